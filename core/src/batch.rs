@@ -1,0 +1,221 @@
+//! Batches: the unit of work, packets of the merged stream with decoded columns.
+//!
+//! A batch is filled once by the capture stage and then only read, by all tasks
+//! at the same time. Columns exist only for the fields some task asked for.
+
+pub mod columns;
+
+use crate::field::{Demand, Field, Id};
+use crate::packet::{Layers, Packet, Weight};
+use crate::selection::Selection;
+use crate::source::Region;
+use crate::time::Ts;
+pub use columns::{Column, Present};
+
+/// Up to [`crate::selection::BATCH_PACKETS_MAX`] packets of the merged stream.
+///
+/// All its packets lie in one interval of every running task: capture cuts
+/// batches at their boundaries. A packet that steps back in time is marked
+/// [`Packet::BACKWARDS`] and belongs to the open interval all the same.
+#[derive(Default)]
+pub struct Batch {
+    /// Only grows, from one batch to the next.
+    pub seq: u64,
+    /// The stream's clock when the batch was cut: no packet that follows is counted earlier.
+    pub clock: Ts,
+    packets: Vec<Packet>,
+    weights: Vec<Weight>,
+    regions: Vec<Region>,
+    layers: Vec<Layers>,
+    columns: Vec<Option<Column>>,
+    ids: [Vec<u32>; 3],
+    epoch: u64,
+    picks: Vec<Selection>,
+}
+
+impl Batch {
+    /// The id of a packet that has no such value.
+    pub const NO_ID: u32 = u32::MAX;
+
+    /// How many packets.
+    pub fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Whether it holds none; such a batch only carries the clock.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// The packets in stream order.
+    pub fn all(&self) -> &[Packet] {
+        &self.packets
+    }
+
+    /// The captured bytes of packet `at`; empty if the place is wrong.
+    #[inline]
+    pub fn data(&self, at: usize) -> &[u8] {
+        let Some(p) = self.packets.get(at) else { return &[] };
+        let Some(region) = self.regions.get(usize::from(p.region)) else { return &[] };
+        let start = p.offset as usize;
+        (**region).as_ref().get(start..start.saturating_add(p.cap_len as usize)).unwrap_or(&[])
+    }
+
+    /// Where the headers of packet `at` start; nothing found unless some task asked for headers.
+    #[inline]
+    pub fn layers(&self, at: usize) -> &Layers {
+        self.layers.get(at).unwrap_or(&Layers::EMPTY)
+    }
+
+    /// Packets as a weighted column.
+    pub fn packets(&self) -> Counter<'_> {
+        Counter { batch: self, bytes: false }
+    }
+
+    /// Bytes on the wire as a weighted column.
+    pub fn bytes(&self) -> Counter<'_> {
+        Counter { batch: self, bytes: true }
+    }
+
+    /// Whether every packet stands for itself alone.
+    pub fn is_unweighted(&self) -> bool {
+        self.weights.is_empty()
+    }
+
+    /// How much packet `at` stands for.
+    #[inline]
+    pub fn weight(&self, at: usize) -> Weight {
+        match self.weights.get(at) {
+            Some(weight) => *weight,
+            None => Weight { packets: 1, bytes: u64::from(self.packets[at].wire_len) },
+        }
+    }
+
+    /// A field's column, if some task asked for it.
+    pub fn column(&self, field: Field) -> Option<&Column> {
+        self.columns.get(field as usize)?.as_ref()
+    }
+
+    /// Dense ids of a value, [`Batch::NO_ID`] where absent; empty if no task asked for them.
+    pub fn ids(&self, id: Id) -> &[u32] {
+        &self.ids[id as usize]
+    }
+
+    /// Which numbering the ids belong to: ids of two epochs have nothing in common.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the filter in `slot` of the shared plan accepts.
+    pub fn pick(&self, slot: usize) -> Option<&Selection> {
+        self.picks.get(slot)
+    }
+
+    /// Empties it for reuse, keeping its memory.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.weights.clear();
+        self.regions.clear();
+        self.layers.clear();
+        self.picks.clear();
+    }
+
+    /// Adds a region and returns its index for packets pushed after.
+    pub fn push_region(&mut self, region: Region) -> u16 {
+        self.regions.push(region);
+        (self.regions.len() - 1) as u16
+    }
+
+    /// How many regions it holds.
+    pub fn regions(&self) -> usize {
+        self.regions.len()
+    }
+
+    /// Adds a packet whose region has been pushed. A weight other than the packet itself may be
+    /// given; packets before it then get their own.
+    #[inline]
+    pub fn push(&mut self, packet: Packet, weight: Option<Weight>) {
+        if let Some(weight) = weight {
+            for p in &self.packets[self.weights.len()..] {
+                self.weights.push(Weight { packets: 1, bytes: u64::from(p.wire_len) });
+            }
+            self.weights.push(weight);
+        } else if !self.weights.is_empty() {
+            self.weights.push(Weight { packets: 1, bytes: u64::from(packet.wire_len) });
+        }
+        self.packets.push(packet);
+    }
+
+    /// Finds headers and fills the columns `demand` asks for; ids are the interner's work.
+    pub fn decode(&mut self, demand: Demand) {
+        let mut layers = std::mem::take(&mut self.layers);
+        layers.clear();
+        if demand.wants_layers() {
+            layers.extend(
+                self.packets
+                    .iter()
+                    .enumerate()
+                    .map(|(at, p)| Layers::find(p.link, self.data(at), p.wire_len)),
+            );
+        }
+        self.layers = layers;
+        columns::fill(self, demand);
+    }
+
+    /// Sets the ids of this batch; each vector is as long as the batch, or empty.
+    pub fn set_ids(&mut self, epoch: u64, ids: [Vec<u32>; 3]) {
+        self.epoch = epoch;
+        self.ids = ids;
+    }
+
+    /// Takes the id vectors out for refilling.
+    pub fn take_ids(&mut self) -> [Vec<u32>; 3] {
+        std::mem::take(&mut self.ids)
+    }
+
+    /// Sets what each filter of the shared plan accepts.
+    pub fn set_picks(&mut self, picks: Vec<Selection>) {
+        self.picks = picks;
+    }
+
+    /// Takes the selections out for refilling.
+    pub fn take_picks(&mut self) -> Vec<Selection> {
+        std::mem::take(&mut self.picks)
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Batch {} of {} packets", self.seq, self.packets.len())
+    }
+}
+
+/// A weighted column that every batch has: packets, or bytes on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter<'a> {
+    batch: &'a Batch,
+    bytes: bool,
+}
+
+impl Counter<'_> {
+    /// What packet `at` adds.
+    #[inline]
+    pub fn at(self, at: usize) -> u64 {
+        let weight = self.batch.weight(at);
+        if self.bytes { weight.bytes } else { weight.packets }
+    }
+
+    /// The sum over the picked packets, saturating.
+    pub fn sum(self, picked: &Selection) -> u64 {
+        let batch = self.batch;
+        let mut sum = 0u64;
+        match (batch.is_unweighted(), self.bytes) {
+            (true, false) => sum = picked.count() as u64,
+            (true, true) if picked.is_all() => {
+                sum = batch.packets.iter().map(|p| u64::from(p.wire_len)).sum();
+            }
+            _ => picked.for_each(|at| sum = sum.saturating_add(self.at(at))),
+        }
+        sum
+    }
+}

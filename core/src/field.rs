@@ -1,0 +1,253 @@
+//! Fields: the named values of a packet, one table for everyone.
+//!
+//! Filters, declared keys, scripts, completions and manuals all read this
+//! table. A field of a layer the packet does not have is absent, never 0.
+
+/// What kind of value a field has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Yes or no; kept as 1 or 0.
+    Bool,
+    /// A number of at most 32 bits.
+    Uint,
+    /// An IP address.
+    Addr,
+    /// A link-layer address.
+    Mac,
+    /// Nanoseconds, or a count that may pass 32 bits.
+    Big,
+    /// The bytes themselves; never a column, read in place.
+    Bytes,
+}
+
+macro_rules! fields {
+    ($($variant:ident $name:literal $kind:ident $doc:literal)*) => {
+        /// A field by number. The name in the language stands with each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Field {
+            $(#[doc = concat!("`", $name, "`: ", $doc)] $variant,)*
+        }
+
+        impl Field {
+            /// Every field, in the order of the table.
+            pub const ALL: &[Field] = &[$(Field::$variant),*];
+
+            /// Its name in filters and scripts.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What kind of value it has.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)* }
+            }
+
+            /// One line for the manual.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+fields! {
+    Len "len" Uint "bytes on the wire"
+    CapLen "cap_len" Uint "bytes captured"
+    Ts "ts" Big "when it was seen, nanoseconds since 1970"
+    Packets "packets" Big "packets it stands for: more than 1 where traffic is sampled"
+    Bytes "bytes" Big "bytes on the wire it stands for"
+    Source "source" Uint "number of the source that saw it"
+    Link "link" Uint "link type, by its registry number"
+    EthSrc "eth.src" Mac "source link-layer address"
+    EthDst "eth.dst" Mac "destination link-layer address"
+    EthType "eth.type" Uint "EtherType after all tags"
+    VlanId "vlan.id" Uint "identifier of the outermost VLAN tag"
+    VlanPriority "vlan.priority" Uint "priority of the outermost VLAN tag"
+    VlanDepth "vlan.depth" Uint "how many VLAN tags, where there is one"
+    MplsLabel "mpls.label" Uint "outermost MPLS label"
+    MplsDepth "mpls.depth" Uint "how many MPLS labels, where there is one"
+    PppoeSession "pppoe.session" Uint "PPPoE session identifier"
+    ArpOp "arp.op" Uint "ARP operation: 1 request, 2 reply"
+    IpVersion "ip.version" Uint "4 or 6"
+    IpSrc "ip.src" Addr "source address, either family"
+    IpDst "ip.dst" Addr "destination address, either family"
+    IpProto "ip.proto" Uint "protocol number behind IPv6 extension headers"
+    IpTtl "ip.ttl" Uint "time to live, hop limit in IPv6"
+    IpTos "ip.tos" Uint "type of service, traffic class in IPv6"
+    IpLen "ip.len" Uint "total length the IP header states, header included"
+    IpId "ip.id" Uint "identification (IPv4)"
+    IpHlen "ip.hlen" Uint "header length in bytes (IPv4)"
+    IpDf "ip.flags.df" Bool "do-not-fragment bit (IPv4)"
+    IpMf "ip.flags.mf" Bool "more-fragments bit, either family"
+    IpOffset "ip.offset" Uint "fragment offset in bytes"
+    IpFragment "ip.fragment" Bool "is a fragment, the first included"
+    Sport "sport" Uint "source port, TCP or UDP"
+    Dport "dport" Uint "destination port, TCP or UDP"
+    TcpSport "tcp.sport" Uint "TCP source port"
+    TcpDport "tcp.dport" Uint "TCP destination port"
+    TcpSeq "tcp.seq" Uint "TCP sequence number"
+    TcpAckNumber "tcp.ack" Uint "TCP acknowledgement number"
+    TcpHlen "tcp.hlen" Uint "TCP header length in bytes"
+    TcpFlags "tcp.flags" Uint "TCP flags byte"
+    TcpFin "tcp.flags.fin" Bool "TCP FIN"
+    TcpSyn "tcp.flags.syn" Bool "TCP SYN"
+    TcpRst "tcp.flags.rst" Bool "TCP RST"
+    TcpPsh "tcp.flags.psh" Bool "TCP PSH"
+    TcpAck "tcp.flags.ack" Bool "TCP ACK"
+    TcpUrg "tcp.flags.urg" Bool "TCP URG"
+    TcpEce "tcp.flags.ece" Bool "TCP ECE"
+    TcpCwr "tcp.flags.cwr" Bool "TCP CWR"
+    TcpWindow "tcp.window" Uint "TCP window as sent, unscaled"
+    UdpSport "udp.sport" Uint "UDP source port"
+    UdpDport "udp.dport" Uint "UDP destination port"
+    UdpLen "udp.len" Uint "length the UDP header states"
+    SctpSport "sctp.sport" Uint "SCTP source port"
+    SctpDport "sctp.dport" Uint "SCTP destination port"
+    IcmpType "icmp.type" Uint "ICMP type"
+    IcmpCode "icmp.code" Uint "ICMP code"
+    Icmp6Type "icmp6.type" Uint "ICMPv6 type"
+    Icmp6Code "icmp6.code" Uint "ICMPv6 code"
+    PayloadLen "payload.len" Uint "bytes behind the transport header, as the IP header states them"
+    Payload "payload" Bytes "the captured bytes behind the transport header"
+}
+
+impl Field {
+    /// How many fields there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The field called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|f| f.name() == name)
+    }
+
+    /// Whether it is known without reading a header.
+    pub const fn is_free(self) -> bool {
+        matches!(
+            self,
+            Self::Len
+                | Self::CapLen
+                | Self::Ts
+                | Self::Packets
+                | Self::Bytes
+                | Self::Source
+                | Self::Link
+        )
+    }
+}
+
+/// Which values are interned into dense ids: addresses, and the flows they form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Id {
+    /// The source address.
+    Src,
+    /// The destination address.
+    Dst,
+    /// Source, destination, protocol, source port, destination port; ports 0 where there are none.
+    Flow,
+}
+
+/// What a task asks the capture stage to prepare for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    fields: u128,
+    ids: u8,
+    layers: bool,
+}
+
+const _: () = assert!(Field::COUNT <= 128, "Demand has a bit per field");
+
+impl Demand {
+    /// Nothing: packets are only counted.
+    pub const NONE: Self = Self { fields: 0, ids: 0, layers: false };
+
+    /// Asks for a field's column. Fields known without decoding, and the payload, need none.
+    pub fn field(mut self, field: Field) -> Self {
+        if field == Field::Payload {
+            self.layers = true;
+        } else if !field.is_free() {
+            self.fields |= 1 << field as u8;
+            self.layers = true;
+        }
+        self
+    }
+
+    /// Asks for dense ids.
+    pub fn id(mut self, id: Id) -> Self {
+        self.ids |= 1 << id as u8;
+        match id {
+            Id::Src => self.field(Field::IpSrc),
+            Id::Dst => self.field(Field::IpDst),
+            Id::Flow => [Id::Src, Id::Dst]
+                .into_iter()
+                .fold(self, |d, id| {
+                    let d = d.field(if id == Id::Src { Field::IpSrc } else { Field::IpDst });
+                    Self { ids: d.ids | 1 << id as u8, ..d }
+                })
+                .field(Field::IpProto)
+                .field(Field::Sport)
+                .field(Field::Dport),
+        }
+    }
+
+    /// Asks for headers to be found, without any column.
+    pub fn layers(mut self) -> Self {
+        self.layers = true;
+        self
+    }
+
+    /// What either asks for.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            fields: self.fields | other.fields,
+            ids: self.ids | other.ids,
+            layers: self.layers || other.layers,
+        }
+    }
+
+    /// Whether headers must be found at all.
+    pub const fn wants_layers(self) -> bool {
+        self.layers
+    }
+
+    /// Whether a field's column is asked for.
+    pub const fn wants(self, field: Field) -> bool {
+        self.fields >> field as u8 & 1 == 1
+    }
+
+    /// Whether ids are asked for.
+    pub const fn wants_id(self, id: Id) -> bool {
+        self.ids >> id as u8 & 1 == 1
+    }
+
+    /// The fields whose columns are asked for, in table order.
+    pub fn fields(self) -> impl Iterator<Item = Field> {
+        Field::ALL.iter().copied().filter(move |f| self.wants(*f))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_finds_its_field() {
+        for field in Field::ALL {
+            assert_eq!(Field::named(field.name()), Some(*field));
+        }
+    }
+
+    #[test]
+    fn flow_ids_bring_what_they_are_made_of() {
+        let demand = Demand::NONE.id(Id::Flow);
+        assert!(demand.wants_id(Id::Src) && demand.wants_id(Id::Dst));
+        assert!(demand.wants(Field::IpSrc) && demand.wants(Field::Dport));
+        assert!(demand.wants_layers());
+    }
+
+    #[test]
+    fn counting_asks_for_nothing() {
+        assert_eq!(Demand::NONE.field(Field::Bytes).field(Field::Ts), Demand::NONE);
+    }
+}

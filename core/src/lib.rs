@@ -1,0 +1,13 @@
+//! The machine: everything between bytes from a source and an answer to a query.
+//!
+//! The order of the modules below is the order in which a packet meets them.
+//! Nothing here prints, reads arguments, or imports a sibling crate: the
+//! command, the web door and the script hosts all stand on this one.
+
+pub mod addr;
+pub mod batch;
+pub mod field;
+pub mod packet;
+pub mod selection;
+pub mod source;
+pub mod time;

@@ -1,0 +1,48 @@
+//! A packet as the monitor sees it: where its bytes lie, when it was, what it stands for.
+//!
+//! Headers are found once per packet ([`layers`]) and their values are read
+//! into columns once per batch ([`crate::batch`]).
+
+pub mod layers;
+pub mod link;
+
+use crate::time::Ts;
+pub use layers::Layers;
+pub use link::LinkType;
+
+/// What is known of one packet before any header is read. Plain data, 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// When it was seen.
+    pub ts: Ts,
+    /// Where its first captured byte lies in its region.
+    pub offset: u32,
+    /// How many bytes were captured.
+    pub cap_len: u32,
+    /// How many bytes were sent.
+    pub wire_len: u32,
+    /// Which of the batch's regions holds its bytes.
+    pub region: u16,
+    /// What the first byte is the start of.
+    pub link: LinkType,
+    /// Which source saw it: the index the monitor gave the source.
+    pub source: u16,
+    /// [`Packet::NO_TS`], [`Packet::BACKWARDS`] and such.
+    pub marks: u16,
+}
+
+impl Packet {
+    /// The source gave it no timestamp (pcapng simple packet blocks); `ts` repeats the last one.
+    pub const NO_TS: u16 = 1;
+    /// Its timestamp steps back behind one already seen; it counts in the open interval.
+    pub const BACKWARDS: u16 = 2;
+}
+
+/// How many packets and bytes one packet stands for, where that is not itself alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// Packets it stands for.
+    pub packets: u64,
+    /// Bytes on the wire it stands for.
+    pub bytes: u64,
+}

@@ -1,0 +1,166 @@
+//! Sources: where packets come from, what each offers, and the turn it takes.
+//!
+//! A source runs on a thread of its own and is asked for one [`Chunk`] after
+//! another. It never decodes headers and never waits for anything but its
+//! device: merging, decoding and filtering are the capture stage's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::packet::{LinkType, Packet, Weight};
+use crate::time::{Span, Ts};
+
+/// Bytes that packets lie in: a window of a mapped file, or a recycled buffer.
+pub type Region = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// What one source delivered in one turn. Packets are in the source's order.
+#[derive(Default)]
+pub struct Chunk {
+    /// The packets; their `region` indexes `regions`, their `source` is filled in by capture.
+    pub packets: Vec<Packet>,
+    /// Weights, one per packet, or empty where every packet stands for itself.
+    pub weights: Vec<Weight>,
+    /// The bytes the packets lie in.
+    pub regions: Vec<Region>,
+    /// How far the source has read, for progress: of [`Description::size_bytes`].
+    pub read_bytes: u64,
+    /// Packets known lost or unusable since the last chunk.
+    pub counts: Counts,
+}
+
+impl Chunk {
+    /// Forgets everything but the capacity of its vectors.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.weights.clear();
+        self.regions.clear();
+        self.counts = Counts::default();
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk")
+            .field("packets", &self.packets.len())
+            .field("regions", &self.regions.len())
+            .field("read_bytes", &self.read_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a source lost or could not use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets lost before they reached the source (kernel, interface).
+    pub dropped: u64,
+    /// Records the source could not read as packets, skipped.
+    pub malformed: u64,
+}
+
+impl Counts {
+    /// Adds what `other` counted.
+    pub fn add(&mut self, other: Counts) {
+        self.dropped += other.dropped;
+        self.malformed += other.malformed;
+    }
+}
+
+/// What a source answers when asked for its next chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The chunk was filled.
+    More,
+    /// Nothing arrived within the source's own short time-out (live sources).
+    Idle,
+    /// The source has ended; the chunk may hold the last packets.
+    End,
+}
+
+/// Why a source could not be opened or read on. Each message names the device or file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The environment refused: a missing file, no permission, no such device.
+    #[error("cannot {what} `{name}`")]
+    Io {
+        /// What was tried: `open`, `read`.
+        what: &'static str,
+        /// The file or device.
+        name: String,
+        /// What the system answered.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bytes are no capture, or end in the middle of one.
+    #[error("`{name}`: {why} at byte {offset}")]
+    Format {
+        /// The file or device.
+        name: String,
+        /// What is wrong.
+        why: String,
+        /// Where.
+        offset: u64,
+    },
+    /// The text that names a source makes no sense.
+    #[error("source `{text}`: {why}")]
+    Spec {
+        /// As the user wrote it.
+        text: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+    /// The capture library refused.
+    #[error("{name}: {why}")]
+    Device {
+        /// The interface.
+        name: String,
+        /// What the library answered, and what to try.
+        why: String,
+    },
+}
+
+/// What a source offers: how good its packets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// How it was named: `pcap:FILE`, `live:eth0`, `gen:...`.
+    pub name: String,
+    /// Link types it may deliver, as far as known when it opens.
+    pub links: Vec<LinkType>,
+    /// The finest step of its timestamps.
+    pub resolution: Span,
+    /// How many bytes of a packet it keeps; 0 where nothing is cut.
+    pub snaplen: u32,
+    /// Whether it delivers in real time, so that it must shed rather than wait.
+    pub live: bool,
+    /// Bytes it will read in all, where known, for progress.
+    pub size_bytes: Option<u64>,
+}
+
+/// One opened source.
+///
+/// Called from one thread, one turn after another, until [`Turn::End`] or an
+/// error; packets in the chunk stand also when an error is returned, so that
+/// a file cut short gives all it holds.
+pub trait Source: Send {
+    /// What it offers.
+    fn description(&self) -> &Description;
+
+    /// Fills `chunk`, which is empty, with the next packets: at most
+    /// [`crate::selection::BATCH_PACKETS_MAX`], from as few regions as it can.
+    /// A file source returns a chunk as full as it can; a live source returns
+    /// what has arrived, and waits at most about 100 ms.
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError>;
+
+    /// Asks the kernel to deliver at least what `bpf`, a tcpdump expression, accepts.
+    /// Sources that cannot filter ignore it.
+    fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
+        let _ = bpf;
+        Ok(())
+    }
+
+    /// The first timestamp it will deliver, where that is cheap to know: lets
+    /// several files be opened in time order.
+    fn first_ts(&self) -> Option<Ts> {
+        None
+    }
+}
