@@ -7,7 +7,9 @@
 pub mod addr;
 pub mod batch;
 pub mod field;
+pub mod module;
 pub mod packet;
+pub mod record;
 pub mod selection;
 pub mod source;
 pub mod time;

@@ -1,0 +1,188 @@
+//! Modules: measurements as code, and the trait that runs them.
+//!
+//! A [`Kind`] is a module as it is shipped or written: name, arguments, how to
+//! start. A [`Module`] is one running instance of it, owned by one worker. A
+//! script and a native module look the same from here.
+
+pub mod args;
+pub mod export;
+pub mod manifest;
+
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::field::Demand;
+use crate::record::{Schema, Value};
+use crate::selection::Selection;
+use crate::time::{Interval, Span, Ts};
+pub use args::{ArgError, Args};
+pub use export::Export;
+pub use manifest::{ArgSpec, Manifest};
+
+/// A running measurement. Called by one worker thread, never concurrently.
+///
+/// Batches come in stream order. Between two calls of [`Module::export`] all
+/// batches lie in one interval. A module that fails keeps quiet and says so in
+/// [`Module::fault`], which is asked after every call.
+pub trait Module: Send {
+    /// Narrows what the filter picked, by whatever the module remembers. Drops nothing by default.
+    fn check(&mut self, batch: &Batch, picked: &mut Selection) {
+        let _ = (batch, picked);
+    }
+
+    /// Takes in the picked packets of a batch. The hot path: no allocation per packet, no lock.
+    fn update(&mut self, batch: &Batch, picked: &Selection);
+
+    /// Writes the records of the interval that closed, and begins the next one empty.
+    fn export(&mut self, interval: Interval, out: &mut Export);
+
+    /// What went wrong since it was last asked.
+    fn fault(&mut self) -> Option<Fault> {
+        None
+    }
+
+    /// About how many bytes its state holds.
+    fn state_bytes(&self) -> usize {
+        0
+    }
+
+    /// Entries folded or evicted since the start because a table was full.
+    fn overflowed(&self) -> u64 {
+        0
+    }
+}
+
+/// Something a module did wrong: a script error, a limit it passed. Counted, logged, never fatal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether a limit was passed, rather than an error raised.
+    pub limit: bool,
+    /// What happened and where: file, line, and the limit's value where one was passed.
+    pub message: String,
+}
+
+/// What one instance may use. Each is per instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries of one table.
+    pub rows_max: usize,
+    /// Memory of a script, its heap and what is held for it, in bytes.
+    pub memory_bytes_max: usize,
+    /// CPU time of one call into a script (a batch, an export), in milliseconds.
+    pub call_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows_max: 1 << 20, memory_bytes_max: 64 << 20, call_ms_max: 50 }
+    }
+}
+
+/// What an instance is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The instance's name, for messages.
+    pub instance: String,
+    /// Arguments as the user gave them, not yet checked against the manifest.
+    pub args: Args,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// A started instance and what it needs from the stages around it.
+pub struct Started {
+    /// The instance.
+    pub module: Box<dyn Module>,
+    /// The filter it declares; the user's own is added to it. Empty means all packets.
+    pub filter: String,
+    /// The columns and ids its callbacks read; the filter's come on top.
+    pub demand: Demand,
+    /// How long its intervals are.
+    pub interval: Span,
+    /// What its records look like, where that is known before the first one.
+    pub schema: Option<Arc<Schema>>,
+}
+
+/// A module as shipped or written: what to know before an instance of it runs.
+pub trait Kind: Send + Sync {
+    /// Name, description, arguments.
+    fn manifest(&self) -> &Manifest;
+
+    /// Starts an instance.
+    fn start(&self, setup: &Setup) -> Result<Started, ModuleError>;
+
+    /// The module's own way to show its records in `format`, where it has one.
+    fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
+        let _ = format;
+        None
+    }
+
+    /// The module's own way to turn its records into packets again, where it has one.
+    fn replayer(&self) -> Option<Box<dyn Replay>> {
+        None
+    }
+}
+
+/// Shows records in a way of the module's own.
+pub trait Print: Send {
+    /// One record as text, without a line end; `None` shows nothing for it.
+    fn print(&mut self, ts: Ts, schema: &Schema, values: &[Value])
+    -> Result<Option<String>, Fault>;
+}
+
+/// Turns one record into the packets it stands for.
+pub trait Replay: Send {
+    /// The packets, in time order.
+    fn replay(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Vec<Replayed>, Fault>;
+}
+
+/// A packet regenerated from a record: headers only, with the weight the record gives it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Replayed {
+    /// When.
+    pub ts: Ts,
+    /// Source address.
+    pub src: Option<crate::addr::Addr>,
+    /// Destination address.
+    pub dst: Option<crate::addr::Addr>,
+    /// Protocol number.
+    pub proto: u8,
+    /// Source port, 0 where there is none.
+    pub sport: u16,
+    /// Destination port, 0 where there is none.
+    pub dport: u16,
+    /// What it stands for.
+    pub weight: crate::packet::Weight,
+}
+
+/// Why a module could not be loaded or started. Nothing that ran is disturbed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModuleError {
+    /// An argument is unknown or has the wrong type.
+    #[error(transparent)]
+    Arg(#[from] ArgError),
+    /// A script does not compile, fails at its top level, or declares something that cannot be.
+    #[error("{file}:{line}: {message}")]
+    Script {
+        /// The script.
+        file: String,
+        /// The line, from 1; 0 where unknown.
+        line: u32,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read `{file}`: {why}")]
+    File {
+        /// The file.
+        file: String,
+        /// What the system answered.
+        why: String,
+    },
+}

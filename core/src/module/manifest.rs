@@ -1,0 +1,201 @@
+//! Manifests: what a module says of itself before it runs.
+
+use crate::module::args::{ArgError, Args};
+use crate::record::Value;
+use crate::time::Span;
+
+/// The interval of a module that does not say.
+pub const INTERVAL_DEFAULT: Span = Span::from_secs(1);
+
+/// Name, description and arguments of a module.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest {
+    /// Its name: a shipped module's, or the stem of a script's file.
+    pub name: String,
+    /// What it measures, in one line: the first comment line of a script.
+    pub doc: String,
+    /// `lua`, `rhai` or `rust`.
+    pub language: &'static str,
+    /// Packets it is for; empty means all.
+    pub filter: String,
+    /// What a user may set. `interval` is always among them.
+    pub args: Vec<ArgSpec>,
+}
+
+/// One argument.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArgSpec {
+    /// Its name; `-` and `_` are the same to a user.
+    pub name: String,
+    /// What it is unless set; its type is the argument's type.
+    pub default: Value,
+    /// One line for the manual; may be empty.
+    pub doc: String,
+}
+
+impl ArgSpec {
+    /// An argument without description.
+    pub fn new(name: &str, default: impl Into<Value>) -> Self {
+        Self { name: name.to_owned(), default: default.into(), doc: String::new() }
+    }
+}
+
+impl Manifest {
+    /// Adds `interval` with the general default, if the module does not declare one itself.
+    pub fn with_interval(mut self) -> Self {
+        if !self.args.iter().any(|a| a.name == "interval") {
+            self.args.push(ArgSpec::new("interval", INTERVAL_DEFAULT.to_string()));
+        }
+        self
+    }
+
+    /// The defaults with what the user gave, each value typed as its default is.
+    pub fn resolve(&self, given: &Args) -> Result<Args, ArgError> {
+        let mut args = Args::default();
+        for spec in &self.args {
+            args.set(&spec.name, spec.default.clone());
+        }
+        for (name, value) in given.iter() {
+            let spec = self.arg(name)?;
+            args.set(&spec.name, self.typed(spec, value)?);
+        }
+        Ok(args)
+    }
+
+    fn arg(&self, name: &str) -> Result<&ArgSpec, ArgError> {
+        let same = |a: &str| a.replace('-', "_") == name.replace('-', "_");
+        self.args.iter().find(|a| same(&a.name)).ok_or_else(|| {
+            let known: Vec<String> = self.args.iter().map(|a| a.name.clone()).collect();
+            let nearest = known
+                .iter()
+                .map(|k| (strsim::damerau_levenshtein(k, name), k))
+                .filter(|(distance, _)| *distance <= 2)
+                .min()
+                .map(|(_, k)| k.clone());
+            ArgError::Unknown { module: self.name.clone(), name: name.to_owned(), nearest, known }
+        })
+    }
+
+    fn typed(&self, spec: &ArgSpec, value: &Value) -> Result<Value, ArgError> {
+        let fail = |wanted| ArgError::IllTyped {
+            module: self.name.clone(),
+            name: spec.name.clone(),
+            given: shown(value),
+            wanted,
+        };
+        let is_span = |text: &str| Span::parse(text).is_ok();
+        match (&spec.default, value) {
+            (Value::Bool(_), Value::Bool(_)) => Ok(value.clone()),
+            (Value::Bool(_), Value::Text(text)) => match text.as_str() {
+                "true" | "yes" | "1" | "" => Ok(Value::Bool(true)),
+                "false" | "no" | "0" => Ok(Value::Bool(false)),
+                _ => Err(fail("true or false")),
+            },
+            (Value::Uint(_) | Value::Int(_), Value::Text(text)) => {
+                let number = text.parse::<i64>().map_err(|_| fail("a whole number"))?;
+                self.typed(spec, &Value::Int(number))
+            }
+            (Value::Uint(_), value) => {
+                value.as_uint().map(Value::Uint).ok_or_else(|| fail("a whole number from 0 on"))
+            }
+            (Value::Int(_), value) => {
+                value.as_int().map(Value::Int).ok_or_else(|| fail("a whole number"))
+            }
+            (Value::Float(_), Value::Text(text)) => {
+                text.parse().map(Value::Float).map_err(|_| fail("a number"))
+            }
+            (Value::Float(_), value) => {
+                value.as_float().map(Value::Float).ok_or_else(|| fail("a number"))
+            }
+            (Value::Text(default), Value::Text(text)) if is_span(default) => {
+                let wanted = "a time span like 5s or 1h";
+                match Span::parse(text) {
+                    Ok(span) if span.0 > 0 => Ok(Value::Text(span.to_string())),
+                    _ => Err(fail(wanted)),
+                }
+            }
+            (Value::Text(default), value) if is_span(default) => match value.as_uint() {
+                Some(secs) if secs > 0 => Ok(Value::Text(Span::from_secs(secs).to_string())),
+                _ => Err(fail("a time span like 5s or 1h")),
+            },
+            (Value::Text(_), Value::Text(_)) => Ok(value.clone()),
+            (Value::Text(_), _) => Ok(Value::Text(shown(value))),
+            _ => Err(fail("of the argument's type")),
+        }
+    }
+}
+
+/// A value as a user would write it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(x) => x.to_string(),
+        Value::Uint(x) => x.to_string(),
+        Value::Int(x) => x.to_string(),
+        Value::Float(x) => x.to_string(),
+        Value::Addr(x) => x.to_string(),
+        Value::Mac(x) => x.to_string(),
+        Value::Text(x) => x.clone(),
+        Value::Bytes(x) => format!("{} bytes", x.len()),
+        Value::Time(x) => x.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let args = vec![
+            ArgSpec::new("n", 20u64),
+            ArgSpec::new("interval", "5s"),
+            ArgSpec::new("use-src", false),
+            ArgSpec::new("label", "x"),
+        ];
+        Manifest { name: "topaddr".into(), args, ..Manifest::default() }
+    }
+
+    #[track_caller]
+    fn check(given: &str, want: Result<(&str, Value), &str>) {
+        let args = Args::parse([given]).expect("name=value");
+        match (manifest().resolve(&args), want) {
+            (Ok(args), Ok((name, value))) => assert_eq!(args.get(name), Some(&value)),
+            (Err(error), Err(message)) => assert_eq!(error.to_string(), message),
+            (got, want) => panic!("{got:?}, wanted {want:?}"),
+        }
+    }
+
+    #[test]
+    fn texts_become_what_the_default_is() {
+        check("n=5", Ok(("n", Value::Uint(5))));
+        check("interval=300", Ok(("interval", Value::Text("5m".into()))));
+        check("use_src=true", Ok(("use-src", Value::Bool(true))));
+        check("label=7", Ok(("label", Value::Text("7".into()))));
+        check("label=7", Ok(("n", Value::Uint(20))));
+    }
+
+    #[test]
+    fn an_ill_typed_value_is_named() {
+        check("n=many", Err("argument `n` of module `topaddr`: `many` is not a whole number"));
+        check(
+            "n=-1",
+            Err("argument `n` of module `topaddr`: `-1` is not a whole number from 0 on"),
+        );
+        check(
+            "interval=0s",
+            Err("argument `interval` of module `topaddr`: `0s` is not a time span like 5s or 1h"),
+        );
+    }
+
+    #[test]
+    fn an_unknown_argument_names_the_nearest() {
+        check(
+            "intervall=5s",
+            Err("module `topaddr` has no argument `intervall`; did you mean `interval`?"),
+        );
+        check(
+            "colour=red",
+            Err("module `topaddr` has no argument `colour`; it takes n, interval, use-src, label"),
+        );
+    }
+}
