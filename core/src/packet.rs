@@ -3,6 +3,7 @@
 //! Headers are found once per packet ([`layers`]) and their values are read
 //! into columns once per batch ([`crate::batch`]).
 
+pub mod build;
 pub mod layers;
 pub mod link;
 
