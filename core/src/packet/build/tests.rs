@@ -1,3 +1,5 @@
+//! Frames made to order, taken apart again.
+
 use super::*;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 

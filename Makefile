@@ -1,0 +1,84 @@
+# The project's commands. `make demo` and `make test` work on a fresh Debian or
+# Ubuntu machine with Rust installed: they install what else is missing.
+
+CARGO ?= cargo
+COMO  := target/release/como
+DEMO  := demo
+
+.PHONY: help deps tools build demo test fmt lint docs deny bench soak clean
+
+help:
+	@echo 'make demo    build, generate a trace, run three modules over it'
+	@echo 'make test    format, lints, docs and every test, as continuous integration runs them'
+	@echo 'make bench   measure beside other tools; prints a table, writes JSON'
+	@echo 'make soak    the long runs: many more random cases, many more kills'
+	@echo 'make build   the command, optimised: $(COMO)'
+
+# libpcap's headers for live capture; a C++ compiler for the Lua engine.
+deps:
+	@missing=; \
+	printf '#include <pcap/pcap.h>\n' | cc -E -x c - >/dev/null 2>&1 || missing="$$missing libpcap-dev"; \
+	command -v c++ >/dev/null 2>&1 || missing="$$missing g++"; \
+	command -v cc >/dev/null 2>&1 || missing="$$missing gcc libc6-dev"; \
+	[ -z "$$missing" ] && exit 0; \
+	command -v apt-get >/dev/null 2>&1 || { echo "please install:$$missing"; exit 1; }; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "installing:$$missing"; \
+	$$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -qy $$missing
+
+# The formatter and the linter, which a minimal toolchain lacks.
+tools: deps
+	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+build: deps
+	$(CARGO) build --release --package como
+
+demo: build
+	@mkdir -p $(DEMO)
+	$(COMO) gen -w $(DEMO)/trace.pcap --seconds 30 --rate 20000 --seed 1
+	$(COMO) info $(DEMO)/trace.pcap
+	$(COMO) run traffic -r $(DEMO)/trace.pcap -a interval=5s --format table
+	$(COMO) run topaddr -r $(DEMO)/trace.pcap -a n=5 -a interval=10s --format table
+	$(COMO) run protocol -r $(DEMO)/trace.pcap -a interval=30s --format table ip
+	@echo
+	@echo 'The trace is $(DEMO)/trace.pcap. Next: $(COMO) run --help'
+
+# The tests run last, so that the last lines say how many there were.
+test: tools fmt lint docs deny
+	$(CARGO) build --package como
+	$(CARGO) test --workspace --doc --quiet
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		echo '$(CARGO) nextest run --workspace'; $(CARGO) nextest run --workspace; \
+	else \
+		echo '$(CARGO) test --workspace --all-targets'; $(CARGO) test --workspace --all-targets; \
+	fi
+
+fmt: tools
+	$(CARGO) fmt --all --check
+
+lint: tools
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+docs: deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --quiet
+
+# Licences and advisories of what we depend on (deny.toml), where cargo-deny is installed.
+deny:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		echo '$(CARGO) deny check'; $(CARGO) deny check; \
+	else \
+		echo 'cargo-deny is not installed: licences and advisories are not checked'; \
+	fi
+
+bench: build
+	$(CARGO) run --release --package como-bench
+
+# `COMO_SOAK` asks the end-to-end tests for their full counts.
+soak: tools
+	$(CARGO) build --release --package como
+	COMO_SOAK=1 PROPTEST_CASES=100000 $(CARGO) test --workspace --release
+
+clean:
+	rm -rf $(DEMO)
+	$(CARGO) clean

@@ -1,0 +1,226 @@
+//! The house rules that a machine can check: headers, sizes, imports, doors.
+//!
+//! `CONTRIBUTING.md` gives the rules and `ARCHITECTURE.md` the edges. A rule
+//! that stands in the way is changed there and here, in one commit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest source file, in lines.
+const LINES_MAX: usize = 500;
+
+/// Which of our packages each one may import. `tests` and `bench` use the command alone.
+const EDGES: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("sniffers", &["como_core"]),
+    ("scripting", &["como_core"]),
+    ("modules/native", &["como_core"]),
+    ("web", &["como_core"]),
+    ("repl", &["como_core", "como_sniffers", "como_scripting", "como_modules", "como_web"]),
+    ("tests", &["como_tests"]),
+    ("bench", &[]),
+];
+
+const OURS: &[&str] = &[
+    "como_core",
+    "como_sniffers",
+    "como_scripting",
+    "como_modules",
+    "como_web",
+    "como_tests",
+    "como_bench",
+];
+
+/// Where each outside package with one door may be mentioned: prefixes of paths.
+const DOORS: &[(&str, &[&str])] = &[
+    ("etherparse", &["core/src/packet"]),
+    ("redb", &["core/src/storage"]),
+    ("mlua", &["scripting/src/lua"]),
+    ("rhai", &["scripting/src/rhai"]),
+    ("pcap", &["sniffers/src/pcap", "sniffers/src/live"]),
+    ("tiny_http", &["web/src"]),
+    ("rustyline", &["repl/src/prompt"]),
+    ("ariadne", &["repl/src/error"]),
+    ("comfy_table", &["repl/src/output"]),
+    ("indicatif", &["repl/src/progress"]),
+];
+
+fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+/// Every file below the workspace with one of these endings, by its path from the root.
+fn files(endings: &[&str]) -> Vec<(String, String)> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        let entries = fs::read_dir(&folder).expect("a readable folder");
+        for path in entries.map(|entry| entry.expect("a readable entry").path()) {
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            if path.is_dir() {
+                let foreign = name.starts_with('.') || ["target", "demo"].contains(&name);
+                if !foreign && !path.join("CACHEDIR.TAG").exists() {
+                    open.push(path);
+                }
+            } else if endings.iter().any(|e| name.ends_with(e)) {
+                let text = fs::read_to_string(&path).expect("UTF-8 source");
+                let path = path.strip_prefix(&root).expect("below the root");
+                found.push((path.to_string_lossy().replace('\\', "/"), text));
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no file with {endings:?}: is the root right?");
+    found
+}
+
+/// Whether `text` uses the crate `name` by a path: `name::`, `use name;`, `::name::`.
+/// With `shadowed`, only `::name` counts: the folder has a module of that name itself.
+fn mentions(text: &str, name: &str, shadowed: bool) -> bool {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
+        line.match_indices(name).any(|(at, _)| {
+            let before = &line[..at];
+            let after = &line[at + name.len()..];
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            if before.ends_with(is_word) || after.starts_with(is_word) {
+                return false;
+            }
+            if let Some(path) = before.strip_suffix("::") {
+                let leads = !path.ends_with(is_word) && !path.ends_with('>');
+                return leads && (after.starts_with("::") || after.starts_with(';'));
+            }
+            !shadowed
+                && (after.starts_with("::")
+                    || (before.trim().ends_with("use") && after.starts_with(';')))
+        })
+    })
+}
+
+#[track_caller]
+fn none(what: &str, wrong: Vec<String>) {
+    assert!(wrong.is_empty(), "{what}:\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn every_rust_file_opens_with_what_it_is() {
+    let bare = |(path, text): (String, String)| (!text.starts_with("//! ")).then_some(path);
+    none("open these with `//! `", files(&[".rs"]).into_iter().filter_map(bare).collect());
+}
+
+#[test]
+fn every_script_opens_with_what_it_is() {
+    let bare = |(path, text): (String, String)| {
+        let comment = if path.ends_with(".rhai") { "// " } else { "--" };
+        let shipped = path.starts_with("modules/") || path.starts_with("stdlib/");
+        (shipped && !text.starts_with(comment)).then_some(path)
+    };
+    none(
+        "open these with a comment",
+        files(&[".lua", ".rhai", ".rs"])
+            .into_iter()
+            .filter(|(path, _)| !path.ends_with(".rs"))
+            .filter_map(bare)
+            .collect(),
+    );
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let long = |(path, text): (String, String)| {
+        let lines = text.lines().count();
+        (lines > LINES_MAX).then(|| format!("{path}: {lines} lines"))
+    };
+    let all = files(&[".rs", ".lua", ".rhai"]);
+    none(&format!("split these ({LINES_MAX} lines)"), all.into_iter().filter_map(long).collect());
+}
+
+#[test]
+fn modules_are_files_beside_their_folders() {
+    let wrong = files(&[".rs"]).into_iter().map(|(path, _)| path);
+    none("name these after their folder", wrong.filter(|p| p.ends_with("/mod.rs")).collect());
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    // Spelled so that this file does not find itself.
+    let marks =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("to", "do!(")];
+    let mut wrong = Vec::new();
+    for (path, text) in files(&[".rs", ".lua", ".rhai", ".toml", ".md"]) {
+        for (at, line) in text.lines().enumerate() {
+            if marks.iter().any(|mark| line.contains(mark)) {
+                wrong.push(format!("{path}:{}: {}", at + 1, line.trim()));
+            }
+        }
+    }
+    none("finish these", wrong);
+}
+
+#[test]
+fn packages_import_only_what_the_layout_allows() {
+    let mut wrong = Vec::new();
+    for (path, text) in files(&[".rs"]) {
+        let (folder, allowed) = EDGES
+            .iter()
+            .find(|(folder, _)| path.starts_with(&format!("{folder}/")))
+            .unwrap_or_else(|| panic!("{path} lies in no package of the layout"));
+        for name in OURS.iter().filter(|name| !allowed.contains(name)) {
+            if mentions(&text, name, false) {
+                wrong.push(format!("{path}: `{folder}` may not import `{name}`"));
+            }
+        }
+    }
+    for (folder, allowed) in EDGES {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml"));
+        let manifest = manifest.unwrap_or_else(|e| panic!("{folder}/Cargo.toml: {e}"));
+        for name in OURS.iter().filter(|name| !allowed.contains(name)) {
+            let package = name.replace('_', "-");
+            let names_it = |line: &str| {
+                line.strip_prefix(&package).is_some_and(|rest| rest.starts_with([' ', '.', '=']))
+            };
+            if manifest.lines().any(names_it) {
+                wrong
+                    .push(format!("{folder}/Cargo.toml: `{folder}` may not depend on `{package}`"));
+            }
+        }
+    }
+    none("these edges are not in the layout", wrong);
+}
+
+#[test]
+fn outside_packages_are_used_behind_one_door() {
+    let mut wrong = Vec::new();
+    let all = files(&[".rs"]);
+    for (package, doors) in DOORS {
+        for (path, text) in &all {
+            if doors.iter().any(|door| path.starts_with(door)) {
+                continue;
+            }
+            let crate_folder = path.split("src/").next().unwrap_or_default();
+            let own = format!("{crate_folder}src/{package}");
+            let shadowed = all.iter().any(|(p, _)| p.starts_with(&own));
+            if mentions(text, package, shadowed) {
+                wrong.push(format!("{path}: `{package}` belongs behind {}", doors.join(" or ")));
+            }
+        }
+    }
+    none("these go round the door", wrong);
+}
+
+#[test]
+fn mentions_tells_crates_from_words() {
+    let check =
+        |line: &str, want: bool| assert_eq!(mentions(line, "abacus", false), want, "{line}");
+    check("use abacus::Bead;", true);
+    check("let x = abacus::Bead::list();", true);
+    check("use abacus;", true);
+    check("::abacus::Bead", true);
+    check("crate::abacus::open()", false);
+    check("mod abacus;", false);
+    check("// abacus::Bead", false);
+    check("let anabacus::x", false);
+    assert!(!mentions("abacus::open()", "abacus", true), "the folder's own module");
+    assert!(mentions("use ::abacus::Bead;", "abacus", true), "the crate all the same");
+}
