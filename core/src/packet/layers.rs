@@ -3,28 +3,43 @@
 //! Layers are those of the OUTERMOST network header: VLAN, QinQ, MPLS, PPPoE,
 //! PPP and LLC/SNAP are skipped, tunnels are not entered. Values are read from
 //! the bytes by [`crate::batch`]; this only says where each header starts.
+//!
+//! Two readers stand behind [`Layers::find`]: a short straight one for what most
+//! packets are, and a walk that knows every link type. Where the first answers,
+//! the second would answer the same; a property test holds them to it.
+
+mod network;
+mod straight;
+mod walk;
 
 use super::LinkType;
+pub(crate) use network::fragment_word;
 
 /// Where the headers of one packet start. 16 bytes, plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layers {
     /// What was found: the constants of this type, or-ed.
     pub found: u32,
-    /// Offset of the network header (IPv4, IPv6 or ARP), or [`Layers::NONE`].
+    /// Offset of the network header (IPv4, IPv6 or ARP), or [`Layers::NONE`]: there is none, or
+    /// its first byte states another version than the link layer does.
     pub l3: u16,
-    /// Offset of the transport header, or [`Layers::NONE`] (no IP, a later fragment, cut off).
+    /// Offset of what IP carries, or [`Layers::NONE`]: no IP, a later fragment, cut off, or fewer
+    /// bytes stated by IP than the transport header needs.
     pub l4: u16,
     /// EtherType after all tags; 0 where the link has none.
     pub ethertype: u16,
     /// The outermost VLAN tag (TCI: priority, DEI, id); valid with [`Layers::VLAN`].
     pub vlan: u16,
-    /// Protocol number behind the network header and IPv6 extension headers; valid with [`Layers::IP`].
+    /// Protocol number behind the network header and IPv6 extension headers; valid with
+    /// [`Layers::PROTO`].
     pub proto: u8,
     /// How many VLAN tags stand before the network header.
     pub vlans: u8,
     /// How many MPLS labels stand before the network header.
     pub labels: u8,
+    /// Offset of the PPPoE header with [`Layers::PPPOE`], else of the first label with
+    /// [`Layers::MPLS`]; 0 where it lies too far to say.
+    pub shim: u8,
 }
 
 impl Layers {
@@ -43,9 +58,9 @@ impl Layers {
     pub const LLC: u32 = 1 << 4;
     /// ARP.
     pub const ARP: u32 = 1 << 5;
-    /// IPv4.
+    /// The link layer names IPv4 (or its first nibble does, where the link names nothing).
     pub const IPV4: u32 = 1 << 6;
-    /// IPv6.
+    /// The link layer names IPv6.
     pub const IPV6: u32 = 1 << 7;
     /// IPv4 or IPv6.
     pub const IP: u32 = Self::IPV4 | Self::IPV6;
@@ -67,6 +82,8 @@ impl Layers {
     pub const TRUNCATED: u32 = 1 << 15;
     /// A header contradicts itself or the packet's length.
     pub const MALFORMED: u32 = 1 << 16;
+    /// The protocol number is known: not cut off, nor behind a chain without end.
+    pub const PROTO: u32 = 1 << 17;
 
     /// A packet in which nothing was found.
     pub const EMPTY: Self = Self {
@@ -78,6 +95,7 @@ impl Layers {
         proto: 0,
         vlans: 0,
         labels: 0,
+        shim: 0,
     };
 
     /// Whether any of `what` was found.
@@ -88,10 +106,24 @@ impl Layers {
 
     /// Finds the headers of a packet captured as `bytes`, `wire_len` bytes long when sent.
     ///
-    /// Never fails: what cannot be read is marked [`Layers::TRUNCATED`] or
-    /// [`Layers::MALFORMED`], and what was found before it stands.
+    /// Never fails: what cannot be read is marked [`Layers::TRUNCATED`] (the capture ends too
+    /// early) or [`Layers::MALFORMED`] (the packet does), and what was found before it stands.
+    #[inline]
     pub fn find(link: LinkType, bytes: &[u8], wire_len: u32) -> Self {
-        let _ = (link, bytes, wire_len);
-        Self::EMPTY
+        if link == LinkType::ETHERNET
+            && let Some(layers) = straight::find(bytes, wire_len)
+        {
+            return layers;
+        }
+        walk::find(link, bytes, wire_len)
+    }
+
+    /// The protocol number, where it is known.
+    #[inline]
+    pub const fn protocol(&self) -> Option<u8> {
+        if self.has(Self::PROTO) { Some(self.proto) } else { None }
     }
 }
+
+#[cfg(test)]
+mod tests;

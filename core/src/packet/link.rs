@@ -20,6 +20,10 @@ impl LinkType {
     pub const PPP_HDLC: Self = Self(50);
     /// PPP over Ethernet without the Ethernet header.
     pub const PPPOE: Self = Self(51);
+    /// The number BSD systems use for [`LinkType::RAW`], met in files.
+    pub const RAW_BSD: Self = Self(12);
+    /// The number OpenBSD uses for [`LinkType::RAW`], met in files.
+    pub const RAW_OPENBSD: Self = Self(14);
     /// Raw IPv4 or IPv6, told apart by the version nibble.
     pub const RAW: Self = Self(101);
     /// Cisco HDLC.
@@ -46,4 +50,97 @@ impl LinkType {
     pub const NFLOG: Self = Self(239);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// What is decoded.
+const SUPPORTED: [LinkType; 17] = [
+    LinkType::NULL,
+    LinkType::ETHERNET,
+    LinkType::PPP,
+    LinkType::FDDI,
+    LinkType::RAW_BSD,
+    LinkType::RAW_OPENBSD,
+    LinkType::PPP_HDLC,
+    LinkType::PPPOE,
+    LinkType::RAW,
+    LinkType::CHDLC,
+    LinkType::LOOP,
+    LinkType::LINUX_SLL,
+    LinkType::PPP_WITH_DIR,
+    LinkType::IPV4,
+    LinkType::IPV6,
+    LinkType::NFLOG,
+    LinkType::LINUX_SLL2,
+];
+
+impl LinkType {
+    /// Whether packets of this type are decoded; a source of another type is refused when it opens.
+    pub fn is_supported(self) -> bool {
+        SUPPORTED.contains(&self)
+    }
+
+    /// What people call it; `unknown` where nobody the project knows has met it.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            0 => "BSD loopback",
+            1 => "Ethernet",
+            6 => "Token Ring",
+            7 => "ARCNET",
+            8 => "SLIP",
+            9 => "PPP",
+            10 => "FDDI",
+            12 | 14 | 101 => "raw IP",
+            50 => "PPP in HDLC framing",
+            51 => "PPPoE",
+            99 => "Symantec firewall",
+            100 => "ATM RFC 1483",
+            104 => "Cisco HDLC",
+            105 => "802.11",
+            107 => "Frame Relay",
+            108 => "OpenBSD loopback",
+            113 => "Linux cooked",
+            114 => "LocalTalk",
+            117 => "OpenBSD pflog",
+            119 => "802.11 with Prism header",
+            122 => "IP over Fibre Channel",
+            123 => "SunATM",
+            127 => "802.11 with radiotap header",
+            129 => "ARCNET for Linux",
+            138 => "IP over IEEE 1394",
+            139..=142 => "SS7",
+            143 => "DOCSIS",
+            144 => "Linux IrDA",
+            147..=162 => "user-defined",
+            163 => "802.11 with AVS header",
+            165 => "BACnet MS/TP",
+            166 => "pppd",
+            187 | 201 => "Bluetooth HCI",
+            189 | 220 => "Linux USB",
+            192 => "PPI",
+            195 | 215 | 230 => "802.15.4",
+            197 => "ERF",
+            203 => "LAPD",
+            204 => "PPP with direction",
+            209 => "Linux IPMB",
+            224 => "Fibre Channel",
+            226 => "Solaris ipnet",
+            227 => "CAN",
+            228 => "raw IPv4",
+            229 => "raw IPv6",
+            239 => "netfilter log",
+            240 => "netANALYZER",
+            247 => "InfiniBand",
+            249 => "USBPcap",
+            253 => "Linux netlink",
+            276 => "Linux cooked v2",
+            _ => "unknown",
+        }
+    }
+}
+
+impl std::fmt::Display for LinkType {
+    /// Name and number, as in `Ethernet (1)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.name(), self.0)
+    }
 }
