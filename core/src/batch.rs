@@ -21,7 +21,8 @@ pub use columns::{Column, Present};
 pub struct Batch {
     /// Only grows, from one batch to the next.
     pub seq: u64,
-    /// The stream's clock when the batch was cut: no packet that follows is counted earlier.
+    /// The stream's clock at the first packet: all packets are counted in the intervals that
+    /// hold it, and nothing that follows is counted earlier.
     pub clock: Ts,
     packets: Vec<Packet>,
     weights: Vec<Weight>,

@@ -6,10 +6,15 @@
 
 pub mod addr;
 pub mod batch;
+pub mod capture;
 pub mod field;
+pub mod filter;
+pub mod intern;
 pub mod module;
 pub mod packet;
 pub mod record;
 pub mod selection;
 pub mod source;
+pub mod supervisor;
 pub mod time;
+pub mod worker;

@@ -25,6 +25,11 @@ pub use manifest::{ArgSpec, Manifest};
 /// batches lie in one interval. A module that fails keeps quiet and says so in
 /// [`Module::fault`], which is asked after every call.
 pub trait Module: Send {
+    /// Whether [`Module::check`] is to be called.
+    fn checks(&self) -> bool {
+        false
+    }
+
     /// Narrows what the filter picked, by whatever the module remembers. Drops nothing by default.
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
         let _ = (batch, picked);

@@ -37,6 +37,8 @@ impl Packet {
     pub const NO_TS: u16 = 1;
     /// Its timestamp steps back behind one already seen; it counts in the open interval.
     pub const BACKWARDS: u16 = 2;
+    /// Its timestamp leaps far ahead and nothing after it agrees; it counts in the open interval.
+    pub const AHEAD: u16 = 4;
 }
 
 /// How many packets and bytes one packet stands for, where that is not itself alone.

@@ -164,3 +164,9 @@ pub trait Source: Send {
         None
     }
 }
+
+/// An error with everything that caused it, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |e| e.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

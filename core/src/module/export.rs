@@ -11,12 +11,24 @@ pub struct Export {
     interval: Interval,
     schema: Arc<Schema>,
     written: Vec<Records>,
+    last: bool,
 }
 
 impl Export {
     /// An empty export of `interval` for records of `schema`.
     pub fn new(interval: Interval, schema: Arc<Schema>) -> Self {
-        Self { interval, schema, written: Vec::new() }
+        Self { interval, schema, written: Vec::new(), last: false }
+    }
+
+    /// The same, for the last interval of all.
+    pub fn closing(mut self) -> Self {
+        self.last = true;
+        self
+    }
+
+    /// Whether nothing will follow, so that what a module keeps across intervals must go out now.
+    pub fn is_last(&self) -> bool {
+        self.last
     }
 
     /// The interval that closed.

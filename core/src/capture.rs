@@ -1,0 +1,212 @@
+//! The capture stage: one thread that merges sources, cuts batches, decodes
+//! each once for all tasks, evaluates all filters, and hands batches to workers.
+//!
+//! It never waits for disk or users. Workers' queues are bounded: when one is
+//! full a monitor of files waits, a live one sheds for that worker alone.
+
+pub mod assemble;
+pub mod clock;
+pub mod feed;
+pub mod merge;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use crate::batch::Batch;
+use crate::field::Demand;
+use crate::filter::{Expr, Plan};
+use crate::intern::Interner;
+use crate::supervisor::counters::Counters;
+use crate::time::{SECOND, Span, Ts};
+use crate::worker::{Task, Work};
+use assemble::Assembler;
+use merge::{Merge, Next};
+
+/// How long a silent live wire may lag behind the wall clock before intervals close without it.
+const GRACE: Span = Span(SECOND);
+
+/// What the supervisor asks of the capture stage.
+pub enum Control {
+    /// Start this task, in place of the one of the same name if there is one.
+    Attach(Box<Joining>),
+    /// Flush and drop the task of this name.
+    Detach(Arc<str>),
+    /// Flush everything and end.
+    Stop,
+}
+
+/// A task about to join.
+pub struct Joining {
+    /// The task.
+    pub task: Task,
+    /// Which packets it is for.
+    pub filter: Expr,
+    /// The columns it reads beyond its filter's.
+    pub demand: Demand,
+}
+
+/// What capture remembers of a task that a worker runs.
+struct Placed {
+    name: Arc<str>,
+    slot: usize,
+    worker: usize,
+    interval: Span,
+    demand: Demand,
+}
+
+/// The capture thread.
+pub struct Capture {
+    /// The sources.
+    pub merge: Merge,
+    /// What the supervisor asks.
+    pub control: Receiver<Control>,
+    /// Slots of tasks that have gone, told by workers.
+    pub retired: Receiver<usize>,
+    /// The workers' queues.
+    pub workers: Vec<Sender<Work>>,
+    /// What everybody counts into.
+    pub counters: Arc<Counters>,
+    /// Whether to go on when no task is left or no source has anything.
+    pub stay: bool,
+}
+
+/// What changes from one turn to the next.
+struct State {
+    plan: Plan,
+    interner: Interner,
+    placed: Vec<Placed>,
+    demand: Demand,
+    bpf: Option<String>,
+}
+
+impl Capture {
+    /// Runs until the sources have ended or the supervisor says stop.
+    pub fn run(mut self) {
+        let mut state = State {
+            plan: Plan::default(),
+            interner: Interner::default(),
+            placed: Vec::new(),
+            demand: Demand::NONE,
+            bpf: None,
+        };
+        let mut assembler = Assembler::default();
+        loop {
+            match self.obey(&mut state, &mut assembler) {
+                Obeyed::Stop => break,
+                Obeyed::Nothing => {}
+            }
+            match self.merge.next() {
+                Next::Run(run) => {
+                    let live = self.merge.is_live();
+                    assembler.begin(run.source, run.from, run.to, live);
+                    while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
+                        self.send(&mut state, batch, &mut assembler);
+                    }
+                }
+                Next::Quiet => self.rest(&mut state, &mut assembler),
+                Next::End if self.stay => std::thread::sleep(Duration::from_millis(20)),
+                Next::End => break,
+            }
+            for error in self.merge.take_errors() {
+                tracing::error!("{}", crate::source::with_causes(&error));
+            }
+        }
+        for batch in assembler.finish() {
+            self.send(&mut state, batch, &mut assembler);
+        }
+        for worker in &self.workers {
+            // A worker that is gone has nothing left to flush.
+            let _ = worker.send(Work::End);
+        }
+    }
+
+    /// Does what the supervisor asked since the last turn.
+    fn obey(&mut self, state: &mut State, assembler: &mut Assembler) -> Obeyed {
+        while let Ok(slot) = self.retired.try_recv() {
+            state.plan.remove(slot);
+            state.placed.retain(|p| p.slot != slot);
+            self.replan(state, assembler);
+        }
+        while let Ok(control) = self.control.try_recv() {
+            if let Some(batch) = assembler.cut() {
+                self.send(state, batch, assembler);
+            }
+            match control {
+                Control::Stop => return Obeyed::Stop,
+                Control::Detach(name) => {
+                    for placed in state.placed.iter().filter(|p| p.name == name) {
+                        let _ = self.workers[placed.worker].send(Work::Detach(name.clone()));
+                    }
+                }
+                Control::Attach(joining) => self.place(state, *joining),
+            }
+            self.replan(state, assembler);
+        }
+        Obeyed::Nothing
+    }
+
+    /// Gives a task to the worker of its namesake, or to the one with the fewest tasks.
+    fn place(&mut self, state: &mut State, joining: Joining) {
+        let Joining { mut task, filter, demand } = joining;
+        let load = |w: &usize| state.placed.iter().filter(|p| p.worker == *w).count();
+        let namesake = state.placed.iter().find(|p| p.name == task.name).map(|p| p.worker);
+        let worker = namesake.or_else(|| (0..self.workers.len()).min_by_key(load)).unwrap_or(0);
+        let slot = state.plan.add(&filter);
+        task.slot = slot;
+        let (name, interval) = (task.name.clone(), task.interval);
+        state.placed.push(Placed { name, slot, worker, interval, demand });
+        // A worker only ends after capture has.
+        let _ = self.workers[worker].send(Work::Attach(Box::new(task)));
+    }
+
+    /// Brings boundaries and demand up to date with the tasks.
+    fn replan(&mut self, state: &mut State, assembler: &mut Assembler) {
+        assembler.clock.set_lens(state.placed.iter().map(|p| p.interval));
+        let demands = state.placed.iter().map(|p| p.demand);
+        state.demand = demands.fold(state.plan.demand(), Demand::and);
+        let _ = &state.bpf;
+    }
+
+    /// Prepares a batch for all tasks and hands it out.
+    fn send(&mut self, state: &mut State, mut batch: Batch, assembler: &mut Assembler) {
+        batch.decode(state.demand);
+        state.interner.fill(&mut batch, state.demand);
+        state.plan.run(&mut batch);
+        self.counters.note_batch(&batch);
+        let batch = Arc::new(batch);
+        for (at, worker) in self.workers.iter().enumerate() {
+            if !state.placed.iter().any(|p| p.worker == at) {
+                continue;
+            }
+            let work = Work::Batch(batch.clone());
+            if !self.merge.is_live() {
+                let _ = worker.send(work);
+            } else if let Err(TrySendError::Full(_)) = worker.try_send(work) {
+                self.counters.note_shed(batch.len() as u64);
+            }
+        }
+        assembler.keep(batch);
+    }
+
+    /// Nothing arrived for a while: what is at hand goes out, and on a live wire time goes on.
+    fn rest(&mut self, state: &mut State, assembler: &mut Assembler) {
+        if let Some(batch) = assembler.cut() {
+            self.send(state, batch, assembler);
+        }
+        if self.merge.is_live() {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = Ts(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)) - GRACE;
+            if let Some(batch) = assembler.tick(now) {
+                self.send(state, batch, assembler);
+            }
+        }
+    }
+}
+
+/// Whether the capture thread goes on.
+enum Obeyed {
+    Nothing,
+    Stop,
+}

@@ -1,0 +1,219 @@
+//! Assembling batches from runs of packets: cut when full and at interval boundaries.
+//!
+//! Memory of batches that every worker has finished with is used again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::clock::{Clock, LEAP_CONFIRMED_BY, Step};
+use crate::batch::Batch;
+use crate::packet::{Packet, Weight};
+use crate::selection::BATCH_PACKETS_MAX;
+use crate::source::{Chunk, Region};
+use crate::time::Ts;
+
+/// Batches kept for reuse.
+const KEPT: usize = 8;
+
+/// A packet whose leap ahead is in doubt, with all it needs to be pushed later.
+struct Doubted {
+    packet: Packet,
+    weight: Option<Weight>,
+    region: Option<Region>,
+}
+
+/// Builds one batch after another.
+#[derive(Default)]
+pub struct Assembler {
+    /// The stream's clock.
+    pub clock: Clock,
+    batch: Batch,
+    seq: u64,
+    // The run being assembled.
+    source: usize,
+    at: usize,
+    to: usize,
+    live: bool,
+    // Where the chunk's regions stand in the batch: `regions[i]` for the chunk's region i.
+    regions: Vec<Option<u16>>,
+    doubted: VecDeque<Doubted>,
+    // Packets cleared of doubt, to be pushed before anything else; true where confirmed.
+    cleared: VecDeque<(Doubted, bool)>,
+    kept: VecDeque<Arc<Batch>>,
+}
+
+impl Assembler {
+    /// Begins a run: packets `from..to` of the chunk that [`Assembler::fill`] is then given.
+    pub fn begin(&mut self, source: usize, from: usize, to: usize, live: bool) {
+        (self.source, self.at, self.to, self.live) = (source, from, to, live);
+        self.regions.clear();
+    }
+
+    /// Adds packets of the run until it ends (`None`) or a batch is ready.
+    pub fn fill(&mut self, chunk: &Chunk) -> Option<Batch> {
+        loop {
+            if let Some(batch) = self.push_cleared() {
+                return Some(batch);
+            }
+            if self.at >= self.to {
+                return None;
+            }
+            if self.doubted.is_empty() {
+                self.push_inside(chunk);
+                if self.batch.len() >= BATCH_PACKETS_MAX {
+                    return self.cut();
+                }
+            }
+            if self.at < self.to
+                && let Some(batch) = self.push_one(chunk)
+            {
+                return Some(batch);
+            }
+        }
+    }
+
+    /// The quick way: packets in order within the open intervals.
+    fn push_inside(&mut self, chunk: &Chunk) {
+        let room = BATCH_PACKETS_MAX - self.batch.len();
+        let to = self.to.min(self.at + room);
+        for at in self.at..to {
+            let mut packet = chunk.packets[at];
+            if self.clock.step(packet.ts) != Step::Inside {
+                return;
+            }
+            self.clock.advance(packet.ts);
+            packet.region = self.region(chunk, packet.region);
+            packet.source = self.source as u16;
+            self.batch.push(packet, chunk.weights.get(at).copied());
+            self.at = at + 1;
+        }
+    }
+
+    /// The next packet, whatever its time; returns the batch that it ends.
+    fn push_one(&mut self, chunk: &Chunk) -> Option<Batch> {
+        let mut packet = chunk.packets[self.at];
+        packet.source = self.source as u16;
+        let weight = chunk.weights.get(self.at).copied();
+        let region = chunk.regions.get(usize::from(packet.region)).cloned();
+        self.at += 1;
+        let one = Doubted { packet, weight, region };
+        let step = self.clock.step(packet.ts);
+        if step == Step::Leap && !self.live {
+            self.doubted.push_back(one);
+            if self.doubted.len() >= LEAP_CONFIRMED_BY {
+                self.clear_doubts(true);
+            }
+        } else {
+            self.clear_doubts(false);
+            self.cleared.push_back((one, true));
+        }
+        None
+    }
+
+    fn clear_doubts(&mut self, confirmed: bool) {
+        self.cleared.extend(self.doubted.drain(..).map(|d| (d, confirmed)));
+    }
+
+    /// Pushes what is cleared, cutting before a packet of a later interval.
+    fn push_cleared(&mut self) -> Option<Batch> {
+        while let Some((one, confirmed)) = self.cleared.front() {
+            let step = self.clock.step(one.packet.ts);
+            let later = *confirmed && matches!(step, Step::Boundary | Step::Leap);
+            if (later && !self.batch.is_empty()) || self.batch.len() >= BATCH_PACKETS_MAX {
+                return self.cut();
+            }
+            let (one, confirmed) = self.cleared.pop_front()?;
+            let mut packet = one.packet;
+            if !confirmed {
+                packet.marks |= Packet::AHEAD;
+            } else if step == Step::Back {
+                packet.marks |= Packet::BACKWARDS;
+            } else {
+                self.clock.advance(packet.ts);
+            }
+            if self.batch.is_empty() {
+                self.batch.clock = self.clock.now().unwrap_or_default();
+            }
+            if let Some(region) = one.region {
+                packet.region = self.batch.push_region(region);
+            }
+            self.batch.push(packet, one.weight);
+        }
+        None
+    }
+
+    fn region(&mut self, chunk: &Chunk, index: u16) -> u16 {
+        let index = usize::from(index);
+        if self.regions.len() <= index {
+            self.regions.resize(index + 1, None);
+        }
+        if let Some(at) = self.regions[index] {
+            return at;
+        }
+        let at = match chunk.regions.get(index) {
+            Some(region) => self.batch.push_region(region.clone()),
+            None => u16::MAX,
+        };
+        self.regions[index] = Some(at);
+        at
+    }
+
+    /// Ends the batch that is being built, if it has packets.
+    pub fn cut(&mut self) -> Option<Batch> {
+        if self.batch.is_empty() { None } else { Some(self.take()) }
+    }
+
+    /// On a silent wire: moves the clock to `now` and, if that crosses a boundary, says so by an
+    /// empty batch.
+    pub fn tick(&mut self, now: Ts) -> Option<Batch> {
+        // Before the first packet there is no time to go on.
+        self.clock.now()?;
+        if !matches!(self.clock.step(now), Step::Boundary | Step::Leap) {
+            return None;
+        }
+        self.clock.advance(now);
+        self.batch.clock = now;
+        Some(self.take())
+    }
+
+    /// What is left when the sources have ended: leaps that nothing contradicted stand.
+    pub fn finish(&mut self) -> Vec<Batch> {
+        self.clear_doubts(true);
+        let mut rest: Vec<Batch> = std::iter::from_fn(|| self.push_cleared()).collect();
+        rest.extend(self.cut());
+        rest
+    }
+
+    /// Keeps a batch's memory for when the workers have finished with it.
+    pub fn keep(&mut self, batch: Arc<Batch>) {
+        if self.kept.len() < KEPT {
+            self.kept.push_back(batch);
+        }
+    }
+
+    fn take(&mut self) -> Batch {
+        let fresh = self.reused().unwrap_or_default();
+        let mut full = std::mem::replace(&mut self.batch, fresh);
+        self.batch.clear();
+        self.batch.clock = self.clock.now().unwrap_or_default();
+        full.seq = self.seq;
+        self.seq += 1;
+        self.regions.clear();
+        full
+    }
+
+    /// The memory of a batch that nobody reads any more.
+    fn reused(&mut self) -> Option<Batch> {
+        for _ in 0..self.kept.len() {
+            let batch = self.kept.pop_front()?;
+            match Arc::try_unwrap(batch) {
+                Ok(batch) => return Some(batch),
+                Err(batch) => self.kept.push_back(batch),
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

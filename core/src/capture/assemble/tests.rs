@@ -1,0 +1,88 @@
+//! What a run of timestamps becomes: batches, their clocks, and marks.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::packet::LinkType;
+use crate::time::Span;
+
+/// A chunk whose packets are one byte each, seen at these seconds.
+fn chunk(secs: &[u64]) -> Chunk {
+    let packet = |(at, sec): (usize, &u64)| Packet {
+        ts: Ts::new(*sec, 0),
+        offset: at as u32,
+        cap_len: 1,
+        wire_len: 1,
+        region: 0,
+        link: LinkType::RAW,
+        source: 0,
+        marks: 0,
+    };
+    let bytes: Vec<u8> = (0..secs.len()).map(|at| at as u8).collect();
+    Chunk {
+        packets: secs.iter().enumerate().map(packet).collect(),
+        regions: vec![Arc::new(bytes)],
+        ..Chunk::default()
+    }
+}
+
+/// Batches as (clock, [(first byte, marks)]), with tasks of five-second intervals.
+fn assembled(secs: &[u64]) -> Vec<(u64, Vec<(u8, u16)>)> {
+    let mut assembler = Assembler::default();
+    assembler.clock.set_lens([Span::from_secs(5)]);
+    let chunk = chunk(secs);
+    assembler.begin(0, 0, secs.len(), false);
+    let mut batches = Vec::new();
+    while let Some(batch) = assembler.fill(&chunk) {
+        batches.push(batch);
+    }
+    batches.extend(assembler.finish());
+    let shown = |b: &Batch| {
+        let packets = (0..b.len()).map(|at| (b.data(at)[0], b.all()[at].marks));
+        (b.clock.0 / crate::time::SECOND, packets.collect())
+    };
+    batches.iter().map(shown).collect()
+}
+
+const BACK: u16 = Packet::BACKWARDS;
+const AHEAD: u16 = Packet::AHEAD;
+
+#[test]
+fn batches_are_cut_at_interval_boundaries() {
+    let want = vec![(3, vec![(0, 0), (1, 0)]), (5, vec![(2, 0)]), (11, vec![(3, 0)])];
+    assert_eq!(assembled(&[3, 4, 5, 11]), want);
+}
+
+#[test]
+fn a_step_back_counts_in_the_open_interval() {
+    assert_eq!(assembled(&[5, 3, 6]), vec![(5, vec![(0, 0), (1, BACK), (2, 0)])]);
+}
+
+#[test]
+fn a_lone_leap_is_counted_where_it_stands_and_moves_no_clock() {
+    let want = vec![(1, vec![(0, 0), (1, AHEAD), (2, 0)]), (6, vec![(3, 0)])];
+    assert_eq!(assembled(&[1, 315_360_000, 2, 6]), want);
+}
+
+#[test]
+fn a_leap_that_following_packets_confirm_moves_the_clock() {
+    let far = 315_360_000;
+    let want = vec![
+        (1, vec![(0, 0)]),
+        (far, vec![(1, 0), (2, 0), (3, 0), (4, 0)]),
+        (far + 5, vec![(5, 0)]),
+    ];
+    assert_eq!(assembled(&[1, far, far + 1, far + 1, far + 2, far + 5]), want);
+}
+
+#[test]
+fn a_leap_at_the_end_stands_for_want_of_contradiction() {
+    assert_eq!(assembled(&[1, 90_000]), vec![(1, vec![(0, 0)]), (90_000, vec![(1, 0)])]);
+}
+
+#[test]
+fn a_batch_is_cut_when_it_is_full() {
+    let secs = vec![7; BATCH_PACKETS_MAX * 2 + 1];
+    let sizes: Vec<usize> = assembled(&secs).iter().map(|(_, p)| p.len()).collect();
+    assert_eq!(sizes, [BATCH_PACKETS_MAX, BATCH_PACKETS_MAX, 1]);
+}

@@ -1,0 +1,126 @@
+//! Source threads: each asks its source for chunk after chunk and hands them to capture.
+//!
+//! The queue is bounded. A file waits when it is full; a live source sheds the
+//! chunk and counts it, because the wire does not wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded};
+
+use crate::packet::Weight;
+use crate::source::{Chunk, Source, SourceError, Turn};
+use crate::supervisor::counters::SourceCounters;
+
+/// Chunks a source may be ahead of capture.
+const QUEUE: usize = 4;
+
+/// How long a live source waits for a place in the queue before it sheds.
+const LIVE_PATIENCE: Duration = Duration::from_millis(50);
+
+/// What a source thread hands over.
+pub enum Delivery {
+    /// Packets, possibly none (a sign of life of a silent live source).
+    Chunk(Chunk),
+    /// The source has ended, with an error or without.
+    End(Option<SourceError>),
+}
+
+/// Capture's end of one source.
+pub struct Feed {
+    deliveries: Receiver<Delivery>,
+    used: Sender<Chunk>,
+    /// The source delivers in real time.
+    pub live: bool,
+    /// What the source has delivered and lost.
+    pub counters: Arc<SourceCounters>,
+}
+
+impl Feed {
+    /// Starts a thread that reads `source`.
+    pub fn start(source: Box<dyn Source>, counters: Arc<SourceCounters>) -> std::io::Result<Self> {
+        let live = source.description().live;
+        let (send, deliveries) = bounded(QUEUE);
+        let (used, recycled) = bounded(QUEUE + 2);
+        let reader = Reader { source, live, send, recycled, counters: counters.clone() };
+        std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
+        Ok(Self { deliveries, used, live, counters })
+    }
+
+    /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is
+    /// gone without a word has ended.
+    pub fn next(&self, patience: Duration) -> Option<Delivery> {
+        use crossbeam_channel::RecvTimeoutError::{Disconnected, Timeout};
+        match self.deliveries.recv_timeout(patience) {
+            Ok(delivery) => Some(delivery),
+            Err(Timeout) => None,
+            Err(Disconnected) => Some(Delivery::End(None)),
+        }
+    }
+
+    /// Gives a chunk's memory back.
+    pub fn recycle(&self, mut chunk: Chunk) {
+        chunk.clear();
+        // A full queue only means that the memory is freed instead.
+        let _ = self.used.try_send(chunk);
+    }
+}
+
+/// The source's own thread.
+struct Reader {
+    source: Box<dyn Source>,
+    live: bool,
+    send: Sender<Delivery>,
+    recycled: Receiver<Chunk>,
+    counters: Arc<SourceCounters>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        loop {
+            let mut chunk = self.recycled.try_recv().unwrap_or_default();
+            let turn = self.source.next(&mut chunk);
+            self.counters.note_read(&chunk);
+            let (ended, error) = match turn {
+                Ok(Turn::End) => (true, None),
+                Ok(Turn::More | Turn::Idle) => (false, None),
+                Err(error) => (true, Some(error)),
+            };
+            if !self.deliver(chunk) {
+                return;
+            }
+            if ended {
+                // Capture may have gone first; then nobody is left to tell.
+                let _ = self.send.send(Delivery::End(error));
+                return;
+            }
+        }
+    }
+
+    /// Returns whether capture still listens.
+    fn deliver(&self, chunk: Chunk) -> bool {
+        if !self.live {
+            return chunk.packets.is_empty() || self.send.send(Delivery::Chunk(chunk)).is_ok();
+        }
+        if chunk.packets.is_empty() {
+            let sent = self.send.try_send(Delivery::Chunk(chunk));
+            return !matches!(sent, Err(TrySendError::Disconnected(_)));
+        }
+        match self.send.send_timeout(Delivery::Chunk(chunk), LIVE_PATIENCE) {
+            Ok(()) => true,
+            Err(SendTimeoutError::Timeout(Delivery::Chunk(chunk))) => {
+                self.counters.note_shed(stood_for(&chunk));
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// How many packets a chunk stands for.
+fn stood_for(chunk: &Chunk) -> u64 {
+    if chunk.weights.is_empty() {
+        return chunk.packets.len() as u64;
+    }
+    chunk.weights.iter().map(|w: &Weight| w.packets).fold(0, u64::saturating_add)
+}

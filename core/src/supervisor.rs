@@ -1,0 +1,275 @@
+//! The supervisor: starts the stages, passes on what the user asks, and knows
+//! what everybody counted.
+//!
+//! Threads: one per source, one for capture, workers that own tasks, one for
+//! export and storage. Messages pass in one direction; see [`crate::capture`].
+
+pub mod counters;
+pub mod exporter;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::capture::feed::Feed;
+use crate::capture::merge::Merge;
+use crate::capture::{Capture, Control, Joining};
+use crate::filter::{Expr, FilterError};
+use crate::module::{Args, Kind, Limits, ModuleError, Setup};
+use crate::source::Source;
+use crate::worker::{Task, Work, Worker};
+use counters::{Counters, SourceCounters, Status, TaskCounters};
+pub use exporter::{Sink, SinkError};
+
+/// Batches a worker may be behind capture.
+const WORK_QUEUE: usize = 4;
+
+/// Closed intervals that export may be behind the workers.
+const EXPORT_QUEUE: usize = 64;
+
+/// A module to run: which, under what name, on which packets, with what arguments.
+#[derive(Clone)]
+pub struct Instance {
+    /// What queries call it.
+    pub name: String,
+    /// The module.
+    pub kind: Arc<dyn Kind>,
+    /// The user's filter, on top of the module's own; empty for none.
+    pub filter: String,
+    /// The user's arguments.
+    pub args: Args,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+impl Instance {
+    /// A module under its own name with default arguments.
+    pub fn of(kind: Arc<dyn Kind>) -> Self {
+        let name = kind.manifest().name.clone();
+        Self { name, kind, filter: String::new(), args: Args::default(), limits: Limits::default() }
+    }
+}
+
+/// How a monitor runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Threads that run modules; at least one.
+    pub workers: usize,
+    /// Whether to stay when all sources have ended, for queries and new modules.
+    pub stay: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
+        Self { workers, stay: false }
+    }
+}
+
+/// Why an instance could not be attached. Nothing that runs is disturbed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The module could not be started.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// A filter makes no sense.
+    #[error("filter of module `{instance}`: {error}")]
+    Filter {
+        /// The instance.
+        instance: String,
+        /// The text of the filter.
+        text: String,
+        /// What is wrong with it.
+        error: FilterError,
+    },
+    /// Two instances share a name.
+    #[error("two modules are called `{0}`: give one of them another name")]
+    Twice(String),
+    /// The system has no thread to spare.
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
+    /// The monitor has ended.
+    #[error("the monitor has ended")]
+    Ended,
+}
+
+/// A running monitor. Dropping it leaves the threads to end with their sources.
+pub struct Monitor {
+    control: Sender<Control>,
+    counters: Arc<Counters>,
+    capture: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    exporter: JoinHandle<Result<(), SinkError>>,
+}
+
+/// How a monitor ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The final counters.
+    pub status: Status,
+    /// What the sink could not do, if anything.
+    pub sink: Option<SinkError>,
+}
+
+impl Monitor {
+    /// Starts reading `sources` with `instances` attached from the first packet on.
+    pub fn start(
+        options: Options,
+        sources: Vec<Box<dyn Source>>,
+        instances: Vec<Instance>,
+        sink: Box<dyn Sink>,
+    ) -> Result<Self, AttachError> {
+        let counters = Arc::new(Counters::default());
+        let (control, orders) = unbounded();
+        for instance in instances {
+            let joining = prepare(instance, &counters, false)?;
+            counters.put_task(&joining.task.name, joining.task.counters.clone());
+            // Capture holds the other end.
+            let _ = control.send(Control::Attach(Box::new(joining)));
+        }
+        let (emit, emitted) = bounded(EXPORT_QUEUE);
+        let stop = control.clone();
+        let exporter = spawn("export", move || {
+            let ran = exporter::run(sink, &emitted);
+            if ran.is_err() {
+                // Without a sink there is nothing to measure for.
+                let _ = stop.send(Control::Stop);
+            }
+            ran
+        })?;
+        let (retire, retired) = unbounded();
+        let mut workers = Vec::new();
+        let mut queues = Vec::new();
+        for _ in 0..options.workers.max(1) {
+            let (queue, work): (Sender<Work>, Receiver<Work>) = bounded(WORK_QUEUE);
+            let worker = Worker { work, export: emit.clone(), retired: retire.clone() };
+            workers.push(spawn("worker", move || worker.run())?);
+            queues.push(queue);
+        }
+        let capture = Capture {
+            merge: Merge::new(feeds(sources, &counters)?),
+            control: orders,
+            retired,
+            workers: queues,
+            counters: counters.clone(),
+            stay: options.stay,
+        };
+        let capture = spawn("capture", move || capture.run())?;
+        Ok(Self { control, counters, capture, workers, exporter })
+    }
+
+    /// Adds an instance, live from its next interval boundary on; in place of the running one of
+    /// that name, which goes on until its own boundary.
+    pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
+        let joining = prepare(instance, &self.counters, true)?;
+        let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
+        let sent = self.control.send(Control::Attach(Box::new(joining)));
+        sent.map_err(|_| AttachError::Ended)?;
+        self.counters.put_task(&name, counters);
+        Ok(())
+    }
+
+    /// Flushes and drops the instance called `name`; whether there is one.
+    pub fn detach(&self, name: &str) -> bool {
+        let known = self.counters.remove_task(name);
+        known && self.control.send(Control::Detach(name.into())).is_ok()
+    }
+
+    /// What everybody has counted so far.
+    pub fn status(&self) -> Status {
+        self.counters.status()
+    }
+
+    /// The counters themselves, for whoever outlives this handle.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// Flushes the open intervals and ends; [`Monitor::wait`] then returns.
+    pub fn stop(&self) {
+        // Already ended is as good.
+        let _ = self.control.send(Control::Stop);
+    }
+
+    /// A way to stop the monitor from another thread, say a signal's.
+    pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
+        let control = self.control.clone();
+        move || {
+            let _ = control.send(Control::Stop);
+        }
+    }
+
+    /// Whether all threads have ended.
+    pub fn is_finished(&self) -> bool {
+        self.exporter.is_finished()
+    }
+
+    /// Waits until the sources have ended, or [`Monitor::stop`] was called, and all is exported.
+    pub fn wait(self) -> Ended {
+        let lost = || Some(SinkError::new("the export thread failed"));
+        // A thread that panicked has said so; the others end all the same.
+        let _ = self.capture.join();
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+        let sink = self.exporter.join().map_or_else(|_| lost(), Result::err);
+        Ended { status: self.counters.status(), sink }
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// Starts the sources' threads.
+fn feeds(sources: Vec<Box<dyn Source>>, counters: &Counters) -> std::io::Result<Vec<Feed>> {
+    let start = |source: Box<dyn Source>| {
+        let counted = Arc::new(SourceCounters::new(source.description()));
+        counters.add_source(counted.clone());
+        Feed::start(source, counted)
+    };
+    sources.into_iter().map(start).collect()
+}
+
+/// Starts an instance's module and compiles its filters.
+fn prepare(
+    instance: Instance,
+    counters: &Counters,
+    joins_late: bool,
+) -> Result<Joining, AttachError> {
+    if !joins_late && counters.has_task(&instance.name) {
+        return Err(AttachError::Twice(instance.name));
+    }
+    let setup =
+        Setup { instance: instance.name.clone(), args: instance.args, limits: instance.limits };
+    let started = instance.kind.start(&setup)?;
+    let parse = |text: &str| {
+        Expr::parse(text).map_err(|error| AttachError::Filter {
+            instance: instance.name.clone(),
+            text: text.to_owned(),
+            error,
+        })
+    };
+    let filter = parse(&started.filter)?.and(parse(&instance.filter)?);
+    let module = &instance.kind.manifest().name;
+    let task = Task {
+        name: instance.name.into(),
+        module: started.module,
+        slot: 0,
+        interval: started.interval,
+        schema: started.schema.unwrap_or_default(),
+        counters: Arc::new(TaskCounters::new(module, filter.to_string(), started.interval)),
+        open: None,
+        joins_late,
+        failures: 0,
+    };
+    Ok(Joining { task, filter, demand: started.demand })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! What every stage counts, and how it is read while they run.
+//!
+//! Counters are single numbers that one thread writes and anyone may read;
+//! a reader sees each as it is, not all at one instant.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
+
+use crate::batch::Batch;
+use crate::module::{Fault, Module};
+use crate::packet::{Layers, Packet};
+use crate::source::{Chunk, Description, SourceError};
+use crate::time::{Interval, Span, Ts};
+
+/// One source's counters.
+#[derive(Debug)]
+pub struct SourceCounters {
+    name: String,
+    size_bytes: Option<u64>,
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    dropped: AtomicU64,
+    shed: AtomicU64,
+    unreadable: AtomicU64,
+    read_bytes: AtomicU64,
+    ended: AtomicBool,
+    error: Mutex<Option<String>>,
+}
+
+/// One source as a reader sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// How it was named.
+    pub name: String,
+    /// Packets it delivered.
+    pub packets: u64,
+    /// Bytes on the wire of those packets.
+    pub bytes: u64,
+    /// Packets lost before they reached it.
+    pub dropped: u64,
+    /// Packets it shed because capture was behind.
+    pub shed: u64,
+    /// Records it could not read as packets.
+    pub unreadable: u64,
+    /// How far it has read.
+    pub read_bytes: u64,
+    /// How much there is to read, where known.
+    pub size_bytes: Option<u64>,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Why it ended, if not at its end.
+    pub error: Option<String>,
+}
+
+impl SourceCounters {
+    /// Zeros for a source.
+    pub fn new(description: &Description) -> Self {
+        Self {
+            name: description.name.clone(),
+            size_bytes: description.size_bytes,
+            packets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+            read_bytes: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            error: Mutex::new(None),
+        }
+    }
+
+    /// Counts what a turn of the source gave.
+    pub fn note_read(&self, chunk: &Chunk) {
+        let bytes: u64 = chunk.packets.iter().map(|p| u64::from(p.wire_len)).sum();
+        self.packets.fetch_add(chunk.packets.len() as u64, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.dropped.fetch_add(chunk.counts.dropped, Relaxed);
+        self.unreadable.fetch_add(chunk.counts.malformed, Relaxed);
+        self.read_bytes.store(chunk.read_bytes, Relaxed);
+    }
+
+    /// Counts packets that found no place in capture's queue.
+    pub fn note_shed(&self, packets: u64) {
+        self.shed.fetch_add(packets, Relaxed);
+    }
+
+    /// Notes that the source has ended.
+    pub fn note_end(&self, error: Option<&SourceError>) {
+        *self.error.lock() = error.map(|e| crate::source::with_causes(e));
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Whether the source has ended.
+    pub fn ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    fn status(&self) -> SourceStatus {
+        SourceStatus {
+            name: self.name.clone(),
+            packets: self.packets.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            shed: self.shed.load(Relaxed),
+            unreadable: self.unreadable.load(Relaxed),
+            read_bytes: self.read_bytes.load(Relaxed),
+            size_bytes: self.size_bytes,
+            ended: self.ended.load(Relaxed),
+            error: self.error.lock().clone(),
+        }
+    }
+}
+
+/// One task's counters.
+#[derive(Debug)]
+pub struct TaskCounters {
+    module: String,
+    filter: String,
+    interval: Span,
+    seen: AtomicU64,
+    picked: AtomicU64,
+    intervals: AtomicU64,
+    records: AtomicU64,
+    closed: AtomicU64,
+    faults: AtomicU64,
+    overflowed: AtomicU64,
+    state_bytes: AtomicU64,
+    busy_ns: AtomicU64,
+    parked: AtomicBool,
+    fault: Mutex<Option<String>>,
+}
+
+/// One task as a reader sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskStatus {
+    /// The instance's name.
+    pub name: String,
+    /// The module it runs.
+    pub module: String,
+    /// The filter, canonical.
+    pub filter: String,
+    /// How long its intervals are.
+    pub interval: String,
+    /// Packets that passed by.
+    pub packets_seen: u64,
+    /// Packets that its filter and its `check` picked.
+    pub packets_picked: u64,
+    /// Intervals closed.
+    pub intervals: u64,
+    /// Records exported.
+    pub records: u64,
+    /// The end of the last interval closed; nothing before it will change.
+    pub closed_until: Option<String>,
+    /// Calls that failed.
+    pub faults: u64,
+    /// What went wrong last.
+    pub last_fault: Option<String>,
+    /// Whether it is parked because it kept failing.
+    pub parked: bool,
+    /// Entries that found no room in its tables.
+    pub overflowed: u64,
+    /// About how many bytes its state holds.
+    pub state_bytes: u64,
+    /// Seconds its worker spent on it.
+    pub busy_seconds: f64,
+}
+
+impl TaskCounters {
+    /// Zeros for a task.
+    pub fn new(module: &str, filter: String, interval: Span) -> Self {
+        Self {
+            module: module.to_owned(),
+            filter,
+            interval,
+            seen: AtomicU64::new(0),
+            picked: AtomicU64::new(0),
+            intervals: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
+            state_bytes: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            parked: AtomicBool::new(false),
+            fault: Mutex::new(None),
+        }
+    }
+
+    /// Counts a batch's packets and what the task's state has come to.
+    pub fn note_update(&self, seen: u64, picked: u64, module: &dyn Module) {
+        self.seen.fetch_add(seen, Relaxed);
+        self.picked.fetch_add(picked, Relaxed);
+        self.overflowed.store(module.overflowed(), Relaxed);
+        self.state_bytes.store(module.state_bytes() as u64, Relaxed);
+    }
+
+    /// Counts a closed interval.
+    pub fn note_interval(&self, interval: Interval, records: u64) {
+        self.intervals.fetch_add(1, Relaxed);
+        self.records.fetch_add(records, Relaxed);
+        self.closed.store(interval.end().0, Relaxed);
+    }
+
+    /// Counts time spent.
+    pub fn note_busy(&self, spent: Duration) {
+        self.busy_ns.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Counts a failed call; tells the log of each new message once.
+    pub fn note_fault(&self, task: &str, fault: &Fault, parked: bool) {
+        self.faults.fetch_add(1, Relaxed);
+        let was_parked = self.parked.swap(parked, Relaxed);
+        let mut last = self.fault.lock();
+        if last.as_deref() != Some(fault.message.as_str()) {
+            tracing::warn!("module `{task}`: {}", fault.message);
+            *last = Some(fault.message.clone());
+        }
+        if parked && !was_parked {
+            tracing::error!("module `{task}` keeps failing and is parked: mend it and redeploy");
+        }
+    }
+
+    fn status(&self, name: &str) -> TaskStatus {
+        let closed = self.closed.load(Relaxed);
+        TaskStatus {
+            name: name.to_owned(),
+            module: self.module.clone(),
+            filter: self.filter.clone(),
+            interval: self.interval.to_string(),
+            packets_seen: self.seen.load(Relaxed),
+            packets_picked: self.picked.load(Relaxed),
+            intervals: self.intervals.load(Relaxed),
+            records: self.records.load(Relaxed),
+            closed_until: (closed > 0).then(|| Ts(closed).to_string()),
+            faults: self.faults.load(Relaxed),
+            last_fault: self.fault.lock().clone(),
+            parked: self.parked.load(Relaxed),
+            overflowed: self.overflowed.load(Relaxed),
+            state_bytes: self.state_bytes.load(Relaxed),
+            busy_seconds: self.busy_ns.load(Relaxed) as f64 / 1e9,
+        }
+    }
+}
+
+/// Everything counted in one monitor.
+#[derive(Debug, Default)]
+pub struct Counters {
+    sources: RwLock<Vec<Arc<SourceCounters>>>,
+    tasks: RwLock<Vec<(Arc<str>, Arc<TaskCounters>)>>,
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    late: AtomicU64,
+    malformed: AtomicU64,
+    truncated: AtomicU64,
+    shed: AtomicU64,
+    batches: AtomicU64,
+    clock: AtomicU64,
+}
+
+/// All of a monitor's counters as a reader sees them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The stream's clock.
+    pub clock: Option<String>,
+    /// Packets merged into the stream.
+    pub packets: u64,
+    /// Bytes they stand for.
+    pub bytes: u64,
+    /// Packets lost before us.
+    pub dropped: u64,
+    /// Packets skipped because a queue was full, summed over workers and sources.
+    pub shed: u64,
+    /// Packets counted in a later interval than their timestamp's.
+    pub late: u64,
+    /// Packets with a header that contradicts itself; only counted where headers are read.
+    pub malformed: u64,
+    /// Packets whose headers were cut off; only counted where headers are read.
+    pub truncated: u64,
+    /// Batches cut.
+    pub batches: u64,
+    /// The sources.
+    pub sources: Vec<SourceStatus>,
+    /// The tasks.
+    pub tasks: Vec<TaskStatus>,
+}
+
+impl Counters {
+    /// Counts a decoded batch.
+    pub fn note_batch(&self, batch: &Batch) {
+        self.batches.fetch_add(1, Relaxed);
+        self.clock
+            .store(batch.all().last().map_or(batch.clock, |p| p.ts.max(batch.clock)).0, Relaxed);
+        let (mut late, mut malformed, mut truncated) = (0, 0, 0);
+        let mut bytes = 0u64;
+        for (at, packet) in batch.all().iter().enumerate() {
+            bytes = bytes.saturating_add(u64::from(packet.wire_len));
+            late += u64::from(packet.marks & (Packet::BACKWARDS | Packet::AHEAD) != 0);
+            let found = batch.layers(at).found;
+            malformed += u64::from(found & Layers::MALFORMED != 0);
+            truncated += u64::from(found & Layers::TRUNCATED != 0);
+        }
+        self.packets.fetch_add(batch.len() as u64, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.late.fetch_add(late, Relaxed);
+        self.malformed.fetch_add(malformed, Relaxed);
+        self.truncated.fetch_add(truncated, Relaxed);
+    }
+
+    /// Counts packets that a worker's queue had no room for.
+    pub fn note_shed(&self, packets: u64) {
+        self.shed.fetch_add(packets, Relaxed);
+    }
+
+    /// Adds a source.
+    pub fn add_source(&self, source: Arc<SourceCounters>) {
+        self.sources.write().push(source);
+    }
+
+    /// Adds a task, in place of its namesake.
+    pub fn put_task(&self, name: &Arc<str>, task: Arc<TaskCounters>) {
+        let mut tasks = self.tasks.write();
+        match tasks.iter_mut().find(|(n, _)| n == name) {
+            Some(entry) => entry.1 = task,
+            None => tasks.push((name.clone(), task)),
+        }
+    }
+
+    /// Removes a task; whether there was one.
+    pub fn remove_task(&self, name: &str) -> bool {
+        let mut tasks = self.tasks.write();
+        let before = tasks.len();
+        tasks.retain(|(n, _)| &**n != name);
+        tasks.len() < before
+    }
+
+    /// Whether a task of this name runs.
+    pub fn has_task(&self, name: &str) -> bool {
+        self.tasks.read().iter().any(|(n, _)| &**n == name)
+    }
+
+    /// The stream's clock, once there is one.
+    pub fn clock(&self) -> Option<Ts> {
+        Some(self.clock.load(Relaxed)).filter(|c| *c > 0).map(Ts)
+    }
+
+    /// Everything as it is now.
+    pub fn status(&self) -> Status {
+        let sources: Vec<SourceStatus> = self.sources.read().iter().map(|s| s.status()).collect();
+        let tasks = self.tasks.read().iter().map(|(name, t)| t.status(name)).collect();
+        Status {
+            clock: self.clock().map(|c| c.to_string()),
+            packets: self.packets.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            dropped: sources.iter().map(|s| s.dropped).sum(),
+            shed: self.shed.load(Relaxed) + sources.iter().map(|s| s.shed).sum::<u64>(),
+            late: self.late.load(Relaxed),
+            malformed: self.malformed.load(Relaxed),
+            truncated: self.truncated.load(Relaxed),
+            batches: self.batches.load(Relaxed),
+            sources,
+            tasks,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A whole monitor over made-up packets: intervals, gaps, merging, faults, replacement.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::batch::Batch;
+use crate::module::{Export, Manifest, Module, Started};
+use crate::packet::{LinkType, Packet};
+use crate::record::{Column, Output, Schema, Type, Value};
+use crate::selection::Selection;
+use crate::source::{Chunk, Description, SourceError, Turn};
+use crate::time::{Interval, SECOND, Span, Ts};
+
+/// A source that delivers one packet at each of these seconds, a few at a time.
+struct Scripted {
+    description: Description,
+    secs: Vec<u64>,
+    at: usize,
+    fails: bool,
+}
+
+fn source(secs: &[u64]) -> Box<dyn Source> {
+    let description = Description {
+        name: "scripted".into(),
+        links: vec![LinkType::RAW],
+        resolution: Span(1),
+        snaplen: 0,
+        live: false,
+        size_bytes: None,
+    };
+    Box::new(Scripted { description, secs: secs.to_vec(), at: 0, fails: false })
+}
+
+impl Source for Scripted {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        let to = self.secs.len().min(self.at + 3);
+        for sec in &self.secs[self.at..to] {
+            chunk.packets.push(Packet {
+                ts: Ts::new(*sec, 0),
+                offset: 0,
+                cap_len: 1,
+                wire_len: 100,
+                region: 0,
+                link: LinkType::RAW,
+                source: 0,
+                marks: 0,
+            });
+        }
+        chunk.regions.push(Arc::new(vec![0u8]));
+        self.at = to;
+        if to < self.secs.len() {
+            return Ok(Turn::More);
+        }
+        if self.fails {
+            let why = "cut short".to_owned();
+            return Err(SourceError::Format { name: "scripted".into(), why, offset: 7 });
+        }
+        Ok(Turn::End)
+    }
+}
+
+/// Counts packets; panics when it sees its unlucky number of them.
+struct Counting {
+    packets: u64,
+    unlucky: u64,
+}
+
+impl Module for Counting {
+    fn update(&mut self, batch: &Batch, picked: &Selection) {
+        self.packets += batch.packets().sum(picked);
+        assert!(self.unlucky == 0 || self.packets < self.unlucky, "unlucky");
+    }
+
+    fn export(&mut self, interval: Interval, out: &mut Export) {
+        out.record(interval).set("packets", std::mem::take(&mut self.packets));
+    }
+}
+
+/// The counting module as a kind.
+struct Counter {
+    manifest: Manifest,
+    unlucky: u64,
+}
+
+impl Kind for Counter {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
+        let args = self.manifest.resolve(&setup.args)?;
+        Ok(Started {
+            module: Box::new(Counting { packets: 0, unlucky: self.unlucky }),
+            filter: String::new(),
+            demand: crate::field::Demand::NONE,
+            interval: args.span("interval").expect("a default"),
+            schema: Some(Arc::new(Schema::new([Column::new("packets", Type::Uint)]))),
+        })
+    }
+}
+
+fn counter(name: &str, interval: &str, unlucky: u64) -> Instance {
+    let manifest = Manifest { name: name.into(), ..Manifest::default() }.with_interval();
+    let mut args = Args::default();
+    args.set("interval", Value::Text(interval.into()));
+    Instance { args, ..Instance::of(Arc::new(Counter { manifest, unlucky })) }
+}
+
+/// What a test's sink has seen: (instance, "start packets" or "gap from-to").
+type Seen = Arc<Mutex<Vec<(String, String)>>>;
+
+struct Collect(Seen);
+
+impl Sink for Collect {
+    fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError> {
+        let lines: Vec<String> = match output {
+            Output::Gap { from, to } => vec![format!("gap {}-{}", from.0 / SECOND, to.0 / SECOND)],
+            Output::Records(records) => (0..records.rows())
+                .map(|row| {
+                    let packets = records.value(row, 0).as_uint().expect("a count");
+                    format!("{} {packets}", records.starts[row].0 / SECOND)
+                })
+                .collect(),
+        };
+        self.0.lock().extend(lines.into_iter().map(|line| (instance.to_owned(), line)));
+        Ok(())
+    }
+}
+
+fn run(sources: Vec<Box<dyn Source>>, instances: Vec<Instance>) -> (Vec<(String, String)>, Ended) {
+    let seen = Seen::default();
+    let options = Options { workers: 2, stay: false };
+    let sink = Box::new(Collect(seen.clone()));
+    let monitor = Monitor::start(options, sources, instances, sink).expect("a start");
+    let ended = monitor.wait();
+    let seen = seen.lock().clone();
+    (seen, ended)
+}
+
+#[track_caller]
+fn check(secs: &[u64], want: &[&str]) {
+    let (seen, _) = run(vec![source(secs)], vec![counter("c", "5s", 0)]);
+    let lines: Vec<&str> = seen.iter().map(|(_, line)| line.as_str()).collect();
+    assert_eq!(lines, want);
+}
+
+#[test]
+fn each_packet_is_counted_once_in_its_aligned_interval() {
+    check(&[3, 4, 5, 9, 10], &["0 2", "5 2", "10 1"]);
+}
+
+#[test]
+fn silence_is_records_of_zeros() {
+    check(&[1, 17], &["0 1", "5 0", "10 0", "15 1"]);
+}
+
+#[test]
+fn a_confirmed_leap_is_one_gap_however_long() {
+    let far = 315_360_000;
+    let last = format!("{far} 4");
+    check(&[1, far, far + 1, far + 1, far + 2], &["0 1", &format!("gap 5-{far}"), &last]);
+}
+
+#[test]
+fn no_packet_at_all_is_no_record() {
+    check(&[], &[]);
+}
+
+#[test]
+fn sources_merge_by_time() {
+    let sources = vec![source(&[1, 6, 7, 11, 12, 13]), source(&[2, 3, 4, 8, 14])];
+    let (seen, ended) = run(sources, vec![counter("c", "5s", 0)]);
+    let lines: Vec<&str> = seen.iter().map(|(_, line)| line.as_str()).collect();
+    assert_eq!(lines, ["0 4", "5 3", "10 4"]);
+    assert_eq!((ended.status.packets, ended.status.late), (11, 0));
+}
+
+#[test]
+fn tasks_of_different_intervals_each_get_theirs() {
+    let instances = vec![counter("a", "5s", 0), counter("b", "10s", 0)];
+    let (seen, _) = run(vec![source(&[1, 6, 12])], instances);
+    let of = |name: &str| -> Vec<String> {
+        seen.iter().filter(|(n, _)| n == name).map(|(_, line)| line.clone()).collect()
+    };
+    assert_eq!(of("a"), ["0 1", "5 1", "10 1"]);
+    assert_eq!(of("b"), ["0 2", "10 1"]);
+}
+
+#[test]
+fn a_panic_parks_its_module_and_no_other() {
+    let instances = vec![counter("bad", "5s", 2), counter("good", "5s", 0)];
+    let (seen, ended) = run(vec![source(&[1, 2, 6])], instances);
+    assert!(seen.iter().all(|(name, _)| name == "good"));
+    assert_eq!(seen.len(), 2);
+    let bad = ended.status.tasks.iter().find(|t| t.name == "bad").expect("a task");
+    assert!(bad.parked);
+    assert_eq!(bad.last_fault.as_deref(), Some("panicked: unlucky"));
+}
+
+#[test]
+fn a_source_cut_short_gives_all_it_holds_and_says_so() {
+    let mut cut = Scripted {
+        description: source(&[]).description().clone(),
+        secs: vec![1, 2],
+        at: 0,
+        fails: false,
+    };
+    cut.fails = true;
+    let (seen, ended) = run(vec![Box::new(cut)], vec![counter("c", "5s", 0)]);
+    assert_eq!(seen, [("c".to_owned(), "0 2".to_owned())]);
+    assert_eq!(ended.status.sources[0].error.as_deref(), Some("`scripted`: cut short at byte 7"));
+}
+
+#[test]
+fn two_modules_of_one_name_are_refused() {
+    let instances = vec![counter("c", "5s", 0), counter("c", "5s", 0)];
+    let started =
+        Monitor::start(Options::default(), vec![], instances, Box::new(Collect(Seen::default())));
+    assert!(matches!(started, Err(AttachError::Twice(name)) if name == "c"));
+}

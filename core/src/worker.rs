@@ -1,0 +1,282 @@
+//! Workers: threads that own tasks and run their modules over batches.
+//!
+//! A task belongs to one worker, so nothing here is locked. A module that
+//! panics, or keeps failing, is parked: it gets no more packets, the others do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::batch::Batch;
+use crate::capture::clock::LEAP_MAX;
+use crate::module::{Export, Fault, Module};
+use crate::record::{Output, Schema};
+use crate::selection::Selection;
+use crate::supervisor::counters::TaskCounters;
+use crate::time::{Interval, Span, Ts};
+
+/// Calls in a row that may fail before a task is parked.
+pub const FAULTS_MAX: u32 = 10;
+
+/// Empty intervals in a row that are exported as such; more are one gap.
+const ZEROS_MAX: u64 = 3600;
+
+/// What reaches a worker, in the order of the stream.
+pub enum Work {
+    /// Packets for every task.
+    Batch(Arc<Batch>),
+    /// A task to run from now on, in place of its namesake once that has flushed.
+    Attach(Box<Task>),
+    /// Flush and drop the task of this name.
+    Detach(Arc<str>),
+    /// Flush everything and end.
+    End,
+}
+
+/// What a task has to say when an interval closed.
+pub struct Emission {
+    /// The task's name.
+    pub instance: Arc<str>,
+    /// Its records, or a gap.
+    pub output: Output,
+}
+
+/// One running module.
+pub struct Task {
+    /// The instance's name.
+    pub name: Arc<str>,
+    /// The module.
+    pub module: Box<dyn Module>,
+    /// Where the shared plan puts what its filter picks.
+    pub slot: usize,
+    /// How long its intervals are.
+    pub interval: Span,
+    /// What its records look like.
+    pub schema: Arc<Schema>,
+    /// What it counts into.
+    pub counters: Arc<TaskCounters>,
+    /// The open interval; none before the first packet.
+    pub open: Option<Interval>,
+    /// Joined while others ran: starts at the boundary after the first batch it sees.
+    pub joins_late: bool,
+    /// Calls in a row that failed.
+    pub failures: u32,
+}
+
+/// One worker thread.
+pub struct Worker {
+    /// What it is to do.
+    pub work: Receiver<Work>,
+    /// Where records go.
+    pub export: Sender<Emission>,
+    /// Where slots of dropped tasks go.
+    pub retired: Sender<usize>,
+}
+
+/// A running task and the one that waits for its place.
+struct Seat {
+    task: Task,
+    successor: Option<Box<Task>>,
+}
+
+impl Worker {
+    /// Runs until told to end, or until capture is gone.
+    pub fn run(self) {
+        let mut seats: Vec<Seat> = Vec::new();
+        for work in &self.work {
+            match work {
+                Work::Batch(batch) => {
+                    for seat in &mut seats {
+                        self.turn(seat, &batch);
+                    }
+                }
+                Work::Attach(task) => self.seat(&mut seats, task),
+                Work::Detach(name) => {
+                    for seat in seats.extract_if(.., |s| s.task.name == name) {
+                        self.dismiss(seat.task);
+                    }
+                }
+                Work::End => break,
+            }
+        }
+        for seat in seats {
+            self.dismiss(seat.task);
+        }
+    }
+
+    fn seat(&self, seats: &mut Vec<Seat>, task: Box<Task>) {
+        match seats.iter_mut().find(|s| s.task.name == task.name) {
+            Some(seat) if seat.task.open.is_some() => {
+                if let Some(unused) = seat.successor.replace(task) {
+                    self.retire(unused.slot);
+                }
+            }
+            Some(seat) => {
+                let old = std::mem::replace(&mut seat.task, *task);
+                self.retire(old.slot);
+            }
+            None => seats.push(Seat { task: *task, successor: None }),
+        }
+    }
+
+    /// Closes what the batch's clock has passed, then lets the task have its packets.
+    fn turn(&self, seat: &mut Seat, batch: &Batch) {
+        let ended = seat.task.open.is_some_and(|open| batch.clock >= open.end());
+        if ended && let Some(mut task) = seat.successor.take() {
+            // The successor begins where its predecessor ends.
+            seat.task.close(&self.export, false);
+            task.joins_late = false;
+            let old = std::mem::replace(&mut seat.task, *task);
+            self.retire(old.slot);
+        }
+        let task = &mut seat.task;
+        let began = Instant::now();
+        if task.reach(batch.clock, &self.export) && !batch.is_empty() {
+            task.update(batch);
+        }
+        task.counters.note_busy(began.elapsed());
+    }
+
+    fn dismiss(&self, mut task: Task) {
+        task.close(&self.export, true);
+        self.retire(task.slot);
+    }
+
+    fn retire(&self, slot: usize) {
+        // Capture may have ended before us; then no plan is left to mend.
+        let _ = self.retired.send(slot);
+    }
+}
+
+impl Task {
+    /// Makes sure that the open interval holds `clock`; whether it does.
+    fn reach(&mut self, clock: Ts, export: &Sender<Emission>) -> bool {
+        let next = Interval::holding(clock, self.interval);
+        let Some(open) = self.open else {
+            if self.joins_late {
+                self.joins_late = false;
+                self.open = Some(next.next());
+                return false;
+            }
+            self.open = Some(next);
+            return true;
+        };
+        if clock < open.start() {
+            return false;
+        }
+        if clock < open.end() {
+            return true;
+        }
+        self.close(export, false);
+        self.pass(open.end(), next.start(), export);
+        self.open = Some(next);
+        true
+    }
+
+    /// Accounts for the time between two intervals with packets: zeros, or one gap.
+    fn pass(&mut self, from: Ts, to: Ts, export: &Sender<Emission>) {
+        let silent = to - from;
+        if silent > LEAP_MAX || silent.0 / self.interval.0 > ZEROS_MAX {
+            self.emit(export, Output::Gap { from, to });
+            return;
+        }
+        let mut empty = Interval::holding(from, self.interval);
+        while empty.start() < to {
+            self.open = Some(empty);
+            self.close(export, false);
+            empty = empty.next();
+        }
+    }
+
+    fn update(&mut self, batch: &Batch) {
+        if self.is_parked() {
+            return;
+        }
+        let all;
+        let picked = match batch.pick(self.slot) {
+            Some(picked) => picked,
+            None => {
+                all = Selection::all(batch.len());
+                &all
+            }
+        };
+        let module = &mut self.module;
+        let counted = guarded(|| {
+            if !module.checks() {
+                module.update(batch, picked);
+                return picked.count();
+            }
+            let mut kept = picked.clone();
+            module.check(batch, &mut kept);
+            module.update(batch, &kept);
+            kept.count()
+        });
+        let counted = self.judge(counted).unwrap_or(0);
+        self.counters.note_update(batch.len() as u64, counted as u64, &*self.module);
+    }
+
+    /// Exports the open interval, if there is one. `last` when nothing will follow.
+    fn close(&mut self, export: &Sender<Emission>, last: bool) {
+        let Some(open) = self.open.take() else { return };
+        if self.is_parked() {
+            return;
+        }
+        let mut out = Export::new(open, self.schema.clone());
+        if last {
+            out = out.closing();
+        }
+        let module = &mut self.module;
+        let written = guarded(|| {
+            module.export(open, &mut out);
+        });
+        self.judge(written);
+        let written = out.into_records();
+        self.counters.note_interval(open, written.iter().map(|r| r.rows() as u64).sum());
+        for records in written {
+            self.schema = records.schema.clone();
+            self.emit(export, Output::Records(records));
+        }
+    }
+
+    fn emit(&self, export: &Sender<Emission>, output: Output) {
+        // The export thread outlives the workers unless it failed, and then said so.
+        let _ = export.send(Emission { instance: self.name.clone(), output });
+    }
+
+    fn is_parked(&self) -> bool {
+        self.failures >= FAULTS_MAX
+    }
+
+    /// Counts what went wrong in a call; parks the task after a panic or too many failures.
+    fn judge<T>(&mut self, called: Result<T, Fault>) -> Option<T> {
+        let (fault, value) = match called {
+            Ok(value) => (self.module.fault(), Some(value)),
+            Err(panicked) => {
+                self.failures = FAULTS_MAX;
+                (Some(panicked), None)
+            }
+        };
+        match fault {
+            None => self.failures = 0,
+            Some(fault) => {
+                self.failures = (self.failures + 1).min(FAULTS_MAX);
+                self.counters.note_fault(&self.name, &fault, self.is_parked());
+            }
+        }
+        value
+    }
+}
+
+/// Calls into a module; a panic becomes a fault.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "of no known kind".to_owned());
+        Fault { limit: false, message: format!("panicked: {text}") }
+    })
+}
