@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Scripts as modules, in Lua and in Rhai.
+
+pub mod declare;

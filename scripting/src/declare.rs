@@ -1,0 +1,324 @@
+//! What a script declares by its top-level names, whatever its language.
+//!
+//! A host runs the top level of a script and hands over every name it set as a
+//! [`Tree`]; [`declare`] says what they mean, or which is wrong, in which line,
+//! and what would be right. Both hosts go through here, so that a module reads
+//! the same in Lua and in Rhai and fails with the same words.
+//!
+//! What both hosts promise:
+//! - The top level runs once with the default arguments, for the manifest, and
+//!   once per instance, where `args` already reads as the user set it.
+//! - Names a host cannot turn into a [`Tree`] (functions) are given apart, as
+//!   [`Function`]s. A name of the script's own is `local` in Lua, `const` in Rhai.
+//! - Callbacks take the parameters of [`Callback::params`], or the first few.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use como_core::module::{ArgSpec, Manifest, ModuleError};
+use como_core::record::{Schema, Value};
+use como_core::time::Span;
+
+/// A value as scripts of either language write it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tree {
+    /// `nil`, `()`.
+    Nil,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// Values in order.
+    List(Vec<Tree>),
+    /// Values by name, in the order they are written in.
+    Map(Vec<(String, Tree)>),
+    /// `sum("len")` and the like.
+    Aggregate(Call),
+}
+
+/// An aggregate as a script calls it; a host registers a function for each known name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// Its arguments.
+    pub args: Vec<Value>,
+}
+
+/// A name the top level of a script set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// The name.
+    pub name: String,
+    /// The line it was set in, from 1; 0 where unknown.
+    pub line: u32,
+    /// What it was set to.
+    pub value: Tree,
+}
+
+/// A function the top level of a script defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// The name.
+    pub name: String,
+    /// The line it begins in, from 1; 0 where unknown.
+    pub line: u32,
+    /// How many parameters it takes.
+    pub params: usize,
+}
+
+/// The script itself, for messages and for its first comment.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// The file, as messages name it.
+    pub file: &'a str,
+    /// The module's name: the stem of the file.
+    pub name: &'a str,
+    /// `lua` or `rhai`.
+    pub language: &'static str,
+    /// The source.
+    pub text: &'a str,
+}
+
+/// The functions a script may define for the system to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Callback {
+    Init,
+    Check,
+    Update,
+    Export,
+    Action,
+    Store,
+    Load,
+    Print,
+    Replay,
+    Merge,
+}
+
+impl Callback {
+    /// All of them, in the order a packet meets them.
+    pub const ALL: [Self; 10] = [
+        Self::Init,
+        Self::Check,
+        Self::Update,
+        Self::Export,
+        Self::Action,
+        Self::Store,
+        Self::Load,
+        Self::Print,
+        Self::Replay,
+        Self::Merge,
+    ];
+
+    /// Its name in scripts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Check => "check",
+            Self::Update => "update",
+            Self::Export => "export",
+            Self::Action => "action",
+            Self::Store => "store",
+            Self::Load => "load",
+            Self::Print => "print",
+            Self::Replay => "replay",
+            Self::Merge => "merge",
+        }
+    }
+
+    /// What it is called with. A script may leave out the last ones.
+    pub const fn params(self) -> &'static [&'static str] {
+        match self {
+            Self::Init => &["args"],
+            Self::Check | Self::Update => &["pkt", "state"],
+            Self::Export => &["table", "long", "args"],
+            Self::Action => &["row", "now"],
+            Self::Store | Self::Replay => &["record"],
+            Self::Load => &["bytes"],
+            Self::Print => &["record", "format"],
+            Self::Merge => &["a", "b"],
+        }
+    }
+}
+
+/// Which callbacks a script defines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Callbacks(u16);
+
+impl Callbacks {
+    /// Whether the script defines it.
+    pub const fn has(self, callback: Callback) -> bool {
+        self.0 >> callback as u16 & 1 == 1
+    }
+
+    fn add(&mut self, callback: Callback) {
+        self.0 |= 1 << callback as u16;
+    }
+}
+
+/// All a script says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// Name, description, filter, arguments.
+    pub manifest: Manifest,
+    /// The key columns and the fields they hold, as written.
+    pub key: Vec<(String, String)>,
+    /// The value columns and their aggregates.
+    pub value: Vec<(String, Call)>,
+    /// The table that outlives the interval.
+    pub long: Option<Long>,
+    /// The columns of the records `export` returns, where the script states them.
+    pub schema: Option<Arc<Schema>>,
+    /// The core service this is a manifest of.
+    pub service: Option<String>,
+    /// Most rows of the table.
+    pub rows: Option<usize>,
+    /// What happens when it is full.
+    pub full: Option<String>,
+    /// Which functions the system calls.
+    pub callbacks: Callbacks,
+}
+
+/// A table that lives across intervals.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Long {
+    /// Its key columns; those of the interval's table where none are given.
+    pub key: Vec<(String, String)>,
+    /// Its value columns; those of the interval's table where none are given.
+    pub value: Vec<(String, Call)>,
+    /// How long a row may be idle before `action` is asked what becomes of it.
+    pub timeout: Option<Span>,
+}
+
+/// The names a script may declare.
+pub const NAMES: [&str; 11] = [
+    "filter", "args", "key", "value", "long", "schema", "service", "rows", "full", "interval",
+    "doc",
+];
+
+impl Declared {
+    /// Whether the system keeps a table for the script, by its `key` and `value`.
+    pub fn has_table(&self) -> bool {
+        !self.key.is_empty() || !self.value.is_empty()
+    }
+}
+
+/// Reads what the top level of a script set.
+pub fn declare(
+    script: &Script<'_>,
+    globals: &[Global],
+    functions: &[Function],
+) -> Result<Declared, ModuleError> {
+    let mut declared = Declared {
+        manifest: Manifest {
+            name: script.name.to_owned(),
+            doc: parts::first_comment(script.text, script.language),
+            language: script.language,
+            ..Manifest::default()
+        },
+        key: Vec::new(),
+        value: Vec::new(),
+        long: None,
+        schema: None,
+        service: None,
+        rows: None,
+        full: None,
+        callbacks: callbacks(script, functions)?,
+    };
+    for global in globals.iter().filter(|g| g.value != Tree::Nil) {
+        parts::read(&mut declared, script, global)
+            .map_err(|message| error(script, global.line, message))?;
+    }
+    declared.manifest = declared.manifest.with_interval();
+    whole(&declared).map_err(|(name, message)| {
+        let line = |n: &str| {
+            let global = globals.iter().find(|g| g.name == n).map(|g| g.line);
+            global.or_else(|| functions.iter().find(|f| f.name == n).map(|f| f.line))
+        };
+        error(script, line(name).unwrap_or(0), message)
+    })?;
+    Ok(declared)
+}
+
+/// The arguments in a script's `args`, as soon as the host sees it set.
+pub fn arg_specs(script: &Script<'_>, args: &Global) -> Result<Vec<ArgSpec>, ModuleError> {
+    parts::args(script, &args.value).map_err(|message| error(script, args.line, message))
+}
+
+fn error(script: &Script<'_>, line: u32, message: String) -> ModuleError {
+    ModuleError::Script { file: script.file.to_owned(), line, message }
+}
+
+fn callbacks(script: &Script<'_>, functions: &[Function]) -> Result<Callbacks, ModuleError> {
+    let mut callbacks = Callbacks::default();
+    for function in functions {
+        let name = function.name.as_str();
+        match Callback::ALL.into_iter().find(|c| c.name() == name) {
+            Some(callback) => {
+                let params = callback.params();
+                if function.params > params.len() {
+                    let message = format!("`{name}` takes at most ({})", params.join(", "));
+                    return Err(error(script, function.line, message));
+                }
+                callbacks.add(callback);
+            }
+            // One slip of the keyboard from a callback is hardly a helper's name.
+            None => {
+                let slip = |c: &Callback| strsim::damerau_levenshtein(c.name(), name) == 1;
+                if let Some(near) = Callback::ALL.into_iter().find(slip) {
+                    let near = near.name();
+                    let message = format!(
+                        "`{name}` is never called; did you mean `{near}`? (rename it if it is yours)"
+                    );
+                    return Err(error(script, function.line, message));
+                }
+            }
+        }
+    }
+    Ok(callbacks)
+}
+
+/// Whether the parts make a whole; else the name to point at, and why not.
+fn whole(declared: &Declared) -> Result<(), (&'static str, String)> {
+    let fail = |name, why: &str| Err((name, why.to_owned()));
+    let has = |callback| declared.callbacks.has(callback);
+    if declared.service.is_some() {
+        return match declared.has_table() || declared.callbacks != Callbacks::default() {
+            true => fail("service", "a `service` does the work itself: no key, value or functions"),
+            false => Ok(()),
+        };
+    }
+    match (declared.has_table(), has(Callback::Update)) {
+        (true, true) => {
+            fail("update", "`update` and `key`, `value` exclude each other: keep one of them")
+        }
+        (false, false) => {
+            fail("", "nothing is measured: declare `key` and `value`, or write `update`")
+        }
+        (false, true) if declared.rows.is_some() => fail("rows", "`rows` is of a table: add `key`"),
+        (false, true) if declared.full.is_some() => fail("full", "`full` is of a table: add `key`"),
+        (false, true) if declared.long.is_some() => fail("long", "`long` needs `key` and `value`"),
+        (false, true) if !has(Callback::Export) => {
+            fail("update", "what `update` counts is never recorded: write `export(state)`")
+        }
+        _ if has(Callback::Action) && declared.long.is_none() => {
+            fail("action", "`action` is asked about the rows of `long`: declare it")
+        }
+        _ if declared.schema.is_some() && !has(Callback::Export) => {
+            fail("schema", "`schema` describes what `export` returns: write it")
+        }
+        _ if has(Callback::Store) != has(Callback::Load) => {
+            let which = if has(Callback::Store) { "store" } else { "load" };
+            fail(which, "`store` and `load` go together: write the other")
+        }
+        _ => Ok(()),
+    }
+}
