@@ -1,2 +1,171 @@
-//! Placeholder.
-fn main() {}
+//! Side-by-side measurements: one trace, one run, `como` beside the tools people use.
+//!
+//! Absolute times mean little on shared machines. What counts are the ratios to
+//! `tcpdump --count ip` within one run: cases take turns, medians are compared.
+
+mod case;
+mod measure;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use case::{Case, TEN};
+
+/// How the measurement is asked for.
+struct Options {
+    packets: u64,
+    runs: usize,
+    binary: PathBuf,
+    out: PathBuf,
+}
+
+/// One row of the table.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    cpu_seconds: f64,
+    packets_per_cpu_second: f64,
+    to_tcpdump_count: Option<f64>,
+    anonymous_bytes: u64,
+}
+
+/// The whole measurement as written to the JSON file.
+#[derive(Debug, Serialize)]
+struct Report {
+    packets: u64,
+    trace_bytes: u64,
+    runs: usize,
+    rows: Vec<Row>,
+    /// The ten together, over reading once plus what each adds alone; 1 is perfect.
+    ten_together_ratio: Option<f64>,
+}
+
+fn main() -> Result<()> {
+    let options = options()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scratch = std::env::temp_dir().join(format!("como-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch)?;
+    let report = measure_all(&options, &root.join("scripts"), &scratch);
+    std::fs::remove_dir_all(&scratch)?;
+    let report = report?;
+    print(&report);
+    if let Some(dir) = options.out.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(&options.out, serde_json::to_string_pretty(&report)? + "\n")?;
+    Ok(())
+}
+
+fn options() -> Result<Options> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut options = Options {
+        packets: 2_000_000,
+        runs: 5,
+        binary: root.join("../target/release/como"),
+        out: root.join("results/latest.json"),
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        let value = args.next().with_context(|| format!("{name} wants a value"))?;
+        match name.as_str() {
+            "--packets" => options.packets = value.parse()?,
+            "--runs" => options.runs = value.parse()?,
+            "--como" => options.binary = value.into(),
+            "--out" => options.out = value.into(),
+            _ => bail!("unknown option {name}: there are --packets, --runs, --como, --out"),
+        }
+    }
+    Ok(options)
+}
+
+fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Report> {
+    let binary = options.binary.display().to_string();
+    let trace = scratch.join("trace.pcap").display().to_string();
+    generate(options, &binary, &trace)?;
+    let mut cases = case::peers(&trace);
+    cases.extend(case::como(&binary, &trace, scripts, scratch));
+    let mut costs = vec![Vec::new(); cases.len()];
+    // One round unmeasured, so that the trace is in memory for all.
+    for round in 0..=options.runs {
+        for (case, costs) in cases.iter().zip(&mut costs) {
+            let cost = measure::run(case)?;
+            if round > 0 {
+                costs.push(cost);
+            }
+        }
+    }
+    let rows = rows(options.packets, &cases, &costs);
+    let ten_together_ratio = together(&rows);
+    let trace_bytes = std::fs::metadata(&trace)?.len();
+    Ok(Report {
+        packets: options.packets,
+        trace_bytes,
+        runs: options.runs,
+        rows,
+        ten_together_ratio,
+    })
+}
+
+fn generate(options: &Options, binary: &str, trace: &str) -> Result<()> {
+    let flows = (options.packets * 12 / 100).max(1);
+    let spec = format!("packets={},flows={flows},duration=300s,seed=1", options.packets);
+    let status = Command::new(binary)
+        .args(["gen", "-w", trace, &spec])
+        .status()
+        .with_context(|| format!("cannot start `{binary}`: cargo build --release -p como"))?;
+    if status.success() { Ok(()) } else { bail!("`{binary} gen` ended with {status}") }
+}
+
+fn rows(packets: u64, cases: &[Case], costs: &[Vec<measure::Cost>]) -> Vec<Row> {
+    let median = |costs: &[measure::Cost]| {
+        let mut seconds: Vec<f64> = costs.iter().map(|c| c.cpu_seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        seconds[seconds.len() / 2]
+    };
+    let yardstick = cases.iter().position(|c| c.name == "tcpdump --count ip");
+    let yardstick = yardstick.map(|at| median(&costs[at]));
+    let row = |(case, costs): (&Case, &Vec<measure::Cost>)| {
+        let cpu_seconds = median(costs);
+        Row {
+            name: case.name.clone(),
+            cpu_seconds,
+            packets_per_cpu_second: packets as f64 / cpu_seconds,
+            to_tcpdump_count: yardstick.map(|y| y / cpu_seconds),
+            anonymous_bytes: costs.iter().map(|c| c.anonymous_bytes).max().unwrap_or(0),
+        }
+    };
+    cases.iter().zip(costs).map(row).collect()
+}
+
+fn together(rows: &[Row]) -> Option<f64> {
+    let seconds = |name: &str| rows.iter().find(|r| r.name == name).map(|r| r.cpu_seconds);
+    let reading = seconds("como reading")?;
+    let mut sum = reading;
+    for (name, _, _) in TEN {
+        sum += (seconds(&format!("one of ten: {name}"))? - reading).max(0.0);
+    }
+    Some(seconds("como ten together")? / sum)
+}
+
+#[allow(clippy::print_stdout)]
+fn print(report: &Report) {
+    let megabytes = report.trace_bytes / 1_000_000;
+    println!("{} packets, {megabytes} MB, medians of {} runs", report.packets, report.runs);
+    println!("{:32} {:>9} {:>14} {:>10} {:>8}", "", "CPU s", "M packets/s", "x tcpdump", "anon MB");
+    for row in &report.rows {
+        println!(
+            "{:32} {:>9.3} {:>14.2} {:>10} {:>8.1}",
+            row.name,
+            row.cpu_seconds,
+            row.packets_per_cpu_second / 1e6,
+            row.to_tcpdump_count.map_or("-".to_owned(), |r| format!("{r:.2}")),
+            row.anonymous_bytes as f64 / 1e6,
+        );
+    }
+    if let Some(ratio) = report.ten_together_ratio {
+        println!("ten together cost {ratio:.2} of reading once plus what each adds alone");
+    }
+}

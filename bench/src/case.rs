@@ -1,0 +1,92 @@
+//! One case: a command that reads the trace once.
+
+use std::path::Path;
+
+/// A command and what it is called in the table.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it measures.
+    pub name: String,
+    /// The program.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+impl Case {
+    fn new(name: &str, program: &str, args: &[&str]) -> Self {
+        let args = args.iter().map(|a| (*a).to_owned()).collect();
+        Self { name: name.to_owned(), program: program.to_owned(), args }
+    }
+}
+
+/// The ten modules that run together: name in the table, module, its argument if it takes one.
+pub const TEN: [(&str, &str, &str); 10] = [
+    ("traffic", "traffic", ""),
+    ("protocol", "protocol", ""),
+    ("ethtypes", "ethtypes", ""),
+    ("by_src", "topaddr", "use-src=true"),
+    ("by_dst", "topaddr", ""),
+    ("topports", "topports", ""),
+    ("tuple", "tuple", ""),
+    ("flowcount", "flowcount", ""),
+    ("apps", "apps", ""),
+    ("sessions", "sessions", ""),
+];
+
+/// Our own cases: reading alone, the figures that are promised, the ten alone and together.
+pub fn como(binary: &str, trace: &str, scripts: &Path, scratch: &Path) -> Vec<Case> {
+    let script = |name: &str| scripts.join(name).display().to_string();
+    let run = |name: &str, module: &str, args: &[&str]| {
+        let mut all = vec!["run", module, "-r", trace, "--format", "ndjson"];
+        all.extend(args);
+        Case::new(name, binary, &all)
+    };
+    let top = ["-a", "n=20", "-a", "interval=5s"];
+    let packets = scratch.join("packets.pcapng").display().to_string();
+    let mut cases = vec![
+        run("como reading", &script("reading.lua"), &[]),
+        run("como traffic (basic)", "traffic", &[]),
+        run("como topaddr declared (cpu)", "topaddr", &top),
+        run("como topaddr native", "topaddr-native", &top),
+        run("como topaddr Lua update", &script("topaddr_update.lua"), &top),
+        run("como topaddr Rhai update", &script("topaddr_update.rhai"), &top),
+        run("como tuple", "tuple", &[]),
+        run("como trace to disk (io)", "trace", &["-w", &packets]),
+    ];
+    for (name, module, arg) in TEN {
+        let args: &[&str] = if arg.is_empty() { &[] } else { &["-a", arg] };
+        cases.push(run(&format!("one of ten: {name}"), module, args));
+    }
+    cases.push(together(binary, trace));
+    cases
+}
+
+fn together(binary: &str, trace: &str) -> Case {
+    let names: Vec<String> =
+        TEN.iter().map(|(name, module, _)| format!("{name}={module}")).collect();
+    let mut args = vec!["run".to_owned(), names.join(",")];
+    for (name, _, arg) in TEN.iter().filter(|(_, _, arg)| !arg.is_empty()) {
+        args.extend(["-a".to_owned(), format!("{name}.{arg}")]);
+    }
+    args.extend(["-r", trace, "--format", "ndjson"].map(str::to_owned));
+    Case { name: "como ten together".to_owned(), program: binary.to_owned(), args }
+}
+
+/// The tools beside ours; those that are not installed are left out.
+pub fn peers(trace: &str) -> Vec<Case> {
+    let all = [
+        Case::new("cat", "cat", &[trace]),
+        Case::new("tcpdump --count ip", "tcpdump", &["-r", trace, "--count", "ip"]),
+        Case::new("tcpdump -w", "tcpdump", &["-r", trace, "-w", "/dev/null"]),
+        Case::new("tshark -q", "tshark", &["-r", trace, "-q", "-z", "io,stat,5"]),
+        Case::new("softflowd", "softflowd", &["-r", trace, "-D"]),
+    ];
+    all.into_iter().filter(|c| is_installed(&c.program)).collect()
+}
+
+fn is_installed(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
+    std::env::split_paths(&paths).chain(system).any(|dir| dir.join(program).is_file())
+}
