@@ -101,6 +101,14 @@ pub enum SourceError {
         /// Where.
         offset: u64,
     },
+    /// Its packets are of a kind that is not decoded.
+    #[error("`{name}`: packets of link type {link} cannot be decoded")]
+    Link {
+        /// The file or device.
+        name: String,
+        /// The kind.
+        link: LinkType,
+    },
     /// The text that names a source makes no sense.
     #[error("source `{text}`: {why}")]
     Spec {

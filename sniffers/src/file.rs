@@ -1,0 +1,98 @@
+//! `pcap`: capture files, pipes and standard input.
+//!
+//! The readers are our own: the format is small, a hostile file must meet
+//! checked code, and packets of a mapped file are delivered without a copy.
+//! [`records`] is the formats, [`input`] the bytes, [`capture`] the source.
+
+pub mod capture;
+pub mod series;
+
+mod buffered;
+mod compressed;
+mod input;
+mod mapped;
+mod pcap;
+mod pcapng;
+mod prefetch;
+mod records;
+
+use std::path::{Path, PathBuf};
+
+use como_core::source::{Source, SourceError};
+
+pub use capture::Capture;
+pub use series::Series;
+
+use crate::spec::Kind;
+
+/// Capture files, as `como sniffers` shows them.
+pub const KIND: Kind = Kind {
+    name: "pcap",
+    usage: "pcap:FILE, FILE, 'GLOB', -",
+    doc: "Capture files in pcap or pcapng format, plain or in gzip, zstd, xz or lz4; \
+          - is standard input. Several files are read in the order of their first packets.",
+    options: &[],
+};
+
+/// The most captured bytes a packet may have; a file that claims more is damaged.
+pub const CAP_LEN_MAX: usize = 256 << 10;
+
+/// Opens what `texts` name: a file, a glob, or `-` for standard input each.
+///
+/// All plain files together are one source, read in time order; standard input and each named
+/// pipe are sources of their own, because nobody can look at their first packet and come back.
+pub fn open(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    let mut files = Vec::new();
+    for text in texts {
+        if *text == "-" {
+            sources.push(Box::new(Capture::of_stdin()?));
+            continue;
+        }
+        for path in paths(text)? {
+            if path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+                sources.push(Box::new(Capture::open(&path)?));
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    match files.as_slice() {
+        [] => {}
+        [file] => sources.insert(0, Box::new(Capture::open(file)?)),
+        _ => {
+            let name = format!("pcap:{}", texts.join(" "));
+            sources.insert(0, Box::new(Series::open(&name, files)?));
+        }
+    }
+    Ok(sources)
+}
+
+/// The paths a text names: itself, or what matches it as a glob if no such file exists.
+fn paths(text: &str) -> Result<Vec<PathBuf>, SourceError> {
+    let wrong = |why: String| SourceError::Spec { text: text.to_owned(), why };
+    if text.is_empty() {
+        return Err(wrong("names no file".to_owned()));
+    }
+    if Path::new(text).exists() || !text.contains(['*', '?', '[']) {
+        return Ok(vec![PathBuf::from(text)]);
+    }
+    let matches = glob::glob(text).map_err(|e| wrong(e.to_string()))?;
+    let mut paths = Vec::new();
+    for path in matches {
+        let path = path.map_err(|e| {
+            let name = e.path().display().to_string();
+            SourceError::Io { what: "read", name, source: e.into() }
+        })?;
+        if !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(wrong("no file matches".to_owned()));
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! One capture file, pipe or standard input as a source.
+//!
+//! It looks at the first packet when it opens, so that a file which is no
+//! capture, or one nobody can decode, is refused before anything runs. A flaw
+//! further on ends it where it is: what came before stands.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use como_core::selection::BATCH_PACKETS_MAX;
+use como_core::source::{Chunk, Description, Source, SourceError, Turn};
+use como_core::time::{Span, Ts};
+
+use super::input::{self, Input, Window};
+use super::records::{Flaw, Format, Sink, Stop};
+
+/// A capture being read.
+pub struct Capture {
+    description: Description,
+    // What errors call it.
+    path: String,
+    input: Box<dyn Input>,
+    window: Option<Window>,
+    // Where in the input the next record starts.
+    at: u64,
+    format: Format,
+    first_ts: Option<Ts>,
+    // What looking at the first packet read ahead.
+    pending: Chunk,
+    // The flaw that ended it, until it has been told.
+    failed: Option<SourceError>,
+    ended: bool,
+}
+
+impl Capture {
+    /// Opens a file or a named pipe and looks at the first packet of a file.
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|e| cannot("open", &name, e))?;
+        let is_file = file.metadata().is_ok_and(|m| m.is_file());
+        let mut capture = Self::of(name, file)?;
+        if is_file {
+            capture.look_ahead()?;
+        }
+        Ok(capture)
+    }
+
+    /// Reads standard input. Nothing is read yet: it may be long in coming.
+    pub fn of_stdin() -> Result<Self, SourceError> {
+        let name = "standard input".to_owned();
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            let why = "standard input is a terminal: pipe a capture into it".to_owned();
+            return Err(SourceError::Spec { text: "-".to_owned(), why });
+        }
+        let owned = stdin.as_fd().try_clone_to_owned().map_err(|e| cannot("open", &name, e))?;
+        Self::of(name, File::from(owned))
+    }
+
+    fn of(path: String, file: File) -> Result<Self, SourceError> {
+        let input = input::of_file(file).map_err(|e| cannot("open", &path, e))?;
+        Ok(Self::over(path, input))
+    }
+
+    /// A capture read from `input`.
+    pub fn over(path: String, input: Box<dyn Input>) -> Self {
+        let description = Description {
+            name: format!("pcap:{path}"),
+            links: Vec::new(),
+            resolution: Span(1_000),
+            snaplen: 0,
+            live: false,
+            size_bytes: input.size(),
+        };
+        Self {
+            description,
+            path,
+            input,
+            window: None,
+            at: 0,
+            format: Format::Unknown,
+            first_ts: None,
+            pending: Chunk::default(),
+            failed: None,
+            ended: false,
+        }
+    }
+
+    /// Reads the first packet. Only what makes the file none of ours is an error here: one that
+    /// is cut short or damaged gives all it holds first.
+    fn look_ahead(&mut self) -> Result<(), SourceError> {
+        let mut first = Chunk::default();
+        let result = self.fill(&mut first, 1);
+        self.description.links = self.format.links();
+        self.description.resolution = self.format.resolution();
+        self.description.snaplen = self.format.snaplen();
+        self.first_ts = first.packets.first().map(|p| p.ts);
+        self.pending = first;
+        match result {
+            Err(e) if matches!(self.format, Format::Unknown) => return Err(e),
+            Err(e @ SourceError::Link { .. }) => return Err(e),
+            Err(e) => self.failed = Some(e),
+            Ok(turn) => self.ended = turn == Turn::End,
+        }
+        Ok(())
+    }
+
+    /// Adds packets to `chunk` until it has `limit`.
+    fn fill(&mut self, chunk: &mut Chunk, limit: usize) -> Result<Turn, SourceError> {
+        chunk.packets.reserve(limit.saturating_sub(chunk.packets.len()));
+        loop {
+            let Some(window) = &self.window else {
+                if !self.advance(0, chunk.packets.is_empty())? {
+                    return Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More });
+                }
+                continue;
+            };
+            let stop = walk(&mut self.format, window, &mut self.at, chunk, limit);
+            match stop.map_err(|flaw| self.flaw(flaw))? {
+                Stop::Full => return Ok(Turn::More),
+                Stop::Skip(len) => self.at = self.at.saturating_add(len),
+                Stop::Needs(len) => {
+                    if !self.advance(len, chunk.packets.is_empty())? {
+                        return Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More });
+                    }
+                    let left = self.left()?;
+                    if left == 0 && !matches!(self.format, Format::Unknown) {
+                        return Ok(Turn::End);
+                    }
+                    if left < len {
+                        return Err(self.flaw(cut_short(len, left)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves the window so that it holds `want` bytes from the next record on, or all there are.
+    /// `false` means that they have not arrived yet.
+    fn advance(&mut self, want: usize, wait: bool) -> Result<bool, SourceError> {
+        match self.input.window(self.at, want, wait) {
+            Ok(Some(window)) => {
+                self.window = Some(window);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            // Decoders have errors of their own, which name no system call.
+            Err(e) if e.raw_os_error().is_none() => {
+                Err(self.flaw(Flaw::Format(format!("cannot be unpacked ({e})"))))
+            }
+            Err(e) => Err(cannot("read", &self.path, e)),
+        }
+    }
+
+    /// How many bytes the window holds from the next record on; it is an error if the input ends
+    /// before that record would start.
+    fn left(&mut self) -> Result<usize, SourceError> {
+        let end = self
+            .window
+            .as_ref()
+            .map_or(0, |window| window.start + (*window.region).as_ref().len() as u64);
+        let Some(left) = end.checked_sub(self.at) else {
+            self.at = end;
+            return Err(self.flaw(Flaw::Format("cut short in the middle of a block".to_owned())));
+        };
+        Ok(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    fn flaw(&self, flaw: Flaw) -> SourceError {
+        let name = self.path.clone();
+        match flaw {
+            Flaw::Format(why) => SourceError::Format { name, why, offset: self.at },
+            Flaw::Link(link) => SourceError::Link { name, link },
+        }
+    }
+}
+
+/// Walks over what the window holds from `at` on. The window joins the chunk if a packet lies in it.
+fn walk(
+    format: &mut Format,
+    window: &Window,
+    at: &mut u64,
+    chunk: &mut Chunk,
+    limit: usize,
+) -> Result<Stop, Flaw> {
+    let bytes = (*window.region).as_ref();
+    let mut pos = usize::try_from(at.saturating_sub(window.start)).unwrap_or(usize::MAX);
+    pos = pos.min(bytes.len());
+    let known =
+        chunk.regions.last().is_some_and(|last| std::sync::Arc::ptr_eq(last, &window.region));
+    let region = chunk.regions.len() - usize::from(known);
+    let before = chunk.packets.len();
+    // A chunk has at most as many regions as packets.
+    let region = region as u16;
+    let mut sink = Sink { packets: &mut chunk.packets, limit, region, cold: window.cold };
+    let start = pos;
+    let stop = format.walk(bytes, &mut pos, &mut sink);
+    *at += (pos - start) as u64;
+    if !known && chunk.packets.len() > before {
+        chunk.regions.push(window.region.clone());
+    }
+    stop
+}
+
+impl Source for Capture {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        if !self.pending.packets.is_empty() {
+            *chunk = std::mem::take(&mut self.pending);
+        }
+        let turn = match self.failed.take() {
+            Some(e) => Err(e),
+            None if self.ended => Ok(Turn::End),
+            None => self.fill(chunk, BATCH_PACKETS_MAX),
+        };
+        self.ended |= !matches!(turn, Ok(Turn::More | Turn::Idle));
+        if self.first_ts.is_none() {
+            self.first_ts = chunk.packets.first().map(|p| p.ts);
+        }
+        chunk.read_bytes = self.input.consumed();
+        turn
+    }
+
+    fn first_ts(&self) -> Option<Ts> {
+        self.first_ts
+    }
+}
+
+fn cut_short(len: usize, left: usize) -> Flaw {
+    Flaw::Format(match left {
+        0 => "empty, not even the header of a capture".to_owned(),
+        _ => format!("cut short, {left} bytes are left of a record of at least {len}"),
+    })
+}
+
+fn cannot(what: &'static str, name: &str, source: io::Error) -> SourceError {
+    SourceError::Io { what, name: name.to_owned(), source }
+}

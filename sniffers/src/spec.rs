@@ -1,0 +1,208 @@
+//! Naming a source in text: `kind:name,option=value,...`, the same for every kind.
+//!
+//! A text without a kind is a file. An unknown kind or option is an error that
+//! says which one comes nearest, never a file that does not exist.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use como_core::source::SourceError;
+use como_core::time::Span;
+
+/// One kind of source, as `como sniffers` shows it and as its options are checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What stands before the colon.
+    pub name: &'static str,
+    /// How a source of the kind is written.
+    pub usage: &'static str,
+    /// What it is, in a sentence or two.
+    pub doc: &'static str,
+    /// The options it takes.
+    pub options: &'static [OptionDoc],
+}
+
+/// One option of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionDoc {
+    /// What stands before the equals sign.
+    pub name: &'static str,
+    /// What holds where it is not given, as it would be written.
+    pub default: &'static str,
+    /// What it does, its unit included.
+    pub doc: &'static str,
+}
+
+/// A text that names a source, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec<'a> {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// What stands behind the colon.
+    pub rest: &'a str,
+}
+
+impl<'a> Spec<'a> {
+    /// Takes `text` apart; `kinds` are those there are, the one for files first.
+    pub fn parse(text: &'a str, kinds: &[Kind]) -> Result<Self, SourceError> {
+        let named = |name: &str| kinds.iter().find(|kind| kind.name == name);
+        let file = Self { kind: kinds.first().map_or("pcap", |kind| kind.name), rest: text };
+        if Path::new(text).exists() {
+            return Ok(file);
+        }
+        if let Some(kind) = named(text) {
+            return Ok(Self { kind: kind.name, rest: "" });
+        }
+        let Some((head, rest)) = text.split_once(':') else { return Ok(file) };
+        if let Some(kind) = named(head) {
+            return Ok(Self { kind: kind.name, rest });
+        }
+        if head.is_empty() || !head.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Ok(file);
+        }
+        let names = kinds.iter().map(|kind| kind.name);
+        Err(SourceError::Spec {
+            text: text.to_owned(),
+            why: format!("there is no kind of source called `{head}`{}", hint(head, names)),
+        })
+    }
+}
+
+/// The options of one source, each known to its kind and given at most once.
+#[derive(Debug)]
+pub struct Options<'a> {
+    kind: &'a Kind,
+    text: &'a str,
+    pairs: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Options<'a> {
+    /// Reads `name=value,name=value`.
+    pub fn parse(kind: &'a Kind, text: &'a str) -> Result<Self, SourceError> {
+        let mut options = Self { kind, text, pairs: Vec::new() };
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let (name, value) = part.split_once('=').ok_or_else(|| {
+                options.wrong(format!("`{part}` is no option: write `name=value`"))
+            })?;
+            let (name, value) = (name.trim(), value.trim());
+            if !kind.options.iter().any(|known| known.name == name) {
+                let hint = hint(name, kind.options.iter().map(|known| known.name));
+                return Err(options.wrong(format!("there is no option `{name}`{hint}")));
+            }
+            if options.given(name).is_some() {
+                return Err(options.wrong(format!("`{name}` is given twice")));
+            }
+            options.pairs.push((name, value));
+        }
+        Ok(options)
+    }
+
+    /// What an option was set to, if it was.
+    pub fn given(&self, name: &str) -> Option<&'a str> {
+        self.pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// A number between `least` and `most`, both included.
+    pub fn number<T>(&self, name: &str, default: T, least: T, most: T) -> Result<T, SourceError>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.given(name) else { return Ok(default) };
+        match text.parse::<T>() {
+            Ok(value) if least <= value && value <= most => Ok(value),
+            _ => {
+                Err(self.wrong(format!("`{name}={text}` must be a number from {least} to {most}")))
+            }
+        }
+    }
+
+    /// A span of time, as `300s`.
+    pub fn span(&self, name: &str, default: Span) -> Result<Span, SourceError> {
+        let Some(text) = self.given(name) else { return Ok(default) };
+        Span::parse(text).map_err(|e| self.wrong(format!("`{name}`: {e}")))
+    }
+
+    /// Yes or no.
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, SourceError> {
+        match self.given(name) {
+            None => Ok(default),
+            Some("1" | "true" | "yes" | "on") => Ok(true),
+            Some("0" | "false" | "no" | "off") => Ok(false),
+            Some(text) => Err(self.wrong(format!("`{name}={text}` must be true or false"))),
+        }
+    }
+
+    /// The error that says what is wrong with the options.
+    pub fn wrong(&self, why: String) -> SourceError {
+        SourceError::Spec { text: format!("{}:{}", self.kind.name, self.text), why }
+    }
+}
+
+/// What to try instead of `name`: the nearest of `known`, or all of them.
+fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let nearest = known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(name, k), *k))
+        .min()
+        .filter(|(distance, k)| *distance <= 2 && *distance < k.len());
+    match nearest {
+        Some((_, nearest)) => format!(": did you mean `{nearest}`?"),
+        None => format!(": known are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 2] = [
+        Kind { name: "pcap", usage: "", doc: "", options: &[] },
+        Kind {
+            name: "gen",
+            usage: "",
+            doc: "",
+            options: &[
+                OptionDoc { name: "seed", default: "1", doc: "" },
+                OptionDoc { name: "packets", default: "9", doc: "" },
+            ],
+        },
+    ];
+
+    #[track_caller]
+    fn check(text: &str, kind: &str, rest: &str) {
+        let spec = Spec::parse(text, &KINDS).expect("a source");
+        assert_eq!((spec.kind, spec.rest), (kind, rest), "{text}");
+    }
+
+    #[test]
+    fn a_kind_stands_before_the_colon_and_all_else_is_a_file() {
+        check("gen:seed=1", "gen", "seed=1");
+        check("gen", "gen", "");
+        check("pcap:a:b.pcap", "pcap", "a:b.pcap");
+        check("-", "pcap", "-");
+        check("/tmp/2026-01-01T10:00.pcap", "pcap", "/tmp/2026-01-01T10:00.pcap");
+        check("trace-*.pcap", "pcap", "trace-*.pcap");
+    }
+
+    #[test]
+    fn an_unknown_kind_names_the_nearest() {
+        let e = |text| Spec::parse(text, &KINDS).expect_err("an error").to_string();
+        let want = "source `gem:x`: there is no kind of source called `gem`: did you mean `gen`?";
+        assert_eq!(e("gem:x"), want);
+        assert!(e("erf:x").ends_with(": known are pcap, gen"), "{}", e("erf:x"));
+    }
+
+    #[test]
+    fn options_are_checked_by_name_and_value() {
+        let parse = |text| Options::parse(&KINDS[1], text);
+        let options = parse("seed=7, packets=5").expect("options");
+        assert_eq!(options.number("seed", 1, 0, 9).expect("a number"), 7);
+        assert!(options.number("packets", 1, 0, 4).is_err());
+        let e = |text| parse(text).expect_err("an error").to_string();
+        let want = "source `gen:sed=1`: there is no option `sed`: did you mean `seed`?";
+        assert_eq!(e("sed=1"), want);
+        assert_eq!(e("seed"), "source `gen:seed`: `seed` is no option: write `name=value`");
+        assert!(e("seed=1,seed=2").ends_with("`seed` is given twice"));
+    }
+}

@@ -1,0 +1,16 @@
+use super::{list, open};
+
+#[test]
+fn every_kind_is_described_in_sentences() {
+    for kind in list() {
+        assert!(kind.usage.starts_with(kind.name) && kind.doc.ends_with('.'), "{}", kind.name);
+        assert!(kind.options.iter().all(|o| o.doc.ends_with('.')), "{}", kind.name);
+    }
+}
+
+#[test]
+fn a_source_that_makes_no_sense_is_refused_with_what_to_try() {
+    let e = |text| open(text).err().expect("an error").to_string();
+    assert!(e("pcao:x").ends_with("did you mean `pcap`?"), "{}", e("pcao:x"));
+    assert!(e("pcap:").ends_with("names no file"), "{}", e("pcap:"));
+}
