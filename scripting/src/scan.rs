@@ -1,0 +1,326 @@
+//! What can be read off a script's text before it runs.
+//!
+//! Which packet fields it reads, in which order it writes the columns of its
+//! records, what its first comment says. Both hosts use it. It never decides
+//! what a script means: a read it misses is served later, and slower.
+
+pub mod tokens;
+
+use como_core::field::{Demand, Field, Id};
+use como_core::packet::Layers;
+use tokens::{Shape, Token, tokens};
+
+/// The languages scripts are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Luau.
+    Lua,
+    /// Rhai.
+    Rhai,
+}
+
+impl Language {
+    /// The language of a file, by how its name ends.
+    pub fn of(file: &str) -> Option<Self> {
+        match file.rsplit_once('.')?.1 {
+            "lua" | "luau" => Some(Self::Lua),
+            "rhai" => Some(Self::Rhai),
+            _ => None,
+        }
+    }
+
+    /// Its name in manifests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lua => "lua",
+            Self::Rhai => "rhai",
+        }
+    }
+}
+
+/// The layers a packet may have, as scripts name them, and how they are marked when found.
+pub const LAYERS: [(&str, u32); 11] = [
+    ("eth", Layers::ETHERNET),
+    ("vlan", Layers::VLAN),
+    ("mpls", Layers::MPLS),
+    ("pppoe", Layers::PPPOE),
+    ("arp", Layers::ARP),
+    ("ip", Layers::IP),
+    ("tcp", Layers::TCP),
+    ("udp", Layers::UDP),
+    ("sctp", Layers::SCTP),
+    ("icmp", Layers::ICMP),
+    ("icmp6", Layers::ICMP6),
+];
+
+/// The name under which scripts read the exact time of a packet.
+pub const TS_NS: &str = "ts_ns";
+
+/// How far back a parameter list is looked for, in tokens.
+const PARAMETER_TOKENS_MAX: usize = 64;
+
+/// What a script's `update` and `check` read of a packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// The fields, each once, in table order.
+    pub fields: Vec<Field>,
+    /// The layers asked for as a whole: `if pkt.tcp then`.
+    pub layers: Vec<&'static str>,
+    /// Whether it reads the exact time.
+    pub ts_ns: bool,
+    /// Whether every use of the packet was understood. If not, others may follow.
+    pub complete: bool,
+    /// Where, in bytes, the dots inside a field's name stand: `pkt.ip.dst` has one.
+    pub dots: Vec<usize>,
+    /// Names read of a packet that no field has, with their lines.
+    pub unknown: Vec<(String, u32)>,
+}
+
+impl Reads {
+    /// The columns and ids to prepare.
+    pub fn demand(&self) -> Demand {
+        let mut demand = self.fields.iter().fold(Demand::NONE, |demand, field| match field {
+            Field::IpSrc => demand.id(Id::Src),
+            Field::IpDst => demand.id(Id::Dst),
+            field => demand.field(*field),
+        });
+        if !self.complete || !self.layers.is_empty() {
+            demand = demand.layers();
+        }
+        demand
+    }
+
+    fn field(&mut self, field: Field) {
+        if let Err(at) = self.fields.binary_search(&field) {
+            self.fields.insert(at, field);
+        }
+    }
+
+    fn layer(&mut self, name: &'static str) {
+        if !self.layers.contains(&name) {
+            self.layers.push(name);
+        }
+    }
+}
+
+/// What the packet callbacks of `source` read.
+pub fn reads(source: &str, language: Language) -> Reads {
+    let tokens = tokens(source, language);
+    let names = packet_names(&tokens, language);
+    let mut scan = Scan { tokens: &tokens, names: &names, reads: Reads::default() };
+    scan.reads.complete = true;
+    for at in 0..tokens.len() {
+        scan.token(at);
+    }
+    if !scan.reads.complete {
+        // The packet goes where it cannot be followed: count what reads like a field anywhere.
+        for at in 0..tokens.len() {
+            scan.any_chain(at);
+        }
+    }
+    scan.reads
+}
+
+/// What `update` and `check` call the packet.
+fn packet_names<'a>(tokens: &[Token<'a>], language: Language) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    let word = if language == Language::Lua { "function" } else { "fn" };
+    for (at, token) in tokens.iter().enumerate() {
+        if !token.is(word) {
+            continue;
+        }
+        let is_callback = |t: Option<&Token>| t.is_some_and(|t| t.is("update") || t.is("check"));
+        let assigned = at >= 2 && tokens[at - 1].is("=") && is_callback(tokens.get(at - 2));
+        let first = if is_callback(tokens.get(at + 1)) {
+            tokens.get(at + 3)
+        } else if assigned {
+            tokens.get(at + 2)
+        } else {
+            None
+        };
+        if let Some(name) = first.filter(|t| t.shape == Shape::Word) {
+            names.push(name.text);
+        }
+    }
+    names
+}
+
+struct Scan<'a> {
+    tokens: &'a [Token<'a>],
+    names: &'a [&'a str],
+    reads: Reads,
+}
+
+impl<'a> Scan<'a> {
+    fn is(&self, at: usize, text: &str) -> bool {
+        self.tokens.get(at).is_some_and(|t| t.is(text))
+    }
+
+    /// The words of the chain that follows the word at `at`: `.ip.dst`.
+    fn chain(&self, at: usize) -> Vec<&'a str> {
+        let mut words = Vec::new();
+        let mut next = at + 1;
+        while words.len() < 3 && self.is(next, ".") {
+            match self.tokens.get(next + 1) {
+                Some(t) if t.shape == Shape::Word => words.push(t.text),
+                _ => break,
+            }
+            next += 2;
+        }
+        words
+    }
+
+    fn token(&mut self, at: usize) {
+        let token = &self.tokens[at];
+        if token.shape == Shape::Text && token.text.starts_with('`') {
+            // Code inside an interpolated text is not followed.
+            self.reads.complete &= !self.names.iter().any(|name| token.text.contains(name));
+        }
+        let after_dot = at > 0 && (self.is(at - 1, ".") || self.is(at - 1, ":"));
+        if token.shape != Shape::Word || after_dot || !self.names.contains(&token.text) {
+            return;
+        }
+        if self.is_parameter(at) {
+            return;
+        }
+        let chain = self.chain(at);
+        if chain.is_empty() || at > 0 && (self.is(at - 1, "local") || self.is(at - 1, "let")) {
+            self.reads.complete = false;
+            return;
+        }
+        self.packet_chain(at, &chain);
+    }
+
+    /// A chain that starts at a packet: the longest field name it begins with counts.
+    fn packet_chain(&mut self, at: usize, chain: &[&'a str]) {
+        for len in (1..=chain.len()).rev() {
+            let name = chain[..len].join(".");
+            if let Some(field) = Field::named(&name) {
+                self.reads.field(field);
+                self.reads.dots.extend((1..len).map(|word| self.tokens[at + 1 + 2 * word].at));
+                return;
+            }
+        }
+        if chain[0] == TS_NS {
+            self.reads.ts_ns = true;
+        } else if let Some((layer, _)) = LAYERS.iter().find(|(layer, _)| *layer == chain[0]) {
+            self.reads.layer(layer);
+            if chain.len() > 1 && chain[1] != "flags" {
+                self.unknown(at, chain);
+            }
+            self.reads.complete &= chain.len() == 1 && self.is_asked(at);
+        } else {
+            self.unknown(at, chain);
+            self.reads.complete = false;
+        }
+    }
+
+    fn unknown(&mut self, at: usize, chain: &[&str]) {
+        self.reads.unknown.push((chain.join("."), self.tokens[at].line));
+    }
+
+    /// Whether the layer read at `at` is only asked for, as in `if pkt.tcp then`.
+    fn is_asked(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).and_then(|b| self.tokens.get(b));
+        let asks = |t: &Token| ["if", "elseif", "while", "not", "!"].iter().any(|w| t.is(w));
+        before.is_some_and(asks) || self.is(at + 3, "then") || self.is(at + 3, "~")
+    }
+
+    /// Whether the name at `at` is declared here, as a parameter of a function.
+    fn is_parameter(&self, at: usize) -> bool {
+        let near = at.saturating_sub(PARAMETER_TOKENS_MAX);
+        let Some(open) = self.tokens[near..at].iter().rposition(|t| t.is("(")) else {
+            return false;
+        };
+        let open = near + open;
+        let only_names = self.tokens[open + 1..at].iter().all(|t| {
+            t.is(",") || t.is(":") || t.shape == Shape::Word && !t.is("function") && !t.is("fn")
+        });
+        let is_function = |at: usize| self.is(at, "function") || self.is(at, "fn");
+        only_names && open > 0 && (is_function(open - 1) || open > 1 && is_function(open - 2))
+    }
+
+    fn any_chain(&mut self, at: usize) {
+        let token = &self.tokens[at];
+        if token.shape != Shape::Word || at > 0 && self.is(at - 1, ".") {
+            return;
+        }
+        let mut chain = vec![token.text];
+        chain.extend(self.chain(at));
+        for words in [&chain[..], &chain[1..]] {
+            let longest = (1..=words.len().min(3)).rev().find_map(|len| {
+                Field::named(&words[..len].join("."))
+                    .filter(|_| len > 1 || words.len() < chain.len())
+            });
+            if let Some(field) = longest.filter(|f| *f != Field::Payload) {
+                self.reads.field(field);
+            }
+        }
+    }
+}
+
+/// The first line of the first comment, without its marks; empty if the script opens without.
+pub fn first_comment(source: &str, language: Language) -> String {
+    let mark = if language == Language::Lua { '-' } else { '/' };
+    let line = source.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("");
+    if !line.starts_with([mark, mark].iter().collect::<String>().as_str()) {
+        return String::new();
+    }
+    line.trim_start_matches(mark).trim_start_matches(['[', '!', '*']).trim().to_owned()
+}
+
+/// The names in the table that `source` assigns to the top-level name `name`, in written order.
+///
+/// Neither language keeps the order of a table's names, and columns should
+/// stand as they were written.
+pub fn written_order(source: &str, language: Language, name: &str) -> Vec<String> {
+    let tokens = tokens(source, language);
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let mut names: Vec<String> = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let after_dot = at > 0 && (is(at - 1, ".") || is(at - 1, ":"));
+        let open = (at + 2..at + 4).find(|open| is(*open, "{"));
+        let Some(open) = open.filter(|_| tokens[at].is(name) && !after_dot && is(at + 1, "="))
+        else {
+            at += 1;
+            continue;
+        };
+        let (found, len) = table_names(&tokens[open..]);
+        for found in found {
+            if !names.contains(&found) {
+                names.push(found);
+            }
+        }
+        at = open + len;
+    }
+    names
+}
+
+/// The names directly inside the table that opens with the first token, and how many tokens it has.
+fn table_names(tokens: &[Token<'_>]) -> (Vec<String>, usize) {
+    let mut names = Vec::new();
+    let mut depth = 0u32;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.text {
+            "{" | "(" | "[" if token.shape == Shape::Mark => depth += 1,
+            "}" | ")" | "]" if token.shape == Shape::Mark => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return (names, at.max(1));
+        }
+        let bracketed = at > 0 && tokens[at - 1].is("[") && token.shape == Shape::Text;
+        let behind = if bracketed { at + 2 } else { at + 1 };
+        let names_it = tokens.get(behind).is_some_and(|t| t.is("=") || t.is(":"))
+            && !tokens.get(behind + 1).is_some_and(|t| t.is("="));
+        let starts = at > 0 && ["{", ",", ";", "["].iter().any(|mark| tokens[at - 1].is(mark));
+        if (depth == 1 || depth == 2 && bracketed) && starts && names_it {
+            names.extend(token.name().map(str::to_owned));
+        }
+    }
+    (names, tokens.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+
+#[track_caller]
+fn check(language: Language, source: &str, fields: &[&str], complete: bool) {
+    let got = reads(source, language);
+    let names: Vec<&str> = got.fields.iter().map(|f| f.name()).collect();
+    assert_eq!((names.as_slice(), got.complete), (fields, complete));
+}
+
+fn lua(body: &str, fields: &[&str], complete: bool) {
+    check(Language::Lua, &format!("function update(pkt, state)\n{body}\nend"), fields, complete);
+}
+
+#[test]
+fn plain_reads_are_all_found() {
+    lua("state.n = state.n + pkt.len * pkt.packets", &["len", "packets"], true);
+    lua("t[pkt.ip.dst] = pkt.tcp.flags.syn", &["ip.dst", "tcp.flags.syn"], true);
+    lua("if pkt.tcp and pkt.tcp.flags == 2 then n = pkt.ts end", &["ts", "tcp.flags"], true);
+    lua("local p = pkt.payload.len + #pkt.payload", &["payload.len", "payload"], true);
+    check(
+        Language::Rhai,
+        "fn update(p, s) { s.n += p.len; // p.ts\n if p.ip.ttl < 5 { s.m += 1 } }",
+        &["len", "ip.ttl"],
+        true,
+    );
+}
+
+#[test]
+fn comments_and_texts_are_not_code() {
+    lua("-- pkt.ts\n--[[ pkt.sport\n pkt.dport ]] x = 'pkt.len' y = [==[pkt.ts]==]", &[], true);
+}
+
+#[test]
+fn a_packet_that_wanders_off_is_noticed() {
+    lua("count(pkt)", &[], false);
+    lua("local p = pkt; n = p.ip.src", &["ip.src"], false);
+    lua("local ip = pkt.ip; n = ip.src", &["ip.src"], false);
+    lua("n = pkt[name]", &[], false);
+    lua("log(`{pkt.len}`)", &[], false);
+    check(
+        Language::Lua,
+        "local function f(p) return p.sport end\nfunction check(pkt) return f(pkt) == row.len end",
+        &["len", "sport"],
+        false,
+    );
+}
+
+#[test]
+fn dots_inside_a_name_are_located() {
+    let source = "update = function(pkt)\n x = pkt.tcp.flags.syn, pkt.len, pkt.ip.dst.is_v6 end";
+    let dots = reads(source, Language::Lua).dots;
+    assert_eq!(dots.len(), 3);
+    assert!(dots.iter().all(|at| source.as_bytes()[*at] == b'.'));
+}
+
+#[test]
+fn names_no_field_has_are_told_with_their_line() {
+    let got = reads("function update(p)\n n = p.tcp.prot\n m = p.lenn end", Language::Lua);
+    assert_eq!(got.unknown, [("tcp.prot".to_owned(), 2), ("lenn".to_owned(), 3)]);
+}
+
+#[test]
+fn demand_brings_ids_for_addresses() {
+    let demand = reads("function update(p) t[p.ip.dst] = 1 end", Language::Lua).demand();
+    assert!(demand.wants_id(Id::Dst) && !demand.wants_id(Id::Src));
+    assert!(demand.wants(Field::IpDst));
+    assert_eq!(reads("function update(p) n = p.len end", Language::Lua).demand(), Demand::NONE);
+}
+
+#[test]
+fn the_first_comment_describes() {
+    let doc = |source, language| first_comment(source, language);
+    assert_eq!(doc("\n-- Top talkers.\n-- More.", Language::Lua), "Top talkers.");
+    assert_eq!(doc("--- Top talkers.", Language::Lua), "Top talkers.");
+    assert_eq!(doc("// Top talkers.", Language::Rhai), "Top talkers.");
+    assert_eq!(doc("key = {}", Language::Lua), "");
+}
+
+#[test]
+fn columns_stand_as_they_were_written() {
+    let lua = r#"
+        -- value = { no = 1 }
+        value = { zeta = sum("len", { x = 1 }), ["alpha-x"] = count(), beta = args["k"] == 1 and a or b }
+    "#;
+    assert_eq!(written_order(lua, Language::Lua, "value"), ["zeta", "alpha-x", "beta"]);
+    let rhai = r#"let key = #{ b: "ip.src", "a": "ip.dst" }; let other = #{ c: 1 };"#;
+    assert_eq!(written_order(rhai, Language::Rhai, "key"), ["b", "a"]);
+    assert_eq!(written_order("key = other", Language::Lua, "key"), [""; 0]);
+}
+
+#[test]
+fn any_text_can_be_cut() {
+    for source in
+        ["\"", "[[", "--[==[", "/*", "`", "\\", "é.ü(", "pkt.", "function update(", "1..2"]
+    {
+        for language in [Language::Lua, Language::Rhai] {
+            reads(source, language);
+            written_order(source, language, "key");
+            first_comment(source, language);
+        }
+    }
+}
