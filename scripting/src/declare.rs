@@ -11,6 +11,13 @@
 //! - Names a host cannot turn into a [`Tree`] (functions) are given apart, as
 //!   [`Function`]s. A name of the script's own is `local` in Lua, `const` in Rhai.
 //! - Callbacks take the parameters of [`Callback::params`], or the first few.
+//! - `init(args, last)` is called when an interval begins. What it returns is `state` until
+//!   the interval is exported; `last` is the state of the interval before (nil at first), for
+//!   what a module must remember. Without `init` the state is an empty table or map.
+//! - `export(table, long, args)` gets the core table, or `state` where none is declared, and
+//!   may change what it gets. It returns a row set, a list of maps, one map, or nothing.
+//!   Where no `long` is declared, `long` is an empty table or map of the script's own that
+//!   lives as long as the instance.
 
 mod parts;
 #[cfg(test)]
@@ -137,7 +144,7 @@ impl Callback {
     /// What it is called with. A script may leave out the last ones.
     pub const fn params(self) -> &'static [&'static str] {
         match self {
-            Self::Init => &["args"],
+            Self::Init => &["args", "last"],
             Self::Check | Self::Update => &["pkt", "state"],
             Self::Export => &["table", "long", "args"],
             Self::Action => &["row", "now"],
