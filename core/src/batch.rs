@@ -4,13 +4,17 @@
 //! at the same time. Columns exist only for the fields some task asked for.
 
 pub mod columns;
+mod extract;
 
-use crate::field::{Demand, Field, Id};
+use crate::addr::Addr;
+use crate::field::{Demand, Field, FieldValue, Id};
 use crate::packet::{Layers, Packet, Weight};
 use crate::selection::Selection;
 use crate::source::Region;
 use crate::time::Ts;
-pub use columns::{Column, Present};
+use columns::{Block, Columns};
+pub use columns::{Column, Present, Values};
+use extract::View;
 
 /// Up to [`crate::selection::BATCH_PACKETS_MAX`] packets of the merged stream.
 ///
@@ -28,7 +32,7 @@ pub struct Batch {
     weights: Vec<Weight>,
     regions: Vec<Region>,
     layers: Vec<Layers>,
-    columns: Vec<Option<Column>>,
+    columns: Columns,
     ids: [Vec<u32>; 3],
     epoch: u64,
     picks: Vec<Selection>,
@@ -94,7 +98,58 @@ impl Batch {
 
     /// A field's column, if some task asked for it.
     pub fn column(&self, field: Field) -> Option<&Column> {
-        self.columns.get(field as usize)?.as_ref()
+        self.columns.get(field)
+    }
+
+    /// The column of a yes-or-no field (1 or 0) or of a number of at most 32 bits.
+    pub fn numbers(&self, field: Field) -> Option<(&[u32], &Present)> {
+        match self.column(field)? {
+            Column { values: Values::U32(values), present } => Some((values, present)),
+            _ => None,
+        }
+    }
+
+    /// The column of a link-layer address or a big number.
+    pub fn bigs(&self, field: Field) -> Option<(&[u64], &Present)> {
+        match self.column(field)? {
+            Column { values: Values::U64(values), present } => Some((values, present)),
+            _ => None,
+        }
+    }
+
+    /// The column of an address.
+    pub fn addrs(&self, field: Field) -> Option<(&[Addr], &Present)> {
+        match self.column(field)? {
+            Column { values: Values::Addr(values), present } => Some((values, present)),
+            _ => None,
+        }
+    }
+
+    /// The value of one field of packet `at`, whatever was asked for before; `None` if the packet
+    /// has no such value, or not within its captured bytes. Slow beside a column.
+    pub fn value(&self, at: usize, field: Field) -> Option<FieldValue<'_>> {
+        let packet = self.packets.get(at)?;
+        match field {
+            Field::Packets => return Some(FieldValue::Big(self.weight(at).packets)),
+            Field::Bytes => return Some(FieldValue::Big(self.weight(at).bytes)),
+            _ => {}
+        }
+        let data = self.data(at);
+        let layers = match self.layers.get(at) {
+            Some(layers) => *layers,
+            None => Layers::find(packet.link, data, packet.wire_len),
+        };
+        extract::value(field, View { packet, data, layers })
+    }
+
+    /// The captured bytes behind the transport header of packet `at`, as far as IP says they are
+    /// its own: Ethernet's padding is not among them. Empty where there is no transport header
+    /// (no IP, a later fragment); of other protocols than TCP, UDP, SCTP and ICMP it is all that
+    /// IP carries. Asks for [`Demand::layers`].
+    pub fn payload(&self, at: usize) -> &[u8] {
+        let Some(packet) = self.packets.get(at) else { return &[] };
+        let view = View { packet, data: self.data(at), layers: *self.layers(at) };
+        extract::payload(view).unwrap_or(&[])
     }
 
     /// Dense ids of a value, [`Batch::NO_ID`] where absent; empty if no task asked for them.
@@ -118,6 +173,7 @@ impl Batch {
         self.weights.clear();
         self.regions.clear();
         self.layers.clear();
+        self.columns.recycle();
         self.picks.clear();
     }
 
@@ -148,19 +204,28 @@ impl Batch {
     }
 
     /// Finds headers and fills the columns `demand` asks for; ids are the interner's work.
+    ///
+    /// Works through a few hundred packets at a time, so that headers found are
+    /// still in the nearest cache when their values are read.
     pub fn decode(&mut self, demand: Demand) {
-        let mut layers = std::mem::take(&mut self.layers);
+        let Self { packets, regions, layers, columns, .. } = self;
         layers.clear();
-        if demand.wants_layers() {
-            layers.extend(
-                self.packets
-                    .iter()
-                    .enumerate()
-                    .map(|(at, p)| Layers::find(p.link, self.data(at), p.wire_len)),
-            );
+        columns.begin(demand, packets.len());
+        if !demand.wants_layers() {
+            return;
         }
-        self.layers = layers;
-        columns::fill(self, demand);
+        layers.reserve(packets.len());
+        let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
+        let mut data: [&[u8]; Block::PACKETS] = [&[]; Block::PACKETS];
+        for packets in packets.chunks(Block::PACKETS) {
+            let first = layers.len();
+            for (packet, data) in packets.iter().zip(&mut data) {
+                *data = resolved.data(packet);
+                layers.push(Layers::find(packet.link, data, packet.wire_len));
+            }
+            columns.append(Block { packets, data: &data, layers: &layers[first..] });
+        }
+        columns.finish();
     }
 
     /// Sets the ids of this batch; each vector is as long as the batch, or empty.
@@ -182,6 +247,26 @@ impl Batch {
     /// Takes the selections out for refilling.
     pub fn take_picks(&mut self) -> Vec<Selection> {
         std::mem::take(&mut self.picks)
+    }
+}
+
+/// The bytes of packets, remembering the region met last: most batches lie in one.
+struct Resolved<'a> {
+    regions: &'a [Region],
+    index: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Resolved<'a> {
+    #[inline]
+    fn data(&mut self, packet: &Packet) -> &'a [u8] {
+        let index = usize::from(packet.region);
+        if index != self.index {
+            self.index = index;
+            self.bytes = self.regions.get(index).map_or(&[], |region| (**region).as_ref());
+        }
+        let start = packet.offset as usize;
+        self.bytes.get(start..start.saturating_add(packet.cap_len as usize)).unwrap_or(&[])
     }
 }
 
@@ -220,3 +305,6 @@ impl Counter<'_> {
         sum
     }
 }
+
+#[cfg(test)]
+mod tests;

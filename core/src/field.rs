@@ -3,6 +3,8 @@
 //! Filters, declared keys, scripts, completions and manuals all read this
 //! table. A field of a layer the packet does not have is absent, never 0.
 
+use crate::addr::{Addr, Mac};
+
 /// What kind of value a field has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -18,6 +20,23 @@ pub enum Kind {
     Big,
     /// The bytes themselves; never a column, read in place.
     Bytes,
+}
+
+/// The value one field of one packet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValue<'a> {
+    /// Of a [`Kind::Bool`] field.
+    Bool(bool),
+    /// Of a [`Kind::Uint`] field.
+    Uint(u32),
+    /// Of a [`Kind::Addr`] field.
+    Addr(Addr),
+    /// Of a [`Kind::Mac`] field.
+    Mac(Mac),
+    /// Of a [`Kind::Big`] field.
+    Big(u64),
+    /// Of a [`Kind::Bytes`] field.
+    Bytes(&'a [u8]),
 }
 
 macro_rules! fields {

@@ -1,9 +1,13 @@
 //! Columns: one field's values for every packet of a batch.
+//!
+//! Which columns exist is decided once per batch. Their memory stays with the
+//! batch from one use to the next, so that a running monitor allocates none.
 
-use super::Batch;
+use super::extract::{self, View};
 use crate::addr::Addr;
-use crate::field::{Demand, Field};
-use crate::selection::Selection;
+use crate::field::{Demand, Field, Kind};
+use crate::packet::{Layers, Packet};
+use crate::selection::{BATCH_PACKETS_MAX, Selection};
 
 /// Which packets have the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +49,184 @@ pub enum Values {
     Addr(Vec<Addr>),
 }
 
-/// Fills the columns of `batch` that `demand` asks for and drops the others.
-pub fn fill(batch: &mut Batch, demand: Demand) {
-    let _ = Field::COUNT;
-    let _ = (batch, demand);
+/// A few consecutive packets of a batch, their bytes and their headers.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'a> {
+    pub(super) packets: &'a [Packet],
+    pub(super) data: &'a [&'a [u8]],
+    pub(super) layers: &'a [Layers],
+}
+
+impl<'a> Block<'a> {
+    /// Headers of so many packets fit into the nearest cache. A multiple of 64, the packets
+    /// that one word of a selection speaks of.
+    pub(super) const PACKETS: usize = 256;
+
+    #[inline(always)]
+    fn views(self) -> impl Iterator<Item = View<'a>> {
+        self.packets.iter().zip(self.data).zip(self.layers).map(|((packet, data), layers)| View {
+            packet,
+            data,
+            layers: *layers,
+        })
+    }
+
+    /// The packets from `start` on, at most 64.
+    #[inline(always)]
+    fn word(self, start: usize) -> Self {
+        let end = self.packets.len().min(start + 64);
+        Self {
+            packets: &self.packets[start..end],
+            data: &self.data[start..end],
+            layers: &self.layers[start..end],
+        }
+    }
+}
+
+/// The columns of one batch, and the memory of those it had before.
+#[derive(Default)]
+pub(super) struct Columns {
+    /// By field number; shorter than the table until the first use.
+    slots: Vec<Option<Column>>,
+    wanted: Vec<Field>,
+    spare: Spare,
+}
+
+#[derive(Default)]
+struct Spare {
+    u32s: Vec<Vec<u32>>,
+    u64s: Vec<Vec<u64>>,
+    addrs: Vec<Vec<Addr>>,
+    #[expect(clippy::vec_box, reason = "a box goes into a column as it is and comes back")]
+    picks: Vec<Box<Selection>>,
+}
+
+impl Columns {
+    pub(super) fn get(&self, field: Field) -> Option<&Column> {
+        self.slots.get(field as usize)?.as_ref()
+    }
+
+    /// Drops all columns, keeping their memory.
+    pub(super) fn recycle(&mut self) {
+        for column in self.slots.iter_mut().filter_map(Option::take) {
+            self.spare.keep(column);
+        }
+    }
+
+    /// Starts empty columns for what `demand` asks for, of a batch of `len` packets.
+    pub(super) fn begin(&mut self, demand: Demand, len: usize) {
+        self.recycle();
+        self.slots.resize_with(Field::COUNT, || None);
+        self.wanted.clear();
+        self.wanted.extend(demand.fields());
+        for field in &self.wanted {
+            self.slots[*field as usize] = Some(self.spare.column(field.kind(), len));
+        }
+    }
+
+    /// Adds the values of the next packets to every column.
+    pub(super) fn append(&mut self, block: Block<'_>) {
+        for field in &self.wanted {
+            if let Some(column) = &mut self.slots[*field as usize] {
+                append(*field, block, column);
+            }
+        }
+    }
+
+    /// Notes which columns turned out to be whole.
+    pub(super) fn finish(&mut self) {
+        for field in &self.wanted {
+            let Some(column) = &mut self.slots[*field as usize] else { continue };
+            if matches!(&column.present, Present::Some(these) if these.is_all())
+                && let Present::Some(these) = std::mem::replace(&mut column.present, Present::All)
+            {
+                self.spare.picks.push(these);
+            }
+        }
+    }
+}
+
+impl Spare {
+    fn keep(&mut self, column: Column) {
+        match column.values {
+            Values::U32(values) => self.u32s.push(values),
+            Values::U64(values) => self.u64s.push(values),
+            Values::Addr(values) => self.addrs.push(values),
+        }
+        if let Present::Some(these) = column.present {
+            self.picks.push(these);
+        }
+    }
+
+    fn column(&mut self, kind: Kind, len: usize) -> Column {
+        let values = match kind {
+            Kind::Bool | Kind::Uint | Kind::Bytes => Values::U32(reuse(&mut self.u32s)),
+            Kind::Mac | Kind::Big => Values::U64(reuse(&mut self.u64s)),
+            Kind::Addr => Values::Addr(reuse(&mut self.addrs)),
+        };
+        let none = Selection::none(len);
+        let present = match self.picks.pop() {
+            Some(mut these) => {
+                *these = none;
+                these
+            }
+            None => Box::new(none),
+        };
+        Column { values, present: Present::Some(present) }
+    }
+}
+
+/// An empty vector that has held a batch before, or will.
+fn reuse<T>(spare: &mut Vec<Vec<T>>) -> Vec<T> {
+    match spare.pop() {
+        Some(mut values) => {
+            values.clear();
+            values
+        }
+        None => Vec::with_capacity(BATCH_PACKETS_MAX),
+    }
+}
+
+/// Adds one field's values. The fields named here are read so often that each has a loop of its
+/// own, in which the extractor is compiled for that field alone.
+fn append(field: Field, block: Block<'_>, column: &mut Column) {
+    macro_rules! own_loops {
+        ($values:ident, $these:ident, $read:path, $($name:ident)*) => {
+            match field {
+                $(Field::$name => each(block, $values, $these, |v| $read(Field::$name, v)),)*
+                _ => each(block, $values, $these, |v| $read(field, v)),
+            }
+        };
+    }
+    let Present::Some(these) = &mut column.present else { return };
+    match &mut column.values {
+        Values::U32(values) => own_loops!(values, these, extract::number,
+            IpVersion IpProto IpLen IpTtl Sport Dport TcpSport TcpDport UdpSport UdpDport
+            TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen),
+        Values::U64(values) => own_loops!(values, these, extract::big, EthSrc EthDst),
+        Values::Addr(values) => own_loops!(values, these, extract::addr, IpSrc IpDst),
+    }
+}
+
+#[inline(always)]
+fn each<'a, T: Default>(
+    block: Block<'a>,
+    values: &mut Vec<T>,
+    these: &mut Selection,
+    read: impl Fn(View<'a>) -> Option<T>,
+) {
+    let first_word = values.len() / 64;
+    for (at, word) in these.used_mut().iter_mut().skip(first_word).enumerate() {
+        let start = at * 64;
+        if start >= block.packets.len() {
+            break;
+        }
+        let mut bits = 0;
+        values.extend(block.word(start).views().enumerate().map(|(bit, view)| {
+            let value = read(view);
+            bits |= u64::from(value.is_some()) << bit;
+            value.unwrap_or_default()
+        }));
+        *word = bits;
+    }
 }

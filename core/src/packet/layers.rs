@@ -13,7 +13,7 @@ mod straight;
 mod walk;
 
 use super::LinkType;
-pub(crate) use network::fragment_word;
+pub(crate) use network::{fragment_word, ip_end};
 
 /// Where the headers of one packet start. 16 bytes, plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Layers {
     /// How many MPLS labels stand before the network header.
     pub labels: u8,
     /// Offset of the PPPoE header with [`Layers::PPPOE`], else of the first label with
-    /// [`Layers::MPLS`]; 0 where it lies too far to say.
+    /// [`Layers::MPLS`]; 255 where there is neither, or too far behind to say.
     pub shim: u8,
 }
 
@@ -95,7 +95,7 @@ impl Layers {
         proto: 0,
         vlans: 0,
         labels: 0,
-        shim: 0,
+        shim: u8::MAX,
     };
 
     /// Whether any of `what` was found.

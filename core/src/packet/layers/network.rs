@@ -41,9 +41,7 @@ impl Walk<'_> {
         if self.bytes.len() < start + header {
             return self.missing(start + header);
         }
-        // Segmentation offload leaves the length 0: then the packet ends with the frame.
-        let total = if total == 0 { self.whole - start } else { usize::from(total) };
-        let end = self.end(start + header, start + total);
+        let end = self.end(start + header, start + length4(total, self.whole - start));
         self.at = start + header;
         self.transport(end);
     }
@@ -62,10 +60,7 @@ impl Walk<'_> {
             return self.missing(start + 40);
         }
         let (Some(length), Some(next)) = (self.u16(start + 4), next) else { return };
-        // A length of 0 stands for one that does not fit; otherwise it is none.
-        let unstated = length == 0 && (next == HOP_BY_HOP || self.whole > start + 40 + 0xffff);
-        let length = if unstated { self.whole - start - 40 } else { usize::from(length) };
-        let end = self.end(start + 40, start + 40 + length);
+        let end = self.end(start + 40, start + length6(length, next, self.whole - start));
         self.at = start + 40;
         if self.extensions(next, end).is_some() {
             self.transport(end);
@@ -216,6 +211,36 @@ impl Walk<'_> {
             self.mark(Layers::MALFORMED);
         }
     }
+}
+
+/// Bytes of an IPv4 packet that states `total` and has `left` bytes of its frame.
+///
+/// Segmentation offload leaves the length 0: then the packet ends with the frame.
+fn length4(total: u16, left: usize) -> usize {
+    if total == 0 { left } else { usize::from(total) }
+}
+
+/// Bytes of an IPv6 packet, header included, that states `length` behind its header.
+///
+/// A length of 0 stands for one that does not fit (RFC 2675); otherwise it is none.
+fn length6(length: u16, next: u8, left: usize) -> usize {
+    let is_unstated = length == 0 && (next == HOP_BY_HOP || left > 40 + 0xffff);
+    if is_unstated { left } else { 40 + usize::from(length) }
+}
+
+/// Where the IP packet ends, by its header, in a frame of `whole` bytes: link padding lies behind.
+pub(crate) fn ip_end(bytes: &[u8], layers: &Layers, whole: usize) -> Option<usize> {
+    let l3 = usize::from(layers.l3);
+    let word = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+    let left = whole.checked_sub(l3)?;
+    let length = if layers.has(Layers::IPV4) {
+        length4(word(l3 + 2)?, left)
+    } else if layers.has(Layers::IPV6) {
+        length6(word(l3 + 4)?, *bytes.get(l3 + 6)?, left)
+    } else {
+        return None;
+    };
+    Some((l3 + length).min(whole))
 }
 
 /// The offset-and-flags word of the header that makes the IPv6 packet at `l3` a fragment.

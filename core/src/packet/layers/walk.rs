@@ -264,7 +264,7 @@ impl Walk<'_> {
             return Next::End;
         }
         self.mark(Layers::PPPOE);
-        self.layers.shim = u8::try_from(start).unwrap_or(0);
+        self.layers.shim = u8::try_from(start).unwrap_or(u8::MAX);
         // Other codes belong to discovery and carry no packet.
         if code == 0 { Next::Ppp } else { Next::End }
     }
@@ -294,7 +294,7 @@ impl Walk<'_> {
         let start = self.at;
         let Some([_, _, bottom, _]) = self.take::<4>() else { return Next::End };
         if !self.layers.has(Layers::MPLS | Layers::PPPOE) {
-            self.layers.shim = u8::try_from(start).unwrap_or(0);
+            self.layers.shim = u8::try_from(start).unwrap_or(u8::MAX);
         }
         self.mark(Layers::MPLS);
         self.layers.labels = self.layers.labels.saturating_add(1);

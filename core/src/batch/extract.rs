@@ -1,0 +1,261 @@
+//! Extractors: how each field is read from a packet's bytes, once for everyone.
+//!
+//! Columns, filters that look at one packet and scripts all end here, so that
+//! they cannot differ. A value whose bytes were not captured is absent.
+
+use crate::addr::{Addr, Mac};
+use crate::field::{Field, FieldValue, Kind};
+use crate::packet::layers::{fragment_word, ip_end};
+use crate::packet::{Layers, Packet};
+
+/// One packet: what is known of it, its captured bytes, and where its headers are.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) packet: &'a Packet,
+    pub(super) data: &'a [u8],
+    pub(super) layers: Layers,
+}
+
+/// The value of any field but those a weight decides.
+pub(super) fn value(field: Field, view: View<'_>) -> Option<FieldValue<'_>> {
+    Some(match field.kind() {
+        Kind::Bool => FieldValue::Bool(number(field, view)? != 0),
+        Kind::Uint => FieldValue::Uint(number(field, view)?),
+        Kind::Addr => FieldValue::Addr(addr(field, view)?),
+        Kind::Mac => FieldValue::Mac(Mac(big(field, view)?)),
+        Kind::Big => FieldValue::Big(big(field, view)?),
+        Kind::Bytes => FieldValue::Bytes(payload(view)?),
+    })
+}
+
+/// A field that is yes or no, or a number of at most 32 bits.
+#[inline(always)]
+pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
+    use Field as F;
+    let layers = view.layers;
+    match field {
+        F::Len => Some(view.packet.wire_len),
+        F::CapLen => Some(view.packet.cap_len),
+        F::Source => Some(view.packet.source.into()),
+        F::Link => Some(view.packet.link.0.into()),
+
+        F::EthType => view.if_any(layers.ethertype != 0, layers.ethertype),
+        F::VlanId => view.if_any(layers.has(Layers::VLAN), layers.vlan & 0xfff),
+        F::VlanPriority => view.if_any(layers.has(Layers::VLAN), layers.vlan >> 13),
+        F::VlanDepth => view.if_any(layers.has(Layers::VLAN), layers.vlans),
+        F::MplsLabel => Some(view.u32(view.label()?)? >> 12),
+        F::MplsDepth => view.if_any(layers.has(Layers::MPLS), layers.labels),
+        F::PppoeSession => view.u16(view.shim(Layers::PPPOE)? + 2),
+        F::ArpOp => view.u16(view.l3(Layers::ARP)? + 6),
+
+        F::IpVersion | F::IpProto | F::IpTtl | F::IpTos | F::IpLen | F::IpId | F::IpHlen => {
+            ip(field, view)
+        }
+        F::IpDf | F::IpMf | F::IpOffset | F::IpFragment => fragment(field, view),
+
+        F::Sport => view.u16(view.l4(Layers::TCP | Layers::UDP)?),
+        F::Dport => view.u16(view.l4(Layers::TCP | Layers::UDP)? + 2),
+        F::UdpSport => view.u16(view.l4(Layers::UDP)?),
+        F::UdpDport => view.u16(view.l4(Layers::UDP)? + 2),
+        F::UdpLen => view.u16(view.l4(Layers::UDP)? + 4),
+        F::SctpSport => view.u16(view.l4(Layers::SCTP)?),
+        F::SctpDport => view.u16(view.l4(Layers::SCTP)? + 2),
+        F::IcmpType => view.u8(view.l4(Layers::ICMP)?),
+        F::IcmpCode => view.u8(view.l4(Layers::ICMP)? + 1),
+        F::Icmp6Type => view.u8(view.l4(Layers::ICMP6)?),
+        F::Icmp6Code => view.u8(view.l4(Layers::ICMP6)? + 1),
+        F::PayloadLen => {
+            let (start, end) = payload_span(view)?;
+            u32::try_from(end - start).ok()
+        }
+        _ => tcp(field, view),
+    }
+}
+
+#[inline(always)]
+fn ip(field: Field, view: View<'_>) -> Option<u32> {
+    let layers = view.layers;
+    let is_v4 = layers.has(Layers::IPV4);
+    match field {
+        // What the link layer names, also where the header states another.
+        Field::IpVersion => layers.has(Layers::IP).then_some(if is_v4 { 4 } else { 6 }),
+        Field::IpProto => layers.protocol().map(u32::from),
+        Field::IpId => view.u16(view.l3(Layers::IPV4)? + 4),
+        Field::IpHlen => Some((view.u8(view.l3(Layers::IPV4)?)? & 15) * 4),
+        _ => {
+            let l3 = view.l3(Layers::IP)?;
+            match (field, is_v4) {
+                (Field::IpTtl, true) => view.u8(l3 + 8),
+                (Field::IpTtl, false) => view.u8(l3 + 7),
+                (Field::IpTos, true) => view.u8(l3 + 1),
+                (Field::IpTos, false) => Some(view.u16(l3)? >> 4 & 0xff),
+                (Field::IpLen, true) => view.u16(l3 + 2),
+                (Field::IpLen, false) => Some(view.u16(l3 + 4)? + 40),
+                _ => None,
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn fragment(field: Field, view: View<'_>) -> Option<u32> {
+    let l3 = view.l3(Layers::IP)?;
+    if view.layers.has(Layers::IPV4) {
+        let word = view.u16(l3 + 6)?;
+        return match field {
+            Field::IpDf => Some(word >> 14 & 1),
+            Field::IpMf => Some(word >> 13 & 1),
+            Field::IpOffset => Some((word & 0x1fff) * 8),
+            _ => Some(u32::from(word & 0x3fff != 0)),
+        };
+    }
+    let word = if view.layers.has(Layers::FRAGMENT) {
+        u32::from(fragment_word(view.data, l3)?)
+    } else if view.layers.has(Layers::PROTO) {
+        0
+    } else {
+        // The chain of extension headers breaks before it would say.
+        return None;
+    };
+    match field {
+        Field::IpMf => Some(word & 1),
+        Field::IpOffset => Some(word & 0xfff8),
+        Field::IpFragment => Some(u32::from(word & 0xfff9 != 0)),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn tcp(field: Field, view: View<'_>) -> Option<u32> {
+    use Field as F;
+    let l4 = view.l4(Layers::TCP)?;
+    let bit = match field {
+        F::TcpSport => return view.u16(l4),
+        F::TcpDport => return view.u16(l4 + 2),
+        F::TcpSeq => return view.u32(l4 + 4),
+        F::TcpAckNumber => return view.u32(l4 + 8),
+        F::TcpHlen => return Some((view.u8(l4 + 12)? >> 4) * 4),
+        F::TcpFlags => return view.u8(l4 + 13),
+        F::TcpWindow => return view.u16(l4 + 14),
+        F::TcpFin => 0,
+        F::TcpSyn => 1,
+        F::TcpRst => 2,
+        F::TcpPsh => 3,
+        F::TcpAck => 4,
+        F::TcpUrg => 5,
+        F::TcpEce => 6,
+        F::TcpCwr => 7,
+        _ => return None,
+    };
+    Some(view.u8(l4 + 13)? >> bit & 1)
+}
+
+/// A link-layer address as its number, or a number that may pass 32 bits.
+#[inline(always)]
+pub(super) fn big(field: Field, view: View<'_>) -> Option<u64> {
+    let at = match field {
+        Field::Ts => return Some(view.packet.ts.0),
+        Field::EthDst => 0,
+        Field::EthSrc => 6,
+        _ => return None,
+    };
+    if !view.layers.has(Layers::ETHERNET) {
+        return None;
+    }
+    view.chunk(at).map(|bytes| Mac::new(bytes).0)
+}
+
+/// An IP address.
+#[inline(always)]
+pub(super) fn addr(field: Field, view: View<'_>) -> Option<Addr> {
+    let l3 = view.l3(Layers::IP)?;
+    let is_dst = usize::from(field == Field::IpDst);
+    if view.layers.has(Layers::IPV4) {
+        view.chunk(l3 + 12 + 4 * is_dst).map(Addr::v4)
+    } else {
+        view.chunk(l3 + 8 + 16 * is_dst).map(Addr::v6)
+    }
+}
+
+/// The captured bytes behind the transport header.
+pub(super) fn payload(view: View<'_>) -> Option<&[u8]> {
+    let (start, end) = payload_span(view)?;
+    let held = view.data.len();
+    view.data.get(start.min(held)..end.min(held))
+}
+
+/// Where the payload starts and where IP says it ends, start first.
+fn payload_span(view: View<'_>) -> Option<(usize, usize)> {
+    let layers = view.layers;
+    let l4 = view.l4(Layers::IP)?;
+    let whole = (view.packet.wire_len as usize).max(view.data.len());
+    let end = ip_end(view.data, &layers, whole)?;
+    let header = match layers.found & (Layers::TCP | Layers::UDP | Layers::SCTP) {
+        Layers::TCP => usize::from(*view.data.get(l4 + 12)? >> 4) * 4,
+        Layers::UDP => 8,
+        Layers::SCTP => 12,
+        // Eight for either, as in an echo: type, code, checksum, and what depends on the type.
+        _ if layers.has(Layers::ICMP | Layers::ICMP6) => 8.min(end.saturating_sub(l4)),
+        _ => 0,
+    };
+    let start = l4 + header;
+    (start <= end).then_some((start, end))
+}
+
+impl<'a> View<'a> {
+    #[inline(always)]
+    fn if_any(self, there: bool, value: impl Into<u32>) -> Option<u32> {
+        there.then(|| value.into())
+    }
+
+    /// The network header's offset, if it is one of `kinds`.
+    #[inline(always)]
+    fn l3(self, kinds: u32) -> Option<usize> {
+        let there = self.layers.has(kinds) && self.layers.l3 != Layers::NONE;
+        there.then_some(usize::from(self.layers.l3))
+    }
+
+    /// The transport header's offset, if it is one of `kinds`.
+    #[inline(always)]
+    fn l4(self, kinds: u32) -> Option<usize> {
+        let there = self.layers.has(kinds) && self.layers.l4 != Layers::NONE;
+        there.then_some(usize::from(self.layers.l4))
+    }
+
+    /// The offset of the header between link and network, if there is one of this kind.
+    fn shim(self, kind: u32) -> Option<usize> {
+        let there = self.layers.has(kind) && self.layers.shim != u8::MAX;
+        there.then_some(usize::from(self.layers.shim))
+    }
+
+    /// The offset of the outermost MPLS label.
+    fn label(self) -> Option<usize> {
+        let shim = self.shim(Layers::MPLS)?;
+        if !self.layers.has(Layers::PPPOE) {
+            return Some(shim);
+        }
+        // Behind the session header stands the PPP protocol, of one byte where it is odd.
+        let is_compressed = self.u8(shim + 6)? & 1 == 1;
+        Some(shim + if is_compressed { 7 } else { 8 })
+    }
+
+    #[inline(always)]
+    fn chunk<const LEN: usize>(self, at: usize) -> Option<[u8; LEN]> {
+        self.data.get(at..)?.first_chunk::<LEN>().copied()
+    }
+
+    #[inline(always)]
+    fn u8(self, at: usize) -> Option<u32> {
+        self.data.get(at).map(|byte| u32::from(*byte))
+    }
+
+    #[inline(always)]
+    fn u16(self, at: usize) -> Option<u32> {
+        self.chunk(at).map(|bytes| u32::from(u16::from_be_bytes(bytes)))
+    }
+
+    #[inline(always)]
+    fn u32(self, at: usize) -> Option<u32> {
+        self.chunk(at).map(u32::from_be_bytes)
+    }
+}
