@@ -1,5 +1,7 @@
 //! A whole monitor over made-up packets: intervals, gaps, merging, faults, replacement.
 
+mod deploy;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;

@@ -1,0 +1,122 @@
+//! Attaching, replacing and detaching while packets flow.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::*;
+
+/// A source that delivers one packet at each second it is handed, as a pipe would.
+struct Piped {
+    description: Description,
+    secs: Receiver<u64>,
+}
+
+impl Source for Piped {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        let Ok(sec) = self.secs.recv() else { return Ok(Turn::End) };
+        let mut one = Scripted {
+            description: self.description.clone(),
+            secs: vec![sec],
+            at: 0,
+            fails: false,
+        };
+        one.next(chunk)?;
+        Ok(Turn::More)
+    }
+}
+
+/// A monitor fed by hand.
+struct Fed {
+    secs: Sender<u64>,
+    monitor: Monitor,
+    seen: Seen,
+    sent: u64,
+}
+
+impl Fed {
+    fn start(instances: Vec<Instance>) -> Self {
+        let (secs, receiver) = unbounded();
+        let seen = Seen::default();
+        let piped = Piped { description: source(&[]).description().clone(), secs: receiver };
+        let sink = Box::new(Collect(seen.clone()));
+        let options = Options { workers: 1, stay: false };
+        let monitor = Monitor::start(options, vec![Box::new(piped)], instances, sink);
+        Self { secs, monitor: monitor.expect("a start"), seen, sent: 0 }
+    }
+
+    /// Hands over packets and waits until capture has passed them on.
+    fn feed(&mut self, secs: &[u64]) {
+        for sec in secs {
+            self.secs.send(*sec).expect("the source listens");
+        }
+        self.sent += secs.len() as u64;
+        let sent = self.sent;
+        self.wait_for(|m| m.status().packets == sent);
+    }
+
+    fn wait_for(&self, holds: impl Fn(&Monitor) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !holds(&self.monitor) {
+            assert!(Instant::now() < deadline, "waited in vain: {:?}", self.monitor.status());
+            std::thread::yield_now();
+        }
+    }
+
+    fn end(self) -> Vec<(String, String)> {
+        drop(self.secs);
+        self.monitor.wait();
+        self.seen.lock().clone()
+    }
+}
+
+fn lines<'a>(seen: &'a [(String, String)], name: &str) -> Vec<&'a str> {
+    seen.iter().filter(|(n, _)| n == name).map(|(_, line)| line.as_str()).collect()
+}
+
+#[test]
+fn a_module_that_joins_begins_at_its_next_boundary() {
+    let mut fed = Fed::start(vec![counter("old", "5s", 0)]);
+    fed.feed(&[1, 2]);
+    fed.monitor.attach(counter("new", "10s", 0)).expect("attached");
+    fed.feed(&[3, 6, 11, 12]);
+    let seen = fed.end();
+    assert_eq!(lines(&seen, "old"), ["0 3", "5 1", "10 2"]);
+    assert_eq!(lines(&seen, "new"), ["10 2"]);
+}
+
+#[test]
+fn a_replaced_module_goes_on_until_its_boundary_and_no_packet_counts_twice() {
+    let mut fed = Fed::start(vec![counter("c", "5s", 0)]);
+    fed.feed(&[1, 2]);
+    fed.monitor.attach(counter("c", "10s", 0)).expect("attached");
+    fed.feed(&[3, 6, 11]);
+    let seen = fed.end();
+    assert_eq!(lines(&seen, "c"), ["0 3", "0 1", "10 1"]);
+}
+
+#[test]
+fn a_detached_module_flushes_and_stops() {
+    let mut fed = Fed::start(vec![counter("a", "5s", 0), counter("b", "5s", 0)]);
+    fed.feed(&[1, 2]);
+    assert!(fed.monitor.detach("a"));
+    assert!(!fed.monitor.detach("a"));
+    fed.wait_for(|_| !fed.seen.lock().is_empty());
+    fed.feed(&[3]);
+    let seen = fed.end();
+    assert_eq!(lines(&seen, "a"), ["0 2"]);
+    assert_eq!(lines(&seen, "b"), ["0 3"]);
+}
+
+#[test]
+fn stopping_flushes_the_open_interval() {
+    let mut fed = Fed::start(vec![counter("a", "5s", 0)]);
+    fed.feed(&[1, 2]);
+    fed.monitor.stop();
+    let seen = fed.end();
+    assert_eq!(lines(&seen, "a"), ["0 2"]);
+}
