@@ -15,6 +15,7 @@ pub mod packet;
 pub mod record;
 pub mod selection;
 pub mod source;
+pub mod storage;
 pub mod supervisor;
 pub mod time;
 pub mod worker;

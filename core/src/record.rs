@@ -3,6 +3,7 @@
 //! A module's records share one [`Schema`]; from it follow storage, every
 //! output format, and the types a reader sees. Rows are only a view.
 
+mod rows;
 pub mod schema;
 pub mod value;
 

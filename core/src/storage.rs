@@ -1,0 +1,204 @@
+//! Storage: where records go when an interval has closed, and where queries find them.
+//!
+//! Records rest as [`block`]s in a [`RecordStore`]. One [`Writer`] gathers the
+//! records of all instances and commits them together; any number of [`Scan`]s
+//! read meanwhile. What a commit acknowledged survives the end of the process
+//! at any instant.
+
+pub mod block;
+#[cfg(test)]
+mod conformance;
+pub mod feed;
+pub mod memory;
+pub mod scan;
+pub mod writer;
+
+use std::sync::Arc;
+
+use crate::record::Schema;
+use crate::time::Ts;
+use block::Sealed;
+pub use feed::{Feed, Subscription};
+pub use memory::MemoryStore;
+pub use scan::Scan;
+pub use writer::Writer;
+
+/// How many bytes of blocks one page of a scan holds, save that it always holds one block.
+pub const PAGE_BYTES: usize = 1 << 20;
+
+/// How many filters of the past a stream remembers.
+pub const FILTERS_MAX: usize = 64;
+
+/// A place to keep blocks. One process writes; many threads read.
+///
+/// Every store gives the same answers: `conformance` has them as tests.
+pub trait RecordStore: Send + Sync {
+    /// Puts a group of blocks, all or none, and returns when they would survive a crash.
+    ///
+    /// A block put again takes the place of the one with its stream, first row and number. Each
+    /// stream is then cut to its bound.
+    fn put(&self, group: &[Append]) -> Result<(), StoreError>;
+
+    /// Every stream, by name.
+    fn streams(&self) -> Result<Vec<Stream>, StoreError>;
+
+    /// One stream.
+    fn stream(&self, name: &str) -> Result<Option<Stream>, StoreError>;
+
+    /// The schema that blocks of a stream refer to by `hash`.
+    fn schema(&self, name: &str, hash: u64) -> Result<Option<Arc<Schema>>, StoreError>;
+
+    /// The next blocks of a stream that touch `window`, oldest first, behind `after`: at most
+    /// [`PAGE_BYTES`], and nothing stays locked or open between one page and the next. An empty
+    /// page is the end.
+    fn page(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+    ) -> Result<Vec<Stored>, StoreError>;
+
+    /// Removes the oldest blocks of a stream until at most `bytes` are left, and returns how many
+    /// blocks that were. The newest block stays, so that no bound makes a stream useless.
+    fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError>;
+
+    /// Removes a stream and all that is known of it. Returns whether there was one.
+    fn remove(&self, name: &str) -> Result<bool, StoreError>;
+}
+
+/// A span of packet time, closed at the start and open at the end; unlike an interval, of any length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The first instant inside.
+    pub from: Ts,
+    /// The first instant after.
+    pub to: Ts,
+}
+
+impl Window {
+    /// All of time.
+    pub const ALL: Self = Self { from: Ts(0), to: Ts(u64::MAX) };
+}
+
+/// What one commit adds to one stream.
+#[derive(Clone, Debug, Default)]
+pub struct Append {
+    /// The instance.
+    pub stream: String,
+    /// What is measured from the first of these blocks on.
+    pub about: About,
+    /// The schemas of these blocks; those the store has already do no harm.
+    pub schemas: Vec<Arc<Schema>>,
+    /// The blocks, their numbers growing.
+    pub blocks: Vec<Sealed>,
+}
+
+/// What a stream's records are records of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The module.
+    pub module: String,
+    /// The filter in its canonical form; empty for all packets.
+    pub filter: String,
+    /// How many bytes of blocks the stream may hold; unbounded where none.
+    pub bytes_max: Option<u64>,
+}
+
+/// A stream as the store knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// The instance.
+    pub name: String,
+    /// The module it used last.
+    pub module: String,
+    /// What was measured, oldest first; each holds until the next begins.
+    pub filters: Vec<Measured>,
+    /// How many blocks it holds.
+    pub blocks: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// The start of its first row or gap.
+    pub first: Option<Ts>,
+    /// The first instant behind its rows and gaps.
+    pub end: Option<Ts>,
+    /// The number the next block gets. Numbers are never used twice, not even of removed blocks.
+    pub next_seq: u64,
+}
+
+impl Stream {
+    /// Takes note of what is measured from block `seq` on.
+    pub(crate) fn note(&mut self, about: &About, seq: u64) {
+        self.module.clone_from(&about.module);
+        if self.filters.last().is_none_or(|m| m.filter != about.filter) {
+            self.filters.push(Measured { seq, filter: about.filter.clone() });
+        }
+        if self.filters.len() > FILTERS_MAX {
+            self.filters.remove(0);
+        }
+    }
+
+    /// The filter of the newest records.
+    pub fn filter(&self) -> &str {
+        self.filters.last().map_or("", |m| &m.filter)
+    }
+}
+
+/// A filter, and the first block of records it picked the packets of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Measured {
+    /// The number of that block.
+    pub seq: u64,
+    /// The canonical filter; empty for all packets.
+    pub filter: String,
+}
+
+/// Where a block stands in its stream: by first row, then by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mark {
+    /// The start of its first row.
+    pub first: Ts,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// A block as a store gives it back: where it stood, and its bytes, which may be damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Where it stands.
+    pub mark: Mark,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why the store did not answer. The message names the file and what to try.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error(
+        "store `{path}` is in use by another process: stop that one, or name another store; \
+         `como query --url` asks a running monitor"
+    )]
+    InUse {
+        /// The file.
+        path: String,
+    },
+    /// It is no store, or a damaged one. It is left as it is.
+    #[error(
+        "`{path}` is not a usable store ({why}): move it away to start a new one, or restore a copy"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system refused: no space, no permission, a failing disk.
+    #[error("store `{path}`: {why}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system answered.
+        why: String,
+    },
+}

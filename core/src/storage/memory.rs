@@ -1,0 +1,121 @@
+//! A store in memory: for runs that keep nothing, and for tests.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::{
+    Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window, block,
+};
+use crate::record::Schema;
+
+/// Streams in memory. They end with it.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    streams: RwLock<BTreeMap<String, Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    stream: Stream,
+    schemas: BTreeMap<u64, Arc<Schema>>,
+    blocks: BTreeMap<Mark, Sealed>,
+}
+
+impl Kept {
+    fn put(&mut self, append: &Append) {
+        let stream = &mut self.stream;
+        stream.name.clone_from(&append.stream);
+        for schema in &append.schemas {
+            self.schemas.insert(schema.hash(), schema.clone());
+        }
+        for sealed in &append.blocks {
+            let header = &sealed.header;
+            stream.note(&append.about, header.seq);
+            stream.next_seq = stream.next_seq.max(header.seq.saturating_add(1));
+            stream.end = stream.end.max(Some(header.end()));
+            let mark = Mark { first: header.first, seq: header.seq };
+            let before = self.blocks.insert(mark, sealed.clone());
+            stream.bytes += sealed.bytes.len() as u64;
+            stream.bytes -= before.map_or(0, |b| b.bytes.len() as u64);
+        }
+        if let Some(bytes) = append.about.bytes_max {
+            self.trim(bytes);
+        }
+        self.count();
+    }
+
+    fn trim(&mut self, bytes: u64) -> u64 {
+        let mut removed = 0;
+        while self.stream.bytes > bytes && self.blocks.len() > 1 {
+            let Some((_, oldest)) = self.blocks.pop_first() else { break };
+            self.stream.bytes -= oldest.bytes.len() as u64;
+            removed += 1;
+        }
+        self.count();
+        removed
+    }
+
+    fn count(&mut self) {
+        self.stream.blocks = self.blocks.len() as u64;
+        self.stream.first = self.blocks.first_key_value().map(|(mark, _)| mark.first);
+    }
+}
+
+impl RecordStore for MemoryStore {
+    fn put(&self, group: &[Append]) -> Result<(), StoreError> {
+        let mut streams = self.streams.write();
+        for append in group.iter().filter(|append| !append.blocks.is_empty()) {
+            streams.entry(append.stream.clone()).or_default().put(append);
+        }
+        Ok(())
+    }
+
+    fn streams(&self) -> Result<Vec<Stream>, StoreError> {
+        Ok(self.streams.read().values().map(|kept| kept.stream.clone()).collect())
+    }
+
+    fn stream(&self, name: &str) -> Result<Option<Stream>, StoreError> {
+        Ok(self.streams.read().get(name).map(|kept| kept.stream.clone()))
+    }
+
+    fn schema(&self, name: &str, hash: u64) -> Result<Option<Arc<Schema>>, StoreError> {
+        Ok(self.streams.read().get(name).and_then(|kept| kept.schemas.get(&hash).cloned()))
+    }
+
+    fn page(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let streams = self.streams.read();
+        let Some(kept) = streams.get(name) else { return Ok(Vec::new()) };
+        let end = Mark { first: window.to, seq: 0 };
+        if after.unwrap_or_default() >= end {
+            return Ok(Vec::new());
+        }
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut bytes = 0;
+        let touched = kept.blocks.range((start, Bound::Excluded(end))).filter(|(_, sealed)| {
+            // The bytes, not the header that was kept beside them, as a file would have it.
+            block::peek(&sealed.bytes).is_ok_and(|h| h.touches(window.from, window.to))
+        });
+        let page = touched.take_while(|(_, sealed)| {
+            let fits = bytes == 0 || bytes + sealed.bytes.len() <= PAGE_BYTES;
+            bytes += sealed.bytes.len();
+            fits
+        });
+        Ok(page.map(|(mark, s)| Stored { mark: *mark, bytes: s.bytes.clone() }).collect())
+    }
+
+    fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {
+        Ok(self.streams.write().get_mut(name).map_or(0, |kept| kept.trim(bytes)))
+    }
+
+    fn remove(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.streams.write().remove(name).is_some())
+    }
+}
