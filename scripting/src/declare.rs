@@ -18,6 +18,9 @@
 //!   may change what it gets. It returns a row set, a list of maps, one map, or nothing.
 //!   Where no `long` is declared, `long` is an empty table or map of the script's own that
 //!   lives as long as the instance.
+//! - A core table has `top(column, n)` and `all()`, row sets; a row set is walked by `for`, has a
+//!   length, and returned as it is keeps the columns' types. A row has its columns as fields.
+//! - What `export` returns otherwise becomes records through [`crate::recorder`], for both.
 
 mod parts;
 #[cfg(test)]

@@ -4,4 +4,5 @@
 //! it into a [`Kind`](como_core::module::Kind) that nobody can tell from a native one.
 
 pub mod declare;
+pub mod recorder;
 pub mod scan;

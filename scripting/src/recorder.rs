@@ -1,0 +1,213 @@
+//! What `export` returned, as records: the same columns whatever the language.
+//!
+//! A script that states a `schema` gets those columns. Else they are inferred:
+//! the names in the order in which the script writes them, each typed by the
+//! values seen so far. A type only ever widens, from whole numbers to fractions;
+//! a column in which every value is absent appears with its first value.
+
+use std::sync::Arc;
+
+use como_core::module::Export;
+use como_core::record::{Column, Records, Schema, Type, Value};
+
+use crate::scan::Language;
+use crate::scan::tokens::{Shape, tokens};
+
+/// One record as a script returned it.
+pub type Row = Vec<(String, Value)>;
+
+/// The most columns a record may have.
+const COLUMNS_MAX: usize = 256;
+
+/// Turns what one instance's `export` returns into records.
+#[derive(Debug)]
+pub struct Recorder {
+    schema: Arc<Schema>,
+    stated: bool,
+    order: Vec<String>,
+}
+
+impl Recorder {
+    /// For a script that states `schema`, or leaves it to be inferred.
+    pub fn new(schema: Option<Arc<Schema>>, source: &str, language: Language) -> Self {
+        let stated = schema.is_some();
+        let order = if stated { Vec::new() } else { names_written(source, language) };
+        Self { schema: schema.unwrap_or_default(), stated, order }
+    }
+
+    /// Writes the rows of the interval that closed; the error says which value does not fit.
+    pub fn write(&mut self, rows: Vec<Row>, out: &mut Export) -> Result<(), String> {
+        if !self.stated {
+            self.infer(&rows)?;
+        }
+        let interval = out.interval();
+        let mut records = Records::empty(self.schema.clone(), interval.len());
+        for mut row in rows {
+            let mut cells = Vec::with_capacity(self.schema.columns.len());
+            for column in &self.schema.columns {
+                let found = row.iter().position(|(name, _)| *name == column.name);
+                let value = found.map_or(Value::Null, |at| row.swap_remove(at).1);
+                cells.push(fitted(column, value)?);
+            }
+            if let Some((name, _)) = row.first().filter(|_| self.stated) {
+                return Err(format!("export returned `{name}`, which `schema` does not have"));
+            }
+            records.push(interval.start(), cells);
+        }
+        out.records(records);
+        Ok(())
+    }
+
+    /// Adds columns and widens types until every row fits.
+    fn infer(&mut self, rows: &[Row]) -> Result<(), String> {
+        let mut columns = self.schema.columns.clone();
+        for (name, value) in rows.iter().flatten() {
+            let Some(seen) = type_of(value) else { continue };
+            match columns.iter().position(|c| c.name == *name) {
+                Some(at) => columns[at].ty = wider(&columns[at], seen)?,
+                None if columns.len() == COLUMNS_MAX => {
+                    return Err(format!("export returned more than {COLUMNS_MAX} columns"));
+                }
+                None => columns.push(Column::new(name.as_str(), seen)),
+            }
+        }
+        if columns != self.schema.columns {
+            let place = |name: &str| self.order.iter().position(|n| n == name);
+            columns.sort_by_key(|c| place(&c.name).unwrap_or(usize::MAX));
+            self.schema = Arc::new(Schema::new(columns));
+        }
+        Ok(())
+    }
+}
+
+/// The type of a value a script made. A whole number is one in any notation, because in Lua
+/// there is only one.
+fn type_of(value: &Value) -> Option<Type> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(_) => Type::Bool,
+        Value::Uint(_) | Value::Int(_) | Value::Float(_) => {
+            if value.as_uint().is_some() {
+                Type::Uint
+            } else if value.as_int().is_some() {
+                Type::Int
+            } else {
+                Type::Float
+            }
+        }
+        Value::Addr(_) => Type::Addr,
+        Value::Mac(_) => Type::Mac,
+        Value::Text(_) => Type::Text,
+        Value::Bytes(_) => Type::Bytes,
+        Value::Time(_) => Type::Time,
+    })
+}
+
+fn wider(column: &Column, seen: Type) -> Result<Type, String> {
+    use Type::{Float, Int, Uint};
+    match (column.ty, seen) {
+        (a, b) if a == b => Ok(a),
+        (Uint | Int, Int) | (Int, Uint) => Ok(Int),
+        (Uint | Int | Float, Float) | (Float, Uint | Int) => Ok(Float),
+        (a, b) => {
+            let (name, a, b) = (&column.name, a.name(), b.name());
+            Err(format!("`{name}` was {a} before and is {b} now: a column has one type"))
+        }
+    }
+}
+
+/// The value as the column holds it, or what is wrong with it.
+fn fitted(column: &Column, value: Value) -> Result<Value, String> {
+    let is = type_of(&value);
+    let fits = match (column.ty, &value) {
+        (_, Value::Null) => true,
+        (Type::Uint, value) => value.as_uint().is_some(),
+        (Type::Int, value) => value.as_int().is_some(),
+        (Type::Float, value) => value.as_float().is_some(),
+        (ty, _) => is == Some(ty),
+    };
+    if fits {
+        return Ok(value);
+    }
+    let (name, is) = (&column.name, is.map_or("absent", Type::name));
+    Err(format!("`{name}` is {is}, and `schema` says {}", column.ty.name()))
+}
+
+/// Every name a script gives to an entry of a table or map, in the order of their first place.
+fn names_written(source: &str, language: Language) -> Vec<String> {
+    let tokens = tokens(source, language);
+    let mut names: Vec<String> = Vec::new();
+    for (at, token) in tokens.iter().enumerate().skip(1) {
+        let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.is(mark));
+        let bracketed = is(at - 1, "[") && token.shape == Shape::Text && is(at + 1, "]");
+        let opens = bracketed || is(at - 1, "{") || is(at - 1, ",") || is(at - 1, ".");
+        let behind = if bracketed { at + 2 } else { at + 1 };
+        let set = is(behind, if language == Language::Lua { "=" } else { ":" })
+            || is(at - 1, ".") && is(behind, "=");
+        if let Some(name) = token.name().filter(|n| opens && set && !names.iter().any(|k| k == n)) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use como_core::time::{Interval, Span, Ts};
+
+    fn export() -> Export {
+        let interval = Interval::holding(Ts::new(7, 0), Span::from_secs(5));
+        Export::new(interval, Arc::new(Schema::default()))
+    }
+
+    fn row<const N: usize>(values: [(&str, Value); N]) -> Row {
+        values.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    fn columns(records: &Records) -> Vec<(&str, Type)> {
+        records.schema.columns.iter().map(|c| (c.name.as_str(), c.ty)).collect()
+    }
+
+    #[test]
+    fn columns_stand_as_the_script_writes_them_and_widen_only() {
+        let source = "function export() return { zeta = 1, alpha = 2 } end";
+        let mut recorder = Recorder::new(None, source, Language::Lua);
+        let mut out = export();
+        let first = row([("alpha", Value::Float(2.0)), ("none", Value::Null), ("zeta", 1.into())]);
+        recorder.write(vec![first], &mut out).expect("fits");
+        recorder.write(vec![row([("alpha", Value::Float(0.5))])], &mut out).expect("fits");
+        let [one, two] = &out.into_records()[..] else { panic!("two blocks") };
+        assert_eq!(columns(one), [("zeta", Type::Uint), ("alpha", Type::Uint)]);
+        assert_eq!(columns(two), [("zeta", Type::Uint), ("alpha", Type::Float)]);
+        assert_eq!((two.value(0, 0), two.value(0, 1)), (Value::Null, Value::Float(0.5)));
+        let error = recorder.write(vec![row([("zeta", "x".into())])], &mut export());
+        assert_eq!(
+            error,
+            Err("`zeta` was uint before and is text now: a column has one type".into())
+        );
+    }
+
+    #[test]
+    fn a_stated_schema_is_kept_to() {
+        let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
+        let mut recorder = Recorder::new(Some(schema), "", Language::Rhai);
+        let mut check = |value, want: Result<(), &str>| {
+            let got = recorder.write(vec![row([value])], &mut export());
+            assert_eq!(got, want.map_err(str::to_owned));
+        };
+        check(("n", Value::Float(3.0)), Ok(()));
+        check(("n", Value::Int(-1)), Err("`n` is int, and `schema` says uint"));
+        check(("m", 1.into()), Err("export returned `m`, which `schema` does not have"));
+    }
+
+    #[test]
+    fn names_are_found_in_either_language() {
+        let lua = names_written("x = { b = 1, ['a b'] = 2 } y.c = 3 -- d = 4", Language::Lua);
+        assert_eq!(lua, ["b", "a b", "c"]);
+        assert_eq!(
+            names_written("let x = #{ b: 1, \"a\": 2 }; y.c = 3", Language::Rhai),
+            ["b", "a", "c"]
+        );
+    }
+}
