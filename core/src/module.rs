@@ -5,6 +5,7 @@
 //! script and a native module look the same from here.
 
 pub mod args;
+pub mod declared;
 pub mod export;
 pub mod manifest;
 
@@ -16,6 +17,7 @@ use crate::record::{Schema, Value};
 use crate::selection::Selection;
 use crate::time::{Interval, Span, Ts};
 pub use args::{ArgError, Args};
+pub use declared::{Action, Declaration, Declared, Long};
 pub use export::Export;
 pub use manifest::{ArgSpec, Manifest};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::record::{Records, Schema, Value};
-use crate::time::Interval;
+use crate::time::{Interval, Ts};
 
 /// Collects the records of one closed interval.
 #[derive(Debug)]
@@ -29,6 +29,12 @@ impl Export {
     /// Whether nothing will follow, so that what a module keeps across intervals must go out now.
     pub fn is_last(&self) -> bool {
         self.last
+    }
+
+    /// Packet time at this flush: the interval's end, or where nothing will follow the latest
+    /// instant there is.
+    pub fn now(&self) -> Ts {
+        if self.last { Ts(u64::MAX) } else { self.interval.end() }
     }
 
     /// The interval that closed.
@@ -79,7 +85,7 @@ impl Row<'_> {
 mod tests {
     use super::*;
     use crate::record::{Column, Type};
-    use crate::time::{Span, Ts};
+    use crate::time::Span;
 
     #[test]
     fn rows_keep_what_was_set_and_leave_the_rest_absent() {

@@ -1,0 +1,375 @@
+//! Sketches: what aggregates keep that no single number can hold.
+//!
+//! All count [`Item`]s by keyed hashes of their values, never by ids, so that
+//! sketches of different tables, workers and intervals can be merged.
+
+use std::hash::Hasher;
+
+use hashbrown::HashTable;
+use sketches_ddsketch::{Config, DDSketch};
+
+use super::key::{Cell, cell};
+use super::layout::{FLOW, Of};
+use crate::addr::Addr;
+use crate::batch::Batch;
+use crate::hash::{for_sketches, write_addr};
+use crate::record::{Type, Value};
+
+/// A value that is counted: of a field, or a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    /// One value.
+    Cell(Cell),
+    /// A five-tuple; ports 0 where there are none.
+    Flow {
+        /// Source and destination address.
+        ends: [Addr; 2],
+        /// Protocol.
+        proto: u8,
+        /// Source and destination port.
+        ports: [u16; 2],
+    },
+}
+
+impl Item {
+    /// What packet `at` has, if it has it.
+    #[inline]
+    pub fn read(batch: &Batch, of: Of, at: usize) -> Option<Self> {
+        match of {
+            Of::Field(field) => cell(batch, field, at).map(Self::Cell),
+            Of::Flow => flow(batch, at),
+            Of::Packets | Of::Column(_) => None,
+        }
+    }
+
+    /// The hash that sketches count by.
+    #[inline]
+    pub fn hash(self) -> u64 {
+        for_sketches(|hasher| match self {
+            Self::Cell(Cell::Number(x)) => hasher.write_u64(x),
+            Self::Cell(Cell::Addr(addr)) => write_addr(hasher, addr),
+            Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {
+                write_addr(hasher, src);
+                write_addr(hasher, dst);
+                hasher
+                    .write_u64(u64::from(proto) << 32 | u64::from(sport) << 16 | u64::from(dport));
+            }
+        })
+    }
+
+    /// As text for a record; `ty` is the field's type.
+    pub fn text(self, ty: Type) -> String {
+        match self {
+            Self::Cell(cell) => match cell.value(ty) {
+                Value::Addr(addr) => addr.to_string(),
+                Value::Mac(mac) => mac.to_string(),
+                Value::Time(ts) => ts.to_string(),
+                Value::Bool(yes) => yes.to_string(),
+                Value::Uint(x) => x.to_string(),
+                _ => String::new(),
+            },
+            Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {
+                format!("{src}:{sport}>{dst}:{dport}/{proto}")
+            }
+        }
+    }
+}
+
+fn flow(batch: &Batch, at: usize) -> Option<Item> {
+    let [src, dst, proto, sport, dport] = FLOW.map(|field| cell(batch, field, at));
+    let (Some(Cell::Addr(src)), Some(Cell::Addr(dst))) = (src, dst) else { return None };
+    let number = |cell| match cell {
+        Some(Cell::Number(x)) => x,
+        _ => 0,
+    };
+    Some(Item::Flow {
+        ends: [src, dst],
+        proto: number(proto) as u8,
+        ports: [number(sport) as u16, number(dport) as u16],
+    })
+}
+
+/// HyperLogLog with 4,096 registers: exact to 128 values, then a standard error of 1.6 %.
+/// Takes 8 bytes for up to two values, at most about 3 KB.
+#[derive(Clone, Debug, Default)]
+pub struct Distinct(cardinality_estimator::CardinalityEstimator<u64>);
+
+impl Distinct {
+    /// Adds the value with this hash.
+    pub fn add(&mut self, hash: u64) {
+        self.0.insert_hash(hash);
+    }
+
+    /// About how many different values were added.
+    pub fn estimate(&self) -> u64 {
+        self.0.estimate() as u64
+    }
+
+    /// Adds what `other` saw.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.merge(&other.0);
+    }
+
+    /// The memory it holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.size_of().saturating_sub(size_of::<Self>())
+    }
+}
+
+/// Linear counting (Whang et al. 1990): one bit per hash, `-bits ln(zeros / bits)` values.
+#[derive(Clone, Debug, Default)]
+pub struct Bitmap {
+    // Empty until the first value, then `bits / 64` words.
+    words: Box<[u64]>,
+}
+
+impl Bitmap {
+    /// Adds the value with this hash to a bitmap of `bits` bits, a power of two of at least 64.
+    pub fn add(&mut self, hash: u64, bits: u32) {
+        if self.words.is_empty() {
+            self.words = vec![0; bits as usize / 64].into_boxed_slice();
+        }
+        let at = (hash % u64::from(bits.max(64))) as usize;
+        if let Some(word) = self.words.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    /// About how many different values were added; a full bitmap answers as if one bit were free.
+    pub fn estimate(&self) -> u64 {
+        let bits = self.words.len() as f64 * 64.0;
+        let zeros: u32 = self.words.iter().map(|w| w.count_zeros()).sum();
+        if bits == 0.0 { 0 } else { (-bits * (f64::from(zeros.max(1)) / bits).ln()).round() as u64 }
+    }
+
+    /// Adds what `other`, of the same size, saw.
+    pub fn merge(&mut self, other: &Self) {
+        if self.words.is_empty() {
+            self.words = other.words.clone();
+        }
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a |= b;
+        }
+    }
+
+    /// The memory it holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.words.len() * 8
+    }
+}
+
+/// Space saving (Metwally et al. 2005) with eight counters for each value asked for.
+///
+/// A counted value that is among the most frequent is never missed if its share is above one in
+/// the number of counters, and its count is too high by at most that share of all.
+#[derive(Clone, Debug, Default)]
+pub struct TopK {
+    counters: Vec<Counter>,
+    /// Places in `counters`, a heap with the smallest count on top.
+    heap: Vec<u32>,
+    index: HashTable<u32>,
+}
+
+/// One value's count in a [`TopK`].
+#[derive(Clone, Copy, Debug)]
+struct Counter {
+    item: Item,
+    hash: u64,
+    count: u64,
+    error: u64,
+    place: u32,
+}
+
+/// One of the most frequent values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frequent {
+    /// The value.
+    pub item: Item,
+    /// How often, at most.
+    pub count: u64,
+    /// By how much `count` may be too high.
+    pub error: u64,
+}
+
+impl TopK {
+    /// Counters kept for the `k` most frequent values.
+    pub const fn counters(k: u32) -> usize {
+        let wanted = k as usize * 8;
+        if wanted < 64 { 64 } else { wanted }
+    }
+
+    /// Counts `item` as `n` more, with at most `room` counters.
+    pub fn add(&mut self, item: Item, n: u64, room: usize) {
+        self.count(item, item.hash(), n, 0, room);
+    }
+
+    fn count(&mut self, item: Item, hash: u64, n: u64, error: u64, room: usize) {
+        let same = |at: &u32| self.counters[*at as usize].item == item;
+        if let Some(at) = self.index.find(hash, same).copied() {
+            let counter = &mut self.counters[at as usize];
+            counter.count = counter.count.saturating_add(n);
+            counter.error = counter.error.saturating_add(error);
+            self.sink(self.counters[at as usize].place as usize);
+            return;
+        }
+        let at = if self.counters.len() < room {
+            let at = self.counters.len() as u32;
+            self.counters.push(Counter { item, hash, count: n, error, place: at });
+            self.heap.push(at);
+            self.rise(at as usize);
+            at
+        } else {
+            // The least frequent gives its counter up; the newcomer inherits its count as error.
+            let Some(&at) = self.heap.first() else { return };
+            let old = self.counters[at as usize];
+            if let Ok(entry) = self.index.find_entry(old.hash, |x| *x == at) {
+                entry.remove();
+            }
+            self.counters[at as usize] = Counter {
+                item,
+                hash,
+                count: old.count.saturating_add(n),
+                error: old.count.saturating_add(error),
+                place: 0,
+            };
+            self.sink(0);
+            at
+        };
+        let counters = &self.counters;
+        self.index.insert_unique(hash, at, |at| counters[*at as usize].hash);
+    }
+
+    fn count_at(&self, place: usize) -> u64 {
+        self.counters[self.heap[place] as usize].count
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.heap.swap(a, b);
+        for place in [a, b] {
+            self.counters[self.heap[place] as usize].place = place as u32;
+        }
+    }
+
+    fn rise(&mut self, mut place: usize) {
+        while place > 0 && self.count_at(place) < self.count_at((place - 1) / 2) {
+            self.swap(place, (place - 1) / 2);
+            place = (place - 1) / 2;
+        }
+    }
+
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let (left, right) = (2 * place + 1, 2 * place + 2);
+            if left >= self.heap.len() {
+                return;
+            }
+            let least = if right < self.heap.len() && self.count_at(right) < self.count_at(left) {
+                right
+            } else {
+                left
+            };
+            if self.count_at(place) <= self.count_at(least) {
+                return;
+            }
+            self.swap(place, least);
+            place = least;
+        }
+    }
+
+    /// The `k` most frequent values, the most frequent first, ties by value.
+    pub fn top(&self, k: usize) -> Vec<Frequent> {
+        let mut all: Vec<Frequent> = self
+            .counters
+            .iter()
+            .map(|c| Frequent { item: c.item, count: c.count, error: c.error })
+            .collect();
+        all.sort_unstable_by(|a, b| b.count.cmp(&a.count).then(a.item.cmp(&b.item)));
+        all.truncate(k);
+        all
+    }
+
+    /// Adds what `other` counted; a value that only one of two full sketches kept may have been
+    /// counted by the other too, so it inherits that one's smallest count as error.
+    pub fn merge(&mut self, other: &Self, room: usize) {
+        let least = |s: &Self| if s.counters.len() < room { 0 } else { s.count_at(0) };
+        let (ours, theirs) = (least(self), least(other));
+        let mut all = self.counters.clone();
+        for counter in &mut all {
+            let met = other.find(counter);
+            let (count, error) = met.map_or((theirs, theirs), |c| (c.count, c.error));
+            counter.count = counter.count.saturating_add(count);
+            counter.error = counter.error.saturating_add(error);
+        }
+        for counter in other.counters.iter().filter(|c| self.find(c).is_none()) {
+            all.push(Counter {
+                count: counter.count.saturating_add(ours),
+                error: counter.error.saturating_add(ours),
+                ..*counter
+            });
+        }
+        all.sort_unstable_by(|a, b| b.count.cmp(&a.count).then(a.item.cmp(&b.item)));
+        all.truncate(room);
+        *self = Self::default();
+        for c in all {
+            self.count(c.item, c.hash, c.count, c.error, room);
+        }
+    }
+
+    fn find(&self, counter: &Counter) -> Option<&Counter> {
+        let same = |at: &u32| self.counters[*at as usize].item == counter.item;
+        self.index.find(counter.hash, same).map(|at| &self.counters[*at as usize])
+    }
+
+    /// The memory it holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.counters.capacity() * size_of::<Counter>()
+            + self.heap.capacity() * 4
+            + self.index.allocation_size()
+    }
+}
+
+/// DDSketch (Masson et al. 2019): quantiles to 1 % of their value.
+#[derive(Clone, Default)]
+pub struct Quantile(Option<Box<DDSketch>>);
+
+/// The relative error of quantiles.
+const QUANTILE_ERROR: f64 = 0.01;
+/// Bins enough for every 64-bit number at that error.
+const QUANTILE_BINS: u32 = 2304;
+
+impl Quantile {
+    fn sketch(&mut self) -> &mut DDSketch {
+        let new = || DDSketch::new(Config::new(QUANTILE_ERROR, QUANTILE_BINS, 1e-9));
+        self.0.get_or_insert_with(|| Box::new(new()))
+    }
+
+    /// Adds a value `n` times.
+    pub fn add(&mut self, value: u64, n: u64) {
+        // Far beyond any weight, and 2^32 such packets still cannot overflow a bin.
+        self.sketch().add_with_count(value as f64, n.min(1 << 31));
+    }
+
+    /// The value that this share of all does not exceed, if there is any.
+    pub fn at(&self, share: f64) -> Option<f64> {
+        self.0.as_ref()?.quantile(share).ok()?
+    }
+
+    /// Adds what `other` saw.
+    pub fn merge(&mut self, other: &Self) {
+        if let Some(theirs) = &other.0 {
+            let merged = self.sketch().merge(theirs);
+            debug_assert!(merged.is_ok(), "all quantile sketches are configured alike");
+        }
+    }
+
+    /// The memory it holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |sketch| size_of::<DDSketch>() + sketch.length() * 8)
+    }
+}
+
+impl std::fmt::Debug for Quantile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Quantile of {} values", self.0.as_ref().map_or(0, |s| s.count()))
+    }
+}

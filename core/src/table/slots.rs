@@ -1,0 +1,378 @@
+//! Finding the row of each packet, by the cheapest way the key allows.
+//!
+//! Interned ids and small numbers index an array, packed keys are hashed once.
+//! Only a key met for the first time is looked at as values, by [`Rows`]. What
+//! is remembered here holds for one numbering of ids: see [`Finder::forget`].
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::HashTable;
+
+use super::layout::{Layout, Part, Plan};
+use super::rows::Rows;
+use crate::batch::columns::Values;
+use crate::batch::{Batch, Present};
+use crate::field::{Field, Id};
+use crate::hash::{TableHash, for_tables};
+use crate::packet::Packet;
+use crate::selection::{BATCH_PACKETS_MAX, Selection};
+
+/// No row is known yet.
+pub(super) const UNSEEN: u32 = u32::MAX;
+/// The packet is not counted.
+pub(super) const REFUSED: u32 = u32::MAX - 1;
+
+/// The rows of a batch's counted packets.
+#[derive(Clone, Debug)]
+pub(super) struct Picks {
+    rows: Vec<u32>,
+    places: Vec<u32>,
+    len: usize,
+    /// Whether every packet of the batch is counted, so that places need not be read.
+    dense: bool,
+}
+
+impl Picks {
+    pub fn new() -> Self {
+        let zeros = || vec![0; BATCH_PACKETS_MAX];
+        Self { rows: zeros(), places: zeros(), len: 0, dense: false }
+    }
+
+    pub fn bytes(&self) -> usize {
+        (self.rows.capacity() + self.places.capacity()) * 4
+    }
+
+    fn start(&mut self) {
+        self.len = 0;
+    }
+
+    /// Adds the packet at `place` unless `row` says it is not counted; without a branch.
+    #[inline]
+    fn push(&mut self, row: u32, place: usize) {
+        let at = self.len % BATCH_PACKETS_MAX;
+        self.rows[at] = row;
+        self.places[at] = place as u32;
+        self.len += usize::from(row < REFUSED);
+    }
+
+    fn finish(&mut self, batch: &Batch) {
+        self.dense = self.len == batch.len();
+    }
+
+    /// Calls `visit` with row and place of every counted packet.
+    #[inline]
+    pub fn each(&self, mut visit: impl FnMut(usize, usize)) {
+        let rows = &self.rows[..self.len];
+        if self.dense {
+            for (place, row) in rows.iter().enumerate() {
+                visit(*row as usize, place);
+            }
+        } else {
+            for (row, place) in rows.iter().zip(&self.places) {
+                visit(*row as usize, *place as usize);
+            }
+        }
+    }
+
+    /// As [`Picks::each`], with the packet.
+    #[inline]
+    pub fn each_packet(&self, packets: &[Packet], mut visit: impl FnMut(usize, &Packet, usize)) {
+        let rows = &self.rows[..self.len];
+        if self.dense {
+            for ((place, row), packet) in rows.iter().enumerate().zip(packets) {
+                visit(*row as usize, packet, place);
+            }
+        } else {
+            for (row, place) in rows.iter().zip(&self.places) {
+                let place = *place as usize;
+                visit(*row as usize, &packets[place], place);
+            }
+        }
+    }
+}
+
+/// Finds rows, and remembers them.
+#[derive(Clone, Debug)]
+pub(super) struct Finder {
+    way: Way,
+    /// The numbering of ids that `way` is about.
+    epoch: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    One,
+    Id { id: Id, rows: Sparse },
+    Direct { field: Field, or_zero: bool, rows: Sparse },
+    Packed64(Packed<u64>),
+    Packed128(Packed<u128>),
+    Values,
+}
+
+impl Finder {
+    pub fn new(layout: &Layout) -> Self {
+        let way = match &layout.plan {
+            Plan::One => Way::One,
+            Plan::Id(id) => Way::Id { id: *id, rows: Sparse::default() },
+            Plan::Direct(field) => {
+                let or_zero = layout.key.iter().all(|k| k.or_zero);
+                Way::Direct { field: *field, or_zero, rows: Sparse::default() }
+            }
+            Plan::Packed(parts, ..=64) => Way::Packed64(Packed::new(parts)),
+            Plan::Packed(parts, _) => Way::Packed128(Packed::new(parts)),
+            Plan::Values => Way::Values,
+        };
+        Self { way, epoch: 0 }
+    }
+
+    /// Finds the rows of the picked packets, adding what is new to `rows`.
+    pub fn find(&mut self, batch: &Batch, picked: &Selection, rows: &mut Rows, out: &mut Picks) {
+        if self.is_by_id() && self.epoch != batch.epoch() {
+            // Ids now mean other values: rows already made are found by value again.
+            if rows.len() > 0 {
+                rows.build_index();
+            }
+            self.forget();
+            self.epoch = batch.epoch();
+        }
+        out.start();
+        let found = match &mut self.way {
+            Way::One => {
+                picked.for_each(|at| out.push(0, at));
+                true
+            }
+            Way::Id { id, rows: known } => by_id(*id, known, batch, picked, rows, out),
+            Way::Direct { field, or_zero, rows: known } => {
+                direct(*field, *or_zero, known, batch, picked, rows, out)
+            }
+            Way::Packed64(packed) => packed.find(batch, picked, rows, out),
+            Way::Packed128(packed) => packed.find(batch, picked, rows, out),
+            Way::Values => false,
+        };
+        if !found {
+            picked.for_each(|at| out.push(rows.row_of_packet(batch, at), at));
+        }
+        out.finish(batch);
+    }
+
+    fn is_by_id(&self) -> bool {
+        matches!(self.way, Way::Id { .. } | Way::Packed64(_) | Way::Packed128(_))
+    }
+
+    /// Forgets all rows.
+    pub fn forget(&mut self) {
+        match &mut self.way {
+            Way::One | Way::Values => {}
+            Way::Id { rows, .. } | Way::Direct { rows, .. } => rows.clear(),
+            Way::Packed64(packed) => packed.map.clear(),
+            Way::Packed128(packed) => packed.map.clear(),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        match &self.way {
+            Way::One | Way::Values => 0,
+            Way::Id { rows, .. } | Way::Direct { rows, .. } => rows.bytes(),
+            Way::Packed64(packed) => packed.map.allocation_size(),
+            Way::Packed128(packed) => packed.map.allocation_size(),
+        }
+    }
+}
+
+/// Rows by a small number, of which few are in use.
+#[derive(Clone, Debug, Default)]
+struct Sparse {
+    rows: Vec<u32>,
+    used: Vec<u32>,
+}
+
+impl Sparse {
+    #[inline]
+    fn get(&self, number: u32) -> u32 {
+        self.rows.get(number as usize).copied().unwrap_or(UNSEEN)
+    }
+
+    #[cold]
+    fn set(&mut self, number: u32, row: u32) {
+        let at = number as usize;
+        if at >= self.rows.len() {
+            self.rows.resize((at + 1).next_power_of_two().max(1024), UNSEEN);
+        }
+        self.rows[at] = row;
+        self.used.push(number);
+    }
+
+    fn clear(&mut self) {
+        if self.used.len() > self.rows.len() / 8 {
+            self.rows.fill(UNSEEN);
+            self.used.clear();
+        }
+        for number in self.used.drain(..) {
+            self.rows[number as usize] = UNSEEN;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        (self.rows.capacity() + self.used.capacity()) * 4
+    }
+}
+
+/// Finds rows by id; answers whether the batch has the ids.
+fn by_id(
+    id: Id,
+    known: &mut Sparse,
+    batch: &Batch,
+    picked: &Selection,
+    rows: &mut Rows,
+    out: &mut Picks,
+) -> bool {
+    let ids = batch.ids(id);
+    if ids.len() != batch.len() {
+        return false;
+    }
+    picked.for_each(|at| {
+        let id = ids[at];
+        let mut row = known.get(id);
+        if row == UNSEEN {
+            row = first_by_id(id, known, batch, at, rows);
+        }
+        out.push(row, at);
+    });
+    true
+}
+
+#[cold]
+fn first_by_id(id: u32, known: &mut Sparse, batch: &Batch, at: usize, rows: &mut Rows) -> u32 {
+    if id == Batch::NO_ID {
+        return REFUSED;
+    }
+    let row = rows.row_of_packet(batch, at);
+    known.set(id, row);
+    row
+}
+
+fn direct(
+    field: Field,
+    or_zero: bool,
+    known: &mut Sparse,
+    batch: &Batch,
+    picked: &Selection,
+    rows: &mut Rows,
+    out: &mut Picks,
+) -> bool {
+    let Some(column) = batch.column(field) else { return false };
+    let Values::U32(values) = &column.values else { return false };
+    let mut picked = picked.clone();
+    if let (Present::Some(these), false) = (&column.present, or_zero) {
+        picked.and(these);
+    }
+    picked.for_each(|at| {
+        let value = values[at];
+        let mut row = known.get(value);
+        if row == UNSEEN {
+            row = rows.row_of_packet(batch, at);
+            if value <= u32::from(u16::MAX) {
+                known.set(value, row);
+            }
+        }
+        out.push(row, at);
+    });
+    true
+}
+
+/// A number that keys are packed into.
+trait Code: Copy + Eq + Hash + Default {
+    fn with(self, bits: u32, value: u64) -> Self;
+}
+
+impl Code for u64 {
+    #[inline]
+    fn with(self, bits: u32, value: u64) -> Self {
+        self.checked_shl(bits).unwrap_or(0) | value
+    }
+}
+
+impl Code for u128 {
+    #[inline]
+    fn with(self, bits: u32, value: u64) -> Self {
+        self << bits | u128::from(value)
+    }
+}
+
+/// Rows by packed keys.
+#[derive(Clone, Debug)]
+struct Packed<C> {
+    parts: Vec<Part>,
+    codes: Vec<C>,
+    map: HashTable<(C, u32)>,
+    hash: TableHash,
+}
+
+impl<C: Code> Packed<C> {
+    fn new(parts: &[Part]) -> Self {
+        let (codes, map) = (Vec::new(), HashTable::new());
+        Self { parts: parts.to_vec(), codes, map, hash: for_tables() }
+    }
+
+    fn find(
+        &mut self,
+        batch: &Batch,
+        picked: &Selection,
+        rows: &mut Rows,
+        out: &mut Picks,
+    ) -> bool {
+        let mut picked = picked.clone();
+        self.codes.clear();
+        self.codes.resize(batch.len(), C::default());
+        for part in &self.parts {
+            if !pack(*part, batch, &mut self.codes, &mut picked) {
+                return false;
+            }
+        }
+        let Self { codes, map, hash, .. } = self;
+        picked.for_each(|at| {
+            let code = codes[at];
+            let key = hash.hash_one(code);
+            let row = match map.find(key, |(c, _)| *c == code) {
+                Some((_, row)) => *row,
+                None => {
+                    let row = rows.row_of_packet(batch, at);
+                    map.insert_unique(key, (code, row), |(c, _)| hash.hash_one(c));
+                    row
+                }
+            };
+            out.push(row, at);
+        });
+        true
+    }
+}
+
+/// Appends one part to every code and drops packets that lack it; answers whether the batch has it.
+fn pack<C: Code>(part: Part, batch: &Batch, codes: &mut [C], picked: &mut Selection) -> bool {
+    let Some(column) = batch.column(part.field) else { return false };
+    if let (Present::Some(these), false) = (&column.present, part.or_zero) {
+        picked.and(these);
+    }
+    let bits = part.bits;
+    if let Some(id) = part.id {
+        let ids = batch.ids(id);
+        for (code, id) in codes.iter_mut().zip(ids) {
+            *code = code.with(bits, u64::from(*id) & ((1 << bits) - 1));
+        }
+        return ids.len() == codes.len();
+    }
+    match &column.values {
+        Values::U32(v) => {
+            for (code, value) in codes.iter_mut().zip(v) {
+                *code = code.with(bits, u64::from(*value));
+            }
+        }
+        Values::U64(v) => {
+            for (code, value) in codes.iter_mut().zip(v) {
+                *code = code.with(bits, *value);
+            }
+        }
+        Values::Addr(_) => return false,
+    }
+    true
+}
