@@ -1,0 +1,172 @@
+//! Rendering: records as text, in every format, as they come.
+//!
+//! The first field of every record is `ts`, the start of its interval; then
+//! come the schema's columns, with the same names and types in every format.
+//! An absent value is `null` in JSON and empty elsewhere. Nothing that traffic
+//! put into a text reaches a terminal or a browser as a command.
+
+mod csv;
+mod custom;
+mod html;
+mod json;
+mod plain;
+mod text;
+
+use std::io::{self, Write};
+
+use crate::module::Print;
+use crate::record::{Output, Records, Schema, Type};
+use crate::time::Ts;
+pub use text::{header, row};
+
+/// Bytes gathered before they are written on.
+const BUFFER_BYTES: usize = 32 << 10;
+
+/// Writes records in one format, a part at a time.
+///
+/// Called in the order `begin`, any number of `records` and `gap`, `end`. What
+/// a call was given has been written when it returns, so that live records
+/// show at once.
+pub trait Renderer: Send {
+    /// Writes what stands before the first record; the schema, where known already.
+    fn begin(&mut self, schema: Option<&Schema>, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (schema, out);
+        Ok(())
+    }
+
+    /// Writes records.
+    fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Says that no source covered a span, where the format can say so.
+    fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (from, to, out);
+        Ok(())
+    }
+
+    /// Writes what stands after the last record.
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Writes records or a gap.
+    fn output(&mut self, output: &Output, out: &mut dyn Write) -> io::Result<()> {
+        match output {
+            Output::Records(records) => self.records(records, out),
+            Output::Gap { from, to } => self.gap(*from, *to, out),
+        }
+    }
+}
+
+/// A format every module's records have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// One JSON array of objects.
+    Json,
+    /// Comma-separated values with a header, as in RFC 4180.
+    Csv,
+    /// Aligned columns.
+    Plain,
+    /// A page with a table.
+    Html,
+}
+
+/// Why there is no such format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{name}`{}", hint(.nearest))]
+pub struct UnknownFormat {
+    /// As the user wrote it.
+    pub name: String,
+    /// The closest known one, if one is close.
+    pub nearest: Option<&'static str>,
+}
+
+fn hint(nearest: &Option<&str>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => format!("; write one of {}", Format::ALL.map(Format::name).join(", ")),
+    }
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 5] = [Self::Ndjson, Self::Json, Self::Csv, Self::Plain, Self::Html];
+
+    /// Its name in URLs and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Plain => "plain",
+            Self::Html => "html",
+        }
+    }
+
+    /// Its media type.
+    pub const fn mime(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Plain => "text/plain; charset=utf-8",
+            Self::Html => "text/html; charset=utf-8",
+        }
+    }
+
+    /// The format called `name`.
+    pub fn named(name: &str) -> Result<Self, UnknownFormat> {
+        Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
+            let close = |f: &Self| strsim::damerau_levenshtein(f.name(), name);
+            let nearest = Self::ALL.iter().min_by_key(|f| close(f)).filter(|f| close(f) <= 2);
+            UnknownFormat { name: name.to_owned(), nearest: nearest.map(|f| f.name()) }
+        })
+    }
+
+    /// A renderer for one answer.
+    pub fn renderer(self) -> Box<dyn Renderer> {
+        match self {
+            Self::Ndjson => Box::new(json::Ndjson::default()),
+            Self::Json => Box::new(json::Array::default()),
+            Self::Csv => Box::new(csv::Csv::default()),
+            Self::Plain => Box::new(plain::Plain::default()),
+            Self::Html => Box::new(html::Html::default()),
+        }
+    }
+}
+
+/// A renderer for one answer in a way of the module's own, a line for each record.
+pub fn printed(print: Box<dyn Print>) -> Box<dyn Renderer> {
+    Box::new(custom::Printed::new(print))
+}
+
+/// On which side a column's values line up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Texts, addresses, times.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+impl Align {
+    /// The side for values of a type.
+    pub const fn of(ty: Type) -> Self {
+        match ty {
+            Type::Uint | Type::Int | Type::Float => Self::Right,
+            _ => Self::Left,
+        }
+    }
+}
+
+/// Writes `buffer` on and empties it.
+fn flush(buffer: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
+    let written = out.write_all(buffer);
+    buffer.clear();
+    written
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! A module's own way to show its records, kept from doing anything to a terminal.
+
+use std::io::{self, Write};
+
+use super::{Renderer, text};
+use crate::module::Print;
+use crate::record::{Records, Value};
+
+pub(super) struct Printed {
+    print: Box<dyn Print>,
+    faults: u64,
+}
+
+impl Printed {
+    pub(super) fn new(print: Box<dyn Print>) -> Self {
+        Self { print, faults: 0 }
+    }
+}
+
+impl Renderer for Printed {
+    fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()> {
+        let mut values: Vec<Value> = Vec::with_capacity(records.cells.len());
+        for (row, ts) in records.starts.iter().enumerate() {
+            values.clear();
+            values.extend(records.cells.iter().map(|cells| cells.value(row)));
+            match self.print.print(*ts, &records.schema, &values) {
+                Ok(Some(line)) => writeln!(out, "{}", tamed(&line))?,
+                Ok(None) => {}
+                Err(fault) => {
+                    self.faults += 1;
+                    if self.faults == 1 {
+                        tracing::warn!("print: {}", fault.message);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut dyn Write) -> io::Result<()> {
+        match self.faults {
+            0 => Ok(()),
+            n => Err(io::Error::other(format!("the module could not print {n} of its records"))),
+        }
+    }
+}
+
+/// The text with line ends and tabs kept, and other control characters escaped.
+fn tamed(line: &str) -> String {
+    let kept = |c| matches!(c, '\n' | '\t') || !text::is_hostile(c);
+    if line.chars().all(kept) {
+        return line.to_owned();
+    }
+    let escape = |c: char| if kept(c) { c.to_string() } else { c.escape_default().to_string() };
+    line.chars().map(escape).collect()
+}

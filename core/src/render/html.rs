@@ -1,0 +1,109 @@
+//! A page with a table. Everything that came from traffic or scripts is escaped.
+
+use std::io::{self, Write};
+
+use super::{Align, BUFFER_BYTES, Renderer, flush, text};
+use crate::record::{Records, Schema};
+use crate::time::Ts;
+
+const HEAD: &[u8] = b"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+    <title>records</title>\n<style>\n\
+    body { font-family: system-ui, sans-serif; }\n\
+    table { border-collapse: collapse; font-variant-numeric: tabular-nums; }\n\
+    th, td { padding: 0.1em 0.8em; text-align: left; border-bottom: 1px solid #ddd; }\n\
+    .n { text-align: right; }\n.gap { color: #777; font-style: italic; }\n\
+    </style>\n</head>\n<body>\n";
+
+#[derive(Default)]
+pub(super) struct Html {
+    buffer: Vec<u8>,
+    columns: Option<u64>,
+    classes: Vec<&'static [u8]>,
+}
+
+impl Html {
+    fn head(&mut self, schema: &Schema) {
+        let columns = schema.hash();
+        if self.columns == Some(columns) {
+            return;
+        }
+        if self.columns.replace(columns).is_some() {
+            self.buffer.extend(b"</tbody>\n</table>\n");
+        }
+        let class = |align| if align == Align::Right { &b" class=\"n\">"[..] } else { b">" };
+        self.classes = schema.columns.iter().map(|c| class(Align::of(c.ty))).collect();
+        self.buffer.extend(b"<table>\n<thead>\n<tr><th>ts</th>");
+        for (column, class) in schema.columns.iter().zip(&self.classes) {
+            self.buffer.extend(b"<th");
+            self.buffer.extend(*class);
+            put_markup(&mut self.buffer, &column.name);
+            self.buffer.extend(b"</th>");
+        }
+        self.buffer.extend(b"</tr>\n</thead>\n<tbody>\n");
+    }
+}
+
+impl Renderer for Html {
+    fn begin(&mut self, schema: Option<&Schema>, out: &mut dyn Write) -> io::Result<()> {
+        self.buffer.extend(HEAD);
+        schema.into_iter().for_each(|schema| self.head(schema));
+        flush(&mut self.buffer, out)
+    }
+
+    fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()> {
+        self.head(&records.schema);
+        for (row, ts) in records.starts.iter().enumerate() {
+            self.buffer.extend(b"<tr><td>");
+            text::put_ts(&mut self.buffer, *ts);
+            self.buffer.extend(b"</td>");
+            for (cells, class) in records.cells.iter().zip(&self.classes) {
+                self.buffer.extend(b"<td");
+                self.buffer.extend(*class);
+                text::put_cell(&mut self.buffer, cells, row, put_markup);
+                self.buffer.extend(b"</td>");
+            }
+            self.buffer.extend(b"</tr>\n");
+            if self.buffer.len() > BUFFER_BYTES {
+                flush(&mut self.buffer, out)?;
+            }
+        }
+        flush(&mut self.buffer, out)
+    }
+
+    fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
+        if self.columns.is_none() {
+            return writeln!(out, "<p class=\"gap\">no source from {from} to {to}</p>");
+        }
+        let span = self.classes.len() + 1;
+        writeln!(
+            out,
+            "<tr class=\"gap\"><td colspan=\"{span}\">no source from {from} to {to}</td></tr>"
+        )
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if self.columns.is_some() {
+            out.write_all(b"</tbody>\n</table>\n")?;
+        }
+        out.write_all(b"</body>\n</html>\n")
+    }
+}
+
+fn put_markup(out: &mut Vec<u8>, markup: &str) {
+    if text::is_tame(markup) {
+        out.extend(markup.as_bytes());
+        return;
+    }
+    let mut safe = String::with_capacity(markup.len() + 16);
+    for c in markup.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    text::put_escaped(out, &safe);
+}

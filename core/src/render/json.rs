@@ -1,0 +1,170 @@
+//! JSON: an object a line, or one array of them.
+//!
+//! A gap is an object with `ts`, its first instant, and `gap_until`.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::{BUFFER_BYTES, Renderer, flush, text};
+use crate::record::{Cells, Data, Records, Schema};
+use crate::time::Ts;
+
+/// Objects, and what stands between them.
+#[derive(Default)]
+struct Objects {
+    buffer: Vec<u8>,
+    // `{"ts":"..."` of the last interval: rows of one interval share it.
+    head: Vec<u8>,
+    head_ts: Option<Ts>,
+    // `,"name":` of each column.
+    keys: Vec<Vec<u8>>,
+    schema: Option<Arc<Schema>>,
+}
+
+impl Objects {
+    fn learn(&mut self, schema: &Arc<Schema>) {
+        if self.schema.as_ref().is_some_and(|known| Arc::ptr_eq(known, schema)) {
+            return;
+        }
+        self.schema = Some(schema.clone());
+        let key = |name: &str| {
+            let mut key = vec![b','];
+            put_string(&mut key, name);
+            key.push(b':');
+            key
+        };
+        self.keys = schema.columns.iter().map(|column| key(&column.name)).collect();
+    }
+
+    fn put_head(&mut self, ts: Ts) {
+        if self.head_ts != Some(ts) {
+            self.head_ts = Some(ts);
+            self.head.clear();
+            self.head.extend(b"{\"ts\":\"");
+            text::put_ts(&mut self.head, ts);
+            self.head.push(b'"');
+        }
+        self.buffer.extend(&self.head);
+    }
+
+    fn put_row(&mut self, records: &Records, row: usize) {
+        self.put_head(records.starts[row]);
+        for (key, cells) in self.keys.iter().zip(&records.cells) {
+            self.buffer.extend(key);
+            put_value(&mut self.buffer, cells, row);
+        }
+        self.buffer.push(b'}');
+    }
+
+    fn put_gap(&mut self, from: Ts, to: Ts) {
+        self.put_head(from);
+        self.buffer.extend(b",\"gap_until\":\"");
+        text::put_ts(&mut self.buffer, to);
+        self.buffer.extend(b"\"}");
+    }
+}
+
+fn put_value(out: &mut Vec<u8>, cells: &Cells, row: usize) {
+    if text::is_absent(cells, row) {
+        out.extend(b"null");
+        return;
+    }
+    match &cells.data {
+        Data::Float(v) if !v[row].is_finite() => out.extend(b"null"),
+        Data::Text(v) => put_string(out, &v[row]),
+        Data::Bool(_) | Data::Uint(_) | Data::Int(_) | Data::Float(_) => {
+            text::put_cell(out, cells, row, put_string);
+        }
+        Data::Addr(_) | Data::Mac(_) | Data::Bytes(_) | Data::Time(_) => {
+            out.push(b'"');
+            text::put_cell(out, cells, row, put_string);
+            out.push(b'"');
+        }
+    }
+}
+
+fn put_string(out: &mut Vec<u8>, string: &str) {
+    out.push(b'"');
+    if text::is_tame(string) {
+        out.extend(string.as_bytes());
+    } else {
+        for c in string.chars() {
+            match c {
+                '"' => out.extend(b"\\\""),
+                '\\' => out.extend(b"\\\\"),
+                '\n' => out.extend(b"\\n"),
+                '\r' => out.extend(b"\\r"),
+                '\t' => out.extend(b"\\t"),
+                // All of these lie in the first plane: four digits are enough.
+                c if text::is_hostile(c) => out.extend(format!("\\u{:04x}", c as u32).as_bytes()),
+                c => out.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+/// One object a line.
+#[derive(Default)]
+pub(super) struct Ndjson {
+    objects: Objects,
+}
+
+impl Renderer for Ndjson {
+    fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.learn(&records.schema);
+        for row in 0..records.rows() {
+            self.objects.put_row(records, row);
+            self.objects.buffer.push(b'\n');
+            if self.objects.buffer.len() > BUFFER_BYTES {
+                flush(&mut self.objects.buffer, out)?;
+            }
+        }
+        flush(&mut self.objects.buffer, out)
+    }
+
+    fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.put_gap(from, to);
+        self.objects.buffer.push(b'\n');
+        flush(&mut self.objects.buffer, out)
+    }
+}
+
+/// One array of objects.
+#[derive(Default)]
+pub(super) struct Array {
+    objects: Objects,
+    begun: bool,
+}
+
+impl Array {
+    fn part(&mut self) {
+        let mark: &[u8] = if self.begun { b",\n" } else { b"[\n" };
+        self.begun = true;
+        self.objects.buffer.extend(mark);
+    }
+}
+
+impl Renderer for Array {
+    fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.learn(&records.schema);
+        for row in 0..records.rows() {
+            self.part();
+            self.objects.put_row(records, row);
+            if self.objects.buffer.len() > BUFFER_BYTES {
+                flush(&mut self.objects.buffer, out)?;
+            }
+        }
+        flush(&mut self.objects.buffer, out)
+    }
+
+    fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
+        self.part();
+        self.objects.put_gap(from, to);
+        flush(&mut self.objects.buffer, out)
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(if self.begun { b"\n]\n" } else { b"[]\n" })
+    }
+}
