@@ -1,15 +1,276 @@
-//! Interning: the seam through which capture numbers addresses and flows.
+//! Interning: addresses and flows as dense numbers, once per batch for all tasks.
+//!
+//! After it every group-by by address or flow is array arithmetic. A numbering
+//! is an *epoch*: when it has grown too large it starts afresh, never in the
+//! middle of a batch, and [`Batch::epoch`] says so.
 
-use crate::batch::Batch;
-use crate::field::Demand;
+use std::hash::BuildHasher;
+
+use crate::addr::Addr;
+use crate::batch::{Batch, Present};
+use crate::field::{Demand, Field, Id};
+use crate::hash::{TableHash, for_tables};
+use crate::selection::BATCH_PACKETS_MAX;
+use crate::table::layout::ID_BITS;
+
+#[cfg(test)]
+mod tests;
+
+/// How many addresses, and how many flows, are numbered before the numbering starts afresh.
+pub const IDS_MAX: usize = 1 << 19;
+
+const _: () = assert!(IDS_MAX < 1 << ID_BITS, "an id and its successor fit where tables pack them");
 
 /// Numbers values, one batch after another.
-#[derive(Debug, Default)]
-pub struct Interner(());
+#[derive(Debug)]
+pub struct Interner {
+    addrs: Addrs,
+    flows: Flows,
+    epoch: u64,
+    ids_max: usize,
+}
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self::bounded(IDS_MAX)
+    }
+}
 
 impl Interner {
+    /// An interner that starts afresh once it may pass `ids_max` ids; at most [`IDS_MAX`].
+    pub fn bounded(ids_max: usize) -> Self {
+        let hash = for_tables();
+        Self {
+            addrs: Addrs::new(hash.clone()),
+            flows: Flows::new(hash),
+            epoch: 0,
+            ids_max: ids_max.min(IDS_MAX),
+        }
+    }
+
     /// Fills the ids that `demand` asks for; the columns they come from are filled already.
     pub fn fill(&mut self, batch: &mut Batch, demand: Demand) {
-        let _ = (batch, demand);
+        let mut ids = batch.take_ids();
+        ids.iter_mut().for_each(Vec::clear);
+        self.make_room(batch.len());
+        for (id, field) in [(Id::Src, Field::IpSrc), (Id::Dst, Field::IpDst)] {
+            if let Some((values, present)) = batch.addrs(field).filter(|_| demand.wants_id(id)) {
+                self.addrs.number(values, present, &mut ids[id as usize]);
+            }
+        }
+        if demand.wants_id(Id::Flow) {
+            let [src, dst, flows] = &mut ids;
+            self.flows.number(batch, src, dst, flows);
+        }
+        batch.set_ids(self.epoch, ids);
+    }
+
+    /// Starts a new numbering if the next batch might not fit into this one.
+    fn make_room(&mut self, packets: usize) {
+        let packets = packets.min(BATCH_PACKETS_MAX);
+        let full = self.addrs.len as usize + 2 * packets > self.ids_max
+            || self.flows.len as usize + packets > self.ids_max;
+        let used = self.addrs.len > 0;
+        if full && used {
+            self.addrs.clear();
+            self.flows.clear();
+            self.epoch += 1;
+        }
+    }
+}
+
+/// The least room of a hash table: slots, a power of two.
+const SLOTS_MIN: usize = 1024;
+
+/// Addresses and their numbers. Open addressing, at most half full.
+#[derive(Debug)]
+struct Addrs {
+    /// IPv4: the address in the low half, its id plus one in the high half, 0 where free.
+    v4: Vec<u64>,
+    v4_len: usize,
+    /// IPv6: half of the hash in the high half, a place in `v6_addrs` plus one in the low half.
+    v6: Vec<u64>,
+    v6_addrs: Vec<(Addr, u32)>,
+    len: u32,
+    hash: TableHash,
+}
+
+impl Addrs {
+    fn new(hash: TableHash) -> Self {
+        Self {
+            v4: vec![0; SLOTS_MIN],
+            v4_len: 0,
+            v6: vec![0; SLOTS_MIN],
+            v6_addrs: Vec::new(),
+            len: 0,
+            hash,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.v4.fill(0);
+        self.v6.fill(0);
+        self.v6_addrs.clear();
+        (self.v4_len, self.len) = (0, 0);
+    }
+
+    fn number(&mut self, addrs: &[Addr], present: &Present, ids: &mut Vec<u32>) {
+        match present {
+            Present::All => ids.extend(addrs.iter().map(|addr| self.id(*addr))),
+            Present::Some(these) => {
+                ids.resize(addrs.len(), Batch::NO_ID);
+                these.for_each(|at| ids[at] = self.id(addrs[at]));
+            }
+        }
+    }
+
+    #[inline]
+    fn id(&mut self, addr: Addr) -> u32 {
+        if addr.is_v6() { self.v6_id(addr) } else { self.v4_id(addr.bits() as u32) }
+    }
+
+    #[inline]
+    fn v4_id(&mut self, addr: u32) -> u32 {
+        let mask = self.v4.len() - 1;
+        let mut at = self.hash.hash_one(addr) as usize & mask;
+        loop {
+            let slot = self.v4[at & mask];
+            if slot as u32 == addr && slot != 0 {
+                return (slot >> 32) as u32 - 1;
+            }
+            if slot == 0 {
+                return self.v4_new(addr, at & mask);
+            }
+            at += 1;
+        }
+    }
+
+    #[cold]
+    fn v4_new(&mut self, addr: u32, at: usize) -> u32 {
+        let id = self.len;
+        self.len += 1;
+        self.v4_len += 1;
+        self.v4[at] = u64::from(id + 1) << 32 | u64::from(addr);
+        if self.v4_len * 2 > self.v4.len() {
+            let hash = &self.hash;
+            grow(&mut self.v4, |slot| hash.hash_one(*slot as u32));
+        }
+        id
+    }
+
+    fn v6_id(&mut self, addr: Addr) -> u32 {
+        let mask = self.v6.len() - 1;
+        let hash = self.hash.hash_one(addr.bits());
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.v6[at & mask];
+            if slot == 0 {
+                return self.v6_new(addr, hash, at & mask);
+            }
+            let known = self.v6_addrs[slot as u32 as usize - 1];
+            if slot >> 32 == hash >> 32 && known.0 == addr {
+                return known.1;
+            }
+            at += 1;
+        }
+    }
+
+    #[cold]
+    fn v6_new(&mut self, addr: Addr, hash: u64, at: usize) -> u32 {
+        let id = self.len;
+        self.len += 1;
+        self.v6_addrs.push((addr, id));
+        self.v6[at] = hash >> 32 << 32 | self.v6_addrs.len() as u64;
+        if self.v6_addrs.len() * 2 > self.v6.len() {
+            let (hash, addrs) = (&self.hash, &self.v6_addrs);
+            grow(&mut self.v6, |slot| hash.hash_one(addrs[*slot as u32 as usize - 1].0.bits()));
+        }
+        id
+    }
+}
+
+/// Flows and their numbers. Open addressing, at most half full.
+#[derive(Debug)]
+struct Flows {
+    /// What tells flows apart, above [`ID_BITS`] bits of the id plus one; 0 where free.
+    slots: Vec<u128>,
+    len: u32,
+    hash: TableHash,
+    keys: Vec<u128>,
+}
+
+impl Flows {
+    fn new(hash: TableHash) -> Self {
+        Self { slots: vec![0; SLOTS_MIN], len: 0, hash, keys: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.slots.fill(0);
+        self.len = 0;
+    }
+
+    fn number(&mut self, batch: &Batch, src: &[u32], dst: &[u32], ids: &mut Vec<u32>) {
+        let numbers = |field| batch.numbers(field).map_or(&[][..], |(values, _)| values);
+        let proto = numbers(Field::IpProto);
+        // Where there are no ports the columns hold 0, which is what a flow has there.
+        let ports = numbers(Field::Sport).iter().zip(numbers(Field::Dport));
+        let rest = proto.iter().zip(ports).map(|(proto, (sport, dport))| {
+            u64::from(*proto as u8) << 32
+                | u64::from(*sport as u16) << 16
+                | u64::from(*dport as u16)
+        });
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        keys.extend(src.iter().zip(dst).zip(rest).map(|((src, dst), rest)| {
+            let ends = u128::from(*src) << 32 | u128::from(*dst);
+            ends << 40 | u128::from(rest)
+        }));
+        ids.extend(keys.iter().zip(src.iter().zip(dst)).map(|(key, (src, dst))| {
+            // Both are there or neither is; ids are far below NO_ID.
+            if (*src).max(*dst) == Batch::NO_ID { Batch::NO_ID } else { self.id(*key) }
+        }));
+        self.keys = keys;
+    }
+
+    #[inline]
+    fn id(&mut self, key: u128) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = self.hash.hash_one(key) as usize & mask;
+        loop {
+            let slot = self.slots[at & mask];
+            if slot >> ID_BITS == key && slot != 0 {
+                return (slot as u32 & ((1 << ID_BITS) - 1)) - 1;
+            }
+            if slot == 0 {
+                return self.add(key, at & mask);
+            }
+            at += 1;
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, key: u128, at: usize) -> u32 {
+        let id = self.len;
+        self.len += 1;
+        self.slots[at] = key << ID_BITS | u128::from(id + 1);
+        if self.len as usize * 2 > self.slots.len() {
+            let hash = &self.hash;
+            grow(&mut self.slots, |slot| hash.hash_one(*slot >> ID_BITS));
+        }
+        id
+    }
+}
+
+/// Doubles an open-addressed table whose free slots are 0.
+fn grow<S: Copy + Default + PartialEq>(slots: &mut Vec<S>, hash: impl Fn(&S) -> u64) {
+    let free = S::default();
+    let old = std::mem::replace(slots, vec![free; slots.len() * 2]);
+    let mask = slots.len() - 1;
+    for slot in old.into_iter().filter(|slot| *slot != free) {
+        let mut at = hash(&slot) as usize & mask;
+        while slots[at] != free {
+            at = (at + 1) & mask;
+        }
+        slots[at] = slot;
     }
 }
