@@ -6,6 +6,7 @@
 
 pub mod counters;
 pub mod exporter;
+pub mod keep;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -130,9 +131,9 @@ impl Monitor {
             let _ = control.send(Control::Attach(Box::new(joining)));
         }
         let (emit, emitted) = bounded(EXPORT_QUEUE);
-        let stop = control.clone();
+        let (stop, counted) = (control.clone(), counters.clone());
         let exporter = spawn("export", move || {
-            let ran = exporter::run(sink, &emitted);
+            let ran = exporter::run(sink, &emitted, &counted);
             if ran.is_err() {
                 // Without a sink there is nothing to measure for.
                 let _ = stop.send(Control::Stop);

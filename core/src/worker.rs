@@ -35,12 +35,20 @@ pub enum Work {
     End,
 }
 
-/// What a task has to say when an interval closed.
+/// What a task has to say.
 pub struct Emission {
     /// The task's name.
     pub instance: Arc<str>,
-    /// Its records, or a gap.
-    pub output: Output,
+    /// What happened to it.
+    pub event: Event,
+}
+
+/// What happens to a task that export must know, in order.
+pub enum Event {
+    /// It begins, perhaps in place of its namesake.
+    Begin(Arc<TaskCounters>),
+    /// It recorded something, or nothing for a while.
+    Output(Output),
 }
 
 /// One running module.
@@ -113,12 +121,19 @@ impl Worker {
                     self.retire(unused.slot);
                 }
             }
-            Some(seat) => {
-                let old = std::mem::replace(&mut seat.task, *task);
-                self.retire(old.slot);
+            Some(seat) => self.succeed(seat, *task),
+            None => {
+                task.begin(&self.export);
+                seats.push(Seat { task: *task, successor: None });
             }
-            None => seats.push(Seat { task: *task, successor: None }),
         }
+    }
+
+    /// Puts a task into the seat of one that has flushed.
+    fn succeed(&self, seat: &mut Seat, task: Task) {
+        task.begin(&self.export);
+        let old = std::mem::replace(&mut seat.task, task);
+        self.retire(old.slot);
     }
 
     /// Closes what the batch's clock has passed, then lets the task have its packets.
@@ -128,8 +143,7 @@ impl Worker {
             // The successor begins where its predecessor ends.
             seat.task.close(&self.export, false);
             task.joins_late = false;
-            let old = std::mem::replace(&mut seat.task, *task);
-            self.retire(old.slot);
+            self.succeed(seat, *task);
         }
         let task = &mut seat.task;
         let began = Instant::now();
@@ -240,9 +254,17 @@ impl Task {
         }
     }
 
+    fn begin(&self, export: &Sender<Emission>) {
+        self.tell(export, Event::Begin(self.counters.clone()));
+    }
+
     fn emit(&self, export: &Sender<Emission>, output: Output) {
+        self.tell(export, Event::Output(output));
+    }
+
+    fn tell(&self, export: &Sender<Emission>, event: Event) {
         // The export thread outlives the workers unless it failed, and then said so.
-        let _ = export.send(Emission { instance: self.name.clone(), output });
+        let _ = export.send(Emission { instance: self.name.clone(), event });
     }
 
     fn is_parked(&self) -> bool {

@@ -190,6 +190,16 @@ impl TaskCounters {
         }
     }
 
+    /// The module it runs.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
+    /// The filter in its canonical form.
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
     /// Counts a batch's packets and what the task's state has come to.
     pub fn note_update(&self, seen: u64, picked: u64, module: &dyn Module) {
         self.seen.fetch_add(seen, Relaxed);

@@ -4,16 +4,30 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::counters::Counters;
 use crate::record::Output;
-use crate::worker::Emission;
+use crate::time::Ts;
+use crate::worker::{Emission, Event};
 
 /// How often the sink is told to commit, so that one commit serves many records.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Where records go: a terminal, a store, a test.
 pub trait Sink: Send {
+    /// Learns that what `instance` records from now on is `module`'s, of the packets that
+    /// `filter`, in its canonical form, picks.
+    fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
+        let _ = (instance, module, filter);
+        Ok(())
+    }
+
     /// Takes what one instance has recorded.
     fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError>;
+
+    /// Learns how far the stream has come; told once per tick, before the commit.
+    fn clock(&mut self, clock: Ts) {
+        let _ = clock;
+    }
 
     /// Makes lasting what was accepted. Called once per tick, and once at the end.
     fn commit(&mut self) -> Result<(), SinkError> {
@@ -50,17 +64,37 @@ impl From<std::io::Error> for SinkError {
 
 /// Runs until every worker is gone. After the sink's first error nothing more is accepted, and
 /// the workers, whose queue then closes, go on without records.
-pub fn run(mut sink: Box<dyn Sink>, emitted: &Receiver<Emission>) -> Result<(), SinkError> {
+pub fn run(
+    mut sink: Box<dyn Sink>,
+    emitted: &Receiver<Emission>,
+    counters: &Counters,
+) -> Result<(), SinkError> {
     let mut due = Instant::now() + TICK;
     loop {
-        match emitted.recv_deadline(due) {
-            Ok(Emission { instance, output }) => sink.accept(&instance, output)?,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return sink.commit(),
-        }
-        if Instant::now() >= due {
+        let ended = match emitted.recv_deadline(due) {
+            Ok(emission) => {
+                take(&mut *sink, emission)?;
+                false
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => true,
+        };
+        if ended || Instant::now() >= due {
+            if let Some(clock) = counters.clock() {
+                sink.clock(clock);
+            }
             sink.commit()?;
             due = Instant::now() + TICK;
         }
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+fn take(sink: &mut dyn Sink, Emission { instance, event }: Emission) -> Result<(), SinkError> {
+    match event {
+        Event::Output(output) => sink.accept(&instance, output),
+        Event::Begin(task) => sink.begin(&instance, task.module(), task.filter()),
     }
 }

@@ -1,0 +1,140 @@
+//! The sink of a monitor that serves: records go into the store, one commit a tick.
+//!
+//! A store that does not answer stops nothing: rows wait, up to the writer's
+//! bound, the trouble is said once and shown in the status until it is over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde::Serialize;
+
+use super::exporter::{Sink, SinkError};
+use crate::record::Output;
+use crate::storage::{About, StoreError, Writer};
+use crate::time::Ts;
+
+/// How far one stream is safe, as `/status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The number of its last committed block.
+    pub seq: u64,
+    /// The first instant behind that block: nothing before it can be lost.
+    pub committed_until: String,
+    /// Rows committed since the start.
+    pub rows: u64,
+}
+
+/// What the store has acknowledged, and what it complains of; shared with whoever shows it.
+#[derive(Debug, Default, Serialize)]
+pub struct Keeping {
+    /// By instance.
+    pub streams: BTreeMap<String, Kept>,
+    /// Why the last commit failed, if it did.
+    pub trouble: Option<String>,
+    /// Rows lost because the store did not take them for too long.
+    pub lost_rows: u64,
+}
+
+/// Writes a monitor's records to its store.
+pub struct Keeper {
+    writer: Writer,
+    bytes_max: BTreeMap<String, u64>,
+    bytes_default: u64,
+    keeping: Arc<RwLock<Keeping>>,
+}
+
+impl Keeper {
+    /// A sink over `writer`; a stream may take `bytes_max` bytes of its own, or `bytes_default`.
+    pub fn new(writer: Writer, bytes_max: BTreeMap<String, u64>, bytes_default: u64) -> Self {
+        Self { writer, bytes_max, bytes_default, keeping: Arc::default() }
+    }
+
+    /// What it has kept so far.
+    pub fn keeping(&self) -> Arc<RwLock<Keeping>> {
+        self.keeping.clone()
+    }
+
+    fn note_trouble(&self, error: &StoreError) {
+        let text = error.to_string();
+        let mut keeping = self.keeping.write();
+        if keeping.trouble.as_ref() != Some(&text) {
+            tracing::error!("records wait for the store: {text}");
+            keeping.trouble = Some(text);
+        }
+    }
+}
+
+impl Sink for Keeper {
+    fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
+        let bytes_max = self.bytes_max.get(instance).copied().unwrap_or(self.bytes_default);
+        let about = About {
+            module: module.to_owned(),
+            filter: filter.to_owned(),
+            bytes_max: Some(bytes_max),
+        };
+        if let Err(error) = self.writer.open(instance, about) {
+            self.note_trouble(&error);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError> {
+        if let Err(error) = self.writer.write(instance, output) {
+            self.note_trouble(&error);
+        }
+        Ok(())
+    }
+
+    fn clock(&mut self, clock: Ts) {
+        self.writer.feed().set_clock(clock);
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        let committed = match self.writer.commit() {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.note_trouble(&error);
+                return Ok(());
+            }
+        };
+        let mut keeping = self.keeping.write();
+        if keeping.trouble.take().is_some() {
+            tracing::info!("the store takes records again");
+        }
+        keeping.lost_rows = self.writer.lost_rows();
+        for done in committed {
+            let rows = keeping.streams.get(&done.stream).map_or(0, |k| k.rows) + done.rows;
+            let kept = Kept { seq: done.seq, committed_until: done.end.to_string(), rows };
+            keeping.streams.insert(done.stream, kept);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Column, Records, Schema, Type};
+    use crate::storage::{MemoryStore, RecordStore};
+    use crate::time::Span;
+
+    #[test]
+    fn what_is_committed_is_acknowledged_with_its_end() {
+        let store = Arc::new(MemoryStore::default());
+        let writer = Writer::new(store.clone(), "node", 1);
+        let mut keeper = Keeper::new(writer, BTreeMap::new(), 1 << 20);
+        let keeping = keeper.keeping();
+        let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
+        let mut records = Records::empty(schema, Span::from_secs(5));
+        records.push(Ts::new(10, 0), [7u64.into()]);
+        keeper.begin("a", "traffic", "ip").expect("a memory store opens");
+        keeper.accept("a", Output::Records(records)).expect("a memory store takes");
+        assert!(keeping.read().streams.is_empty());
+        keeper.commit().expect("a memory store commits");
+        let kept = keeping.read().streams["a"].clone();
+        assert_eq!((kept.rows, kept.committed_until.as_str()), (1, "1970-01-01T00:00:15Z"));
+        let stream = store.stream("a").expect("a memory store answers").expect("a stream");
+        assert_eq!((stream.module.as_str(), stream.filter()), ("traffic", "ip"));
+    }
+}
