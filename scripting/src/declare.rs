@@ -28,9 +28,10 @@ mod tests;
 
 use std::sync::Arc;
 
+use como_core::module::declared::Declaration;
 use como_core::module::{ArgSpec, Manifest, ModuleError};
-use como_core::record::{Schema, Value};
-use como_core::time::Span;
+use como_core::record::Schema;
+use como_core::table::{Aggregate, DeclareError, Full};
 
 /// A value as scripts of either language write it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,17 +50,9 @@ pub enum Tree {
     List(Vec<Tree>),
     /// Values by name, in the order they are written in.
     Map(Vec<(String, Tree)>),
-    /// `sum("len")` and the like.
-    Aggregate(Call),
-}
-
-/// An aggregate as a script calls it; a host registers a function for each known name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Call {
-    /// Its name.
-    pub name: String,
-    /// Its arguments.
-    pub args: Vec<Value>,
+    /// `sum("len")` and the like: a host has a function for each of
+    /// [`como_core::table::AGGREGATES`], which calls [`Aggregate::new`].
+    Aggregate(Aggregate),
 }
 
 /// A name the top level of a script set.
@@ -179,33 +172,14 @@ impl Callbacks {
 pub struct Declared {
     /// Name, description, filter, arguments.
     pub manifest: Manifest,
-    /// The key columns and the fields they hold, as written.
-    pub key: Vec<(String, String)>,
-    /// The value columns and their aggregates.
-    pub value: Vec<(String, Call)>,
-    /// The table that outlives the interval.
-    pub long: Option<Long>,
+    /// Key, value, bounds and long-term table: empty for a script with `update`.
+    pub declaration: Declaration,
     /// The columns of the records `export` returns, where the script states them.
     pub schema: Option<Arc<Schema>>,
     /// The core service this is a manifest of.
     pub service: Option<String>,
-    /// Most rows of the table.
-    pub rows: Option<usize>,
-    /// What happens when it is full.
-    pub full: Option<String>,
     /// Which functions the system calls.
     pub callbacks: Callbacks,
-}
-
-/// A table that lives across intervals.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Long {
-    /// Its key columns; those of the interval's table where none are given.
-    pub key: Vec<(String, String)>,
-    /// Its value columns; those of the interval's table where none are given.
-    pub value: Vec<(String, Call)>,
-    /// How long a row may be idle before `action` is asked what becomes of it.
-    pub timeout: Option<Span>,
 }
 
 /// The names a script may declare.
@@ -217,7 +191,7 @@ pub const NAMES: [&str; 11] = [
 impl Declared {
     /// Whether the system keeps a table for the script, by its `key` and `value`.
     pub fn has_table(&self) -> bool {
-        !self.key.is_empty() || !self.value.is_empty()
+        !self.declaration.key.is_empty() || !self.declaration.value.is_empty()
     }
 }
 
@@ -234,13 +208,9 @@ pub fn declare(
             language: script.language,
             ..Manifest::default()
         },
-        key: Vec::new(),
-        value: Vec::new(),
-        long: None,
+        declaration: Declaration::default(),
         schema: None,
         service: None,
-        rows: None,
-        full: None,
         callbacks: callbacks(script, functions)?,
     };
     for global in globals.iter().filter(|g| g.value != Tree::Nil) {
@@ -300,6 +270,7 @@ fn callbacks(script: &Script<'_>, functions: &[Function]) -> Result<Callbacks, M
 fn whole(declared: &Declared) -> Result<(), (&'static str, String)> {
     let fail = |name, why: &str| Err((name, why.to_owned()));
     let has = |callback| declared.callbacks.has(callback);
+    let Declaration { rows_max, full, long, .. } = &declared.declaration;
     if declared.service.is_some() {
         return match declared.has_table() || declared.callbacks != Callbacks::default() {
             true => fail("service", "a `service` does the work itself: no key, value or functions"),
@@ -313,14 +284,19 @@ fn whole(declared: &Declared) -> Result<(), (&'static str, String)> {
         (false, false) => {
             fail("", "nothing is measured: declare `key` and `value`, or write `update`")
         }
-        (false, true) if declared.rows.is_some() => fail("rows", "`rows` is of a table: add `key`"),
-        (false, true) if declared.full.is_some() => fail("full", "`full` is of a table: add `key`"),
-        (false, true) if declared.long.is_some() => fail("long", "`long` needs `key` and `value`"),
+        (false, true) if rows_max.is_some() => fail("rows", "`rows` is of a table: add `key`"),
+        (false, true) if *full != Full::default() => {
+            fail("full", "`full` is of a table: add `key`")
+        }
+        (false, true) if long.is_some() => fail("long", "`long` needs `key` and `value`"),
         (false, true) if !has(Callback::Export) => {
             fail("update", "what `update` counts is never recorded: write `export(state)`")
         }
-        _ if has(Callback::Action) && declared.long.is_none() => {
+        _ if has(Callback::Action) && long.is_none() => {
             fail("action", "`action` is asked about the rows of `long`: declare it")
+        }
+        _ if !has(Callback::Action) && long.as_ref().is_some_and(|l| l.timeout.0 == 0) => {
+            fail("long", "`long` never ends a row: give it a `timeout`, or write `action`")
         }
         _ if declared.schema.is_some() && !has(Callback::Export) => {
             fail("schema", "`schema` describes what `export` returns: write it")
@@ -329,6 +305,18 @@ fn whole(declared: &Declared) -> Result<(), (&'static str, String)> {
             let which = if has(Callback::Store) { "store" } else { "load" };
             fail(which, "`store` and `load` go together: write the other")
         }
+        (true, _) => {
+            declared.declaration.check().map_err(|error| (blamed(&error), error.to_string()))
+        }
         _ => Ok(()),
+    }
+}
+
+/// The name a core error is about.
+fn blamed(error: &DeclareError) -> &'static str {
+    match error {
+        DeclareError::Key { .. } => "key",
+        DeclareError::Long(_) => "long",
+        _ => "value",
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use como_core::module::ArgSpec;
+use como_core::module::declared::Long;
 use como_core::record::{Column, Schema, Type, Value};
+use como_core::table::{Full, KeyColumn, ValueColumn};
 use como_core::time::Span;
 
-use super::{Call, Declared, Global, Long, NAMES, Script, Tree};
+use super::{Declared, Global, NAMES, Script, Tree};
 
 /// Reads one declared name into `declared`; the error is the message alone.
 pub(super) fn read(
@@ -19,7 +21,6 @@ pub(super) fn read(
         "filter" => declared.manifest.filter = text(name, value)?,
         "doc" => declared.manifest.doc = text(name, value)?,
         "service" => declared.service = Some(text(name, value)?),
-        "full" => declared.full = Some(text(name, value)?),
         "args" => {
             let interval = declared.manifest.args.pop();
             declared.manifest.args = args(script, value)?;
@@ -28,11 +29,15 @@ pub(super) fn read(
             }
         }
         "interval" => add_interval(declared, span_value(name, value)?)?,
-        "key" => declared.key = key(name, value)?,
-        "value" => declared.value = values(name, value)?,
-        "long" => declared.long = Some(long(value)?),
+        "key" => declared.declaration.key = key(name, value)?,
+        "value" => declared.declaration.value = values(name, value)?,
+        "long" => declared.declaration.long = Some(long(value)?),
+        "rows" => declared.declaration.rows_max = Some(rows(value)?),
+        "full" => {
+            declared.declaration.full =
+                Full::named(&text(name, value)?).map_err(|e| e.to_string())?;
+        }
         "schema" => declared.schema = Some(schema(value)?),
-        "rows" => declared.rows = Some(rows(value)?),
         _ => return Err(unknown(name, script.language)),
     }
     Ok(())
@@ -68,7 +73,7 @@ fn shown(value: &Tree) -> String {
         Tree::Text(x) => format!("`{}`", x.chars().take(40).collect::<String>().escape_debug()),
         Tree::List(_) => "a list".to_owned(),
         Tree::Map(_) => "a map".to_owned(),
-        Tree::Aggregate(call) => format!("an aggregate, `{}`", call.name),
+        Tree::Aggregate(aggregate) => format!("an aggregate, `{}`", aggregate.name()),
     }
 }
 
@@ -88,19 +93,21 @@ fn entries<'a>(name: &str, value: &'a Tree, example: &str) -> Result<&'a [(Strin
     }
 }
 
-fn key(name: &str, value: &Tree) -> Result<Vec<(String, String)>, String> {
+fn key(name: &str, value: &Tree) -> Result<Vec<KeyColumn>, String> {
     let entries = entries(name, value, "{ addr = \"ip.dst\" }")?;
     let column = |(column, field): &(String, Tree)| match field {
-        Tree::Text(field) => Ok((column.clone(), field.clone())),
+        Tree::Text(field) => KeyColumn::parse(column, field).map_err(|e| e.to_string()),
         other => Err(ill_typed(&format!("{name}.{column}"), "a field's name in quotes", other)),
     };
     entries.iter().map(column).collect()
 }
 
-fn values(name: &str, value: &Tree) -> Result<Vec<(String, Call)>, String> {
+fn values(name: &str, value: &Tree) -> Result<Vec<ValueColumn>, String> {
     let entries = entries(name, value, "{ bytes = sum(\"len\") }")?;
-    let column = |(column, call): &(String, Tree)| match call {
-        Tree::Aggregate(call) => Ok((column.clone(), call.clone())),
+    let column = |(column, aggregate): &(String, Tree)| match aggregate {
+        Tree::Aggregate(aggregate) => {
+            Ok(ValueColumn { name: column.clone(), aggregate: aggregate.clone() })
+        }
         other => {
             let wanted = "an aggregate like count() or sum(\"len\")";
             Err(ill_typed(&format!("{name}.{column}"), wanted, other))
@@ -115,7 +122,7 @@ fn long(value: &Tree) -> Result<Long, String> {
         match name.as_str() {
             "key" => long.key = key("long.key", value)?,
             "value" => long.value = values("long.value", value)?,
-            "timeout" => long.timeout = Some(span("long.timeout", value)?),
+            "timeout" => long.timeout = span("long.timeout", value)?,
             _ => return Err(format!("`long` has no `{name}`: write key, value, timeout")),
         }
     }

@@ -1,4 +1,7 @@
+use como_core::field::Field;
 use como_core::record::{Column, Type};
+use como_core::table::KeyColumn;
+use como_core::time::Span;
 
 use super::*;
 
@@ -17,8 +20,8 @@ fn map<const N: usize>(entries: [(&str, Tree); N]) -> Tree {
     Tree::Map(entries.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-fn call(name: &str) -> Tree {
-    Tree::Aggregate(Call { name: name.into(), args: vec![Value::Text("len".into())] })
+fn sum(field: &str) -> Tree {
+    Tree::Aggregate(Aggregate::new("sum", &[field.into()]).expect("an aggregate"))
 }
 
 fn globals<const N: usize>(given: [(&str, Tree); N]) -> Vec<Global> {
@@ -35,7 +38,7 @@ fn functions<const N: usize>(given: [(&str, usize); N]) -> Vec<Function> {
 }
 
 fn table() -> [(&'static str, Tree); 2] {
-    [("key", map([("addr", text("ip.dst"))])), ("value", map([("bytes", call("sum"))]))]
+    [("key", map([("addr", text("ip.dst"))])), ("value", map([("bytes", sum("len"))]))]
 }
 
 #[track_caller]
@@ -69,10 +72,11 @@ fn a_declared_table_is_read_whole() {
     let [n, interval] = &declared.manifest.args[..] else { panic!("two arguments") };
     assert_eq!((n.name.as_str(), &n.default, n.doc.as_str()), ("n", &20u64.into(), "how many"));
     assert_eq!(interval.default, "5s".into());
-    assert_eq!(declared.key, [("addr".to_owned(), "ip.dst".to_owned())]);
-    assert_eq!(declared.value[0].1.name, "sum");
-    assert_eq!(declared.long.expect("declared").timeout, Some(Span::from_secs(60)));
-    assert_eq!((declared.rows, declared.full.as_deref()), (Some(1000), Some("evict")));
+    let table = &declared.declaration;
+    assert_eq!(table.key, [KeyColumn::new("addr", Field::IpDst)]);
+    assert_eq!((table.value[0].name.as_str(), table.value[0].aggregate.name()), ("bytes", "sum"));
+    assert_eq!(table.long.as_ref().expect("declared").timeout, Span::from_secs(60));
+    assert_eq!((table.rows_max, table.full), (Some(1000), Full::Evict));
     assert!(declared.callbacks.has(Callback::Action) && !declared.callbacks.has(Callback::Init));
 }
 
@@ -152,6 +156,16 @@ fn parts_that_make_no_whole_are_refused() {
     let service = ("service", text("trace"));
     let works = "3: a `service` does the work itself: no key, value or functions";
     refused([key, value, service], [], works);
+}
+
+#[test]
+fn what_core_refuses_is_told_with_the_line() {
+    let key = ("key", map([("addr", text("ip.dts"))]));
+    let want = "1: `addr`: there is no field `ip.dts`; did you mean `ip.dst`?";
+    refused([key], [], want);
+    let [key, _] = table();
+    let value = ("value", map([("sum", sum("ip.dst"))]));
+    refused([key, value], [], "2: value `sum`: `sum` works on numbers");
 }
 
 #[test]
