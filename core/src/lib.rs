@@ -18,6 +18,7 @@ pub mod render;
 pub mod selection;
 pub mod source;
 pub mod storage;
+pub mod summary;
 pub mod supervisor;
 pub mod table;
 pub mod time;

@@ -68,9 +68,20 @@ impl From<&str> for End {
 /// What a frame carries behind its link layer and tags.
 #[derive(Clone, Debug)]
 enum Body {
-    Ip { src: End, dst: End, proto: u8 },
-    Arp { src: Addr, dst: Addr, request: bool },
-    Bytes,
+    Ip {
+        src: End,
+        dst: End,
+        proto: u8,
+    },
+    Arp {
+        src: Addr,
+        dst: Addr,
+        request: bool,
+    },
+    /// The payload alone, behind an Ethernet header.
+    Ethernet,
+    /// The payload alone.
+    Raw,
 }
 
 /// One packet to be made. Every property has a plain default; each method sets one.
@@ -163,12 +174,12 @@ impl Frame {
 
     /// An Ethernet frame of any type with these bytes as its content.
     pub fn ethernet(ether_type: u16, payload: impl Into<Vec<u8>>) -> Self {
-        Self { ether_type, ..Self::of(Body::Bytes) }.payload(payload)
+        Self { ether_type, ..Self::of(Body::Ethernet) }.payload(payload)
     }
 
     /// These bytes and nothing else, as a packet of this link type.
     pub fn raw(link: LinkType, bytes: impl Into<Vec<u8>>) -> Self {
-        Self::of(Body::Bytes).link(link).payload(bytes)
+        Self::of(Body::Raw).link(link).payload(bytes)
     }
 
     /// Sets the link type. Other than Ethernet has no link layer: the packet starts with its body.
@@ -294,13 +305,13 @@ impl Frame {
     pub fn write(&self, out: &mut Vec<u8>) {
         let fixed = self.link_len() + self.body_len() + self.payload.len() + self.trailer;
         let fill = self.len.saturating_sub(fixed);
-        if self.link == LinkType::ETHERNET {
+        if self.has_ethernet() {
             self.write_ethernet(fill, out);
         }
         match self.body {
             Body::Ip { src, dst, proto } => self.write_ip(src, dst, proto, fill, out),
             Body::Arp { src, dst, request } => self.write_arp(src, dst, request, fill, out),
-            Body::Bytes => {
+            Body::Ethernet | Body::Raw => {
                 out.extend_from_slice(&self.payload);
                 out.resize(out.len() + fill, 0);
             }

@@ -70,6 +70,12 @@ fn a_pppoe_session_states_the_length_it_carries() {
 }
 
 #[test]
+fn raw_bytes_are_all_there_is() {
+    let frame = Frame::raw(LinkType::ETHERNET, [1, 2, 3]).len(5);
+    assert_eq!(frame.bytes(), [1, 2, 3, 0, 0]);
+}
+
+#[test]
 fn a_batch_holds_what_was_captured_of_each() {
     let whole = Frame::arp("10.0.0.1", "10.0.0.2", true);
     let batch = batch_of([whole.clone(), whole.clone().cap(20), whole.weight(10, 420)]);

@@ -17,7 +17,7 @@ impl Frame {
             Body::Ip { src, .. } if src.addr.is_v6() => 0x86dd,
             Body::Ip { .. } => 0x0800,
             Body::Arp { .. } => 0x0806,
-            Body::Bytes => self.ether_type,
+            Body::Ethernet | Body::Raw => self.ether_type,
         };
         let behind_tags = match (self.session, self.labels.is_empty()) {
             (Some(_), _) => 0x8864,
@@ -66,9 +66,13 @@ impl Frame {
         out.extend_from_slice(&proto.to_be_bytes());
     }
 
+    pub(super) fn has_ethernet(&self) -> bool {
+        self.link == LinkType::ETHERNET && !matches!(self.body, Body::Raw)
+    }
+
     /// Bytes of the link layer and all tags.
     pub(super) fn link_len(&self) -> usize {
-        if self.link != LinkType::ETHERNET {
+        if !self.has_ethernet() {
             return 0;
         }
         14 + 4 * self.tags.len() + self.session.map_or(0, |_| 8) + 4 * self.labels.len()
@@ -86,7 +90,7 @@ impl Frame {
                 network + self.transport_len(proto)
             }
             Body::Arp { .. } => 28,
-            Body::Bytes => 0,
+            Body::Ethernet | Body::Raw => 0,
         }
     }
 
