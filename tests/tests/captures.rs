@@ -10,7 +10,7 @@ use como_core::summary::Summary;
 use serde_json::Value;
 
 /// Link types that are not decoded yet; a file of one must be refused by name.
-const LATER: [&str; 2] = ["80211", "erf"];
+const LATER: [&str; 2] = ["lt-80211", "lt-erf"];
 
 fn collection() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces");
@@ -47,7 +47,8 @@ fn agrees(key: &str, want: &Value, got: &Value) -> bool {
     want == got
 }
 
-/// Rows may come in any order among equals, and where a tie was cut any of its members will do.
+/// Expected are the largest five and all that equal the last of them: ours are any five of these.
+/// Where a tie was too long to list, each of ours must reach it.
 fn agrees_top(want: &Value, got: &Value) -> bool {
     let rows = |value: &Value| {
         let mut rows: Vec<(String, u64)> = value.as_array().map_or(Vec::new(), |rows| {
@@ -65,7 +66,7 @@ fn agrees_top(want: &Value, got: &Value) -> bool {
         let tie = want.iter().map(|(_, value)| *value).min().unwrap_or(0);
         return got.iter().all(|(_, value)| *value >= tie);
     }
-    got == want || got.len() >= want.len().min(5) && want.iter().all(|row| got.contains(row))
+    got.len() >= want.len().min(5) && got.iter().all(|row| want.contains(row))
 }
 
 #[test]

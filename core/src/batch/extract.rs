@@ -55,9 +55,11 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
 
         F::Sport => view.u16(view.l4(Layers::TCP | Layers::UDP)?),
         F::Dport => view.u16(view.l4(Layers::TCP | Layers::UDP)? + 2),
+        F::TcpSport => view.u16(view.l4(Layers::TCP)?),
+        F::TcpDport => view.u16(view.l4(Layers::TCP)? + 2),
         F::UdpSport => view.u16(view.l4(Layers::UDP)?),
         F::UdpDport => view.u16(view.l4(Layers::UDP)? + 2),
-        F::UdpLen => view.u16(view.l4(Layers::UDP)? + 4),
+        F::UdpLen => view.u16(view.whole_l4(Layers::UDP)? + 4),
         F::SctpSport => view.u16(view.l4(Layers::SCTP)?),
         F::SctpDport => view.u16(view.l4(Layers::SCTP)? + 2),
         F::IcmpType => view.u8(view.l4(Layers::ICMP)?),
@@ -128,10 +130,8 @@ fn fragment(field: Field, view: View<'_>) -> Option<u32> {
 #[inline(always)]
 fn tcp(field: Field, view: View<'_>) -> Option<u32> {
     use Field as F;
-    let l4 = view.l4(Layers::TCP)?;
+    let l4 = view.whole_l4(Layers::TCP)?;
     let bit = match field {
-        F::TcpSport => return view.u16(l4),
-        F::TcpDport => return view.u16(l4 + 2),
         F::TcpSeq => return view.u32(l4 + 4),
         F::TcpAckNumber => return view.u32(l4 + 8),
         F::TcpHlen => return Some((view.u8(l4 + 12)? >> 4) * 4),
@@ -187,7 +187,7 @@ pub(super) fn payload(view: View<'_>) -> Option<&[u8]> {
 /// Where the payload starts and where IP says it ends, start first.
 fn payload_span(view: View<'_>) -> Option<(usize, usize)> {
     let layers = view.layers;
-    let l4 = view.l4(Layers::IP)?;
+    let l4 = view.whole_l4(Layers::IP)?;
     let whole = (view.packet.wire_len as usize).max(view.data.len());
     let end = ip_end(view.data, &layers, whole)?;
     let header = match layers.found & (Layers::TCP | Layers::UDP | Layers::SCTP) {
@@ -215,7 +215,13 @@ impl<'a> View<'a> {
         there.then_some(usize::from(self.layers.l3))
     }
 
-    /// The transport header's offset, if it is one of `kinds`.
+    /// The transport header's offset, if it is one of `kinds` and IP carries all of it.
+    #[inline(always)]
+    fn whole_l4(self, kinds: u32) -> Option<usize> {
+        if self.layers.has(Layers::SHORT) { None } else { self.l4(kinds) }
+    }
+
+    /// The transport header's offset, if it is one of `kinds`; its first four bytes may be read.
     #[inline(always)]
     fn l4(self, kinds: u32) -> Option<usize> {
         let there = self.layers.has(kinds) && self.layers.l4 != Layers::NONE;

@@ -215,6 +215,23 @@ fn padding_is_not_payload() {
 }
 
 #[test]
+fn padding_is_no_transport_header_either() {
+    // IP states four bytes of TCP; flags would be read from what lies behind.
+    let mut bytes = Frame::tcp(A4, B4).trailer(6).bytes();
+    bytes[16..18].copy_from_slice(&24u16.to_be_bytes());
+    check(
+        Frame::raw(LinkType::ETHERNET, bytes),
+        &[
+            (Field::Sport, uint(1000)),
+            (Field::TcpDport, uint(2000)),
+            (Field::TcpFlags, None),
+            (Field::TcpSyn, None),
+            (Field::PayloadLen, None),
+        ],
+    );
+}
+
+#[test]
 fn a_field_cut_off_is_absent() {
     // Two bytes of the TCP header are captured, of 40 bytes of payload none.
     let frame = Frame::tcp(A4, B4).payload([0; 40]).cap(36);

@@ -24,7 +24,7 @@ pub struct Layers {
     /// its first byte states another version than the link layer does.
     pub l3: u16,
     /// Offset of what IP carries, or [`Layers::NONE`]: no IP, a later fragment, cut off, or fewer
-    /// bytes stated by IP than the transport header needs.
+    /// than four bytes of a transport header.
     pub l4: u16,
     /// EtherType after all tags; 0 where the link has none.
     pub ethertype: u16,
@@ -84,6 +84,9 @@ impl Layers {
     pub const MALFORMED: u32 = 1 << 16;
     /// The protocol number is known: not cut off, nor behind a chain without end.
     pub const PROTO: u32 = 1 << 17;
+    /// IP carries less than the transport header needs: only its first four bytes (ports, or type
+    /// and code) are to be read, what follows is link padding.
+    pub const SHORT: u32 = 1 << 18;
 
     /// A packet in which nothing was found.
     pub const EMPTY: Self = Self {

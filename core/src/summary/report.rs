@@ -11,7 +11,7 @@ use crate::packet::LinkType;
 use crate::time::Ts;
 
 /// Rows of each list of the largest.
-const TOP: usize = 10;
+const TOP: usize = 5;
 
 /// A name and a number, which JSON shows as a list of two.
 type Row = (String, u64);

@@ -114,10 +114,10 @@ fn damage_is_counted_not_hidden() {
 }
 
 #[test]
-fn the_tenth_of_equals_is_the_same_every_time() {
+fn the_last_of_equals_is_the_same_every_time() {
     let frames = || (1..=30u8).map(|i| Frame::udp((Addr::v4([10, 0, 0, i]), 1), B).len(100));
     let first = summary(frames());
-    assert_eq!(first.top_src_ip_bytes.len(), 10);
+    assert_eq!(first.top_src_ip_bytes.len(), 5);
     assert_eq!(first.top_src_ip_bytes[0], ("10.0.0.1".to_owned(), 100));
     assert_eq!(first, summary(frames()));
 }

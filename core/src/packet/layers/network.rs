@@ -169,7 +169,10 @@ impl Walk<'_> {
             _ => 0,
         };
         if start + least > end {
-            return self.mark(Layers::MALFORMED);
+            self.mark(Layers::MALFORMED | Layers::SHORT);
+            if start + 4 > end {
+                return;
+            }
         }
         if start >= self.bytes.len() {
             if least > 0 {
@@ -183,6 +186,9 @@ impl Walk<'_> {
         }
         if start + least > self.bytes.len() {
             return self.missing(start + least);
+        }
+        if self.layers.has(Layers::SHORT) {
+            return;
         }
         match found & (Layers::TCP | Layers::UDP) {
             Layers::TCP => self.tcp(start, end),

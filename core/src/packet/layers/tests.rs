@@ -140,8 +140,11 @@ fn padding_behind_the_ip_packet_is_no_transport_header() {
     bytes.truncate(14 + 20);
     bytes[16..18].copy_from_slice(&20u16.to_be_bytes());
     bytes.resize(60, 0);
-    let what = Layers::ETHERNET | Layers::IPV4 | Layers::TCP | Layers::MALFORMED;
+    let what = Layers::IPV4 | Layers::TCP | Layers::MALFORMED | Layers::SHORT | Layers::ETHERNET;
     check(LinkType::ETHERNET, &bytes, what, 14, NONE, Some(6));
+    // With four bytes there are ports at least, as in the smallest first fragments.
+    bytes[16..18].copy_from_slice(&24u16.to_be_bytes());
+    check(LinkType::ETHERNET, &bytes, what, 14, 34, Some(6));
 }
 
 #[test]
