@@ -254,10 +254,9 @@ fn an_unkeyed_table_has_its_row_also_in_silence() {
 fn the_top_is_by_value_and_ties_by_key() {
     let mut table = Table::new(layout(&["dport"], &exact(), Full::Other), roomy(), span());
     let ports = [7u16, 5, 9, 5, 9, 7, 1, 3, 3];
-    let mut batch =
-        batch_of(ports.map(|p| {
-            Frame::tcp(("10.0.0.1".parse().unwrap(), 1), ("10.0.0.2".parse().unwrap(), p))
-        }));
+    let mut batch = batch_of(
+        ports.map(|p| Frame::tcp((Addr::v4([10, 0, 0, 1]), 1), (Addr::v4([10, 0, 0, 2]), p))),
+    );
     batch.decode(table.layout().demand());
     table.update(&batch, &Selection::all(batch.len()));
     let packets = table.column("count ").expect("declared");
@@ -280,7 +279,8 @@ fn rows_are_found_by_the_values_of_their_key() {
     batch.decode(demand);
     Interner::default().fill(&mut batch, demand);
     table.update(&batch, &Selection::all(1));
-    let key = |addr: &str, port: i64| [Value::Addr(addr.parse().unwrap()), Value::Int(port)];
+    let key =
+        |addr: &str, port: i64| [Value::Addr(addr.parse().expect("an address")), Value::Int(port)];
     assert_eq!(table.find(&key("10.0.0.1", 53)), Some(0));
     assert_eq!(table.find(&key("10.0.0.1", 54)), None);
     assert_eq!(table.find(&[Value::Text("x".into()), Value::Null]), None);

@@ -141,7 +141,7 @@ fn a_script_may_decide_what_becomes_of_each_long_row() {
     let long = module.long().expect("a long-term table");
     assert_eq!(
         (long.rows(), long.value(0, 0).to_owned()),
-        (1, "10.0.0.2".parse::<crate::addr::Addr>().unwrap().into())
+        (1, Value::Addr(crate::addr::Addr::v4([10, 0, 0, 2])))
     );
 }
 

@@ -7,8 +7,8 @@ fn counted(bounds: Bounds, ports: u16) -> Table {
     let packets = ValueColumn { name: "packets".into(), aggregate: aggregate("count", &[]) };
     let mut table = Table::new(layout(&["dport"], &[packets], bounds.full), bounds, span());
     let frames = (1..=ports).rev().flat_map(|port| {
-        let to = ("10.0.0.2".parse::<Addr>().unwrap(), port);
-        vec![Frame::udp(("10.0.0.1".parse::<Addr>().unwrap(), 1), to); port.into()]
+        let to = (Addr::v4([10, 0, 0, 2]), port);
+        vec![Frame::udp((Addr::v4([10, 0, 0, 1]), 1), to); port.into()]
     });
     let frames: Vec<Frame> = frames.collect();
     for frames in frames.chunks(100) {
@@ -70,8 +70,8 @@ fn sketches_stop_growing_at_the_bound_and_count_what_they_refused() {
     let bounds = Bounds { bytes_max: 1000, ..roomy() };
     let mut table = Table::new(layout(&[], &[flows], Full::Other), bounds, span());
     let mut batch = batch_of((0..4000u16).map(|port| {
-        let to = ("10.0.0.2".parse::<Addr>().unwrap(), port);
-        Frame::udp(("10.0.0.1".parse::<Addr>().unwrap(), 1), to)
+        let to = (Addr::v4([10, 0, 0, 2]), port);
+        Frame::udp((Addr::v4([10, 0, 0, 1]), 1), to)
     }));
     batch.decode(table.layout().demand());
     table.update(&batch, &Selection::all(batch.len()));

@@ -141,8 +141,8 @@ fn columns_show_their_sketches() {
     ];
     let mut table = Table::new(layout(&[], &columns, Full::Other), roomy(), span());
     let mut batch = batch_of([80u16, 53, 80].iter().enumerate().map(|(at, port)| {
-        let to = ("10.0.0.2".parse::<Addr>().unwrap(), *port);
-        Frame::udp(("10.0.0.1".parse::<Addr>().unwrap(), 1), to).ts(Ts::new(at as u64, 0))
+        let to = (Addr::v4([10, 0, 0, 2]), *port);
+        Frame::udp((Addr::v4([10, 0, 0, 1]), 1), to).ts(Ts::new(at as u64, 0))
     }));
     batch.decode(table.layout().demand());
     table.update(&batch, &Selection::all(3));
