@@ -14,8 +14,6 @@ mod read;
 mod rows;
 pub mod sketch;
 mod slots;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

@@ -5,13 +5,15 @@
 //! values seen so far. A type only ever widens, from whole numbers to fractions;
 //! a column in which every value is absent appears with its first value.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use como_core::module::Export;
 use como_core::record::{Column, Records, Schema, Type, Value};
+use como_core::time::{SECOND, Ts};
 
 use crate::scan::Language;
-use crate::scan::tokens::{Shape, tokens};
+use crate::scan::tokens::{Shape, Token, tokens};
 
 /// One record as a script returned it.
 pub type Row = Vec<(String, Value)>;
@@ -118,6 +120,13 @@ fn wider(column: &Column, seen: Type) -> Result<Type, String> {
 
 /// The value as the column holds it, or what is wrong with it.
 fn fitted(column: &Column, value: Value) -> Result<Value, String> {
+    let value = match (column.ty, value.as_float()) {
+        // Scripts count time in seconds.
+        (Type::Time, Some(seconds)) if seconds >= 0.0 => {
+            Value::Time(Ts((seconds * SECOND as f64).round() as u64))
+        }
+        _ => value,
+    };
     let is = type_of(&value);
     let fits = match (column.ty, &value) {
         (_, Value::Null) => true,
@@ -133,28 +142,52 @@ fn fitted(column: &Column, value: Value) -> Result<Value, String> {
     Err(format!("`{name}` is {is}, and `schema` says {}", column.ty.name()))
 }
 
-/// Every name a script gives to an entry of a table or map, in the order of their first place.
+/// Every name a script gives to an entry of a table or map, in the order of their first place;
+/// those in and behind `export` come before the others, and what a table opens with before what
+/// is added to it.
 fn names_written(source: &str, language: Language) -> Vec<String> {
     let tokens = tokens(source, language);
-    let mut names: Vec<String> = Vec::new();
-    for (at, token) in tokens.iter().enumerate().skip(1) {
-        let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.is(mark));
-        let bracketed = is(at - 1, "[") && token.shape == Shape::Text && is(at + 1, "]");
-        let opens = bracketed || is(at - 1, "{") || is(at - 1, ",") || is(at - 1, ".");
-        let behind = if bracketed { at + 2 } else { at + 1 };
-        let set = is(behind, if language == Language::Lua { "=" } else { ":" })
-            || is(at - 1, ".") && is(behind, "=");
-        if let Some(name) = token.name().filter(|n| opens && set && !names.iter().any(|k| k == n)) {
-            names.push(name.to_owned());
+    let word = if language == Language::Lua { "function" } else { "fn" };
+    let defines = |at: &usize| tokens[*at].is("export") && *at > 0 && tokens[*at - 1].is(word);
+    let export = (0..tokens.len()).find(defines).unwrap_or(0);
+    let mut names = Names::default();
+    for part in [&tokens[export..], &tokens[..export]] {
+        names.add(part, language, false);
+        names.add(part, language, true);
+    }
+    names.in_order
+}
+
+#[derive(Default)]
+struct Names {
+    in_order: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl Names {
+    fn add(&mut self, tokens: &[Token<'_>], language: Language, dotted: bool) {
+        for (at, token) in tokens.iter().enumerate().skip(1) {
+            let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.is(mark));
+            let bracketed = is(at - 1, "[") && token.shape == Shape::Text && is(at + 1, "]");
+            let behind = if bracketed { at + 2 } else { at + 1 };
+            let sign = if dotted || language == Language::Lua { "=" } else { ":" };
+            let set = is(behind, sign)
+                && match dotted {
+                    true => is(at - 1, "."),
+                    false => bracketed || is(at - 1, "{") || is(at - 1, ","),
+                };
+            if let Some(name) = token.name().filter(|name| set && !self.known.contains(*name)) {
+                self.known.insert(name.to_owned());
+                self.in_order.push(name.to_owned());
+            }
         }
     }
-    names
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use como_core::time::{Interval, Span, Ts};
+    use como_core::time::{Interval, Span};
 
     fn export() -> Export {
         let interval = Interval::holding(Ts::new(7, 0), Span::from_secs(5));
@@ -205,6 +238,8 @@ mod tests {
     fn names_are_found_in_either_language() {
         let lua = names_written("x = { b = 1, ['a b'] = 2 } y.c = 3 -- d = 4", Language::Lua);
         assert_eq!(lua, ["b", "a b", "c"]);
+        let late = "x = { b = 1 } function export() x.d = 1 return { c = 1, b = 2 } end";
+        assert_eq!(names_written(late, Language::Lua), ["c", "b", "d"]);
         assert_eq!(
             names_written("let x = #{ b: 1, \"a\": 2 }; y.c = 3", Language::Rhai),
             ["b", "a", "c"]

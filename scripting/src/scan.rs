@@ -107,10 +107,16 @@ impl Reads {
 pub fn reads(source: &str, language: Language) -> Reads {
     let tokens = tokens(source, language);
     let names = packet_names(&tokens, language);
-    let mut scan = Scan { tokens: &tokens, names: &names, reads: Reads::default() };
+    let reads = Reads::default();
+    let mut scan = Scan { tokens: &tokens, names: &names, reads, shadowed: false };
     scan.reads.complete = true;
     for at in 0..tokens.len() {
         scan.token(at);
+    }
+    if scan.shadowed {
+        // The name means something else in places: none of its uses is sure to be a packet.
+        scan.reads.dots.clear();
+        scan.reads.unknown.clear();
     }
     if !scan.reads.complete {
         // The packet goes where it cannot be followed: count what reads like a field anywhere.
@@ -149,6 +155,7 @@ struct Scan<'a> {
     tokens: &'a [Token<'a>],
     names: &'a [&'a str],
     reads: Reads,
+    shadowed: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -184,7 +191,13 @@ impl<'a> Scan<'a> {
             return;
         }
         let chain = self.chain(at);
-        if chain.is_empty() || at > 0 && (self.is(at - 1, "local") || self.is(at - 1, "let")) {
+        let declares = ["local", "let", "const", "for"];
+        if at > 0 && declares.iter().any(|word| self.is(at - 1, word)) || self.is(at + 1, "in") {
+            self.shadowed = true;
+            self.reads.complete = false;
+            return;
+        }
+        if chain.is_empty() {
             self.reads.complete = false;
             return;
         }
@@ -240,19 +253,25 @@ impl<'a> Scan<'a> {
         only_names && open > 0 && (is_function(open - 1) || open > 1 && is_function(open - 2))
     }
 
+    /// Any chain of names that would be a field if its head were a packet or a layer.
     fn any_chain(&mut self, at: usize) {
         let token = &self.tokens[at];
         if token.shape != Shape::Word || at > 0 && self.is(at - 1, ".") {
             return;
         }
-        let mut chain = vec![token.text];
-        chain.extend(self.chain(at));
-        for words in [&chain[..], &chain[1..]] {
-            let longest = (1..=words.len().min(3)).rev().find_map(|len| {
-                Field::named(&words[..len].join("."))
-                    .filter(|_| len > 1 || words.len() < chain.len())
-            });
-            if let Some(field) = longest.filter(|f| *f != Field::Payload) {
+        let chain = self.chain(at);
+        let longest = |head: &str| {
+            (1..=chain.len()).rev().find_map(|len| {
+                Field::named(format!("{head}{}", chain[..len].join(".")).trim_start_matches('.'))
+            })
+        };
+        let heads = self.reads.layers.iter().map(|layer| format!("{layer}."));
+        let named = LAYERS.iter().find(|(layer, _)| *layer == token.text);
+        let heads = heads.chain(named.map(|(layer, _)| format!("{layer}.")));
+        let found: Vec<Field> =
+            heads.chain([String::new()]).filter_map(|head| longest(&head)).collect();
+        for field in found {
+            if field != Field::Payload {
                 self.reads.field(field);
             }
         }
@@ -269,36 +288,76 @@ pub fn first_comment(source: &str, language: Language) -> String {
     line.trim_start_matches(mark).trim_start_matches(['[', '!', '*']).trim().to_owned()
 }
 
-/// The names in the table that `source` assigns to the top-level name `name`, in written order.
+/// The names in the table that `source` assigns to the top-level name `path`, in written order;
+/// for a path like `long.key`, those of the table inside.
 ///
 /// Neither language keeps the order of a table's names, and columns should
 /// stand as they were written.
-pub fn written_order(source: &str, language: Language, name: &str) -> Vec<String> {
+pub fn written_order(source: &str, language: Language, path: &str) -> Vec<String> {
     let tokens = tokens(source, language);
-    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let mut path = path.split('.');
+    let mut found = named_tables(&tokens, path.next().unwrap_or(""));
+    for name in path {
+        found = found.into_iter().flat_map(|inner| named_tables(&inner[1..], name)).collect();
+    }
     let mut names: Vec<String> = Vec::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let after_dot = at > 0 && (is(at - 1, ".") || is(at - 1, ":"));
-        let open = (at + 2..at + 4).find(|open| is(*open, "{"));
-        let Some(open) = open.filter(|_| tokens[at].is(name) && !after_dot && is(at + 1, "="))
-        else {
-            at += 1;
-            continue;
-        };
-        let (found, len) = table_names(&tokens[open..]);
-        for found in found {
-            if !names.contains(&found) {
-                names.push(found);
-            }
+    for name in found.into_iter().flat_map(table_names) {
+        if !names.contains(&name) && names.len() < NAMES_MAX {
+            names.push(name);
         }
-        at = open + len;
     }
     names
 }
 
-/// The names directly inside the table that opens with the first token, and how many tokens it has.
-fn table_names(tokens: &[Token<'_>]) -> (Vec<String>, usize) {
+/// The most names whose order is looked after.
+const NAMES_MAX: usize = 1024;
+
+/// The tables, from opening to closing bracket, that are given the name `name` in `tokens` and
+/// lie in no other one.
+fn named_tables<'t, 's>(tokens: &'t [Token<'s>], name: &str) -> Vec<&'t [Token<'s>]> {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let dotted = at > 0 && is(at - 1, ".");
+        let named =
+            tokens[at].name() == Some(name) && !dotted && (is(at + 1, "=") || is(at + 1, ":"));
+        if !is(at, "{") && !named {
+            at += 1;
+            continue;
+        }
+        let open = if named { (at + 2..at + 4).find(|open| is(*open, "{")) } else { Some(at) };
+        let Some(open) = open else {
+            at += 1;
+            continue;
+        };
+        let len = table_len(&tokens[open..]);
+        if named {
+            found.push(&tokens[open..open + len]);
+        }
+        at = open + len;
+    }
+    found
+}
+
+/// How many tokens the table has that opens with the first one.
+fn table_len(tokens: &[Token<'_>]) -> usize {
+    let mut depth = 0u32;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is("{") {
+            depth += 1;
+        } else if token.is("}") {
+            depth = depth.saturating_sub(1);
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    tokens.len()
+}
+
+/// The names directly inside a table.
+fn table_names(tokens: &[Token<'_>]) -> Vec<String> {
     let mut names = Vec::new();
     let mut depth = 0u32;
     for (at, token) in tokens.iter().enumerate() {
@@ -306,9 +365,6 @@ fn table_names(tokens: &[Token<'_>]) -> (Vec<String>, usize) {
             "{" | "(" | "[" if token.shape == Shape::Mark => depth += 1,
             "}" | ")" | "]" if token.shape == Shape::Mark => depth = depth.saturating_sub(1),
             _ => {}
-        }
-        if depth == 0 {
-            return (names, at.max(1));
         }
         let bracketed = at > 0 && tokens[at - 1].is("[") && token.shape == Shape::Text;
         let behind = if bracketed { at + 2 } else { at + 1 };
@@ -319,7 +375,7 @@ fn table_names(tokens: &[Token<'_>]) -> (Vec<String>, usize) {
             names.extend(token.name().map(str::to_owned));
         }
     }
-    (names, tokens.len())
+    names
 }
 
 #[cfg(test)]

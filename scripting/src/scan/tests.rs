@@ -35,6 +35,7 @@ fn a_packet_that_wanders_off_is_noticed() {
     lua("count(pkt)", &[], false);
     lua("local p = pkt; n = p.ip.src", &["ip.src"], false);
     lua("local ip = pkt.ip; n = ip.src", &["ip.src"], false);
+    lua("local t = pkt.tcp; n = t.dport", &["dport", "tcp.dport"], false);
     lua("n = pkt[name]", &[], false);
     lua("log(`{pkt.len}`)", &[], false);
     check(
@@ -57,6 +58,14 @@ fn dots_inside_a_name_are_located() {
 fn names_no_field_has_are_told_with_their_line() {
     let got = reads("function update(p)\n n = p.tcp.prot\n m = p.lenn end", Language::Lua);
     assert_eq!(got.unknown, [("tcp.prot".to_owned(), 2), ("lenn".to_owned(), 3)]);
+}
+
+#[test]
+fn a_name_that_means_other_things_too_is_left_alone() {
+    let source = "function update(p) for _, p in s do f(p.ip.dst, p.mine) end end";
+    let got = reads(source, Language::Lua);
+    assert_eq!((got.dots, got.unknown), (Vec::new(), Vec::new()));
+    assert!(got.fields.contains(&Field::IpDst) && !got.complete);
 }
 
 #[test]
@@ -86,6 +95,9 @@ fn columns_stand_as_they_were_written() {
     let rhai = r#"let key = #{ b: "ip.src", "a": "ip.dst" }; let other = #{ c: 1 };"#;
     assert_eq!(written_order(rhai, Language::Rhai, "key"), ["b", "a"]);
     assert_eq!(written_order("key = other", Language::Lua, "key"), [""; 0]);
+    let long = "value = { x = 1 } long = { timeout = 3, value = { b = max('x'), a = sum('x') } }";
+    assert_eq!(written_order(long, Language::Lua, "long.value"), ["b", "a"]);
+    assert_eq!(written_order(long, Language::Lua, "value"), ["x"]);
 }
 
 #[test]

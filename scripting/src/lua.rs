@@ -1,0 +1,108 @@
+//! The Lua host: scripts in Luau as modules. The only door to mlua.
+//!
+//! What a script declares runs natively; what it computes runs in a VM of its
+//! own, compiled to native code, with the loop over a batch inside ([`driver`]).
+
+mod convert;
+mod driver;
+mod feed;
+mod handles;
+mod module;
+mod records;
+mod script;
+mod tables;
+mod talk;
+mod vm;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use como_core::module::declared::Declared as Tables;
+use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
+use como_core::record::Schema;
+use como_core::time::Span;
+use parking_lot::Mutex;
+
+use crate::declare::{Callback, Callbacks};
+use crate::recorder::Recorder;
+use crate::scan::Language;
+use module::{LuaModule, stored_schema};
+use records::{Printer, Replayer};
+use script::Source;
+use tables::State;
+
+/// A Lua script as a module.
+pub struct Lua {
+    source: Source,
+    manifest: Manifest,
+    callbacks: Callbacks,
+}
+
+impl Lua {
+    /// Reads a script: its top level runs once, in a VM that is thrown away.
+    pub fn load(file: &str, name: &str, text: &str) -> Result<Self, ModuleError> {
+        let source = Source { file: file.into(), name: name.into(), text: text.into() };
+        let ran = source.run(&Args::default(), Limits::default())?;
+        Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
+    }
+}
+
+impl Kind for Lua {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
+        let ran = self.source.run(&setup.args, setup.limits)?;
+        let declared = &ran.declared;
+        let interval = ran.args.span("interval").unwrap_or(Span::from_secs(1));
+        let mut demand = ran.reads.demand();
+        let mut tables = None;
+        if declared.has_table() {
+            let inner = Tables::new(&declared.declaration, &setup.limits, interval)
+                .map_err(|error| self.error(error.to_string()))?;
+            demand = demand.and(inner.demand());
+            tables = Some(inner);
+        }
+        let schema = self.schema(declared.schema.as_ref(), tables.as_ref());
+        let filter = declared.manifest.filter.clone();
+        let recorder = Recorder::new(declared.schema.clone(), &self.source.text, Language::Lua);
+        let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
+        let file = self.source.file.clone();
+        let module = LuaModule::new(ran, shared, recorder, setup.limits).map_err(|trouble| {
+            ModuleError::Script { file, line: trouble.line, message: trouble.message }
+        })?;
+        Ok(Started { module: Box::new(module), filter, demand, interval, schema })
+    }
+
+    fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
+        let printer =
+            || Printer::new(self.source.run(&Args::default(), Limits::default())?, format);
+        self.callbacks.has(Callback::Print).then(printer)?.map(|p| Box::new(p) as _).ok()
+    }
+
+    fn replayer(&self) -> Option<Box<dyn Replay>> {
+        let replayer = || Replayer::new(self.source.run(&Args::default(), Limits::default())?);
+        self.callbacks.has(Callback::Replay).then(replayer)?.map(|r| Box::new(r) as _).ok()
+    }
+}
+
+impl Lua {
+    /// What its records look like, where that is known before the first one.
+    fn schema(&self, stated: Option<&Arc<Schema>>, tables: Option<&Tables>) -> Option<Arc<Schema>> {
+        if self.callbacks.has(Callback::Store) {
+            return Some(stored_schema());
+        }
+        stated.cloned().or_else(|| {
+            let own = self.callbacks.has(Callback::Export);
+            tables.filter(|t| !own || t.long().is_some()).map(|t| t.schema().clone())
+        })
+    }
+
+    fn error(&self, message: String) -> ModuleError {
+        ModuleError::Script { file: self.source.file.clone(), line: 0, message }
+    }
+}

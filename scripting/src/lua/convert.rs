@@ -1,0 +1,242 @@
+//! Values across the border: what Lua calls a value, and what a record does.
+//!
+//! Numbers are floats in Luau: a whole one comes out as a whole number. Times
+//! are seconds, as `pkt.ts` is. Addresses are handles both ways.
+
+use como_core::module::Args;
+use como_core::record::Value;
+use como_core::table::Aggregate;
+use como_core::time::{SECOND, Ts};
+use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Variadic};
+
+use super::handles::{Wide, object};
+use crate::declare::Tree;
+use crate::recorder::Row;
+
+/// How deep a declaration may nest, and how many entries of one table it may have.
+const DEPTH_MAX: usize = 6;
+const ENTRIES_MAX: usize = 4096;
+
+/// An aggregate as a script wrote it.
+pub struct Declared(Aggregate);
+
+impl UserData for Declared {}
+
+/// The function that declares the aggregate called `name`.
+pub fn aggregate(lua: &Lua, name: &'static str) -> mlua::Result<mlua::Function> {
+    lua.create_function(move |_, given: Variadic<mlua::Value>| {
+        let args = given.iter().map(value_of).collect::<mlua::Result<Vec<_>>>()?;
+        Aggregate::new(name, &args).map(Declared).map_err(mlua::Error::runtime)
+    })
+}
+
+/// The flags that the number in `tcp.flags` is made of.
+pub fn flags(lua: &Lua) -> mlua::Result<Table> {
+    let names = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
+    lua.create_table_from(names.iter().enumerate().map(|(bit, name)| (*name, 1u32 << bit)))
+}
+
+/// An exact instant, `pkt.ts_ns`: nanoseconds that a float could not hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(pub u64);
+
+impl UserData for Nanos {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.0.to_string()));
+        methods.add_meta_method(MetaMethod::Sub, |_, this, other: UserDataRef<Self>| {
+            Ok((i128::from(this.0) - i128::from(other.0)) as f64)
+        });
+        methods.add_meta_method(MetaMethod::Eq, |_, this, other: UserDataRef<Self>| {
+            Ok(*this == *other)
+        });
+        methods.add_meta_method(MetaMethod::Lt, |_, this, other: UserDataRef<Self>| {
+            Ok(*this < *other)
+        });
+        methods.add_meta_method(MetaMethod::Le, |_, this, other: UserDataRef<Self>| {
+            Ok(*this <= *other)
+        });
+    }
+}
+
+/// A number, whole where it can be.
+fn number(x: f64) -> Value {
+    const WHOLE: f64 = (1u64 << 53) as f64;
+    if x.fract() != 0.0 || x.abs() > WHOLE {
+        Value::Float(x)
+    } else if x >= 0.0 {
+        Value::Uint(x as u64)
+    } else {
+        Value::Int(x as i64)
+    }
+}
+
+fn text(text: &mlua::LuaString) -> Value {
+    match text.to_str() {
+        Ok(text) => Value::Text(text.to_owned()),
+        Err(_) => Value::Bytes(text.as_bytes().to_vec()),
+    }
+}
+
+/// A Lua value as one of a record.
+pub fn value_of(value: &mlua::Value) -> mlua::Result<Value> {
+    Ok(match value {
+        mlua::Value::Nil => Value::Null,
+        mlua::Value::Boolean(x) => Value::Bool(*x),
+        mlua::Value::Integer(x) => number(*x as f64),
+        mlua::Value::Number(x) => number(*x),
+        mlua::Value::String(x) => text(x),
+        mlua::Value::UserData(object) => {
+            if let Ok(wide) = object.borrow::<Wide>() {
+                match *wide {
+                    Wide::Addr(addr) => Value::Addr(addr),
+                    Wide::Mac(mac) => Value::Mac(mac),
+                }
+            } else if let Ok(nanos) = object.borrow::<Nanos>() {
+                Value::Time(Ts(nanos.0))
+            } else {
+                return Err(mlua::Error::runtime("this object is no value of a record"));
+            }
+        }
+        other => {
+            let ty = other.type_name();
+            return Err(mlua::Error::runtime(format!("a {ty} is no value of a record")));
+        }
+    })
+}
+
+/// A record's value as a Lua one.
+pub fn lua_of(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
+    Ok(match value {
+        Value::Null => mlua::Value::Nil,
+        Value::Bool(x) => mlua::Value::Boolean(*x),
+        Value::Uint(x) => mlua::Value::Number(*x as f64),
+        Value::Int(x) => mlua::Value::Number(*x as f64),
+        Value::Float(x) => mlua::Value::Number(*x),
+        Value::Addr(x) => object(lua, Wide::Addr(*x))?,
+        Value::Mac(x) => object(lua, Wide::Mac(*x))?,
+        Value::Text(x) => mlua::Value::String(lua.create_string(x)?),
+        Value::Bytes(x) => mlua::Value::String(lua.create_string(x)?),
+        Value::Time(x) => mlua::Value::Number(x.as_secs_f64()),
+    })
+}
+
+/// Seconds as an instant; before 1970 and beyond what fits is cut off.
+pub fn instant(seconds: f64) -> Ts {
+    Ts((seconds * SECOND as f64).round() as u64)
+}
+
+/// A table's names and values, in no order.
+pub fn row_of(table: &Table) -> mlua::Result<Row> {
+    let mut row = Vec::new();
+    for pair in table.pairs::<mlua::Value, mlua::Value>() {
+        let (name, value) = pair?;
+        let mlua::Value::String(name) = name else {
+            let ty = name.type_name();
+            return Err(mlua::Error::runtime(format!(
+                "the columns of a record have names; one is called by a {ty}"
+            )));
+        };
+        if row.len() == ENTRIES_MAX {
+            return Err(mlua::Error::runtime("a record has too many columns"));
+        }
+        row.push((name.to_string_lossy(), value_of(&value)?));
+    }
+    Ok(row)
+}
+
+/// Names and values as a table.
+pub fn table_of<'a>(
+    lua: &Lua,
+    row: impl IntoIterator<Item = (&'a str, &'a Value)>,
+) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    for (name, value) in row {
+        table.raw_set(name, lua_of(lua, value)?)?;
+    }
+    Ok(table)
+}
+
+/// Arguments as a table that cannot be changed.
+pub fn args_table(lua: &Lua, args: &Args) -> mlua::Result<Table> {
+    let table = table_of(lua, args.iter())?;
+    table.set_readonly(true);
+    Ok(table)
+}
+
+/// What a top-level name was set to. `order` tells how the names of a table stand in the source,
+/// by the path to the table.
+pub fn tree_of(
+    value: &mlua::Value,
+    path: &str,
+    order: &dyn Fn(&str) -> Vec<String>,
+) -> Result<Tree, String> {
+    tree(value, path, order, DEPTH_MAX)
+}
+
+fn tree(
+    value: &mlua::Value,
+    path: &str,
+    order: &dyn Fn(&str) -> Vec<String>,
+    depth: usize,
+) -> Result<Tree, String> {
+    match value {
+        mlua::Value::UserData(object) if object.is::<Declared>() => {
+            let declared = object.borrow::<Declared>().map_err(|e| e.to_string())?;
+            Ok(Tree::Aggregate(declared.0.clone()))
+        }
+        mlua::Value::Table(table) => {
+            if depth == 0 {
+                return Err(format!("`{path}` nests too deep"));
+            }
+            entries(table, path, order, depth)
+        }
+        mlua::Value::Function(_) => Err(format!("`{path}` cannot hold a function")),
+        value => match value_of(value).map_err(|error| format!("`{path}`: {error}"))? {
+            Value::Null => Ok(Tree::Nil),
+            Value::Bool(x) => Ok(Tree::Bool(x)),
+            Value::Uint(x) => Ok(i64::try_from(x).map_or(Tree::Float(x as f64), Tree::Int)),
+            Value::Int(x) => Ok(Tree::Int(x)),
+            Value::Float(x) => Ok(Tree::Float(x)),
+            Value::Text(x) => Ok(Tree::Text(x)),
+            Value::Addr(x) => Ok(Tree::Text(x.to_string())),
+            Value::Mac(x) => Ok(Tree::Text(x.to_string())),
+            Value::Bytes(_) | Value::Time(_) => Err(format!("`{path}` is no text, UTF-8")),
+        },
+    }
+}
+
+fn entries(
+    table: &Table,
+    path: &str,
+    order: &dyn Fn(&str) -> Vec<String>,
+    depth: usize,
+) -> Result<Tree, String> {
+    let (mut list, mut map) = (Vec::new(), Vec::new());
+    for pair in table.pairs::<mlua::Value, mlua::Value>() {
+        let (name, value) = pair.map_err(|error| error.to_string())?;
+        if list.len() + map.len() == ENTRIES_MAX {
+            return Err(format!("`{path}` has more than {ENTRIES_MAX} entries"));
+        }
+        match name {
+            mlua::Value::String(name) => {
+                let name = name.to_string_lossy();
+                let inner = format!("{path}.{name}");
+                map.push((name, tree(&value, &inner, order, depth - 1)?));
+            }
+            _ => list.push(tree(&value, path, order, depth - 1)?),
+        }
+    }
+    match (list.is_empty(), map.is_empty()) {
+        (false, false) => Err(format!("`{path}` mixes values with names and without")),
+        (false, true) => Ok(Tree::List(list)),
+        _ => {
+            let written = order(path);
+            let place = |name: &str| written.iter().position(|w| w == name);
+            map.sort_by(|(a, _), (b, _)| {
+                let key = |name: &String| (place(name).unwrap_or(usize::MAX), name.clone());
+                key(a).cmp(&key(b))
+            });
+            Ok(Tree::Map(map))
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Handles: what stands for an address in a script.
+//!
+//! One object per address and VM, so that two handles are equal when the
+//! addresses are, and any of them can be the key of a table. An object is made
+//! when its address is first seen and found by the batch's dense id after; it
+//! belongs to the VM's own map, so a handle that a script keeps never comes to
+//! mean another address, whatever the ids of later batches mean.
+
+use std::collections::HashMap;
+
+use como_core::addr::{Addr, Mac, Prefix};
+use como_core::batch::Batch;
+use como_core::hash::TableHash;
+use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods};
+
+/// About how many bytes are held for a handle outside the VM's own memory: what its object points
+/// to, and its entry in the map.
+pub const HANDLE_BYTES: usize = 140;
+
+/// A value too wide for a number of the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wide {
+    /// An IP address.
+    Addr(Addr),
+    /// A link-layer address.
+    Mac(Mac),
+}
+
+impl std::fmt::Display for Wide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Addr(addr) => addr.fmt(f),
+            Self::Mac(mac) => mac.fmt(f),
+        }
+    }
+}
+
+/// All handles of one VM.
+pub struct Handles {
+    slots: HashMap<Wide, u32, TableHash>,
+    // Slot to object. Slot 0 stays empty: it stands for an absent value.
+    objects: Table,
+    free: Vec<u32>,
+    /// Slots by the batch's ids, for source and destination addresses.
+    caches: [Cache; 2],
+    len_max: usize,
+}
+
+#[derive(Default)]
+struct Cache {
+    epoch: Option<u64>,
+    slots: Vec<u32>,
+}
+
+impl Handles {
+    /// No handles; at most `len_max` at a time.
+    pub fn new(lua: &Lua, len_max: usize) -> mlua::Result<Self> {
+        Ok(Self {
+            slots: HashMap::with_hasher(como_core::hash::for_tables()),
+            objects: lua.create_table()?,
+            free: Vec::new(),
+            caches: Default::default(),
+            len_max: len_max.clamp(16, u32::MAX as usize - 1),
+        })
+    }
+
+    /// The table from slots to objects, for the driver.
+    pub fn objects(&self) -> &Table {
+        &self.objects
+    }
+
+    /// About how many bytes are held outside the VM's own memory.
+    pub fn bytes(&self) -> usize {
+        let caches: usize = self.caches.iter().map(|c| c.slots.capacity() * 4).sum();
+        self.slots.len() * HANDLE_BYTES + caches
+    }
+
+    /// The object that stands for `wide`.
+    pub fn object(&mut self, lua: &Lua, wide: Wide) -> mlua::Result<mlua::Value> {
+        let slot = self.slot(lua, wide)?;
+        self.objects.raw_get(slot)
+    }
+
+    /// Makes room for `more` new handles, so that none asked for next is taken back meanwhile.
+    pub fn reserve(&mut self, lua: &Lua, more: usize) -> mlua::Result<()> {
+        if self.slots.len() + more > self.len_max {
+            self.sweep(lua)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the handles no one holds, if there is little room left.
+    pub fn tidy(&mut self, lua: &Lua) -> mlua::Result<()> {
+        self.reserve(lua, self.len_max / 4)
+    }
+
+    /// The slot of the object that stands for `wide`.
+    #[inline]
+    pub fn slot(&mut self, lua: &Lua, wide: Wide) -> mlua::Result<u32> {
+        match self.slots.get(&wide) {
+            Some(slot) => Ok(*slot),
+            None => self.make(lua, wide),
+        }
+    }
+
+    #[cold]
+    fn make(&mut self, lua: &Lua, wide: Wide) -> mlua::Result<u32> {
+        // Never swept here: slots already given out for this batch must keep their meaning.
+        if self.slots.len() >= self.len_max {
+            return Err(mlua::Error::MemoryError(format!(
+                "the script holds more than {} addresses: forget some in export, or declare \
+                 `key` and `value`",
+                self.len_max
+            )));
+        }
+        let slot = self.free.pop().unwrap_or(self.slots.len() as u32 + 1);
+        let made = lua.create_userdata(wide).and_then(|object| self.objects.raw_set(slot, object));
+        if let Err(error) = made {
+            self.free.push(slot);
+            return Err(error);
+        }
+        self.slots.insert(wide, slot);
+        Ok(slot)
+    }
+
+    /// The slot for the address of a packet, whose id is `id` in numbering `which` of `batch`.
+    #[inline]
+    pub fn slot_of_id(
+        &mut self,
+        lua: &Lua,
+        (which, epoch): (usize, u64),
+        id: u32,
+        addr: Addr,
+    ) -> mlua::Result<u32> {
+        if id == Batch::NO_ID {
+            return self.slot(lua, Wide::Addr(addr));
+        }
+        let cache = &mut self.caches[which];
+        if cache.epoch != Some(epoch) {
+            cache.slots.clear();
+            cache.epoch = Some(epoch);
+        }
+        match cache.slots.get(id as usize) {
+            Some(slot) if *slot != 0 => Ok(*slot),
+            _ => {
+                let slot = self.slot(lua, Wide::Addr(addr))?;
+                let slots = &mut self.caches[which].slots;
+                if slots.len() <= id as usize {
+                    slots.resize(id as usize + 1, 0);
+                }
+                slots[id as usize] = slot;
+                Ok(slot)
+            }
+        }
+    }
+
+    /// Forgets the handles that the script does not hold.
+    fn sweep(&mut self, lua: &Lua) -> mlua::Result<()> {
+        let weak = lua.create_table()?;
+        let mode = lua.create_table()?;
+        mode.raw_set("__mode", "v")?;
+        weak.set_metatable(Some(mode))?;
+        for slot in self.slots.values() {
+            weak.raw_set(*slot, self.objects.raw_get::<mlua::Value>(*slot)?)?;
+        }
+        self.caches = Default::default();
+        self.objects.clear()?;
+        lua.gc_collect()?;
+        let (objects, free) = (&self.objects, &mut self.free);
+        let mut result = Ok(());
+        self.slots.retain(|_, slot| match weak.raw_get::<mlua::Value>(*slot) {
+            Ok(object) if !object.is_nil() => {
+                result = std::mem::replace(&mut result, Ok(()))
+                    .and_then(|()| objects.raw_set(*slot, object));
+                true
+            }
+            _ => {
+                free.push(*slot);
+                false
+            }
+        });
+        result
+    }
+}
+
+impl UserData for Wide {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field(MetaMethod::Type, "addr");
+        fields.add_field_method_get("is_v6", |_, this| {
+            Ok(matches!(this, Self::Addr(addr) if addr.is_v6()))
+        });
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.to_string()));
+        methods.add_meta_function(MetaMethod::Concat, |lua, (a, b): (mlua::Value, mlua::Value)| {
+            lua.create_string([a.to_string()?, b.to_string()?].concat())
+        });
+        methods.add_meta_method(MetaMethod::Lt, |_, this, other: mlua::UserDataRef<Self>| {
+            Ok(*this < *other)
+        });
+        methods.add_meta_method(MetaMethod::Le, |_, this, other: mlua::UserDataRef<Self>| {
+            Ok(*this <= *other)
+        });
+        methods.add_method("masked", |lua, this, bits: u8| match this {
+            Self::Addr(addr) => object(lua, Self::Addr(addr.masked(bits))),
+            Self::Mac(_) => Err(mlua::Error::runtime("only an IP address can be masked")),
+        });
+        methods.add_method("within", |_, this, network: String| match this {
+            Self::Addr(addr) => Ok(prefix(&network)?.contains(*addr)),
+            Self::Mac(_) => Ok(false),
+        });
+    }
+}
+
+/// The object that stands for `wide` in the VM that runs.
+pub fn object(lua: &Lua, wide: Wide) -> mlua::Result<mlua::Value> {
+    let mut handles = lua
+        .app_data_mut::<Handles>()
+        .ok_or_else(|| mlua::Error::runtime("addresses are not to be had here"))?;
+    handles.object(lua, wide)
+}
+
+/// What the text of a literal stands for: an IP address or a link-layer address.
+pub fn parse(text: &str) -> mlua::Result<Wide> {
+    let addr = text.trim().parse::<Addr>().map(Wide::Addr);
+    addr.or_else(|_| text.trim().parse::<Mac>().map(Wide::Mac)).map_err(|_| {
+        mlua::Error::runtime(format!(
+            "`{}` is no address: write one like 10.0.0.1, 2001:db8::1 or 00:1b:21:0a:0b:0c",
+            text.escape_debug()
+        ))
+    })
+}
+
+fn prefix(text: &str) -> mlua::Result<Prefix> {
+    let (addr, bits) = text.split_once('/').unwrap_or((text, "128"));
+    let wrong = || {
+        let text = text.escape_debug();
+        mlua::Error::runtime(format!("`{text}` is no network: write one like 10.0.0.0/8"))
+    };
+    let addr: Addr = addr.trim().parse().map_err(|_| wrong())?;
+    Ok(Prefix::new(addr, bits.trim().parse().map_err(|_| wrong())?))
+}

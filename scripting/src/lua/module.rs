@@ -1,0 +1,463 @@
+//! A running Lua module: the callbacks, in the order an interval calls them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use como_core::batch::Batch;
+use como_core::field::FieldValue;
+use como_core::module::declared::Action;
+use como_core::module::{Export, Fault, Limits, Module};
+use como_core::record::{Column, Records, Schema, Type, Value};
+use como_core::selection::Selection;
+use como_core::table;
+use como_core::time::Ts;
+use mlua::{Function, Lua, MultiValue};
+
+use super::convert::{self, Nanos};
+use super::driver::{self, Missing};
+use super::feed::Feed;
+use super::handles::{Wide, object};
+use super::script::Ran;
+use super::tables::{self, Rows, Shared, View, Which};
+use super::vm::Trouble;
+use crate::declare::Callback;
+use crate::recorder::{Recorder, Row};
+
+/// Packets of one batch that may fail before the rest of it is given up.
+const ERRORS_MAX: u32 = 4;
+/// How many calls' worth of time all `action`s of one flush may take.
+const ACTION_CALLS: u32 = 20;
+/// The most records one export may return by itself.
+const RECORDS_MAX: usize = 1 << 20;
+
+/// One instance of a script.
+pub struct LuaModule {
+    ran: Ran,
+    feed: Feed,
+    update: Function,
+    check: Function,
+    place: Function,
+    tables: Option<Shared>,
+    recorder: Recorder,
+    state: mlua::Value,
+    /// What a script without a declared long-term table keeps across intervals.
+    own_long: mlua::Value,
+    limits: Limits,
+    fault: Option<Fault>,
+}
+
+/// Which loop of the driver.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Update,
+    Check,
+}
+
+impl LuaModule {
+    /// Starts an instance of a script whose top level has run.
+    pub fn new(
+        ran: Ran,
+        tables: Option<Shared>,
+        recorder: Recorder,
+        limits: Limits,
+    ) -> Result<Self, Trouble> {
+        let build = || {
+            let lua = ran.vm.lua();
+            let feed = Feed::new(lua, &ran.reads)?;
+            let objects = ran.vm.with_handles(|_, handles| handles.objects().clone());
+            let mut args: Vec<mlua::Value> = objects.map(mlua::Value::Table).into_iter().collect();
+            args.push(mlua::Value::Table(ran.vm.prelude.clone()));
+            args.extend(feed.buffers());
+            let args: MultiValue = args.into_iter().collect();
+            let (update, check, place) = ran.driver.call::<(Function, Function, Function)>(args)?;
+            Ok((feed, update, check, place, mlua::Value::Table(lua.create_table()?)))
+        };
+        let (feed, update, check, place, own_long) = ran.vm.call(build)?;
+        let state = mlua::Value::Nil;
+        let fault = None;
+        let mut module = Self {
+            ran,
+            feed,
+            update,
+            check,
+            place,
+            tables,
+            recorder,
+            state,
+            own_long,
+            limits,
+            fault,
+        };
+        module.begin()?;
+        Ok(module)
+    }
+
+    /// Begins an interval: what `init` returns is the state.
+    fn begin(&mut self) -> Result<(), Trouble> {
+        let last = std::mem::replace(&mut self.state, mlua::Value::Nil);
+        let vm = &self.ran.vm;
+        self.state = match self.ran.function(Callback::Init) {
+            Some(init) => vm.call(|| init.call((&self.ran.args_table, last)))?,
+            None => vm.call(|| vm.lua().create_table().map(mlua::Value::Table))?,
+        };
+        Ok(())
+    }
+
+    fn note(&mut self, trouble: Trouble) {
+        let fault = self.ran.vm.fault(trouble);
+        match &self.fault {
+            Some(first) if first.limit || !fault.limit => {}
+            _ => self.fault = Some(fault),
+        }
+    }
+
+    /// Runs one of the driver's loops over the picked packets.
+    fn pass(&mut self, pass: Pass, batch: &Batch, picked: &Selection) {
+        let filled = {
+            let feed = &mut self.feed;
+            self.ran.vm.with_handles(|lua, handles| feed.fill(lua, handles, batch, picked))
+        };
+        let mixed = match filled {
+            Some(Ok(mixed)) => mixed,
+            Some(Err(error)) => {
+                let trouble = self.ran.vm.trouble(error, false);
+                return self.note(trouble);
+            }
+            None => return,
+        };
+        let count = self.feed.places().len();
+        let (mut from, mut errors) = (0, 0);
+        while from < count {
+            let Err(trouble) = self.run(pass, batch, mixed, from) else { break };
+            let stop = trouble.limit;
+            self.note(trouble);
+            errors += 1;
+            if stop || errors == ERRORS_MAX {
+                break;
+            }
+            // The packet that failed is passed over.
+            let place = self.ran.vm.call(|| self.place.call::<usize>(()));
+            from = place.map_or(count, |at| at.max(from) + 1);
+        }
+    }
+
+    fn run(&self, pass: Pass, batch: &Batch, mixed: bool, from: usize) -> Result<(), Trouble> {
+        let function = if pass == Pass::Update { &self.update } else { &self.check };
+        let count = self.feed.places().len();
+        if !driver::fetches(&self.ran.reads) {
+            return self.ran.vm.call(|| function.call((mixed, from, count, &self.state)));
+        }
+        let places = self.feed.places();
+        self.ran.vm.call(|| {
+            self.ran.vm.lua().scope(|scope| {
+                let fetch = scope.create_function(
+                    |lua, (at, name): (usize, mlua::LuaString)| match places.get(at) {
+                        Some(at) => fetch(lua, batch, *at, &name.to_string_lossy()),
+                        None => Ok(mlua::Value::Nil),
+                    },
+                )?;
+                function.call((mixed, from, count, &self.state, fetch))
+            })
+        })
+    }
+
+    /// What `export` gets: the core table and the long-term one, or the state and the script's own.
+    fn export_args(&self) -> mlua::Result<MultiValue> {
+        let lua = self.ran.vm.lua();
+        let view = |shared: &Shared, which| {
+            lua.create_userdata(View::new(shared, which)).map(mlua::Value::UserData)
+        };
+        let long = match &self.tables {
+            Some(shared) if shared.lock().declared.long().is_some() => view(shared, Which::Long)?,
+            _ => self.own_long.clone(),
+        };
+        let table = match &self.tables {
+            Some(shared) => view(shared, Which::Interval)?,
+            None => self.state.clone(),
+        };
+        let args = mlua::Value::Table(self.ran.args_table.clone());
+        Ok([table, long, args].into_iter().collect())
+    }
+
+    /// The records of a closed interval, by `export` or by the tables alone.
+    fn records(&mut self, out: &mut Export) -> Result<(), Trouble> {
+        let interval = out.interval();
+        let Some(export) = self.ran.function(Callback::Export).cloned() else {
+            let Some(shared) = self.tables.clone() else { return Ok(()) };
+            let mut state = shared.lock();
+            state.generation += 1;
+            state.declared.fold();
+            if state.declared.long().is_none() {
+                let table = state.declared.table();
+                let records = table.records(&table.sorted(), interval);
+                drop(state);
+                return self.write(Returned::Whole(records), out);
+            }
+            return Ok(());
+        };
+        let returned = self.ran.vm.call(|| {
+            let value = export.call::<mlua::Value>(self.export_args()?)?;
+            returned(&value, out)
+        })?;
+        self.write(returned, out)
+    }
+
+    /// Writes what was returned, through the script's own `store` if it has one.
+    fn write(&mut self, returned: Returned, out: &mut Export) -> Result<(), Trouble> {
+        match (self.ran.function(Callback::Store).cloned(), returned) {
+            (None, Returned::Whole(records)) => out.records(records),
+            (None, Returned::Rows(rows)) => {
+                let line = self.ran.line(Callback::Export);
+                self.recorder.write(rows, out).map_err(|message| Trouble {
+                    limit: false,
+                    line,
+                    message,
+                })?;
+            }
+            (Some(store), returned) => self.store(&store, returned.into_rows(), out)?,
+        }
+        Ok(())
+    }
+
+    /// Each record as the bytes the script makes of it.
+    fn store(&self, store: &Function, rows: Vec<Row>, out: &mut Export) -> Result<(), Trouble> {
+        let vm = &self.ran.vm;
+        let mut records = Records::empty(stored_schema(), out.interval().len());
+        for row in rows {
+            let bytes = vm.call(|| {
+                let record =
+                    convert::table_of(vm.lua(), row.iter().map(|(name, v)| (name.as_str(), v)))?;
+                Ok(store.call::<mlua::LuaString>(record)?.as_bytes().to_vec())
+            })?;
+            records.push(out.interval().start(), [Value::Bytes(bytes)]);
+        }
+        out.records(records);
+        Ok(())
+    }
+
+    /// Asks `action` about every long-term row, and writes those to store.
+    fn flush(&mut self, out: &mut Export) -> Result<(), Trouble> {
+        let Some(shared) = self.tables.clone() else { return Ok(()) };
+        let now = out.now();
+        let (answers, trouble) = self.ask(&shared, now);
+        let records = {
+            let mut state = shared.lock();
+            let timeout = state.declared.timeout();
+            state.generation += 1;
+            state.declared.flush(out.interval(), |long, row| {
+                let due =
+                    if now - long.seen(row) >= timeout { Action::Store } else { Action::Keep };
+                answers.get(row).copied().flatten().unwrap_or(due)
+            })
+        };
+        if let Some(records) = records {
+            self.write(Returned::Whole(records), out)?;
+        }
+        trouble.map_or(Ok(()), Err)
+    }
+
+    /// What `action` says of each long-term row. Where it fails, or all of it takes too long,
+    /// rows are left to their timeout.
+    fn ask(&self, shared: &Shared, now: Ts) -> (Vec<Option<Action>>, Option<Trouble>) {
+        let (mut answers, mut trouble) = (Vec::new(), None);
+        let Some(action) = self.ran.function(Callback::Action) else { return (answers, trouble) };
+        let vm = &self.ran.vm;
+        let (began, most) = (Instant::now(), self.call_max() * ACTION_CALLS);
+        let (rows, generation) = {
+            let state = shared.lock();
+            (state.declared.long().map_or(0, table::Table::rows), state.generation)
+        };
+        for row in 0..rows {
+            let answer = vm.call(|| {
+                // Not locked while the script runs: it may ask the table itself.
+                let record = {
+                    let state = shared.lock();
+                    match state.declared.long().filter(|_| state.generation == generation) {
+                        Some(long) => tables::row(vm.lua(), long, row)?,
+                        None => return Err(mlua::Error::runtime("action must not change `long`")),
+                    }
+                };
+                let answer = action.call::<Option<String>>((record, now.as_secs_f64()))?;
+                answer.map(|name| named(&name)).transpose()
+            });
+            answers.push(*answer.as_ref().unwrap_or(&None));
+            if let Err(error) = answer {
+                let stop = error.limit || shared.lock().generation != generation;
+                trouble.get_or_insert(error);
+                if stop {
+                    break;
+                }
+            }
+            if began.elapsed() > most {
+                let message =
+                    format!("`action` took more than {} ms for all rows", most.as_millis());
+                trouble.get_or_insert(Trouble { limit: true, line: 0, message });
+                break;
+            }
+        }
+        (answers, trouble)
+    }
+
+    fn call_max(&self) -> Duration {
+        Duration::from_millis(self.limits.call_ms_max)
+    }
+}
+
+fn named(name: &str) -> mlua::Result<Action> {
+    Action::named(name).ok_or_else(|| {
+        let name = name.escape_debug();
+        mlua::Error::runtime(format!("action returned `{name}`: return store, keep or discard"))
+    })
+}
+
+/// The schema of records that a script stores in a form of its own.
+pub fn stored_schema() -> Arc<Schema> {
+    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
+}
+
+/// What `export` returned.
+enum Returned {
+    /// Rows of a core table.
+    Whole(Records),
+    /// Records of the script's own.
+    Rows(Vec<Row>),
+}
+
+impl Returned {
+    fn into_rows(self) -> Vec<Row> {
+        let records = match self {
+            Self::Rows(rows) => return rows,
+            Self::Whole(records) => records,
+        };
+        let row = |row: usize| {
+            let named =
+                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
+            records.schema.columns.iter().enumerate().map(named).collect()
+        };
+        (0..records.rows()).map(row).collect()
+    }
+}
+
+/// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
+fn returned(value: &mlua::Value, out: &Export) -> mlua::Result<Returned> {
+    match value {
+        mlua::Value::Nil => Ok(Returned::Rows(Vec::new())),
+        mlua::Value::UserData(object) if object.is::<Rows>() => {
+            object.borrow::<Rows>()?.records(out.interval()).map(Returned::Whole)
+        }
+        mlua::Value::UserData(object) if object.is::<View>() => {
+            object.borrow::<View>()?.all()?.records(out.interval()).map(Returned::Whole)
+        }
+        mlua::Value::Table(table) => {
+            let mut rows = Vec::new();
+            for record in table.sequence_values::<mlua::Value>() {
+                match record? {
+                    mlua::Value::Table(record) => rows.push(convert::row_of(&record)?),
+                    other => {
+                        let ty = other.type_name();
+                        return Err(mlua::Error::runtime(format!(
+                            "export returned a list with a {ty} in it: a record is a table"
+                        )));
+                    }
+                }
+                if rows.len() > RECORDS_MAX {
+                    return Err(mlua::Error::runtime("export returned more than 1048576 records"));
+                }
+            }
+            if rows.is_empty() {
+                let row = convert::row_of(table)?;
+                rows.extend((!row.is_empty()).then_some(row));
+            }
+            Ok(Returned::Rows(rows))
+        }
+        other => Err(mlua::Error::runtime(format!(
+            "export returned a {}: return rows of the table, a list of records, or one record",
+            other.type_name()
+        ))),
+    }
+}
+
+/// A packet's value that its table does not hold.
+fn fetch(lua: &Lua, batch: &Batch, at: usize, name: &str) -> mlua::Result<mlua::Value> {
+    let flag = |field| match batch.value(at, field) {
+        Some(FieldValue::Bool(x)) => mlua::Value::Boolean(x),
+        _ => mlua::Value::Nil,
+    };
+    match driver::missing(name) {
+        Some(Missing::Field(field)) => match batch.value(at, field) {
+            None => Ok(mlua::Value::Nil),
+            Some(FieldValue::Bool(x)) => Ok(mlua::Value::Boolean(x)),
+            Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
+            Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(super::feed::number(field, x))),
+            Some(FieldValue::Addr(x)) => object(lua, Wide::Addr(x)),
+            Some(FieldValue::Mac(x)) => object(lua, Wide::Mac(x)),
+            Some(FieldValue::Bytes(x)) => lua.create_string(x).map(mlua::Value::String),
+        },
+        Some(Missing::TsNs) => {
+            let ts = batch.all().get(at).map_or(0, |packet| packet.ts.0);
+            lua.create_userdata(Nanos(ts)).map(mlua::Value::UserData)
+        }
+        // The library makes a table of the layer.
+        Some(Missing::Layer(mark)) if batch.layers(at).has(mark) => Ok(mlua::Value::Boolean(true)),
+        Some(Missing::Layer(_)) => Ok(mlua::Value::Nil),
+        Some(Missing::IpFlags) => {
+            let flags = lua.create_table()?;
+            flags.raw_set("df", flag(como_core::field::Field::IpDf))?;
+            flags.raw_set("mf", flag(como_core::field::Field::IpMf))?;
+            Ok(mlua::Value::Table(flags))
+        }
+        None => Err(mlua::Error::runtime(format!(
+            "a packet has no field `{}`",
+            name.replace('_', ".").escape_debug()
+        ))),
+    }
+}
+
+impl Module for LuaModule {
+    fn check(&mut self, batch: &Batch, picked: &mut Selection) {
+        if self.ran.function(Callback::Check).is_some() && !picked.is_empty() {
+            self.feed.forget_verdicts();
+            self.pass(Pass::Check, batch, picked);
+            self.feed.narrow(picked);
+        }
+    }
+
+    fn update(&mut self, batch: &Batch, picked: &Selection) {
+        if let Some(shared) = &self.tables {
+            shared.lock().declared.update(batch, picked);
+        } else if !picked.is_empty() {
+            self.pass(Pass::Update, batch, picked);
+        }
+    }
+
+    fn export(&mut self, _: como_core::time::Interval, out: &mut Export) {
+        self.ran.vm.tidy();
+        if let Err(trouble) = self.records(out) {
+            self.note(trouble);
+        }
+        if let Err(trouble) = self.flush(out) {
+            self.note(trouble);
+        }
+        if let Some(shared) = &self.tables {
+            let mut state = shared.lock();
+            state.generation += 1;
+            state.declared.begin();
+        }
+        if let Err(trouble) = self.begin() {
+            self.note(trouble);
+        }
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    fn state_bytes(&self) -> usize {
+        let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.state_bytes());
+        self.ran.vm.bytes() + tables
+    }
+
+    fn overflowed(&self) -> u64 {
+        self.tables.as_ref().map_or(0, |shared| shared.lock().declared.overflowed())
+    }
+}

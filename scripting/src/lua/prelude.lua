@@ -1,0 +1,156 @@
+--- What scripts find in place of library functions that could run too long, and what reads a
+-- packet where the driver has not put the value there.
+--
+-- Luau looks for an interrupt at loops, calls and in patterns, but not inside one long native
+-- operation. So the work of one is bounded here: by what it is given, before it starts.
+
+local WORK_MAX = 2 ^ 28
+local TEXT_MAX = 2 ^ 24
+local MOVE_MAX = 2 ^ 22
+local SORT_MAX = 2 ^ 16
+
+local host = ...
+local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
+local rawget, setmetatable, table_clear, info = rawget, setmetatable, table.clear, debug.info
+
+local function text(value)
+  return if type(value) == "number" then tostring(value) else value
+end
+
+local rep = string.rep
+function string.rep(s, n)
+  s, n = text(s), tonumber(n)
+  if type(s) == "string" and n and #s * n > TEXT_MAX then
+    error("string.rep: the result would be longer than 16 MiB", 2)
+  end
+  return rep(s, n)
+end
+
+-- The work of a search is at worst the text's length times the pattern's.
+for _, name in { "find", "match", "gmatch", "gsub", "split" } do
+  local search = string[name]
+  string[name] = function(s, pattern, ...)
+    local a, b = text(s), text(pattern)
+    if type(a) == "string" and type(b) == "string" and #a * #b > WORK_MAX then
+      error(`string.{name}: text and pattern are too long`, 2)
+    end
+    return search(s, pattern, ...)
+  end
+end
+
+local sort = table.sort
+local function ascending(a, b)
+  return a < b
+end
+function table.sort(t, less)
+  if less == nil then
+    less = if type(t) == "table" and #t > SORT_MAX then ascending else nil
+  elseif type(less) == "function" and info(less, "s") == "[C]" then
+    local native = less
+    less = function(a, b)
+      return native(a, b)
+    end
+  end
+  if less then
+    return sort(t, less)
+  end
+  return sort(t)
+end
+
+local move = table.move
+function table.move(a, from, to, at, b)
+  local first, last = tonumber(from), tonumber(to)
+  if first and last and last - first >= MOVE_MAX then
+    error("table.move: more than 4194304 elements", 2)
+  end
+  if b ~= nil then
+    return move(a, from, to, at, b)
+  end
+  return move(a, from, to, at)
+end
+
+-- A packet table holds its fields by flat names: `tcp_flags_syn`. What is missing there is either
+-- absent (`filled` knows it) or was not foreseen, and is fetched.
+
+local KEPT = "a packet is only valid in the call it is given to: keep the fields you need, not it"
+
+local stale = table.freeze({
+  __index = function()
+    error(KEPT, 2)
+  end,
+})
+
+local open = {}
+
+local function flag(number, name)
+  local bit = host.flags[name]
+  if not bit then
+    error(`a number has no field '{tostring(name)}'`, 2)
+  end
+  return bit32.btest(number, bit)
+end
+
+local function fetch(name)
+  local get = open.fetch
+  if not get then
+    error(KEPT, 3)
+  end
+  return get(open.place(), name)
+end
+
+local function layer_of(layer)
+  local meta = table.freeze({
+    __index = function(_, name)
+      local flat = layer .. "_" .. tostring(name)
+      if open.filled[flat] then
+        return rawget(open.packet, flat)
+      end
+      return fetch(flat)
+    end,
+  })
+  return function()
+    return setmetatable({}, meta)
+  end
+end
+
+local makers = {}
+for _, layer in host.layers do
+  makers[layer] = layer_of(layer)
+end
+
+local packet = table.freeze({
+  __index = function(_, name)
+    if open.filled[name] then
+      return nil
+    end
+    local value = fetch(name)
+    if value and makers[name] then
+      return makers[name]()
+    end
+    return value
+  end,
+})
+
+return {
+  flag = flag,
+  --- Begins a batch: `pkt` fetches what it does not hold by `get(at, name)`, where `place()` is
+  -- the packet meant.
+  begin = function(pkt, get, place, filled)
+    open.packet, open.fetch, open.place, open.filled = pkt, get, place, filled
+    setmetatable(pkt, packet)
+  end,
+  --- A maker of tables that hold one layer's fields.
+  layer = function(layer)
+    return makers[layer]
+  end,
+  --- Ends a batch: whoever kept the packet is told so.
+  finish = function(pkt, ...)
+    open.fetch = nil
+    for at = 0, select("#", ...) do
+      local kept = if at == 0 then pkt else (select(at, ...))
+      setmetatable(kept, nil)
+      table_clear(kept)
+      setmetatable(kept, stale)
+    end
+  end,
+}

@@ -1,0 +1,169 @@
+//! Records back in a script: `print(record, format)` and `replay(record)`.
+//!
+//! A record is a table of its columns, with its time in seconds as `ts` where
+//! no column has that name. Where the script stores records in a form of its
+//! own, its `load` reads them first.
+
+use como_core::addr::Addr;
+use como_core::module::{Fault, ModuleError, Print, Replay, Replayed};
+use como_core::packet::Weight;
+use como_core::record::{Schema, Value};
+use como_core::time::{Interval, Ts};
+use mlua::{Function, Table};
+
+use super::convert::{self, instant};
+use super::script::Ran;
+use crate::declare::Callback;
+
+/// The most packets one record may be replayed as.
+const PACKETS_MAX: usize = 1 << 16;
+
+/// A record of the script's own, as its callbacks get it.
+fn record(ran: &Ran, ts: Ts, schema: &Schema, values: &[Value]) -> mlua::Result<Table> {
+    let lua = ran.vm.lua();
+    let record = match (ran.function(Callback::Load), values) {
+        (Some(load), [Value::Bytes(bytes), ..]) => load.call::<Table>(lua.create_string(bytes)?)?,
+        _ => {
+            let names = schema.columns.iter().map(|column| column.name.as_str());
+            convert::table_of(lua, names.zip(values))?
+        }
+    };
+    if record.raw_get::<mlua::Value>("ts")?.is_nil() {
+        record.raw_set("ts", ts.as_secs_f64())?;
+    }
+    Ok(record)
+}
+
+/// Shows records by the script's `print`.
+pub struct Printer {
+    ran: Ran,
+    print: Function,
+    format: String,
+}
+
+impl Printer {
+    /// For records in `format`.
+    pub fn new(ran: Ran, format: &str) -> Result<Self, ModuleError> {
+        let print = callback(&ran, Callback::Print)?;
+        Ok(Self { ran, print, format: format.to_owned() })
+    }
+}
+
+impl Print for Printer {
+    fn print(
+        &mut self,
+        ts: Ts,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Option<String>, Fault> {
+        let vm = &self.ran.vm;
+        vm.tidy();
+        let shown = vm.call(|| {
+            let record = record(&self.ran, ts, schema, values)?;
+            let shown =
+                self.print.call::<Option<mlua::LuaString>>((record, self.format.as_str()))?;
+            Ok(shown.map(|text| text.to_string_lossy()))
+        });
+        shown.map_err(|trouble| vm.fault(trouble))
+    }
+}
+
+/// Turns records into packets by the script's `replay`.
+pub struct Replayer {
+    ran: Ran,
+    replay: Function,
+}
+
+impl Replayer {
+    /// For records of the script.
+    pub fn new(ran: Ran) -> Result<Self, ModuleError> {
+        let replay = callback(&ran, Callback::Replay)?;
+        Ok(Self { ran, replay })
+    }
+}
+
+impl Replay for Replayer {
+    fn replay(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Vec<Replayed>, Fault> {
+        let vm = &self.ran.vm;
+        vm.tidy();
+        let packets = vm.call(|| {
+            let record = record(&self.ran, interval.start(), schema, values)?;
+            match self.replay.call::<Option<Table>>(record)? {
+                Some(returned) => packets(&returned, interval.start()),
+                None => Ok(Vec::new()),
+            }
+        });
+        packets.map_err(|trouble| vm.fault(trouble))
+    }
+}
+
+fn callback(ran: &Ran, callback: Callback) -> Result<Function, ModuleError> {
+    ran.function(callback).cloned().ok_or_else(|| {
+        let name = callback.name();
+        ran.vm.error(super::vm::Trouble {
+            limit: false,
+            line: 0,
+            message: format!("it has no `{name}`"),
+        })
+    })
+}
+
+/// A list of packets, or one packet, in time order.
+fn packets(returned: &Table, start: Ts) -> mlua::Result<Vec<Replayed>> {
+    let mut packets = Vec::new();
+    for one in returned.sequence_values::<Table>() {
+        packets.push(packet(&one?, start)?);
+        if packets.len() > PACKETS_MAX {
+            return Err(mlua::Error::runtime("replay returned more than 65536 packets"));
+        }
+    }
+    if packets.is_empty() && !returned.is_empty() {
+        packets.push(packet(returned, start)?);
+    }
+    packets.sort_by_key(|packet| packet.ts);
+    Ok(packets)
+}
+
+fn packet(table: &Table, start: Ts) -> mlua::Result<Replayed> {
+    let value = |name: &str| convert::value_of(&table.raw_get::<mlua::Value>(name)?);
+    let wrong = |name: &str, wanted: &str| {
+        mlua::Error::runtime(format!("replay returned a packet whose `{name}` is not {wanted}"))
+    };
+    let addr = |name: &str| -> mlua::Result<Option<Addr>> {
+        match value(name)? {
+            Value::Null => Ok(None),
+            Value::Addr(addr) => Ok(Some(addr)),
+            Value::Text(text) => text.parse().map(Some).map_err(|_| wrong(name, "an address")),
+            _ => Err(wrong(name, "an address")),
+        }
+    };
+    let number = |name: &str, default: u64, max: u64| match value(name)? {
+        Value::Null => Ok(default),
+        value => {
+            let number = value.as_uint().filter(|x| *x <= max);
+            number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
+        }
+    };
+    let ts = match value("ts")? {
+        Value::Null => start,
+        Value::Time(ts) => ts,
+        value => instant(value.as_float().ok_or_else(|| wrong("ts", "a time in seconds"))?),
+    };
+    Ok(Replayed {
+        ts,
+        src: addr("src")?,
+        dst: addr("dst")?,
+        proto: number("proto", 0, 255)? as u8,
+        sport: number("sport", 0, 65535)? as u16,
+        dport: number("dport", 0, 65535)? as u16,
+        weight: Weight {
+            packets: number("packets", 1, u64::MAX)?,
+            bytes: number("bytes", 0, u64::MAX)?,
+        },
+    })
+}

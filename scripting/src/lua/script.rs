@@ -1,0 +1,227 @@
+//! Running the top level of a script: what it declares, and the functions it leaves behind.
+//!
+//! The top level runs once for the manifest, with the default arguments, and
+//! once per instance, with the user's. An assignment to `args` is caught: what
+//! the script reads afterwards are its defaults merged with what the user set.
+
+use std::sync::Arc;
+
+use como_core::module::{Args, Limits, Manifest, ModuleError};
+use mlua::{Function, Table};
+use parking_lot::Mutex;
+
+use super::convert;
+use super::driver;
+use super::vm::{SOURCE_BYTES_MAX, Vm};
+use crate::declare::{self, Callback, Declared, Global, Script};
+use crate::scan::{Language, Reads, reads, written_order};
+
+/// A script's source, and what it is called.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file, as messages name it.
+    pub file: String,
+    /// The module's name.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A script whose top level has run.
+pub struct Ran {
+    /// The VM it lives in.
+    pub vm: Vm,
+    /// What it says of itself.
+    pub declared: Declared,
+    /// What its packet callbacks read.
+    pub reads: Reads,
+    /// The arguments it runs with.
+    pub args: Args,
+    /// The same as its callbacks get them.
+    pub args_table: Table,
+    /// Makes the loops over a batch, given the handles, the prelude and the buffers.
+    pub driver: Function,
+    functions: Vec<(Callback, Function)>,
+}
+
+impl Ran {
+    /// A callback, if the script defines it.
+    pub fn function(&self, callback: Callback) -> Option<&Function> {
+        self.functions.iter().find(|(c, _)| *c == callback).map(|(_, function)| function)
+    }
+
+    /// The line a callback begins in.
+    pub fn line(&self, callback: Callback) -> u32 {
+        let line = self.function(callback).and_then(|f| f.info().line_defined);
+        line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0)
+    }
+}
+
+/// What is noted while the top level runs.
+#[derive(Default)]
+struct Notes {
+    /// Where each name was first set.
+    lines: Vec<(String, u32)>,
+    /// `args` as written, and what became of it.
+    args: Option<(Global, Args)>,
+    error: Option<ModuleError>,
+}
+
+impl Notes {
+    fn line(&self, name: &str) -> u32 {
+        self.lines.iter().find(|(n, _)| n == name).map_or(0, |(_, line)| *line)
+    }
+}
+
+impl Source {
+    fn script(&self) -> Script<'_> {
+        Script { file: &self.file, name: &self.name, language: "lua", text: &self.text }
+    }
+
+    /// Runs the top level with what a user gave as arguments.
+    pub fn run(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
+        if self.text.len() > SOURCE_BYTES_MAX {
+            let message = format!("the script is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
+            return Err(self.error(0, message));
+        }
+        let vm = Vm::new(&self.file, limits)?;
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let reads = reads(&self.text, Language::Lua);
+        let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
+        let text = driver::compose(&self.text, &reads);
+        let chunk = vm.load(&self.text, &text, &environment).map_err(|t| vm.error(t))?;
+        let ran = vm.call(|| chunk.call::<(Function, Option<Function>, Option<Function>)>(()));
+        if let Some(error) = notes.lock().error.take() {
+            return Err(error);
+        }
+        let (driver, update, check) = ran.map_err(|trouble| vm.error(trouble))?;
+        let mut globals = Vec::new();
+        let mut functions = Vec::new();
+        let notes = std::mem::take(&mut *notes.lock());
+        let ours = [("update", update), ("check", check)];
+        let mut found: Vec<(String, mlua::Value)> = ours
+            .into_iter()
+            .filter_map(|(name, f)| Some((name.to_owned(), mlua::Value::Function(f?))))
+            .collect();
+        for pair in environment.pairs::<mlua::LuaString, mlua::Value>() {
+            let (name, value) = pair.map_err(|error| self.inner(&error))?;
+            let name = name.to_string_lossy();
+            if !found.iter().any(|(known, _)| *known == name) {
+                found.push((name, value));
+            }
+        }
+        let order = |path: &str| written_order(&self.text, Language::Lua, path);
+        for (name, value) in found {
+            let line = notes.line(&name);
+            if let mlua::Value::Function(function) = value {
+                functions.push((name, function));
+            } else if name == "args" {
+                globals.extend(notes.args.as_ref().map(|(global, _)| global.clone()));
+            } else {
+                let value = convert::tree_of(&value, &name, &order)
+                    .map_err(|message| self.error(line, message))?;
+                globals.push(Global { name, line, value });
+            }
+        }
+        globals.sort_by_key(|global| global.line);
+        functions.sort_by_key(|(_, function)| function.info().line_defined);
+        let described: Vec<declare::Function> = functions.iter().map(describe).collect();
+        let declared = declare::declare(&self.script(), &globals, &described)?;
+        self.check_reads(&reads)?;
+        let args = declared.manifest.resolve(given)?;
+        let args_table = convert::args_table(vm.lua(), &args).map_err(|e| self.inner(&e))?;
+        if environment.raw_get::<mlua::Value>("args").is_ok_and(|v| v.is_nil()) {
+            environment.raw_set("args", &args_table).map_err(|error| self.inner(&error))?;
+        }
+        environment.set_readonly(true);
+        let named = |(name, f): (String, Function)| {
+            Some((Callback::ALL.into_iter().find(|c| c.name() == name)?, f))
+        };
+        let functions = functions.into_iter().filter_map(named).collect();
+        Ok(Ran { vm, declared, reads, args, args_table, driver, functions })
+    }
+
+    /// The table that the script's top-level names go into.
+    fn environment(&self, vm: &Vm, notes: &Arc<Mutex<Notes>>, given: &Args) -> mlua::Result<Table> {
+        let lua = vm.lua();
+        let environment = lua.create_table()?;
+        let (notes, source, given) = (notes.clone(), self.clone(), given.clone());
+        let set = lua.create_function(
+            move |lua, (table, name, value): (Table, mlua::LuaString, mlua::Value)| {
+                let line = lua.inspect_stack(1, |debug| debug.current_line()).flatten();
+                let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+                let name = name.to_string_lossy();
+                let mut notes = notes.lock();
+                let value = match (name.as_str(), value) {
+                    ("args", value) => match source.args(line, &value, &given) {
+                        Ok((global, args)) => {
+                            let merged = convert::args_table(lua, &args)?;
+                            notes.args = Some((global, args));
+                            mlua::Value::Table(merged)
+                        }
+                        Err(error) => {
+                            let message = error.to_string();
+                            notes.error = Some(error);
+                            return Err(mlua::Error::runtime(message));
+                        }
+                    },
+                    (_, value) => value,
+                };
+                notes.lines.push((name.clone(), line));
+                table.raw_set(name, value)
+            },
+        )?;
+        let meta = lua.create_table()?;
+        meta.raw_set("__index", vm.base())?;
+        meta.raw_set("__newindex", set)?;
+        meta.set_readonly(true);
+        environment.set_metatable(Some(meta))?;
+        Ok(environment)
+    }
+
+    /// The defaults in `args` and what the user made of them.
+    fn args(
+        &self,
+        line: u32,
+        value: &mlua::Value,
+        given: &Args,
+    ) -> Result<(Global, Args), ModuleError> {
+        let order = |path: &str| written_order(&self.text, Language::Lua, path);
+        let value = convert::tree_of(value, "args", &order).map_err(|m| self.error(line, m))?;
+        let global = Global { name: "args".into(), line, value };
+        let args = declare::arg_specs(&self.script(), &global)?;
+        let manifest = Manifest { name: self.name.clone(), args, ..Manifest::default() };
+        let args = manifest.with_interval().resolve(given)?;
+        Ok((global, args))
+    }
+
+    /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
+    fn check_reads(&self, reads: &Reads) -> Result<(), ModuleError> {
+        let Some((name, line)) = reads.unknown.first() else { return Ok(()) };
+        let near = como_core::field::Field::ALL
+            .iter()
+            .map(|f| (strsim::damerau_levenshtein(f.name(), name), f.name()))
+            .filter(|(distance, _)| *distance <= 2)
+            .min();
+        let hint = match near {
+            Some((_, near)) => format!("; did you mean `{near}`?"),
+            None => String::new(),
+        };
+        Err(self.error(*line, format!("a packet has no field `{name}`{hint}")))
+    }
+
+    fn error(&self, line: u32, message: String) -> ModuleError {
+        ModuleError::Script { file: self.file.clone(), line, message }
+    }
+
+    /// An error of the VM itself, as when its memory is up.
+    fn inner(&self, error: &mlua::Error) -> ModuleError {
+        self.error(0, error.to_string())
+    }
+}
+
+fn describe((name, function): &(String, Function)) -> declare::Function {
+    let info = function.info();
+    let line = info.line_defined.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+    declare::Function { name: name.clone(), line, params: usize::from(info.num_params) }
+}

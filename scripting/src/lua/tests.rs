@@ -1,0 +1,558 @@
+//! Scripts from outside: what goes in, what comes out, what is refused.
+
+mod hostile;
+
+use como_core::batch::Batch;
+use como_core::intern::Interner;
+use como_core::module::{Args, Export, Fault, Kind, Limits, ModuleError, Setup, Started};
+use como_core::packet::build::{ACK, Frame, SYN, batch_of};
+use como_core::record::{Records, Value};
+use como_core::selection::Selection;
+use como_core::time::{Interval, Ts};
+
+/// A started script, its interner, and the records and faults it has given so far.
+struct Running {
+    started: Started,
+    interner: Interner,
+    at: u64,
+    faults: Vec<Fault>,
+}
+
+fn load(text: &str) -> Result<std::sync::Arc<dyn Kind>, ModuleError> {
+    crate::load_text("test.lua", text)
+}
+
+fn start_with(text: &str, args: &[&str], limits: Limits) -> Result<Running, ModuleError> {
+    let args = Args::parse(args).expect("name=value");
+    let setup = Setup { instance: "test".into(), args, limits };
+    let started = load(text)?.start(&setup)?;
+    Ok(Running { started, interner: Interner::default(), at: 1, faults: Vec::new() })
+}
+
+#[track_caller]
+fn start(text: &str) -> Running {
+    start_with(text, &[], Limits::default()).expect("a script that starts")
+}
+
+impl Running {
+    fn batch(&mut self, frames: impl IntoIterator<Item = Frame>) -> Batch {
+        let mut batch = batch_of(frames);
+        batch.decode(self.started.demand);
+        self.interner.fill(&mut batch, self.started.demand);
+        batch
+    }
+
+    fn feed(&mut self, frames: impl IntoIterator<Item = Frame>) -> Selection {
+        let batch = self.batch(frames);
+        let mut picked = Selection::all(batch.len());
+        let module = &mut self.started.module;
+        module.check(&batch, &mut picked);
+        self.faults.extend(module.fault());
+        module.update(&batch, &picked);
+        self.faults.extend(module.fault());
+        picked
+    }
+
+    fn close(&mut self) -> Vec<Records> {
+        let interval = Interval::holding(Ts::new(self.at, 0), self.started.interval);
+        self.at = interval.end().parts().0;
+        let mut out = Export::new(interval, self.started.schema.clone().unwrap_or_default());
+        self.started.module.export(interval, &mut out);
+        self.faults.extend(self.started.module.fault());
+        out.into_records()
+    }
+
+    /// The rows of the interval that closes here, as texts.
+    fn rows(&mut self) -> Vec<String> {
+        self.close().iter().flat_map(shown).collect()
+    }
+
+    #[track_caller]
+    fn faultless(&self) {
+        assert_eq!(self.faults, []);
+    }
+}
+
+fn shown(records: &Records) -> Vec<String> {
+    let cell = |row: usize, (at, column): (usize, &como_core::record::Column)| {
+        let value = match records.value(row, at) {
+            Value::Null => "nil".to_owned(),
+            Value::Bool(x) => x.to_string(),
+            Value::Uint(x) => x.to_string(),
+            Value::Int(x) => x.to_string(),
+            Value::Float(x) => x.to_string(),
+            Value::Addr(x) => x.to_string(),
+            Value::Mac(x) => x.to_string(),
+            Value::Text(x) => x,
+            Value::Bytes(x) => format!("{x:?}"),
+            Value::Time(x) => x.to_string(),
+        };
+        format!("{}={value}", column.name)
+    };
+    let columns = &records.schema.columns;
+    let line = |row| columns.iter().enumerate().map(|c| cell(row, c)).collect::<Vec<_>>().join(" ");
+    (0..records.rows()).map(line).collect()
+}
+
+fn udp(src: &str, dst: &str, len: usize) -> Frame {
+    Frame::udp(format!("{src}:1000").as_str(), format!("{dst}:53").as_str()).len(len)
+}
+
+fn some() -> Vec<Frame> {
+    vec![
+        udp("10.0.0.1", "10.0.0.9", 100),
+        udp("10.0.0.2", "10.0.0.9", 200),
+        Frame::udp("[2001:db8::2]:1000", "[2001:db8::1]:53").len(150),
+        Frame::tcp("10.0.0.1:2000", "10.0.0.3:443").flags(SYN).len(60),
+        Frame::tcp("10.0.0.3:443", "10.0.0.1:2000").flags(SYN | ACK).len(60),
+        Frame::arp("10.0.0.1", "10.0.0.2", true).len(60),
+    ]
+}
+
+/// The rows a script makes of [`some`] packets, without any fault.
+#[track_caller]
+fn check(text: &str, args: &[&str], want: &[&str]) {
+    let mut running = match start_with(text, args, Limits::default()) {
+        Ok(running) => running,
+        Err(error) => panic!("{error}"),
+    };
+    running.feed(some());
+    let rows = running.rows();
+    running.faultless();
+    assert_eq!(rows, want);
+}
+
+const TOP: &str = r#"-- Top destinations by bytes.
+filter = "ip"
+args   = { n = 20, interval = "5s" }
+key    = { addr = "ip.dst" }
+value  = { bytes = sum("len"), packets = count() }
+
+function export(table, long, args)
+  return table:top("bytes", args.n)
+end
+"#;
+
+#[test]
+fn the_example_of_the_manual_runs_as_it_stands() {
+    check(
+        TOP,
+        &["n=2"],
+        &["addr=10.0.0.9 bytes=300 packets=2", "addr=2001:db8::1 bytes=150 packets=1"],
+    );
+    let kind = load(TOP).expect("loads");
+    let manifest = kind.manifest();
+    assert_eq!(
+        (manifest.name.as_str(), manifest.doc.as_str()),
+        ("test", "Top destinations by bytes.")
+    );
+    assert_eq!((manifest.filter.as_str(), manifest.language), ("ip", "lua"));
+    assert_eq!(start(TOP).started.interval.to_string(), "5s");
+}
+
+const UPDATE: &str = r#"-- Bytes by destination, by hand.
+filter = "ip"
+args = { n = 3 }
+function init(args) return { bytes = {} } end
+function update(pkt, state)
+  local dst = pkt.ip.dst
+  if dst then state.bytes[dst] = (state.bytes[dst] or 0) + pkt.len end
+end
+function export(state, long, args)
+  local rows = {}
+  for addr, bytes in state.bytes do table.insert(rows, { addr = addr, bytes = bytes }) end
+  table.sort(rows, function(a, b)
+    if a.bytes ~= b.bytes then return a.bytes > b.bytes end
+    return a.addr < b.addr
+  end)
+  return table.move(rows, 1, args.n, 1, {})
+end
+"#;
+
+#[test]
+fn an_update_in_lua_counts_by_address() {
+    check(
+        UPDATE,
+        &[],
+        &["addr=10.0.0.9 bytes=300", "addr=2001:db8::1 bytes=150", "addr=10.0.0.1 bytes=60"],
+    );
+}
+
+#[test]
+fn state_begins_anew_with_every_interval_and_long_lives_on() {
+    let text = r#"
+function init(args, last) return { n = 0, before = last and last.n } end
+function update(pkt, state) state.n = state.n + pkt.packets end
+function export(state, long)
+  long.all = (long.all or 0) + state.n
+  return { n = state.n, before = state.before, all = long.all }
+end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=6 all=6"]);
+    running.feed(some().into_iter().take(2));
+    assert_eq!(running.rows(), ["n=2 before=6 all=8"]);
+    assert_eq!(running.rows(), ["n=0 before=2 all=8"]);
+    running.faultless();
+}
+
+#[test]
+fn arguments_are_read_with_what_the_user_set() {
+    let text = r#"
+args  = { ["use-src"] = false, n = 10 }
+key   = { addr = args["use-src"] and "ip.src" or "ip.dst" }
+value = { packets = count() }
+function export(table, long, given)
+  assert(args.n == given.n and args.interval == "1s")
+  return table:top("packets", 1)
+end
+"#;
+    check(text, &[], &["addr=10.0.0.9 packets=2"]);
+    check(text, &["use_src=true"], &["addr=10.0.0.1 packets=2"]);
+    let error = |args| start_with(text, args, Limits::default()).err().map(|e| e.to_string());
+    assert_eq!(
+        error(&["colour=1"]).as_deref(),
+        Some("module `test` has no argument `colour`; it takes use-src, n, interval")
+    );
+    assert!(error(&["n=x"]).is_some_and(|e| e.contains("not a whole number")));
+}
+
+#[test]
+fn absent_fields_are_nil_and_absent_layers_too() {
+    let text = r#"
+function init() return { tcp = 0, syn = 0, none = 0, arp = 0, udp = 0, flags = 0 } end
+function update(pkt, state)
+  if pkt.tcp then state.tcp += 1 end
+  if pkt.tcp.flags.syn then state.syn += 1 end
+  if pkt.tcp.dport == nil and pkt.ip.src == nil then state.none += 1 end
+  if pkt.arp.op == 1 then state.arp += 1 end
+  if pkt.udp ~= nil then state.udp += pkt.udp.dport end
+  state.flags += pkt.tcp.flags or 0
+end
+function export(state) return state end
+"#;
+    check(text, &[], &["tcp=2 syn=2 none=1 arp=1 udp=159 flags=20"]);
+}
+
+#[test]
+fn what_the_scan_cannot_follow_is_fetched() {
+    let text = r#"
+local function count(p, state)
+  if p.tcp then state.tcp += p.tcp.dport end
+  local name = "sport"
+  state.sport += p[name] or 0
+  if p.ip then state.ttl += p.ip.ttl end
+  if p.ip and p.ip.flags.df then state.df += 1 end
+  if p.tcp and p.tcp.flags.syn then state.syn += 1 end
+end
+function init() return { tcp = 0, sport = 0, ttl = 0, df = 0, syn = 0, alias = 0 } end
+function update(pkt, state)
+  count(pkt, state)
+  local tcp = pkt.tcp
+  if tcp and tcp.flags.ack then state.alias += tcp.sport end
+end
+function export(state) return state end
+"#;
+    check(text, &[], &["tcp=2443 sport=5443 ttl=320 df=0 syn=2 alias=443"]);
+}
+
+#[test]
+fn times_lengths_and_payload_are_as_the_manual_says() {
+    let text = r#"
+function update(pkt, state)
+  state.ts = pkt.ts
+  state.exact = tostring(pkt.ts_ns)
+  state.diff = pkt.ts_ns - pkt.ts_ns
+  state.text = pkt.payload
+  state.len = pkt.payload.len
+  state.cap = pkt.cap_len
+end
+function export(state) return state end
+"#;
+    let mut running = start(text);
+    running.feed([Frame::udp("10.0.0.1:1", "10.0.0.2:2")
+        .payload("hello")
+        .ts(Ts::new(1_700_000_000, 123_456_789))]);
+    assert_eq!(
+        running.rows(),
+        ["ts=1700000000.1234567 exact=1700000000123456789 diff=0 text=hello len=5 cap=47"]
+    );
+    running.faultless();
+}
+
+#[test]
+fn weights_count() {
+    let text = "
+function init() return { packets = 0, bytes = 0 } end
+function update(pkt, state) state.packets += pkt.packets; state.bytes += pkt.bytes end
+function export(state) return state end
+";
+    let mut running = start(text);
+    running.feed([udp("1.1.1.1", "2.2.2.2", 100).weight(10, 1000), udp("1.1.1.1", "2.2.2.2", 50)]);
+    assert_eq!(running.rows(), ["packets=11 bytes=1050"]);
+}
+
+#[test]
+fn check_narrows_what_is_counted() {
+    let text = r#"
+key   = { addr = "ip.dst" }
+value = { packets = count() }
+function init() return { seen = 0 } end
+function check(pkt, state)
+  state.seen = state.seen + 1
+  return pkt.len >= 100 and state.seen ~= 2
+end
+"#;
+    let mut running = start(text);
+    let picked = running.feed(some());
+    assert_eq!(picked.iter().collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(running.rows(), ["addr=10.0.0.9 packets=1", "addr=2001:db8::1 packets=1"]);
+    running.faultless();
+}
+
+#[test]
+fn addresses_are_equal_when_equal_and_never_come_to_mean_another() {
+    let text = r#"
+function init(args, last) return last or { kept = {} } end
+function update(pkt, state)
+  local src = pkt.ip.src
+  if src == nil then return end
+  assert(src == addr(tostring(src)) and src ~= addr("9.9.9.9"))
+  assert((src < addr("10.0.1.0")) == src:within("10.0.0.0/24"))
+  if not state.first then state.first = src end
+  state.kept[src] = tostring(src)
+  for a, name in state.kept do assert(tostring(a) == name) end
+end
+function export(state)
+  local n = 0
+  for _ in state.kept do n += 1 end
+  return {
+    n = n, first = state.first, kind = typeof(state.first), text = "at " .. state.first,
+    net = state.first:masked(8), inside = state.first:within("10.0.0.0/24"), mac = addr("0:1:2:3:4:5"),
+  }
+end
+"#;
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let mut running = start_with(text, &[], limits).expect("starts");
+    running.feed(some().into_iter().take(2));
+    let want = "n=2 first=10.0.0.1 kind=addr text=at 10.0.0.1 net=10.0.0.0 inside=true \
+                mac=00:01:02:03:04:05";
+    assert_eq!(running.rows(), [want]);
+    // Far more addresses pass by than handles may be held: those not kept are given back.
+    let other = text.replace("state.kept[src] = tostring(src)", "");
+    let mut running = start_with(&other, &[], limits).expect("starts");
+    running.interner = Interner::bounded(1000);
+    for third in 0..200u32 {
+        running.feed(
+            (0..200u32)
+                .map(|fourth| udp(&format!("10.{}.{third}.{fourth}", third % 7), "10.0.0.1", 100)),
+        );
+    }
+    running.faultless();
+    assert!(running.rows()[0].starts_with("n=0 first=10.0.0.0 "));
+}
+
+#[test]
+fn tables_are_read_row_by_row() {
+    let text = r#"
+key   = { addr = "ip.dst", port = "dport" }
+value = { bytes = sum("len"), packets = count() }
+function export(table, long)
+  local rows = {}
+  for row in table:all() do
+    if row.packets > 1 then rows[#rows + 1] = { addr = row.addr, each = row.bytes / row.packets } end
+  end
+  local top = table:top("bytes", 2)
+  assert(#top == 2 and top[1].bytes == 300 and top[3] == nil)
+  assert(#table == 4 and table:find(addr("10.0.0.3"), 443).packets == 1)
+  for row in table do assert(row.port) end
+  return rows
+end
+"#;
+    check(text, &[], &["addr=10.0.0.9 each=150"]);
+}
+
+#[test]
+fn rows_of_a_closed_interval_are_refused() {
+    let text = r#"
+key   = { addr = "ip.dst" }
+value = { bytes = sum("len") }
+local kept
+function export(table)
+  if kept then return kept end
+  kept = table:all()
+end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), [""; 0]);
+    running.feed(some());
+    running.rows();
+    assert!(running.faults[0].message.contains("an interval that has closed"));
+}
+
+#[test]
+fn long_tables_are_folded_and_asked_about() {
+    let text = r#"
+key   = { addr = "ip.dst" }
+value = { bytes = sum("len") }
+long  = { timeout = "10s" }
+function export(table, long) long:fold(table) end
+function action(row, now)
+  if row.addr == addr("10.0.0.9") then return "store" end
+  if row.bytes < 100 then return "discard" end
+  return "keep"
+end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), ["addr=10.0.0.9 bytes=300"]);
+    running.feed(some());
+    assert_eq!(running.rows(), ["addr=10.0.0.9 bytes=300"]);
+    running.faultless();
+    let still = text.replace("return \"keep\"", "return \"store\"");
+    let mut running =
+        start(&still.replace("function export(table, long) long:fold(table) end", ""));
+    running.feed(some());
+    assert_eq!(running.rows(), ["addr=10.0.0.9 bytes=300", "addr=2001:db8::1 bytes=150"]);
+}
+
+#[test]
+fn records_may_be_stored_shown_and_replayed_in_ways_of_its_own() {
+    let text = r#"
+key   = { src = "ip.src", dst = "ip.dst" }
+value = { bytes = sum("len"), packets = count() }
+schema = nil
+function store(record) return string.pack("<I4", record.bytes) .. tostring(record.dst) end
+function load(bytes)
+  return { bytes = string.unpack("<I4", bytes), dst = addr(bytes:sub(5)) }
+end
+function print(record, format) return `{format} {record.dst} {record.bytes} at {record.ts}` end
+function replay(record)
+  return { { ts = record.ts + 1, dst = record.dst, proto = 17, bytes = record.bytes }, { ts = record.ts } }
+end
+"#;
+    let mut running = start(text);
+    running.feed(some().into_iter().take(1));
+    let records = running.close();
+    running.faultless();
+    let [records] = &records[..] else { panic!("one block") };
+    assert_eq!(shown(records), ["data=[100, 0, 0, 0, 49, 48, 46, 48, 46, 48, 46, 57]"]);
+    let kind = load(text).expect("loads");
+    let values = [records.value(0, 0)];
+    let mut printer = kind.printer("plain").expect("has print");
+    let shown = printer.print(Ts::new(7, 0), &records.schema, &values);
+    assert_eq!(shown, Ok(Some("plain 10.0.0.9 100 at 7".into())));
+    let mut replayer = kind.replayer().expect("has replay");
+    let interval = Interval::holding(Ts::new(7, 0), running.started.interval);
+    let packets = replayer.replay(interval, &records.schema, &values).expect("replays");
+    assert_eq!(packets.iter().map(|p| p.ts).collect::<Vec<_>>(), [Ts::new(7, 0), Ts::new(8, 0)]);
+    assert_eq!(
+        (packets[1].proto, packets[1].weight.bytes, packets[1].weight.packets),
+        (17, 100, 1)
+    );
+}
+
+#[test]
+fn a_schema_types_records_of_the_scripts_own() {
+    let text = r#"
+schema = { share = "float", bytes = "uint bytes" }
+function update(pkt, state) state.bytes = (state.bytes or 0) + pkt.len end
+function export(state) return { bytes = state.bytes, share = 1 } end
+"#;
+    let mut running = start(text);
+    assert!(running.started.schema.is_some());
+    running.feed(some());
+    assert_eq!(running.rows(), ["share=1 bytes=630"]);
+}
+
+#[test]
+fn a_packet_that_is_kept_is_an_error_not_another_packet() {
+    let text = r#"
+function update(pkt, state) if not state.kept then state.kept = pkt end end
+function export(state) return { len = state.kept.len } end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    running.rows();
+    assert!(running.faults[0].message.contains("keep the fields you need"), "{:?}", running.faults);
+}
+
+/// The message with which a script is refused.
+#[track_caller]
+fn refused(text: &str, want: &str) {
+    let error = match load(text) {
+        Ok(_) => panic!("it loads"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(error, format!("test.lua:{want}"));
+}
+
+#[test]
+fn mistakes_are_refused_with_their_line() {
+    refused("-- x\nkey = {\n", "3: expected identifier when parsing expression, got <eof>");
+    refused("x = = 3", "1: expected identifier when parsing expression, got '='");
+    refused("\nerror('no')", "2: no");
+    refused("error({})", "1: an error that is no text");
+    refused(
+        "local x = 1\nreturn x",
+        "0: a module declares by plain top-level names and has no `return` at its end",
+    );
+    refused(
+        "\nvalue = { n = quantile('len', 7) }",
+        "2: `quantile`: the share is a number from 0 to 1; write quantile(\"len\", 0.99)",
+    );
+    refused("value = { n = sum('lne') }", "1: `n`: there is no field `lne`; did you mean `len`?");
+    refused(
+        "function update(pkt, s)\n s.n = pkt.tcp.prot end function export() end",
+        "2: a packet has no field `tcp.prot`; did you mean `tcp.dport`?",
+    );
+    refused("key = { 1, x = 2 }", "1: `key` mixes values with names and without");
+    refused("args = { n = print }", "1: `args.n` cannot hold a function");
+    refused("\n\nargs = 3", "3: `args` must be a map as in { n = 20 }; it is 3");
+}
+
+#[test]
+fn a_callback_that_fails_says_where_and_the_rest_goes_on() {
+    let text = r#"
+function init() return { n = 0 } end
+function update(pkt, state)
+  state.n += 1
+  if pkt.len == 200 then error("a strange packet") end
+end
+function export(state) return { n = state.n } end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=6"]);
+    let want = Fault { limit: false, message: "test.lua:5: a strange packet".into() };
+    assert_eq!(running.faults, [want]);
+    for (callback, body) in [
+        ("init", "function init(a, last) if last then error('x') end return {} end"),
+        ("export", "function export() local t = nil; return t.x end"),
+        ("check", "function check(pkt) return pkt.len < nil end"),
+    ] {
+        let rest = "function update() end function export() end\n";
+        let mut running = start(&format!("{rest}{body}"));
+        running.feed(some());
+        running.rows();
+        assert!(
+            running.faults[0].message.starts_with("test.lua:2: "),
+            "{callback}: {:?}",
+            running.faults
+        );
+        running.feed(some());
+    }
+}
+
+#[test]
+fn what_a_script_says_and_makes_global_stays_in_bounds() {
+    let text = r#"
+function update(pkt, state) log("packet", pkt.len, pkt.ip.src, "\27[2J"); leaked = pkt.len end
+function export() end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert!(running.faults[0].message.contains("readonly"), "{:?}", running.faults);
+}
