@@ -214,16 +214,14 @@ impl Batch {
         if !demand.wants_layers() {
             return;
         }
-        layers.reserve(packets.len());
+        layers.resize(packets.len(), Layers::EMPTY);
         let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
         let mut data: [&[u8]; Block::PACKETS] = [&[]; Block::PACKETS];
-        for packets in packets.chunks(Block::PACKETS) {
-            let first = layers.len();
-            for (packet, data) in packets.iter().zip(&mut data) {
-                *data = resolved.data(packet);
-                layers.push(Layers::find(packet.link, data, packet.wire_len));
-            }
-            columns.append(Block { packets, data: &data, layers: &layers[first..] });
+        let blocks = packets.chunks(Block::PACKETS).zip(layers.chunks_mut(Block::PACKETS));
+        for (packets, layers) in blocks {
+            resolved.find(packets, &mut data);
+            Layers::find_all(packets, &data, layers);
+            columns.append(Block { packets, data: &data, layers });
         }
         columns.finish();
     }
@@ -258,15 +256,18 @@ struct Resolved<'a> {
 }
 
 impl<'a> Resolved<'a> {
-    #[inline]
-    fn data(&mut self, packet: &Packet) -> &'a [u8] {
-        let index = usize::from(packet.region);
-        if index != self.index {
-            self.index = index;
-            self.bytes = self.regions.get(index).map_or(&[], |region| (**region).as_ref());
+    /// Finds the bytes of these packets.
+    fn find(&mut self, packets: &[Packet], data: &mut [&'a [u8]]) {
+        for (packet, data) in packets.iter().zip(data) {
+            let index = usize::from(packet.region);
+            if index != self.index {
+                self.index = index;
+                self.bytes = self.regions.get(index).map_or(&[], |region| (**region).as_ref());
+            }
+            let start = packet.offset as usize;
+            let end = start.saturating_add(packet.cap_len as usize);
+            *data = self.bytes.get(start..end).unwrap_or(&[]);
         }
-        let start = packet.offset as usize;
-        self.bytes.get(start..start.saturating_add(packet.cap_len as usize)).unwrap_or(&[])
     }
 }
 

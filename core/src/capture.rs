@@ -97,7 +97,7 @@ impl Capture {
                 Obeyed::Stop => break,
                 Obeyed::Nothing => {}
             }
-            match self.merge.next() {
+            match self.merge.advance() {
                 Next::Run(run) => {
                     let live = self.merge.is_live();
                     assembler.begin(run.source, run.from, run.to, live);

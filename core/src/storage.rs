@@ -10,6 +10,7 @@ pub mod block;
 mod conformance;
 pub mod feed;
 pub mod memory;
+pub mod redb;
 pub mod scan;
 pub mod writer;
 
@@ -20,6 +21,7 @@ use crate::time::Ts;
 use block::Sealed;
 pub use feed::{Feed, Subscription};
 pub use memory::MemoryStore;
+pub use redb::RedbStore;
 pub use scan::Scan;
 pub use writer::Writer;
 

@@ -96,13 +96,27 @@ pub enum AttachError {
     Ended,
 }
 
-/// A running monitor. Dropping it leaves the threads to end with their sources.
+/// A running monitor: its [`Handle`] and its threads. Dropping it leaves the threads to end with
+/// their sources.
 pub struct Monitor {
-    control: Sender<Control>,
-    counters: Arc<Counters>,
+    handle: Handle,
     capture: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     exporter: JoinHandle<Result<(), SinkError>>,
+}
+
+/// What may be asked of a running monitor, from any thread.
+#[derive(Clone)]
+pub struct Handle {
+    control: Sender<Control>,
+    counters: Arc<Counters>,
+}
+
+impl std::ops::Deref for Monitor {
+    type Target = Handle;
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
 }
 
 /// How a monitor ended.
@@ -158,9 +172,33 @@ impl Monitor {
             stay: options.stay,
         };
         let capture = spawn("capture", move || capture.run())?;
-        Ok(Self { control, counters, capture, workers, exporter })
+        Ok(Self { handle: Handle { control, counters }, capture, workers, exporter })
     }
 
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Whether all threads have ended.
+    pub fn is_finished(&self) -> bool {
+        self.exporter.is_finished()
+    }
+
+    /// Waits until the sources have ended, or [`Monitor::stop`] was called, and all is exported.
+    pub fn wait(self) -> Ended {
+        let lost = || Some(SinkError::new("the export thread failed"));
+        // A thread that panicked has said so; the others end all the same.
+        let _ = self.capture.join();
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+        let sink = self.exporter.join().map_or_else(|_| lost(), Result::err);
+        Ended { status: self.handle.status(), sink }
+    }
+}
+
+impl Handle {
     /// Adds an instance, live from its next interval boundary on; in place of the running one of
     /// that name, which goes on until its own boundary.
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
@@ -200,23 +238,6 @@ impl Monitor {
         move || {
             let _ = control.send(Control::Stop);
         }
-    }
-
-    /// Whether all threads have ended.
-    pub fn is_finished(&self) -> bool {
-        self.exporter.is_finished()
-    }
-
-    /// Waits until the sources have ended, or [`Monitor::stop`] was called, and all is exported.
-    pub fn wait(self) -> Ended {
-        let lost = || Some(SinkError::new("the export thread failed"));
-        // A thread that panicked has said so; the others end all the same.
-        let _ = self.capture.join();
-        for worker in self.workers {
-            let _ = worker.join();
-        }
-        let sink = self.exporter.join().map_or_else(|_| lost(), Result::err);
-        Ended { status: self.counters.status(), sink }
     }
 }
 

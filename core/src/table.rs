@@ -14,6 +14,8 @@ mod read;
 mod rows;
 pub mod sketch;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod series;
+pub mod write;
 
 mod buffered;
 mod compressed;
@@ -22,6 +23,7 @@ use como_core::source::{Source, SourceError};
 
 pub use capture::Capture;
 pub use series::Series;
+pub use write::{Step, WriteError, Writer};
 
 use crate::spec::Kind;
 

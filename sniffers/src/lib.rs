@@ -5,22 +5,24 @@
 
 use como_core::source::{Source, SourceError};
 
+use spec::Spec;
 pub use spec::{Kind, OptionDoc};
 
 mod pool;
 mod spec;
 
 pub mod file;
+pub mod generate;
 
 /// Every kind of source, the one that a text without a kind means first.
-const KINDS: [Kind; 1] = [file::KIND];
+const KINDS: [Kind; 2] = [file::KIND, generate::KIND];
 
 /// Describes every kind of source and its options.
 pub fn list() -> &'static [Kind] {
     &KINDS
 }
 
-/// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input.
+/// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input, `gen:...`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }
@@ -29,11 +31,17 @@ pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
 /// that a thousand files cost one thread.
 pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let mut files = Vec::new();
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
-        let spec = spec::Spec::parse(text, &KINDS)?;
-        files.push(spec.rest);
+        let spec = Spec::parse(text, &KINDS)?;
+        if spec.kind == generate::KIND.name {
+            sources.push(Box::new(generate::Generator::open(spec.rest)?));
+        } else {
+            files.push(spec.rest);
+        }
     }
-    file::open(&files)
+    sources.splice(0..0, file::open(&files)?);
+    Ok(sources)
 }
 
 #[cfg(test)]

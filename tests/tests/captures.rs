@@ -12,11 +12,6 @@ use serde_json::Value;
 /// Link types that are not decoded yet; a file of one must be refused by name.
 const LATER: [&str; 2] = ["lt-80211", "lt-erf"];
 
-fn collection() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces");
-    path.join("expected").is_dir().then_some(path)
-}
-
 /// The summary of a file as JSON, or why it cannot be opened.
 fn sum_up(file: &Path) -> Result<Value, String> {
     let sources = como_sniffers::open(&file.display().to_string()).map_err(|e| e.to_string())?;
@@ -70,8 +65,9 @@ fn agrees_top(want: &Value, got: &Value) -> bool {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test should say so")]
 fn captures_hold_what_independent_tools_found() {
-    let Some(collection) = collection() else {
+    let Some(collection) = como_tests::traces() else {
         eprintln!("skipped: no trace collection beside the workspace");
         return;
     };

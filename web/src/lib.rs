@@ -1,7 +1,177 @@
 //! The HTTP door: URLs become core queries.
 //!
-//! [`guard`] stands before tiny_http and keeps it from hostile clients.
+//! [`guard`] stands before tiny_http and keeps it from hostile clients; what a
+//! URL means is [`route`]'s; the answers come from a [`Door`], which the
+//! command builds over the monitor and its store.
 
-pub mod chunked;
-pub mod guard;
-pub mod head;
+mod chunked;
+mod guard;
+mod head;
+pub mod route;
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::JoinHandle;
+
+use chunked::Chunked;
+use guard::Guard;
+pub use head::Refusal;
+
+/// What lies behind the HTTP door.
+pub trait Door: Send + Sync {
+    /// The monitor's state as a JSON object.
+    fn status(&self) -> String;
+
+    /// The names and descriptions of what can be asked, for the front page.
+    fn modules(&self) -> Vec<(String, String)>;
+
+    /// Answers a query for a module: parameters as in the URL, decoded, in its order.
+    fn query(&self, module: &str, parameters: &[(String, String)]) -> Result<Answer, Refusal>;
+}
+
+/// An answer that is written as it is found.
+pub struct Answer {
+    /// The media type.
+    pub mime: String,
+    /// Writes the body.
+    pub body: Body,
+}
+
+/// Writes a body piece by piece; an error of the writer means that the client has gone.
+pub type Body = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
+/// Why the door could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}: stop what listens there, or set `listen` under [http]")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The private socket to the server could not be made.
+    #[error("cannot make a private socket in `{dir}`")]
+    Socket {
+        /// The folder.
+        dir: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The open door. Dropping it leaves it open; [`Web::close`] closes it.
+pub struct Web {
+    address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+    server: Arc<tiny_http::Server>,
+    threads: Vec<JoinHandle<()>>,
+    private: PathBuf,
+}
+
+impl Web {
+    /// Listens on `listen` and answers from `door`.
+    pub fn open(listen: SocketAddr, door: Arc<dyn Door>) -> Result<Self, WebError> {
+        let failed = |source| WebError::Listen { address: listen, source };
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let private = private_folder(address.port());
+        let no_socket = |source| WebError::Socket { dir: private.display().to_string(), source };
+        let socket = private.join("http");
+        let inner = make(&private, &socket).map_err(no_socket)?;
+        let server = tiny_http::Server::from_listener(inner, None)
+            .map_err(|e| no_socket(io::Error::other(e.to_string())))?;
+        let server = Arc::new(server);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let guard = Guard::new(socket, address.ip(), stopped.clone());
+        let receiving = server.clone();
+        let threads = vec![
+            spawn("http-guard", move || guard.run(&listener)).map_err(no_socket)?,
+            spawn("http", move || receive(&receiving, &door)).map_err(no_socket)?,
+        ];
+        Ok(Self { address, stopped, server, threads, private })
+    }
+
+    /// Where it listens, with the port that the system chose if none was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests. Answers that are being written go on until they end by themselves.
+    pub fn close(self) {
+        self.stopped.store(true, SeqCst);
+        guard::wake(self.address);
+        self.server.unblock();
+        for thread in self.threads {
+            // One that panicked is closed as well.
+            let _ = thread.join();
+        }
+        // The folder is in the system's temporary one, which is emptied in time.
+        let _ = std::fs::remove_dir_all(&self.private);
+    }
+}
+
+fn private_folder(port: u16) -> PathBuf {
+    let id = std::process::id();
+    std::env::temp_dir().join(format!("como-http-{id}-{port}"))
+}
+
+/// A socket in a folder that only we may enter.
+fn make(folder: &PathBuf, socket: &PathBuf) -> io::Result<UnixListener> {
+    std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+    UnixListener::bind(socket)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// Gives each request a thread of its own: the guard lets in only so many.
+fn receive(server: &tiny_http::Server, door: &Arc<dyn Door>) {
+    while let Ok(request) = server.recv() {
+        let door = door.clone();
+        let answered = spawn("http-answer", move || answer(request, &*door));
+        if let Err(error) = answered {
+            tracing::warn!("a request was dropped: {error}");
+        }
+    }
+}
+
+fn answer(request: tiny_http::Request, door: &dyn Door) {
+    let only_head = *request.method() == tiny_http::Method::Head;
+    let answer = route::answer(request.url(), door);
+    let mut client = request.into_writer();
+    let written = match answer {
+        Ok(answer) => send(&mut client, answer, only_head),
+        Err(refusal) => client.write_all(&refusal.to_bytes()).and_then(|()| client.flush()),
+    };
+    if written.is_err() {
+        tracing::debug!("a client went away before its answer ended");
+    }
+}
+
+fn send(client: &mut dyn Write, answer: Answer, only_head: bool) -> io::Result<()> {
+    write!(
+        client,
+        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\
+         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
+         Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
+         Connection: close\r\n\r\n",
+        answer.mime
+    )?;
+    if only_head {
+        return client.flush();
+    }
+    let mut body = Chunked::new(client);
+    (answer.body)(&mut body)?;
+    body.finish()
+}

@@ -76,7 +76,7 @@ impl Merge {
     }
 
     /// Finds the next run and moves behind it.
-    pub fn next(&mut self) -> Next {
+    pub fn advance(&mut self) -> Next {
         let idle = self.lanes.iter().all(|l| l.head().is_none());
         let mut waited = false;
         for at in 0..self.lanes.len() {

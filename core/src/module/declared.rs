@@ -15,6 +15,9 @@ use crate::selection::Selection;
 use crate::table::{Aggregate, Bounds, DeclareError, Full, KeyColumn, Layout, Table, ValueColumn};
 use crate::time::{Interval, Span, Ts};
 
+#[cfg(test)]
+mod tests;
+
 /// What a module declares instead of writing `update`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declaration {

@@ -12,7 +12,7 @@ mod network;
 mod straight;
 mod walk;
 
-use super::LinkType;
+use super::{LinkType, Packet};
 pub(crate) use network::{fragment_word, ip_end};
 
 /// Where the headers of one packet start. 16 bytes, plain data.
@@ -111,14 +111,30 @@ impl Layers {
     ///
     /// Never fails: what cannot be read is marked [`Layers::TRUNCATED`] (the capture ends too
     /// early) or [`Layers::MALFORMED`] (the packet does), and what was found before it stands.
-    #[inline]
     pub fn find(link: LinkType, bytes: &[u8], wire_len: u32) -> Self {
-        if link == LinkType::ETHERNET
-            && let Some(layers) = straight::find(bytes, wire_len)
-        {
-            return layers;
+        let mut layers = Self::EMPTY;
+        layers.set(link, bytes, wire_len);
+        layers
+    }
+
+    /// Finds the headers of several packets, whose bytes are in `data`.
+    ///
+    /// A function of its own for the sake of its registers.
+    #[inline(never)]
+    pub(crate) fn find_all(packets: &[Packet], data: &[&[u8]], layers: &mut [Self]) {
+        for ((packet, data), layers) in packets.iter().zip(data).zip(layers) {
+            layers.set(packet.link, data, packet.wire_len);
         }
-        walk::find(link, bytes, wire_len)
+    }
+
+    /// Writes in place, so that the straight path's answer goes there from its registers.
+    #[inline(always)]
+    fn set(&mut self, link: LinkType, bytes: &[u8], wire_len: u32) {
+        let plain = if link == LinkType::ETHERNET { straight::find(bytes, wire_len) } else { None };
+        match plain {
+            Some(layers) => *self = layers,
+            None => walk::find(link, bytes, wire_len, self),
+        }
     }
 
     /// The protocol number, where it is known.

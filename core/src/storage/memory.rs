@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{
-    Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window, block,
-};
+use super::{Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
 
 /// Streams in memory. They end with it.
@@ -99,10 +97,10 @@ impl RecordStore for MemoryStore {
         }
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut bytes = 0;
-        let touched = kept.blocks.range((start, Bound::Excluded(end))).filter(|(_, sealed)| {
-            // The bytes, not the header that was kept beside them, as a file would have it.
-            block::peek(&sealed.bytes).is_ok_and(|h| h.touches(window.from, window.to))
-        });
+        let touched = kept
+            .blocks
+            .range((start, Bound::Excluded(end)))
+            .filter(|(_, sealed)| sealed.header.touches(window.from, window.to));
         let page = touched.take_while(|(_, sealed)| {
             let fits = bytes == 0 || bytes + sealed.bytes.len() <= PAGE_BYTES;
             bytes += sealed.bytes.len();

@@ -79,6 +79,11 @@ impl<'a> Scan<'a> {
             Ok(block) => block,
             Err(error) => return Ok(Err(error)),
         };
+        if (block.header.first, block.header.seq) != (stored.mark.first, stored.mark.seq)
+            || !self.stream.starts_with(&block.header.origin.stream)
+        {
+            return Ok(Err(BlockError::Malformed("it stands in another's place")));
+        }
         let schema = match block.header.gap {
             true => Some(Arc::default()),
             false => self.schema(block.header.schema)?,

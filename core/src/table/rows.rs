@@ -155,10 +155,10 @@ impl Rows {
         if self.indexed || self.sampled > 0 {
             hash = hash_key(&self.hash, self.scratch.iter().copied());
         }
-        if self.indexed {
-            if let Some(row) = self.find(hash) {
-                return row;
-            }
+        if self.indexed
+            && let Some(row) = self.find(hash)
+        {
+            return row;
         }
         if self.sampled > 0 && !is_sampled(hash, self.sampled) {
             self.overflowed += 1;

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hash};
 
 use hashbrown::HashTable;
 
+use super::key::{Cell, cell};
 use super::layout::{Layout, Part, Plan};
 use super::rows::Rows;
 use crate::batch::columns::Values;
@@ -150,6 +151,7 @@ impl Finder {
             Way::Values => false,
         };
         if !found {
+            rows.build_index();
             picked.for_each(|at| out.push(rows.row_of_packet(batch, at), at));
         }
         out.finish(batch);
@@ -349,7 +351,9 @@ impl<C: Code> Packed<C> {
 
 /// Appends one part to every code and drops packets that lack it; answers whether the batch has it.
 fn pack<C: Code>(part: Part, batch: &Batch, codes: &mut [C], picked: &mut Selection) -> bool {
-    let Some(column) = batch.column(part.field) else { return false };
+    let Some(column) = batch.column(part.field) else {
+        return pack_free(part, batch, codes);
+    };
     if let (Present::Some(these), false) = (&column.present, part.or_zero) {
         picked.and(these);
     }
@@ -373,6 +377,17 @@ fn pack<C: Code>(part: Part, batch: &Batch, codes: &mut [C], picked: &mut Select
             }
         }
         Values::Addr(_) => return false,
+    }
+    true
+}
+
+/// As [`pack`], for fields that need no column.
+fn pack_free<C: Code>(part: Part, batch: &Batch, codes: &mut [C]) -> bool {
+    for (at, code) in codes.iter_mut().enumerate() {
+        match cell(batch, part.field, at) {
+            Some(Cell::Number(value)) => *code = code.with(part.bits, value),
+            _ => return false,
+        }
     }
     true
 }

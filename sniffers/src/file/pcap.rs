@@ -11,8 +11,8 @@ use super::CAP_LEN_MAX;
 use super::prefetch::Prefetch;
 use super::records::{Flaw, Order, Sink, Stop, array, link_type};
 
-const MAGIC_MICROS: u32 = 0xa1b2_c3d4;
-const MAGIC_NANOS: u32 = 0xa1b2_3c4d;
+pub(super) const MAGIC_MICROS: u32 = 0xa1b2_c3d4;
+pub(super) const MAGIC_NANOS: u32 = 0xa1b2_3c4d;
 const MAGIC_MODIFIED: u32 = 0xa1b2_cd34;
 
 /// The header of a file.

@@ -1,4 +1,5 @@
-//! The straight path: Ethernet, at most one VLAN tag, IPv4 without options, whole, TCP or UDP.
+//! The straight path: Ethernet, at most one VLAN tag, IPv4 without options or IPv6 without
+//! extension headers, not a fragment, TCP or UDP.
 //!
 //! Anything else, anything cut off and anything odd is left to the walk, so
 //! that no rule is written twice but the plainest.
@@ -6,62 +7,88 @@
 use super::Layers;
 
 const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
 const VLAN: u16 = 0x8100;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// The layers of a plain packet; `None` where a closer look is needed.
-#[inline]
+#[inline(always)]
 pub(super) fn find(bytes: &[u8], wire_len: u32) -> Option<Layers> {
+    let whole = (wire_len as usize).max(bytes.len());
     let ethernet = bytes.first_chunk::<14>()?;
-    let plain = Layers { found: Layers::ETHERNET, ethertype: IPV4, ..Layers::EMPTY };
+    let plain = Layers { found: Layers::ETHERNET, ..Layers::EMPTY };
     match u16::from_be_bytes([ethernet[12], ethernet[13]]) {
-        IPV4 => ipv4::<14>(bytes, wire_len, plain),
+        IPV4 => ipv4::<14>(bytes, whole, plain),
+        IPV6 => ipv6::<14>(bytes, whole, plain),
         VLAN => {
             let tag = bytes.get(14..18)?;
-            if u16::from_be_bytes([tag[2], tag[3]]) != IPV4 {
-                return None;
-            }
             let vlan = u16::from_be_bytes([tag[0], tag[1]]);
             let tagged = Layers { found: plain.found | Layers::VLAN, vlan, vlans: 1, ..plain };
-            ipv4::<18>(bytes, wire_len, tagged)
+            match u16::from_be_bytes([tag[2], tag[3]]) {
+                IPV4 => ipv4::<18>(bytes, whole, tagged),
+                IPV6 => ipv6::<18>(bytes, whole, tagged),
+                _ => None,
+            }
         }
         _ => None,
     }
 }
 
-#[inline]
-fn ipv4<const AT: usize>(bytes: &[u8], wire_len: u32, layers: Layers) -> Option<Layers> {
-    // The network header and the least any transport header has.
-    let ip = bytes.get(AT..AT + 28)?;
+#[inline(always)]
+fn ipv4<const AT: usize>(bytes: &[u8], whole: usize, layers: Layers) -> Option<Layers> {
+    let ip = bytes.get(AT..AT + 20)?;
     let fragment = u16::from_be_bytes([ip[6], ip[7]]) & 0x3fff;
     let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
-    let whole = (wire_len as usize).max(bytes.len());
     if ip[0] != 0x45 || fragment != 0 || AT + total > whole {
         return None;
     }
-    let transport = match ip[9] {
-        TCP => {
-            let header = usize::from(*bytes.get(AT + 32)? >> 4) * 4;
-            if header < 20 || 20 + header > total || AT + 20 + header > bytes.len() {
-                return None;
-            }
-            Layers::TCP
-        }
-        UDP => {
-            let length = usize::from(u16::from_be_bytes([ip[24], ip[25]]));
-            if length < 8 || 20 + length > total {
-                return None;
-            }
-            Layers::UDP
-        }
-        _ => return None,
-    };
+    let found = layers.found | Layers::IPV4 | Layers::PROTO;
+    let transport = transport(bytes, AT + 20, AT + total, ip[9])?;
     Some(Layers {
-        found: layers.found | Layers::IPV4 | Layers::PROTO | transport,
+        found: found | transport,
         l3: AT as u16,
         l4: AT as u16 + 20,
+        ethertype: IPV4,
         proto: ip[9],
         ..layers
     })
+}
+
+#[inline(always)]
+fn ipv6<const AT: usize>(bytes: &[u8], whole: usize, layers: Layers) -> Option<Layers> {
+    let ip = bytes.get(AT..AT + 40)?;
+    let length = usize::from(u16::from_be_bytes([ip[4], ip[5]]));
+    if ip[0] >> 4 != 6 || AT + 40 + length > whole {
+        return None;
+    }
+    let found = layers.found | Layers::IPV6 | Layers::PROTO;
+    let transport = transport(bytes, AT + 40, AT + 40 + length, ip[6])?;
+    Some(Layers {
+        found: found | transport,
+        l3: AT as u16,
+        l4: AT as u16 + 40,
+        ethertype: IPV6,
+        proto: ip[6],
+        ..layers
+    })
+}
+
+/// What is found in a transport header from `start` on in a packet that ends at `end`.
+#[inline(always)]
+fn transport(bytes: &[u8], start: usize, end: usize, proto: u8) -> Option<u32> {
+    match proto {
+        TCP => {
+            let header = usize::from(*bytes.get(start + 12)? >> 4) * 4;
+            let is_whole = header >= 20 && start + header <= end.min(bytes.len());
+            is_whole.then_some(Layers::TCP)
+        }
+        UDP => {
+            let udp = bytes.get(start..start + 8)?;
+            let length = usize::from(u16::from_be_bytes([udp[4], udp[5]]));
+            let is_whole = length >= 8 && start + length <= end;
+            is_whole.then_some(Layers::UDP)
+        }
+        _ => None,
+    }
 }

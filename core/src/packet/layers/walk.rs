@@ -38,37 +38,36 @@ pub(super) struct Walk<'a> {
     pub(super) layers: Layers,
 }
 
-/// The layers of any packet.
-pub(super) fn find(link: LinkType, bytes: &[u8], wire_len: u32) -> Layers {
+/// Finds the layers of any packet.
+#[inline(never)]
+pub(super) fn find(link: LinkType, bytes: &[u8], wire_len: u32, found: &mut Layers) {
     let whole = (wire_len as usize).max(bytes.len());
     let mut walk = Walk { bytes, whole, at: 0, layers: Layers::EMPTY };
-    let mut next = walk.link(link);
-    for _ in 0..STEPS_MAX {
-        next = match next {
-            Next::EtherType(kind) => walk.ether_type(kind),
-            Next::Llc => walk.llc(),
-            Next::Pppoe => walk.pppoe(),
-            Next::Ppp => walk.ppp(),
-            Next::Mpls => walk.mpls(),
-            Next::Ip => walk.ip(),
-            Next::Ipv4 => {
-                walk.ipv4();
-                return walk.layers;
-            }
-            Next::Ipv6 => {
-                walk.ipv6();
-                return walk.layers;
-            }
-            Next::End => return walk.layers,
-        };
-    }
-    walk.mark(Layers::MALFORMED);
-    walk.layers
+    walk.steps(link);
+    *found = walk.layers;
 }
 
 impl Walk<'_> {
     pub(super) fn mark(&mut self, what: u32) {
         self.layers.found |= what;
+    }
+
+    fn steps(&mut self, link: LinkType) {
+        let mut next = self.link(link);
+        for _ in 0..STEPS_MAX {
+            next = match next {
+                Next::EtherType(kind) => self.ether_type(kind),
+                Next::Llc => self.llc(),
+                Next::Pppoe => self.pppoe(),
+                Next::Ppp => self.ppp(),
+                Next::Mpls => self.mpls(),
+                Next::Ip => self.ip(),
+                Next::Ipv4 => return self.ipv4(),
+                Next::Ipv6 => return self.ipv6(),
+                Next::End => return,
+            };
+        }
+        self.mark(Layers::MALFORMED);
     }
 
     /// Notes that a header ending at `end` could not be read whole, and whose fault that is.

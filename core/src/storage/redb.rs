@@ -1,0 +1,542 @@
+//! The store on disk: one redb file, and the only door to redb.
+//!
+//! Blocks lie under (stream, first row, number), gaps in a table of their own,
+//! because a gap may be years long and would make every search begin years too
+//! early. Commits are two-phase and save the allocator, so that what strangers
+//! sent cannot fake a commit and a start after a crash is instant.
+//!
+//! redb refuses everything after an I/O error until it is opened anew; the
+//! next call does that, so a full disk heals once there is space.
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
+    TableDefinition, WriteTransaction,
+};
+use parking_lot::RwLock;
+
+use super::{
+    Append, Mark, Measured, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window, block,
+};
+use crate::record::Schema;
+use crate::time::{Span, Ts};
+
+type Key = (u32, u64, u64);
+type Blocks<'txn> = Table<'txn, Key, &'static [u8]>;
+
+const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("como");
+const STREAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("streams");
+const SCHEMAS: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("schemas");
+const BLOCKS: TableDefinition<Key, &[u8]> = TableDefinition::new("blocks");
+const GAPS: TableDefinition<Key, &[u8]> = TableDefinition::new("gaps");
+
+const FORMAT: &str = "format";
+const NEXT_ID: &str = "next stream";
+const VERSION: u64 = 1;
+
+/// Memory for pages; blocks are read once, so more would not help.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Files up to this size are checked whole when opened; a larger one is trusted, its blocks have
+/// checksums of their own.
+const CHECKED_BYTES_MAX: u64 = 128 << 20;
+
+/// Records in a redb file.
+pub struct RedbStore {
+    path: String,
+    open: Opener,
+    // None between an I/O error and the next call.
+    database: RwLock<Option<Database>>,
+}
+
+type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
+/// What the store keeps of a stream beside its blocks.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Meta {
+    id: u32,
+    module: String,
+    filters: Vec<(u64, String)>,
+    blocks: u64,
+    bytes: u64,
+    end: Option<u64>,
+    next_seq: u64,
+    // The longest span from the first to the last row of one block, and of one gap: how far
+    // before a window a search begins. Never shrinks.
+    reach: u64,
+    gap_reach: u64,
+}
+
+impl Meta {
+    fn stream(&self, name: &str, first: Option<u64>) -> Stream {
+        let measured =
+            |(seq, filter): &(u64, String)| Measured { seq: *seq, filter: filter.clone() };
+        Stream {
+            name: name.to_owned(),
+            module: self.module.clone(),
+            filters: self.filters.iter().map(measured).collect(),
+            blocks: self.blocks,
+            bytes: self.bytes,
+            first: first.map(Ts),
+            end: self.end.map(Ts),
+            next_seq: self.next_seq,
+        }
+    }
+}
+
+/// What went wrong inside, before it is told with the file's name.
+enum Failure {
+    Redb(::redb::Error),
+    Damaged(String),
+}
+
+impl<E: Into<::redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Redb(error.into())
+    }
+}
+
+impl RedbStore {
+    /// Opens the store in a file, and makes a new one where there is none.
+    ///
+    /// A new one is made beside its place and moved there when it is whole: a crash meanwhile
+    /// leaves no half store.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        if path.metadata().map_or(true, |m| m.is_file() && m.len() == 0) {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".new");
+            let new = PathBuf::from(name);
+            make(&new, path)?;
+        }
+        Self::open(path)
+    }
+
+    /// Opens the store in a file that must be there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = path.to_owned();
+        let old = move || builder(file.metadata().map_or(0, |m| m.len())).open(&file);
+        Self::with(path.display().to_string(), Box::new(old))
+    }
+
+    fn with(path: String, open: Opener) -> Result<Self, StoreError> {
+        let store = Self { path, open, database: RwLock::new(None) };
+        store.reopen()?;
+        Ok(store)
+    }
+
+    /// Opens the file if it is not open.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut database = self.database.write();
+        if database.is_none() {
+            let opened = guard(|| {
+                let opened = (self.open)()?;
+                greet(&opened)?;
+                Ok(opened)
+            });
+            *database = Some(opened.map_err(|failure| self.told(failure))?);
+        }
+        Ok(())
+    }
+
+    /// Does something with the open file, which it opens anew after an I/O error.
+    fn on<T>(&self, what: impl Fn(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
+        if self.database.read().is_none() {
+            self.reopen()?;
+        }
+        let done = match &*self.database.read() {
+            Some(database) => guard(|| what(database)),
+            None => Err(StorageError::DatabaseClosed.into()),
+        };
+        done.map_err(|failure| {
+            *self.database.write() = None;
+            self.told(failure)
+        })
+    }
+
+    fn read<T>(
+        &self,
+        what: impl Fn(&ReadTransaction) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        self.on(|database| what(&database.begin_read()?))
+    }
+
+    fn write<T>(
+        &self,
+        what: impl Fn(&WriteTransaction) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        self.on(|database| commit(database, &what))
+    }
+
+    fn told(&self, failure: Failure) -> StoreError {
+        use ::redb::Error;
+        let path = self.path.clone();
+        match failure {
+            Failure::Damaged(why) => StoreError::Damaged { path, why },
+            Failure::Redb(Error::DatabaseAlreadyOpen) => StoreError::InUse { path },
+            Failure::Redb(Error::Io(error)) => match error.kind() {
+                ErrorKind::InvalidData => {
+                    StoreError::Damaged { path, why: "it is not a redb file".to_owned() }
+                }
+                ErrorKind::UnexpectedEof => {
+                    StoreError::Damaged { path, why: "it ends too early".to_owned() }
+                }
+                _ => StoreError::Io { path, why: error.to_string() },
+            },
+            Failure::Redb(error @ (Error::PreviousIo | Error::DatabaseClosed)) => {
+                StoreError::Io { path, why: error.to_string() }
+            }
+            Failure::Redb(error) => StoreError::Damaged { path, why: error.to_string() },
+        }
+    }
+}
+
+/// Makes a new store in the file `new` and moves it to `path`.
+fn make(new: &Path, path: &Path) -> Result<(), StoreError> {
+    let io = |error: std::io::Error| StoreError::Io {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    };
+    // What an earlier crash left there is worth nothing: no store was ever opened under that name.
+    match std::fs::remove_file(new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let file = new.to_owned();
+    let made = move || builder(0).create(&file);
+    drop(RedbStore::with(new.display().to_string(), Box::new(made))?);
+    std::fs::rename(new, path).map_err(io)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    std::fs::File::open(dir.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all()).map_err(io)
+}
+
+fn builder(bytes: u64) -> ::redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(bytes <= CHECKED_BYTES_MAX);
+    builder
+}
+
+/// A damaged page may make redb panic where it expects its own; that parks the call, not the monitor.
+fn guard<T>(what: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let done = catch_unwind(AssertUnwindSafe(what));
+    done.unwrap_or_else(|_| Err(Failure::Damaged("its pages contradict each other".to_owned())))
+}
+
+fn commit<T>(
+    database: &Database,
+    what: impl Fn(&WriteTransaction) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    let done = what(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// Makes a new file a store, and makes sure that an old one is.
+fn greet(database: &Database) -> Result<(), Failure> {
+    let names: Vec<String> = {
+        use ::redb::TableHandle;
+        database.begin_read()?.list_tables()?.map(|table| table.name().to_owned()).collect()
+    };
+    if names.is_empty() {
+        return commit(database, |transaction| {
+            transaction.open_table(ABOUT)?.insert(FORMAT, VERSION)?;
+            transaction.open_table(STREAMS)?;
+            transaction.open_table(SCHEMAS)?;
+            transaction.open_table(BLOCKS)?;
+            transaction.open_table(GAPS)?;
+            Ok(())
+        });
+    }
+    if !names.iter().any(|name| name == "como") {
+        return Err(Failure::Damaged("it is the redb file of another program".to_owned()));
+    }
+    let version = database.begin_read()?.open_table(ABOUT)?.get(FORMAT)?.map(|v| v.value());
+    match version {
+        Some(VERSION) => Ok(()),
+        Some(other) => Err(Failure::Damaged(format!("its format is {other}, this version's is 1"))),
+        None => Err(Failure::Damaged("its format is not stated".to_owned())),
+    }
+}
+
+fn meta(
+    streams: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+) -> Result<Option<Meta>, Failure> {
+    let Some(bytes) = streams.get(name)? else { return Ok(None) };
+    parsed(name, bytes.value()).map(Some)
+}
+
+fn parsed(name: &str, bytes: &[u8]) -> Result<Meta, Failure> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Failure::Damaged(format!("what it says of stream `{name}`: {error}")))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| Failure::Damaged(error.to_string()))
+}
+
+/// All keys of a stream.
+fn keys(id: u32) -> std::ops::RangeInclusive<Key> {
+    (id, 0, 0)..=(id, u64::MAX, u64::MAX)
+}
+
+/// The tables of one write.
+struct Tables<'txn> {
+    about: Table<'txn, &'static str, u64>,
+    streams: Table<'txn, &'static str, &'static [u8]>,
+    schemas: Table<'txn, (u32, u64), &'static [u8]>,
+    blocks: Blocks<'txn>,
+    gaps: Blocks<'txn>,
+}
+
+impl<'txn> Tables<'txn> {
+    fn open(transaction: &'txn WriteTransaction) -> Result<Self, Failure> {
+        Ok(Self {
+            about: transaction.open_table(ABOUT)?,
+            streams: transaction.open_table(STREAMS)?,
+            schemas: transaction.open_table(SCHEMAS)?,
+            blocks: transaction.open_table(BLOCKS)?,
+            gaps: transaction.open_table(GAPS)?,
+        })
+    }
+
+    /// What is known of a stream; a new one gets a number of its own.
+    fn meta(&mut self, name: &str) -> Result<Meta, Failure> {
+        if let Some(meta) = meta(&self.streams, name)? {
+            return Ok(meta);
+        }
+        let id = self.about.get(NEXT_ID)?.map_or(0, |id| id.value());
+        self.about.insert(NEXT_ID, id.saturating_add(1))?;
+        let id = u32::try_from(id);
+        let id = id.map_err(|_| Failure::Damaged("it has had too many streams".to_owned()))?;
+        Ok(Meta { id, ..Meta::default() })
+    }
+
+    fn put(&mut self, append: &Append) -> Result<(), Failure> {
+        let mut meta = self.meta(&append.stream)?;
+        for schema in &append.schemas {
+            let key = (meta.id, schema.hash());
+            if self.schemas.get(key)?.is_none() {
+                self.schemas.insert(key, &json(&**schema)?[..])?;
+            }
+        }
+        let mut stream = meta.stream(&append.stream, None);
+        for sealed in &append.blocks {
+            let header = &sealed.header;
+            stream.note(&append.about, header.seq);
+            meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
+            meta.end = meta.end.max(Some(header.end().0));
+            let reach = (header.last - header.first).0;
+            let (table, longest) = match header.gap {
+                true => (&mut self.gaps, &mut meta.gap_reach),
+                false => (&mut self.blocks, &mut meta.reach),
+            };
+            *longest = reach.max(*longest);
+            let key = (meta.id, header.first.0, header.seq);
+            let before = table.insert(key, &sealed.bytes[..])?.map(|v| v.value().len() as u64);
+            meta.bytes = (meta.bytes + sealed.bytes.len() as u64) - before.unwrap_or(0);
+            meta.blocks += u64::from(before.is_none());
+        }
+        meta.module = stream.module;
+        meta.filters = stream.filters.into_iter().map(|m| (m.seq, m.filter)).collect();
+        if let Some(bytes) = append.about.bytes_max {
+            self.trim(&mut meta, bytes)?;
+        }
+        self.streams.insert(&append.stream[..], &json(&meta)?[..])?;
+        Ok(())
+    }
+
+    fn trim(&mut self, meta: &mut Meta, bytes: u64) -> Result<u64, Failure> {
+        let mut removed = 0;
+        while meta.bytes > bytes && meta.blocks > 1 {
+            let oldest = |table: &Blocks<'_>| -> Result<Option<Key>, Failure> {
+                Ok(table.range(keys(meta.id))?.next().transpose()?.map(|(key, _)| key.value()))
+            };
+            let (block, gap) = (oldest(&self.blocks)?, oldest(&self.gaps)?);
+            let (table, key) = match (block, gap) {
+                (Some(block), Some(gap)) if gap < block => (&mut self.gaps, gap),
+                (Some(block), _) => (&mut self.blocks, block),
+                (None, Some(gap)) => (&mut self.gaps, gap),
+                (None, None) => break,
+            };
+            let size = table.remove(key)?.map_or(0, |v| v.value().len() as u64);
+            meta.bytes = meta.bytes.saturating_sub(size);
+            meta.blocks -= 1;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+}
+
+fn first(transaction: &ReadTransaction, id: u32) -> Result<Option<u64>, Failure> {
+    let mut first = None;
+    for table in [BLOCKS, GAPS] {
+        let entry = transaction.open_table(table)?.range(keys(id))?.next().transpose()?;
+        let start = entry.map(|(key, _)| key.value().1);
+        first = [first, start].into_iter().flatten().min();
+    }
+    Ok(first)
+}
+
+impl RecordStore for RedbStore {
+    fn put(&self, group: &[Append]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut tables = Tables::open(transaction)?;
+            let mut some = group.iter().filter(|append| !append.blocks.is_empty());
+            some.try_for_each(|append| tables.put(append))
+        })
+    }
+
+    fn streams(&self) -> Result<Vec<Stream>, StoreError> {
+        self.read(|transaction| {
+            let mut all = Vec::new();
+            for entry in transaction.open_table(STREAMS)?.iter()? {
+                let (name, bytes) = entry?;
+                let meta = parsed(name.value(), bytes.value())?;
+                all.push(meta.stream(name.value(), first(transaction, meta.id)?));
+            }
+            Ok(all)
+        })
+    }
+
+    fn stream(&self, name: &str) -> Result<Option<Stream>, StoreError> {
+        self.read(|transaction| match meta(&transaction.open_table(STREAMS)?, name)? {
+            Some(meta) => Ok(Some(meta.stream(name, first(transaction, meta.id)?))),
+            None => Ok(None),
+        })
+    }
+
+    fn schema(&self, name: &str, hash: u64) -> Result<Option<Arc<Schema>>, StoreError> {
+        self.read(|transaction| {
+            let meta = meta(&transaction.open_table(STREAMS)?, name)?;
+            let Some(meta) = meta else { return Ok(None) };
+            let schemas = transaction.open_table(SCHEMAS)?;
+            let Some(bytes) = schemas.get((meta.id, hash))? else { return Ok(None) };
+            let schema: Schema = serde_json::from_slice(bytes.value())
+                .map_err(|error| Failure::Damaged(format!("a schema of `{name}`: {error}")))?;
+            Ok((schema.hash() == hash).then(|| Arc::new(schema)))
+        })
+    }
+
+    fn page(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.read(|transaction| {
+            let meta = meta(&transaction.open_table(STREAMS)?, name)?;
+            let Some(meta) = meta else { return Ok(Vec::new()) };
+            let blocks = transaction.open_table(BLOCKS)?;
+            let gaps = transaction.open_table(GAPS)?;
+            let mut sides = [
+                Side::new(&blocks, meta.id, window, Span(meta.reach), after)?,
+                Side::new(&gaps, meta.id, window, Span(meta.gap_reach), after)?,
+            ];
+            let (mut page, mut bytes) = (Vec::new(), 0);
+            while let Some(next) = Side::oldest(&mut sides)? {
+                bytes += next.bytes.len();
+                if bytes > PAGE_BYTES && !page.is_empty() {
+                    break;
+                }
+                page.push(next);
+            }
+            Ok(page)
+        })
+    }
+
+    fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let mut tables = Tables::open(transaction)?;
+            let Some(mut meta) = meta(&tables.streams, name)? else { return Ok(0) };
+            let removed = tables.trim(&mut meta, bytes)?;
+            tables.streams.insert(name, &json(&meta)?[..])?;
+            Ok(removed)
+        })
+    }
+
+    fn remove(&self, name: &str) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let mut tables = Tables::open(transaction)?;
+            let Some(meta) = meta(&tables.streams, name)? else { return Ok(false) };
+            tables.blocks.retain_in(keys(meta.id), |_, _| false)?;
+            tables.gaps.retain_in(keys(meta.id), |_, _| false)?;
+            tables.schemas.retain_in((meta.id, 0)..=(meta.id, u64::MAX), |_, _| false)?;
+            tables.streams.remove(name)?;
+            Ok(true)
+        })
+    }
+}
+
+/// One of the two tables a page is read from.
+struct Side<'a> {
+    range: ::redb::Range<'a, Key, &'static [u8]>,
+    window: Window,
+    next: Option<Stored>,
+}
+
+impl<'a> Side<'a> {
+    fn new(
+        table: &'a ::redb::ReadOnlyTable<Key, &'static [u8]>,
+        id: u32,
+        window: Window,
+        reach: Span,
+        after: Option<Mark>,
+    ) -> Result<Self, Failure> {
+        use std::ops::Bound;
+        let earliest = (id, (window.from - reach).0, 0);
+        let start = match after.map(|mark| (id, mark.first.0, mark.seq)) {
+            Some(after) if after >= earliest => Bound::Excluded(after),
+            _ => Bound::Included(earliest),
+        };
+        let end = (id, window.to.0.max(earliest.1), 0);
+        let end = match start {
+            // A range may not end before it begins.
+            Bound::Excluded(after) if after >= end => (id, after.1, after.2.saturating_add(1)),
+            _ => end,
+        };
+        let mut side =
+            Self { range: table.range((start, Bound::Excluded(end)))?, window, next: None };
+        side.step()?;
+        Ok(side)
+    }
+
+    /// Goes on to the next block that touches the window.
+    fn step(&mut self) -> Result<(), Failure> {
+        self.next = None;
+        let Window { from, to } = self.window;
+        for entry in self.range.by_ref() {
+            let (key, value) = entry?;
+            let ((_, first, seq), bytes) = (key.value(), value.value());
+            let mark = Mark { first: Ts(first), seq };
+            // What cannot be read is for the scan to name.
+            if mark.first >= from || block::peek(bytes).map_or(true, |h| h.touches(from, to)) {
+                self.next = Some(Stored { mark, bytes: bytes.to_vec() });
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn oldest(sides: &mut [Self; 2]) -> Result<Option<Stored>, Failure> {
+        let mark = |side: &Self| side.next.as_ref().map(|stored| stored.mark);
+        let [blocks, gaps] = sides;
+        let side = match (mark(blocks), mark(gaps)) {
+            (Some(block), Some(gap)) if gap < block => gaps,
+            (Some(_), _) => blocks,
+            (None, _) => gaps,
+        };
+        let next = side.next.take();
+        side.step()?;
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! What lies at the path: nothing, a store in use, something else, something damaged.
+
+use super::*;
+use crate::storage::Writer;
+use crate::storage::conformance::records;
+
+fn message(path: &Path) -> String {
+    match RedbStore::create(path) {
+        Ok(_) => "opened".to_owned(),
+        Err(error) => error.to_string().replace(&path.display().to_string(), "FILE"),
+    }
+}
+
+fn filled(path: &Path) {
+    let store = Arc::new(RedbStore::create(path).expect("a new store"));
+    let mut writer = Writer::new(store, "n", 1);
+    for at in 0..200 {
+        for stream in ["a", "b"] {
+            let part = records(at * 10..at * 10 + 10);
+            writer.write(stream, Output::Records(part)).expect("a store that works");
+        }
+        if at % 10 == 9 {
+            writer.commit().expect("a store that works");
+        }
+    }
+}
+
+/// The rows of both streams, or what is wrong.
+fn read(path: &Path) -> Result<[Vec<u64>; 2], String> {
+    let store = RedbStore::open(path).map_err(|e| e.to_string())?;
+    Ok([seconds(&store, "a")?, seconds(&store, "b")?])
+}
+
+#[test]
+fn a_file_that_is_no_store_is_named_and_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    for bytes in [b"hello".to_vec(), vec![0; 100_000], b"redb\x1a\x0a\xa9\x0d\x0ajunk".to_vec()] {
+        std::fs::write(&path, &bytes).expect("a file");
+        let message = message(&path);
+        assert!(message.starts_with("`FILE` is not a usable store ("), "{message}");
+        assert!(message.contains("move it away to start a new one"), "{message}");
+        assert_eq!(std::fs::read(&path).expect("a file"), bytes);
+    }
+}
+
+#[test]
+fn a_store_in_use_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    let _first = RedbStore::create(&path).expect("a new store");
+    let message = message(&path);
+    assert!(message.starts_with("store `FILE` is in use by another process"), "{message}");
+}
+
+#[test]
+fn a_redb_file_of_another_program_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    {
+        let other = Database::create(&path).expect("a database");
+        let transaction = other.begin_write().expect("a transaction");
+        let table: TableDefinition<'_, u64, u64> = TableDefinition::new("theirs");
+        transaction.open_table(table).expect("a table").insert(1, 2).expect("a table");
+        transaction.commit().expect("a commit");
+    }
+    assert!(message(&path).contains("the redb file of another program"));
+}
+
+#[test]
+fn a_missing_store_is_not_made_by_opening_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    let error = RedbStore::open(&path).err().expect("no store").to_string();
+    assert!(error.contains("No such file"), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    std::fs::write(dir.path().join("x.new"), b"half").expect("a file");
+    std::fs::write(&path, b"").expect("a file");
+    filled(&path);
+    assert_eq!(read(&path).map(|[a, _]| a.len()), Ok(2_000));
+    assert!(!dir.path().join("x.new").exists());
+}
+
+#[test]
+fn records_survive_closing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    filled(&path);
+    let want: Vec<u64> = (0..2_000).collect();
+    assert_eq!(read(&path), Ok([want.clone(), want]));
+}
+
+#[test]
+fn a_damaged_store_is_refused_or_says_what_is_missing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    filled(&path);
+    let whole = std::fs::read(&path).expect("a file");
+    let want = read(&path).expect("a whole store");
+    let mut random = Random(7);
+    let mut noticed = 0;
+    for round in 0..60 {
+        let mut bytes = whole.clone();
+        let at = random.below(bytes.len());
+        match round % 4 {
+            0 | 1 => bytes[at] ^= 1 << random.below(8),
+            2 => bytes.truncate(at),
+            _ => bytes[at / 4096 * 4096..].iter_mut().take(4096).for_each(|b| *b = 0),
+        }
+        std::fs::write(&path, &bytes).expect("a file");
+        match read(&path) {
+            Ok(rows) => assert_eq!(rows, want, "round {round} at {at}: no word of the damage"),
+            Err(_) => noticed += 1,
+        }
+    }
+    assert!(noticed > 10, "only {noticed} of 60 were noticed");
+}
