@@ -13,6 +13,7 @@ pub mod hash;
 pub mod intern;
 pub mod module;
 pub mod packet;
+pub mod query;
 pub mod record;
 pub mod render;
 pub mod selection;

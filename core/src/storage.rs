@@ -7,7 +7,7 @@
 
 pub mod block;
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 pub mod feed;
 pub mod memory;
 pub mod redb;

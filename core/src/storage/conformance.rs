@@ -28,7 +28,7 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
 }
 
 /// One row a second, its value its own time.
-pub(super) fn records(secs: Range<u64>) -> Records {
+pub(crate) fn records(secs: Range<u64>) -> Records {
     let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
     let mut records = Records::empty(schema, Span::from_secs(1));
     for sec in secs {

@@ -1,0 +1,188 @@
+//! Queries: what is asked, and the answer from what is stored and from what comes.
+//!
+//! The web, the prompt and the command all make a [`Query`] from the same keys
+//! and values and read the same [`Answer`]. Times are packet time: 0 is the
+//! stream's clock, never the wall's.
+
+pub mod answer;
+pub mod when;
+
+use crate::filter::FilterError;
+use crate::storage::{StoreError, Window};
+use crate::time::Ts;
+pub use answer::{Answer, Place, Report, Step};
+pub use when::{TimeError, Times};
+
+/// What may be asked, and what for.
+pub const KEYS: [(&str, &str); 7] = [
+    ("module", "the instance whose records are asked for"),
+    ("time", "A:B, from A until B: `-5m:0`, `@20260101120000:+1h`, `2026-01-01T12:00:00Z:`"),
+    ("start", "from this instant, in place of the A of `time`; seconds since 1970"),
+    ("end", "until this instant, in place of the B of `time`; seconds since 1970"),
+    ("filter", "the packets the records must be of"),
+    ("format", "how records are written"),
+    ("wait", "`no` for what is there already, `yes` to go on until the end of the time asked for"),
+];
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The instance.
+    pub module: String,
+    /// The time asked for, as far as it was said.
+    pub times: Option<Times>,
+    /// The filter as the user wrote it.
+    pub filter: Option<String>,
+    /// The format's name, which may be one of the module's own.
+    pub format: Option<String>,
+    /// Whether to go on with records to come, as long as the time asked for lasts.
+    pub wait: bool,
+}
+
+/// Why a query is not answered. Nothing is disturbed by it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// There is no such key.
+    #[error("unknown parameter `{key}`{}", nearest_or(.nearest, &KEYS.map(|(key, _)| key)))]
+    UnknownKey {
+        /// As the user wrote it.
+        key: String,
+        /// The closest known one, if one is close.
+        nearest: Option<String>,
+    },
+    /// A key was given more than once.
+    #[error("parameter `{0}` is given twice: give it once")]
+    Twice(&'static str),
+    /// Both ways to say the time were used.
+    #[error("`time` and `{0}` both say the time: give one of them")]
+    TimeTwice(&'static str),
+    /// No instance was named.
+    #[error("no module is named: add `module=NAME`")]
+    NoModule,
+    /// `wait` has another value.
+    #[error("parameter `wait` is `{0}`: write `yes` or `no`")]
+    Wait(String),
+    /// The time makes no sense.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// Neither does anything of this name run, nor are there records of it.
+    #[error("no module `{name}`{}", nearest_or(.nearest, .known))]
+    UnknownModule {
+        /// As the user wrote it.
+        name: String,
+        /// The closest known one, if one is close.
+        nearest: Option<String>,
+        /// All that are known.
+        known: Vec<String>,
+    },
+    /// The filter makes no sense.
+    #[error("filter `{text}`: {error}")]
+    Filter {
+        /// As the user wrote it.
+        text: String,
+        /// What is wrong with it.
+        error: FilterError,
+    },
+    /// The records are of other packets.
+    #[error(
+        "`{module}` measures the packets of `{measured}`, not of `{asked}`: leave the filter out, \
+         or run another instance with it"
+    )]
+    OtherFilter {
+        /// The instance.
+        module: String,
+        /// The filter in force.
+        measured: String,
+        /// The filter asked for, in its canonical form.
+        asked: String,
+    },
+    /// The reader was too slow for the records that came.
+    #[error("records came faster than they were read: ask again from {}", from.map_or("the end".to_owned(), |ts| ts.to_string()))]
+    Behind {
+        /// The first instant that was not answered.
+        from: Option<Ts>,
+    },
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer could not be written.
+    #[error("cannot write the answer: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+fn nearest_or(nearest: &Option<String>, known: &[impl AsRef<str>]) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None if known.is_empty() => "; there is none yet".to_owned(),
+        None => {
+            let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+            format!("; known are {}", known.join(", "))
+        }
+    }
+}
+
+/// The one of `known` that `name` was probably meant to be.
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let far =
+        |other: &str| strsim::damerau_levenshtein(&other.to_lowercase(), &name.to_lowercase());
+    let close = known.into_iter().map(|other| (far(other), other));
+    close.filter(|(far, _)| *far <= 2).min().map(|(_, other)| other.to_owned())
+}
+
+impl Query {
+    /// Everything that is stored of an instance.
+    pub fn all(module: &str) -> Self {
+        let module = module.to_owned();
+        Self { module, times: None, filter: None, format: None, wait: false }
+    }
+
+    /// Reads keys and values, as they come from a URL, a prompt or a command line.
+    pub fn parse<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, QueryError> {
+        let mut given: [Option<&str>; KEYS.len()] = [None; KEYS.len()];
+        for (key, value) in pairs {
+            let at = KEYS.iter().position(|(known, _)| *known == key).ok_or_else(|| {
+                let nearest = nearest(key, KEYS.map(|(known, _)| known));
+                QueryError::UnknownKey { key: key.chars().take(60).collect(), nearest }
+            })?;
+            if given[at].replace(value).is_some() {
+                return Err(QueryError::Twice(KEYS[at].0));
+            }
+        }
+        let [module, time, start, end, filter, format, wait] = given;
+        let times = match (time, start, end) {
+            (None, None, None) => None,
+            (Some(text), None, None) => Some(Times::parse(text)?),
+            (None, start, end) => Some(Times::between(start, end)?),
+            (Some(_), Some(_), _) => return Err(QueryError::TimeTwice("start")),
+            (Some(_), None, Some(_)) => return Err(QueryError::TimeTwice("end")),
+        };
+        Ok(Self {
+            module: module.filter(|m| !m.is_empty()).ok_or(QueryError::NoModule)?.to_owned(),
+            times,
+            filter: filter.map(str::to_owned),
+            format: format.filter(|f| !f.is_empty()).map(str::to_owned),
+            wait: match wait {
+                None | Some("yes" | "true" | "1") => true,
+                Some("no" | "false" | "0") => false,
+                Some(other) => return Err(QueryError::Wait(other.chars().take(60).collect())),
+            },
+        })
+    }
+
+    /// The time asked for, where the stream's clock is `clock`.
+    ///
+    /// Nothing said is what comes from now on; or, not waiting, all there is.
+    pub fn window(&self, clock: Ts) -> Result<Window, QueryError> {
+        match &self.times {
+            Some(times) => Ok(times.resolve(clock)?),
+            None if self.wait => Ok(Window { from: clock, ..Window::ALL }),
+            None => Ok(Window::ALL),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! Answers: stored records first, then, where asked, those that come.
+//!
+//! Following begins before the store is read, and the switch is made at one
+//! block number, so that between past and present nothing is missing and
+//! nothing comes twice.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::{Query, QueryError, nearest};
+use crate::filter::Expr;
+use crate::record::Output;
+use crate::render::Renderer;
+use crate::storage::feed::News;
+use crate::storage::scan::within;
+use crate::storage::{Feed, RecordStore, Scan, Stream, Subscription, Window};
+
+/// How long a step waits for what comes.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How many steps the last records may take from the closing of their interval to their commit.
+const STRAGGLING: u32 = 5;
+
+/// Where answers come from.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// What is stored.
+    pub store: &'a dyn RecordStore,
+    /// What comes, where something runs.
+    pub feed: Option<&'a Feed>,
+    /// The instances that run and their canonical filters; they may have stored nothing yet.
+    pub running: &'a [(String, String)],
+}
+
+/// One answer, read a step at a time.
+pub struct Answer<'a> {
+    place: Place<'a>,
+    stream: Stream,
+    window: Window,
+    // The filter asked for, in its canonical form.
+    asked: Option<String>,
+    scan: Scan<'a>,
+    scanned: bool,
+    live: Option<Subscription>,
+    // Steps that brought nothing since the clock passed the window.
+    overtime: u32,
+    report: Report,
+}
+
+/// What one step brought.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Records, or a gap, inside the window.
+    Output(Output),
+    /// Nothing yet; a chance to see whether anyone still wants the answer.
+    Waiting,
+    /// All of the answer has been given.
+    End,
+}
+
+/// What an answer came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Records given.
+    pub rows: u64,
+    /// Gaps given.
+    pub gaps: u64,
+    /// Damaged blocks that were left out.
+    pub damaged: u64,
+}
+
+impl<'a> Answer<'a> {
+    /// Begins to answer. What is wrong with the query is found here, before a byte is written.
+    pub fn open(query: &Query, place: Place<'a>) -> Result<Self, QueryError> {
+        let asked = query.filter.as_deref().map(canonical).transpose()?;
+        // In this order: what is committed in between is told, not missed.
+        let subscription =
+            place.feed.map(|feed| feed.subscribe(place.store, &query.module)).transpose()?;
+        let stream = find(&query.module, &place)?;
+        let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
+        let window = query.window(clock)?;
+        let answer = Self {
+            scan: Scan::new(place.store, &query.module, window),
+            live: subscription.filter(|_| query.wait && window.to > clock),
+            place,
+            stream,
+            window,
+            asked,
+            scanned: false,
+            overtime: 0,
+            report: Report::default(),
+        };
+        match &answer.asked {
+            Some(asked) if !answer.measures(asked) => Err(QueryError::OtherFilter {
+                module: query.module.clone(),
+                measured: shown(answer.stream.filter()),
+                asked: shown(asked),
+            }),
+            _ => Ok(answer),
+        }
+    }
+
+    /// The time asked for.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// The part of it between the oldest and the newest stored record.
+    pub fn covered(&self) -> Option<Window> {
+        let (first, end) = (self.stream.first?, self.stream.end?);
+        let covered = Window { from: first.max(self.window.from), to: end.min(self.window.to) };
+        (covered.from < covered.to).then_some(covered)
+    }
+
+    /// What is known of the stream asked.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Whether it will go on with what comes.
+    pub fn follows(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// What it came to so far.
+    pub fn report(&self) -> Report {
+        Report { damaged: self.scan.damaged(), ..self.report }
+    }
+
+    /// The next part of the answer. Waits a tenth of a second at most, and only for what comes.
+    pub fn step(&mut self) -> Result<Step, QueryError> {
+        let step = if self.scanned { self.follow()? } else { self.past()? };
+        match &step {
+            Step::Output(Output::Records(records)) => self.report.rows += records.rows() as u64,
+            Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
+            Step::Waiting | Step::End => {}
+        }
+        Ok(step)
+    }
+
+    /// Writes the whole answer, as long as `wanted` says so, and tells what it came to.
+    pub fn write(
+        &mut self,
+        renderer: &mut dyn Renderer,
+        out: &mut dyn Write,
+        mut wanted: impl FnMut() -> bool,
+    ) -> Result<Report, QueryError> {
+        renderer.begin(None, out)?;
+        while wanted() {
+            match self.step()? {
+                Step::Output(output) => {
+                    renderer.output(&output, out)?;
+                    if self.scanned {
+                        out.flush()?;
+                    }
+                }
+                Step::Waiting => out.flush()?,
+                Step::End => break,
+            }
+        }
+        renderer.end(out)?;
+        out.flush()?;
+        Ok(self.report())
+    }
+
+    fn past(&mut self) -> Result<Step, QueryError> {
+        let end = self.live.as_ref().map_or(u64::MAX, |live| live.from_seq);
+        while let Some(part) = self.scan.next().transpose()? {
+            if part.seq < end && self.admits(part.seq) {
+                return Ok(Step::Output(part.output));
+            }
+        }
+        self.scanned = true;
+        Ok(if self.live.is_some() { Step::Waiting } else { Step::End })
+    }
+
+    fn follow(&mut self) -> Result<Step, QueryError> {
+        let Some(live) = &self.live else { return Ok(Step::End) };
+        let news = match live.next(PATIENCE) {
+            News::Live(news) => news,
+            News::Nothing => {
+                let over = live.clock().is_some_and(|clock| clock >= self.window.to);
+                self.overtime = if over { self.overtime + 1 } else { 0 };
+                return Ok(if self.overtime > STRAGGLING { Step::End } else { Step::Waiting });
+            }
+            News::Closed => return Ok(Step::End),
+            News::Behind => return Err(QueryError::Behind { from: self.stream.end }),
+        };
+        if self.asked.is_some()
+            && let Some(stream) = self.place.store.stream(&self.stream.name)?
+        {
+            self.stream = stream;
+        }
+        if !self.admits(news.seq) {
+            return Ok(Step::Waiting);
+        }
+        if let Output::Records(records) = &news.output {
+            if records.starts.first().is_some_and(|start| *start >= self.window.to) {
+                return Ok(Step::End);
+            }
+            self.stream.end =
+                self.stream.end.max(records.starts.last().map(|ts| *ts + records.len));
+        }
+        Ok(within(news.output, self.window).map_or(Step::Waiting, Step::Output))
+    }
+
+    /// Whether any of the stream was measured with this filter.
+    fn measures(&self, filter: &str) -> bool {
+        self.stream.filters.is_empty() || self.stream.filters.iter().any(|m| m.filter == filter)
+    }
+
+    /// Whether a block is of the packets asked for.
+    fn admits(&self, seq: u64) -> bool {
+        let Some(asked) = &self.asked else { return true };
+        let measured = self.stream.filters.iter().rfind(|m| m.seq <= seq);
+        measured.is_some_and(|m| m.filter == *asked)
+    }
+}
+
+/// A filter in the form in which equal ones are equal.
+fn canonical(text: &str) -> Result<String, QueryError> {
+    let fail = |error| QueryError::Filter { text: text.chars().take(200).collect(), error };
+    Expr::parse(text).map(|expr| expr.to_string()).map_err(fail)
+}
+
+fn shown(filter: &str) -> String {
+    if filter.is_empty() { "all".to_owned() } else { filter.to_owned() }
+}
+
+/// What is known of an instance that runs or has run.
+fn find(name: &str, place: &Place<'_>) -> Result<Stream, QueryError> {
+    if let Some(stream) = place.store.stream(name)? {
+        return Ok(stream);
+    }
+    if let Some((name, filter)) = place.running.iter().find(|(running, _)| running == name) {
+        let measured = crate::storage::Measured { seq: 0, filter: filter.clone() };
+        let filters = vec![measured];
+        return Ok(Stream { name: name.clone(), filters, ..Stream::default() });
+    }
+    let mut known: Vec<String> = place.store.streams()?.into_iter().map(|s| s.name).collect();
+    known.extend(place.running.iter().map(|(name, _)| name.clone()));
+    known.sort();
+    known.dedup();
+    let nearest = nearest(name, known.iter().map(String::as_str));
+    Err(QueryError::UnknownModule { name: name.chars().take(200).collect(), nearest, known })
+}

@@ -1,0 +1,201 @@
+//! The times of a query: two instants and what each is counted from.
+//!
+//! `A:B` is the time from A until B, B not included. Each is one of
+//!
+//! ```text
+//! 0                       the stream's clock: the newest packet, not the wall
+//! -5m  +50s               before or after the clock; a B with a sign is counted from an absolute A
+//! @hhmmss                 UTC, on the day of the clock
+//! @yymmddhhmmss  @ccyymmddhhmmss
+//! 2026-01-01  2026-01-01T12:00:00Z  2026-01-01T12:00:00.5+02:00
+//! 1767225600  1767225600.25         seconds since 1970
+//! (nothing)               the beginning, or the end, of time
+//! ```
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::storage::Window;
+use crate::time::{SECOND, Span, Ts};
+
+/// The time a query asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    from: When,
+    to: When,
+}
+
+/// One end of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// Nothing was said.
+    Open,
+    /// The stream's clock.
+    Clock,
+    /// So long before.
+    Before(Span),
+    /// So long after.
+    After(Span),
+    /// A time of the clock's day.
+    OfDay(Span),
+    /// An instant.
+    At(Ts),
+}
+
+/// Why a time makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimeError {
+    /// It is not two times.
+    #[error("time `{0}` has no `:` between its two ends: write A:B, as in `-5m:0`")]
+    NoColon(String),
+    /// One of them cannot be read.
+    #[error(
+        "`{0}` is not a time: write `0` for the stream's clock, `-5m`, `+50s`, \
+         `@20260101120000`, `2026-01-01T12:00:00Z` or seconds since 1970"
+    )]
+    Unreadable(String),
+    /// It ends before it begins.
+    #[error(
+        "the time asked for ends ({to}) before it begins ({from}): the earlier comes first, \
+         as in `-5m:0`"
+    )]
+    Reversed {
+        /// Where it begins.
+        from: Ts,
+        /// Where it ends.
+        to: Ts,
+    },
+}
+
+impl Times {
+    /// Reads `A:B`.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        // Times have colons of their own, so the one in the middle is where both sides make sense.
+        let mut fail = None;
+        for (at, _) in text.match_indices(':') {
+            match (When::parse(&text[..at]), When::parse(&text[at + 1..])) {
+                (Ok(from), Ok(to)) => return Ok(Self { from, to }),
+                // The side to complain of is the one beside the longest side that was understood.
+                (Ok(_), Err(error)) => fail = Some(error),
+                (Err(error), _) => fail = fail.or(Some(error)),
+            }
+        }
+        Err(fail.unwrap_or_else(|| TimeError::NoColon(shortened(text))))
+    }
+
+    /// Reads the two ends from texts of their own.
+    pub fn between(start: Option<&str>, end: Option<&str>) -> Result<Self, TimeError> {
+        let when = |text: Option<&str>| text.map_or(Ok(When::Open), When::parse);
+        Ok(Self { from: when(start)?, to: when(end)? })
+    }
+
+    /// The window, where the stream's clock is `clock`.
+    pub fn resolve(&self, clock: Ts) -> Result<Window, TimeError> {
+        let from = self.from.resolve(clock, clock).unwrap_or(Ts(0));
+        let base = match self.from {
+            When::At(_) | When::OfDay(_) => from,
+            _ => clock,
+        };
+        let to = self.to.resolve(clock, base).unwrap_or(Ts(u64::MAX));
+        if from > to { Err(TimeError::Reversed { from, to }) } else { Ok(Window { from, to }) }
+    }
+}
+
+impl When {
+    fn parse(text: &str) -> Result<Self, TimeError> {
+        let fail = || TimeError::Unreadable(shortened(text));
+        let span = |text: &str| {
+            let digits = text.starts_with(|c: char| c.is_ascii_digit());
+            Span::parse(text).ok().filter(|_| digits).ok_or_else(fail)
+        };
+        match text.as_bytes() {
+            [] => Ok(Self::Open),
+            b"0" => Ok(Self::Clock),
+            [b'-', ..] => span(&text[1..]).map(Self::Before),
+            // A plus in a URL arrives as a space, if its writer did not know better.
+            [b'+' | b' ', ..] => span(&text[1..]).map(Self::After),
+            [b'@', digits @ ..] => calendar(digits).ok_or_else(fail),
+            _ => instant(text).map(Self::At).ok_or_else(fail),
+        }
+    }
+
+    fn resolve(self, clock: Ts, base: Ts) -> Option<Ts> {
+        match self {
+            Self::Open => None,
+            Self::Clock => Some(clock),
+            Self::Before(span) => Some(base - span),
+            Self::After(span) => Some(base + span),
+            Self::OfDay(span) => Some(Ts(clock.0 - clock.0 % (86_400 * SECOND)) + span),
+            Self::At(ts) => Some(ts),
+        }
+    }
+}
+
+/// `hhmmss`, `yymmddhhmmss` or `ccyymmddhhmmss`.
+fn calendar(digits: &[u8]) -> Option<When> {
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = |at: usize, len: usize| {
+        digits[at..at + len].iter().fold(0i16, |n, digit| n * 10 + i16::from(digit - b'0'))
+    };
+    let day = match digits.len() {
+        6 => Date::new(1970, 1, 1).ok()?,
+        // As POSIX has it: years from 69 on are of the last century.
+        12 => {
+            let year = number(0, 2);
+            let century = if year < 69 { 2000 } else { 1900 };
+            Date::new(century + year, number(2, 2) as i8, number(4, 2) as i8).ok()?
+        }
+        14 => Date::new(number(0, 4), number(4, 2) as i8, number(6, 2) as i8).ok()?,
+        _ => return None,
+    };
+    let at = digits.len() - 6;
+    let (hour, minute, second) = (number(at, 2), number(at + 2, 2), number(at + 4, 2));
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let ts = utc(day.at(hour as i8, minute as i8, second as i8, 0))?;
+    Some(if at == 0 { When::OfDay(Span(ts.0)) } else { When::At(ts) })
+}
+
+/// A date, a date and time as in RFC 3339, or seconds since 1970.
+fn instant(text: &str) -> Option<Ts> {
+    if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return seconds(text);
+    }
+    if text.len() == 10 {
+        return utc(text.parse::<Date>().ok()?.at(0, 0, 0, 0));
+    }
+    // jiff reads more than RFC 3339; what it would guess at is refused.
+    let bytes = text.as_bytes();
+    let offset = match bytes {
+        [.., b'Z' | b'z'] => 1,
+        [.., b'+' | b'-', _, _, b':', _, _] => 6,
+        _ => return None,
+    };
+    let whole = text.len() >= 19 + offset && matches!(bytes[10], b'T' | b't' | b' ');
+    let stamp = text.parse::<jiff::Timestamp>().ok().filter(|_| whole)?;
+    u64::try_from(stamp.as_nanosecond()).ok().map(Ts)
+}
+
+fn utc(time: DateTime) -> Option<Ts> {
+    let stamp = time.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    u64::try_from(stamp.as_nanosecond()).ok().map(Ts)
+}
+
+/// Exactly, so that an instant a record showed finds it again.
+fn seconds(text: &str) -> Option<Ts> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.len() > 9 || fraction.contains('.') {
+        return None;
+    }
+    let secs = whole.parse::<u64>().ok()?;
+    let nanos = format!("{fraction:0<9}").parse::<u64>().ok()?;
+    secs.checked_mul(SECOND)?.checked_add(nanos).map(Ts)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
