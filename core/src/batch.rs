@@ -10,7 +10,7 @@ use crate::addr::Addr;
 use crate::field::{Demand, Field, FieldValue, Id};
 use crate::packet::{Layers, Packet, Weight};
 use crate::selection::Selection;
-use crate::source::Region;
+use crate::source::{Chunk, Region};
 use crate::time::Ts;
 use columns::{Block, Columns};
 pub use columns::{Column, Present, Values};
@@ -28,6 +28,8 @@ pub struct Batch {
     /// The stream's clock at the first packet: all packets are counted in the intervals that
     /// hold it, and nothing that follows is counted earlier.
     pub clock: Ts,
+    /// How many packets are counted in another interval than their timestamp's.
+    pub late: u32,
     packets: Vec<Packet>,
     weights: Vec<Weight>,
     regions: Vec<Region>,
@@ -167,8 +169,16 @@ impl Batch {
         self.picks.get(slot)
     }
 
+    /// How many packets have malformed headers, and how many truncated ones; none unless some task
+    /// asked for headers.
+    pub fn faulty(&self) -> (u64, u64) {
+        let count = |what: u32| self.layers.iter().filter(|l| l.has(what)).count() as u64;
+        (count(Layers::MALFORMED), count(Layers::TRUNCATED))
+    }
+
     /// Empties it for reuse, keeping its memory.
     pub fn clear(&mut self) {
+        self.late = 0;
         self.packets.clear();
         self.weights.clear();
         self.regions.clear();
@@ -181,6 +191,13 @@ impl Batch {
     pub fn push_region(&mut self, region: Region) -> u16 {
         self.regions.push(region);
         (self.regions.len() - 1) as u16
+    }
+
+    /// Takes all of a chunk into this batch, which is empty, and leaves the chunk its old memory.
+    pub fn take_chunk(&mut self, chunk: &mut Chunk) {
+        std::mem::swap(&mut self.packets, &mut chunk.packets);
+        std::mem::swap(&mut self.weights, &mut chunk.weights);
+        std::mem::swap(&mut self.regions, &mut chunk.regions);
     }
 
     /// How many regions it holds.

@@ -100,7 +100,7 @@ impl Capture {
             match self.merge.advance() {
                 Next::Run(run) => {
                     let live = self.merge.is_live();
-                    assembler.begin(run.source, run.from, run.to, live);
+                    assembler.begin(&run, live);
                     while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
                         self.send(&mut state, batch, &mut assembler);
                     }

@@ -250,12 +250,12 @@ fn spawn<T: Send + 'static>(
 
 /// Starts the sources' threads.
 fn feeds(sources: Vec<Box<dyn Source>>, counters: &Counters) -> std::io::Result<Vec<Feed>> {
-    let start = |source: Box<dyn Source>| {
+    let start = |(source, number): (Box<dyn Source>, u16)| {
         let counted = Arc::new(SourceCounters::new(source.description()));
         counters.add_source(counted.clone());
-        Feed::start(source, counted)
+        Feed::start(source, number, counted)
     };
-    sources.into_iter().map(start).collect()
+    sources.into_iter().zip(0..).map(start).collect()
 }
 
 /// Starts an instance's module and compiles its filters.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::clock::{Clock, LEAP_CONFIRMED_BY, Step};
+use super::merge::Run;
 use crate::batch::Batch;
 use crate::packet::{Packet, Weight};
 use crate::selection::BATCH_PACKETS_MAX;
@@ -14,6 +15,9 @@ use crate::time::Ts;
 
 /// Batches kept for reuse.
 const KEPT: usize = 8;
+
+/// A chunk of fewer packets is copied, so that batches do not become small.
+const WHOLE_MIN: usize = BATCH_PACKETS_MAX / 4;
 
 /// A packet whose leap ahead is in doubt, with all it needs to be pushed later.
 struct Doubted {
@@ -30,9 +34,9 @@ pub struct Assembler {
     batch: Batch,
     seq: u64,
     // The run being assembled.
-    source: usize,
     at: usize,
     to: usize,
+    ordered: bool,
     live: bool,
     // Where the chunk's regions stand in the batch: `regions[i]` for the chunk's region i.
     regions: Vec<Option<u16>>,
@@ -43,14 +47,14 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Begins a run: packets `from..to` of the chunk that [`Assembler::fill`] is then given.
-    pub fn begin(&mut self, source: usize, from: usize, to: usize, live: bool) {
-        (self.source, self.at, self.to, self.live) = (source, from, to, live);
+    /// Begins a run of the chunk that [`Assembler::fill`] is then given.
+    pub fn begin(&mut self, run: &Run, live: bool) {
+        (self.at, self.to, self.ordered, self.live) = (run.from, run.to, run.ordered, live);
         self.regions.clear();
     }
 
     /// Adds packets of the run until it ends (`None`) or a batch is ready.
-    pub fn fill(&mut self, chunk: &Chunk) -> Option<Batch> {
+    pub fn fill(&mut self, chunk: &mut Chunk) -> Option<Batch> {
         loop {
             if let Some(batch) = self.push_cleared() {
                 return Some(batch);
@@ -59,6 +63,9 @@ impl Assembler {
                 return None;
             }
             if self.doubted.is_empty() {
+                if self.is_whole(chunk) {
+                    return self.cut().or_else(|| Some(self.take_whole(chunk)));
+                }
                 self.push_inside(chunk);
                 if self.batch.len() >= BATCH_PACKETS_MAX {
                     return self.cut();
@@ -72,6 +79,29 @@ impl Assembler {
         }
     }
 
+    /// Whether the run is a whole large chunk, in order and within the open intervals, so that it
+    /// can be a batch as it is.
+    fn is_whole(&self, chunk: &Chunk) -> bool {
+        let packets = &chunk.packets;
+        let inside = |p: Option<&Packet>| p.is_some_and(|p| self.clock.step(p.ts) == Step::Inside);
+        self.ordered
+            && (self.at, self.to) == (0, packets.len())
+            && (WHOLE_MIN..=BATCH_PACKETS_MAX).contains(&packets.len())
+            && inside(packets.first())
+            && inside(packets.last())
+    }
+
+    /// The quickest way: the chunk becomes the batch, and nothing is copied.
+    fn take_whole(&mut self, chunk: &mut Chunk) -> Batch {
+        self.batch.clock = self.clock.now().unwrap_or_default();
+        if let Some(last) = chunk.packets.last() {
+            self.clock.advance(last.ts);
+        }
+        self.batch.take_chunk(chunk);
+        self.at = self.to;
+        self.take()
+    }
+
     /// The quick way: packets in order within the open intervals.
     fn push_inside(&mut self, chunk: &Chunk) {
         let room = BATCH_PACKETS_MAX - self.batch.len();
@@ -83,7 +113,6 @@ impl Assembler {
             }
             self.clock.advance(packet.ts);
             packet.region = self.region(chunk, packet.region);
-            packet.source = self.source as u16;
             self.batch.push(packet, chunk.weights.get(at).copied());
             self.at = at + 1;
         }
@@ -91,8 +120,7 @@ impl Assembler {
 
     /// The next packet, whatever its time; returns the batch that it ends.
     fn push_one(&mut self, chunk: &Chunk) -> Option<Batch> {
-        let mut packet = chunk.packets[self.at];
-        packet.source = self.source as u16;
+        let packet = chunk.packets[self.at];
         let weight = chunk.weights.get(self.at).copied();
         let region = chunk.regions.get(usize::from(packet.region)).cloned();
         self.at += 1;
@@ -126,8 +154,10 @@ impl Assembler {
             let mut packet = one.packet;
             if !confirmed {
                 packet.marks |= Packet::AHEAD;
+                self.batch.late += 1;
             } else if step == Step::Back {
                 packet.marks |= Packet::BACKWARDS;
+                self.batch.late += 1;
             } else {
                 self.clock.advance(packet.ts);
             }

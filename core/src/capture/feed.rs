@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounde
 use crate::packet::Weight;
 use crate::source::{Chunk, Source, SourceError, Turn};
 use crate::supervisor::counters::SourceCounters;
+use crate::time::Ts;
 
 /// Chunks a source may be ahead of capture.
 const QUEUE: usize = 4;
@@ -20,8 +21,9 @@ const LIVE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a source thread hands over.
 pub enum Delivery {
-    /// Packets, possibly none (a sign of life of a silent live source).
-    Chunk(Chunk),
+    /// Packets, possibly none (a sign of life of a silent live source), and whether their
+    /// timestamps never step back.
+    Chunk(Chunk, bool),
     /// The source has ended, with an error or without.
     End(Option<SourceError>),
 }
@@ -37,12 +39,16 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts a thread that reads `source`.
-    pub fn start(source: Box<dyn Source>, counters: Arc<SourceCounters>) -> std::io::Result<Self> {
+    /// Starts a thread that reads `source`, the `number`th of the monitor.
+    pub fn start(
+        source: Box<dyn Source>,
+        number: u16,
+        counters: Arc<SourceCounters>,
+    ) -> std::io::Result<Self> {
         let live = source.description().live;
         let (send, deliveries) = bounded(QUEUE);
         let (used, recycled) = bounded(QUEUE + 2);
-        let reader = Reader { source, live, send, recycled, counters: counters.clone() };
+        let reader = Reader { source, number, live, send, recycled, counters: counters.clone() };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
         Ok(Self { deliveries, used, live, counters })
     }
@@ -69,6 +75,7 @@ impl Feed {
 /// The source's own thread.
 struct Reader {
     source: Box<dyn Source>,
+    number: u16,
     live: bool,
     send: Sender<Delivery>,
     recycled: Receiver<Chunk>,
@@ -80,13 +87,13 @@ impl Reader {
         loop {
             let mut chunk = self.recycled.try_recv().unwrap_or_default();
             let turn = self.source.next(&mut chunk);
-            self.counters.note_read(&chunk);
+            let ordered = self.look_over(&mut chunk);
             let (ended, error) = match turn {
                 Ok(Turn::End) => (true, None),
                 Ok(Turn::More | Turn::Idle) => (false, None),
                 Err(error) => (true, Some(error)),
             };
-            if !self.deliver(chunk) {
+            if !self.deliver(chunk, ordered) {
                 return;
             }
             if ended {
@@ -97,18 +104,33 @@ impl Reader {
         }
     }
 
-    /// Returns whether capture still listens.
-    fn deliver(&self, chunk: Chunk) -> bool {
-        if !self.live {
-            return chunk.packets.is_empty() || self.send.send(Delivery::Chunk(chunk)).is_ok();
+    /// Numbers and counts the packets while they are in the cache; whether they are in order.
+    fn look_over(&self, chunk: &mut Chunk) -> bool {
+        let (mut bytes, mut latest, mut ordered) = (0u64, Ts(0), true);
+        for packet in &mut chunk.packets {
+            packet.source = self.number;
+            bytes += u64::from(packet.wire_len);
+            ordered &= packet.ts >= latest;
+            latest = packet.ts;
         }
-        if chunk.packets.is_empty() {
-            let sent = self.send.try_send(Delivery::Chunk(chunk));
+        self.counters.note_read(chunk, bytes);
+        ordered
+    }
+
+    /// Returns whether capture still listens.
+    fn deliver(&self, chunk: Chunk, ordered: bool) -> bool {
+        let empty = chunk.packets.is_empty();
+        let delivery = Delivery::Chunk(chunk, ordered);
+        if !self.live {
+            return empty || self.send.send(delivery).is_ok();
+        }
+        if empty {
+            let sent = self.send.try_send(delivery);
             return !matches!(sent, Err(TrySendError::Disconnected(_)));
         }
-        match self.send.send_timeout(Delivery::Chunk(chunk), LIVE_PATIENCE) {
+        match self.send.send_timeout(delivery, LIVE_PATIENCE) {
             Ok(()) => true,
-            Err(SendTimeoutError::Timeout(Delivery::Chunk(chunk))) => {
+            Err(SendTimeoutError::Timeout(Delivery::Chunk(chunk, _))) => {
                 self.counters.note_shed(stood_for(&chunk));
                 true
             }

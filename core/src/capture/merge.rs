@@ -20,6 +20,8 @@ const FILE_WINDOW: Duration = Duration::from_millis(20);
 struct Lane {
     feed: Feed,
     chunk: Chunk,
+    // Whether the chunk's timestamps never step back.
+    ordered: bool,
     at: usize,
     // A silent live source is not waited for until it delivers again.
     silent: bool,
@@ -50,19 +52,28 @@ pub struct Run {
     pub from: usize,
     /// The packet behind the last.
     pub to: usize,
+    /// Whether its timestamps never step back.
+    pub ordered: bool,
 }
 
 impl Merge {
     /// Merges these sources; the index of each is its number.
     pub fn new(feeds: Vec<Feed>) -> Self {
-        let lane =
-            |feed| Lane { feed, chunk: Chunk::default(), at: 0, silent: false, ended: false };
+        let lane = |feed| Lane {
+            feed,
+            chunk: Chunk::default(),
+            ordered: true,
+            at: 0,
+            silent: false,
+            ended: false,
+        };
         Self { lanes: feeds.into_iter().map(lane).collect(), errors: Vec::new() }
     }
 
-    /// The chunk that a source's runs point into.
-    pub fn chunk(&self, source: usize) -> &Chunk {
-        &self.lanes[source].chunk
+    /// The chunk that a source's runs point into. Who has taken a whole run may take the chunk's
+    /// content with it.
+    pub fn chunk(&mut self, source: usize) -> &mut Chunk {
+        &mut self.lanes[source].chunk
     }
 
     /// Whether some source delivers in real time.
@@ -95,9 +106,12 @@ impl Merge {
         let lane = &mut self.lanes[source];
         let from = lane.at;
         let rest = &lane.chunk.packets[from..];
-        let run = rest.iter().position(|p| p.ts > limit).unwrap_or(rest.len());
+        let run = match limit {
+            Ts(u64::MAX) => rest.len(),
+            limit => rest.iter().position(|p| p.ts > limit).unwrap_or(rest.len()),
+        };
         lane.at = from + run.max(1);
-        Next::Run(Run { source, from, to: lane.at })
+        Next::Run(Run { source, from, to: lane.at, ordered: lane.ordered })
     }
 
     /// Makes sure that a lane has a next packet; returns whether it has, or needs none.
@@ -117,7 +131,8 @@ impl Merge {
                 }
             };
             match lane.feed.next(patience) {
-                Some(Delivery::Chunk(chunk)) => {
+                Some(Delivery::Chunk(chunk, ordered)) => {
+                    lane.ordered = ordered;
                     lane.silent = chunk.packets.is_empty();
                     let spent = std::mem::replace(&mut lane.chunk, chunk);
                     lane.feed.recycle(spent);

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::batch::Batch;
 use crate::module::{Fault, Module};
-use crate::packet::{Layers, Packet};
 use crate::source::{Chunk, Description, SourceError};
 use crate::time::{Interval, Span, Ts};
 
@@ -73,9 +72,8 @@ impl SourceCounters {
         }
     }
 
-    /// Counts what a turn of the source gave.
-    pub fn note_read(&self, chunk: &Chunk) {
-        let bytes: u64 = chunk.packets.iter().map(|p| u64::from(p.wire_len)).sum();
+    /// Counts what a turn of the source gave, with its bytes on the wire.
+    pub fn note_read(&self, chunk: &Chunk, bytes: u64) {
         self.packets.fetch_add(chunk.packets.len() as u64, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
         self.dropped.fetch_add(chunk.counts.dropped, Relaxed);
@@ -262,7 +260,6 @@ pub struct Counters {
     sources: RwLock<Vec<Arc<SourceCounters>>>,
     tasks: RwLock<Vec<(Arc<str>, Arc<TaskCounters>)>>,
     packets: AtomicU64,
-    bytes: AtomicU64,
     late: AtomicU64,
     malformed: AtomicU64,
     truncated: AtomicU64,
@@ -278,7 +275,7 @@ pub struct Status {
     pub clock: Option<String>,
     /// Packets merged into the stream.
     pub packets: u64,
-    /// Bytes they stand for.
+    /// Bytes on the wire that the sources delivered.
     pub bytes: u64,
     /// Packets lost before us.
     pub dropped: u64,
@@ -304,18 +301,9 @@ impl Counters {
         self.batches.fetch_add(1, Relaxed);
         self.clock
             .store(batch.all().last().map_or(batch.clock, |p| p.ts.max(batch.clock)).0, Relaxed);
-        let (mut late, mut malformed, mut truncated) = (0, 0, 0);
-        let mut bytes = 0u64;
-        for (at, packet) in batch.all().iter().enumerate() {
-            bytes = bytes.saturating_add(u64::from(packet.wire_len));
-            late += u64::from(packet.marks & (Packet::BACKWARDS | Packet::AHEAD) != 0);
-            let found = batch.layers(at).found;
-            malformed += u64::from(found & Layers::MALFORMED != 0);
-            truncated += u64::from(found & Layers::TRUNCATED != 0);
-        }
+        let (malformed, truncated) = batch.faulty();
         self.packets.fetch_add(batch.len() as u64, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
-        self.late.fetch_add(late, Relaxed);
+        self.late.fetch_add(u64::from(batch.late), Relaxed);
         self.malformed.fetch_add(malformed, Relaxed);
         self.truncated.fetch_add(truncated, Relaxed);
     }
@@ -364,7 +352,7 @@ impl Counters {
         Status {
             clock: self.clock().map(|c| c.to_string()),
             packets: self.packets.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
+            bytes: sources.iter().map(|s| s.bytes).sum(),
             dropped: sources.iter().map(|s| s.dropped).sum(),
             shed: self.shed.load(Relaxed) + sources.iter().map(|s| s.shed).sum::<u64>(),
             late: self.late.load(Relaxed),

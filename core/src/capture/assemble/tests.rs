@@ -30,10 +30,11 @@ fn chunk(secs: &[u64]) -> Chunk {
 fn assembled(secs: &[u64]) -> Vec<(u64, Vec<(u8, u16)>)> {
     let mut assembler = Assembler::default();
     assembler.clock.set_lens([Span::from_secs(5)]);
-    let chunk = chunk(secs);
-    assembler.begin(0, 0, secs.len(), false);
+    let mut chunk = chunk(secs);
+    let run = Run { source: 0, from: 0, to: secs.len(), ordered: secs.is_sorted() };
+    assembler.begin(&run, false);
     let mut batches = Vec::new();
-    while let Some(batch) = assembler.fill(&chunk) {
+    while let Some(batch) = assembler.fill(&mut chunk) {
         batches.push(batch);
     }
     batches.extend(assembler.finish());
@@ -85,4 +86,20 @@ fn a_batch_is_cut_when_it_is_full() {
     let secs = vec![7; BATCH_PACKETS_MAX * 2 + 1];
     let sizes: Vec<usize> = assembled(&secs).iter().map(|(_, p)| p.len()).collect();
     assert_eq!(sizes, [BATCH_PACKETS_MAX, BATCH_PACKETS_MAX, 1]);
+}
+
+#[test]
+fn a_whole_chunk_becomes_a_batch_and_nothing_is_lost_around_it() {
+    let mut assembler = Assembler::default();
+    assembler.clock.set_lens([Span::from_secs(5)]);
+    let mut sizes = Vec::new();
+    for secs in [vec![1; 10], vec![2; 2000], vec![3; 2000], vec![4; 10], vec![6; 2000]] {
+        let mut chunk = chunk(&secs);
+        assembler.begin(&Run { source: 0, from: 0, to: secs.len(), ordered: true }, false);
+        while let Some(batch) = assembler.fill(&mut chunk) {
+            sizes.push((batch.clock.0 / crate::time::SECOND, batch.len()));
+        }
+    }
+    sizes.extend(assembler.finish().iter().map(|b| (b.clock.0 / crate::time::SECOND, b.len())));
+    assert_eq!(sizes, [(1, 10), (1, 2000), (2, 2000), (3, 10), (6, 2000)]);
 }
