@@ -9,20 +9,23 @@ use spec::Spec;
 pub use spec::{Kind, OptionDoc};
 
 mod pool;
+mod ready;
 mod spec;
 
 pub mod file;
 pub mod generate;
+pub mod live;
 
 /// Every kind of source, the one that a text without a kind means first.
-const KINDS: [Kind; 2] = [file::KIND, generate::KIND];
+const KINDS: [Kind; 3] = [file::KIND, live::KIND, generate::KIND];
 
 /// Describes every kind of source and its options.
 pub fn list() -> &'static [Kind] {
     &KINDS
 }
 
-/// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input, `gen:...`.
+/// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
+/// `live:INTERFACE`, `gen:OPTIONS`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }
@@ -34,7 +37,9 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
         let spec = Spec::parse(text, &KINDS)?;
-        if spec.kind == generate::KIND.name {
+        if spec.kind == live::KIND.name {
+            sources.push(Box::new(live::Live::open(spec.rest)?));
+        } else if spec.kind == generate::KIND.name {
             sources.push(Box::new(generate::Generator::open(spec.rest)?));
         } else {
             files.push(spec.rest);

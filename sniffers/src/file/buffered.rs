@@ -2,21 +2,20 @@
 //!
 //! A pipe is never waited for longer than 100 ms, so that a monitor at its end
 //! keeps its clock; a file is read until the buffer is full.
-//!
-//! Unsafe code: asking whether a pipe has something to read is a call into libc.
-#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use como_core::source::Region;
 
 use super::compressed::Packing;
 use super::input::{Input, WANT_MAX, Window};
 use crate::pool::{Buffer, Pool};
+use crate::ready::{PATIENCE, readable, widen};
 
 /// How much a buffer is filled: so little that it stays in a processor's cache until the packets
 /// in it are decoded.
@@ -24,9 +23,6 @@ const FILL_BYTES: usize = 256 << 10;
 
 /// How much a buffer holds: the longest record may follow the fill.
 const BUFFER_BYTES: usize = FILL_BYTES + WANT_MAX;
-
-/// How long a turn waits for a pipe.
-const PATIENCE_MS: i32 = 100;
 
 /// The longest magic number of a packing.
 const MAGIC_MAX: usize = 6;
@@ -57,6 +53,7 @@ impl Buffered {
     /// Reads a pipe, a socket or a device; packed if its first bytes say so.
     pub fn of_stream(file: File) -> Self {
         let fd = file.as_raw_fd();
+        widen(fd);
         Self::new(file, Some(fd), None)
     }
 
@@ -133,7 +130,7 @@ impl Buffered {
             if self.ended && self.unpacked || enough && buffer.len() >= FILL_BYTES {
                 return;
             }
-            let patience = if enough || !wait { 0 } else { PATIENCE_MS };
+            let patience = if enough || !wait { Duration::ZERO } else { PATIENCE };
             if self.pipe.is_some_and(|fd| !readable(fd, patience)) {
                 return;
             }
@@ -180,15 +177,6 @@ impl Input for Buffered {
     fn size(&self) -> Option<u64> {
         self.size
     }
-}
-
-/// Whether a read from `fd` would not block, after waiting up to `patience_ms` for that.
-fn readable(fd: RawFd, patience_ms: i32) -> bool {
-    let mut ask = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid pollfd, as the count says. The file behind `fd` lives as long as the
-    // reader that asks, and a descriptor that is no longer open is an answer, not an error.
-    let answer = unsafe { libc::poll(&mut ask, 1, patience_ms) };
-    answer > 0 && ask.revents != 0
 }
 
 /// Counts what is read, for progress.

@@ -207,25 +207,11 @@ fn a_link_type_that_is_not_decoded_is_refused_by_name() {
 fn reads_every_packing_by_its_first_bytes() {
     let plain = long();
     let want = read(&plain);
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&plain[..70_000]).expect("memory");
-    let mut gzip = gzip.finish().expect("memory");
-    // A second member, as `cat a.gz b.gz` makes it.
-    let mut second = flate2::write::GzEncoder::new(&mut gzip, flate2::Compression::fast());
-    second.write_all(&plain[70_000..]).expect("memory");
-    second.finish().expect("memory");
-    assert_eq!(read_packed(&gzip), want);
-    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("memory");
-    assert_eq!(read_packed(&[zstd(&plain[..999]), zstd(&plain[999..])].concat()), want);
-    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
-    xz.write_all(&plain).expect("memory");
-    assert_eq!(read_packed(&xz.finish().expect("memory")), want);
-    let lz4 = |bytes: &[u8]| {
-        let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
-        lz4.write_all(bytes).expect("memory");
-        lz4.finish().expect("memory")
-    };
-    assert_eq!(read_packed(&[lz4(&plain[..100_000]), lz4(&plain[100_000..])].concat()), want);
+    for how in 0..4 {
+        // Two in a row, as `cat a.gz b.gz` makes them.
+        let packed = [pack(how, &plain[..70_001]), pack(how, &plain[70_001..])].concat();
+        assert_eq!(read_packed(&packed), want, "{how}");
+    }
 }
 
 /// Reads packed bytes from a file and through a pipe, which must agree.
@@ -258,6 +244,94 @@ fn damage_anywhere_neither_panics_nor_loops() {
             read_from(Box::new(Mapped::new(file(&bytes))));
         }
     }
+}
+
+/// A capture of generated traffic.
+fn generated(packets: u32) -> Vec<u8> {
+    let mut source = crate::generate::Generator::open(&format!("packets={packets}")).expect("ok");
+    let mut chunk = Chunk::default();
+    source.next(&mut chunk).expect("a chunk");
+    let mut writer = super::Writer::new(Vec::new(), super::Step::Micros);
+    writer.chunk(&chunk).expect("memory");
+    writer.finish().expect("memory")
+}
+
+#[test]
+fn generated_traffic_reads_back() {
+    let (seen, e) = read(&generated(4_000));
+    assert_eq!((seen.len(), e), (4_000, None));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_mutated_capture_reads_the_same_from_everywhere(
+        changes in proptest::collection::vec((0usize..40_000, proptest::num::u8::ANY), 1..20),
+        cut in 0usize..40_000,
+    ) {
+        let mut bytes = generated(100);
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut.max(bytes.len() / 2));
+        read(&bytes);
+    }
+
+    #[test]
+    fn a_mutated_packed_capture_neither_panics_nor_loops(
+        changes in proptest::collection::vec((0usize..10_000, proptest::num::u8::ANY), 0..4),
+        cut in 6usize..10_000,
+        packing in 0usize..4,
+    ) {
+        let mut bytes = pack(packing, &generated(20));
+        for (at, byte) in changes {
+            // The magic number stays.
+            let at = 6 + at % (bytes.len() - 6);
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut);
+        read_packed(&bytes);
+    }
+}
+
+/// Packs bytes in one of four ways.
+fn pack(how: usize, bytes: &[u8]) -> Vec<u8> {
+    match how {
+        0 => {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(bytes).expect("memory");
+            gzip.finish().expect("memory")
+        }
+        1 => zstd::encode_all(bytes, 1).expect("memory"),
+        2 => {
+            let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+            xz.write_all(bytes).expect("memory");
+            xz.finish().expect("memory")
+        }
+        _ => {
+            let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            lz4.write_all(bytes).expect("memory");
+            lz4.finish().expect("memory")
+        }
+    }
+}
+
+#[test]
+fn a_bomb_is_read_in_passing() {
+    // A section, and then a block of 256 MiB that nobody wants, all zeros, in a few KiB.
+    let words = [0x0a0d_0d0au32, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28, 0xbad, 256 << 20];
+    let mut zstd = zstd::Encoder::new(Vec::new(), 1).expect("memory");
+    zstd.write_all(&words.map(u32::to_le_bytes).concat()).expect("memory");
+    let zeros = vec![0; 1 << 20];
+    (0..256).for_each(|_| zstd.write_all(&zeros).expect("memory"));
+    let bytes = zstd.finish().expect("memory");
+    assert!(bytes.len() < 100_000);
+    let (seen, e) = read_packed(&bytes);
+    // It is passed over; the eight zeros that are left behind it are no block.
+    assert_eq!(seen.len(), 0);
+    assert!(e.expect("an error").ends_with(&format!("at byte {}", 28 + (256 << 20))));
 }
 
 #[test]
