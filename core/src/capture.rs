@@ -22,6 +22,7 @@ use crate::supervisor::counters::Counters;
 use crate::time::{SECOND, Span, Ts};
 use crate::worker::{Task, Work};
 use assemble::Assembler;
+use feed::Feed;
 use merge::{Merge, Next};
 
 /// How long a silent live wire may lag behind the wall clock before intervals close without it.
@@ -33,6 +34,8 @@ pub enum Control {
     Attach(Box<Joining>),
     /// Flush and drop the task of this name.
     Detach(Arc<str>),
+    /// Read one more source.
+    Source(Box<Feed>),
     /// Flush everything and end.
     Stop,
 }
@@ -92,6 +95,8 @@ impl Capture {
             bpf: None,
         };
         let mut assembler = Assembler::default();
+        // How many batches there were when all sources had ended and everything was flushed.
+        let mut flushed = 0;
         loop {
             match self.obey(&mut state, &mut assembler) {
                 Obeyed::Stop => break,
@@ -106,20 +111,38 @@ impl Capture {
                     }
                 }
                 Next::Quiet => self.rest(&mut state, &mut assembler),
-                Next::End if self.stay => std::thread::sleep(Duration::from_millis(20)),
+                Next::End if self.stay => self.idle(&mut state, &mut assembler, &mut flushed),
                 Next::End => break,
             }
             for error in self.merge.take_errors() {
                 tracing::error!("{}", crate::source::with_causes(&error));
             }
         }
-        for batch in assembler.finish() {
-            self.send(&mut state, batch, &mut assembler);
-        }
+        self.finish(&mut state, &mut assembler);
         for worker in &self.workers {
             // A worker that is gone has nothing left to flush.
             let _ = worker.send(Work::End);
         }
+    }
+
+    /// Hands out what is left of the sources that have ended.
+    fn finish(&mut self, state: &mut State, assembler: &mut Assembler) {
+        for batch in assembler.finish() {
+            self.send(state, batch, assembler);
+        }
+    }
+
+    /// All sources have ended and the monitor stays: what they gave is flushed, once.
+    fn idle(&mut self, state: &mut State, assembler: &mut Assembler, flushed: &mut u64) {
+        self.finish(state, assembler);
+        if assembler.seq() > *flushed {
+            *flushed = assembler.seq();
+            for worker in &self.workers {
+                // A worker that is gone has nothing left to flush.
+                let _ = worker.send(Work::Flush);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 
     /// Does what the supervisor asked since the last turn.
@@ -141,6 +164,7 @@ impl Capture {
                     }
                 }
                 Control::Attach(joining) => self.place(state, *joining),
+                Control::Source(feed) => self.merge.add(*feed),
             }
             self.replan(state, assembler);
         }

@@ -139,7 +139,10 @@ impl Monitor {
         let counters = Arc::new(Counters::default());
         let (control, orders) = unbounded();
         for instance in instances {
-            let joining = prepare(instance, &counters, false)?;
+            if counters.has_task(&instance.name) {
+                return Err(AttachError::Twice(instance.name));
+            }
+            let joining = prepare(instance, false)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
             // Capture holds the other end.
             let _ = control.send(Control::Attach(Box::new(joining)));
@@ -163,8 +166,10 @@ impl Monitor {
             workers.push(spawn("worker", move || worker.run())?);
             queues.push(queue);
         }
+        let feeds = sources.into_iter().map(|source| feed(source, &counters));
+        let feeds = feeds.collect::<Result<_, _>>()?;
         let capture = Capture {
-            merge: Merge::new(feeds(sources, &counters)?),
+            merge: Merge::new(feeds),
             control: orders,
             retired,
             workers: queues,
@@ -199,10 +204,18 @@ impl Monitor {
 }
 
 impl Handle {
-    /// Adds an instance, live from its next interval boundary on; in place of the running one of
-    /// that name, which goes on until its own boundary.
+    /// Reads one more source, beside those that are read already.
+    pub fn add_source(&self, source: Box<dyn Source>) -> Result<(), AttachError> {
+        let feed = feed(source, &self.counters)?;
+        self.control.send(Control::Source(Box::new(feed))).map_err(|_| AttachError::Ended)
+    }
+
+    /// Adds an instance, live from its next interval boundary on, or from the first packet if
+    /// there was none yet; in place of the running one of that name, which goes on until its own
+    /// boundary.
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
-        let joining = prepare(instance, &self.counters, true)?;
+        let joins_late = self.counters.clock().is_some();
+        let joining = prepare(instance, joins_late)?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
         sent.map_err(|_| AttachError::Ended)?;
@@ -248,25 +261,15 @@ fn spawn<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// Starts the sources' threads.
-fn feeds(sources: Vec<Box<dyn Source>>, counters: &Counters) -> std::io::Result<Vec<Feed>> {
-    let start = |(source, number): (Box<dyn Source>, u16)| {
-        let counted = Arc::new(SourceCounters::new(source.description()));
-        counters.add_source(counted.clone());
-        Feed::start(source, number, counted)
-    };
-    sources.into_iter().zip(0..).map(start).collect()
+/// Starts a source's thread.
+fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
+    let counted = Arc::new(SourceCounters::new(source.description()));
+    let number = counters.add_source(counted.clone());
+    Feed::start(source, number, counted)
 }
 
 /// Starts an instance's module and compiles its filters.
-fn prepare(
-    instance: Instance,
-    counters: &Counters,
-    joins_late: bool,
-) -> Result<Joining, AttachError> {
-    if !joins_late && counters.has_task(&instance.name) {
-        return Err(AttachError::Twice(instance.name));
-    }
+fn prepare(instance: Instance, joins_late: bool) -> Result<Joining, AttachError> {
     let setup =
         Setup { instance: instance.name.clone(), args: instance.args, limits: instance.limits };
     let started = instance.kind.start(&setup)?;

@@ -31,6 +31,8 @@ pub enum Work {
     Attach(Box<Task>),
     /// Flush and drop the task of this name.
     Detach(Arc<str>),
+    /// Flush everything: all sources have ended. Tasks stay, for sources to come.
+    Flush,
     /// Flush everything and end.
     End,
 }
@@ -106,6 +108,7 @@ impl Worker {
                         self.dismiss(seat.task);
                     }
                 }
+                Work::Flush => seats.iter_mut().for_each(|s| s.task.close(&self.export, true)),
                 Work::End => break,
             }
         }

@@ -214,6 +214,11 @@ impl Assembler {
         rest
     }
 
+    /// How many batches there have been.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// Keeps a batch's memory for when the workers have finished with it.
     pub fn keep(&mut self, batch: Arc<Batch>) {
         if self.kept.len() < KEPT {

@@ -59,15 +59,21 @@ pub struct Run {
 impl Merge {
     /// Merges these sources; the index of each is its number.
     pub fn new(feeds: Vec<Feed>) -> Self {
-        let lane = |feed| Lane {
+        let mut merge = Self { lanes: Vec::new(), errors: Vec::new() };
+        feeds.into_iter().for_each(|feed| merge.add(feed));
+        merge
+    }
+
+    /// Merges one more source.
+    pub fn add(&mut self, feed: Feed) {
+        self.lanes.push(Lane {
             feed,
             chunk: Chunk::default(),
             ordered: true,
             at: 0,
             silent: false,
             ended: false,
-        };
-        Self { lanes: feeds.into_iter().map(lane).collect(), errors: Vec::new() }
+        });
     }
 
     /// The chunk that a source's runs point into. Who has taken a whole run may take the chunk's

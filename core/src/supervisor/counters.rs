@@ -313,9 +313,11 @@ impl Counters {
         self.shed.fetch_add(packets, Relaxed);
     }
 
-    /// Adds a source.
-    pub fn add_source(&self, source: Arc<SourceCounters>) {
-        self.sources.write().push(source);
+    /// Adds a source and returns its number.
+    pub fn add_source(&self, source: Arc<SourceCounters>) -> u16 {
+        let mut sources = self.sources.write();
+        sources.push(source);
+        u16::try_from(sources.len() - 1).unwrap_or(u16::MAX)
     }
 
     /// Adds a task, in place of its namesake.

@@ -120,3 +120,26 @@ fn stopping_flushes_the_open_interval() {
     let seen = fed.end();
     assert_eq!(lines(&seen, "a"), ["0 2"]);
 }
+
+#[test]
+fn a_monitor_that_stays_flushes_when_its_sources_end_and_takes_new_ones() {
+    let seen = Seen::default();
+    let options = Options { workers: 1, stay: true };
+    let sink = Box::new(Collect(seen.clone()));
+    let monitor = Monitor::start(options, vec![], vec![], sink).expect("a start");
+    monitor.attach(counter("a", "5s", 0)).expect("attached");
+    let wait_for = |lines: usize| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while seen.lock().len() < lines {
+            assert!(Instant::now() < deadline, "waited in vain: {:?}", seen.lock());
+            std::thread::yield_now();
+        }
+    };
+    monitor.add_source(source(&[1, 2, 6])).expect("added");
+    wait_for(2);
+    monitor.add_source(source(&[11])).expect("added");
+    wait_for(3);
+    monitor.stop();
+    monitor.wait();
+    assert_eq!(lines(&seen.lock(), "a"), ["0 2", "5 1", "10 1"]);
+}
