@@ -10,6 +10,7 @@ mod ends;
 mod report;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::addr::Addr;
 use crate::batch::{Batch, Present};
@@ -132,26 +133,23 @@ impl Summary {
             .fold(Demand::NONE.layers(), Demand::field)
     }
 
-    /// Adds everything `source` delivers until it ends. What came before an error is counted.
-    pub fn read(&mut self, source: &mut dyn Source) -> Result<(), SourceError> {
+    /// Adds everything `source` delivers until it ends or `stop` is set. What came before an error
+    /// is counted.
+    pub fn read(&mut self, source: &mut dyn Source, stop: &AtomicBool) -> Result<(), SourceError> {
         let (mut batch, mut chunk) = (Batch::default(), Chunk::default());
-        loop {
+        while !stop.load(Ordering::Relaxed) {
             chunk.clear();
             let turn = source.next(&mut chunk);
+            self.add_counts(chunk.counts);
             batch.clear();
-            for region in chunk.regions.drain(..) {
-                batch.push_region(region);
-            }
-            for (at, packet) in chunk.packets.iter().enumerate() {
-                batch.push(*packet, chunk.weights.get(at).copied());
-            }
+            batch.take_chunk(&mut chunk);
             batch.decode(Self::demand());
             self.update(&batch);
-            self.add_counts(chunk.counts);
             if turn? == Turn::End {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Adds a batch that was decoded for [`Summary::demand`].

@@ -1,3 +1,5 @@
+//! Batches: every column says what the packets say one by one.
+
 use super::*;
 use crate::addr::Mac;
 use crate::field::Kind;

@@ -1,3 +1,5 @@
+//! Summaries of made-up captures, and what they say where a bound is reached.
+
 use super::*;
 use crate::packet::LinkType;
 use crate::packet::build::{Frame, batch_of};

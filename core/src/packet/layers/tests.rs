@@ -1,3 +1,5 @@
+//! Layers of well-formed, odd and cut packets on Ethernet; other links and properties beside.
+
 use super::*;
 use crate::packet::build::Frame;
 
