@@ -121,6 +121,9 @@ pub fn reads(source: &str, language: Language) -> Reads {
     if !scan.reads.complete {
         // The packet goes where it cannot be followed: count what reads like a field anywhere.
         for at in 0..tokens.len() {
+            scan.any_layer(at);
+        }
+        for at in 0..tokens.len() {
             scan.any_chain(at);
         }
     }
@@ -251,6 +254,19 @@ impl<'a> Scan<'a> {
         });
         let is_function = |at: usize| self.is(at, "function") || self.is(at, "fn");
         only_names && open > 0 && (is_function(open - 1) || open > 1 && is_function(open - 2))
+    }
+
+    /// Any layer read off something that may be the packet by another name.
+    fn any_layer(&mut self, at: usize) {
+        let token = &self.tokens[at];
+        let after_dot = at > 0 && self.is(at - 1, ".");
+        if token.shape != Shape::Word || after_dot || self.names.contains(&token.text) {
+            return;
+        }
+        let first = self.chain(at).first().copied();
+        if let Some((layer, _)) = LAYERS.iter().find(|(layer, _)| Some(*layer) == first) {
+            self.reads.layer(layer);
+        }
     }
 
     /// Any chain of names that would be a field if its head were a packet or a layer.
