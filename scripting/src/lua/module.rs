@@ -414,8 +414,12 @@ fn fetch(lua: &Lua, batch: &Batch, at: usize, name: &str) -> mlua::Result<mlua::
 }
 
 impl Module for LuaModule {
+    fn checks(&self) -> bool {
+        self.ran.function(Callback::Check).is_some()
+    }
+
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
-        if self.ran.function(Callback::Check).is_some() && !picked.is_empty() {
+        if self.checks() && !picked.is_empty() {
             self.feed.forget_verdicts();
             self.pass(Pass::Check, batch, picked);
             self.feed.narrow(picked);
@@ -425,7 +429,7 @@ impl Module for LuaModule {
     fn update(&mut self, batch: &Batch, picked: &Selection) {
         if let Some(shared) = &self.tables {
             shared.lock().declared.update(batch, picked);
-        } else if !picked.is_empty() {
+        } else if self.ran.function(Callback::Update).is_some() && !picked.is_empty() {
             self.pass(Pass::Update, batch, picked);
         }
     }

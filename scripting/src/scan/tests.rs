@@ -1,3 +1,5 @@
+//! What the scan finds, and what it leaves alone.
+
 use super::*;
 
 #[track_caller]

@@ -1,0 +1,81 @@
+//! What is refused before it runs, and what is told while it does.
+
+use super::*;
+
+/// The message with which a script is refused.
+#[track_caller]
+fn refused(text: &str, want: &str) {
+    let error = match load(text) {
+        Ok(_) => panic!("it loads"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(error, format!("test.lua:{want}"));
+}
+
+#[test]
+fn mistakes_are_refused_with_their_line() {
+    refused("-- x\nkey = {\n", "3: expected identifier when parsing expression, got <eof>");
+    refused("x = = 3", "1: expected identifier when parsing expression, got '='");
+    refused("\nerror('no')", "2: no");
+    refused("error({})", "1: an error that is no text");
+    refused(
+        "local x = 1\nreturn x",
+        "0: a module declares by plain top-level names and has no `return` at its end",
+    );
+    refused(
+        "\nvalue = { n = quantile('len', 7) }",
+        "2: `quantile`: the share is a number from 0 to 1; write quantile(\"len\", 0.99)",
+    );
+    refused("value = { n = sum('lne') }", "1: `n`: there is no field `lne`; did you mean `len`?");
+    refused(
+        "function update(pkt, s)\n s.n = pkt.tcp.prot end function export() end",
+        "2: a packet has no field `tcp.prot`; did you mean `tcp.dport`?",
+    );
+    refused("key = { 1, x = 2 }", "1: `key` mixes values with names and without");
+    refused("args = { n = print }", "1: `args.n` cannot hold a function");
+    refused("\n\nargs = 3", "3: `args` must be a map as in { n = 20 }; it is 3");
+}
+
+#[test]
+fn a_callback_that_fails_says_where_and_the_rest_goes_on() {
+    let text = r#"
+function init() return { n = 0 } end
+function update(pkt, state)
+  state.n += 1
+  if pkt.len == 200 then error("a strange packet") end
+end
+function export(state) return { n = state.n } end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=6"]);
+    let want = Fault { limit: false, message: "test.lua:5: a strange packet".into() };
+    assert_eq!(running.faults, [want]);
+    for (callback, body) in [
+        ("init", "function init(a, last) if last then error('x') end return {} end"),
+        ("export", "function export() local t = nil; return t.x end"),
+        ("check", "function check(pkt) return pkt.len < nil end"),
+    ] {
+        let rest = "function update() end function export() end\n";
+        let mut running = start(&format!("{rest}{body}"));
+        running.feed(some());
+        running.rows();
+        assert!(
+            running.faults[0].message.starts_with("test.lua:2: "),
+            "{callback}: {:?}",
+            running.faults
+        );
+        running.feed(some());
+    }
+}
+
+#[test]
+fn what_a_script_says_and_makes_global_stays_in_bounds() {
+    let text = r#"
+function update(pkt, state) log("packet", pkt.len, pkt.ip.src, "\27[2J"); leaked = pkt.len end
+function export() end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert!(running.faults[0].message.contains("readonly"), "{:?}", running.faults);
+}

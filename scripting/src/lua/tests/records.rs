@@ -1,0 +1,129 @@
+//! From tables and states to records and back.
+
+use super::*;
+
+#[test]
+fn tables_are_read_row_by_row() {
+    let text = r#"
+key   = { addr = "ip.dst", port = "dport" }
+value = { bytes = sum("len"), packets = count() }
+function export(table, long)
+  local rows = {}
+  for row in table:all() do
+    if row.packets > 1 then rows[#rows + 1] = { addr = row.addr, each = row.bytes / row.packets } end
+  end
+  local top = table:top("bytes", 2)
+  assert(#top == 2 and top[1].bytes == 300 and top[3] == nil)
+  assert(#table == 4 and table:find(addr("10.0.0.3"), 443).packets == 1)
+  for row in table do assert(row.port) end
+  return rows
+end
+"#;
+    check(text, &[], &["addr=10.0.0.9 each=150"]);
+}
+
+#[test]
+fn rows_of_a_closed_interval_are_refused() {
+    let text = r#"
+key   = { addr = "ip.dst" }
+value = { bytes = sum("len") }
+local kept
+function export(table)
+  if kept then return kept end
+  kept = table:all()
+end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), [""; 0]);
+    running.feed(some());
+    running.rows();
+    assert!(running.faults[0].message.contains("an interval that has closed"));
+}
+
+#[test]
+fn long_tables_are_folded_and_asked_about() {
+    let text = r#"
+key   = { addr = "ip.dst" }
+value = { bytes = sum("len") }
+long  = { timeout = "10s" }
+function export(table, long) long:fold(table) end
+function action(row, now)
+  if row.addr == addr("10.0.0.9") then return "store" end
+  if row.bytes < 100 then return "discard" end
+  return "keep"
+end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    assert_eq!(running.rows(), ["addr=10.0.0.9 bytes=300"]);
+    running.feed(some());
+    assert_eq!(running.rows(), ["addr=10.0.0.9 bytes=300"]);
+    running.faultless();
+    let still = text.replace("return \"keep\"", "return \"store\"");
+    let mut running =
+        start(&still.replace("function export(table, long) long:fold(table) end", ""));
+    running.feed(some());
+    assert_eq!(running.rows(), ["addr=10.0.0.9 bytes=300", "addr=2001:db8::1 bytes=150"]);
+}
+
+#[test]
+fn records_may_be_stored_shown_and_replayed_in_ways_of_its_own() {
+    let text = r#"
+key   = { src = "ip.src", dst = "ip.dst" }
+value = { bytes = sum("len"), packets = count() }
+schema = nil
+function store(record) return string.pack("<I4", record.bytes) .. tostring(record.dst) end
+function load(bytes)
+  return { bytes = string.unpack("<I4", bytes), dst = addr(bytes:sub(5)) }
+end
+function print(record, format) return `{format} {record.dst} {record.bytes} at {record.ts}` end
+function replay(record)
+  return { { ts = record.ts + 1, dst = record.dst, proto = 17, bytes = record.bytes }, { ts = record.ts } }
+end
+"#;
+    let mut running = start(text);
+    running.feed(some().into_iter().take(1));
+    let records = running.close();
+    running.faultless();
+    let [records] = &records[..] else { panic!("one block") };
+    assert_eq!(shown(records), ["data=[100, 0, 0, 0, 49, 48, 46, 48, 46, 48, 46, 57]"]);
+    let kind = load(text).expect("loads");
+    let values = [records.value(0, 0)];
+    let mut printer = kind.printer("plain").expect("has print");
+    let shown = printer.print(Ts::new(7, 0), &records.schema, &values);
+    assert_eq!(shown, Ok(Some("plain 10.0.0.9 100 at 7".into())));
+    let mut replayer = kind.replayer().expect("has replay");
+    let interval = Interval::holding(Ts::new(7, 0), running.started.interval);
+    let packets = replayer.replay(interval, &records.schema, &values).expect("replays");
+    assert_eq!(packets.iter().map(|p| p.ts).collect::<Vec<_>>(), [Ts::new(7, 0), Ts::new(8, 0)]);
+    assert_eq!(
+        (packets[1].proto, packets[1].weight.bytes, packets[1].weight.packets),
+        (17, 100, 1)
+    );
+}
+
+#[test]
+fn a_schema_types_records_of_the_scripts_own() {
+    let text = r#"
+schema = { share = "float", bytes = "uint bytes" }
+function update(pkt, state) state.bytes = (state.bytes or 0) + pkt.len end
+function export(state) return { bytes = state.bytes, share = 1 } end
+"#;
+    let mut running = start(text);
+    assert!(running.started.schema.is_some());
+    running.feed(some());
+    assert_eq!(running.rows(), ["share=1 bytes=630"]);
+}
+
+#[test]
+fn a_packet_that_is_kept_is_an_error_not_another_packet() {
+    let text = r#"
+function update(pkt, state) if not state.kept then state.kept = pkt end end
+function export(state) return { len = state.kept.len } end
+"#;
+    let mut running = start(text);
+    running.feed(some());
+    running.rows();
+    assert!(running.faults[0].message.contains("keep the fields you need"), "{:?}", running.faults);
+}
