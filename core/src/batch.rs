@@ -74,6 +74,11 @@ impl Batch {
         self.layers.get(at).unwrap_or(&Layers::EMPTY)
     }
 
+    /// Where the headers of every packet start; empty unless some task asked for headers.
+    pub fn all_layers(&self) -> &[Layers] {
+        &self.layers
+    }
+
     /// Packets as a weighted column.
     pub fn packets(&self) -> Counter<'_> {
         Counter { batch: self, bytes: false }

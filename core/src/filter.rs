@@ -1,70 +1,49 @@
-//! Filters: the seam the capture stage and the supervisor stand on.
+//! Filters: one language, three layers of habit, one shared plan for all tasks.
 //!
-//! Only the filter that accepts everything exists so far; the language comes
-//! with its parser, in this place and behind these names.
+//! Text becomes a typed expression in canonical form ([`parse`], [`Expr`]).
+//! What CoMo and tcpdump accept selects the same packets here, except that
+//! ours also sees behind VLAN, MPLS and PPPoE tags and IPv6 extension headers.
+//! The language is described for its users in `docs/filters.md`.
 
-use std::fmt;
+mod error;
+mod explain;
+mod expr;
+mod inside;
+mod lex;
+mod names;
+mod parse;
+mod plan;
+mod print;
+mod push;
+mod set;
+mod term;
 
-use crate::batch::Batch;
-use crate::field::Demand;
+pub use error::FilterError;
+pub use explain::Explain;
+pub use expr::Expr;
+pub use parse::{DEPTH_MAX, TERMS_MAX, TEXT_BYTES_MAX, Warning};
+pub use plan::Plan;
 
-/// A compiled filter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expr(());
-
-/// Why a filter was rejected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the filter language is not here yet")]
-pub struct FilterError;
-
-impl Expr {
-    /// Parses a filter; an empty one accepts everything.
-    pub fn parse(text: &str) -> Result<Self, FilterError> {
-        if text.trim().is_empty() { Ok(Self(())) } else { Err(FilterError) }
-    }
-
-    /// What both accept.
-    pub fn and(self, _other: Self) -> Self {
-        self
-    }
+/// A filter as parsed, and what about it may not mean what was meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// What it asks.
+    pub expr: Expr,
+    /// What to tell its writer.
+    pub warnings: Vec<Warning>,
 }
 
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("all")
+/// Parses a filter. An empty text passes every packet; a mistake is an error, never that.
+pub fn parse(text: &str) -> Result<Parsed, FilterError> {
+    if text.len() > TEXT_BYTES_MAX {
+        let what = "the filter is too long in bytes";
+        return Err(FilterError::TooMuch { what, max: TEXT_BYTES_MAX, at: 0..0 });
     }
+    let (expr, warnings) = parse::Parser::new(text).run()?;
+    Ok(Parsed { expr, warnings })
 }
 
-/// All running tasks' filters, evaluated together.
-#[derive(Debug, Default)]
-pub struct Plan {
-    slots: Vec<bool>,
-}
-
-impl Plan {
-    /// Adds a filter and returns the slot its picks are found in, until it is removed.
-    pub fn add(&mut self, _expr: &Expr) -> usize {
-        let free = self.slots.iter().position(|taken| !taken);
-        let slot = free.unwrap_or(self.slots.len());
-        self.slots.resize(self.slots.len().max(slot + 1), false);
-        self.slots[slot] = true;
-        slot
-    }
-
-    /// Frees a slot.
-    pub fn remove(&mut self, slot: usize) {
-        if let Some(taken) = self.slots.get_mut(slot) {
-            *taken = false;
-        }
-    }
-
-    /// The columns the filters read.
-    pub fn demand(&self) -> Demand {
-        Demand::NONE
-    }
-
-    /// Fills the batch's picks, slot by slot.
-    pub fn run(&mut self, batch: &mut Batch) {
-        let _ = batch.take_picks();
-    }
-}
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,7 @@ pub enum AttachError {
         /// The text of the filter.
         text: String,
         /// What is wrong with it.
-        error: FilterError,
+        error: Box<FilterError>,
     },
     /// Two instances share a name.
     #[error("two modules are called `{0}`: give one of them another name")]
@@ -277,7 +277,7 @@ fn prepare(instance: Instance, joins_late: bool) -> Result<Joining, AttachError>
         Expr::parse(text).map_err(|error| AttachError::Filter {
             instance: instance.name.clone(),
             text: text.to_owned(),
-            error,
+            error: Box::new(error),
         })
     };
     let filter = parse(&started.filter)?.and(parse(&instance.filter)?);

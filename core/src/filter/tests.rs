@@ -1,0 +1,262 @@
+//! The language: what each text comes to, and what is wrong with what is wrong.
+
+use super::*;
+
+/// What a text's canonical form is, which must parse to itself.
+#[track_caller]
+fn canonical(text: &str) -> String {
+    let parsed = parse(text).unwrap_or_else(|e| panic!("{text}: {e} at {:?}", e.at()));
+    let printed = parsed.expr.to_string();
+    let again = parse(&printed).unwrap_or_else(|e| panic!("{printed}: {e} at {:?}", e.at()));
+    assert_eq!(again.expr, parsed.expr, "{text} prints as {printed}");
+    assert_eq!(again.warnings, [], "{printed}");
+    printed
+}
+
+#[track_caller]
+fn check(text: &str, want: &str) {
+    assert_eq!(canonical(text), want, "{text}");
+}
+
+/// The two texts mean the same.
+#[track_caller]
+fn same(a: &str, b: &str) {
+    assert_eq!(canonical(a), canonical(b), "{a} and {b}");
+}
+
+/// The message, what is underlined, and the hint.
+#[track_caller]
+fn refused(text: &str) -> (String, &str, String) {
+    match parse(text) {
+        Ok(parsed) => panic!("{text} is accepted as {}", parsed.expr),
+        Err(e) => (e.to_string(), text.get(e.at()).expect("a span"), e.hint().unwrap_or_default()),
+    }
+}
+
+#[test]
+fn an_empty_text_passes_everything() {
+    for text in ["", " \n\t", "all"] {
+        assert!(parse(text).expect("a filter").expr.is_all(), "{text:?}");
+    }
+    assert!(parse("not all").expect("a filter").expr.is_none());
+}
+
+#[test]
+fn words_of_como() {
+    check(
+        "tcp and src 10.0.0.0/8 and dport 80:90",
+        "tcp and dport in 80..90 and src net 10.0.0.0/8",
+    );
+    check("sport :1024", "sport <= 1024");
+    check("dport 1024:", "dport >= 1024");
+    check("addr 10.0.0.1", "host 10.0.0.1");
+    check("ether src 00:1b:21:0a:0b:0c", "eth.src == 00:1b:21:0a:0b:0c");
+    check("proto 17", "ip.proto == 17");
+    check("not (tcp or udp)", "not (tcp or udp)");
+    same("not tcp and not udp", "not (tcp or udp)");
+}
+
+#[test]
+fn qualifiers_are_inherited_as_in_tcpdump() {
+    same("host 1.2.3.4 or 5.6.7.8", "host 1.2.3.4 or host 5.6.7.8");
+    same(
+        "tcp dst port ftp or ftp-data or domain",
+        "tcp dst port ftp or tcp dst port ftp-data or tcp dst port domain",
+    );
+    same("port (80 or 443)", "port 80 or port 443");
+    same("host 1.2.3.4 and not 5.6.7.8", "host 1.2.3.4 and not host 5.6.7.8");
+    same("src or dst port 53", "port 53");
+    same("src and dst port 53", "src port 53 and dst port 53");
+    same(
+        "ether host 00:00:00:00:00:01 or c6:2c:03:60:6a:64",
+        "ether host 00:00:00:00:00:01 or ether host c6:2c:03:60:6a:64",
+    );
+    same("host ::1 or fe80::1", "host ::1 or host fe80::1");
+    assert_eq!(refused("tcp or 80").1, "80");
+    assert_eq!(refused("(port 80 or tcp) or 443").1, "443");
+}
+
+#[test]
+fn names_of_services_and_protocols() {
+    check("udp port domain", "udp and (sport == 53 or dport == 53)");
+    same("port http", "tcp port 80");
+    same("proto \\tcp", "proto 6");
+    same("ip proto tcp", "ip proto 6");
+    same("ip.proto == tcp", "proto 6");
+    same("tcp.dport == ssh", "tcp dst port 22");
+}
+
+#[test]
+fn header_bytes_mean_the_headers_tcpdump_finds() {
+    check("tcp[tcpflags] & tcp-syn != 0", "untagged and ip and tcp and tcp.flags.syn");
+    same("tcp[13] & 2 != 0", "tcp[tcpflags] & tcp-syn != 0");
+    check("ip[6:2] & 0x1fff != 0", "untagged and ip and ip.header[6:2] & 8191 != 0");
+    check("vlan and ip[8] < 64", "vlan.depth >= 1 and ip and ip.ttl <= 63");
+    check("ether[0] & 1 != 0", "ether[0] & 1 != 0");
+    check(
+        "ip[(ip[0] & 0xf) * 4] == 1",
+        "untagged and ip and ip.header[(ip.header[0] & 15) * 4] == 1",
+    );
+    same("(tcp[13] & 2) != 0", "tcp[13] & 2 != 0");
+    check("0 != 0", "not all");
+    check("4 > 3 and tcp", "tcp");
+}
+
+#[test]
+fn tags_count_from_outside_along_and() {
+    check("vlan", "vlan.depth >= 1");
+    check("vlan and vlan", "vlan.depth >= 1 and vlan.depth >= 2");
+    check("vlan 5 and vlan 6", "vlan.id == 5 and vlan2.id == 6");
+    check("vlan 5 or vlan 6", "vlan.id in 5..6");
+    check("mpls 5 and mpls", "mpls.label == 5 and mpls.depth >= 2");
+    same("vlan and (vlan 6 or vlan 8)", "vlan and (vlan2.id in {6, 8})");
+    check("ip proto 1", "untagged and ip and ip.proto == 1");
+    check("pppoes and ip proto 1", "pppoes and ip and ip.proto == 1");
+}
+
+#[test]
+fn fields_compare_in_sets_and_ranges() {
+    check("tcp.dport in {80, 443, 8000..8100}", "tcp and dport in {80, 443, 8000..8100}");
+    same("dport == 80 or dport == 443", "dport in {443, 80}");
+    check("len in 64..128", "len in 64..128");
+    check("pkt.len > 64", "len >= 65");
+    check("not len > 64", "len <= 64");
+    check("tcp.flags.syn and not tcp.flags.ack", "tcp.flags.syn and not tcp.flags.ack");
+    check("ip.src == 10.0.0.0/8", "ip.src == 10.0.0.0/8");
+    check("ip.src != 10.0.0.1", "ip.src != 10.0.0.1");
+    check("ip.src in {10.0.0.0/8, ::1, 11.0.0.0/8}", "ip.src in {10.0.0.0/7, ::1}");
+    check("ip.src in 10.0.0.1..10.0.0.9", "ip.src in 10.0.0.1..10.0.0.9");
+    check("ip.ttl < 5 or ip.ttl > 250", "ip.ttl in {0..4, 251..255}");
+    check("ip.len - ip.hlen > 40", "ip.len - ip.hlen > 40");
+    check("tcp.port == 80", "tcp and (sport == 80 or dport == 80)");
+    check("payload contains \"GET \\x00\"", "payload contains \"GET \\x00\"");
+    same("payload contains 0x47455420", "payload contains \"GET \"");
+    check("ts >= 1700000000000000000", "ts >= 1700000000000000000");
+    check("ip.version == 6", "ip6");
+    check("sport == dport", "sport == dport");
+    check("ip.flags.df", "ip.flags.df");
+}
+
+#[test]
+fn equal_meanings_are_equal_values() {
+    same("udp or tcp", "tcp or udp");
+    same("not not tcp", "tcp");
+    same("tcp and (tcp)", "tcp");
+    same("tcp and not tcp", "not all");
+    same("tcp or not tcp", "all");
+    same("not (tcp and dport 80)", "not tcp or not dport 80");
+    same("less 64 or greater 65", "all");
+}
+
+#[test]
+fn and_and_or_bind_equally_and_say_so() {
+    let parsed = parse("port 53 and tcp or udp").expect("a filter");
+    assert_eq!(parsed.expr, parse("(port 53 and tcp) or udp").expect("a filter").expr);
+    let hint = parsed.warnings[0].hint().expect("a hint");
+    assert_eq!(hint, "this means `(port 53 and tcp) or udp`");
+    assert_eq!(parsed.warnings[0].at(), 16..18);
+    let parsed = parse("tcp or udp and ip or arp").expect("a filter");
+    assert_eq!(
+        parsed.warnings[0].hint().expect("a hint"),
+        "this means `((tcp or udp) and ip) or arp`"
+    );
+    assert_eq!(parse("tcp or udp or icmp").expect("a filter").warnings, []);
+}
+
+#[test]
+fn mistakes_are_underlined() {
+    let message = |text| refused(text).0;
+    let place = |text| refused(text).1;
+    let hint = |text| refused(text).2;
+    assert_eq!(message("tcp\0udp"), "unexpected character U+0000");
+    assert_eq!(message("tcp and"), "expected a condition, found the end of the filter");
+    assert_eq!(place("(tcp"), "(");
+    assert_eq!(message("port"), "expected a port, found the end of the filter");
+    assert_eq!(place("port 70000"), "70000");
+    assert_eq!(place("dport 80:70000"), "80:70000");
+    assert_eq!(place("net 10.0.0.0/33"), "33");
+    assert_eq!(hint("net 10.0.0.1/8"), "write `10.0.0.0/8` for the network, or `host 10.0.0.1`");
+    assert_eq!(hint("net fe80::1/10"), "write `fe80::/10` for the network, or `host fe80::1`");
+    assert_eq!(message("vlan 5000"), "5000 is too great: at most 4095");
+    assert_eq!(message("tcp.prot == 443"), "unknown field `tcp.prot`");
+    assert_eq!(place("tcp.prot == 443"), "tcp.prot");
+    assert_eq!(hint("tcp.prot == 443"), "did you mean `tcp.port`?");
+    assert_eq!(hint("tpc"), "did you mean `tcp`?");
+    assert_eq!(message("tcp tcp"), "expected `and`, `or` or the end, found `tcp`");
+    assert_eq!(message("tcp.dport == 70000"), "70000 is more than `tcp.dport` can be: 65535");
+    assert_eq!(hint("10.0.0.1"), "write `host 10.0.0.1`, `src 10.0.0.1` or `dst 10.0.0.1`");
+    assert_eq!(message("ip6 host 10.0.0.1"), "`ip6` goes before no IPv4 address");
+    assert_eq!(place("src asn 5"), "asn");
+    assert!(message("dst.asn == 2529").contains("AS table"));
+    assert!(message("exporter 10.0.0.1").contains("NetFlow"));
+    assert_eq!(hint("port htttp"), "did you mean `http`?");
+    assert_eq!(message("len / 0 == 1"), "division by zero");
+    assert_eq!(hint("ip.ttl"), "compare it, as in `ip.ttl > 0`");
+    for text in [
+        "port -1",
+        "dst host",
+        "len >",
+        "tcp[0",
+        "ether host zz:zz",
+        "portrange 5000-",
+        "tcp port ip",
+        "tcp host 1.2.3.4",
+        "ip proto 256",
+        "tcp.dport in {}",
+        "tcp[0:3] == 1",
+        "payload contains \"\"",
+        "payload",
+        "src",
+        "not",
+        "and",
+        "tcp &&",
+        "host www.example.com",
+        "ip.src < 10.0.0.1",
+        "port 80-",
+        "gateway 10.0.0.1",
+        "é",
+        "tcp)",
+        "ip.src in {10.0.0.1",
+        "mask",
+        "udp port ssh",
+        "len in 5..4",
+        "host (tcp)",
+        "-",
+        "--1",
+        "tcp + 1 == 2",
+        "1",
+        "udp 80",
+        "ether",
+        "in",
+        "contains",
+        "vlan (5",
+        "src or port 80",
+        "net 1.2.3.4.5",
+        "host 1.2.3",
+    ] {
+        refused(text);
+    }
+    refused(&"tcp ".repeat(50));
+}
+
+#[test]
+fn no_text_is_too_deep_or_too_long_to_refuse() {
+    let start = std::time::Instant::now();
+    for text in [
+        "(".repeat(10_000) + "tcp" + &")".repeat(10_000),
+        "not ".repeat(10_000) + "tcp",
+        "tcp and udp or ".repeat(2_000) + "ip",
+        "-".repeat(10_000) + "1 == 1",
+        "ip[".repeat(10_000),
+        "port ".to_owned() + &"(".repeat(10_000),
+        "len".to_owned() + &"+len".repeat(10_000) + " > 1",
+        "tcp or ".repeat(9_000) + "tcp",
+        "dport in {".to_owned() + &"1,".repeat(9_000) + "1}",
+        "x".repeat(100_000),
+        "host 1.2.3.4 or ".repeat(3_000) + "5.6.7.8",
+        (0..4_000).map(|n| format!("len & {n} == 1 or ")).collect::<String>() + "tcp",
+    ] {
+        _ = parse(&text).map(|parsed| parsed.expr.to_string());
+    }
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
