@@ -6,6 +6,7 @@
 pub mod declare;
 mod lua;
 pub mod recorder;
+pub mod rhai;
 pub mod scan;
 
 use std::path::Path;

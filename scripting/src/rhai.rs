@@ -1,0 +1,114 @@
+//! The Rhai host: scripts in Rhai as modules. The only door to rhai.
+//!
+//! What a script declares runs natively; what it computes runs in an engine of
+//! its own, with the loop over a batch outside the script and its callbacks
+//! inlined in it ([`body`]). Rhai walks a tree, so a callback costs about ten
+//! times what the same costs in Lua: declare what can be declared.
+
+mod addr;
+mod body;
+mod engine;
+mod fault;
+mod keyed;
+mod module;
+mod packet;
+mod records;
+mod script;
+mod tables;
+mod talk;
+mod value;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use como_core::module::declared::Declared as Tables;
+use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
+use como_core::record::Schema;
+use como_core::time::Span;
+use parking_lot::Mutex;
+
+use crate::declare::{Callback, Callbacks};
+use crate::recorder::Recorder;
+use crate::scan::Language;
+use module::{RhaiModule, stored_schema};
+use records::Reader;
+use script::Source;
+use tables::State;
+
+/// A Rhai script as a module.
+#[derive(Clone, Debug)]
+pub struct Rhai {
+    source: Source,
+    manifest: Manifest,
+    callbacks: Callbacks,
+}
+
+impl Rhai {
+    /// Reads a script: its top level runs once, in an engine that is thrown away.
+    pub fn load(file: &str, name: &str, text: &str) -> Result<Self, ModuleError> {
+        let source = Source { file: file.into(), name: name.into(), text: text.into() };
+        let ran = source.run(&Args::default(), Limits::default())?;
+        Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
+    }
+
+    /// What its records look like, where that is known before the first one.
+    fn schema(&self, stated: Option<&Arc<Schema>>, tables: Option<&Tables>) -> Option<Arc<Schema>> {
+        if self.callbacks.has(Callback::Store) {
+            return Some(stored_schema());
+        }
+        stated.cloned().or_else(|| {
+            let own = self.callbacks.has(Callback::Export);
+            tables.filter(|t| !own || t.long().is_some()).map(|t| t.schema().clone())
+        })
+    }
+}
+
+impl Kind for Rhai {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
+        let ran = self.source.run(&setup.args, setup.limits)?;
+        let declared = &ran.declared;
+        let interval = ran.args.span("interval").unwrap_or(Span::from_secs(1));
+        let tables = declared
+            .has_table()
+            .then(|| Tables::new(&declared.declaration, &setup.limits, interval))
+            .transpose()
+            .map_err(|error| self.source.error(0, error.to_string()))?;
+        let schema = self.schema(declared.schema.as_ref(), tables.as_ref());
+        let filter = declared.manifest.filter.clone();
+        let recorder = Recorder::new(declared.schema.clone(), &self.source.text, Language::Rhai);
+        let table_demand = tables.as_ref().map(Tables::demand).unwrap_or_default();
+        let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
+        let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
+        let demand = table_demand.and(module.demand());
+        Ok(Started { module: Box::new(module), filter, demand, interval, schema })
+    }
+
+    fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
+        let ran = || self.source.run(&Args::default(), Limits::default());
+        let reader = self.callbacks.has(Callback::Print).then(|| Reader::printer(ran()?, format));
+        Some(Box::new(reader?.ok()??))
+    }
+
+    fn replayer(&self) -> Option<Box<dyn Replay>> {
+        let ran = || self.source.run(&Args::default(), Limits::default());
+        let reader = self.callbacks.has(Callback::Replay).then(|| Reader::replayer(ran()?));
+        Some(Box::new(reader?.ok()??))
+    }
+}
+
+/// Stack that must be left for a script to run on, and how much it gets where there is less.
+const STACK_BYTES_MIN: usize = 32 << 20;
+const STACK_BYTES: usize = 64 << 20;
+
+/// Runs what a script may drive deep on a stack that it cannot exhaust in the time it has: its
+/// functions and the nesting of its values are bounded, but by numbers meant for a large stack.
+fn deep<R>(call: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(STACK_BYTES_MIN, STACK_BYTES, call)
+}

@@ -1,0 +1,294 @@
+//! The bodies of callbacks, run in place.
+//!
+//! A call of a Rhai function costs more than most callbacks do, and gives the
+//! function copies. So the body of a callback is compiled once more as a block,
+//! whose variables the host sets before it and reads after it: what a callback
+//! changes of its parameters stays changed. In a callback that gets a packet,
+//! `pkt.ip.dst` becomes the variable `pkt_ip_dst` ([`super::packet`]).
+
+use std::collections::BTreeMap;
+
+use como_core::field::{Demand, Field};
+use rhai::{
+    AST, Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, OptimizationLevel,
+    ParseError, Scope, Stmt, StmtBlock,
+};
+
+use super::engine::Library;
+use super::packet::Read;
+use crate::declare::Callback;
+use crate::scan::tokens::{Shape, Token, tokens};
+use crate::scan::{Language, reads};
+
+/// A callback's body, ready to run.
+pub(super) struct Body {
+    expr: Expr,
+    scope: Scope<'static>,
+    caches: Caches,
+    /// The script's functions, and those written inside the body.
+    libraries: Vec<Library>,
+    params: Vec<String>,
+}
+
+/// What a callback reads of its packet.
+#[derive(Debug, Default)]
+pub(super) struct Packets {
+    /// The variables to set, and what each stands for.
+    pub reads: Vec<(String, Read)>,
+    /// The fields it may ask a packet for that it holds; `None` where it holds none.
+    pub held: Option<Vec<Field>>,
+}
+
+impl Packets {
+    /// The columns to prepare.
+    pub fn demand(&self) -> Demand {
+        let read = |demand: Demand, read: &Read| match read {
+            Read::Field(field) => demand.field(*field),
+            Read::Layer(_) => demand.layers(),
+            Read::TsNs => demand,
+        };
+        let demand = self.reads.iter().map(|(_, r)| r).fold(Demand::NONE, read);
+        let held = |demand: Demand, field: &Field| demand.field(*field);
+        match &self.held {
+            Some(fields) => fields.iter().fold(demand.layers(), held),
+            None => demand,
+        }
+    }
+}
+
+/// The body of the script's `callback`, if it has one, and what that reads of its packet.
+pub(super) fn compile(
+    engine: &Engine,
+    library: &Library,
+    text: &str,
+    callback: Callback,
+) -> Result<Option<(Body, Packets)>, ParseError> {
+    let tokens = tokens(text, Language::Rhai);
+    let Some(place) = Place::find(&tokens, callback.name()) else { return Ok(None) };
+    let takes_packet = callback.params().first() == Some(&"pkt");
+    let (body, packets) = match place.params.first().filter(|_| takes_packet) {
+        Some(packet) => rewritten(text, &tokens, &place, packet),
+        None => (place.text(text).to_owned(), Packets::default()),
+    };
+    // The parser numbers variables from the last: those set at each packet come last.
+    let names = place.params.iter().map(|p| (*p).to_owned());
+    let names: Vec<String> =
+        names.chain(packets.reads.iter().map(|(name, _)| name.clone())).collect();
+    let before: String = names.iter().map(|name| format!("let {name}=();")).collect();
+    // Lines stay what they are in the script.
+    let lines = "\n".repeat(place.line.saturating_sub(1) as usize);
+    let ast = engine.compile(format!("{before}{lines}{body}"))?;
+    let Some(Stmt::Block(block)) = ast.statements().last() else { return Ok(None) };
+    // What is in the block, not the block itself: that might be optimised away.
+    let inner = AST::new(block.iter().cloned(), ast.shared_lib().clone());
+    let inner = engine.optimize_ast(&Scope::new(), inner, OptimizationLevel::Simple);
+    let statements = inner.statements().iter().cloned();
+    let block = StmtBlock::new(statements, block.position(), block.end_position());
+    let mut scope = Scope::new();
+    for name in &names {
+        scope.push_dynamic(name.as_str(), Dynamic::UNIT);
+    }
+    let body = Body {
+        expr: Expr::Stmt(Box::new(block)),
+        scope,
+        caches: Caches::new(),
+        libraries: vec![library.clone(), inner.shared_lib().clone()],
+        params: place.params.iter().map(|p| (*p).to_owned()).collect(),
+    };
+    Ok(Some((body, packets)))
+}
+
+impl Body {
+    /// Puts a value into parameter number `at`, if the script takes that many.
+    pub fn set(&mut self, at: usize, value: Dynamic) {
+        if let Some(held) = self.param(at) {
+            *held = value;
+        }
+    }
+
+    /// Takes parameter number `at` back, as the callback left it; `otherwise` if it takes fewer.
+    pub fn take(&mut self, at: usize, otherwise: Dynamic) -> Dynamic {
+        self.param(at).map_or(otherwise, std::mem::take)
+    }
+
+    fn param(&mut self, at: usize) -> Option<&mut Dynamic> {
+        self.scope.get_mut(self.params.get(at)?)
+    }
+
+    /// What the callback calls parameter number `at`.
+    pub fn param_name(&self, at: usize) -> Option<&str> {
+        self.params.get(at).map(String::as_str)
+    }
+
+    /// Whether the callback takes parameter number `at`.
+    pub fn takes(&self, at: usize) -> bool {
+        at < self.params.len()
+    }
+
+    /// Runs once.
+    pub fn run(&mut self, engine: &Engine) -> Result<Dynamic, Box<EvalAltResult>> {
+        self.turns(engine).next(|_| ())
+    }
+
+    /// Begins to run any number of times within one call.
+    pub fn turns<'a>(&'a mut self, engine: &'a Engine) -> Turns<'a> {
+        let mut global = engine.new_global_runtime_state();
+        global.lib.extend(self.libraries.iter().cloned());
+        Turns {
+            engine,
+            global,
+            caches: &mut self.caches,
+            scope: &mut self.scope,
+            body: Expression::from(&self.expr),
+        }
+    }
+}
+
+/// Turns of one body, within one call.
+pub(super) struct Turns<'a> {
+    engine: &'a Engine,
+    global: rhai::GlobalRuntimeState,
+    caches: &'a mut Caches,
+    scope: &'a mut Scope<'static>,
+    body: Expression<'a>,
+}
+
+impl Turns<'_> {
+    /// Runs once, with the variables as `set` leaves them.
+    #[inline]
+    pub fn next(
+        &mut self,
+        set: impl FnOnce(&mut Scope<'static>),
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
+        set(self.scope);
+        let global = &mut self.global;
+        let mut context = EvalContext::new(self.engine, global, self.caches, self.scope, None);
+        match context.eval_expression_tree(&self.body) {
+            Err(error) => match *error {
+                EvalAltResult::Return(value, _) => Ok(value),
+                error => Err(Box::new(error)),
+            },
+            value => value,
+        }
+    }
+}
+
+/// Where a function stands in a script.
+struct Place<'a> {
+    params: Vec<&'a str>,
+    /// The tokens of its body, braces included.
+    tokens: std::ops::Range<usize>,
+    /// The same in bytes.
+    bytes: std::ops::Range<usize>,
+    line: u32,
+}
+
+impl<'a> Place<'a> {
+    /// The last function called `name` at the top level: a later one takes the place of an earlier.
+    fn find(tokens: &[Token<'a>], name: &str) -> Option<Self> {
+        let mut depth = 0u32;
+        let mut found = None;
+        for (at, token) in tokens.iter().enumerate() {
+            match token.text {
+                "{" if token.shape == Shape::Mark => depth += 1,
+                "}" if token.shape == Shape::Mark => depth = depth.saturating_sub(1),
+                "fn" if depth == 0 && tokens.get(at + 1).is_some_and(|t| t.is(name)) => {
+                    found = Self::read(tokens, at + 2).or(found);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Reads `(a, b) { ... }` from token `at` on.
+    fn read(tokens: &[Token<'a>], at: usize) -> Option<Self> {
+        let open = at + tokens.get(at..)?.iter().position(|t| t.is("{"))?;
+        let words = tokens.get(at..open)?.iter().filter(|t| t.shape == Shape::Word);
+        let mut depth = 0u32;
+        let close = open
+            + tokens.get(open..)?.iter().position(|t| {
+                depth = match (t.shape, t.text) {
+                    (Shape::Mark, "{") => depth + 1,
+                    (Shape::Mark, "}") => depth.saturating_sub(1),
+                    _ => depth,
+                };
+                depth == 0
+            })?;
+        Some(Self {
+            params: words.map(|t| t.text).collect(),
+            tokens: open..close + 1,
+            bytes: tokens.get(open)?.at..tokens.get(close)?.at + 1,
+            line: tokens.get(open)?.line,
+        })
+    }
+
+    fn text<'t>(&self, text: &'t str) -> &'t str {
+        text.get(self.bytes.clone()).unwrap_or("{}")
+    }
+}
+
+/// The body with reads of the packet made variables: `pkt.ip.dst` turns into `pkt_ip_dst`, as long
+/// as it was.
+fn rewritten(
+    text: &str,
+    tokens: &[Token<'_>],
+    place: &Place<'_>,
+    packet: &str,
+) -> (String, Packets) {
+    let foreseen = reads(text, Language::Rhai);
+    let mut body = place.text(text).to_owned().into_bytes();
+    let mut found: BTreeMap<String, Read> = BTreeMap::new();
+    let mut complete = foreseen.complete;
+    let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.is(mark));
+    for at in place.tokens.clone() {
+        let starts = tokens[at].is(packet) && !(at > 0 && is(at - 1, "."));
+        let Some((read, words)) = starts.then(|| path(tokens, at)).flatten() else { continue };
+        if let Read::Layer(_) = read
+            && !foreseen.complete
+        {
+            // A layer in a script's hands is more than a yes.
+            continue;
+        }
+        let last = &tokens[at + 2 * words];
+        let (from, to) = (tokens[at].at, last.at + last.text.len());
+        let name = tokens[at..=at + 2 * words].iter().map(|t| if t.is(".") { "_" } else { t.text });
+        let name: String = name.collect();
+        if tokens.iter().any(|t| t.is(&name)) || name.len() != to - from {
+            // The script has a variable of that name, or wrote blanks in between.
+            complete = false;
+            continue;
+        }
+        let start = place.bytes.start;
+        if let Some(bytes) = body.get_mut(from - start..to - start) {
+            bytes.copy_from_slice(name.as_bytes());
+            found.insert(name, read);
+        }
+    }
+    // Where a packet goes is not known then, only which words the script has.
+    let named = |f: &Field| f.name().split('.').all(|word| text.contains(word));
+    let held = (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
+    let body = String::from_utf8(body).unwrap_or_else(|_| place.text(text).to_owned());
+    (body, Packets { reads: found.into_iter().collect(), held })
+}
+
+/// What is read of the packet named at token `at`, and how many words of the path that takes.
+fn path(tokens: &[Token<'_>], at: usize) -> Option<(Read, usize)> {
+    let mut words = 0;
+    let mut path = String::new();
+    let mut longest = None;
+    while words < 3 {
+        let next = at + 1 + 2 * words;
+        let (dot, word) = (tokens.get(next)?, tokens.get(next + 1));
+        let Some(word) = word.filter(|w| dot.is(".") && w.shape == Shape::Word) else { break };
+        if words > 0 {
+            path.push('.');
+        }
+        path.push_str(word.text);
+        words += 1;
+        if let Some(read) = Read::named(&path) {
+            longest = Some((read, words));
+        }
+    }
+    longest
+}

@@ -1,0 +1,500 @@
+//! A running Rhai module: the callbacks, in the order an interval calls them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use como_core::batch::Batch;
+use como_core::field::Demand;
+use como_core::module::declared::Action;
+use como_core::module::{Export, Fault, Limits, Module, ModuleError};
+use como_core::record::{Column, Records, Schema, Type, Value};
+use como_core::selection::Selection;
+use como_core::table::Table;
+use como_core::time::{Interval, Ts};
+use rhai::{Array, Dynamic, EvalAltResult, Map, Scope};
+
+use super::body::{Body, Packets};
+use super::deep;
+use super::packet::{Feed, Holder};
+use super::script::Ran;
+use super::tables::{self, Rows, Shared, View, Which};
+use super::value::{self, named, weigh};
+use crate::declare::Callback;
+use crate::recorder::{Recorder, Row};
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// Packets of one batch that may fail before the rest of it is given up.
+const ERRORS_MAX: u32 = 4;
+/// How many calls' worth of time all `action`s of one flush may take.
+const ACTION_CALLS: u32 = 20;
+/// The most records one export may return by itself.
+const RECORDS_MAX: usize = 1 << 20;
+/// How many packets a state's weight is taken to last, for each byte of it.
+const WEIGH_EVERY: usize = 64;
+
+/// A callback that gets packets.
+struct PacketBody {
+    body: Body,
+    packets: Packets,
+}
+
+/// One instance of a script.
+pub(super) struct RhaiModule {
+    ran: Ran,
+    init: Option<Body>,
+    check: Option<PacketBody>,
+    update: Option<PacketBody>,
+    export: Option<Body>,
+    action: Option<Body>,
+    store: Option<Body>,
+    tables: Option<Shared>,
+    recorder: Recorder,
+    holder: Holder,
+    state: Dynamic,
+    /// What a script without a declared long-term table keeps across intervals.
+    own_long: Dynamic,
+    /// What `state` and `own_long` weighed, and how many packets came since.
+    weighed: usize,
+    since: usize,
+    limits: Limits,
+    fault: Option<Fault>,
+}
+
+impl RhaiModule {
+    /// Starts an instance of a script whose top level has run.
+    pub fn new(
+        ran: Ran,
+        tables: Option<Shared>,
+        recorder: Recorder,
+        limits: Limits,
+    ) -> Result<Self, ModuleError> {
+        let plain = |callback| ran.body(callback).map(|found| found.map(|(body, _)| body));
+        let packets = |callback| {
+            let found = ran.body(callback)?;
+            Ok::<_, ModuleError>(found.map(|(body, packets)| PacketBody { body, packets }))
+        };
+        let mut module = Self {
+            init: plain(Callback::Init)?,
+            check: packets(Callback::Check)?,
+            update: packets(Callback::Update)?,
+            export: plain(Callback::Export)?,
+            action: plain(Callback::Action)?,
+            store: plain(Callback::Store)?,
+            ran,
+            tables,
+            recorder,
+            holder: Holder::default(),
+            state: Dynamic::UNIT,
+            own_long: Dynamic::from_map(Map::new()),
+            weighed: 0,
+            since: 0,
+            limits,
+            fault: None,
+        };
+        module.begin().map_err(|error| module.ran.refusal(error))?;
+        Ok(module)
+    }
+
+    /// What must be decoded for its callbacks.
+    pub fn demand(&self) -> Demand {
+        let bodies = [&self.check, &self.update].into_iter().flatten();
+        bodies.fold(Demand::NONE, |d, b| d.and(b.packets.demand()))
+    }
+
+    /// Begins an interval: what `init` returns is the state.
+    fn begin(&mut self) -> Fallible<()> {
+        let last = std::mem::take(&mut self.state);
+        self.state = match &mut self.init {
+            Some(init) => {
+                init.set(0, self.ran.args_map());
+                init.set(1, last);
+                let state = self.ran.call(|engine| init.run(engine));
+                init.set(1, Dynamic::UNIT);
+                state?
+            }
+            None => Dynamic::from_map(Map::new()),
+        };
+        Ok(())
+    }
+
+    fn note(&mut self, error: Box<EvalAltResult>) {
+        let fault = self.ran.fault(error);
+        match &self.fault {
+            Some(first) if first.limit || !fault.limit => {}
+            _ => self.fault = Some(fault),
+        }
+    }
+
+    /// Runs a callback over the picked packets, and hands its answers to `answered`.
+    fn pass(
+        &mut self,
+        which: Callback,
+        batch: &Batch,
+        picked: &Selection,
+        mut answered: impl FnMut(usize, Dynamic),
+    ) {
+        let slot = if which == Callback::Check { &mut self.check } else { &mut self.update };
+        let Some(PacketBody { body, packets }) = slot else { return };
+        body.set(1, std::mem::take(&mut self.state));
+        let feeds: Vec<(&str, Feed)> = packets
+            .reads
+            .iter()
+            .map(|(name, read)| (name.as_str(), Feed::new(*read, batch)))
+            .collect();
+        let held = packets.held.as_deref();
+        let packet = body.param_name(0).map(str::to_owned);
+        let mut errors = Vec::new();
+        let holder = &self.holder;
+        let passed = self.ran.call(|engine| {
+            let mut turns = body.turns(engine);
+            for at in picked.iter() {
+                let answer = turns.next(|scope| {
+                    for (name, feed) in &feeds {
+                        set(scope, name, feed.at(batch, at));
+                    }
+                    if let (Some(fields), Some(packet)) = (held, &packet) {
+                        set(scope, packet, Dynamic::from(holder.turn(batch, at, fields)));
+                    }
+                });
+                match answer {
+                    Ok(answer) => answered(at, answer),
+                    Err(error) if error.is_system_exception() => return Err(error),
+                    Err(error) => {
+                        errors.push(error);
+                        if errors.len() as u32 == ERRORS_MAX {
+                            break;
+                        }
+                    }
+                }
+            }
+            Ok(())
+        });
+        self.state = body.take(1, Dynamic::UNIT);
+        self.holder.close();
+        errors.extend(passed.err());
+        for error in errors {
+            self.note(error);
+        }
+        self.since = self.since.saturating_add(picked.count());
+    }
+
+    /// Weighs what the script keeps, now and then, and drops it if it is too much.
+    fn weigh(&mut self, now: bool) {
+        if !now && self.since < self.weighed / WEIGH_EVERY {
+            return;
+        }
+        self.since = 0;
+        let max = self.limits.memory_bytes_max;
+        let why = match (weigh(&self.state), weigh(&self.own_long)) {
+            (Ok(state), Ok(long)) => {
+                self.weighed = state.saturating_add(long);
+                (self.weighed > max).then(|| format!("its state passes {max} bytes: begun anew"))
+            }
+            _ => Some("its state nests too deep: begun anew".to_owned()),
+        };
+        if let Some(message) = why {
+            self.state = Dynamic::UNIT;
+            self.own_long = Dynamic::from_map(Map::new());
+            self.weighed = 0;
+            let began = self.begin();
+            let message = format!("{}: {message}", self.ran.file());
+            self.fault = Some(Fault { limit: true, message });
+            if let Err(error) = began {
+                self.note(error);
+            }
+        }
+    }
+
+    /// The records of a closed interval, by `export` or by the tables alone.
+    fn records(&mut self, out: &mut Export) -> Fallible<()> {
+        let Some(export) = &mut self.export else {
+            let Some(shared) = &self.tables else { return Ok(()) };
+            let mut state = shared.lock();
+            state.generation += 1;
+            state.declared.fold();
+            if state.declared.long().is_some() {
+                return Ok(());
+            }
+            let table = state.declared.table();
+            let records = table.records(&table.sorted(), out.interval());
+            drop(state);
+            return self.write(Returned::Whole(records), out);
+        };
+        let view = |shared: &Shared, which| Dynamic::from(View::new(shared, which));
+        let declared_long = self.tables.as_ref().filter(|t| t.lock().declared.long().is_some());
+        export.set(
+            0,
+            match &self.tables {
+                Some(shared) => view(shared, Which::Interval),
+                None => std::mem::take(&mut self.state),
+            },
+        );
+        export.set(
+            1,
+            match declared_long {
+                Some(shared) => view(shared, Which::Long),
+                None => std::mem::take(&mut self.own_long),
+            },
+        );
+        export.set(2, self.ran.args_map());
+        let returned = self.ran.call(|engine| returned(&export.run(engine)?, out));
+        if self.tables.is_none() && export.takes(0) {
+            self.state = export.take(0, Dynamic::UNIT);
+        }
+        if declared_long.is_none() && export.takes(1) {
+            self.own_long = export.take(1, Dynamic::UNIT);
+        }
+        self.write(returned?, out)
+    }
+
+    /// Writes what was returned, through the script's own `store` if it has one.
+    fn write(&mut self, returned: Returned, out: &mut Export) -> Fallible<()> {
+        let Some(store) = &mut self.store else {
+            match returned {
+                Returned::Whole(records) => out.records(records),
+                Returned::Rows(rows) => self.recorder.write(rows, out)?,
+            }
+            return Ok(());
+        };
+        let mut records = Records::empty(stored_schema(), out.interval().len());
+        for row in returned.into_rows() {
+            let row = row.into_iter().map(|(name, v)| (name.into(), value::of_value(v)));
+            store.set(0, Dynamic::from_map(row.collect::<Map>()));
+            let bytes = self.ran.call(|engine| store.run(engine))?;
+            let bytes = match value::to_value(&bytes) {
+                Ok(Value::Bytes(bytes)) => bytes,
+                Ok(Value::Text(text)) => text.into_bytes(),
+                _ => return Err(format!("store returned {}, not bytes", named(&bytes)).into()),
+            };
+            records.push(out.interval().start(), [Value::Bytes(bytes)]);
+        }
+        out.records(records);
+        Ok(())
+    }
+
+    /// Asks `action` about every long-term row, and writes those to store.
+    fn flush(&mut self, out: &mut Export) -> Fallible<()> {
+        let Some(shared) = self.tables.clone() else { return Ok(()) };
+        let now = out.now();
+        let (answers, error) = self.ask(&shared, now);
+        let records = {
+            let mut state = shared.lock();
+            let timeout = state.declared.timeout();
+            state.generation += 1;
+            state.declared.flush(out.interval(), |long, row| {
+                let due = now - long.seen(row) >= timeout;
+                let due = if due { Action::Store } else { Action::Keep };
+                answers.get(row).copied().flatten().unwrap_or(due)
+            })
+        };
+        if let Some(records) = records {
+            self.write(Returned::Whole(records), out)?;
+        }
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Closes an interval and begins the next.
+    fn close(&mut self, out: &mut Export) {
+        let results = [self.records(out), self.flush(out)];
+        if let Some(shared) = &self.tables {
+            let mut state = shared.lock();
+            state.generation += 1;
+            state.declared.begin();
+        }
+        self.weigh(true);
+        let began = self.begin();
+        for error in results.into_iter().chain([began]).filter_map(Result::err) {
+            self.note(error);
+        }
+    }
+
+    /// What `action` says of each long-term row. Where it fails, or all of it takes too long,
+    /// rows are left to their timeout.
+    fn ask(
+        &mut self,
+        shared: &Shared,
+        now: Ts,
+    ) -> (Vec<Option<Action>>, Option<Box<EvalAltResult>>) {
+        let mut answers = Vec::new();
+        let Some(action) = &mut self.action else { return (answers, None) };
+        let most = Duration::from_millis(self.limits.call_ms_max) * ACTION_CALLS;
+        let began = Instant::now();
+        let rows = shared.lock().declared.long().map_or(0, Table::rows);
+        let mut error = None;
+        for at in 0..rows {
+            // Not locked while the script runs.
+            let row = shared.lock().declared.long().map(|long| tables::row(long, at));
+            action.set(0, row.unwrap_or(Dynamic::UNIT));
+            action.set(1, Dynamic::from_float(now.as_secs_f64()));
+            let answer = self.ran.call(|engine| answer(&action.run(engine)?));
+            answers.push(*answer.as_ref().unwrap_or(&None));
+            let stop = answer.as_ref().is_err_and(|error| error.is_system_exception());
+            error = error.or(answer.err());
+            if stop {
+                break;
+            }
+            if began.elapsed() > most {
+                let ms = most.as_millis();
+                error.get_or_insert_with(|| {
+                    format!("`action` took more than {ms} ms for all rows").into()
+                });
+                break;
+            }
+        }
+        (answers, error)
+    }
+}
+
+fn set(scope: &mut Scope<'static>, name: &str, value: Dynamic) {
+    if let Some(held) = scope.get_mut(name) {
+        *held = value;
+    }
+}
+
+/// What `action` answered; nothing leaves the row to its timeout.
+fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
+    if value.is_unit() {
+        return Ok(None);
+    }
+    let name = value.as_immutable_string_ref().map(|name| name.to_string());
+    let name = name.map_err(|_| format!("action returned {}", named(value)))?;
+    Action::named(&name).map(Some).ok_or_else(|| {
+        let name = name.escape_debug();
+        format!("action returned `{name}`: return store, keep or discard").into()
+    })
+}
+
+/// The schema of records that a script stores in a form of its own.
+pub(super) fn stored_schema() -> Arc<Schema> {
+    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
+}
+
+/// What `export` returned.
+enum Returned {
+    /// Rows of a core table.
+    Whole(Records),
+    /// Records of the script's own.
+    Rows(Vec<Row>),
+}
+
+impl Returned {
+    fn into_rows(self) -> Vec<Row> {
+        let records = match self {
+            Self::Rows(rows) => return rows,
+            Self::Whole(records) => records,
+        };
+        let row = |row: usize| {
+            let named =
+                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
+            records.schema.columns.iter().enumerate().map(named).collect()
+        };
+        (0..records.rows()).map(row).collect()
+    }
+}
+
+/// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
+fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
+    if value.is_unit() {
+        return Ok(Returned::Rows(Vec::new()));
+    }
+    if let Some(rows) = value.read_lock::<Rows>() {
+        return rows.records(out.interval()).map(Returned::Whole);
+    }
+    if let Some(view) = value.read_lock::<View>() {
+        return view.clone().all()?.records(out.interval()).map(Returned::Whole);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        let row = row(&map)?;
+        return Ok(Returned::Rows(if row.is_empty() { Vec::new() } else { vec![row] }));
+    }
+    let Ok(list) = value.as_array_ref() else {
+        return Err(format!(
+            "export returned {}: return rows of the table, a list of records, or one record",
+            named(value)
+        )
+        .into());
+    };
+    let list: &Array = &list;
+    if list.len() > RECORDS_MAX {
+        return Err(format!("export returned more than {RECORDS_MAX} records").into());
+    }
+    let rows = list.iter().map(|record| match record.as_map_ref() {
+        Ok(map) => row(&map),
+        Err(_) => {
+            let other = named(record);
+            Err(format!("export returned a list with {other} in it: a record is a map").into())
+        }
+    });
+    rows.collect::<Fallible<Vec<Row>>>().map(Returned::Rows)
+}
+
+/// A map as a record.
+pub(super) fn row(map: &Map) -> Fallible<Row> {
+    map.iter()
+        .map(|(name, v)| match value::to_value(v) {
+            Ok(value) => Ok((name.to_string(), value)),
+            Err(other) => Err(format!("`{name}`: {other} is no value of a record").into()),
+        })
+        .collect()
+}
+
+impl Module for RhaiModule {
+    fn checks(&self) -> bool {
+        self.check.is_some()
+    }
+
+    fn check(&mut self, batch: &Batch, picked: &mut Selection) {
+        let all = picked.clone();
+        let (mut pass, mut odd) = (Selection::none(batch.len()), None);
+        deep(|| {
+            self.pass(Callback::Check, batch, &all, |at, answer| match answer.as_bool() {
+                Ok(true) => pass.insert(at),
+                Ok(false) => {}
+                Err(_) => odd = Some(named(&answer)),
+            });
+            self.weigh(false);
+        });
+        picked.and(&pass);
+        if let Some(odd) = odd {
+            self.note(format!("check returned {odd}, not true or false").into());
+        }
+    }
+
+    fn update(&mut self, batch: &Batch, picked: &Selection) {
+        match &self.tables {
+            Some(shared) => shared.lock().declared.table_mut().update(batch, picked),
+            None => deep(|| {
+                self.pass(Callback::Update, batch, picked, |_, _| {});
+                self.weigh(false);
+            }),
+        }
+    }
+
+    fn export(&mut self, _: Interval, out: &mut Export) {
+        deep(|| self.close(out));
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    fn state_bytes(&self) -> usize {
+        let tables = self.tables.as_ref().map_or(0, |t| t.lock().declared.state_bytes());
+        tables.saturating_add(self.weighed)
+    }
+
+    fn overflowed(&self) -> u64 {
+        self.tables.as_ref().map_or(0, |t| t.lock().declared.overflowed())
+    }
+}
+
+impl Drop for RhaiModule {
+    /// Dropping what nests goes as deep as it does.
+    fn drop(&mut self) {
+        deep(|| {
+            self.state = Dynamic::UNIT;
+            self.own_long = Dynamic::UNIT;
+        });
+    }
+}

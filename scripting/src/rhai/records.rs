@@ -1,0 +1,174 @@
+//! Records back in a script: `print(record, format)` and `replay(record)`.
+//!
+//! A record is a map of its columns, with its time in seconds as `ts` where no
+//! column has that name. Where the script stores records in a form of its own,
+//! its `load` reads them first.
+
+use como_core::addr::Addr;
+use como_core::module::{Fault, ModuleError, Print, Replay, Replayed};
+use como_core::packet::Weight;
+use como_core::record::{Schema, Value};
+use como_core::time::{Interval, Ts};
+use rhai::{Dynamic, EvalAltResult, Map};
+
+use super::body::Body;
+use super::script::Ran;
+use super::value::{self, instant, named};
+use crate::declare::Callback;
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// The most packets one record may be replayed as.
+const PACKETS_MAX: usize = 1 << 16;
+
+/// A script that reads its own records.
+pub(super) struct Reader {
+    ran: Ran,
+    load: Option<Body>,
+    /// `print` or `replay`.
+    read: Body,
+    /// What `print` is asked for.
+    format: String,
+}
+
+impl Reader {
+    /// For a script's `print`, in `format`.
+    pub fn printer(ran: Ran, format: &str) -> Result<Option<Self>, ModuleError> {
+        Self::new(ran, Callback::Print, format)
+    }
+
+    /// For a script's `replay`.
+    pub fn replayer(ran: Ran) -> Result<Option<Self>, ModuleError> {
+        Self::new(ran, Callback::Replay, "")
+    }
+
+    fn new(ran: Ran, callback: Callback, format: &str) -> Result<Option<Self>, ModuleError> {
+        let load = ran.body(Callback::Load)?.map(|(body, _)| body);
+        let Some((read, _)) = ran.body(callback)? else { return Ok(None) };
+        Ok(Some(Self { ran, load, read, format: format.to_owned() }))
+    }
+
+    fn call<T>(
+        &mut self,
+        ts: Ts,
+        schema: &Schema,
+        values: &[Value],
+        answer: impl FnOnce(&Dynamic) -> Fallible<T>,
+    ) -> Result<T, Fault> {
+        let Self { ran, load, read, format } = self;
+        let called = ran.call(|engine| {
+            let mut record = match (load, values) {
+                (Some(load), [Value::Bytes(bytes), ..]) => {
+                    load.set(0, Dynamic::from_blob(bytes.clone()));
+                    let loaded = load.run(engine)?;
+                    let other = named(&loaded);
+                    loaded
+                        .try_cast::<Map>()
+                        .ok_or_else(|| format!("load returned {other}, not a map"))?
+                }
+                _ => {
+                    let named = schema.columns.iter().zip(values);
+                    named
+                        .map(|(c, v)| (c.name.as_str().into(), value::of_value(v.clone())))
+                        .collect()
+                }
+            };
+            record.entry("ts".into()).or_insert_with(|| Dynamic::from_float(ts.as_secs_f64()));
+            read.set(0, Dynamic::from_map(record));
+            read.set(1, format.as_str().into());
+            answer(&read.run(engine)?)
+        });
+        called.map_err(|error| self.ran.fault(error))
+    }
+}
+
+impl Print for Reader {
+    fn print(
+        &mut self,
+        ts: Ts,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Option<String>, Fault> {
+        self.call(ts, schema, values, |answer| match value::to_value(answer) {
+            Ok(Value::Null) => Ok(None),
+            Ok(Value::Text(text)) => Ok(Some(text)),
+            _ => Err(format!("print returned {}, not text", named(answer)).into()),
+        })
+    }
+}
+
+impl Replay for Reader {
+    fn replay(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Vec<Replayed>, Fault> {
+        let start = interval.start();
+        self.call(start, schema, values, |answer| packets(answer, start))
+    }
+}
+
+/// A list of packets, or one packet, in time order.
+fn packets(answer: &Dynamic, start: Ts) -> Fallible<Vec<Replayed>> {
+    if answer.is_unit() {
+        return Ok(Vec::new());
+    }
+    if let Ok(one) = answer.as_map_ref() {
+        return Ok(vec![packet(&one, start)?]);
+    }
+    let wrong = || format!("replay returned {}, not packets as maps", named(answer));
+    let list = answer.as_array_ref().map_err(|_| wrong())?;
+    if list.len() > PACKETS_MAX {
+        return Err(format!("replay returned more than {PACKETS_MAX} packets").into());
+    }
+    let one = |p: &Dynamic| match p.as_map_ref() {
+        Ok(map) => packet(&map, start),
+        Err(_) => Err(wrong().into()),
+    };
+    let mut packets = list.iter().map(one).collect::<Fallible<Vec<_>>>()?;
+    packets.sort_by_key(|packet| packet.ts);
+    Ok(packets)
+}
+
+fn packet(map: &Map, start: Ts) -> Fallible<Replayed> {
+    let value = |name: &str| map.get(name).map_or(Ok(Value::Null), value::to_value);
+    let wrong = |name: &str, wanted: &str| -> Box<EvalAltResult> {
+        format!("replay returned a packet whose `{name}` is not {wanted}").into()
+    };
+    let addr = |name: &str| -> Fallible<Option<Addr>> {
+        match value(name) {
+            Ok(Value::Null) => Ok(None),
+            Ok(Value::Addr(addr)) => Ok(Some(addr)),
+            Ok(Value::Text(text)) => text.parse().map(Some).map_err(|_| wrong(name, "an address")),
+            _ => Err(wrong(name, "an address")),
+        }
+    };
+    let number = |name: &str, default: u64, max: u64| match value(name) {
+        Ok(Value::Null) => Ok(default),
+        value => {
+            let number = value.ok().and_then(|v| v.as_uint()).filter(|x| *x <= max);
+            number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
+        }
+    };
+    let ts = match value("ts") {
+        Ok(Value::Null) => start,
+        Ok(Value::Time(ts)) => ts,
+        value => {
+            let seconds = value.ok().and_then(|v| v.as_float());
+            instant(seconds.ok_or_else(|| wrong("ts", "a time in seconds"))?)
+        }
+    };
+    Ok(Replayed {
+        ts,
+        src: addr("src")?,
+        dst: addr("dst")?,
+        proto: number("proto", 0, 255)? as u8,
+        sport: number("sport", 0, 65535)? as u16,
+        dport: number("dport", 0, 65535)? as u16,
+        weight: Weight {
+            packets: number("packets", 1, u64::MAX)?,
+            bytes: number("bytes", 0, u64::MAX)?,
+        },
+    })
+}

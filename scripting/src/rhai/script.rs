@@ -1,0 +1,231 @@
+//! A script's source, and its top level run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use como_core::module::{Args, Limits, Manifest, ModuleError};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Scope};
+
+use super::body::{self, Body, Packets};
+use super::engine::{Library, RESERVED_MARK, engine};
+use super::watch::Watch;
+use super::{deep, fault, value};
+use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
+use crate::scan::{Language, written_order};
+
+/// The longest source accepted, in bytes.
+const SOURCE_BYTES_MAX: usize = 256 << 10;
+
+/// A script as it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// The file, as messages name it.
+    pub file: Arc<str>,
+    /// The module's name.
+    pub name: Arc<str>,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+/// A script whose top level has run.
+pub(super) struct Ran {
+    /// Where its callbacks run.
+    pub engine: Engine,
+    /// What ends a call that takes too long.
+    pub watch: Arc<Watch>,
+    /// What it says of itself.
+    pub declared: Declared,
+    /// Its arguments as the user set them.
+    pub args: Args,
+    library: Library,
+    source: Source,
+    limits: Limits,
+}
+
+impl Source {
+    /// Runs the top level, with the arguments as the user gave them.
+    pub fn run(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
+        deep(|| self.run_here(given, limits))
+    }
+
+    fn run_here(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
+        if self.text.len() > SOURCE_BYTES_MAX {
+            let message = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
+            return Err(self.error(0, message));
+        }
+        let watch = Arc::new(Watch::new());
+        let mut engine = engine(&self.name, &limits, &watch);
+        let ast =
+            engine.compile(&*self.text).map_err(|error| fault::unparsed(&error, &self.file))?;
+        let call_ms_max = limits.call_ms_max;
+        let mut top =
+            TopLevel { source: self, engine: &engine, ast: &ast, given, call_ms_max, args: None };
+        watch.begin(Duration::from_millis(call_ms_max));
+        let (globals, own) = top.run()?;
+        let args = top.args;
+        let functions: Vec<Function> = ast.iter_fn_def().map(|f| describe(f)).collect();
+        let declared = declare::declare(&self.script(), &globals, &functions)?;
+        self.check_reads()?;
+        let args = match args {
+            Some((_, args)) => args,
+            None => declared.manifest.resolve(given)?,
+        };
+        let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
+        // What the top level set is to be read in functions too.
+        let mut names = rhai::Module::new();
+        for (name, value) in own {
+            names.set_var(name, value);
+        }
+        names.set_var("args", Dynamic::from_map(args_map(&args)));
+        engine.register_global_module(names.into());
+        let library = ast.shared_lib().clone();
+        Ok(Ran { engine, watch, declared, args, library, source: self.clone(), limits })
+    }
+
+    /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
+    fn check_reads(&self) -> Result<(), ModuleError> {
+        let reads = crate::scan::reads(&self.text, Language::Rhai);
+        let Some((name, line)) = reads.unknown.first() else { return Ok(()) };
+        let near = como_core::field::Field::ALL
+            .iter()
+            .map(|f| (strsim::damerau_levenshtein(f.name(), name), f.name()))
+            .filter(|(distance, _)| *distance <= 2)
+            .min();
+        let hint = near.map_or(String::new(), |(_, near)| format!("; did you mean `{near}`?"));
+        Err(self.error(*line, format!("a packet has no field `{name}`{hint}")))
+    }
+
+    fn script(&self) -> Script<'_> {
+        Script { file: &self.file, name: &self.name, language: "rhai", text: &self.text }
+    }
+
+    /// An error in a line of the script.
+    pub fn error(&self, line: u32, message: String) -> ModuleError {
+        ModuleError::Script { file: self.file.to_string(), line, message }
+    }
+}
+
+impl Ran {
+    /// The body of a callback, if the script has it, and what that reads of its packet.
+    pub fn body(&self, callback: Callback) -> Result<Option<(Body, Packets)>, ModuleError> {
+        let text = &self.source.text;
+        deep(|| body::compile(&self.engine, &self.library, text, callback))
+            .map_err(|error| fault::unparsed(&error, &self.source.file))
+    }
+
+    /// Runs a call into the script, watched, with a stack that no script exhausts.
+    pub fn call<T>(
+        &self,
+        call: impl FnOnce(&Engine) -> Result<T, Box<EvalAltResult>>,
+    ) -> Result<T, Box<EvalAltResult>> {
+        self.watch.begin(Duration::from_millis(self.limits.call_ms_max));
+        deep(|| call(&self.engine))
+    }
+
+    /// The arguments as the script sees them.
+    pub fn args_map(&self) -> Dynamic {
+        Dynamic::from_map(args_map(&self.args))
+    }
+
+    /// The script, as messages name it.
+    pub fn file(&self) -> &str {
+        &self.source.file
+    }
+
+    /// What went wrong in a call, as a module tells it.
+    pub fn fault(&self, error: Box<EvalAltResult>) -> como_core::module::Fault {
+        fault::fault(error, &self.source.file, self.limits.call_ms_max)
+    }
+
+    /// What went wrong in a call, where it means that the script cannot start.
+    pub fn refusal(&self, error: Box<EvalAltResult>) -> ModuleError {
+        fault::refusal(error, &self.source.file, self.limits.call_ms_max)
+    }
+}
+
+fn args_map(args: &Args) -> Map {
+    let entry = |(name, value): (&str, &como_core::record::Value)| {
+        (name.into(), value::of_value(value.clone()))
+    };
+    args.iter().map(entry).collect()
+}
+
+fn describe(function: &rhai::ScriptFuncDef) -> Function {
+    let line = function.body.start_position().line();
+    let name = function.name.as_str();
+    Function {
+        name: name.strip_suffix(RESERVED_MARK).unwrap_or(name).to_owned(),
+        line: line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0),
+        params: function.params.len(),
+    }
+}
+
+/// The top level of a script on its way through.
+struct TopLevel<'a> {
+    source: &'a Source,
+    engine: &'a Engine,
+    ast: &'a AST,
+    given: &'a Args,
+    call_ms_max: u64,
+    /// The arguments as declared, and as the user set them, once the script has got there.
+    args: Option<(Tree, Args)>,
+}
+
+/// Names with their values.
+type Names = Vec<(String, Dynamic)>;
+
+impl TopLevel<'_> {
+    /// Runs one statement after the other, so that `args` can be what the user made of them as
+    /// soon as they are set. Returns what was declared, and everything that was named.
+    fn run(&mut self) -> Result<(Vec<Global>, Names), ModuleError> {
+        let mut scope = Scope::new();
+        let mut lines: Vec<u32> = Vec::new();
+        for statement in self.ast.statements() {
+            let line = statement.position().line().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
+            let one = AST::new([statement.clone()], self.ast.shared_lib().clone());
+            self.engine
+                .run_ast_with_scope(&mut scope, &one)
+                .map_err(|e| fault::refusal(e, &self.source.file, self.call_ms_max))?;
+            if scope.len() > lines.len() {
+                lines.resize(scope.len(), line);
+                let last = scope.iter_raw().last();
+                if let Some(("args", false, declared)) = last {
+                    let merged = self.args(declared, line)?;
+                    scope.set_value("args", merged);
+                }
+            }
+        }
+        let mut globals: Vec<Global> = Vec::new();
+        for ((name, constant, value), line) in scope.iter_raw().zip(&lines) {
+            if constant {
+                continue;
+            }
+            let value = match &self.args {
+                Some((tree, _)) if name == "args" => tree.clone(),
+                _ => self.tree(name, value, *line)?,
+            };
+            globals.retain(|g| g.name != name);
+            globals.push(Global { name: name.to_owned(), line: *line, value });
+        }
+        let own = scope.iter_raw().map(|(name, _, value)| (name.to_owned(), value.clone()));
+        Ok((globals, own.collect()))
+    }
+
+    /// Notes the declared arguments, and returns what the script is to see of them.
+    fn args(&mut self, declared: &Dynamic, line: u32) -> Result<Map, ModuleError> {
+        let tree = self.tree("args", declared, line)?;
+        let global = Global { name: "args".to_owned(), line, value: tree };
+        let specs = declare::arg_specs(&self.source.script(), &global)?;
+        let name = self.source.name.to_string();
+        let manifest = Manifest { name, args: specs, ..Manifest::default() };
+        let args = manifest.with_interval().resolve(self.given)?;
+        let map = args_map(&args);
+        self.args = Some((global.value, args));
+        Ok(map)
+    }
+
+    fn tree(&self, name: &str, value: &Dynamic, line: u32) -> Result<Tree, ModuleError> {
+        let order = |path: &str| written_order(&self.source.text, Language::Rhai, path);
+        value::to_tree(value, name, &order).map_err(|message| self.source.error(line, message))
+    }
+}

@@ -1,0 +1,1 @@
+//! Scripts that must be stopped, in bounded time, with the process alive.

@@ -1,0 +1,92 @@
+//! The deadline of a call into a script, in the CPU time of the thread that runs it.
+//!
+//! A busy machine must not end an innocent script, so what counts is CPU time.
+//! Asking for it is a system call; CPU time never runs ahead of the clock on the
+//! wall, which is cheap to read, so that one is asked first.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// How many operations of a script pass between two looks at the clock. Few, because one
+/// operation may sort a long list.
+const STRIDE: u64 = 8;
+
+/// Watches the calls into one script. Of one thread at a time.
+#[derive(Debug)]
+pub(super) struct Watch {
+    origin: Instant,
+    /// When to ask for the CPU time next, by the clock on the wall.
+    look_ns: AtomicU64,
+    /// The CPU time at which the call must end.
+    end_ns: AtomicU64,
+    late: AtomicBool,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    pub fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            look_ns: AtomicU64::new(u64::MAX),
+            end_ns: AtomicU64::new(u64::MAX),
+            late: AtomicBool::new(false),
+        }
+    }
+
+    /// A call begins, which may take `limit` of the thread's CPU time.
+    pub fn begin(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        self.look_ns.store(self.wall_ns().saturating_add(limit), Relaxed);
+        self.end_ns.store(cpu_ns().saturating_add(limit), Relaxed);
+        self.late.store(false, Relaxed);
+    }
+
+    /// Whether the call must end, asked at each of its operations. Once it must it always must,
+    /// so that no script survives by catching what ends it.
+    pub fn is_late(&self, operations: u64) -> bool {
+        if self.late.load(Relaxed) {
+            return true;
+        }
+        operations.is_multiple_of(STRIDE) && self.look()
+    }
+
+    fn look(&self) -> bool {
+        let wall = self.wall_ns();
+        if wall < self.look_ns.load(Relaxed) {
+            return false;
+        }
+        let left = self.end_ns.load(Relaxed).saturating_sub(cpu_ns());
+        self.look_ns.store(wall.saturating_add(left), Relaxed);
+        self.late.store(left == 0, Relaxed);
+        left == 0
+    }
+
+    fn wall_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The CPU time the calling thread has used.
+fn cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let secs = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    secs.saturating_mul(como_core::time::SECOND).saturating_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_stays_late_until_the_next_call() {
+        let watch = Watch::new();
+        assert!(!watch.is_late(STRIDE));
+        watch.begin(Duration::ZERO);
+        assert!(!watch.is_late(1) && watch.is_late(STRIDE) && watch.is_late(1));
+        watch.begin(Duration::from_secs(3600));
+        assert!(!watch.is_late(STRIDE));
+    }
+}
