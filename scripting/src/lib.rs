@@ -6,7 +6,7 @@
 pub mod declare;
 mod lua;
 pub mod recorder;
-pub mod rhai;
+mod rhai;
 pub mod scan;
 
 use std::path::Path;
@@ -29,7 +29,8 @@ pub fn load_text(file: &str, text: &str) -> Result<Arc<dyn Kind>, ModuleError> {
     let name = name.unwrap_or_default();
     match Language::of(file) {
         Some(Language::Lua) => Ok(Arc::new(lua::Lua::load(file, &name, text)?)),
-        _ => Err(ModuleError::File {
+        Some(Language::Rhai) => Ok(Arc::new(rhai::Rhai::load(file, &name, text)?)),
+        None => Err(ModuleError::File {
             file: file.to_owned(),
             why: "a script's name ends in .lua or .rhai".to_owned(),
         }),

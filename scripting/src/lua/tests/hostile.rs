@@ -147,13 +147,13 @@ fn deep_and_long_sources_are_refused() {
         format!("x = {}{}", "{".repeat(100_000), "}".repeat(100_000)),
         format!("x = 1{}", " + 1".repeat(60_000)),
         format!("x = 'a'{}", " .. 'a'".repeat(30_000)),
-        format!("x = {}1", "-".repeat(2).to_owned() + "\n" + &"not ".repeat(60_000)),
-        "do ".repeat(60_000) + &"end ".repeat(10),
+        format!("x = {}1", "-".repeat(2).to_owned() + "\n" + "not ".repeat(60_000).as_str()),
+        "do ".repeat(60_000) + "end ".repeat(10).as_str(),
         "function f() ".repeat(15_000),
         format!("x = a{}", ".b".repeat(100_000)),
         format!("x = a{}", "()".repeat(100_000)),
         format!("x = {}", "if a then b else ".repeat(12_000)),
-        "x = [[".to_owned() + &"y".repeat(300 << 10),
+        "x = [[".to_owned() + "y".repeat(300 << 10).as_str(),
     ] {
         let began = Instant::now();
         assert!(load(&text).is_err(), "{}", &text[..20]);
