@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use como_core::addr::Addr;
 use como_core::batch::Batch;
-use como_core::field::Demand;
 use como_core::intern::Interner;
 use como_core::module::{Args, Declaration, Declared, Export, Limits, Module, Setup, Started};
 use como_core::packet::build::{Frame, batch_of};
