@@ -62,6 +62,9 @@ impl Table {
 
     /// Counts the picked packets of a batch. A packet that lacks a field of the key is left out.
     pub fn update(&mut self, batch: &Batch, picked: &Selection) {
+        if self.rows.layout.is_unkeyed() {
+            return self.rows.update_one(batch, picked, &mut self.picks);
+        }
         self.finder.find(batch, picked, &mut self.rows, &mut self.picks);
         self.rows.update(batch, &self.picks);
         self.settle();

@@ -247,6 +247,29 @@ impl KeyCells {
         }
     }
 
+    /// Appends what these packets of a batch have in `column`, a filler where they have nothing.
+    pub fn fill(&mut self, column: &KeyColumn, batch: &Batch, packets: &[u32]) {
+        let values = batch.column(column.field).map(|c| &c.values);
+        match (self, values, column.mask) {
+            (Self::Addr(v), Some(Values::Addr(from)), mask) => {
+                let whole = Mask { v4: 32, v6: 128 };
+                let mask = mask.unwrap_or(whole);
+                let get = |at: &u32| from.get(*at as usize).copied().unwrap_or_default();
+                v.extend(packets.iter().map(|at| mask.apply(get(at))));
+            }
+            (Self::Number(v), Some(Values::U32(from)), _) => {
+                let get = |at: &u32| from.get(*at as usize).copied().unwrap_or(0);
+                v.extend(packets.iter().map(|at| u64::from(get(at))));
+            }
+            (cells, ..) => {
+                for at in packets {
+                    let cell = column.read(batch, *at as usize).unwrap_or(Cell::Number(0));
+                    cells.push(cell);
+                }
+            }
+        }
+    }
+
     pub fn push_filler(&mut self) {
         self.push(Cell::Number(0));
     }

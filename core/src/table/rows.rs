@@ -12,9 +12,10 @@ use super::accumulate::Accumulators;
 use super::error::DeclareError;
 use super::key::{Cell, KeyCells, hash_key};
 use super::layout::{Layout, Plan};
-use super::slots::{Picks, REFUSED};
+use super::slots::{NO_PACKET, Picks, REFUSED};
 use crate::batch::Batch;
 use crate::hash::{TableHash, for_tables};
+use crate::selection::Selection;
 use crate::time::{Span, Ts};
 
 /// What a table does when it is full.
@@ -67,6 +68,8 @@ pub(super) struct Rows {
     indexed: bool,
     hash: TableHash,
     scratch: Vec<Cell>,
+    /// The packets whose keys the last rows have, until they are filled in.
+    fresh: Vec<u32>,
     /// When each row was last added to, where the table is told to remember.
     pub seen: Option<Vec<Ts>>,
     /// Keys folded, dropped or not counted because the table was full.
@@ -91,6 +94,7 @@ impl Rows {
             indexed: false,
             hash: for_tables(),
             scratch: Vec::new(),
+            fresh: Vec::new(),
             seen: keep_seen.then(Vec::new),
             overflowed: 0,
             sampled: 0,
@@ -150,6 +154,35 @@ impl Rows {
         self.row_of_scratch()
     }
 
+    /// A row for a key that is met for the first time, as far as whoever asks can tell. Its key is
+    /// only filled in by [`Rows::fill_new`], for all new rows of a batch at once.
+    pub fn new_row(&mut self, batch: &Batch, at: usize) -> u32 {
+        if self.indexed || self.sampled > 0 {
+            return self.row_of_packet(batch, at);
+        }
+        if self.has_no_room() {
+            self.overflowed += 1;
+            return self.other_row();
+        }
+        self.fresh.push(at as u32);
+        self.len += 1;
+        self.len as u32 - 1
+    }
+
+    /// Fills in the keys of rows that were new in this batch, a column at a time.
+    pub fn fill_new(&mut self, batch: &Batch) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        for (column, cells) in self.layout.key.iter().zip(&mut self.keys) {
+            cells.fill(column, batch, &self.fresh);
+        }
+        self.values.push_rows(self.fresh.len());
+        let len = self.len;
+        self.seen.iter_mut().for_each(|seen| seen.resize(len, Ts(0)));
+        self.fresh.clear();
+    }
+
     fn row_of_scratch(&mut self) -> u32 {
         let mut hash = 0;
         if self.indexed || self.sampled > 0 {
@@ -164,7 +197,7 @@ impl Rows {
             self.overflowed += 1;
             return REFUSED;
         }
-        if self.is_full() && self.bounds.full == Full::Other && self.layout.plan != Plan::One {
+        if self.has_no_room() {
             self.overflowed += 1;
             return self.other_row();
         }
@@ -224,7 +257,7 @@ impl Rows {
     /// Appends an empty row whose key is already pushed.
     fn append(&mut self) -> u32 {
         let row = self.len as u32;
-        self.values.push_row();
+        self.values.push_rows(1);
         self.seen.iter_mut().for_each(|s| s.push(Ts(0)));
         self.len += 1;
         row
@@ -234,6 +267,12 @@ impl Rows {
     pub fn other_row(&mut self) -> u32 {
         let row = match self.other {
             Some(row) => row,
+            // Among new rows whose keys are yet to be filled in, it waits for its turn.
+            None if !self.fresh.is_empty() => {
+                self.fresh.push(NO_PACKET);
+                self.len += 1;
+                self.len - 1
+            }
             None => {
                 self.keys.iter_mut().for_each(KeyCells::push_filler);
                 self.append() as usize
@@ -241,6 +280,11 @@ impl Rows {
         };
         self.other = Some(row);
         row as u32
+    }
+
+    /// Whether a new key is to be counted with others.
+    fn has_no_room(&self) -> bool {
+        self.bounds.full == Full::Other && self.layout.plan != Plan::One && self.is_full()
     }
 
     fn is_full(&self) -> bool {
@@ -254,9 +298,23 @@ impl Rows {
         self.len * (key + self.values.row_bytes() + 8) + self.values.heap_bytes()
     }
 
+    /// Takes in packets that all belong to the only row.
+    pub fn update_one(&mut self, batch: &Batch, picked: &Selection, picks: &mut Picks) {
+        let left = self.values.update_sums(batch, picked);
+        if left || self.seen.is_some() {
+            picks.all_in_one(batch, picked);
+            self.values.update_others(batch, picks);
+            self.note_seen(batch, picks);
+        }
+    }
+
     /// Takes in packets whose rows are known.
     pub fn update(&mut self, batch: &Batch, picks: &Picks) {
         self.values.update(batch, picks);
+        self.note_seen(batch, picks);
+    }
+
+    fn note_seen(&mut self, batch: &Batch, picks: &Picks) {
         if let Some(seen) = &mut self.seen {
             picks.each_packet(batch.all(), |row, packet, _| {
                 seen[row] = seen[row].max(packet.ts);

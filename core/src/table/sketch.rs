@@ -9,9 +9,10 @@ use hashbrown::HashTable;
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::key::{Cell, cell};
-use super::layout::{FLOW, Of};
+use super::layout::Of;
 use crate::addr::Addr;
-use crate::batch::Batch;
+use crate::batch::{Batch, Present};
+use crate::field::Field;
 use crate::hash::{for_sketches, write_addr};
 use crate::record::{Type, Value};
 
@@ -32,16 +33,6 @@ pub enum Item {
 }
 
 impl Item {
-    /// What packet `at` has, if it has it.
-    #[inline]
-    pub fn read(batch: &Batch, of: Of, at: usize) -> Option<Self> {
-        match of {
-            Of::Field(field) => cell(batch, field, at).map(Self::Cell),
-            Of::Flow => flow(batch, at),
-            Of::Packets | Of::Column(_) => None,
-        }
-    }
-
     /// The hash that sketches count by.
     #[inline]
     pub fn hash(self) -> u64 {
@@ -49,10 +40,10 @@ impl Item {
             Self::Cell(Cell::Number(x)) => hasher.write_u64(x),
             Self::Cell(Cell::Addr(addr)) => write_addr(hasher, addr),
             Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {
-                write_addr(hasher, src);
-                write_addr(hasher, dst);
-                hasher
-                    .write_u64(u64::from(proto) << 32 | u64::from(sport) << 16 | u64::from(dport));
+                hasher.write_u128(src.bits());
+                hasher.write_u128(dst.bits());
+                let ports = u64::from(sport) << 16 | u64::from(dport);
+                hasher.write_u64(u64::from(src.is_v6()) << 40 | u64::from(proto) << 32 | ports);
             }
         })
     }
@@ -75,18 +66,63 @@ impl Item {
     }
 }
 
-fn flow(batch: &Batch, at: usize) -> Option<Item> {
-    let [src, dst, proto, sport, dport] = FLOW.map(|field| cell(batch, field, at));
-    let (Some(Cell::Addr(src)), Some(Cell::Addr(dst))) = (src, dst) else { return None };
-    let number = |cell| match cell {
-        Some(Cell::Number(x)) => x,
-        _ => 0,
-    };
-    Some(Item::Flow {
-        ends: [src, dst],
-        proto: number(proto) as u8,
-        ports: [number(sport) as u16, number(dport) as u16],
-    })
+/// Where the items of a batch are read from, looked up once.
+pub(super) enum Items<'a> {
+    /// A number's column.
+    Numbers(&'a [u32], &'a Present),
+    /// An address's column.
+    Addrs(&'a [Addr], &'a Present),
+    /// The columns of a flow; a packet has one if it has addresses.
+    Flows { ends: [&'a [Addr]; 2], present: [&'a Present; 2], numbers: [&'a [u32]; 3] },
+    /// Whatever a field has.
+    Cells(&'a Batch, Field),
+    /// Nothing.
+    None,
+}
+
+impl<'a> Items<'a> {
+    pub fn of(batch: &'a Batch, of: Of) -> Self {
+        match of {
+            Of::Field(field) => match (batch.numbers(field), batch.addrs(field)) {
+                (Some((values, present)), _) => Self::Numbers(values, present),
+                (_, Some((values, present))) => Self::Addrs(values, present),
+                _ => Self::Cells(batch, field),
+            },
+            Of::Flow => Self::flows(batch).unwrap_or(Self::None),
+            Of::Packets | Of::Column(_) => Self::None,
+        }
+    }
+
+    fn flows(batch: &'a Batch) -> Option<Self> {
+        let (src, has_src) = batch.addrs(Field::IpSrc)?;
+        let (dst, has_dst) = batch.addrs(Field::IpDst)?;
+        let number = |field| batch.numbers(field).map(|(values, _)| values);
+        // Where a packet has no ports the columns hold 0, which is what its flow has.
+        let numbers = [number(Field::IpProto)?, number(Field::Sport)?, number(Field::Dport)?];
+        Some(Self::Flows { ends: [src, dst], present: [has_src, has_dst], numbers })
+    }
+
+    /// What packet `at` has, if it has it.
+    #[inline]
+    pub fn get(&self, at: usize) -> Option<Item> {
+        match self {
+            Self::Numbers(values, present) => {
+                present.has(at).then(|| Item::Cell(Cell::Number(values[at].into())))
+            }
+            Self::Addrs(values, present) => {
+                present.has(at).then(|| Item::Cell(Cell::Addr(values[at])))
+            }
+            Self::Flows { ends, present, numbers } => {
+                present.iter().all(|p| p.has(at)).then(|| Item::Flow {
+                    ends: ends.map(|values| values[at]),
+                    proto: numbers[0][at] as u8,
+                    ports: [numbers[1][at] as u16, numbers[2][at] as u16],
+                })
+            }
+            Self::Cells(batch, field) => cell(batch, *field, at).map(Item::Cell),
+            Self::None => None,
+        }
+    }
 }
 
 /// HyperLogLog with 4,096 registers: exact to 128 values, then a standard error of 1.6 %.

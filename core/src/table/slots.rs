@@ -23,6 +23,9 @@ pub(super) const UNSEEN: u32 = u32::MAX;
 /// The packet is not counted.
 pub(super) const REFUSED: u32 = u32::MAX - 1;
 
+/// In the place of a packet: there is none.
+pub(super) const NO_PACKET: u32 = u32::MAX;
+
 /// The rows of a batch's counted packets.
 #[derive(Clone, Debug)]
 pub(super) struct Picks {
@@ -43,6 +46,13 @@ impl Picks {
         (self.rows.capacity() + self.places.capacity()) * 4
     }
 
+    /// Every picked packet, in row 0.
+    pub fn all_in_one(&mut self, batch: &Batch, picked: &Selection) {
+        self.start();
+        picked.for_each(|at| self.push(0, at));
+        self.finish(batch);
+    }
+
     fn start(&mut self) {
         self.len = 0;
     }
@@ -54,6 +64,21 @@ impl Picks {
         self.rows[at] = row;
         self.places[at] = place as u32;
         self.len += usize::from(row < REFUSED);
+    }
+
+    /// The rows to write of all packets of a batch, in order; [`Picks::settle`] goes with it.
+    fn whole(&mut self, batch: &Batch) -> &mut [u32] {
+        self.len = batch.len();
+        &mut self.rows[..batch.len()]
+    }
+
+    /// Leaves out packets that are not counted.
+    fn settle(&mut self) {
+        let whole = self.len;
+        self.start();
+        for at in 0..whole {
+            self.push(self.rows[at], at);
+        }
     }
 
     fn finish(&mut self, batch: &Batch) {
@@ -139,7 +164,7 @@ impl Finder {
         out.start();
         let found = match &mut self.way {
             Way::One => {
-                picked.for_each(|at| out.push(0, at));
+                out.all_in_one(batch, picked);
                 true
             }
             Way::Id { id, rows: known } => by_id(*id, known, batch, picked, rows, out),
@@ -155,6 +180,7 @@ impl Finder {
             picked.for_each(|at| out.push(rows.row_of_packet(batch, at), at));
         }
         out.finish(batch);
+        rows.fill_new(batch);
     }
 
     fn is_by_id(&self) -> bool {
@@ -232,15 +258,27 @@ fn by_id(
     if ids.len() != batch.len() {
         return false;
     }
-    picked.for_each(|at| {
-        let id = ids[at];
-        let mut row = known.get(id);
-        if row == UNSEEN {
-            row = first_by_id(id, known, batch, at, rows);
-        }
-        out.push(row, at);
-    });
+    if !picked.is_all() {
+        picked.for_each(|at| out.push(row_of_id(ids[at], known, batch, at, rows), at));
+        return true;
+    }
+    let mut refused = false;
+    for (at, (id, out)) in ids.iter().zip(out.whole(batch)).enumerate() {
+        *out = row_of_id(*id, known, batch, at, rows);
+        refused |= *out == REFUSED;
+    }
+    if refused {
+        out.settle();
+    }
     true
+}
+
+#[inline]
+fn row_of_id(id: u32, known: &mut Sparse, batch: &Batch, at: usize, rows: &mut Rows) -> u32 {
+    match known.get(id) {
+        UNSEEN => first_by_id(id, known, batch, at, rows),
+        row => row,
+    }
 }
 
 #[cold]
@@ -248,7 +286,7 @@ fn first_by_id(id: u32, known: &mut Sparse, batch: &Batch, at: usize, rows: &mut
     if id == Batch::NO_ID {
         return REFUSED;
     }
-    let row = rows.row_of_packet(batch, at);
+    let row = rows.new_row(batch, at);
     known.set(id, row);
     row
 }
@@ -272,14 +310,28 @@ fn direct(
         let value = values[at];
         let mut row = known.get(value);
         if row == UNSEEN {
-            row = rows.row_of_packet(batch, at);
-            if value <= u32::from(u16::MAX) {
-                known.set(value, row);
-            }
+            row = first_by_number(value, known, batch, at, rows);
         }
         out.push(row, at);
     });
     true
+}
+
+#[cold]
+fn first_by_number(
+    value: u32,
+    known: &mut Sparse,
+    batch: &Batch,
+    at: usize,
+    rows: &mut Rows,
+) -> u32 {
+    // The layout chose this way because the field's values are no longer than 16 bits.
+    if value > u32::from(u16::MAX) {
+        return REFUSED;
+    }
+    let row = rows.new_row(batch, at);
+    known.set(value, row);
+    row
 }
 
 /// A number that keys are packed into.
@@ -338,7 +390,7 @@ impl<C: Code> Packed<C> {
             let row = match map.find(key, |(c, _)| *c == code) {
                 Some((_, row)) => *row,
                 None => {
-                    let row = rows.row_of_packet(batch, at);
+                    let row = rows.new_row(batch, at);
                     map.insert_unique(key, (code, row), |(c, _)| hash.hash_one(c));
                     row
                 }

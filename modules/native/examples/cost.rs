@@ -113,7 +113,8 @@ fn main() {
         ("flow count by bitmap", &[], &["bitmap flow"]),
         ("quantile of lengths", &[], &["quantile len 0.99"]),
     ] {
-        let value: Vec<&str> = value.iter().filter(|v| !v.starts_with("quantile")).copied().collect();
+        let value: Vec<&str> =
+            value.iter().filter(|v| !v.starts_with("quantile")).copied().collect();
         let mut declared = declaration(key, &value);
         if value.is_empty() {
             let args = [Value::from("len"), Value::from(0.99)];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::key::{Cell, KeyColumn, cell};
-use super::super::sketch::Item;
+use super::super::sketch::{Item, Items};
 use super::super::{Function, Of, ValueColumn};
 use crate::batch::Batch;
 use crate::field::Field;
@@ -51,7 +51,7 @@ impl Naive {
                 };
                 let item = match of {
                     Of::Field(field) => cell(batch, field, at).map(Item::Cell),
-                    of => Item::read(batch, of, at),
+                    of => Items::of(batch, of).get(at),
                 };
                 let weight = batch.weight(at);
                 brought.push((batch.all()[at].ts, item, weight.packets, weight.bytes));
