@@ -16,6 +16,7 @@ use crate::field::{Field, Kind};
 use crate::packet::Weight;
 use crate::time::{Span, Ts};
 pub(super) use sketches::Sketches;
+pub(super) use words::var;
 use words::{merge_words, take};
 
 /// What one column does with a value. Word columns say how many words they take in [`Op::words`].
@@ -33,7 +34,7 @@ pub(super) enum Op {
     Max,
     /// Sum and weight.
     Mean,
-    /// Weight, mean and squared deviations, as floats.
+    /// Weight, sum, and the sum of squares in two words, the low one first.
     Var,
     /// Instant (`u64::MAX` where there is none) and value.
     First,
@@ -96,7 +97,8 @@ impl Op {
             Self::Min => &[u64::MAX],
             Self::Mean | Self::Last => &[0, 0],
             Self::First => &[u64::MAX, 0],
-            Self::Var | Self::Ewma(_) => &[0, 0, 0],
+            Self::Ewma(_) => &[0, 0, 0],
+            Self::Var => &[0, 0, 0, 0],
             _ => &[],
         }
     }

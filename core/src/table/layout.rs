@@ -336,11 +336,15 @@ fn resolve_long(column: &ValueColumn, table: &Layout) -> Result<Column, DeclareE
 
 /// The type of an aggregate over values of type `ty`, or why it makes none.
 fn result(function: Function, ty: Type) -> Result<Type, String> {
-    let number = matches!(ty, Type::Uint | Type::Bool | Type::Time);
-    let wanted = if ty == Type::Bytes { "values, not bytes" } else { "numbers" };
+    let number = matches!(ty, Type::Uint | Type::Bool);
+    let wanted = match ty {
+        Type::Bytes => "values, not bytes",
+        Type::Time => "numbers, not instants",
+        _ => "numbers",
+    };
     match function {
         Function::Count | Function::Sum if number => Ok(Type::Uint),
-        Function::Min | Function::Max if number => Ok(ty),
+        Function::Min | Function::Max if number || ty == Type::Time => Ok(ty),
         Function::Mean
         | Function::Var
         | Function::Quantile(_)

@@ -1,7 +1,7 @@
 //! Reading rows: single values for scripts, whole columns for records.
 
 use super::Table;
-use super::accumulate::{Accumulators, Op, Place, Sketches};
+use super::accumulate::{Accumulators, Op, Place, Sketches, var};
 use super::aggregate::Function;
 use super::key::{Cell, KeyCells, field_type};
 use super::layout::{Column, Of};
@@ -47,7 +47,7 @@ impl Accumulators {
                 over(words[0] as f64 * SECOND as f64, span.0 as f64)
             }
             Op::Mean => over(words[0] as f64, words[1] as f64),
-            Op::Var => over(float(2), float(0)),
+            Op::Var => var(words),
             Op::Ewma(_) => over(float(0), float(1)),
             _ => None,
         }

@@ -10,6 +10,7 @@ use sketches_ddsketch::{Config, DDSketch};
 
 use super::key::{Cell, cell};
 use super::layout::Of;
+use super::slots::Picks;
 use crate::addr::Addr;
 use crate::batch::{Batch, Present};
 use crate::field::Field;
@@ -40,6 +41,7 @@ impl Item {
             Self::Cell(Cell::Number(x)) => hasher.write_u64(x),
             Self::Cell(Cell::Addr(addr)) => write_addr(hasher, addr),
             Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {
+                // Both ends are of one family.
                 hasher.write_u128(src.bits());
                 hasher.write_u128(dst.bits());
                 let ports = u64::from(sport) << 16 | u64::from(dport);
@@ -121,6 +123,28 @@ impl<'a> Items<'a> {
             }
             Self::Cells(batch, field) => cell(batch, *field, at).map(Item::Cell),
             Self::None => None,
+        }
+    }
+
+    /// Calls `visit` with row and hash of every counted packet that has an item; where it is read
+    /// from is decided outside the loop.
+    pub fn each_hash(&self, picks: &Picks, mut visit: impl FnMut(usize, u64)) {
+        match self {
+            Self::Numbers(values, present) => picks.each(|row, at| {
+                if present.has(at) {
+                    visit(row, Item::Cell(Cell::Number(values[at].into())).hash());
+                }
+            }),
+            Self::Addrs(values, present) => picks.each(|row, at| {
+                if present.has(at) {
+                    visit(row, Item::Cell(Cell::Addr(values[at])).hash());
+                }
+            }),
+            items => picks.each(|row, at| {
+                if let Some(item) = items.get(at) {
+                    visit(row, item.hash());
+                }
+            }),
         }
     }
 }

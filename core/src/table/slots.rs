@@ -4,19 +4,16 @@
 //! Only a key met for the first time is looked at as values, by [`Rows`]. What
 //! is remembered here holds for one numbering of ids: see [`Finder::forget`].
 
-use std::hash::{BuildHasher, Hash};
+mod packed;
 
-use hashbrown::HashTable;
-
-use super::key::{Cell, cell};
-use super::layout::{Layout, Part, Plan};
+use super::layout::{Layout, Plan};
 use super::rows::Rows;
 use crate::batch::columns::Values;
 use crate::batch::{Batch, Present};
 use crate::field::{Field, Id};
-use crate::hash::{TableHash, for_tables};
 use crate::packet::Packet;
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
+use packed::Packed;
 
 /// No row is known yet.
 pub(super) const UNSEEN: u32 = u32::MAX;
@@ -192,8 +189,8 @@ impl Finder {
         match &mut self.way {
             Way::One | Way::Values => {}
             Way::Id { rows, .. } | Way::Direct { rows, .. } => rows.clear(),
-            Way::Packed64(packed) => packed.map.clear(),
-            Way::Packed128(packed) => packed.map.clear(),
+            Way::Packed64(packed) => packed.forget(),
+            Way::Packed128(packed) => packed.forget(),
         }
     }
 
@@ -201,8 +198,8 @@ impl Finder {
         match &self.way {
             Way::One | Way::Values => 0,
             Way::Id { rows, .. } | Way::Direct { rows, .. } => rows.bytes(),
-            Way::Packed64(packed) => packed.map.allocation_size(),
-            Way::Packed128(packed) => packed.map.allocation_size(),
+            Way::Packed64(packed) => packed.bytes(),
+            Way::Packed128(packed) => packed.bytes(),
         }
     }
 }
@@ -332,114 +329,4 @@ fn first_by_number(
     let row = rows.new_row(batch, at);
     known.set(value, row);
     row
-}
-
-/// A number that keys are packed into.
-trait Code: Copy + Eq + Hash + Default {
-    fn with(self, bits: u32, value: u64) -> Self;
-}
-
-impl Code for u64 {
-    #[inline]
-    fn with(self, bits: u32, value: u64) -> Self {
-        self.checked_shl(bits).unwrap_or(0) | value
-    }
-}
-
-impl Code for u128 {
-    #[inline]
-    fn with(self, bits: u32, value: u64) -> Self {
-        self << bits | u128::from(value)
-    }
-}
-
-/// Rows by packed keys.
-#[derive(Clone, Debug)]
-struct Packed<C> {
-    parts: Vec<Part>,
-    codes: Vec<C>,
-    map: HashTable<(C, u32)>,
-    hash: TableHash,
-}
-
-impl<C: Code> Packed<C> {
-    fn new(parts: &[Part]) -> Self {
-        let (codes, map) = (Vec::new(), HashTable::new());
-        Self { parts: parts.to_vec(), codes, map, hash: for_tables() }
-    }
-
-    fn find(
-        &mut self,
-        batch: &Batch,
-        picked: &Selection,
-        rows: &mut Rows,
-        out: &mut Picks,
-    ) -> bool {
-        let mut picked = picked.clone();
-        self.codes.clear();
-        self.codes.resize(batch.len(), C::default());
-        for part in &self.parts {
-            if !pack(*part, batch, &mut self.codes, &mut picked) {
-                return false;
-            }
-        }
-        let Self { codes, map, hash, .. } = self;
-        picked.for_each(|at| {
-            let code = codes[at];
-            let key = hash.hash_one(code);
-            let row = match map.find(key, |(c, _)| *c == code) {
-                Some((_, row)) => *row,
-                None => {
-                    let row = rows.new_row(batch, at);
-                    map.insert_unique(key, (code, row), |(c, _)| hash.hash_one(c));
-                    row
-                }
-            };
-            out.push(row, at);
-        });
-        true
-    }
-}
-
-/// Appends one part to every code and drops packets that lack it; answers whether the batch has it.
-fn pack<C: Code>(part: Part, batch: &Batch, codes: &mut [C], picked: &mut Selection) -> bool {
-    let Some(column) = batch.column(part.field) else {
-        return pack_free(part, batch, codes);
-    };
-    if let (Present::Some(these), false) = (&column.present, part.or_zero) {
-        picked.and(these);
-    }
-    let bits = part.bits;
-    if let Some(id) = part.id {
-        let ids = batch.ids(id);
-        for (code, id) in codes.iter_mut().zip(ids) {
-            *code = code.with(bits, u64::from(*id) & ((1 << bits) - 1));
-        }
-        return ids.len() == codes.len();
-    }
-    match &column.values {
-        Values::U32(v) => {
-            for (code, value) in codes.iter_mut().zip(v) {
-                *code = code.with(bits, u64::from(*value));
-            }
-        }
-        Values::U64(v) => {
-            for (code, value) in codes.iter_mut().zip(v) {
-                *code = code.with(bits, *value);
-            }
-        }
-        Values::Addr(_) => return false,
-    }
-    true
-}
-
-/// As [`pack`], for fields that need no column.
-fn pack_free<C: Code>(part: Part, batch: &Batch, codes: &mut [C]) -> bool {
-    for (at, code) in codes.iter_mut().enumerate() {
-        match cell(batch, part.field, at) {
-            Some(Cell::Number(value)) => *code = code.with(part.bits, value),
-            _ => return false,
-        }
-    }
-    true
 }

@@ -86,6 +86,9 @@ impl Accumulators {
     /// Takes a batch into one sketch column.
     pub(super) fn update_sketches(&mut self, place: Place, batch: &Batch, picks: &Picks) {
         let items = Items::of(batch, place.of);
+        if matches!(place.op, Op::Distinct | Op::Bitmap { .. }) {
+            return self.update_hashes(place, &items, picks);
+        }
         picks.each(|row, i| {
             if let Some(item) = items.get(i) {
                 let given = Given { ts: batch.all()[i].ts, weight: batch.weight(i) };
@@ -94,7 +97,23 @@ impl Accumulators {
         });
     }
 
-    #[inline]
+    /// As [`Accumulators::update_sketches`], for sketches that only want a hash.
+    fn update_hashes(&mut self, place: Place, items: &Items<'_>, picks: &Picks) {
+        let Self { sketches, heap_bytes, heap_bytes_max, refused, .. } = self;
+        let mut grown = Grown { full: *heap_bytes >= *heap_bytes_max, heap_bytes, refused };
+        match (&mut sketches[place.at], place.op) {
+            (Sketches::Distinct(v), _) => items.each_hash(picks, |row, hash| {
+                grown.add(&mut v[row], Distinct::heap_bytes, |d| d.add(hash));
+                grown.full = *grown.heap_bytes >= *heap_bytes_max;
+            }),
+            (Sketches::Bitmap(v), Op::Bitmap { bits }) => items.each_hash(picks, |row, hash| {
+                grown.add(&mut v[row], Bitmap::heap_bytes, |b| b.add(hash, bits));
+                grown.full = *grown.heap_bytes >= *heap_bytes_max;
+            }),
+            _ => {}
+        }
+    }
+
     pub(super) fn add_item(&mut self, place: Place, row: usize, item: Item, given: Given) {
         let full = self.heap_bytes >= self.heap_bytes_max;
         let mut grown =

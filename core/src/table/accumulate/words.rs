@@ -27,8 +27,8 @@ pub fn take(op: Op, words: &mut [u64], value: u64, given: Given) {
             words[1] = words[1].saturating_add(packets);
         }
         Op::Var => {
-            let [weight, mean, squares] = [0, 1, 2].map(|i| float(words[i]));
-            merge_var(words, [weight, mean, squares], [packets as f64, value as f64, 0.0]);
+            let (value, packets) = (u128::from(value), u128::from(packets));
+            add_var(words, [packets, value * packets, (value * value).saturating_mul(packets)]);
         }
         Op::First => merge_words(op, words, &[given.ts.0, value]),
         Op::Last => merge_words(op, words, &[given.ts.0.saturating_add(1), value]),
@@ -50,11 +50,7 @@ pub fn merge_words(op: Op, words: &mut [u64], other: &[u64]) {
             words[0] = words[0].saturating_add(other[0]);
             words[1] = words[1].saturating_add(other[1]);
         }
-        Op::Var => {
-            let read = |words: &[u64]| [0, 1, 2].map(|i| float(words[i]));
-            let ours = read(words);
-            merge_var(words, ours, read(other));
-        }
+        Op::Var => add_var(words, read_var(other)),
         Op::First if other[0] < words[0] => words[..2].copy_from_slice(&other[..2]),
         // Of two values of one instant the later in the stream is the last.
         Op::Last if other[0] >= words[0] => words[..2].copy_from_slice(&other[..2]),
@@ -72,16 +68,30 @@ pub fn merge_words(op: Op, words: &mut [u64], other: &[u64]) {
     }
 }
 
-/// Joins two samples known by weight, mean and squared deviations (Chan et al. 1979).
-fn merge_var(words: &mut [u64], [wa, ma, sa]: [f64; 3], [wb, mb, sb]: [f64; 3]) {
-    let weight = wa + wb;
-    if weight == 0.0 {
-        return;
-    }
-    let apart = mb - ma;
-    let mean = ma + apart * (wb / weight);
-    let squares = sa + sb + apart * apart * (wa * wb / weight);
-    for (word, x) in words.iter_mut().zip([weight, mean, squares]) {
-        *word = x.to_bits();
+/// The weight, sum and sum of squares in the words of a variance.
+fn read_var(words: &[u64]) -> [u128; 3] {
+    let squares = u128::from(words[3]) << 64 | u128::from(words[2]);
+    [words[0].into(), words[1].into(), squares]
+}
+
+#[inline]
+fn add_var(words: &mut [u64], [weight, sum, squares]: [u128; 3]) {
+    let fit = |x: u128| u64::try_from(x).unwrap_or(u64::MAX);
+    words[0] = words[0].saturating_add(fit(weight));
+    words[1] = words[1].saturating_add(fit(sum));
+    let all = read_var(words)[2].saturating_add(squares);
+    (words[2], words[3]) = (all as u64, (all >> 64) as u64);
+}
+
+/// The variance that such words stand for, if anything was added. Exact until the last division,
+/// unless the numbers are beyond 128 bits.
+pub fn var(words: &[u64]) -> Option<f64> {
+    let [weight, sum, squares] = read_var(words);
+    let spread = weight.checked_mul(squares).zip(sum.checked_mul(sum));
+    let (n, mean) = (weight as f64, sum as f64 / weight as f64);
+    match spread {
+        _ if weight == 0 => None,
+        Some((a, b)) => Some(a.saturating_sub(b) as f64 / (n * n)),
+        None => Some((squares as f64 / n - mean * mean).max(0.0)),
     }
 }
