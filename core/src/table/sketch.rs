@@ -37,17 +37,11 @@ impl Item {
     /// The hash that sketches count by.
     #[inline]
     pub fn hash(self) -> u64 {
-        for_sketches(|hasher| match self {
-            Self::Cell(Cell::Number(x)) => hasher.write_u64(x),
-            Self::Cell(Cell::Addr(addr)) => write_addr(hasher, addr),
-            Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {
-                // Both ends are of one family.
-                hasher.write_u128(src.bits());
-                hasher.write_u128(dst.bits());
-                let ports = u64::from(sport) << 16 | u64::from(dport);
-                hasher.write_u64(u64::from(src.is_v6()) << 40 | u64::from(proto) << 32 | ports);
-            }
-        })
+        match self {
+            Self::Cell(Cell::Number(x)) => for_sketches(|hasher| hasher.write_u64(x)),
+            Self::Cell(Cell::Addr(addr)) => for_sketches(|hasher| write_addr(hasher, addr)),
+            Self::Flow { ends, proto, ports } => hash_flow(ends, proto, ports),
+        }
     }
 
     /// As text for a record; `ty` is the field's type.
@@ -66,6 +60,17 @@ impl Item {
             }
         }
     }
+}
+
+#[inline]
+fn hash_flow([src, dst]: [Addr; 2], proto: u8, [sport, dport]: [u16; 2]) -> u64 {
+    for_sketches(|hasher| {
+        // Both ends are of one family.
+        hasher.write_u128(src.bits());
+        hasher.write_u128(dst.bits());
+        let ports = u64::from(sport) << 16 | u64::from(dport);
+        hasher.write_u64(u64::from(src.is_v6()) << 40 | u64::from(proto) << 32 | ports);
+    })
 }
 
 /// Where the items of a batch are read from, looked up once.
@@ -140,11 +145,21 @@ impl<'a> Items<'a> {
                     visit(row, Item::Cell(Cell::Addr(values[at])).hash());
                 }
             }),
-            items => picks.each(|row, at| {
-                if let Some(item) = items.get(at) {
-                    visit(row, item.hash());
+            Self::Flows { ends: [src, dst], present: [has_src, has_dst], numbers } => {
+                let [proto, sport, dport] = *numbers;
+                picks.each(|row, at| {
+                    if has_src.has(at) && has_dst.has(at) {
+                        let ports = [sport[at] as u16, dport[at] as u16];
+                        visit(row, hash_flow([src[at], dst[at]], proto[at] as u8, ports));
+                    }
+                });
+            }
+            Self::Cells(batch, field) => picks.each(|row, at| {
+                if let Some(cell) = cell(batch, *field, at) {
+                    visit(row, Item::Cell(cell).hash());
                 }
             }),
+            Self::None => {}
         }
     }
 }
