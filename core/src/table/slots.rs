@@ -255,7 +255,7 @@ fn by_id(
     if ids.len() != batch.len() {
         return false;
     }
-    if !picked.is_all() {
+    if !picked.is_all() || picked.len() != batch.len() {
         picked.for_each(|at| out.push(row_of_id(ids[at], known, batch, at, rows), at));
         return true;
     }
