@@ -8,6 +8,7 @@ pub mod args;
 pub mod declared;
 pub mod export;
 pub mod manifest;
+pub mod trace;
 
 use std::sync::Arc;
 
@@ -94,6 +95,8 @@ pub struct Setup {
     pub args: Args,
     /// What it may use.
     pub limits: Limits,
+    /// Where it may keep packets, if it is one that does.
+    pub packets: Option<crate::storage::packets::Place>,
 }
 
 /// A started instance and what it needs from the stages around it.
@@ -183,6 +186,14 @@ pub enum ModuleError {
         line: u32,
         /// What is wrong, and what would be right.
         message: String,
+    },
+    /// What it was to write to cannot be written.
+    #[error("cannot write `{file}`: {why}")]
+    Target {
+        /// The file or directory.
+        file: String,
+        /// What the system answered.
+        why: String,
     },
     /// A file could not be read.
     #[error("cannot read `{file}`: {why}")]

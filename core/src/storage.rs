@@ -10,6 +10,8 @@ pub mod block;
 pub(crate) mod conformance;
 pub mod feed;
 pub mod memory;
+pub mod packets;
+pub mod pcapng;
 pub mod redb;
 pub mod scan;
 pub mod writer;

@@ -19,6 +19,7 @@ use crate::capture::{Capture, Control, Joining};
 use crate::filter::{Expr, FilterError};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::source::Source;
+use crate::storage::packets::Place;
 use crate::worker::{Task, Work, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
@@ -42,13 +43,16 @@ pub struct Instance {
     pub args: Args,
     /// What it may use.
     pub limits: Limits,
+    /// Where it may keep packets, if its module does.
+    pub packets: Option<Place>,
 }
 
 impl Instance {
     /// A module under its own name with default arguments.
     pub fn of(kind: Arc<dyn Kind>) -> Self {
         let name = kind.manifest().name.clone();
-        Self { name, kind, filter: String::new(), args: Args::default(), limits: Limits::default() }
+        let (filter, args, limits) = Default::default();
+        Self { name, kind, filter, args, limits, packets: None }
     }
 }
 
@@ -270,8 +274,12 @@ fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
 
 /// Starts an instance's module and compiles its filters.
 fn prepare(instance: Instance, joins_late: bool) -> Result<Joining, AttachError> {
-    let setup =
-        Setup { instance: instance.name.clone(), args: instance.args, limits: instance.limits };
+    let setup = Setup {
+        instance: instance.name.clone(),
+        args: instance.args,
+        limits: instance.limits,
+        packets: instance.packets,
+    };
     let started = instance.kind.start(&setup)?;
     let parse = |text: &str| {
         Expr::parse(text).map_err(|error| AttachError::Filter {

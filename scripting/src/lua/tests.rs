@@ -26,7 +26,7 @@ fn load(text: &str) -> Result<std::sync::Arc<dyn Kind>, ModuleError> {
 
 fn start_with(text: &str, args: &[&str], limits: Limits) -> Result<Running, ModuleError> {
     let args = Args::parse(args).expect("name=value");
-    let setup = Setup { instance: "test".into(), args, limits };
+    let setup = Setup { instance: "test".into(), args, limits, ..Setup::default() };
     let started = load(text)?.start(&setup)?;
     Ok(Running { started, interner: Interner::default(), at: 1, faults: Vec::new() })
 }

@@ -23,7 +23,7 @@ struct Running {
 
 fn start_with(text: &str, args: &[&str], limits: Limits) -> Result<Running, ModuleError> {
     let args = Args::parse(args).expect("name=value");
-    let setup = Setup { instance: "test".into(), args, limits };
+    let setup = Setup { instance: "test".into(), args, limits, ..Setup::default() };
     let started = Rhai::load("test.rhai", "test", text)?.start(&setup)?;
     Ok(Running { started, interner: Interner::default(), at: 1, faults: Vec::new() })
 }

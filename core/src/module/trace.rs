@@ -1,0 +1,237 @@
+//! The service behind `trace`: packets kept as they are, or shown one by one.
+//!
+//! With a place to write, packets go to pcapng on a thread of their own, and a
+//! record per interval says how many. Without one every packet is a record at
+//! its own time. No script runs per packet either way.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{ArgSpec, Args, Export, Fault, Manifest, Module, ModuleError, Setup, Started};
+use crate::addr::Addr;
+use crate::batch::Batch;
+use crate::batch::columns::Values;
+use crate::field::{Demand, Field};
+use crate::record::{Cells, Column, Data, Records, Schema, Type};
+use crate::selection::Selection;
+use crate::storage::packets::{PacketWriter, Place};
+use crate::time::{Interval, Span};
+
+#[cfg(test)]
+mod tests;
+
+/// The name by which a script asks for this service.
+pub const SERVICE: &str = "trace";
+
+/// The bytes of a packet that are kept where nothing else is said: all of any that is captured.
+const SNAPLEN_DEFAULT: u64 = 262_144;
+
+/// The arguments the service understands.
+pub fn args() -> Vec<ArgSpec> {
+    let arg = |name, default: crate::record::Value, doc: &str| ArgSpec {
+        doc: doc.to_owned(),
+        ..ArgSpec::new(name, default)
+    };
+    vec![
+        arg("snaplen", SNAPLEN_DEFAULT.into(), "bytes of each packet to keep"),
+        arg("file", "".into(), "capture file to write, in place of records of each packet"),
+        arg("interval", "1s".into(), "how often to report"),
+    ]
+}
+
+/// Starts an instance. `manifest` is the script's; arguments of [`args`] that it lacks have their
+/// defaults.
+pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError> {
+    let mut manifest = manifest.clone();
+    for spec in args() {
+        if !manifest.args.iter().any(|own| own.name == spec.name) {
+            manifest.args.push(spec);
+        }
+    }
+    let args = manifest.resolve(&setup.args)?;
+    let interval = args.span("interval").unwrap_or(super::manifest::INTERVAL_DEFAULT);
+    let filter = manifest.filter.clone();
+    let (module, demand, schema): (Box<dyn Module>, _, _) = match place(&args, setup) {
+        Some(place) => {
+            let keeping = Keeping::new(place, &args)?;
+            (Box::new(keeping), Demand::NONE, kept_schema())
+        }
+        None => (Box::new(Listing::new(setup.limits.rows_max)), listed_demand(), listed_schema()),
+    };
+    Ok(Started { module, filter, demand, interval, schema: Some(Arc::new(schema)) })
+}
+
+/// Where packets go: the user's file before the configured store.
+fn place(args: &Args, setup: &Setup) -> Option<Place> {
+    match args.text("file") {
+        "" => setup.packets.clone(),
+        file => Some(Place::File(PathBuf::from(file))),
+    }
+}
+
+fn kept_schema() -> Schema {
+    Schema::new([
+        Column::new("packets", Type::Uint).unit("packets"),
+        Column::new("bytes", Type::Uint).unit("bytes"),
+        Column::new("lost", Type::Uint).unit("packets"),
+    ])
+}
+
+/// Writes packets.
+struct Keeping {
+    writer: PacketWriter,
+    // Packets and captured bytes of the open interval, and packets lost when it opened.
+    packets: u64,
+    bytes: u64,
+    lost: u64,
+}
+
+impl Keeping {
+    fn new(place: Place, args: &Args) -> Result<Self, ModuleError> {
+        let file = match &place {
+            Place::File(path) | Place::Directory { path, .. } => path.display().to_string(),
+        };
+        let snaplen = match args.uint("snaplen") {
+            0 => SNAPLEN_DEFAULT,
+            n => n.min(SNAPLEN_DEFAULT),
+        };
+        let writer = PacketWriter::new(place, snaplen as u32)
+            .map_err(|error| ModuleError::Target { file, why: error.to_string() })?;
+        Ok(Self { writer, packets: 0, bytes: 0, lost: 0 })
+    }
+}
+
+impl Module for Keeping {
+    fn update(&mut self, batch: &Batch, picked: &Selection) {
+        let weighted = !batch.is_unweighted();
+        picked.for_each(|at| {
+            let packet = &batch.all()[at];
+            let weight = weighted.then(|| batch.weight(at));
+            let (data, wire_len) = (batch.data(at), packet.wire_len);
+            self.writer.put(packet.source, packet.link, packet.ts, data, wire_len, weight);
+            self.packets += 1;
+            self.bytes += data.len() as u64;
+        });
+    }
+
+    fn export(&mut self, interval: Interval, out: &mut Export) {
+        self.writer.flush();
+        let lost = self.writer.written().lost();
+        out.record(interval)
+            .set("packets", std::mem::take(&mut self.packets))
+            .set("bytes", std::mem::take(&mut self.bytes))
+            .set("lost", lost - std::mem::replace(&mut self.lost, lost));
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        let message = self.writer.written().trouble()?;
+        Some(Fault { limit: false, message })
+    }
+
+    fn state_bytes(&self) -> usize {
+        10 << 20
+    }
+}
+
+/// The fields of a packet's record, in order.
+const LISTED: [(&str, Field); 10] = [
+    ("eth_type", Field::EthType),
+    ("src", Field::IpSrc),
+    ("dst", Field::IpDst),
+    ("proto", Field::IpProto),
+    ("sport", Field::Sport),
+    ("dport", Field::Dport),
+    ("flags", Field::TcpFlags),
+    ("ttl", Field::IpTtl),
+    ("len", Field::Len),
+    ("cap_len", Field::CapLen),
+];
+
+fn listed_demand() -> Demand {
+    LISTED.iter().fold(Demand::NONE, |demand, (_, field)| demand.field(*field))
+}
+
+fn listed_schema() -> Schema {
+    Schema::new(LISTED.map(|(name, field)| match field {
+        Field::IpSrc | Field::IpDst => Column::new(name, Type::Addr),
+        Field::Len | Field::CapLen => Column::new(name, Type::Uint).unit("bytes"),
+        _ => Column::new(name, Type::Uint),
+    }))
+}
+
+/// Shows packets.
+struct Listing {
+    schema: Arc<Schema>,
+    rows: Records,
+    rows_max: usize,
+    overflowed: u64,
+}
+
+impl Listing {
+    fn new(rows_max: usize) -> Self {
+        let schema = Arc::new(listed_schema());
+        let rows = Records::empty(schema.clone(), Span(0));
+        Self { schema, rows, rows_max, overflowed: 0 }
+    }
+}
+
+impl Module for Listing {
+    fn update(&mut self, batch: &Batch, picked: &Selection) {
+        let room = self.rows_max.saturating_sub(self.rows.rows());
+        let all = picked.count();
+        self.overflowed += all.saturating_sub(room) as u64;
+        let places: Vec<usize> = picked.iter().take(room).collect();
+        self.rows.starts.extend(places.iter().map(|at| batch.all()[*at].ts));
+        for ((_, field), cells) in LISTED.iter().zip(&mut self.rows.cells) {
+            extend(cells, batch, *field, &places);
+        }
+    }
+
+    fn export(&mut self, _: Interval, out: &mut Export) {
+        let empty = Records::empty(self.schema.clone(), Span(0));
+        let mut rows = std::mem::replace(&mut self.rows, empty);
+        // Packets that stepped back in time count in this interval, and stand at their own time.
+        rows.sort();
+        out.records(rows);
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.rows.rows().saturating_mul(8 + LISTED.len() * 12)
+    }
+
+    fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}
+
+/// Adds a field of the given packets to its column.
+fn extend(cells: &mut Cells, batch: &Batch, field: Field, places: &[usize]) {
+    let before = cells.data.len();
+    let column = batch.column(field);
+    match (&mut cells.data, field) {
+        (Data::Uint(out), Field::Len) => {
+            out.extend(places.iter().map(|at| u64::from(batch.all()[*at].wire_len)));
+            return;
+        }
+        (Data::Uint(out), Field::CapLen) => {
+            out.extend(places.iter().map(|at| u64::from(batch.all()[*at].cap_len)));
+            return;
+        }
+        (Data::Uint(out), _) => match column.map(|c| &c.values) {
+            Some(Values::U32(v)) => out.extend(places.iter().map(|at| u64::from(v[*at]))),
+            Some(Values::U64(v)) => out.extend(places.iter().map(|at| v[*at])),
+            _ => out.resize(before + places.len(), 0),
+        },
+        (Data::Addr(out), _) => match column.map(|c| &c.values) {
+            Some(Values::Addr(v)) => out.extend(places.iter().map(|at| v[*at])),
+            _ => out.resize(before + places.len(), Addr::default()),
+        },
+        _ => return,
+    }
+    let has = |at: &usize| column.is_some_and(|c| c.present.has(*at));
+    if places.iter().all(has) && cells.absent.is_empty() {
+        return;
+    }
+    cells.absent.resize(before, false);
+    cells.absent.extend(places.iter().map(|at| !has(at)));
+}

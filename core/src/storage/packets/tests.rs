@@ -1,0 +1,181 @@
+//! Segments that fill, go, survive and are found again.
+
+use tempfile::TempDir;
+
+use super::*;
+
+const SEC: u64 = 1_000_000_000;
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn place(dir: &TempDir, bytes_max: u64) -> Place {
+    Place::Directory { path: dir.path().to_owned(), bytes_max }
+}
+
+/// Writes a kilobyte a second.
+fn write(writer: &mut PacketWriter, secs: std::ops::Range<u64>) {
+    for sec in secs {
+        let data = [sec as u8; 1000];
+        writer.put(0, LinkType::ETHERNET, Ts(sec * SEC), &data, 1500, None);
+    }
+}
+
+fn written(place: &Place, secs: std::ops::Range<u64>) {
+    let mut writer = PacketWriter::new(place.clone(), 65_535).expect("a place to write");
+    write(&mut writer, secs);
+}
+
+/// The seconds of the packets of a window.
+fn seconds(dir: &Path, window: Window) -> Vec<u64> {
+    let mut out = Vec::new();
+    let n = copy(dir, window, &mut out).expect("a directory to read");
+    let mut blocks = pcapng::Blocks::new(&out[..]);
+    let mut seconds = Vec::new();
+    while let Some(block) = blocks.advance().expect("a capture") {
+        if let pcapng::Block::Packet { ts, .. } = block {
+            seconds.push(ts.0 / SEC);
+        }
+    }
+    assert_eq!(n, seconds.len() as u64);
+    seconds
+}
+
+fn window(from: u64, to: u64) -> Window {
+    Window { from: Ts(from * SEC), to: Ts(to * SEC) }
+}
+
+#[test]
+fn packets_are_found_in_the_segments_of_their_time() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..9_000);
+    let segments = segments(dir.path()).expect("a directory");
+    assert_eq!(segments.len(), 3);
+    assert!(segments.iter().all(|segment| segment.span.is_some()));
+    assert_eq!(segments.iter().filter(|s| s.touches(window(10, 20))).count(), 1);
+    assert_eq!(seconds(dir.path(), window(10, 13)), [10, 11, 12]);
+    assert_eq!(seconds(dir.path(), Window::ALL), (0..9_000).collect::<Vec<_>>());
+    assert_eq!(seconds(dir.path(), window(9_000, 9_999)), [0u64; 0]);
+}
+
+#[test]
+fn the_oldest_segments_go_first_and_the_bound_holds() {
+    let dir = dir();
+    let bound = 5 << 20;
+    let place = place(&dir, bound);
+    for round in 0..3 {
+        written(&place, round * 9_000..round * 9_000 + 9_000);
+        let bytes: u64 = segments(dir.path()).expect("a directory").iter().map(|s| s.bytes).sum();
+        assert!((bound / 2..=bound).contains(&bytes), "{bytes}");
+    }
+    let left = seconds(dir.path(), Window::ALL);
+    assert_eq!(left.last(), Some(&26_999));
+    assert_eq!(left, (left[0]..27_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_crash_left_open_is_closed_at_its_last_whole_packet() {
+    let dir = dir();
+    let place = place(&dir, 64 << 20);
+    written(&place, 0..10);
+    let segment = segments(dir.path()).expect("a directory").remove(0);
+    let open = dir.path().join("00000007.pcapng");
+    std::fs::rename(&segment.path, &open).expect("a file");
+    let file = std::fs::OpenOptions::new().write(true).open(&open).expect("a file");
+    file.set_len(segment.bytes - 300).expect("a file");
+    // Readable as it is, while nobody has taken it over.
+    assert_eq!(seconds(dir.path(), Window::ALL), (0..9).collect::<Vec<_>>());
+    written(&place, 20..22);
+    let names: Vec<_> = segments(dir.path())
+        .expect("a directory")
+        .into_iter()
+        .map(|s| s.path.file_name().map(|name| name.to_string_lossy().into_owned()))
+        .collect();
+    let want = ["00000007_0_8000000000.pcapng", "00000008_20000000000_21000000000.pcapng"];
+    assert_eq!(names, want.map(|name| Some(name.to_owned())));
+    assert_eq!(seconds(dir.path(), window(5, 30)), [5, 6, 7, 8, 20, 21]);
+}
+
+#[test]
+fn a_directory_without_packets_stays_empty() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..0);
+    assert_eq!(segments(dir.path()).expect("a directory"), []);
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let dir = dir();
+    for name in ["notes.pcapng", "1_2.pcapng", "00000001_x_y.pcapng", "1.pcap"] {
+        std::fs::write(dir.path().join(name), b"mine").expect("a file");
+    }
+    written(&place(&dir, 1), 0..3);
+    assert_eq!(std::fs::read(dir.path().join("notes.pcapng")).expect("a file"), b"mine");
+    assert_eq!(segments(dir.path()).expect("a directory").len(), 1);
+}
+
+#[test]
+fn one_writer_takes_over_from_another() {
+    let dir = dir();
+    let place = place(&dir, 64 << 20);
+    let mut old = PacketWriter::new(place.clone(), 65_535).expect("a place to write");
+    write(&mut old, 0..5);
+    old.flush();
+    let mut new = PacketWriter::new(place, 65_535).expect("a place to write");
+    write(&mut new, 5..9);
+    drop(old);
+    drop(new);
+    assert_eq!(seconds(dir.path(), Window::ALL), (0..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_file_holds_all_and_keeps_the_snaplen() {
+    let dir = dir();
+    let path = dir.path().join("out.pcapng");
+    let mut writer = PacketWriter::new(Place::File(path.clone()), 100).expect("a place to write");
+    write(&mut writer, 0..3_000);
+    writer.put(1, LinkType::RAW, Ts(5), &[1; 4], 4, Some(Weight { packets: 2, bytes: 8 }));
+    drop(writer);
+    let bytes = std::fs::metadata(&path).expect("a file").len();
+    assert!(bytes < 3_001 * 140, "{bytes}");
+    let mut blocks = pcapng::Blocks::new(File::open(&path).expect("a file"));
+    let mut kinds = [0; 3];
+    while let Some(block) = blocks.advance().expect("a capture") {
+        match block {
+            pcapng::Block::Section(_) => kinds[0] += 1,
+            pcapng::Block::Interface(_) => kinds[1] += 1,
+            pcapng::Block::Packet { .. } => kinds[2] += 1,
+        }
+    }
+    assert_eq!(kinds, [1, 2, 3_001]);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused_at_once() {
+    let dir = dir();
+    let file = dir.path().join("a file");
+    std::fs::write(&file, b"").expect("a file");
+    let below = Place::Directory { path: file.join("below"), bytes_max: 1 };
+    assert!(PacketWriter::new(below, 100).is_err());
+    assert!(PacketWriter::new(Place::File(dir.path().to_owned()), 100).is_err());
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn a_full_disk_loses_packets_and_says_so() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    }
+    let place = Place::File(full.to_owned());
+    let mut writer = PacketWriter::new(place, 65_535).expect("a place to write");
+    let counts = writer.written.clone();
+    write(&mut writer, 0..5_000);
+    drop(writer);
+    assert_eq!((counts.packets(), counts.lost()), (0, 5_000));
+    let trouble = counts.trouble().expect("a complaint");
+    assert!(trouble.starts_with("packets for `/dev/full` are lost: "), "{trouble}");
+    assert_eq!(counts.trouble(), None);
+}
