@@ -15,6 +15,8 @@ pub enum Token {
     Word,
     /// A number, decimal, octal (`017`) or hexadecimal (`0x1f`).
     Number(u64),
+    /// Digits with letters that make no number: `4c`, which may begin an address.
+    Garbled,
     /// A text in double quotes, as the bytes it stands for.
     Text(Vec<u8>),
     /// An operator or bracket.
@@ -62,7 +64,7 @@ impl<'a> Lexer<'a> {
             return Ok((Token::Word, start..start + word_len(rest)));
         }
         if first.is_ascii_digit() {
-            return number(rest, start);
+            return Ok(number(rest, start));
         }
         if first == '"' {
             return quoted(rest, start);
@@ -140,13 +142,10 @@ fn word_len(text: &str) -> usize {
     }
 }
 
-fn number(text: &str, start: usize) -> Result<(Token, Range<usize>), FilterError> {
+fn number(text: &str, start: usize) -> (Token, Range<usize>) {
     let len = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
-    let (body, at) = (&text[..len], start..start + len);
-    match parse_number(body) {
-        Some(value) => Ok((Token::Number(value), at)),
-        None => Err(FilterError::Value { why: format!("`{body}` is no number"), at, hint: None }),
-    }
+    let token = parse_number(&text[..len]).map_or(Token::Garbled, Token::Number);
+    (token, start..start + len)
 }
 
 /// A number as tcpdump reads it: `0x` begins hexadecimal, another leading zero octal.
@@ -239,7 +238,7 @@ mod tests {
     fn characters_outside_the_language_are_named() {
         assert_eq!(tokens("tcp\0udp"), ["tcp", "unexpected character U+0000 at 3..4"]);
         assert_eq!(tokens("é"), ["unexpected character `é` at 0..2"]);
-        assert_eq!(tokens("12z"), ["`12z` is no number at 0..3"]);
+        assert_eq!(Lexer::new("12z").peek().map(|found| found.0), Ok(Token::Garbled));
     }
 
     #[test]

@@ -68,6 +68,10 @@ fn qualifiers_are_inherited_as_in_tcpdump() {
     same("src or dst port 53", "port 53");
     same("src and dst port 53", "src port 53 and dst port 53");
     same(
+        "ether host 00:00:00:00:00:01 or 4c:6a:f6:9f:f6:27",
+        "ether host 4c:6a:f6:9f:f6:27 or ether host 00:00:00:00:00:01",
+    );
+    same(
         "ether host 00:00:00:00:00:01 or c6:2c:03:60:6a:64",
         "ether host 00:00:00:00:00:01 or ether host c6:2c:03:60:6a:64",
     );
@@ -190,6 +194,7 @@ fn mistakes_are_underlined() {
     assert!(message("dst.asn == 2529").contains("AS table"));
     assert!(message("exporter 10.0.0.1").contains("NetFlow"));
     assert_eq!(hint("port htttp"), "did you mean `http`?");
+    assert_eq!(message("len > 12z"), "`12z` is no number");
     assert_eq!(message("len / 0 == 1"), "division by zero");
     assert_eq!(hint("ip.ttl"), "compare it, as in `ip.ttl > 0`");
     for text in [

@@ -154,6 +154,10 @@ impl Parser<'_> {
                 };
                 Ok(Piece::Number { value: Arith::Const(value), named: None, at })
             }
+            Token::Garbled => {
+                let why = format!("`{}` is no number", self.lexer.slice(at.clone()));
+                Err(FilterError::Value { why, at, hint: None })
+            }
             Token::Word => self.word(),
             Token::Op("(") => self.group(),
             Token::Op("-") => {
