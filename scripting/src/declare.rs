@@ -176,7 +176,7 @@ pub struct Declared {
     pub declaration: Declaration,
     /// The columns of the records `export` returns, where the script states them.
     pub schema: Option<Arc<Schema>>,
-    /// The core service this is a manifest of.
+    /// The core service this is a manifest of: [`como_core::module::trace::SERVICE`].
     pub service: Option<String>,
     /// Which functions the system calls.
     pub callbacks: Callbacks,

@@ -8,6 +8,7 @@ mod lua;
 pub mod recorder;
 mod rhai;
 pub mod scan;
+pub mod shipped;
 
 use std::path::Path;
 use std::sync::Arc;

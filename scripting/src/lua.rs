@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use como_core::module::declared::Declared as Tables;
+use como_core::module::trace;
 use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
 use como_core::record::Schema;
 use como_core::time::Span;
@@ -58,6 +59,9 @@ impl Kind for Lua {
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
         let ran = self.source.run(&setup.args, setup.limits)?;
         let declared = &ran.declared;
+        if declared.service.is_some() {
+            return trace::start(&declared.manifest, setup);
+        }
         let interval = ran.args.span("interval").unwrap_or(Span::from_secs(1));
         let mut demand = ran.reads.demand();
         let mut tables = None;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use como_core::module::ArgSpec;
 use como_core::module::declared::Long;
+use como_core::module::trace;
 use como_core::record::{Column, Schema, Type, Value};
 use como_core::table::{Full, KeyColumn, ValueColumn};
 use como_core::time::Span;
@@ -20,7 +21,12 @@ pub(super) fn read(
     match name {
         "filter" => declared.manifest.filter = text(name, value)?,
         "doc" => declared.manifest.doc = text(name, value)?,
-        "service" => declared.service = Some(text(name, value)?),
+        "service" => match text(name, value)? {
+            service if service == trace::SERVICE => declared.service = Some(service),
+            other => {
+                return Err(format!("there is no service `{other}`: write {}", trace::SERVICE));
+            }
+        },
         "args" => {
             let interval = declared.manifest.args.pop();
             declared.manifest.args = args(script, value)?;

@@ -127,6 +127,7 @@ fn an_ill_typed_name_says_what_it_must_be() {
     check("key", count.clone(), "1: `key.n` must be a field's name in quotes; it is 1");
     let want = "1: `value.n` must be an aggregate like count() or sum(\"len\"); it is 1";
     check("value", count, want);
+    check("service", text("tracer"), "1: there is no service `tracer`: write trace");
     check("rows", Tree::Int(0), "1: `rows` must be a number of rows from 1 on; it is 0");
     check(
         "interval",
