@@ -80,7 +80,7 @@ impl Manifest {
         let fail = |wanted| ArgError::IllTyped {
             module: self.name.clone(),
             name: spec.name.clone(),
-            given: shown(value),
+            given: value.to_string(),
             wanted,
         };
         let is_span = |text: &str| Span::parse(text).is_ok();
@@ -119,25 +119,9 @@ impl Manifest {
                 _ => Err(fail("a time span like 5s or 1h")),
             },
             (Value::Text(_), Value::Text(_)) => Ok(value.clone()),
-            (Value::Text(_), _) => Ok(Value::Text(shown(value))),
+            (Value::Text(_), _) => Ok(Value::Text(value.to_string())),
             _ => Err(fail("of the argument's type")),
         }
-    }
-}
-
-/// A value as a user would write it.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Bool(x) => x.to_string(),
-        Value::Uint(x) => x.to_string(),
-        Value::Int(x) => x.to_string(),
-        Value::Float(x) => x.to_string(),
-        Value::Addr(x) => x.to_string(),
-        Value::Mac(x) => x.to_string(),
-        Value::Text(x) => x.clone(),
-        Value::Bytes(x) => format!("{} bytes", x.len()),
-        Value::Time(x) => x.to_string(),
     }
 }
 

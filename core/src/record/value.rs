@@ -1,5 +1,7 @@
 //! One value of a record, as rows and scripts see it.
 
+use std::fmt;
+
 use crate::addr::{Addr, Mac};
 use crate::time::Ts;
 
@@ -57,6 +59,24 @@ impl Value {
             Self::Uint(x) => Some(x as f64),
             Self::Int(x) => Some(x as f64),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    /// As a user would write it in an argument. Records are written by [`crate::render`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Bool(x) => x.fmt(f),
+            Self::Uint(x) => x.fmt(f),
+            Self::Int(x) => x.fmt(f),
+            Self::Float(x) => x.fmt(f),
+            Self::Addr(x) => x.fmt(f),
+            Self::Mac(x) => x.fmt(f),
+            Self::Text(x) => x.fmt(f),
+            Self::Bytes(x) => write!(f, "{} bytes", x.len()),
+            Self::Time(x) => x.fmt(f),
         }
     }
 }

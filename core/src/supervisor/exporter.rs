@@ -33,6 +33,11 @@ pub trait Sink: Send {
     fn commit(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+
+    /// Writes what stands behind the last record; nothing is accepted afterwards.
+    fn end(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 /// Why a sink cannot go on. What it had committed stands.
@@ -87,7 +92,7 @@ pub fn run(
             due = Instant::now() + TICK;
         }
         if ended {
-            return Ok(());
+            return sink.end();
         }
     }
 }
