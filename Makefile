@@ -36,7 +36,7 @@ build: deps
 
 demo: build
 	@mkdir -p $(DEMO)
-	$(COMO) gen -w $(DEMO)/trace.pcap --seconds 30 --rate 20000 --seed 1
+	$(COMO) gen -w $(DEMO)/trace.pcap seed=1 duration=30s packets=600000
 	$(COMO) info $(DEMO)/trace.pcap
 	$(COMO) run traffic -r $(DEMO)/trace.pcap -a interval=5s --format table
 	$(COMO) run topaddr -r $(DEMO)/trace.pcap -a n=5 -a interval=10s --format table

@@ -1,2 +1,97 @@
-//! Placeholder.
-fn main() {}
+//! `como`: the command. The only place that reads arguments and prints.
+//!
+//! Each verb is a file; [`cli`] says what may be typed.
+
+mod catalogue;
+mod check;
+mod cli;
+mod config;
+mod error;
+mod filter;
+mod generate;
+mod info;
+mod init;
+mod modules;
+mod output;
+mod progress;
+mod prompt;
+mod query;
+mod run;
+mod session;
+mod sniffers;
+mod sources;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Verb};
+use error::{Failure, Result, nearest};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    talk(cli.verbose);
+    match perform(cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.show();
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn perform(verb: Verb) -> Result {
+    match verb {
+        Verb::Init(args) => init::perform(&args),
+        Verb::Run(args) => run::perform(&args),
+        Verb::Filter(args) => filter::perform(&args),
+        Verb::Modules(args) => modules::perform(&args),
+        Verb::Sniffers(args) => sniffers::perform(&args),
+        Verb::Info(args) => info::perform(&args),
+        Verb::Check(args) => check::perform(&args),
+        Verb::Gen(args) => generate::perform(&args),
+        Verb::Query(args) => query::perform(&args),
+        Verb::Repl(args) => prompt::perform(&args),
+        Verb::Completions(args) => completions(args.shell),
+        Verb::Man(args) => man(args.verb.as_deref()),
+    }
+}
+
+/// Sends what the libraries log to standard error: warnings, or more when asked.
+fn talk(verbose: u8) {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let out = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    out.without_time().with_target(false).init();
+}
+
+fn completions(shell: clap_complete::Shell) -> Result {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "como", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
+}
+
+fn man(verb: Option<&str>) -> Result {
+    let mut command = Cli::command();
+    command.build();
+    if let Some(name) = verb {
+        let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let Some(page) = command.find_subcommand(name) else {
+            let failure = Failure::usage(format!("there is no verb `{name}`"));
+            return Err(match nearest(name, verbs.iter().copied()) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint(format!("the verbs are {}", verbs.join(", "))),
+            });
+        };
+        command = page.clone();
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    Ok(std::io::stdout().write_all(&page)?)
+}

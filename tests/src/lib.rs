@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// What one run of the command left behind.
@@ -98,7 +98,23 @@ impl Como {
     }
 
     /// Runs it to its end.
-    pub fn run(mut self) -> Ran {
+    pub fn run(self) -> Ran {
+        let out = self.output();
+        Ran {
+            code: out.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(out.stdout).expect("UTF-8 on standard output"),
+            stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
+        }
+    }
+
+    /// Runs it to its end, successfully, for the bytes it writes.
+    pub fn run_bytes(self) -> Vec<u8> {
+        let out = self.output();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        out.stdout
+    }
+
+    fn output(mut self) -> Output {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the command starts");
         let mut stdin = child.stdin.take().expect("a pipe was asked for");
@@ -108,11 +124,7 @@ impl Como {
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let out = child.wait_with_output().expect("the command ends");
         writer.join().expect("the writer does not panic");
-        Ran {
-            code: out.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(out.stdout).expect("UTF-8 on standard output"),
-            stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
-        }
+        out
     }
 
     /// The command itself, for tests that start it and talk to it while it runs.

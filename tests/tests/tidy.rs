@@ -203,8 +203,9 @@ fn outside_packages_are_used_behind_one_door() {
                 continue;
             }
             let crate_folder = path.split("src/").next().unwrap_or_default();
-            let own = format!("{crate_folder}src/{package}");
-            let shadowed = all.iter().any(|(p, _)| p.starts_with(&own));
+            let own = format!("/{package}.rs");
+            let shadowed =
+                all.iter().any(|(p, _)| p.starts_with(crate_folder) && p.ends_with(&own));
             if mentions(text, package, shadowed) {
                 wrong.push(format!("{path}: `{package}` belongs behind {}", doors.join(" or ")));
             }

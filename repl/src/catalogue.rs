@@ -1,0 +1,186 @@
+//! Modules by what a user calls them: a shipped name, or the path of a script.
+
+mod shipped;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use como_core::module::{ArgError, Args, Kind, ModuleError};
+use como_core::supervisor::Instance;
+
+use como_scripting::load_text;
+
+use crate::error::{Failure, Result, nearest};
+use shipped::SCRIPTS;
+
+/// A module under the name its instance will have.
+pub struct Pick {
+    /// The instance's name.
+    pub name: String,
+    /// The module.
+    pub kind: Arc<dyn Kind>,
+}
+
+/// Whether a text names a script by its path rather than a shipped module by its name.
+pub fn is_path(text: &str) -> bool {
+    text.contains('/') || [".lua", ".luau", ".rhai"].iter().any(|ending| text.ends_with(ending))
+}
+
+/// The name of an instance that was given none: the module's, or the stem of the script's file.
+pub fn stem(text: &str) -> String {
+    let stem = Path::new(text).file_stem().and_then(|s| s.to_str());
+    stem.filter(|_| is_path(text)).unwrap_or(text).to_owned()
+}
+
+/// All modules that need no file, by name. One that does not load is a fault of ours, found by a
+/// test; here it is left out.
+pub fn shipped() -> Vec<Arc<dyn Kind>> {
+    let scripts = SCRIPTS.iter().filter_map(|(file, text)| load_text(file, text).ok());
+    let mut kinds: Vec<Arc<dyn Kind>> = scripts.chain(como_modules::kinds()).collect();
+    kinds.sort_by(|a, b| a.manifest().name.cmp(&b.manifest().name));
+    kinds
+}
+
+/// The names of [`shipped`], without loading anything.
+pub fn names() -> Vec<String> {
+    let scripts = SCRIPTS.iter().map(|(file, _)| stem(file));
+    let native = como_modules::kinds().into_iter().map(|kind| kind.manifest().name.clone());
+    scripts.chain(native).collect()
+}
+
+/// The module that a text names.
+pub fn find(text: &str) -> Result<Arc<dyn Kind>> {
+    if let Some((file, script)) = SCRIPTS.iter().find(|(file, _)| stem(file) == text) {
+        return load_text(file, script).map_err(|error| refused(&error));
+    }
+    if let Some(kind) = como_modules::kinds().into_iter().find(|k| k.manifest().name == text) {
+        return Ok(kind);
+    }
+    let path = Path::new(text);
+    if is_path(text) || path.is_file() {
+        return load(path);
+    }
+    let names = names();
+    let failure = Failure::usage(format!("there is no module `{text}`"));
+    Err(match nearest(text, names.iter().map(String::as_str)) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("`como modules` lists what is shipped; a script is named by its path"),
+    })
+}
+
+/// The module in a script.
+pub fn load(path: &Path) -> Result<Arc<dyn Kind>> {
+    como_scripting::load(path).map_err(|error| refused(&error))
+}
+
+/// The modules in `topaddr`, `a=topaddr,b=./mine.lua`: instances to run together.
+pub fn picks(text: &str) -> Result<Vec<Pick>> {
+    // A file may be called anything, commas and all.
+    let parts: Vec<&str> = match Path::new(text).is_file() {
+        true => vec![text],
+        false => text.split(',').map(str::trim).collect(),
+    };
+    let mut picks: Vec<Pick> = Vec::new();
+    for part in parts {
+        let (name, module) = match part.split_once('=') {
+            Some((name, module)) if !Path::new(part).is_file() => (name.to_owned(), module),
+            _ => (stem(part), part),
+        };
+        if name.is_empty() || module.is_empty() {
+            let failure = Failure::usage(format!("`{text}` names no module at `{part}`"));
+            return Err(failure.hint("write MODULE or NAME=MODULE, several with commas"));
+        }
+        if picks.iter().any(|pick| pick.name == name) {
+            let failure = Failure::usage(format!("two modules are called `{name}`"));
+            return Err(failure.hint(format!("name one of them: `other={module}`")));
+        }
+        picks.push(Pick { name, kind: find(module)? });
+    }
+    Ok(picks)
+}
+
+/// The picks with their arguments and a filter that they share, ready to run.
+pub fn instances(picks: Vec<Pick>, args: &[String], filter: &str) -> Result<Vec<Instance>> {
+    let all_args = assign(&picks, args)?;
+    let instance = |(pick, args): (Pick, Args)| Instance {
+        name: pick.name,
+        filter: filter.to_owned(),
+        args,
+        ..Instance::of(pick.kind)
+    };
+    Ok(picks.into_iter().zip(all_args).map(instance).collect())
+}
+
+/// The arguments of each pick out of `key=value` and `name.key=value` texts.
+///
+/// One without a name goes to every module that has it, and there must be one.
+fn assign(picks: &[Pick], texts: &[String]) -> Result<Vec<Args>> {
+    let mut given: Vec<Vec<String>> = vec![Vec::new(); picks.len()];
+    for text in texts {
+        let key = text.split('=').next().unwrap_or_default().trim();
+        if let Some((name, _)) = key.split_once('.') {
+            let Some(at) = picks.iter().position(|pick| pick.name == name) else {
+                let names: Vec<&str> = picks.iter().map(|pick| pick.name.as_str()).collect();
+                let failure = Failure::usage(format!("argument `{text}`: no `{name}` runs here"));
+                return Err(failure.hint(format!("running: {}", names.join(", "))));
+            };
+            given[at].push(text[name.len() + 1..].to_owned());
+            continue;
+        }
+        let takers: Vec<usize> =
+            (0..picks.len()).filter(|at| takes(picks[*at].kind.as_ref(), key)).collect();
+        // When none takes it, the first one's refusal says what is wrong.
+        for at in if takers.is_empty() { vec![0] } else { takers } {
+            given[at].push(text.clone());
+        }
+    }
+    let mut all = Vec::new();
+    for (pick, texts) in picks.iter().zip(given) {
+        let args = Args::parse(texts).map_err(|error| wrong(&error))?;
+        pick.kind.manifest().resolve(&args).map_err(|error| wrong(&error))?;
+        all.push(args);
+    }
+    Ok(all)
+}
+
+/// Whether a module has an argument.
+pub fn takes(kind: &dyn Kind, key: &str) -> bool {
+    let same = |name: &str| name.replace('-', "_") == key.replace('-', "_");
+    kind.manifest().args.iter().any(|arg| same(&arg.name))
+}
+
+fn wrong(error: &ArgError) -> Failure {
+    // The core's message ends with what to try; a hint stands on its own line here.
+    match error.to_string().split_once("; ") {
+        Some((what, hint)) => Failure::usage(what).hint(hint),
+        None => Failure::usage(error.to_string()),
+    }
+}
+
+/// Why a module could not be loaded or started, with the line of the script where it is known.
+pub fn refused(error: &ModuleError) -> Failure {
+    match error {
+        ModuleError::Arg(error) => wrong(error),
+        ModuleError::Script { file, line, message } => {
+            let failure = Failure::new(message.trim_end().to_owned());
+            let source = std::fs::read_to_string(file).unwrap_or_default();
+            match line_range(&source, *line) {
+                Some(range) => failure.at(file, &source, range),
+                None => Failure::new(error.to_string()),
+            }
+        }
+        error => Failure::new(error.to_string()),
+    }
+}
+
+/// Where line `number`, from 1, stands in `text`, without the blanks around it.
+fn line_range(text: &str, number: u32) -> Option<std::ops::Range<usize>> {
+    let line = text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
+    // `lines` gives parts of `text` itself, so that the addresses tell the place.
+    let start = line.as_ptr() as usize - text.as_ptr() as usize;
+    let indent = line.len() - line.trim_start().len();
+    (!line.trim().is_empty()).then(|| start + indent..start + line.trim_end().len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! `como check`: a script loaded, looked through, and tried on traffic.
+
+mod lint;
+
+use como_core::supervisor::Options;
+
+use crate::catalogue::{self, Pick};
+use crate::cli::Check;
+use crate::error::{Message, Result, say};
+use crate::session::Session;
+use crate::{output, sources};
+
+/// What a script is tried on unless told otherwise: every kind of packet it may meet, and few.
+const TRAFFIC: &str = "gen:seed=1,packets=20000,duration=10s";
+
+/// Says what is wrong with a script, and shows the records it makes.
+pub fn perform(args: &Check) -> Result {
+    let path = args.script.display().to_string();
+    let kind = catalogue::load(&args.script)?;
+    warn_about(&path);
+    let doc = kind.manifest().doc.clone();
+    let picks = vec![Pick { name: kind.manifest().name.clone(), kind }];
+    let instances = catalogue::instances(picks, &args.args, "")?;
+    let sources = match args.sources.is_empty() {
+        true => sources::open([TRAFFIC.to_owned()])?,
+        false => args.sources.open()?,
+    };
+    Session {
+        sources,
+        instances,
+        options: Options { workers: 1, ..Options::default() },
+        format: output::chosen(args.format),
+        quiet: true,
+    }
+    .run()?;
+    say(&match &doc[..] {
+        "" => format!("{path}: works; a first comment line would say what it measures"),
+        doc => format!("{path}: works. {doc}"),
+    });
+    Ok(())
+}
+
+/// Warns about what works and is still wrong.
+fn warn_about(path: &str) {
+    // It was loaded a moment ago; if it has gone since, there is nothing to look through.
+    let script = std::fs::read_to_string(path).unwrap_or_default();
+    for at in lint::unweighted(&script) {
+        Message::new("this counts a sampled packet once")
+            .at(path, &script, at)
+            .hint("add pkt.packets, which is what the packet stands for")
+            .show("warning");
+    }
+}

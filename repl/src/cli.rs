@@ -1,0 +1,396 @@
+//! The command line: what may be typed, and its help texts.
+//!
+//! Only what was typed; what it means is each verb's own file. Completions
+//! and manual pages are made from the same definitions.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// A scriptable network monitor.
+///
+/// A module is a filter and a function. como captures from files and
+/// interfaces, decodes once, filters, runs the modules, and shows or stores
+/// their records. Records go to standard output, talk to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "como", version, styles = STYLES, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Say more on standard error; twice for even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  como gen -w trace.pcap                     make a trace
+  como info trace.pcap                       say what is in it
+  como run topaddr -r trace.pcap -a n=5      run a module over it
+  como run topaddr -i eth0 tcp dport 443     the same live, filtered
+  como check top.lua                         try a script of your own
+
+Exit status: 0 done, 1 it failed, 2 the command line makes no sense.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run modules over files or live traffic and show their records.
+    Run(Run),
+    /// Say what captures contain: packets, protocols, talkers, flows.
+    Info(Info),
+    /// Explain a filter, and count what it matches.
+    Filter(Filter),
+    /// Generate traffic: the same seed gives the same packets.
+    Gen(Gen),
+    /// List the shipped modules and their arguments.
+    Modules(Modules),
+    /// List the kinds of sources and the interfaces of this machine.
+    Sniffers(Sniffers),
+    /// Load a script, run it on generated traffic, and say what is wrong with it.
+    Check(Check),
+    /// Write a commented como.toml and an empty modules folder.
+    Init(Init),
+    /// Read records of the past, from a running monitor or from its store.
+    Query(Query),
+    /// Open a prompt to write, run and query modules.
+    Repl(Repl),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Print a manual page.
+    Man(Man),
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for eyes.
+    Table,
+    /// One JSON object per line.
+    Ndjson,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON array.
+    Json,
+    /// As the module itself prints.
+    Plain,
+}
+
+/// Where packets come from. Several are merged by time.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Sources")]
+pub struct Sources {
+    /// Read a capture file: pcap or pcapng, also .gz .zst .xz .lz4; `-` is standard input.
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Capture live from an interface.
+    #[arg(short = 'i', long = "interface", value_name = "IFACE")]
+    pub interfaces: Vec<String>,
+    /// Any source, as `como sniffers` lists them: `gen:seconds=10`.
+    #[arg(short = 's', long = "source", value_name = "SOURCE")]
+    pub specs: Vec<String>,
+}
+
+/// Arguments of `como run`.
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct Run {
+    /// A shipped module or the path of a script; several with commas, each as NAME or LABEL=NAME.
+    #[arg(value_name = "MODULE")]
+    pub modules: String,
+    /// Packets to look at; all words together are one filter.
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Sources.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Set an argument of the modules, or of one of them: `n=5`, `topaddr.n=5`.
+    #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
+    pub args: Vec<String>,
+    /// How to write records [default: table on a terminal, ndjson elsewhere].
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Where the trace module writes packets.
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Threads that run modules [default: one per core, at most one per module].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// No progress bar and no summary.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  como run traffic -r trace.pcap
+  como run topaddr -r trace.pcap -a n=5 -a interval=10s
+  como run top.lua -i eth0 'tcp and dst net 10.0.0.0/8'
+  como run traffic,protocol,topaddr -r a.pcap -r b.pcap.zst --format ndjson
+  como run src=topaddr,dst=topaddr -r trace.pcap -a src.by=src -a n=10
+  ssh router tcpdump -w - | como run topports -r -
+
+An argument without a module goes to every module that has it. The filter is
+added to each module's own. Ctrl-C closes the open interval and ends.";
+
+/// Arguments of `como info`.
+#[derive(Args, Debug)]
+#[command(after_help = INFO_EXAMPLES)]
+pub struct Info {
+    /// Captures; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Any other source, as `como sniffers` lists them.
+    #[arg(short = 's', long = "source", value_name = "SOURCE")]
+    pub specs: Vec<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  como info trace.pcap
+  como info --json trace.pcap | jq .l4_packets
+  como info monday.pcap tuesday.pcap.zst";
+
+/// Arguments of `como filter`.
+#[derive(Args, Debug)]
+#[command(after_help = FILTER_EXAMPLES)]
+pub struct Filter {
+    /// The filter; quote it, or write its words.
+    #[arg(value_name = "EXPR", required = true)]
+    pub words: Vec<String>,
+    /// Sources to count matches in.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const FILTER_EXAMPLES: &str = "\
+Examples:
+  como filter 'tcp and port 443'
+  como filter 'tcp.flags.syn and not tcp.flags.ack' -r trace.pcap
+  como filter --json 'dst net 10.0.0.0/8 and ip.ttl < 5' -r trace.pcap
+
+The language takes CoMo's words (src 10.0.0.0/8, dport 80:90), tcpdump's
+(host, port, vlan, tcp[13] & 2 != 0) and named fields (pkt.len in 64..128).";
+
+/// Arguments of `como gen`.
+#[derive(Args, Debug)]
+#[command(after_help = GEN_EXAMPLES)]
+pub struct Gen {
+    /// The pcap file to write; `-` is standard output.
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub write: PathBuf,
+    /// Settings of the generator, as `como sniffers` lists them for `gen`.
+    #[arg(value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
+}
+
+const GEN_EXAMPLES: &str = "\
+Examples:
+  como gen -w trace.pcap
+  como gen -w big.pcap packets=2000000 duration=300s seed=7
+  como gen -w - duration=1s | como info -
+
+The same settings give the same packets. `como run -s gen:NAME=VALUE,...`
+generates without a file.";
+
+/// Arguments of `como modules`.
+#[derive(Args, Debug)]
+#[command(after_help = MODULES_EXAMPLES)]
+pub struct Modules {
+    /// Only these, with their arguments.
+    #[arg(value_name = "MODULE")]
+    pub names: Vec<String>,
+    /// Print one JSON object per module.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const MODULES_EXAMPLES: &str = "\
+Examples:
+  como modules
+  como modules topaddr
+  como modules ./top.lua";
+
+/// Arguments of `como sniffers`.
+#[derive(Args, Debug)]
+#[command(after_help = SNIFFERS_EXAMPLES)]
+pub struct Sniffers {
+    /// Print one JSON object per sniffer.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const SNIFFERS_EXAMPLES: &str = "\
+Examples:
+  como sniffers
+  como run traffic -s gen:seconds=5";
+
+/// Arguments of `como check`.
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub struct Check {
+    /// The script.
+    #[arg(value_name = "SCRIPT")]
+    pub script: PathBuf,
+    /// Sources to try it on [default: five seconds of generated traffic].
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Set an argument of the module.
+    #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
+    pub args: Vec<String>,
+    /// How to write records [default: table on a terminal, ndjson elsewhere].
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  como check top.lua
+  como check top.lua -a n=5 -r trace.pcap";
+
+/// Arguments of `como init`.
+#[derive(Args, Debug)]
+#[command(after_help = INIT_EXAMPLES)]
+pub struct Init {
+    /// Where; it is made when it does not exist.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  como init
+  como init /etc/como
+
+Nothing that exists is overwritten.";
+
+/// Arguments of `como query`.
+#[derive(Args, Debug)]
+#[command(after_help = QUERY_EXAMPLES)]
+pub struct Query {
+    /// The instance whose records are asked for.
+    #[arg(value_name = "MODULE")]
+    pub module: String,
+    /// From A until B, where 0 is the newest record: `-5m:0`, `2026-01-01T12:00:00Z:+1h`.
+    #[arg(short, long, value_name = "A:B", allow_hyphen_values = true)]
+    pub time: Option<String>,
+    /// The packets that the records must be of.
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Go on with the records to come.
+    #[arg(long)]
+    pub follow: bool,
+    /// How to write records [default: table on a terminal, ndjson elsewhere].
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Ask the monitor that listens here.
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    pub url: Option<String>,
+    /// Read the store in this folder, which no monitor may have open.
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// The configuration that says where to ask, unless that is said here.
+    #[arg(short, long, value_name = "FILE", default_value = "como.toml")]
+    pub config: PathBuf,
+}
+
+const QUERY_EXAMPLES: &str = "\
+Examples:
+  como query traffic --time -5m:0
+  como query traffic --time 2026-01-01T12:00:00Z:+1h --format csv
+  como query 'top destinations' --url http://monitor:44444 --follow
+  como query traffic --store /var/lib/como/store
+
+Without --url and --store the monitor of como.toml is asked, or its store when
+it does not run.";
+
+/// Arguments of `como repl`.
+#[derive(Args, Debug)]
+#[command(after_help = REPL_EXAMPLES)]
+pub struct Repl {
+    /// Sources to begin with.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// How to write records [default: table on a terminal, ndjson elsewhere].
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+const REPL_EXAMPLES: &str = "\
+Examples:
+  como repl -r trace.pcap
+  como> filter tcp and port 443
+  como> load topaddr n=5
+  como> run";
+
+/// Arguments of `como completions`.
+#[derive(Args, Debug)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  como completions bash > ~/.local/share/bash-completion/completions/como
+  como completions zsh > ~/.zfunc/_como
+  como completions fish > ~/.config/fish/completions/como.fish";
+
+/// Arguments of `como man`.
+#[derive(Args, Debug)]
+#[command(after_help = MAN_EXAMPLES)]
+pub struct Man {
+    /// The page of one verb instead of the general one.
+    #[arg(value_name = "VERB")]
+    pub verb: Option<String>,
+}
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  como man | man -l -
+  como man run > /usr/local/share/man/man1/como-run.1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_examples() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  como "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn the_filter_may_stand_anywhere() {
+        let line = ["como", "run", "traffic", "tcp", "and", "-r", "a", "port", "80"];
+        let Verb::Run(run) = Cli::parse_from(line).verb else { panic!("run") };
+        assert_eq!(run.filter.join(" "), "tcp and port 80");
+        assert_eq!(run.sources.files, ["a"]);
+    }
+}

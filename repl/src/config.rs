@@ -1,0 +1,259 @@
+//! The configuration: what `como.toml` means, checked as far as a text can be.
+//!
+//! Every mistake names the line. What only running can tell (whether a device
+//! opens, whether a module takes an argument) is said when it runs.
+
+mod file;
+pub mod size;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use como_core::module::{Args, Limits};
+use como_core::record::Value;
+use como_core::time::Span;
+use toml::Spanned;
+
+use crate::error::{Failure, Result, nearest};
+
+/// Where the query port listens unless told otherwise: CoMo's port, this machine only.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:44444";
+
+/// Bytes a module's records may take in the store unless told otherwise.
+pub const STREAMSIZE_DEFAULT: u64 = 1_000_000_000;
+
+/// The file of records in a store's folder.
+pub fn records_in(store: &Path) -> PathBuf {
+    store.join("records.redb")
+}
+
+/// A read configuration. Paths are as seen from the current folder.
+#[derive(Debug, PartialEq)]
+pub struct Config {
+    /// The folder whose scripts run as soon as they are put there.
+    pub modules: PathBuf,
+    /// What to capture from.
+    pub sources: Vec<String>,
+    /// The instances to run.
+    pub instances: Vec<InstanceConfig>,
+    /// Where records are kept.
+    pub store: PathBuf,
+    /// Bytes for the records of an instance that does not say.
+    pub streamsize: u64,
+    /// Where queries are answered.
+    pub listen: SocketAddr,
+    /// What each instance may use.
+    pub limits: Limits,
+    /// Threads that run modules; 0 is one per core.
+    pub workers: usize,
+}
+
+/// One `[[module]]`.
+#[derive(Debug, PartialEq)]
+pub struct InstanceConfig {
+    /// The name that queries use.
+    pub name: String,
+    /// A shipped module, or the path of a script.
+    pub module: String,
+    /// Packets it looks at, beside what the module says itself.
+    pub filter: String,
+    /// Arguments, not yet typed by the module.
+    pub args: Args,
+    /// Bytes its records may take.
+    pub streamsize: Option<u64>,
+}
+
+impl Config {
+    /// Reads a configuration file; its relative paths start at the file's folder.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let what =
+                format!("cannot read `{}`: {}", path.display(), crate::error::with_causes(&error));
+            Failure::new(what).hint("`como init` writes a commented one")
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Reader { origin: &path.display().to_string(), text: &text, folder }.config()
+    }
+}
+
+/// A configuration being read, with what is needed to point at a mistake.
+struct Reader<'a> {
+    origin: &'a str,
+    text: &'a str,
+    folder: &'a Path,
+}
+
+impl Reader<'_> {
+    fn config(&self) -> Result<Config> {
+        let file: file::File = toml::from_str(self.text).map_err(|e| self.syntax(&e))?;
+        let listen = match &file.http.listen {
+            Some(listen) => self.parsed(listen, |text| {
+                text.parse::<SocketAddr>().map_err(|_| {
+                    format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`")
+                })
+            })?,
+            None => LISTEN_DEFAULT.parse()?,
+        };
+        Ok(Config {
+            modules: self.path(file.modules.as_deref().unwrap_or("modules")),
+            sources: file.source.iter().map(|s| self.source(&s.r#use)).collect::<Result<_>>()?,
+            instances: self.instances(&file.module)?,
+            store: self.path(file.store.dir.as_deref().unwrap_or("store")),
+            streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
+            listen,
+            limits: self.limits(&file.limits)?,
+            workers: self.number(&file.limits.workers)?.unwrap_or(0),
+        })
+    }
+
+    fn instances(&self, modules: &[file::Module]) -> Result<Vec<InstanceConfig>> {
+        let mut names = BTreeSet::new();
+        let mut instances = Vec::new();
+        for module in modules {
+            let uses = module.r#use.get_ref();
+            let name = match &module.name {
+                Some(name) => name.get_ref().clone(),
+                None => crate::catalogue::stem(uses),
+            };
+            let place = module.name.as_ref().unwrap_or(&module.r#use);
+            if name.is_empty() || name.contains(['/', '\n']) {
+                return Err(self.wrong(place, format!("`{name}` cannot name a module")));
+            }
+            if !names.insert(name.clone()) {
+                let failure = self.wrong(place, format!("two modules are called `{name}`"));
+                return Err(failure.hint("give each a `name` of its own"));
+            }
+            let filter = match &module.filter {
+                Some(filter) => self.filter(filter)?,
+                None => String::new(),
+            };
+            let uses_path = crate::catalogue::is_path(uses);
+            instances.push(InstanceConfig {
+                module: match uses_path {
+                    true => self.path(uses).to_string_lossy().into_owned(),
+                    false => uses.clone(),
+                },
+                args: self.args(&name, &module.args)?,
+                streamsize: self.size(&module.streamsize)?,
+                name,
+                filter,
+            });
+        }
+        Ok(instances)
+    }
+
+    fn args(&self, instance: &str, table: &toml::Table) -> Result<Args> {
+        let mut args = Args::default();
+        for (name, value) in table {
+            let value = match value {
+                toml::Value::String(text) => Value::Text(text.clone()),
+                toml::Value::Integer(number) => Value::Int(*number),
+                toml::Value::Float(number) => Value::Float(*number),
+                toml::Value::Boolean(flag) => Value::Bool(*flag),
+                other => {
+                    let what = format!(
+                        "{}: argument `{name}` of module `{instance}` is {}; arguments are texts, \
+                         numbers, true or false",
+                        self.origin,
+                        other.type_str()
+                    );
+                    return Err(Failure::new(what));
+                }
+            };
+            args.set(name, value);
+        }
+        Ok(args)
+    }
+
+    /// A filter that compiles; a mistake is underlined where it stands in the file.
+    fn filter(&self, filter: &Spanned<String>) -> Result<String> {
+        let text = filter.get_ref();
+        let Err(error) = como_core::filter::parse(text) else { return Ok(text.clone()) };
+        // Behind the quote, as long as the file has the text as it is, without escapes.
+        let start = filter.span().start + 1;
+        let at = match self.text.get(start..).is_some_and(|rest| rest.starts_with(text.as_str())) {
+            true => start + error.at().start..start + error.at().end,
+            false => filter.span(),
+        };
+        let failure = Failure::new(error.to_string()).at(self.origin, self.text, at);
+        Err(match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        })
+    }
+
+    fn source(&self, source: &Spanned<String>) -> Result<String> {
+        match source.get_ref().trim() {
+            "" => Err(self.wrong(source, "a source needs a name, as in `live:eth0`".to_owned())),
+            text => Ok(text.to_owned()),
+        }
+    }
+
+    fn limits(&self, limits: &file::Limits) -> Result<Limits> {
+        let default = Limits::default();
+        let call = limits.call.as_ref().map(|text| self.parsed(text, Span::parse)).transpose()?;
+        let memory =
+            self.size(&limits.memory)?.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Ok(Limits {
+            rows_max: self.number(&limits.rows)?.unwrap_or(default.rows_max),
+            memory_bytes_max: memory.unwrap_or(default.memory_bytes_max),
+            call_ms_max: call.map_or(default.call_ms_max, |span| (span.0 / 1_000_000).max(1)),
+        })
+    }
+
+    fn number(&self, number: &Option<Spanned<u64>>) -> Result<Option<usize>> {
+        let Some(number) = number else { return Ok(None) };
+        let value = usize::try_from(*number.get_ref());
+        value.map(Some).map_err(|e| self.wrong(number, e.to_string()))
+    }
+
+    fn size(&self, text: &Option<Spanned<String>>) -> Result<Option<u64>> {
+        text.as_ref().map(|text| self.parsed(text, size::parse)).transpose()
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn parsed<T, E: ToString>(
+        &self,
+        text: &Spanned<String>,
+        parse: impl Fn(&str) -> std::result::Result<T, E>,
+    ) -> Result<T> {
+        parse(text.get_ref()).map_err(|error| self.wrong(text, error.to_string()))
+    }
+
+    fn wrong<T>(&self, place: &Spanned<T>, what: String) -> Failure {
+        Failure::new(what).at(self.origin, self.text, place.span())
+    }
+
+    /// What the reader of TOML says, in our words where a key is unknown.
+    fn syntax(&self, error: &toml::de::Error) -> Failure {
+        let at: Range<usize> = error.span().unwrap_or(0..0);
+        let message = error.message();
+        let failure = match unknown_key(message) {
+            Some((key, known)) => {
+                let failure = Failure::new(format!("unknown key `{key}`"));
+                match nearest(key, known.iter().copied()) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure.hint(format!("known here: {}", known.join(", "))),
+                }
+            }
+            None => {
+                Failure::new(message.replace("missing field", "missing key").replace('\n', "; "))
+            }
+        };
+        failure.at(self.origin, self.text, at)
+    }
+}
+
+/// The key and its alternatives in serde's "unknown field `x`, expected one of `a`, `b`".
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
+    let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    Some((quoted.next()?, quoted.collect()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! `como.toml` as it is written: every key that may stand in it, with its place.
+//!
+//! A key that is not here is an error, so that a typing mistake never passes
+//! for a setting. `init/como.toml` describes each key to the user.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub modules: Option<String>,
+    pub source: Vec<Source>,
+    pub module: Vec<Module>,
+    pub store: Store,
+    pub http: Http,
+    pub limits: Limits,
+}
+
+/// `[[source]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    pub r#use: Spanned<String>,
+}
+
+/// `[[module]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    pub name: Option<Spanned<String>>,
+    pub r#use: Spanned<String>,
+    #[serde(default)]
+    pub filter: Option<Spanned<String>>,
+    #[serde(default)]
+    pub args: toml::Table,
+    pub streamsize: Option<Spanned<String>>,
+}
+
+/// `[store]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    pub dir: Option<String>,
+    pub streamsize: Option<Spanned<String>>,
+}
+
+/// `[http]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    pub listen: Option<Spanned<String>>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub rows: Option<Spanned<u64>>,
+    pub memory: Option<Spanned<String>>,
+    pub call: Option<Spanned<String>>,
+    pub workers: Option<Spanned<u64>>,
+}

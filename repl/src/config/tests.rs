@@ -1,0 +1,138 @@
+//! The configuration, line by line: what it means, and how its mistakes are told.
+
+use super::*;
+use crate::init::TEMPLATE;
+
+fn read(text: &str) -> Result<Config> {
+    Reader { origin: "como.toml", text, folder: Path::new("/etc/como") }.config()
+}
+
+#[track_caller]
+fn check_error(text: &str, want: &str) {
+    match read(text) {
+        Ok(config) => panic!("{text} was accepted: {config:?}"),
+        Err(failure) => assert_eq!(failure.to_string().trim_end(), want),
+    }
+}
+
+#[test]
+fn an_empty_file_has_the_defaults() {
+    let config = read("").expect("valid");
+    assert_eq!(config.modules, Path::new("/etc/como/modules"));
+    assert_eq!(config.store, Path::new("/etc/como/store"));
+    assert_eq!(config.listen.to_string(), LISTEN_DEFAULT);
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!((config.streamsize, config.workers), (STREAMSIZE_DEFAULT, 0));
+}
+
+#[test]
+fn an_instance_has_all_it_is_given() {
+    let text = r#"
+        [[module]]
+        name = "top destinations"
+        use = "topaddr"
+        filter = "tcp"
+        args = { n = 20, interval = "300s" }
+        streamsize = "5GB"
+        [[module]]
+        use = "mine/count.lua"
+    "#;
+    let config = read(text).expect("valid");
+    let [top, count] = &config.instances[..] else { panic!("two instances") };
+    assert_eq!((&*top.name, &*top.module, &*top.filter), ("top destinations", "topaddr", "tcp"));
+    assert_eq!(top.args.get("n"), Some(&Value::Int(20)));
+    assert_eq!(top.streamsize, Some(5_000_000_000));
+    assert_eq!((&*count.name, &*count.module), ("count", "/etc/como/mine/count.lua"));
+}
+
+#[test]
+fn the_template_is_valid_and_its_comments_are_the_defaults() {
+    let plain = read(TEMPLATE).expect("the template is valid");
+    let is_key = |line: &str| {
+        line.strip_prefix('#').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    let all: Vec<&str> =
+        TEMPLATE.lines().map(|line| if is_key(line) { &line[1..] } else { line }).collect();
+    let set = read(&all.join("\n")).expect("valid with every key set");
+    assert_eq!(set.instances[0].streamsize, Some(STREAMSIZE_DEFAULT));
+    let plain = Config { instances: Vec::new(), ..plain };
+    assert_eq!(Config { instances: Vec::new(), ..set }, plain);
+}
+
+#[test]
+fn the_template_describes_every_key() {
+    let sections = ["", "[[source]]\n", "[[module]]\n", "[store]\n", "[http]\n", "[limits]\n"];
+    for section in sections {
+        let error = toml::from_str::<file::File>(&format!("{section}zzz = 1")).expect_err("zzz");
+        let (_, known) = unknown_key(error.message()).expect("an unknown key");
+        assert!(!known.is_empty());
+        let (_, rest) = TEMPLATE.split_once(section).expect("each section is shown");
+        for key in known {
+            let shown = |line: &str| {
+                let line = line.trim_start_matches(['#', '[']);
+                line.strip_prefix(key).is_some_and(|l| l.starts_with([' ', ']']))
+            };
+            assert!(rest.lines().any(shown), "{section}{key} is not described");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_underlined_and_the_nearest_named() {
+    check_error(
+        "[http]\nlisten_on = \"x\"\n",
+        "error: unknown key `listen_on`\n  como.toml:2\n  listen_on = \"x\"\n  ^^^^^^^^^\n\
+         hint: did you mean `listen`?",
+    );
+    check_error(
+        "colour = 1\n",
+        "error: unknown key `colour`\n  como.toml:1\n  colour = 1\n  ^^^^^^\n\
+         hint: known here: modules, source, module, store, http, limits",
+    );
+}
+
+#[test]
+fn a_mistake_in_a_value_is_underlined() {
+    check_error(
+        "[store]\nstreamsize = \"5 apples\"\n",
+        "error: `5 apples` is not a size: write a number and one of B kB MB GB TB KiB MiB GiB TiB, \
+         as in `5GB`\n  como.toml:2\n  streamsize = \"5 apples\"\n               ^^^^^^^^^^",
+    );
+    check_error(
+        "[http]\nlisten = \"44444\"",
+        "error: `44444` is not an address and a port, as in `127.0.0.1:44444`\n  como.toml:2\n  \
+         listen = \"44444\"\n           ^^^^^^^",
+    );
+}
+
+#[test]
+fn a_mistake_in_a_filter_is_underlined_where_it_stands() {
+    check_error(
+        "[[module]]\nuse = \"a\"\nfilter = \"tcp and prot\"\n",
+        "error: unknown word `prot`\n  como.toml:3\n  filter = \"tcp and prot\"\n                    \
+         ^^^^\nhint: did you mean `port`?",
+    );
+}
+
+#[test]
+fn a_mistake_in_the_syntax_is_underlined() {
+    let failure = read("[[module]\nname = 1").expect_err("no TOML").to_string();
+    assert!(failure.contains("como.toml:1"), "{failure}");
+    let failure = read("[[module]]\nname = \"a\"\n").expect_err("no use").to_string();
+    assert!(failure.contains("missing key `use`"), "{failure}");
+}
+
+#[test]
+fn two_instances_of_one_name_are_refused() {
+    check_error(
+        "[[module]]\nuse = \"traffic\"\n[[module]]\nuse = \"traffic\"\n",
+        "error: two modules are called `traffic`\n  como.toml:4\n  use = \"traffic\"\n        \
+         ^^^^^^^^^\nhint: give each a `name` of its own",
+    );
+}
+
+#[test]
+fn a_list_is_no_argument() {
+    let failure = read("[[module]]\nuse = \"a\"\nargs = { n = [1] }\n").expect_err("a list");
+    assert!(failure.to_string().contains("argument `n` of module `a` is array"), "{failure}");
+}

@@ -1,0 +1,262 @@
+//! Errors and warnings as the user sees them: what, where, and what to try.
+//!
+//! ```text
+//! error: unknown field `tcp.prot`
+//!   tcp.prot == 443
+//!   ^^^^^^^^
+//! hint: did you mean `tcp.port`?
+//! ```
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
+
+/// What a verb ends with.
+pub type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// Why a verb failed. Whatever ends a verb becomes one of these, and so one message.
+#[derive(Debug)]
+pub struct Failure {
+    message: Message,
+    code: u8,
+}
+
+impl Failure {
+    /// Something failed: exit code 1.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { message: Message::new(what), code: 1 }
+    }
+
+    /// The command line makes no sense: exit code 2.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self { message: Message::new(what), code: 2 }
+    }
+
+    /// The same with something to try.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.message = self.message.hint(hint);
+        self
+    }
+
+    /// The same with the place in the text where it is wrong.
+    pub fn at(mut self, origin: &str, text: &str, at: Range<usize>) -> Self {
+        self.message = self.message.at(origin, text, at);
+        self
+    }
+
+    /// Whether the reader of our output has gone, which is no failure of ours.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.code == 0
+    }
+
+    /// What the process ends with.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// Shows it on standard error.
+    pub fn show(&self) {
+        if !self.is_broken_pipe() {
+            self.message.show("error");
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message.render("error", false))
+    }
+}
+
+/// Any error with its causes. A reader that has gone away ends us quietly.
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let code = u8::from(!is_broken_pipe(&error));
+        Self { message: Message::new(with_causes(&error)), code }
+    }
+}
+
+/// Whether an error is, or comes from, a reader that closed its end.
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        || error.source().is_some_and(is_broken_pipe)
+}
+
+/// An error and what caused it, in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    without_os_code(&text)
+}
+
+/// `No such file or directory (os error 2)` without the number, which says nothing more.
+fn without_os_code(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((before, after)) => {
+            format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest))
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// One thing to tell the user.
+#[derive(Debug)]
+pub struct Message {
+    what: String,
+    place: Option<Place>,
+    hints: Vec<String>,
+}
+
+/// The line that is wrong and the part of it to underline.
+#[derive(Debug)]
+struct Place {
+    /// `como.toml:7`; empty where the text is the command line's own.
+    origin: String,
+    line: String,
+    at: Range<usize>,
+}
+
+impl Message {
+    /// A message without a place.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), place: None, hints: Vec::new() }
+    }
+
+    /// The same with something to try.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same with bytes `at` of `text` underlined. A text of many lines is named by `origin`
+    /// and the line's number; a filter has no origin.
+    pub fn at(mut self, origin: &str, text: &str, at: Range<usize>) -> Self {
+        let start = floor(text, at.start);
+        let end = floor(text, at.end.max(start));
+        let line_start = text[..start].rfind('\n').map_or(0, |n| n + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |n| start + n);
+        let number = text[..start].matches('\n').count() + 1;
+        let origin = if origin.is_empty() { String::new() } else { format!("{origin}:{number}") };
+        let line = text[line_start..line_end].to_owned();
+        let at = start - line_start..end.min(line_end) - line_start;
+        self.place = Some(Place { origin, line, at });
+        self
+    }
+
+    /// Shows it on standard error, in colour on a terminal.
+    pub fn show(&self, level: &str) {
+        let stderr = io::stderr();
+        let colour = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        // Nothing can be said when standard error is gone.
+        let _ = stderr.lock().write_all(self.render(level, colour).as_bytes());
+    }
+
+    fn render(&self, level: &str, colour: bool) -> String {
+        let paint = |code: &str, text: &str| match colour {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        };
+        let level_colour = if level == "error" { "1;31" } else { "1;33" };
+        let mut out = format!("{} {}\n", paint(level_colour, &format!("{level}:")), self.what);
+        if let Some(place) = &self.place {
+            if !place.origin.is_empty() {
+                out += &format!("  {}\n", paint("2", &place.origin));
+            }
+            out += &place.render(|carets| paint(level_colour, carets));
+        }
+        for hint in &self.hints {
+            out += &format!("{} {hint}\n", paint("1;36", "hint:"));
+        }
+        out
+    }
+}
+
+impl Place {
+    fn render(&self, paint: impl Fn(&str) -> String) -> String {
+        // Tabs and control characters become one column each, so that the carets stand right.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let line: String = self.line.chars().map(plain).collect();
+        let indent = " ".repeat(self.line[..self.at.start].chars().count());
+        let width = self.line[self.at.clone()].chars().count().max(1);
+        format!("  {line}\n  {indent}{}\n", paint(&"^".repeat(width)))
+    }
+}
+
+/// The last character boundary at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+/// Says something on standard error; there is nobody to tell if that is gone.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The known name closest to `name`, if one is close enough to be meant.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let far = name.chars().count() / 3 + 1;
+    let distance = |k: &'a str| (strsim::damerau_levenshtein(name, k), k);
+    let close = known.into_iter().map(distance).filter(|(distance, _)| *distance <= far);
+    close.min().map(|(_, k)| k)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(failure: Failure, want: &str) {
+        assert_eq!(failure.to_string(), want);
+    }
+
+    #[test]
+    fn a_filter_is_underlined() {
+        check(
+            Failure::new("unknown field `tcp.prot`").at("", "tcp.prot == 443", 0..8).hint("did"),
+            "error: unknown field `tcp.prot`\n  tcp.prot == 443\n  ^^^^^^^^\nhint: did\n",
+        );
+    }
+
+    #[test]
+    fn a_place_in_a_file_is_named_by_line() {
+        check(
+            Failure::new("bad").at("como.toml", "a = 1\n\tb = é2\n", 13..14),
+            "error: bad\n  como.toml:2\n   b = é2\n        ^\n",
+        );
+    }
+
+    #[test]
+    fn a_place_past_the_end_stands_at_the_end() {
+        check(Failure::new("cut").at("", "tcp and", 7..99), "error: cut\n  tcp and\n         ^\n");
+        check(Failure::new("no").at("", "", 0..0), "error: no\n  \n  ^\n");
+    }
+
+    #[test]
+    fn causes_follow_in_one_line() {
+        let missing = io::Error::from_raw_os_error(2);
+        check(missing.into(), "error: No such file or directory\n");
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure() {
+        let gone = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(gone.is_broken_pipe());
+        assert_eq!(gone.code(), 0);
+    }
+
+    #[test]
+    fn only_close_names_are_suggested() {
+        assert_eq!(nearest("topadr", ["tuple", "topaddr"]), Some("topaddr"));
+        assert_eq!(nearest("colour", ["tuple", "topaddr"]), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! `como filter`: what a filter means, what it needs, and how much it matches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use como_core::batch::Batch;
+use como_core::field::Demand;
+use como_core::filter::{Explain, FilterError};
+use como_core::module::{Export, Kind, Manifest, Module, ModuleError, Setup, Started};
+use como_core::record::Output;
+use como_core::selection::Selection;
+use como_core::supervisor::{Instance, Monitor, Options, Sink, SinkError};
+use como_core::time::{Interval, Span};
+use serde::Serialize;
+
+use crate::cli::Filter;
+use crate::error::{Failure, Message, Result};
+use crate::output::{self, table::thousands};
+use crate::session;
+
+/// What is said of a filter; the keys of `--json`.
+#[derive(Debug, Serialize)]
+struct Explained {
+    filter: String,
+    columns: Vec<&'static str>,
+    headers: bool,
+    payload: bool,
+    bpf: Option<String>,
+    #[serde(flatten)]
+    matched: Option<Matched>,
+}
+
+/// How much a filter matches in a source.
+#[derive(Debug, Serialize)]
+struct Matched {
+    packets: u64,
+    bytes: u64,
+    packets_seen: u64,
+}
+
+/// Explains the filter, and counts where sources are given.
+pub fn perform(args: &Filter) -> Result {
+    let text = args.words.join(" ");
+    let explain = parse(&text)?;
+    let matched = match args.sources.is_empty() {
+        true => None,
+        false => Some(count(&text, args)?),
+    };
+    let explained = Explained {
+        filter: explain.canonical,
+        columns: explain.columns.iter().map(|field| field.name()).collect(),
+        headers: explain.headers,
+        payload: explain.payload,
+        bpf: explain.bpf,
+        matched,
+    };
+    if args.json {
+        return output::line(&serde_json::to_string(&explained)?);
+    }
+    show(&explained)
+}
+
+/// Parses a filter; says what may not mean what was meant.
+pub fn parse(text: &str) -> Result<Explain> {
+    let explain = Explain::of(text).map_err(|error| wrong(text, &error))?;
+    for warning in &explain.warnings {
+        let mut message = Message::new(warning.to_string()).at("", text, warning.at());
+        if let Some(hint) = warning.hint() {
+            message = message.hint(hint);
+        }
+        message.show("warning");
+    }
+    Ok(explain)
+}
+
+/// A mistake in a filter, underlined.
+pub fn wrong(text: &str, error: &FilterError) -> Failure {
+    let failure = Failure::usage(error.to_string()).at("", text, error.at());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn show(explained: &Explained) -> Result {
+    let mut table = output::pairs();
+    table.add_row(["filter", &explained.filter]);
+    let reads = match &explained.columns[..] {
+        [] if explained.payload => "payload".to_owned(),
+        [] if explained.headers => "where headers are".to_owned(),
+        [] => "nothing: no header is read".to_owned(),
+        columns if explained.payload => format!("{} payload", columns.join(" ")),
+        columns => columns.join(" "),
+    };
+    table.add_row(["reads", &reads]);
+    table.add_row(["in the kernel", explained.bpf.as_deref().unwrap_or("nothing can be dropped")]);
+    if let Some(matched) = &explained.matched {
+        let count = |n: u64| thousands(&n.to_string());
+        let of = format!("{} of {}", count(matched.packets), count(matched.packets_seen));
+        table.add_row(["packets", &of]);
+        table.add_row(["bytes", &count(matched.bytes)]);
+    }
+    output::line(&output::text(table))
+}
+
+/// Counts what the filter matches, the way every module's filter is evaluated.
+fn count(text: &str, args: &Filter) -> Result<Matched> {
+    let total = Arc::new(Total::default());
+    let mut instance = Instance::of(Arc::new(Counting::new(total.clone())));
+    instance.filter = text.to_owned();
+    let options = Options { workers: 1, ..Options::default() };
+    let sources = args.sources.open()?;
+    let monitor = Monitor::start(options, sources, vec![instance], Box::new(Nowhere))
+        .map_err(session::refused)?;
+    let signals = session::stop_on_signal(monitor.stopper())?;
+    let ended = monitor.wait();
+    signals.close();
+    session::verdict(&ended.status)?;
+    Ok(Matched {
+        packets: total.packets.load(Relaxed),
+        bytes: total.bytes.load(Relaxed),
+        packets_seen: ended.status.packets,
+    })
+}
+
+/// What was counted, for as long as it ran.
+#[derive(Debug, Default)]
+struct Total {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A module that adds to a total and records nothing.
+struct Counting {
+    manifest: Manifest,
+    total: Arc<Total>,
+}
+
+impl Counting {
+    fn new(total: Arc<Total>) -> Self {
+        Self { manifest: Manifest { name: "filter".to_owned(), ..Manifest::default() }, total }
+    }
+}
+
+impl Kind for Counting {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn start(&self, _: &Setup) -> std::result::Result<Started, ModuleError> {
+        Ok(Started {
+            module: Box::new(Adding(self.total.clone())),
+            filter: String::new(),
+            demand: Demand::NONE,
+            interval: Span::from_secs(3600),
+            schema: None,
+        })
+    }
+}
+
+struct Adding(Arc<Total>);
+
+impl Module for Adding {
+    fn update(&mut self, batch: &Batch, picked: &Selection) {
+        self.0.packets.fetch_add(batch.packets().sum(picked), Relaxed);
+        self.0.bytes.fetch_add(batch.bytes().sum(picked), Relaxed);
+    }
+
+    fn export(&mut self, _: Interval, _: &mut Export) {}
+}
+
+/// A sink for records that nobody wants.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn accept(&mut self, _: &str, _: Output) -> std::result::Result<(), SinkError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! What goes to standard output: records in the format asked for, and lists.
+
+pub mod table;
+
+use std::collections::HashMap;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use comfy_table::{ContentArrangement, presets};
+use como_core::module::Kind;
+use como_core::record::Output;
+use como_core::render::{self, Renderer};
+use como_core::supervisor::{Instance, Sink, SinkError};
+
+use crate::cli::Format;
+use crate::error::{Failure, Result};
+use crate::progress::Curtain;
+use table::Table;
+
+/// The format asked for, or what suits the reader: a table for eyes, NDJSON for programs.
+pub fn chosen(format: Option<Format>) -> Format {
+    format.unwrap_or(match io::stdout().is_terminal() {
+        true => Format::Table,
+        false => Format::Ndjson,
+    })
+}
+
+/// Writes records to standard output as they close.
+pub struct RecordSink {
+    out: BufWriter<Stdout>,
+    shape: Shape,
+    curtain: Curtain,
+}
+
+/// How records become text.
+enum Shape {
+    /// For eyes.
+    Table(Table),
+    /// One module's records in a format of theirs.
+    One(Box<dyn Renderer>),
+    /// Several modules' records, an object a line, each with the module's name.
+    Named(HashMap<String, Box<dyn Renderer>>),
+}
+
+impl RecordSink {
+    /// A sink for the records of these instances.
+    pub fn new(format: Format, instances: &[Instance], curtain: Curtain) -> Result<Self> {
+        let shape = match (format, instances) {
+            (Format::Table, _) => Shape::Table(Table::new(instances.len() > 1)),
+            (_, [one]) => Shape::One(renderer(format, Some(one.kind.as_ref()))),
+            (Format::Ndjson, _) => Shape::Named(HashMap::new()),
+            _ => {
+                let what = "only table and ndjson can tell the records of several modules apart";
+                return Err(Failure::usage(what).hint("run one module, or use --format ndjson"));
+            }
+        };
+        let out = BufWriter::with_capacity(1 << 16, io::stdout());
+        let mut sink = Self { out, shape, curtain };
+        if let Shape::One(renderer) = &mut sink.shape {
+            renderer.begin(None, &mut sink.out)?;
+        }
+        Ok(sink)
+    }
+}
+
+impl Sink for RecordSink {
+    fn accept(&mut self, instance: &str, output: Output) -> std::result::Result<(), SinkError> {
+        match &mut self.shape {
+            Shape::Table(table) => {
+                self.out.write_all(table.output(instance, &output).as_bytes())?;
+            }
+            Shape::One(renderer) => renderer.output(&output, &mut self.out)?,
+            Shape::Named(renderers) => {
+                let mut lines = Vec::new();
+                renderers
+                    .entry(instance.to_owned())
+                    .or_insert_with(|| render::Format::Ndjson.renderer())
+                    .output(&output, &mut lines)?;
+                let name = serde_json::Value::from(instance).to_string();
+                for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                    // Each line is an object; the name becomes its first field.
+                    write!(self.out, "{{\"module\":{name},")?;
+                    self.out.write_all(line.strip_prefix(b"{").unwrap_or(line))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> std::result::Result<(), SinkError> {
+        if self.out.buffer().is_empty() {
+            return Ok(());
+        }
+        let out = &mut self.out;
+        Ok(self.curtain.behind(|| out.flush())?)
+    }
+
+    fn end(&mut self) -> std::result::Result<(), SinkError> {
+        if let Shape::One(renderer) = &mut self.shape {
+            renderer.end(&mut self.out)?;
+        }
+        self.commit()
+    }
+}
+
+/// The renderer of one module's records: its own way to print, where it has one for the format.
+pub fn renderer(format: Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
+    let format = match format {
+        Format::Ndjson => render::Format::Ndjson,
+        Format::Json => render::Format::Json,
+        Format::Csv => render::Format::Csv,
+        Format::Plain | Format::Table => render::Format::Plain,
+    };
+    match kind.and_then(|kind| kind.printer(format.name())) {
+        Some(print) => render::printed(print),
+        None => format.renderer(),
+    }
+}
+
+/// Writes a line of what was asked for to standard output.
+pub fn line(text: &impl std::fmt::Display) -> Result {
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+/// A list with a header.
+pub fn list<const N: usize>(header: [&str; N]) -> comfy_table::Table {
+    let mut table = pairs();
+    table.set_header(header);
+    table
+}
+
+/// Names and values without a header, wrapped to the terminal's width.
+pub fn pairs() -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+/// A list as text: columns two blanks apart.
+pub fn text(mut table: comfy_table::Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+/// Puts a column of numbers on its right side.
+pub fn align_right(table: &mut comfy_table::Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+}

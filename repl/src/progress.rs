@@ -1,0 +1,108 @@
+//! The progress of a run on standard error: a bar for files, a line for live capture.
+//!
+//! Shown on a terminal only, and cleared at the end, so that nothing of it
+//! stays between the records.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use como_core::supervisor::counters::{Counters, Status};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::table::thousands;
+
+const TICK: Duration = Duration::from_millis(200);
+
+/// A bar that follows a monitor until it is dropped or finished.
+pub struct Progress {
+    bar: ProgressBar,
+    follower: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Progress {
+    /// A bar that is not shown yet; never, when quiet or when nobody looks.
+    pub fn new(quiet: bool) -> Self {
+        let shown = !quiet && std::io::stderr().is_terminal();
+        let target =
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bar: ProgressBar::with_draw_target(None, target), follower: None }
+    }
+
+    /// A handle that a writer to the same terminal hides the bar with.
+    pub fn curtain(&self) -> Curtain {
+        Curtain(self.bar.clone())
+    }
+
+    /// Begins to show what `counters` say.
+    pub fn follow(&mut self, counters: Arc<Counters>) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let bar = self.bar.clone();
+        let (stop, stopped) = bounded(0);
+        let thread = std::thread::spawn(move || {
+            let since = Instant::now();
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                show(&bar, &counters.status(), since.elapsed());
+            }
+        });
+        self.follower = Some((stop, thread));
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
+        if let Some((stop, thread)) = self.follower.take() {
+            drop(stop);
+            // It only draws; if it failed, there is nothing to take away.
+            let _ = thread.join();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Hides the bar while something else is written.
+#[derive(Clone, Debug)]
+pub struct Curtain(ProgressBar);
+
+impl Curtain {
+    /// Runs `write` with the bar out of the way.
+    pub fn behind<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+}
+
+fn show(bar: &ProgressBar, status: &Status, elapsed: Duration) {
+    let size = status.sources.iter().map(|s| s.size_bytes).sum::<Option<u64>>();
+    let template = match size {
+        Some(size) => {
+            bar.set_length(size);
+            bar.set_position(status.sources.iter().map(|s| s.read_bytes).sum::<u64>().min(size));
+            "{wide_bar} {percent:>3}%  {msg}  ETA {eta}"
+        }
+        None => "{spinner} {elapsed}  {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    let rate = status.packets as f64 / elapsed.as_secs_f64().max(1e-3);
+    let mut message = format!(
+        "{} packets  {} packets/s",
+        thousands(&status.packets.to_string()),
+        thousands(&format!("{rate:.0}"))
+    );
+    let lost = status.dropped + status.shed;
+    if lost > 0 {
+        message += &format!("  {} lost", thousands(&lost.to_string()));
+    }
+    bar.set_message(message);
+    bar.tick();
+}

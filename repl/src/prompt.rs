@@ -1,0 +1,241 @@
+//! `como repl`: the prompt, where a module is written, run and written again.
+//!
+//! The prompt keeps what was said (sources, filter, modules) and runs it as
+//! `como run` would. Scripts are read anew at every run, so that an editor and
+//! the prompt side by side are a workshop.
+
+mod complete;
+
+use std::path::PathBuf;
+
+use como_core::supervisor::{Instance, Options};
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{CompletionType, Config, Editor};
+
+use crate::catalogue;
+use crate::cli::{Query, Repl};
+use crate::error::{Failure, Result, nearest, say};
+use crate::session::Session;
+use crate::{output, sources};
+use complete::Names;
+
+/// What may be said at the prompt: the word, what follows it, what it does.
+const COMMANDS: [(&str, &str, &str); 8] = [
+    ("source", "[FILE or SOURCE ...]", "read from these; alone, say which"),
+    ("filter", "[EXPR]", "look only at these packets; alone, say which"),
+    ("load", "[MODULE] [KEY=VALUE ...]", "add a module, or load it anew; alone, say which"),
+    ("unload", "NAME", "drop a module"),
+    ("run", "[MODULE] [KEY=VALUE ...]", "run what is loaded, or just this; Ctrl-C ends it"),
+    ("query", "MODULE [A:B]", "what the monitor of como.toml has recorded"),
+    ("help", "", "show this"),
+    ("quit", "", "leave; Ctrl-D does too"),
+];
+
+/// What was said so far.
+struct Desk {
+    sources: Vec<String>,
+    filter: String,
+    loads: Vec<Load>,
+    format: crate::cli::Format,
+}
+
+/// One loaded module as it was named, with its arguments.
+#[derive(Clone, Debug)]
+struct Load {
+    name: String,
+    module: String,
+    args: Vec<String>,
+}
+
+/// Reads and does one line after another. A mistake is told and the prompt goes on.
+pub fn perform(args: &Repl) -> Result {
+    let mut desk = Desk {
+        sources: args.sources.texts(),
+        filter: String::new(),
+        loads: Vec::new(),
+        format: output::chosen(args.format),
+    };
+    let config = Config::builder().completion_type(CompletionType::List).build();
+    let mut editor: Editor<Names, FileHistory> = Editor::with_config(config)?;
+    editor.set_helper(Some(Names::new(COMMANDS.iter().map(|(word, ..)| *word))));
+    let history = history_file();
+    if let Some(file) = &history {
+        // There is none the first time.
+        let _ = editor.load_history(file);
+    }
+    loop {
+        match editor.readline("como> ") {
+            Ok(line) if line.trim().is_empty() => {}
+            Ok(line) => {
+                // A history that cannot be kept is no reason not to work.
+                let _ = editor.add_history_entry(&line);
+                match desk.perform(line.trim()) {
+                    Ok(true) => break,
+                    Ok(false) => {}
+                    Err(failure) => failure.show(),
+                }
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(file) = &history {
+        let _ = editor.save_history(file);
+    }
+    Ok(())
+}
+
+/// Where lines are remembered: the user's state folder, made when it does not exist.
+fn history_file() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
+    let folder = state.or_else(home)?.join("como");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+impl Desk {
+    /// Does one line; whether it was the last.
+    fn perform(&mut self, line: &str) -> Result<bool> {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        match word {
+            "source" => self.source(rest)?,
+            "filter" => self.filter(rest)?,
+            "load" => self.load(rest)?,
+            "unload" => self.unload(rest)?,
+            "run" => self.run(rest)?,
+            "query" => self.query(rest)?,
+            "help" => help()?,
+            "quit" | "exit" => return Ok(true),
+            _ => {
+                let failure = Failure::usage(format!("there is no command `{word}`"));
+                return Err(match nearest(word, COMMANDS.iter().map(|(word, ..)| *word)) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure.hint("`help` lists them"),
+                });
+            }
+        }
+        Ok(false)
+    }
+
+    fn source(&mut self, texts: &str) -> Result {
+        if texts.is_empty() {
+            return output::line(&self.sources.join("\n"));
+        }
+        let texts: Vec<String> = texts.split_whitespace().map(str::to_owned).collect();
+        // Opened now to be told of mistakes at once, and again at each run.
+        let opened = sources::open(texts.clone())?;
+        self.sources = texts;
+        for source in opened {
+            say(&source.description().name);
+        }
+        Ok(())
+    }
+
+    fn filter(&mut self, text: &str) -> Result {
+        if text.is_empty() {
+            return output::line(&self.filter);
+        }
+        say(&crate::filter::parse(text)?.canonical);
+        self.filter = text.to_owned();
+        Ok(())
+    }
+
+    fn load(&mut self, text: &str) -> Result {
+        if text.is_empty() {
+            for load in &self.loads {
+                output::line(&format!("{}={} {}", load.name, load.module, load.args.join(" ")))?;
+            }
+            return Ok(());
+        }
+        let load = Load::parse(text);
+        for instance in load.instances(&self.filter)? {
+            say(&format!("{}: {}", load.name, instance.kind.manifest().doc));
+        }
+        self.loads.retain(|other| other.name != load.name);
+        self.loads.push(load);
+        Ok(())
+    }
+
+    fn query(&self, text: &str) -> Result {
+        let (module, time) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let time = Some(time.trim()).filter(|time| !time.is_empty()).map(str::to_owned);
+        crate::query::perform(&Query {
+            module: module.to_owned(),
+            time,
+            filter: None,
+            follow: false,
+            format: Some(self.format),
+            url: None,
+            store: None,
+            config: "como.toml".into(),
+        })
+    }
+
+    fn unload(&mut self, name: &str) -> Result {
+        let before = self.loads.len();
+        self.loads.retain(|load| load.name != name);
+        if self.loads.len() < before {
+            return Ok(());
+        }
+        let names = self.loads.iter().map(|load| load.name.as_str());
+        let failure = Failure::usage(format!("no `{name}` is loaded"));
+        Err(match nearest(name, names) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure,
+        })
+    }
+
+    fn run(&self, text: &str) -> Result {
+        let loads = match text {
+            "" => self.loads.clone(),
+            text => vec![Load::parse(text)],
+        };
+        if loads.is_empty() {
+            return Err(Failure::usage("no module is loaded").hint("load topaddr n=5"));
+        }
+        if self.sources.is_empty() {
+            let failure = Failure::usage("there is no source");
+            return Err(failure.hint("source trace.pcap, source live:eth0 or source gen:"));
+        }
+        let mut instances = Vec::new();
+        for load in &loads {
+            instances.extend(load.instances(&self.filter)?);
+        }
+        let default = Options::default();
+        let workers = default.workers.min(instances.len());
+        let sources = sources::open(self.sources.iter().cloned())?;
+        let options = Options { workers, ..default };
+        Session { sources, instances, options, format: self.format, quiet: false }.run()
+    }
+}
+
+impl Load {
+    /// `NAME=MODULE` or `MODULE`, then arguments.
+    fn parse(text: &str) -> Self {
+        let mut words = text.split_whitespace().map(str::to_owned);
+        let first = words.next().unwrap_or_default();
+        let (name, module) = match first.split_once('=') {
+            Some((name, module)) => (name.to_owned(), module.to_owned()),
+            None => (catalogue::stem(&first), first),
+        };
+        Self { name, module, args: words.collect() }
+    }
+
+    fn instances(&self, filter: &str) -> Result<Vec<Instance>> {
+        let kind = catalogue::find(&self.module)?;
+        let picks = vec![catalogue::Pick { name: self.name.clone(), kind }];
+        catalogue::instances(picks, &self.args, filter)
+    }
+}
+
+fn help() -> Result {
+    let mut table = output::pairs();
+    for (word, rest, meaning) in COMMANDS {
+        table.add_row([&format!("{word} {rest}"), meaning]);
+    }
+    output::line(&output::text(table))
+}

@@ -1,0 +1,172 @@
+//! `como query`: records of the past, from a running monitor or from its store.
+//!
+//! Both places take the same question and give the same answer: the monitor
+//! over HTTP, the store read here when no monitor has it open.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use como_core::query::{Answer, Place, Query as Question, QueryError, Step};
+use como_core::storage::redb::RedbStore;
+
+use crate::cli::{Format, Query};
+use crate::config::Config;
+use crate::error::{Failure, Result, with_causes};
+use crate::output::{self, table::Table};
+
+/// How long a monitor has to take a connection.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How much of a refusal is read.
+const REFUSAL_BYTES: u64 = 16 << 10;
+
+/// Where to ask.
+enum At {
+    /// A monitor.
+    Url(String),
+    /// The store of a monitor that does not run.
+    Store(PathBuf),
+    /// The monitor if it runs, otherwise its store.
+    Either(String, PathBuf),
+}
+
+/// Asks, and writes the answer.
+pub fn perform(args: &Query) -> Result {
+    let format = output::chosen(args.format);
+    match place(args)? {
+        At::Url(url) => ask(&url, args, format),
+        At::Store(dir) => read(&dir, args, format),
+        At::Either(url, dir) => match is_listening(&url) {
+            true => ask(&url, args, format),
+            false => read(&dir, args, format),
+        },
+    }
+}
+
+fn place(args: &Query) -> Result<At> {
+    if let Some(url) = &args.url {
+        return Ok(At::Url(url.clone()));
+    }
+    if let Some(dir) = &args.store {
+        return Ok(At::Store(dir.clone()));
+    }
+    let config = Config::read(&args.config)
+        .map_err(|failure| failure.hint("or say where to ask: --url URL or --store DIR"))?;
+    Ok(At::Either(format!("http://{}", config.listen), config.store))
+}
+
+/// What to ask, as keys and values of a URL or of the core.
+fn pairs(args: &Query) -> Vec<(&'static str, &str)> {
+    let mut pairs = vec![("module", args.module.as_str())];
+    pairs.extend(args.time.as_deref().map(|time| ("time", time)));
+    pairs.extend(args.filter.as_deref().map(|filter| ("filter", filter)));
+    pairs.push(("wait", if args.follow { "yes" } else { "no" }));
+    pairs
+}
+
+fn read(dir: &Path, args: &Query, format: Format) -> Result {
+    if args.follow {
+        let failure = Failure::usage("a store alone has nothing to follow");
+        return Err(failure.hint("--url asks a running monitor"));
+    }
+    let question = Question::parse(pairs(args)).map_err(refused)?;
+    let path = crate::config::records_in(dir);
+    if !path.exists() {
+        let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
+        return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
+    }
+    let store = RedbStore::open(&path)?;
+    let place = Place { store: &store, feed: None, running: &[] };
+    let mut answer = Answer::open(&question, place).map_err(refused)?;
+    let mut out = io::BufWriter::new(io::stdout());
+    let module = answer.stream().module.clone();
+    match format {
+        Format::Table => {
+            let mut table = Table::new(false);
+            loop {
+                match answer.step().map_err(refused)? {
+                    Step::Output(part) => {
+                        out.write_all(table.output(&args.module, &part).as_bytes())?
+                    }
+                    Step::Waiting => {}
+                    Step::End => break,
+                }
+            }
+        }
+        format => {
+            let kind = crate::catalogue::find(&module).ok();
+            let mut renderer = output::renderer(format, kind.as_deref());
+            answer.write(renderer.as_mut(), &mut out, || true).map_err(refused)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// What is wrong with the question, pointing at the place where there is one.
+fn refused(error: QueryError) -> Failure {
+    match error {
+        QueryError::Filter { text, error } => crate::filter::wrong(&text, &error),
+        QueryError::Store(error) => error.into(),
+        QueryError::Write(error) => error.into(),
+        error => match error.to_string().split_once("; ") {
+            Some((what, hint)) => Failure::usage(what).hint(hint),
+            None => Failure::usage(error.to_string()),
+        },
+    }
+}
+
+fn is_listening(url: &str) -> bool {
+    let address = url.strip_prefix("http://").unwrap_or(url);
+    let address = address.parse::<std::net::SocketAddr>();
+    address.is_ok_and(|address| std::net::TcpStream::connect_timeout(&address, CONNECT).is_ok())
+}
+
+fn ask(url: &str, args: &Query, format: Format) -> Result {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT))
+        .build()
+        .into();
+    // A table is for the terminal here; over there it is plain text.
+    let name = match format {
+        Format::Table | Format::Plain => "plain",
+        Format::Ndjson => "ndjson",
+        Format::Csv => "csv",
+        Format::Json => "json",
+    };
+    let request = agent.get(format!("{}/", url.trim_end_matches('/')));
+    let request = request.query_pairs(pairs(args)).query("format", name);
+    let mut response = request.call().map_err(|error| unanswered(url, &error))?;
+    let status = response.status();
+    let mut body = response.body_mut().as_reader();
+    if !status.is_success() {
+        let mut text = String::new();
+        // A body that breaks off still says something.
+        let _ = body.take(REFUSAL_BYTES).read_to_string(&mut text);
+        return Err(match (text.trim(), status.is_client_error()) {
+            ("", _) => Failure::new(format!("{url} answers {status}")),
+            (text, true) => Failure::usage(text),
+            (text, false) => Failure::new(text),
+        });
+    }
+    let mut out = io::stdout();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = match body.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            other => other.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?,
+        };
+        match buffer.get(..read) {
+            Some(part) if !part.is_empty() => out.write_all(part)?,
+            _ => return Ok(()),
+        }
+        // Records that come one at a time are shown one at a time.
+        out.flush()?;
+    }
+}
+
+fn unanswered(url: &str, error: &ureq::Error) -> Failure {
+    let what = format!("no answer from {url}: {}", with_causes(error));
+    Failure::new(what).hint("is `como serve` running there? --store DIR reads its store")
+}

@@ -1,0 +1,119 @@
+//! One monitor from its start to its end, as `run`, `check` and the prompt use it.
+//!
+//! The first Ctrl-C or SIGTERM closes the open intervals and ends; the second
+//! ends at once.
+
+use std::time::{Duration, Instant};
+
+use como_core::source::Source;
+use como_core::supervisor::counters::Status;
+use como_core::supervisor::{AttachError, Instance, Monitor, Options};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+
+use crate::cli::Format;
+use crate::error::{Failure, Message, Result, say};
+use crate::output::RecordSink;
+use crate::output::table::thousands;
+use crate::progress::Progress;
+
+/// What to run, and how to show it.
+pub struct Session {
+    /// Where packets come from.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What to measure.
+    pub instances: Vec<Instance>,
+    /// Threads.
+    pub options: Options,
+    /// How records are written.
+    pub format: Format,
+    /// Whether to leave out progress and summary.
+    pub quiet: bool,
+}
+
+impl Session {
+    /// Runs until the sources end or the user has enough.
+    pub fn run(self) -> Result {
+        let mut progress = Progress::new(self.quiet);
+        let sink = RecordSink::new(self.format, &self.instances, progress.curtain())?;
+        let begun = Instant::now();
+        let monitor = Monitor::start(self.options, self.sources, self.instances, Box::new(sink))
+            .map_err(refused)?;
+        progress.follow(monitor.counters());
+        let signals = stop_on_signal(monitor.stopper())?;
+        let ended = monitor.wait();
+        signals.close();
+        progress.finish();
+        if let Some(error) = ended.sink {
+            return if error.is_broken_pipe() { Ok(()) } else { Err(error.into()) };
+        }
+        if !self.quiet {
+            say(&summary(&ended.status, begun.elapsed()));
+        }
+        verdict(&ended.status)
+    }
+}
+
+/// Calls `stop` at the first signal and leaves at the second.
+pub fn stop_on_signal(stop: impl Fn() + Send + 'static) -> Result<Handle> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let handle = signals.handle();
+    std::thread::spawn(move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            if asked {
+                std::process::exit(128 + signal);
+            }
+            asked = true;
+            stop();
+        }
+    });
+    Ok(handle)
+}
+
+/// The totals in one line.
+fn summary(status: &Status, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let count = |n: u64| thousands(&n.to_string());
+    let unreadable: u64 = status.sources.iter().map(|s| s.unreadable).sum();
+    let mut text = format!(
+        "{} packets, {} bytes in {seconds:.2} seconds: {} packets/s; {} dropped, {} malformed, {} late",
+        count(status.packets),
+        count(status.bytes),
+        count((status.packets as f64 / seconds.max(1e-6)) as u64),
+        count(status.dropped),
+        count(status.malformed + unreadable),
+        count(status.late),
+    );
+    if status.shed > 0 {
+        text += &format!(", {} shed", count(status.shed));
+    }
+    text
+}
+
+/// Whether all went well: a source that broke off, or a module that failed, is said and counts.
+pub fn verdict(status: &Status) -> Result {
+    let broken = status.sources.iter().filter_map(|source| source.error.clone());
+    let failed = status.tasks.iter().filter(|task| task.faults > 0).map(|task| {
+        let last = task.last_fault.as_deref().unwrap_or("no message");
+        let times = if task.faults == 1 { "once" } else { "times" };
+        let count = if task.faults == 1 { String::new() } else { format!("{} ", task.faults) };
+        let parked = if task.parked { " and was parked" } else { "" };
+        format!("module `{}` failed {count}{times}{parked}: {last}", task.name)
+    });
+    let mut all: Vec<String> = broken.chain(failed).collect();
+    let Some(last) = all.pop() else { return Ok(()) };
+    for earlier in all {
+        Message::new(earlier).show("error");
+    }
+    Err(Failure::new(last))
+}
+
+/// Why nothing was started, pointing at the place where there is one.
+pub fn refused(error: AttachError) -> Failure {
+    match error {
+        AttachError::Filter { text, error, .. } => crate::filter::wrong(&text, &error),
+        AttachError::Module(error) => crate::catalogue::refused(&error),
+        error => error.into(),
+    }
+}

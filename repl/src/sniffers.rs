@@ -1,0 +1,43 @@
+//! `como sniffers`: the kinds of sources, their options, and this machine's interfaces.
+
+use como_sniffers::Kind;
+use serde_json::json;
+
+use crate::cli::Sniffers;
+use crate::error::Result;
+use crate::output;
+
+/// Lists the kinds of sources.
+pub fn perform(args: &Sniffers) -> Result {
+    if args.json {
+        for kind in como_sniffers::list() {
+            output::line(&as_json(kind))?;
+        }
+        return Ok(());
+    }
+    let pages: Vec<String> = como_sniffers::list().iter().map(page).collect();
+    output::line(&pages.join("\n\n"))?;
+    Ok(())
+}
+
+fn page(kind: &Kind) -> String {
+    let mut page = format!("{}\n  {}\n", kind.usage, kind.doc);
+    if !kind.options.is_empty() {
+        let mut table = output::list(["  OPTION", "DEFAULT", "MEANING"]);
+        for option in kind.options {
+            table.add_row([&format!("  {}", option.name), option.default, option.doc]);
+        }
+        page += &output::text(table);
+    }
+    page.trim_end().to_owned()
+}
+
+fn as_json(kind: &Kind) -> serde_json::Value {
+    let option = |option: &como_sniffers::OptionDoc| json!({ "name": option.name, "default": option.default, "doc": option.doc });
+    json!({
+        "name": kind.name,
+        "usage": kind.usage,
+        "doc": kind.doc,
+        "options": kind.options.iter().map(option).collect::<Vec<_>>(),
+    })
+}

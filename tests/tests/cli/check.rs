@@ -1,0 +1,58 @@
+//! `como check`: a script that works, one that works and is wrong, one that does not.
+
+use como_tests::{Folder, Ran};
+
+fn check(script: &str, text: &str) -> Ran {
+    let folder = Folder::new();
+    folder.write(script, text);
+    folder.como(["check", script])
+}
+
+const COUNT: &str = "\
+-- Packets by protocol.
+key   = { proto = \"ip.proto\" }
+value = { packets = count() }
+";
+
+#[test]
+fn a_script_that_works_shows_its_records() {
+    let ran = check("count.lua", COUNT).ok();
+    assert!(ran.ndjson().iter().any(|record| record["proto"] == 6), "{}", ran.stdout);
+    assert_eq!(ran.stderr, "count.lua: works. Packets by protocol.\n");
+}
+
+#[test]
+fn counting_without_weights_is_warned_about() {
+    let script = "\
+-- Counts.
+function init(args) return { n = 0 } end
+function update(pkt, state)
+  state.n = state.n + 1
+end
+function export(table, long, args) return { n = table.n } end
+";
+    let ran = check("count.lua", script).ok();
+    let warning = "warning: this counts a sampled packet once\n  count.lua:4\n  \
+                   state.n = state.n + 1";
+    assert!(ran.stderr.replace("    state", "  state").contains(warning), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: add pkt.packets"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_script_that_fails_is_shown_by_its_line() {
+    let script = "-- Fails.\n\nfunction update(pkt, state)\n  state.n = nobody.n\nend\n";
+    let ran = check("fails.lua", script);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("fails.lua:4"), "{}", ran.stderr);
+    check("broken.lua", "-- Broken.\nkey = {\n").refused(1, &["broken.lua"]);
+}
+
+#[test]
+fn what_is_no_script_is_refused() {
+    let folder = Folder::new();
+    folder.como(["check", "none.lua"]).refused(1, &["none.lua", "No such file"]);
+    folder.write("notes.txt", "");
+    folder.como(["check", "notes.txt"]).refused(1, &["notes.txt", ".lua"]);
+    folder.write("count.lua", COUNT);
+    folder.como(["check", "count.lua", "-a", "m=1"]).refused(2, &["has no argument `m`"]);
+}

@@ -1,0 +1,14 @@
+//! The command from outside: one file per verb, each checking output, messages and exit codes.
+
+mod check;
+mod filter;
+mod generate;
+mod help;
+mod info;
+mod init;
+mod lists;
+mod prompt;
+mod query;
+mod run;
+mod signals;
+mod trace;
