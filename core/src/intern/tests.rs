@@ -1,3 +1,5 @@
+//! Ids against the values they stand for.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

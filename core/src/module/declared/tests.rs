@@ -1,3 +1,5 @@
+//! Declared modules by the records they make, and by the words they are refused with.
+
 use super::*;
 use crate::field::{Field, Id};
 use crate::packet::build::{Frame, batch_of};
