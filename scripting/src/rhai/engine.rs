@@ -64,6 +64,8 @@ pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine 
         Token::Reserved(word) if RESERVED.contains(&word.as_str()) => {
             Token::Identifier(Box::new(format!("{word}{RESERVED_MARK}").into()))
         }
+        // An aggregate's name.
+        Token::Reserved(word) if word.as_str() == "var" => Token::Identifier(word),
         token => token,
     });
     let clock = watch.clone();
