@@ -61,6 +61,8 @@ pub enum Verb {
     Check(Check),
     /// Write a commented como.toml and an empty modules folder.
     Init(Init),
+    /// Run the monitor that stays: sources, modules folder, store, queries over HTTP.
+    Serve(Serve),
     /// Read records of the past, from a running monitor or from its store.
     Query(Query),
     /// Open a prompt to write, run and query modules.
@@ -279,6 +281,24 @@ Examples:
   como init /etc/como
 
 Nothing that exists is overwritten.";
+
+/// Arguments of `como serve`.
+#[derive(Args, Debug)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct Serve {
+    /// The configuration; `como init` writes a commented one.
+    #[arg(short, long, value_name = "FILE", default_value = "como.toml")]
+    pub config: PathBuf,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  como init && como serve
+  como serve -c /etc/como/como.toml
+  cp top.lua modules/                        live within a second
+  curl 'http://127.0.0.1:44444/top?time=-5m:0&wait=no'
+
+SIGTERM and Ctrl-C flush and end; SIGHUP reads the configuration again.";
 
 /// Arguments of `como query`.
 #[derive(Args, Debug)]

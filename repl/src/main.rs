@@ -17,6 +17,7 @@ mod progress;
 mod prompt;
 mod query;
 mod run;
+mod serve;
 mod session;
 mod sniffers;
 mod sources;
@@ -51,6 +52,7 @@ fn perform(verb: Verb) -> Result {
         Verb::Info(args) => info::perform(&args),
         Verb::Check(args) => check::perform(&args),
         Verb::Gen(args) => generate::perform(&args),
+        Verb::Serve(args) => serve::perform(&args),
         Verb::Query(args) => query::perform(&args),
         Verb::Repl(args) => prompt::perform(&args),
         Verb::Completions(args) => completions(args.shell),

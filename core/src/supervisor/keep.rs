@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::exporter::{Sink, SinkError};
 use crate::record::Output;
-use crate::storage::{About, StoreError, Writer};
+use crate::storage::{About, Feed, StoreError, Writer};
 use crate::time::Ts;
 
 /// How far one stream is safe, as `/status` shows it.
@@ -48,6 +48,11 @@ impl Keeper {
     /// A sink over `writer`; a stream may take `bytes_max` bytes of its own, or `bytes_default`.
     pub fn new(writer: Writer, bytes_max: BTreeMap<String, u64>, bytes_default: u64) -> Self {
         Self { writer, bytes_max, bytes_default, keeping: Arc::default() }
+    }
+
+    /// Where its commits are told.
+    pub fn feed(&self) -> Feed {
+        self.writer.feed()
     }
 
     /// What it has kept so far.

@@ -1,0 +1,190 @@
+//! `como serve`: the monitor that stays. Sources, modules, store, queries over HTTP.
+//!
+//! SIGTERM and Ctrl-C flush and end; SIGHUP reads the configuration again and
+//! changes only what changed, or nothing at all when it is wrong.
+
+mod deploy;
+mod door;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use como_core::storage::packets::Place;
+use como_core::storage::redb::RedbStore;
+use como_core::storage::{RecordStore, Writer};
+use como_core::supervisor::keep::Keeper;
+use como_core::supervisor::{Handle, Instance, Monitor, Options};
+use como_web::Web;
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::cli::Serve;
+use crate::config::{Config, InstanceConfig};
+use crate::error::{Failure, Result, say};
+use deploy::Deployer;
+use door::Desk;
+
+/// Runs until told to end.
+pub fn perform(args: &Serve) -> Result {
+    let config = Config::read(&args.config)?;
+    let instances = config.instances.iter().map(|i| instance(&config, i));
+    let instances: Vec<Instance> = instances.collect::<Result<_>>()?;
+    let sources = crate::sources::open(config.sources.iter().cloned())?;
+    std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
+    let store: Arc<dyn RecordStore> =
+        Arc::new(RedbStore::open(&crate::config::records_in(&config.store))?);
+    let keeper = keeper(&config, store.clone());
+    let (feed, keeping) = (keeper.feed(), keeper.keeping());
+
+    // Modules first, sources last: so every module sees the first packet.
+    let options = Options { stay: true, ..options(&config) };
+    let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
+        .map_err(crate::session::refused)?;
+    let deployer = deployer(&config, monitor.handle())?;
+    let desk = Desk {
+        monitor: monitor.handle(),
+        refused: deployer.refused.clone(),
+        store,
+        feed: feed.clone(),
+        keeping,
+        started: SystemTime::now(),
+    };
+    let web = Web::open(config.listen, Arc::new(desk))?;
+    let (unwatch, watching) = watch(deployer)?;
+    for source in sources {
+        monitor.add_source(source).map_err(crate::session::refused)?;
+    }
+    say(&format!("listening on http://{}", web.address()));
+
+    obey_signals(&args.config, config, &monitor)?;
+    drop(unwatch);
+    let ended = monitor.wait();
+    feed.close();
+    web.close();
+    // One that panicked has nothing more to deploy either.
+    let _ = watching.join();
+    match ended.sink {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let why = crate::error::with_causes(error);
+    Failure::new(format!("cannot {what} `{}`: {why}", path.display()))
+}
+
+fn options(config: &Config) -> Options {
+    match config.workers {
+        0 => Options::default(),
+        workers => Options { workers, ..Options::default() },
+    }
+}
+
+fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
+    Ok(Instance {
+        name: instance.name.clone(),
+        kind: crate::catalogue::find(&instance.module)?,
+        filter: instance.filter.clone(),
+        args: instance.args.clone(),
+        limits: config.limits,
+        packets: Some(Place::Directory {
+            path: config.store.join("packets").join(&instance.name),
+            bytes_max: instance.streamsize.unwrap_or(config.streamsize),
+        }),
+    })
+}
+
+fn keeper(config: &Config, store: Arc<dyn RecordStore>) -> Keeper {
+    let sizes = config.instances.iter().filter_map(|i| Some((i.name.clone(), i.streamsize?)));
+    let sizes: BTreeMap<String, u64> = sizes.collect();
+    // The start in nanoseconds tells this run from every other.
+    let boot = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let writer = Writer::new(store, &node(), u64::try_from(boot).unwrap_or(u64::MAX));
+    Keeper::new(writer, sizes, config.streamsize)
+}
+
+/// This machine's name, as blocks carry it.
+fn node() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn deployer(config: &Config, monitor: Handle) -> Result<Deployer> {
+    let dir = &config.modules;
+    std::fs::create_dir_all(dir).map_err(|e| cannot("make", dir, &e))?;
+    let mut deployer = Deployer {
+        dir: dir.clone(),
+        monitor,
+        limits: config.limits,
+        reserved: config.instances.iter().map(|i| i.name.clone()).collect(),
+        refused: Arc::default(),
+        load: |path| crate::catalogue::load(path).map_err(|failure| failure.to_string()),
+        seen: BTreeMap::new(),
+    };
+    deployer.rescan();
+    Ok(deployer)
+}
+
+/// Follows the modules folder until the sender is dropped.
+fn watch(deployer: Deployer) -> Result<(Sender<()>, JoinHandle<()>)> {
+    let (unwatch, stop) = crossbeam_channel::bounded(0);
+    let thread = std::thread::Builder::new().name("deploy".into()).spawn(move || {
+        let dir = deployer.dir.clone();
+        if let Err(error) = deployer.watch(&stop) {
+            tracing::error!("cannot watch the modules folder `{}`: {error}", dir.display());
+        }
+    })?;
+    Ok((unwatch, thread))
+}
+
+/// Does what signals ask until one asks to end; a second one ends at once.
+fn obey_signals(path: &Path, config: Config, monitor: &Monitor) -> Result {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let config = Mutex::new(config);
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            monitor.stop();
+            break;
+        }
+        match Config::read(path) {
+            Ok(new) => reload(&mut config.lock(), new, monitor),
+            Err(failure) => tracing::error!("the configuration stays as it was: {failure}"),
+        }
+    }
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().find(|signal| *signal != SIGHUP) {
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}
+
+/// Brings the running instances in step with a new configuration.
+fn reload(old: &mut Config, new: Config, monitor: &Handle) {
+    for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
+        monitor.detach(&gone.name);
+    }
+    let limits_changed = old.limits != new.limits;
+    for changed in new.instances.iter().filter(|i| limits_changed || !old.instances.contains(i)) {
+        let attached = instance(&new, changed)
+            .and_then(|instance| monitor.attach(instance).map_err(crate::session::refused));
+        if let Err(failure) = attached {
+            tracing::error!("module `{}` stays as it was: {failure}", changed.name);
+        }
+    }
+    let fixed = |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.sources.clone());
+    if fixed(old) != fixed(&new) {
+        tracing::warn!("modules folder, store, address and sources change with a restart only");
+    }
+    tracing::info!("the configuration was read again");
+    *old = new;
+}

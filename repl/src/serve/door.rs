@@ -1,0 +1,105 @@
+//! The desk behind the HTTP door: status and queries from the running monitor and its store.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use como_core::query::{Answer, Place, Query, QueryError};
+use como_core::render::Format;
+use como_core::storage::{Feed, RecordStore};
+use como_core::supervisor::Handle;
+use como_core::supervisor::keep::Keeping;
+use como_core::time::Ts;
+use como_web::{Answer as HttpAnswer, Door, Refusal};
+use parking_lot::RwLock;
+
+use super::deploy::Refused;
+
+/// Everything that answers are made of.
+pub struct Desk {
+    /// The monitor.
+    pub monitor: Handle,
+    /// Scripts that were refused.
+    pub refused: Refused,
+    /// What is stored.
+    pub store: Arc<dyn RecordStore>,
+    /// What comes.
+    pub feed: Feed,
+    /// What is safe.
+    pub keeping: Arc<RwLock<Keeping>>,
+    /// When the monitor started, by the wall clock.
+    pub started: SystemTime,
+}
+
+impl Desk {
+    /// The running instances and their filters.
+    fn running(&self) -> Vec<(String, String)> {
+        self.monitor.status().tasks.into_iter().map(|task| (task.name, task.filter)).collect()
+    }
+}
+
+impl Door for Desk {
+    fn status(&self) -> String {
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started = Ts::new(started.as_secs(), 0).to_string();
+        serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "node": super::node(),
+            "started": started,
+            "capture": self.monitor.status(),
+            "store": &*self.keeping.read(),
+            "refused": &*self.refused.read(),
+        })
+        .to_string()
+    }
+
+    fn modules(&self) -> Vec<(String, String)> {
+        let status = self.monitor.status();
+        let doc = |module: &str, filter: &str| match filter {
+            "" | "all" => module.to_owned(),
+            filter => format!("{module}, {filter}"),
+        };
+        status.tasks.iter().map(|t| (t.name.clone(), doc(&t.module, &t.filter))).collect()
+    }
+
+    fn query(&self, module: &str, parameters: &[(String, String)]) -> Result<HttpAnswer, Refusal> {
+        let pairs = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let query =
+            Query::parse(pairs.chain([("module", module)])).map_err(|error| refusal(&error))?;
+        let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))
+            .map_err(|error| bad(error.to_string()))?;
+        let running = self.running();
+        // What is wrong with the query is found now, while the answer's status can still say so.
+        let place = Place { store: &*self.store, feed: Some(&self.feed), running: &running };
+        drop(Answer::open(&query, place).map_err(|error| refusal(&error))?);
+        let (store, feed) = (self.store.clone(), self.feed.clone());
+        let body = move |out: &mut dyn Write| {
+            let place = Place { store: &*store, feed: Some(&feed), running: &running };
+            let mut renderer = format.renderer();
+            let written = Answer::open(&query, place)
+                .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
+            match written {
+                Ok(_) => Ok(()),
+                Err(QueryError::Write(error)) => Err(error),
+                Err(error) => {
+                    tracing::warn!("an answer broke off: {error}");
+                    Err(io::Error::other(error))
+                }
+            }
+        };
+        Ok(HttpAnswer { mime: format.mime().to_owned(), body: Box::new(body) })
+    }
+}
+
+fn bad(text: impl Into<String>) -> Refusal {
+    Refusal::new(400, "Bad Request", text)
+}
+
+fn refusal(error: &QueryError) -> Refusal {
+    let text = error.to_string();
+    match error {
+        QueryError::UnknownModule { .. } => Refusal::new(404, "Not Found", text),
+        QueryError::Store(_) => Refusal::new(503, "Service Unavailable", text),
+        _ => bad(text),
+    }
+}

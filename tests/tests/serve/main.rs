@@ -1,0 +1,153 @@
+//! `como serve` as its operator meets it: deploying, querying, reloading, ending, and being killed.
+
+mod server;
+
+use std::time::Duration;
+
+use como_tests::Folder;
+use server::{Server, get};
+
+const MODULE: &str = "\
+-- Counts packets.
+args  = { interval = \"1s\" }
+value = { packets = count() }
+";
+
+/// A configuration over generated traffic; `pace=true` plays it as if live.
+fn config(source: &str, more: &str) -> String {
+    format!("[http]\nlisten = \"127.0.0.1:0\"\n[[source]]\nuse = \"{source}\"\n{more}")
+}
+
+const TRAFFIC: &str = "[[module]]\nname = \"t\"\nuse = \"traffic\"\nargs = { interval = \"1s\" }\n";
+
+/// The sum of a column over an answer's records.
+fn sum(ndjson: &str, column: &str) -> u64 {
+    let values = ndjson.lines().map(|line| {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a record");
+        record[column].as_u64().unwrap_or(0)
+    });
+    values.sum()
+}
+
+#[test]
+fn answers_over_http_what_was_in_the_trace() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:packets=5000,duration=10s,seed=3", TRAFFIC));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/t?time=1970-01-01T00:00:00Z:&wait=no", |body| sum(body, "packets") == 5000);
+    let json = get(server.address(), "/?module=t&time=1970-01-01T00:00:00Z:&wait=no&format=json");
+    let records: serde_json::Value = serde_json::from_str(&json.body).expect("one JSON array");
+    assert!(records.as_array().expect("an array").len() >= 10);
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn a_script_dropped_in_goes_live_a_broken_one_is_refused_and_the_old_one_stays() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
+    let server = Server::start(&folder);
+    folder.write("modules/mine.lua", MODULE);
+    server.until("/mine?time=-1h:0&wait=no", |body| sum(body, "packets") > 0);
+
+    folder.write("modules/mine.lua", "value = {");
+    server.until("/status", |s| s.contains("\"refused\":{\"mine\":\"") && s.contains("mine.lua"));
+    let before = sum(&get(server.address(), "/mine?time=-1h:0&wait=no").body, "packets");
+    server.until("/mine?time=-1h:0&wait=no", |body| sum(body, "packets") > before);
+
+    std::fs::remove_file(folder.path().join("modules/mine.lua")).expect("it was there");
+    server.until("/status", |s| !s.contains("\"name\":\"mine\"") && s.contains("\"refused\":{}"));
+    assert!(
+        get(server.address(), "/mine?time=-1h:0&wait=no").status == 200,
+        "what is stored stays"
+    );
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn what_makes_no_sense_is_a_client_error_that_names_it() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:packets=1000,duration=5s", TRAFFIC));
+    let server = Server::start(&folder);
+    for (url, status, words) in [
+        ("/tt?wait=no", 404, "did you mean `t`?"),
+        ("/t?time=yesterday&wait=no", 400, "yesterday"),
+        ("/t?colour=red", 400, "colour"),
+        ("/t?format=xml&wait=no", 400, "xml"),
+        ("/t?filter=tcp%20and&wait=no", 400, "tcp and"),
+        ("/t?time=-5m:0&time=0", 400, "twice"),
+        ("/../../etc/passwd", 404, "nothing here"),
+    ] {
+        let answer = get(server.address(), url);
+        assert_eq!(answer.status, status, "{url}: {}", answer.body);
+        assert!(answer.body.contains(words), "{url}: {}", answer.body);
+    }
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn a_second_monitor_on_the_same_store_is_refused_and_the_first_untouched() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=1000,duration=600s,pace=true", TRAFFIC));
+    let server = Server::start(&folder);
+    folder.como(["serve"]).refused(1, &["in use by another process"]);
+    assert_eq!(get(server.address(), "/status").status, 200);
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn hangup_rereads_the_configuration_and_keeps_the_old_one_when_it_is_wrong() {
+    let folder = Folder::new();
+    let source = "gen:rate=2000,duration=600s,pace=true";
+    folder.write("como.toml", config(source, TRAFFIC));
+    let server = Server::start(&folder);
+    let second = TRAFFIC.replace("\"t\"", "\"u\"");
+    folder.write("como.toml", config(source, &second));
+    server.hang_up();
+    server.until("/status", |s| s.contains("\"name\":\"u\"") && !s.contains("\"name\":\"t\""));
+    folder.write("como.toml", config(source, "nonsense = 1\n"));
+    server.hang_up();
+    server.until("/u?time=-1h:0&wait=no", |body| sum(body, "packets") > 0);
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn a_follower_gets_records_as_they_are_committed() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
+    let server = Server::start(&folder);
+    let lines = server.lines("/t?wait=yes&format=ndjson", 2, Duration::from_secs(30));
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.contains("\"packets\":")));
+    assert_eq!(server.end(), 0);
+}
+
+/// Kills under load; what `/status` had acknowledged must be there after a restart.
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged() {
+    let rounds = if std::env::var_os("COMO_SOAK").is_some() { 200 } else { 20 };
+    let folder = Folder::new();
+    let fast = TRAFFIC.replace("1s", "10ms");
+    folder.write("como.toml", config("gen:rate=50000,duration=3600s,pace=true", &fast));
+    let mut acknowledged = 0;
+    for round in 0..rounds {
+        let server = Server::start(&folder);
+        let rows = |s: &str| -> u64 {
+            let status: serde_json::Value = serde_json::from_str(s).expect("a status");
+            status["store"]["streams"]["t"]["rows"].as_u64().unwrap_or(0)
+        };
+        let mut seen = 0;
+        // Each round is killed at another moment between two commits.
+        server.until("/status", |s| {
+            seen = rows(s);
+            seen > (round % 7) * 9
+        });
+        server.kill();
+        acknowledged += seen;
+        let out = folder.como(["query", "t", "--store", "store", "--format", "ndjson"]).ok();
+        let stored = out.stdout.lines().count() as u64;
+        assert!(stored >= acknowledged, "round {round}: {stored} of {acknowledged} are left");
+        // What was stored beyond what was acknowledged stays as well.
+        acknowledged = stored;
+    }
+}
