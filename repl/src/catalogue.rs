@@ -1,7 +1,5 @@
 //! Modules by what a user calls them: a shipped name, or the path of a script.
 
-mod shipped;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +9,6 @@ use como_core::supervisor::Instance;
 use como_scripting::load_text;
 
 use crate::error::{Failure, Result, nearest};
-use shipped::SCRIPTS;
 
 /// A module under the name its instance will have.
 pub struct Pick {
@@ -32,31 +29,41 @@ pub fn stem(text: &str) -> String {
     stem.filter(|_| is_path(text)).unwrap_or(text).to_owned()
 }
 
-/// All modules that need no file, by name. One that does not load is a fault of ours, found by a
-/// test; here it is left out.
-pub fn shipped() -> Vec<Arc<dyn Kind>> {
-    let scripts = SCRIPTS.iter().filter_map(|(file, text)| load_text(file, text).ok());
-    let mut kinds: Vec<Arc<dyn Kind>> = scripts.chain(como_modules::kinds()).collect();
-    kinds.sort_by(|a, b| a.manifest().name.cmp(&b.manifest().name));
-    kinds
+/// All modules that need no file, each as a user calls it, by name.
+pub fn shipped() -> Result<Vec<Pick>> {
+    let mut picks = native();
+    for (name, file, text) in como_scripting::shipped::shipped() {
+        let kind = load_text(file, text).map_err(|error| refused(&error))?;
+        picks.push(Pick { name: name.to_owned(), kind });
+    }
+    picks.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(picks)
 }
 
-/// The names of [`shipped`], without loading anything.
+fn native() -> Vec<Pick> {
+    let pick = |kind: Arc<dyn Kind>| Pick { name: kind.manifest().name.clone(), kind };
+    como_modules::kinds().into_iter().map(pick).collect()
+}
+
+/// The names of what is shipped; no script is loaded for them.
 pub fn names() -> Vec<String> {
-    let scripts = SCRIPTS.iter().map(|(file, _)| stem(file));
-    let native = como_modules::kinds().into_iter().map(|kind| kind.manifest().name.clone());
-    scripts.chain(native).collect()
+    let scripts = como_scripting::shipped::shipped().map(|(name, ..)| name.to_owned());
+    scripts.chain(native().into_iter().map(|pick| pick.name)).collect()
 }
 
-/// The module that a text names.
+/// The module that a text names. A script of the user's own goes before ours of that name.
 pub fn find(text: &str) -> Result<Arc<dyn Kind>> {
-    if let Some((file, script)) = SCRIPTS.iter().find(|(file, _)| stem(file) == text) {
+    let path = Path::new(text);
+    if is_path(text) && path.exists() {
+        return load(path);
+    }
+    let mut scripts = como_scripting::shipped::shipped();
+    if let Some((_, file, script)) = scripts.find(|(name, ..)| *name == text) {
         return load_text(file, script).map_err(|error| refused(&error));
     }
-    if let Some(kind) = como_modules::kinds().into_iter().find(|k| k.manifest().name == text) {
-        return Ok(kind);
+    if let Some(pick) = native().into_iter().find(|pick| pick.name == text) {
+        return Ok(pick.kind);
     }
-    let path = Path::new(text);
     if is_path(text) || path.is_file() {
         return load(path);
     }
@@ -162,11 +169,10 @@ pub fn refused(error: &ModuleError) -> Failure {
     match error {
         ModuleError::Arg(error) => wrong(error),
         ModuleError::Script { file, line, message } => {
-            let failure = Failure::new(message.trim_end().to_owned());
             let source = std::fs::read_to_string(file).unwrap_or_default();
             match line_range(&source, *line) {
-                Some(range) => failure.at(file, &source, range),
-                None => Failure::new(error.to_string()),
+                Some(range) => Failure::new(message.trim_end()).at(file, &source, range),
+                None => Failure::new(format!("{file}: {}", message.trim_end())),
             }
         }
         error => Failure::new(error.to_string()),

@@ -3,33 +3,33 @@
 use como_core::module::Manifest;
 use serde_json::json;
 
-use crate::catalogue;
+use crate::catalogue::{self, Pick};
 use crate::cli::Modules;
 use crate::error::Result;
 use crate::output;
 
 /// Lists all modules, or shows some with their arguments.
 pub fn perform(args: &Modules) -> Result {
-    let kinds = match &args.names[..] {
-        [] => catalogue::shipped(),
-        names => names.iter().map(|name| catalogue::find(name)).collect::<Result<_>>()?,
+    let pick = |name: &String| Ok(Pick { name: name.clone(), kind: catalogue::find(name)? });
+    let picks: Vec<Pick> = match &args.names[..] {
+        [] => catalogue::shipped()?,
+        names => names.iter().map(pick).collect::<Result<_>>()?,
     };
-    let manifests: Vec<&Manifest> = kinds.iter().map(|kind| kind.manifest()).collect();
     if args.json {
-        for manifest in manifests {
-            output::line(&as_json(manifest))?;
+        for pick in &picks {
+            output::line(&as_json(pick))?;
         }
-    } else if args.names.is_empty() {
-        let mut table = output::list(["MODULE", "LANGUAGE", "MEASURES"]);
-        for manifest in manifests {
-            table.add_row([&manifest.name, manifest.language, &manifest.doc]);
-        }
-        output::line(&output::text(table))?;
-    } else {
-        let pages: Vec<String> = manifests.into_iter().map(page).collect();
-        output::line(&pages.join("\n\n"))?;
+        return Ok(());
     }
-    Ok(())
+    if args.names.is_empty() {
+        let mut table = output::list(["MODULE", "LANGUAGE", "MEASURES"]);
+        for Pick { name, kind } in &picks {
+            table.add_row([name, kind.manifest().language, &kind.manifest().doc]);
+        }
+        return output::line(&output::text(table));
+    }
+    let pages: Vec<String> = picks.iter().map(|pick| page(pick.kind.manifest())).collect();
+    output::line(&pages.join("\n\n"))
 }
 
 /// One module with its arguments.
@@ -46,10 +46,11 @@ fn page(manifest: &Manifest) -> String {
     page
 }
 
-fn as_json(manifest: &Manifest) -> serde_json::Value {
+fn as_json(pick: &Pick) -> serde_json::Value {
+    let manifest = pick.kind.manifest();
     let arg = |arg: &como_core::module::ArgSpec| json!({ "name": arg.name, "default": arg.default.to_string(), "doc": arg.doc });
     json!({
-        "name": manifest.name,
+        "name": pick.name,
         "language": manifest.language,
         "doc": manifest.doc,
         "filter": manifest.filter,
