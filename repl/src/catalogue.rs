@@ -169,11 +169,10 @@ pub fn refused(error: &ModuleError) -> Failure {
     match error {
         ModuleError::Arg(error) => wrong(error),
         ModuleError::Script { file, line, message } => {
-            let failure = Failure::new(message.trim_end().to_owned());
             let source = std::fs::read_to_string(file).unwrap_or_default();
             match line_range(&source, *line) {
-                Some(range) => failure.at(file, &source, range),
-                None => Failure::new(error.to_string()),
+                Some(range) => Failure::new(message.trim_end()).at(file, &source, range),
+                None => Failure::new(format!("{file}: {}", message.trim_end())),
             }
         }
         error => Failure::new(error.to_string()),

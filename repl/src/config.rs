@@ -178,10 +178,7 @@ impl Reader<'_> {
             false => filter.span(),
         };
         let failure = Failure::new(error.to_string()).at(self.origin, self.text, at);
-        Err(match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        })
+        Err(error.hint().into_iter().fold(failure, Failure::hint))
     }
 
     fn source(&self, source: &Spanned<String>) -> Result<String> {

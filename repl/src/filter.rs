@@ -64,11 +64,8 @@ pub fn perform(args: &Filter) -> Result {
 pub fn parse(text: &str) -> Result<Explain> {
     let explain = Explain::of(text).map_err(|error| wrong(text, &error))?;
     for warning in &explain.warnings {
-        let mut message = Message::new(warning.to_string()).at("", text, warning.at());
-        if let Some(hint) = warning.hint() {
-            message = message.hint(hint);
-        }
-        message.show("warning");
+        let message = Message::new(warning.to_string()).at("", text, warning.at());
+        warning.hint().into_iter().fold(message, Message::hint).show("warning");
     }
     Ok(explain)
 }
@@ -76,10 +73,7 @@ pub fn parse(text: &str) -> Result<Explain> {
 /// A mistake in a filter, underlined.
 pub fn wrong(text: &str, error: &FilterError) -> Failure {
     let failure = Failure::usage(error.to_string()).at("", text, error.at());
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    error.hint().into_iter().fold(failure, Failure::hint)
 }
 
 fn show(explained: &Explained) -> Result {

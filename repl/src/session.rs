@@ -112,7 +112,12 @@ pub fn verdict(status: &Status) -> Result {
 /// Why nothing was started, pointing at the place where there is one.
 pub fn refused(error: AttachError) -> Failure {
     match error {
-        AttachError::Filter { text, error, .. } => crate::filter::wrong(&text, &error),
+        // The user's own was looked at before; this is the one that the module declares.
+        AttachError::Filter { instance, text, error } => {
+            let failure = Failure::new(format!("filter of module `{instance}`: {error}"));
+            let failure = failure.at("", &text, error.at());
+            error.hint().into_iter().fold(failure, Failure::hint)
+        }
         AttachError::Module(error) => crate::catalogue::refused(&error),
         error => error.into(),
     }

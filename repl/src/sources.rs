@@ -1,7 +1,5 @@
 //! Sources by what a user typed: `-r FILE`, `-i IFACE`, `-s SOURCE`.
 
-use std::io::IsTerminal;
-
 use como_core::source::{Source, SourceError};
 
 use crate::cli::Sources;
@@ -17,10 +15,8 @@ impl Sources {
     pub fn open(&self) -> Result<Vec<Box<dyn Source>>> {
         if self.is_empty() {
             let failure = Failure::usage("there is no source: nothing to read packets from");
-            return Err(failure.hint(match std::io::stdin().is_terminal() {
-                true => "give -r FILE, -i INTERFACE or -s SOURCE",
-                false => "`-r -` reads standard input",
-            }));
+            let hint = "give -r FILE, -i INTERFACE or -s SOURCE; `-r -` is standard input";
+            return Err(failure.hint(hint));
         }
         open(self.texts())
     }

@@ -1,3 +1,5 @@
+//! The door: kinds described, texts opened or refused.
+
 use super::{list, open};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Declarations as scripts write them: what they mean, and how mistakes in them are told.
+
 use como_core::field::Field;
 use como_core::record::{Column, Type};
 use como_core::table::KeyColumn;

@@ -1,3 +1,5 @@
+//! Generated traffic: the same for ever, and right in the eyes of another decoder.
+
 use std::collections::HashSet;
 
 use como_core::source::{Chunk, Source, Turn};

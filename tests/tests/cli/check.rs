@@ -40,7 +40,8 @@ function export(table, long, args) return { n = table.n } end
 
 #[test]
 fn a_script_that_fails_is_shown_by_its_line() {
-    let script = "-- Fails.\n\nfunction update(pkt, state)\n  state.n = nobody.n\nend\n";
+    let script = "-- Fails.\n\nfunction update(pkt, state)\n  state.n = nobody.n\nend\n\
+                  function export(state) return { n = state.n } end\n";
     let ran = check("fails.lua", script);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("fails.lua:4"), "{}", ran.stderr);

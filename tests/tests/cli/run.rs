@@ -154,7 +154,8 @@ fn check_refused(args: &[&str], code: i32, words: &[&str]) {
     let folder = Folder::new();
     folder.write("broken.lua", "-- Broken.\nfilter = \"ip\"\nfunction update(pkt\n");
     folder.write("broken.rhai", "// Broken.\nlet filter = \"ip\";\nfn update(pkt {\n");
-    folder.write("filter.lua", "-- A filter that makes no sense.\nfilter = \"tcp and prot\"\n");
+    let filter = "-- A filter that makes no sense.\nfilter = \"tcp and prot\"\n";
+    folder.write("filter.lua", format!("{filter}value = {{ packets = count() }}\n"));
     folder.como([&["run"], args].concat()).refused(code, words);
 }
 
@@ -187,7 +188,8 @@ fn a_script_that_does_not_load_is_shown_by_its_line() {
 #[test]
 fn a_script_that_fails_is_told_and_the_others_go_on() {
     let folder = trace::folder();
-    let script = "-- Fails.\nfunction update(pkt, state)\n  error(\"no more\")\nend\n";
+    let script = "-- Fails.\nfunction update(pkt, state)\n  error(\"no more\")\nend\n\
+                  function export(state) return { n = 1 } end\n";
     folder.write("fails.lua", script);
     let ran = folder.como(["run", "fails.lua,traffic", "-r", "a.pcap"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);

@@ -1,3 +1,5 @@
+//! The pcap format by its bytes: both byte orders, both resolutions, damage.
+
 use como_core::packet::LinkType;
 use como_core::time::Ts;
 

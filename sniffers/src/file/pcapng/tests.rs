@@ -1,3 +1,5 @@
+//! The pcapng format by its bytes: blocks, interfaces, clocks, damage.
+
 use como_core::packet::{LinkType, Packet};
 use como_core::time::Ts;
 

@@ -1,3 +1,5 @@
+//! Several files as one source: their order, and what a bad one among them does.
+
 use std::path::Path;
 
 use como_core::source::Source;
