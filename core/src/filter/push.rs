@@ -4,6 +4,8 @@
 //! packet whole when it reads past its end, and may see frames from which the
 //! network card took a VLAN tag. So everything but plain packets passes, and of
 //! plain ones all that any filter *might* accept: a superset by construction.
+//! It must be compiled as it stands: libpcap's optimizer (1.10.3 at least) makes
+//! programs of some such expressions that reject what the expression accepts.
 
 use crate::field::Field;
 use crate::packet::Layers;
@@ -15,8 +17,8 @@ use super::term::{AddrKey, Key, Term};
 /// What passes whatever the filters ask: short frames, which the kernel must not read beyond
 /// their end; all that is no plain IP or ARP, tags among it; IPv4 with options; IPv6 with
 /// extension headers. Holds for Ethernet alone.
-const OTHERS: &str = "less 53 or not (ip or ip6 or arp or rarp) or (ip and ip[0] & 0xf != 5) or \
-     (ip6 and (less 57 or ip6[6] == 0 or ip6[6] == 43 or ip6[6] == 44 or ip6[6] == 60))";
+const OTHERS: &str = "less 53 or not (ip or ip6 or arp or rarp) or (ip and ip[0] != 0x45) or \
+     (ip6 and (less 57 or ip6 proto 0 or ip6 proto 43 or ip6 proto 44 or ip6 proto 60))";
 
 /// Values, ranges or networks of one term before it is only asked for its protocol.
 const LIST_MAX: usize = 8;
