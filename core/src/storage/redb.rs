@@ -8,6 +8,8 @@
 //! redb refuses everything after an I/O error until it is opened anew; the
 //! next call does that, so a full disk heals once there is space.
 
+mod side;
+
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,11 +21,11 @@ use ::redb::{
 };
 use parking_lot::RwLock;
 
-use super::{
-    Append, Mark, Measured, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window, block,
-};
+use super::{Append, Mark, Measured, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
 use crate::time::{Span, Ts};
+
+use side::Side;
 
 type Key = (u32, u64, u64);
 type Blocks<'txn> = Table<'txn, Key, &'static [u8]>;
@@ -471,70 +473,6 @@ impl RecordStore for RedbStore {
             tables.streams.remove(name)?;
             Ok(true)
         })
-    }
-}
-
-/// One of the two tables a page is read from.
-struct Side<'a> {
-    range: ::redb::Range<'a, Key, &'static [u8]>,
-    window: Window,
-    next: Option<Stored>,
-}
-
-impl<'a> Side<'a> {
-    fn new(
-        table: &'a ::redb::ReadOnlyTable<Key, &'static [u8]>,
-        id: u32,
-        window: Window,
-        reach: Span,
-        after: Option<Mark>,
-    ) -> Result<Self, Failure> {
-        use std::ops::Bound;
-        let earliest = (id, (window.from - reach).0, 0);
-        let start = match after.map(|mark| (id, mark.first.0, mark.seq)) {
-            Some(after) if after >= earliest => Bound::Excluded(after),
-            _ => Bound::Included(earliest),
-        };
-        let end = (id, window.to.0.max(earliest.1), 0);
-        let end = match start {
-            // A range may not end before it begins.
-            Bound::Excluded(after) if after >= end => (id, after.1, after.2.saturating_add(1)),
-            _ => end,
-        };
-        let mut side =
-            Self { range: table.range((start, Bound::Excluded(end)))?, window, next: None };
-        side.step()?;
-        Ok(side)
-    }
-
-    /// Goes on to the next block that touches the window.
-    fn step(&mut self) -> Result<(), Failure> {
-        self.next = None;
-        let Window { from, to } = self.window;
-        for entry in self.range.by_ref() {
-            let (key, value) = entry?;
-            let ((_, first, seq), bytes) = (key.value(), value.value());
-            let mark = Mark { first: Ts(first), seq };
-            // What cannot be read is for the scan to name.
-            if mark.first >= from || block::peek(bytes).map_or(true, |h| h.touches(from, to)) {
-                self.next = Some(Stored { mark, bytes: bytes.to_vec() });
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    fn oldest(sides: &mut [Self; 2]) -> Result<Option<Stored>, Failure> {
-        let mark = |side: &Self| side.next.as_ref().map(|stored| stored.mark);
-        let [blocks, gaps] = sides;
-        let side = match (mark(blocks), mark(gaps)) {
-            (Some(block), Some(gap)) if gap < block => gaps,
-            (Some(_), _) => blocks,
-            (None, _) => gaps,
-        };
-        let next = side.next.take();
-        side.step()?;
-        Ok(next)
     }
 }
 
