@@ -37,7 +37,7 @@ pub fn perform(args: &Serve) -> Result {
     let sources = crate::sources::open(config.sources.iter().cloned())?;
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
-        Arc::new(RedbStore::open(&crate::config::records_in(&config.store))?);
+        Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
     let keeper = keeper(&config, store.clone());
     let (feed, keeping) = (keeper.feed(), keeper.keeping());
 
