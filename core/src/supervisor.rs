@@ -194,7 +194,7 @@ impl Monitor {
         self.exporter.is_finished()
     }
 
-    /// Waits until the sources have ended, or [`Monitor::stop`] was called, and all is exported.
+    /// Waits until the sources have ended, or [`Handle::stop`] was called, and all is exported.
     pub fn wait(self) -> Ended {
         let lost = || Some(SinkError::new("the export thread failed"));
         // A thread that panicked has said so; the others end all the same.

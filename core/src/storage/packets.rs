@@ -168,7 +168,7 @@ impl PacketWriter {
         &self.written
     }
 
-    /// Adds a packet. Waits only while [`SLABS_WAITING`] slabs wait for the disk.
+    /// Adds a packet. Waits only while `SLABS_WAITING` slabs wait for the disk.
     #[inline]
     pub fn put(
         &mut self,
