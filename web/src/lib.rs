@@ -1,6 +1,6 @@
 //! The HTTP door: URLs become core queries.
 //!
-//! [`guard`] stands before tiny_http and keeps it from hostile clients; what a
+//! A guard stands before tiny_http and keeps it from hostile clients; what a
 //! URL means is [`route`]'s; the answers come from a [`Door`], which the
 //! command builds over the monitor and its store.
 
