@@ -164,7 +164,10 @@ impl Capture {
                     }
                 }
                 Control::Attach(joining) => self.place(state, *joining),
-                Control::Source(feed) => self.merge.add(*feed),
+                Control::Source(feed) => {
+                    feed.push_filter(state.bpf.as_deref());
+                    self.merge.add(*feed);
+                }
             }
             self.replan(state, assembler);
         }
@@ -190,7 +193,11 @@ impl Capture {
         assembler.clock.set_lens(state.placed.iter().map(|p| p.interval));
         let demands = state.placed.iter().map(|p| p.demand);
         state.demand = demands.fold(state.plan.demand(), Demand::and);
-        let _ = &state.bpf;
+        let bpf = state.plan.bpf();
+        if bpf != state.bpf {
+            self.merge.push_filter(bpf.as_deref());
+            state.bpf = bpf;
+        }
     }
 
     /// Prepares a batch for all tasks and hands it out.

@@ -159,8 +159,8 @@ pub trait Source: Send {
     /// what has arrived, and waits at most about 100 ms.
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError>;
 
-    /// Asks the kernel to deliver at least what `bpf`, a tcpdump expression, accepts.
-    /// Sources that cannot filter ignore it.
+    /// Asks the kernel to deliver at least what `bpf`, a tcpdump expression for Ethernet,
+    /// accepts. Sources that cannot filter, or see other links, ignore it.
     fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
         let _ = bpf;
         Ok(())

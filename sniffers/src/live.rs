@@ -180,11 +180,13 @@ impl Source for Live {
     }
 
     fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
-        // An empty program accepts everything. Not optimized: libpcap's optimizer (1.10.3 at least)
-        // breaks some long expressions, so that they drop what they should accept.
-        self.capture.filter(bpf.unwrap_or(""), false).map_err(|e| SourceError::Device {
+        // What is pushed is meant for Ethernet. An empty program accepts everything.
+        let bpf = bpf.filter(|_| self.link == LinkType::ETHERNET).unwrap_or("");
+        // Not optimized: libpcap's optimizer (1.10.3 at least) breaks some long expressions, so
+        // that they drop what they should accept.
+        self.capture.filter(bpf, false).map_err(|e| SourceError::Device {
             name: self.device.clone(),
-            why: format!("the kernel does not take the filter `{}`: {e}", bpf.unwrap_or("")),
+            why: format!("the kernel does not take the filter `{bpf}`: {e}"),
         })
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded, unbounded};
 
 use crate::packet::Weight;
 use crate::source::{Chunk, Source, SourceError, Turn};
@@ -32,6 +32,7 @@ pub enum Delivery {
 pub struct Feed {
     deliveries: Receiver<Delivery>,
     used: Sender<Chunk>,
+    wanted: Sender<Option<String>>,
     /// The source delivers in real time.
     pub live: bool,
     /// What the source has delivered and lost.
@@ -48,9 +49,11 @@ impl Feed {
         let live = source.description().live;
         let (send, deliveries) = bounded(QUEUE);
         let (used, recycled) = bounded(QUEUE + 2);
-        let reader = Reader { source, number, live, send, recycled, counters: counters.clone() };
+        let (wanted, filters) = unbounded();
+        let counted = counters.clone();
+        let reader = Reader { source, number, live, send, recycled, filters, counters: counted };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
-        Ok(Self { deliveries, used, live, counters })
+        Ok(Self { deliveries, used, wanted, live, counters })
     }
 
     /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is
@@ -62,6 +65,12 @@ impl Feed {
             Err(Timeout) => None,
             Err(Disconnected) => Some(Delivery::End(None)),
         }
+    }
+
+    /// Tells the source what the kernel need not deliver, before its next turn.
+    pub fn push_filter(&self, bpf: Option<&str>) {
+        // A source that has ended needs no filter.
+        let _ = self.wanted.send(bpf.map(str::to_owned));
     }
 
     /// Gives a chunk's memory back.
@@ -79,12 +88,19 @@ struct Reader {
     live: bool,
     send: Sender<Delivery>,
     recycled: Receiver<Chunk>,
+    filters: Receiver<Option<String>>,
     counters: Arc<SourceCounters>,
 }
 
 impl Reader {
     fn run(mut self) {
         loop {
+            if let Some(bpf) = self.filters.try_iter().last()
+                && let Err(error) = self.source.push_filter(bpf.as_deref())
+            {
+                // Then more arrives than is wanted, which costs time and nothing else.
+                tracing::warn!("{}", crate::source::with_causes(&error));
+            }
             let mut chunk = self.recycled.try_recv().unwrap_or_default();
             let turn = self.source.next(&mut chunk);
             let ordered = self.look_over(&mut chunk);
@@ -145,4 +161,59 @@ fn stood_for(chunk: &Chunk) -> u64 {
         return chunk.packets.len() as u64;
     }
     chunk.weights.iter().map(|w: &Weight| w.packets).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Description;
+    use crate::time::Span;
+
+    /// A live wire on which nothing happens until a filter is pushed.
+    struct Quiet {
+        description: Description,
+        pushed: Option<String>,
+    }
+
+    impl Source for Quiet {
+        fn description(&self) -> &Description {
+            &self.description
+        }
+
+        fn next(&mut self, _: &mut Chunk) -> Result<Turn, SourceError> {
+            match self.pushed.take() {
+                Some(name) => Err(SourceError::Device { name, why: "pushed".to_owned() }),
+                None => Ok(Turn::Idle),
+            }
+        }
+
+        fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
+            self.pushed = bpf.map(str::to_owned);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_source_is_told_what_nobody_wants() {
+        let description = Description {
+            name: "quiet".to_owned(),
+            links: Vec::new(),
+            resolution: Span(1),
+            snaplen: 0,
+            live: true,
+            size_bytes: None,
+        };
+        let counters = Arc::new(SourceCounters::new(&description));
+        let source = Box::new(Quiet { description, pushed: None });
+        let feed = Feed::start(source, 0, counters).expect("a thread");
+        feed.push_filter(Some("tcp"));
+        let error = loop {
+            match feed.next(Duration::from_secs(10)) {
+                Some(Delivery::End(error)) => break error.expect("what was pushed"),
+                Some(Delivery::Chunk(..)) => {}
+                None => panic!("the source says nothing"),
+            }
+        };
+        assert_eq!(error.to_string(), "tcp: pushed");
+    }
 }

@@ -76,6 +76,11 @@ impl Merge {
         });
     }
 
+    /// Tells every source what the kernel need not deliver.
+    pub fn push_filter(&self, bpf: Option<&str>) {
+        self.lanes.iter().for_each(|lane| lane.feed.push_filter(bpf));
+    }
+
     /// The chunk that a source's runs point into. Who has taken a whole run may take the chunk's
     /// content with it.
     pub fn chunk(&mut self, source: usize) -> &mut Chunk {
