@@ -5,7 +5,7 @@
 
 use como_core::addr::Addr;
 use como_core::intern::Interner;
-use como_core::module::{Args, Export, Kind, Setup};
+use como_core::module::{Args, Export, Setup};
 use como_core::packet::build::{ACK, FIN, Frame, SYN, batch_of};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
