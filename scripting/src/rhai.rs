@@ -13,6 +13,7 @@ mod keyed;
 mod module;
 mod packet;
 mod records;
+mod returned;
 mod script;
 mod tables;
 mod talk;
@@ -34,8 +35,9 @@ use parking_lot::Mutex;
 use crate::declare::{Callback, Callbacks};
 use crate::recorder::Recorder;
 use crate::scan::Language;
-use module::{RhaiModule, stored_schema};
+use module::RhaiModule;
 use records::Reader;
+use returned::stored_schema;
 use script::Source;
 use tables::State;
 

@@ -2,7 +2,7 @@
 //!
 //! The readers are our own: the format is small, a hostile file must meet
 //! checked code, and packets of a mapped file are delivered without a copy.
-//! [`records`] is the formats, [`input`] the bytes, [`capture`] the source.
+//! `records` is the formats, `input` the bytes, [`capture`] the source.
 
 pub mod capture;
 pub mod series;

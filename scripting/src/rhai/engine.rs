@@ -12,8 +12,8 @@ use como_core::table::{AGGREGATES, Aggregate};
 use como_core::time::Ts;
 use rhai::packages::{Package, StandardPackage};
 use rhai::{
-    Array, Dynamic, Engine, EvalAltResult, FnPtr, INT, ImmutableString, NativeCallContext,
-    OptimizationLevel, Shared, Token,
+    Array, Dynamic, Engine, EvalAltResult, FLOAT, FnPtr, INT, ImmutableString, LexError,
+    NativeCallContext, OptimizationLevel, Shared, Token,
 };
 
 use super::talk::Talk;
@@ -36,6 +36,10 @@ const VALUES_MAX: usize = 1 << 16;
 const RESERVED: [&str; 2] = ["export", "print"];
 pub(super) const RESERVED_MARK: char = '_';
 
+/// Functions that no script may call. `curry` nests values, `sleep` holds a worker, `eval` makes
+/// code that was never checked, and `exit` is no way out of a callback.
+const REFUSED: [&str; 4] = ["curry", "eval", "exit", "sleep"];
+
 /// The library, made once for all engines.
 static LIBRARY: LazyLock<StandardPackage> = LazyLock::new(StandardPackage::new);
 
@@ -53,11 +57,6 @@ pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine 
         .set_max_string_size(TEXT_BYTES_MAX)
         .set_max_array_size(VALUES_MAX)
         .set_max_map_size(VALUES_MAX);
-    // `curry` nests values that nothing counts; `sleep` holds a worker; `eval` makes code that
-    // was never checked, and `exit` would be no way out.
-    for word in ["curry", "eval", "exit", "sleep"] {
-        engine.disable_symbol(word);
-    }
     // Rhai keeps these words for itself and lets no function be called so; here they are callbacks.
     #[allow(deprecated, reason = "marked so because it may change, not because it will go")]
     engine.on_parse_token(|token, _, _| match token {
@@ -66,6 +65,9 @@ pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine 
         }
         // An aggregate's name.
         Token::Reserved(word) if word.as_str() == "var" => Token::Identifier(word),
+        Token::Identifier(word) | Token::Reserved(word) if REFUSED.contains(&word.as_str()) => {
+            Token::LexError(Box::new(LexError::Runtime(format!("there is no `{word}` here"))))
+        }
         token => token,
     });
     let clock = watch.clone();
@@ -101,6 +103,9 @@ fn furnish(engine: &mut Engine, limits: &Limits) {
         .register_fn("<=", |a: Ts, b: Ts| a <= b)
         .register_fn(">", |a: Ts, b: Ts| a > b)
         .register_fn(">=", |a: Ts, b: Ts| a >= b)
+        // A pointer to a function may still be made of any name.
+        .register_fn("sleep", |_: INT| Fallible::<()>::Err("there is no `sleep`".into()))
+        .register_fn("sleep", |_: FLOAT| Fallible::<()>::Err("there is no `sleep`".into()))
         // The library's own may panic where an order is none.
         .register_fn("sort", sort_by)
         .register_fn("sort_by", sort_by)

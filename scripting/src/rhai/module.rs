@@ -1,26 +1,26 @@
 //! A running Rhai module: the callbacks, in the order an interval calls them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
 use como_core::module::{Export, Fault, Limits, Module, ModuleError};
-use como_core::record::{Column, Records, Schema, Type, Value};
+use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table::Table;
 use como_core::time::{Interval, Ts};
-use rhai::{Array, Dynamic, EvalAltResult, Map, Scope};
+use rhai::{Dynamic, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
 use super::packet::{Feed, Holder};
+use super::returned::{Returned, answer, returned, stored_schema};
 use super::script::Ran;
-use super::tables::{self, Rows, Shared, View, Which};
+use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
 use crate::declare::Callback;
-use crate::recorder::{Recorder, Row};
+use crate::recorder::Recorder;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -28,8 +28,6 @@ type Fallible<T> = Result<T, Box<EvalAltResult>>;
 const ERRORS_MAX: u32 = 4;
 /// How many calls' worth of time all `action`s of one flush may take.
 const ACTION_CALLS: u32 = 20;
-/// The most records one export may return by itself.
-const RECORDS_MAX: usize = 1 << 20;
 /// How many packets a state's weight is taken to last, for each byte of it.
 const WEIGH_EVERY: usize = 64;
 
@@ -350,93 +348,6 @@ fn set(scope: &mut Scope<'static>, name: &str, value: Dynamic) {
     if let Some(held) = scope.get_mut(name) {
         *held = value;
     }
-}
-
-/// What `action` answered; nothing leaves the row to its timeout.
-fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
-    if value.is_unit() {
-        return Ok(None);
-    }
-    let name = value.as_immutable_string_ref().map(|name| name.to_string());
-    let name = name.map_err(|_| format!("action returned {}", named(value)))?;
-    Action::named(&name).map(Some).ok_or_else(|| {
-        let name = name.escape_debug();
-        format!("action returned `{name}`: return store, keep or discard").into()
-    })
-}
-
-/// The schema of records that a script stores in a form of its own.
-pub(super) fn stored_schema() -> Arc<Schema> {
-    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
-}
-
-/// What `export` returned.
-enum Returned {
-    /// Rows of a core table.
-    Whole(Records),
-    /// Records of the script's own.
-    Rows(Vec<Row>),
-}
-
-impl Returned {
-    fn into_rows(self) -> Vec<Row> {
-        let records = match self {
-            Self::Rows(rows) => return rows,
-            Self::Whole(records) => records,
-        };
-        let row = |row: usize| {
-            let named =
-                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
-            records.schema.columns.iter().enumerate().map(named).collect()
-        };
-        (0..records.rows()).map(row).collect()
-    }
-}
-
-/// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
-fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
-    if value.is_unit() {
-        return Ok(Returned::Rows(Vec::new()));
-    }
-    if let Some(rows) = value.read_lock::<Rows>() {
-        return rows.records(out.interval()).map(Returned::Whole);
-    }
-    if let Some(view) = value.read_lock::<View>() {
-        return view.clone().all()?.records(out.interval()).map(Returned::Whole);
-    }
-    if let Ok(map) = value.as_map_ref() {
-        let row = row(&map)?;
-        return Ok(Returned::Rows(if row.is_empty() { Vec::new() } else { vec![row] }));
-    }
-    let Ok(list) = value.as_array_ref() else {
-        return Err(format!(
-            "export returned {}: return rows of the table, a list of records, or one record",
-            named(value)
-        )
-        .into());
-    };
-    let list: &Array = &list;
-    if list.len() > RECORDS_MAX {
-        return Err(format!("export returned more than {RECORDS_MAX} records").into());
-    }
-    let rows = list.iter().map(|record| match record.as_map_ref() {
-        Ok(map) => row(&map),
-        Err(_) => {
-            let other = named(record);
-            Err(format!("export returned a list with {other} in it: a record is a map").into())
-        }
-    });
-    rows.collect::<Fallible<Vec<Row>>>().map(Returned::Rows)
-}
-
-/// A map as a record.
-pub(super) fn row(map: &Map) -> Fallible<Row> {
-    map.iter()
-        .map(|(name, v)| match value::to_value(v) {
-            Ok(value) => Ok((name.to_string(), value)),
-            Err(other) => Err(format!("`{name}`: {other} is no value of a record").into()),
-        })
-        .collect()
 }
 
 impl Module for RhaiModule {

@@ -5,7 +5,7 @@ use como_core::field::FieldValue;
 use como_core::record::Value;
 use como_core::table::Aggregate;
 use como_core::time::{SECOND, Ts};
-use rhai::{Array, Dynamic, INT, Map};
+use rhai::{Array, Dynamic, FnPtr, INT, Map};
 
 use super::keyed::Keyed;
 use crate::declare::Tree;
@@ -180,6 +180,8 @@ fn weigh_at(value: &Dynamic, depth: usize) -> Result<usize, TooDeep> {
         names.saturating_add(all(&mut map.values())?)
     } else if let Ok(blob) = value.as_blob_ref() {
         blob.len()
+    } else if let Some(function) = value.read_lock::<FnPtr>() {
+        all(&mut function.curry().iter())?
     } else if let Some(keyed) = value.read_lock::<Keyed>() {
         keyed.bytes()
     } else {

@@ -1,1 +1,305 @@
-//! Scripts that must be stopped, in bounded time, with the process alive.
+//! Scripts that must be stopped, in bounded time and memory, with the process alive.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Much more than a script may take, because the machine that tests may be busy.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Half of what a call may take by default.
+fn limits() -> Limits {
+    Limits { call_ms_max: 25, ..Limits::default() }
+}
+
+fn update(body: &str) -> String {
+    format!(
+        "fn init(args) {{ #{{ n: 0, kept: () }} }}\n\
+         fn update(pkt, state) {{ state.n += 1; {body} }}\n\
+         fn export(state) {{ #{{ n: state.n }} }}\n\
+         fn recurse(n) {{ recurse(n + 1) }}\n\
+         fn forever() {{ loop {{}} }}"
+    )
+}
+
+/// Runs a script over some packets and several intervals; it must be told off for passing a limit,
+/// and then another script must count as ever.
+#[track_caller]
+fn stopped(script: &str) {
+    let began = Instant::now();
+    let limit = match start_with(script, &[], limits()) {
+        Err(_) => true,
+        Ok(mut running) => {
+            for _ in 0..3 {
+                running.feed(some());
+                let _ = running.rows();
+            }
+            running.faults.iter().any(|fault| fault.limit)
+        }
+    };
+    let took = began.elapsed();
+    assert!(limit, "no limit was passed by {script}");
+    assert!(took < PATIENCE, "{took:?}");
+    check(&update(""), &[], &["n=6"]);
+}
+
+/// Runs a script that may do as it likes, as long as it ends and leaves the process alive.
+#[track_caller]
+fn survived(script: &str) {
+    let began = Instant::now();
+    if let Ok(mut running) = start_with(script, &[], limits()) {
+        for _ in 0..3 {
+            running.feed(some());
+            let _ = running.rows();
+        }
+    }
+    let took = began.elapsed();
+    assert!(took < PATIENCE, "{took:?}");
+}
+
+#[test]
+fn endless_loops_end_in_every_callback() {
+    stopped("loop {}");
+    stopped("let args = #{ n: 1 }; while true { args.n; }");
+    stopped(&update("loop {}"));
+    stopped(&update("forever();"));
+    stopped("fn init(args) { loop {} } fn update(pkt, state) {} fn export(s) {}");
+    stopped("fn update(pkt, state) {} fn export(s) { while true {} }");
+    stopped("let value = #{ n: count() }; fn check(pkt, state) { loop {} }");
+    stopped("let value = #{ n: count() }; fn export(t) { loop {} }");
+    stopped(
+        "let key = #{ a: \"ip.src\" }; let value = #{ n: count() }; let long = #{ timeout: 1 };\n\
+         fn action(row, now) { loop {} }",
+    );
+}
+
+#[test]
+fn loops_inside_the_library_end() {
+    stopped(&update("let a = [3, 1, 2]; a.sort(|x, y| forever());"));
+    stopped(&update("let a = [3, 1, 2]; a.map(|x| forever());"));
+    survived(&update("for i in 0..9223372036854775807 {}"));
+    stopped(&update("for i in 0..9223372036854775807 { i + 1; }"));
+    stopped(&update("for i in range(0.0, 1.0e300, 1.0e-300) { i + 1; }"));
+    stopped(&update("let i = 0; do { i += 1 } while i != -1;"));
+    stopped(&update("let a = [1]; let r = a.reduce(|x, y| forever()); a.retain(|x| forever());"));
+}
+
+#[test]
+fn what_ends_a_script_cannot_be_caught() {
+    stopped(&update("loop { try { loop {} } catch { } }"));
+    stopped(&update("loop { try { recurse(0) } catch (e) { } }"));
+    stopped(&update("let a = [2, 1]; loop { try { a.sort(|x, y| forever()); } catch { } }"));
+    stopped(&update("loop { try { throw 1 } catch (e) { continue } }"));
+}
+
+#[test]
+fn recursion_ends() {
+    stopped(&update("recurse(0);"));
+    stopped("fn a(n) { b(n) } fn b(n) { a(n) } fn update(pkt, s) { a(1) } fn export(s) {}");
+    stopped(&update("let f = |x| x; f = Fn(\"recurse\"); f.call(1);"));
+    survived(&update("let a = [1, 2]; a.map(Fn(\"recurse\"));"));
+}
+
+#[test]
+fn memory_bombs_are_defused() {
+    stopped(&update("let s = \"x\"; loop { s += s; }"));
+    stopped(&update("let s = \"x\"; s.pad(1073741824, 'y');"));
+    stopped(&update("let a = []; loop { a.push(a.len()); }"));
+    stopped(&update("let a = [0]; loop { a += a; }"));
+    stopped(&update("let a = []; a.pad(1073741824, 0);"));
+    stopped(&update("let b = blob(1073741824);"));
+    stopped(&update("let m = #{}; let i = 0; loop { m[`k${i}`] = i; i += 1; }"));
+    stopped(&update("let a = [\"x\".to_upper()]; loop { a = [a, a]; }"));
+    stopped(&update("let t = table(); let i = 0; loop { t[i] = `${i}`; i += 1; }"));
+    survived(&update("let s = \"ab\"; loop { s.replace(\"b\", \"bbbbbbbb\"); }"));
+    survived(&update("let b = blob(65000, 7); for i in 0..1000 { b += b; }"));
+}
+
+#[test]
+fn state_that_nests_or_grows_is_begun_anew() {
+    stopped(&update("loop { state.kept = [take(state.kept)]; }"));
+    stopped(&update("for i in 0..500 { state.kept = [state.kept]; }"));
+    let limits = Limits { memory_bytes_max: 100_000, ..Limits::default() };
+    let script = "fn init(args, last) { last ?? [] } fn update(pkt, s) { s.push(\"x\".pad2()); }\n\
+                  fn export(s) { #{ n: s.len() } } fn pad2(s) { s }"
+        .replace("\"x\".pad2()", "`${pkt.len} and forty more bytes of text, or nearly so`");
+    let mut running = start_with(&script, &[], limits).expect("a script");
+    for _ in 0..500 {
+        running.feed(some());
+    }
+    assert!(running.faults.iter().any(|f| f.limit && f.message.contains("begun anew")));
+    assert!(running.started.module.state_bytes() < 200_000);
+}
+
+#[test]
+fn values_that_nest_deep_are_dropped_compared_and_shown() {
+    for use_of in ["", "a == a;", "print(a);", "let b = a; b = ();", "a.to_string();", "debug(a);"]
+    {
+        survived(&update(&format!("let a = []; for i in 0..2000 {{ a = [take(a)]; }} {use_of}")));
+        survived(&update(&format!(
+            "let a = #{{}}; for i in 0..2000 {{ a = #{{ a: take(a) }}; }} {use_of}"
+        )));
+    }
+    stopped(&update("let f = || 1; loop { f = || f; }"));
+    survived(&update("let f = Fn(\"forever\"); for i in 0..9 { f = [f]; }"));
+}
+
+#[test]
+fn sources_that_nest_deep_are_refused() {
+    let deep = |open: &str, inside: &str, close: &str| {
+        format!("let x = {}{inside}{};", open.repeat(50_000), close.repeat(50_000))
+    };
+    for script in [
+        deep("(", "1", ")"),
+        deep("[", "", "]"),
+        deep("#{a:", "1", "}"),
+        deep("{", "1", "}"),
+        deep("-", "1", ""),
+        deep("!", "true", ""),
+        deep("if true {", "1", "}"),
+        deep("|x| ", "1", ""),
+        deep("f(", "1", ")"),
+        deep("`${", "1", "}`"),
+        format!("let x = 1{};", " + 1".repeat(60_000)),
+        format!("let x = 1{};", " ** 1".repeat(50_000)),
+        format!("let x = a{};", ".b".repeat(100_000)),
+        format!("let x = a{};", "[0]".repeat(60_000)),
+        format!("let x = true{};", " && true".repeat(30_000)),
+        format!("let x = ()  {};", " ?? ()".repeat(40_000)),
+        format!("let x = if a {{}} {};", "else if a {}".repeat(18_000)),
+        format!("let x = {};", "x => ".repeat(40_000)),
+        format!("let x = switch 1 {{ {} }};", "1 => 1,".repeat(30_000)),
+        format!("fn f() {{}} {}", "f();".repeat(60_000)),
+        "fn f() {".repeat(30_000),
+        "/*".repeat(100_000),
+        "\"".repeat(99_999),
+        "`${`".repeat(60_000),
+        format!("let x = {};", "9".repeat(200_000)),
+        format!("let x = \"{}\";", "é".repeat(100_000)),
+        "x".repeat(300_000),
+        "\0\u{1}\u{feff}\u{202e}".repeat(1000),
+    ] {
+        survived(&script);
+    }
+}
+
+#[test]
+fn numbers_at_their_ends_do_no_harm() {
+    for body in [
+        "9223372036854775807 + 1",
+        "-9223372036854775807 - 2",
+        "9223372036854775807 * 2",
+        "let x = -9223372036854775807 - 1; x / -1",
+        "let x = -9223372036854775807 - 1; x % -1",
+        "let x = -9223372036854775807 - 1; abs(x)",
+        "let x = -9223372036854775807 - 1; -x",
+        "2 ** 9223372036854775807",
+        "2 ** -1",
+        "1 << 9223372036854775807",
+        "1 >> -9223372036854775807",
+        "1 << -1",
+        "1.0e308 * 1.0e308",
+        "(0.0 / 0.0).to_int()",
+        "1.0e300.to_int()",
+        "[0.0 / 0.0, 1.0, 0.0 / 0.0].sort()",
+        "let a = [1]; a[-9223372036854775807]",
+        "let a = [1]; a[9223372036854775807] = 1",
+        "\"abc\".sub_string(-9223372036854775807, 9223372036854775807)",
+        "let s = \"äöü\"; s[-2] = 'x'; s.crop(1, -9); s.truncate(-1); s",
+        "let a = [1, 2]; a.splice(-9223372036854775807, 9223372036854775807, [3]); a",
+        "let a = [1, 2]; a.drain(-1..9223372036854775807); a.extract(9223372036854775807..)",
+        "let a = [1, 2]; a.chop(-9223372036854775807); a.truncate(9223372036854775807)",
+        "let b = blob(3); b.parse_le_int(-1, 9223372036854775807)",
+        "let b = blob(3); b.write_be(9223372036854775807, 9, 1); b.write_utf8(-9, 1, \"é\")",
+        "let x = 5; x[-9223372036854775807] = true; x[63] = true; x[64]",
+        "let x = 5; get_bits(x, -70, 99)",
+        "let x = 5; for b in bits(x, -70, 99) { b }",
+        "range(0, 10, 0)",
+        "for i in range(9223372036854775807, -9223372036854775807, -9223372036854775807) {}",
+        "parse_int(\"zz\", 99)",
+        "parse_int(\"9\", -1)",
+        "\"x\" * 3",
+        "'\\u{10ffff}' + 1",
+        "\"a\".split(-9223372036854775807)",
+        "let a = [3, 1, 2]; a.sort(|x, y| if x == 1 { 1 } else { -1 }); a.sort(|x, y| true); a",
+        "let a = [1, \"x\", (), 2.0, 'c', true]; a.sort(); a.dedup(); a.reverse(); a",
+        "let a = [3, 1]; a.sort(|x, y| \"?\")",
+        "state.kept = |x| x; state.kept",
+        "tag(1)",
+        "let x = 1; x.tag = 99999999999; x.tag",
+        "this",
+        "pkt = 1; state = 2; pkt.len",
+        "Fn(\"\").call()",
+        "Fn(\"init\").call(1)",
+        "is_def_fn(\"update\", 2)",
+        "type_of(pkt) + pkt + state + table() + pkt.ip.src",
+    ] {
+        survived(&update(body));
+        survived(&format!("fn update(pkt, s) {{}} fn export(state, long) {{ {body} }}"));
+    }
+}
+
+#[test]
+fn what_is_not_offered_is_refused() {
+    for body in [
+        "sleep(1000);",
+        "eval(\"loop {}\");",
+        "exit(1);",
+        "import \"std\" as s;",
+        "Fn(\"f\").curry(1);",
+        "timestamp();",
+        "open_file(\"/etc/passwd\");",
+    ] {
+        let told = match start_with(&update(body), &[], Limits::default()) {
+            Err(_) => true,
+            Ok(mut running) => {
+                running.feed(some());
+                !running.faults.is_empty()
+            }
+        };
+        assert!(told, "{body}");
+    }
+}
+
+#[test]
+fn many_cheap_packets_trip_no_limit() {
+    let mut running = start(&update(""));
+    let mut batch = batch_of((0..4096).map(|n| udp("10.0.0.1", "10.0.0.2", 60 + n % 7)));
+    batch.decode(running.started.demand);
+    for _ in 0..10 {
+        running.feed_batch(&batch);
+    }
+    assert_eq!(running.faults, []);
+    assert_eq!(running.rows(), ["n=40960"]);
+}
+
+#[test]
+fn an_error_in_each_callback_is_told_and_survived() {
+    let all = |name: &str| {
+        let body = |callback: &str| if callback == name { "throw \"no\";" } else { "" };
+        format!(
+            "let key = #{{ a: \"ip.src\" }}; let value = #{{ n: count() }}; let long = #{{ timeout: 1 }};\n\
+             fn check(pkt, state) {{ {} true }}\n\
+             fn export(t, l) {{ {} l.fold(t); t.all() }}\n\
+             fn action(row, now) {{ {} }}\n\
+             fn store(r) {{ {} blob() }} fn load(b) {{ #{{}} }}",
+            body("check"),
+            body("export"),
+            body("action"),
+            body("store")
+        )
+    };
+    for name in ["check", "export", "action", "store"] {
+        let mut running = start(&all(name));
+        running.feed(some());
+        let _ = running.rows();
+        let fault = running.faults.first().unwrap_or_else(|| panic!("{name} said nothing"));
+        assert!(fault.message.ends_with(": no") && !fault.limit, "{}", fault.message);
+    }
+    let thrown = start_with(
+        "fn init(a) { throw #{ x: [1] } } fn update(p, s) {} fn export(s) {}",
+        &[],
+        Limits::default(),
+    );
+    assert!(thrown.is_err());
+}

@@ -1,0 +1,105 @@
+//! What callbacks return, read: records of `export`, the word of `action`.
+
+use std::sync::Arc;
+
+use como_core::module::Export;
+use como_core::module::declared::Action;
+use como_core::record::{Column, Records, Schema, Type};
+use rhai::{Array, Dynamic, EvalAltResult, Map};
+
+use super::tables::{Rows, View};
+use super::value::{self, named};
+use crate::recorder::Row;
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// The most records one export may return by itself.
+const RECORDS_MAX: usize = 1 << 20;
+
+/// What `action` answered; nothing leaves the row to its timeout.
+pub(super) fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
+    if value.is_unit() {
+        return Ok(None);
+    }
+    let name = value.as_immutable_string_ref().map(|name| name.to_string());
+    let name = name.map_err(|_| format!("action returned {}", named(value)))?;
+    Action::named(&name).map(Some).ok_or_else(|| {
+        let name = name.escape_debug();
+        format!("action returned `{name}`: return store, keep or discard").into()
+    })
+}
+
+/// The schema of records that a script stores in a form of its own.
+pub(super) fn stored_schema() -> Arc<Schema> {
+    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
+}
+
+/// What `export` returned.
+pub(super) enum Returned {
+    /// Rows of a core table.
+    Whole(Records),
+    /// Records of the script's own.
+    Rows(Vec<Row>),
+}
+
+impl Returned {
+    /// The rows, whoever made them.
+    pub fn into_rows(self) -> Vec<Row> {
+        let records = match self {
+            Self::Rows(rows) => return rows,
+            Self::Whole(records) => records,
+        };
+        let row = |row: usize| {
+            let named =
+                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
+            records.schema.columns.iter().enumerate().map(named).collect()
+        };
+        (0..records.rows()).map(row).collect()
+    }
+}
+
+/// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
+pub(super) fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
+    if value.is_unit() {
+        return Ok(Returned::Rows(Vec::new()));
+    }
+    if let Some(rows) = value.read_lock::<Rows>() {
+        return rows.records(out.interval()).map(Returned::Whole);
+    }
+    if let Some(view) = value.read_lock::<View>() {
+        return view.clone().all()?.records(out.interval()).map(Returned::Whole);
+    }
+    if let Ok(map) = value.as_map_ref() {
+        let row = row(&map)?;
+        return Ok(Returned::Rows(if row.is_empty() { Vec::new() } else { vec![row] }));
+    }
+    let Ok(list) = value.as_array_ref() else {
+        return Err(format!(
+            "export returned {}: return rows of the table, a list of records, or one record",
+            named(value)
+        )
+        .into());
+    };
+    let list: &Array = &list;
+    if list.len() > RECORDS_MAX {
+        return Err(format!("export returned more than {RECORDS_MAX} records").into());
+    }
+    let rows = list.iter().map(|record| match record.as_map_ref() {
+        Ok(map) => row(&map),
+        Err(_) => {
+            let other = named(record);
+            Err(format!("export returned a list with {other} in it: a record is a map").into())
+        }
+    });
+    rows.collect::<Fallible<Vec<Row>>>().map(Returned::Rows)
+}
+
+/// A map as a record.
+fn row(map: &Map) -> Fallible<Row> {
+    map.iter()
+        .map(|(name, v)| match value::to_value(v) {
+            Ok(value) => Ok((name.to_string(), value)),
+            Err(other) => Err(format!("`{name}`: {other} is no value of a record").into()),
+        })
+        .collect()
+}
