@@ -6,7 +6,7 @@
 
 pub mod tokens;
 
-use como_core::field::{Demand, Field, Id};
+use como_core::field::{Demand, Field, Id, Kind};
 use como_core::packet::Layers;
 use tokens::{Shape, Token, tokens};
 
@@ -74,6 +74,8 @@ pub struct Reads {
     pub dots: Vec<usize>,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
+    /// Lines in which an address is compared with a quoted text.
+    pub texts: Vec<u32>,
 }
 
 impl Reads {
@@ -117,6 +119,7 @@ pub fn reads(source: &str, language: Language) -> Reads {
         // The name means something else in places: none of its uses is sure to be a packet.
         scan.reads.dots.clear();
         scan.reads.unknown.clear();
+        scan.reads.texts.clear();
     }
     if !scan.reads.complete {
         // The packet goes where it cannot be followed: count what reads like a field anywhere.
@@ -214,6 +217,9 @@ impl<'a> Scan<'a> {
             if let Some(field) = Field::named(&name) {
                 self.reads.field(field);
                 self.reads.dots.extend((1..len).map(|word| self.tokens[at + 1 + 2 * word].at));
+                if matches!(field.kind(), Kind::Addr | Kind::Mac) && self.is_text_next(at, len) {
+                    self.reads.texts.push(self.tokens[at].line);
+                }
                 return;
             }
         }
@@ -229,6 +235,16 @@ impl<'a> Scan<'a> {
             self.unknown(at, chain);
             self.reads.complete = false;
         }
+    }
+
+    /// Whether the chain of `len` words at `at` is compared with a quoted text.
+    fn is_text_next(&self, at: usize, len: usize) -> bool {
+        let is_text = |at: usize| self.tokens.get(at).is_some_and(|t| t.shape == Shape::Text);
+        let sign = at + 1 + 2 * len;
+        let equals = |sign: usize| {
+            self.is(sign + 1, "=") && ["=", "~", "!"].iter().any(|mark| self.is(sign, mark))
+        };
+        equals(sign) && is_text(sign + 2) || at >= 3 && equals(at - 2) && is_text(at - 3)
     }
 
     fn unknown(&mut self, at: usize, chain: &[&str]) {

@@ -29,7 +29,7 @@ pub fn compose(source: &str, reads: &Reads) -> String {
     let mut text = String::from_utf8(text).expect("one ASCII character in place of another");
     let tokens = tokens(source, Language::Lua);
     let mut places: Vec<usize> =
-        ["update", "check"].iter().filter_map(|name| definition(&tokens, name)).collect();
+        ["update", "check"].iter().filter_map(|name| definition(source, &tokens, name)).collect();
     places.sort_unstable();
     for place in places.iter().rev() {
         text.insert_str(*place, "local ");
@@ -37,14 +37,15 @@ pub fn compose(source: &str, reads: &Reads) -> String {
     format!("{HEAD}{text}\n{}", driver(reads))
 }
 
-/// Where `function NAME` starts, if the callback can be local: its name stands nowhere else.
-fn definition(tokens: &[Token<'_>], name: &str) -> Option<usize> {
+/// Where `function NAME` starts, if the callback can be local: it begins a line, so that it is
+/// surely at the top level, and its name stands nowhere else.
+fn definition(source: &str, tokens: &[Token<'_>], name: &str) -> Option<usize> {
     let dotted = |at: usize| at > 0 && (tokens[at - 1].is(".") || tokens[at - 1].is(":"));
     let mut uses = (0..tokens.len()).filter(|at| tokens[*at].is(name) && !dotted(*at));
     let at = uses.next()?;
     let function = tokens[..at].last().filter(|t| t.is("function"))?;
-    let is_local = at > 1 && tokens[at - 2].is("local");
-    (uses.next().is_none() && !is_local).then_some(function.at)
+    let begins = function.at == 0 || source.as_bytes().get(function.at - 1) == Some(&b'\n');
+    (uses.next().is_none() && begins).then_some(function.at)
 }
 
 /// The name under which the packet table holds a field.
@@ -209,6 +210,8 @@ mod tests {
     fn a_callback_named_elsewhere_too_stays_as_it_is() {
         let text = composed("function update(p) end\nlocal again = update");
         assert!(text.contains("; function update(p) end"));
+        let text = composed("if true then function update(p) end end");
+        assert!(text.contains("then function update"));
     }
 
     #[test]

@@ -84,6 +84,10 @@ impl Source {
             let message = format!("the script is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
             return Err(self.error(0, message));
         }
+        if let Some(at) = self.text.find('\0') {
+            let line = self.text[..at].lines().count() as u32;
+            return Err(self.error(line, "a script is text, and this has a zero byte".into()));
+        }
         let vm = Vm::new(&self.file, limits)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
         let reads = reads(&self.text, Language::Lua);
@@ -195,8 +199,13 @@ impl Source {
         Ok((global, args))
     }
 
-    /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
+    /// Refuses what is surely a slip: names of a packet that no field has, and addresses that are
+    /// compared with text, which in Lua are silently never equal.
     fn check_reads(&self, reads: &Reads) -> Result<(), ModuleError> {
+        if let Some(line) = reads.texts.first() {
+            let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
+            return Err(self.error(*line, message.into()));
+        }
         let Some((name, line)) = reads.unknown.first() else { return Ok(()) };
         let near = como_core::field::Field::ALL
             .iter()

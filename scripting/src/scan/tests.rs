@@ -71,6 +71,13 @@ fn a_name_that_means_other_things_too_is_left_alone() {
 }
 
 #[test]
+fn an_address_beside_a_quoted_text_is_noticed() {
+    let source = "function update(p)\n if p.ip.src == '::1' then end\n if 'x' ~= p.eth.dst then end\n\
+                  if p.ip.src == addr('::1') then end end";
+    assert_eq!(reads(source, Language::Lua).texts, [2, 3]);
+}
+
+#[test]
 fn demand_brings_ids_for_addresses() {
     let demand = reads("function update(p) t[p.ip.dst] = 1 end", Language::Lua).demand();
     assert!(demand.wants_id(Id::Dst) && !demand.wants_id(Id::Src));
