@@ -92,8 +92,8 @@ impl Source {
         let notes = Arc::new(Mutex::new(Notes::default()));
         let reads = reads(&self.text, Language::Lua);
         let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
-        let text = driver::compose(&self.text, &reads);
-        let chunk = vm.load(&self.text, &text, &environment).map_err(|t| vm.error(t))?;
+        let composed = driver::compose(&self.text, &reads);
+        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(|t| vm.error(t))?;
         let ran = vm.call(|| chunk.call::<(Function, Option<Function>, Option<Function>)>(()));
         if let Some(error) = notes.lock().error.take() {
             return Err(error);
@@ -129,7 +129,8 @@ impl Source {
         }
         globals.sort_by_key(|global| global.line);
         functions.sort_by_key(|(_, function)| function.info().line_defined);
-        let described: Vec<declare::Function> = functions.iter().map(describe).collect();
+        let described: Vec<declare::Function> =
+            functions.iter().map(|f| describe(f, composed.parameters)).collect();
         let declared = declare::declare(&self.script(), &globals, &described)?;
         self.check_reads(&reads)?;
         let args = declared.manifest.resolve(given)?;
@@ -229,8 +230,11 @@ impl Source {
     }
 }
 
-fn describe((name, function): &(String, Function)) -> declare::Function {
+/// A function as the script wrote it: `hidden` parameters of the packet callbacks are ours.
+fn describe((name, function): &(String, Function), hidden: usize) -> declare::Function {
     let info = function.info();
     let line = info.line_defined.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-    declare::Function { name: name.clone(), line, params: usize::from(info.num_params) }
+    let hidden = if ["update", "check"].contains(&name.as_str()) { hidden } else { 0 };
+    let params = usize::from(info.num_params).saturating_sub(hidden);
+    declare::Function { name: name.clone(), line, params }
 }
