@@ -14,10 +14,8 @@ end
 
 function export(state, long, args)
   local rows = {}
-  for addr, bytes in state.bytes do
-    rows[#rows + 1] = { addr = addr, bytes = bytes }
+  for _, entry in top(state.bytes, args.n) do
+    table.insert(rows, { addr = entry.key, bytes = entry.value })
   end
-  state.bytes = {}
-  table.sort(rows, function(a, b) return a.bytes > b.bytes end)
-  return table.move(rows, 1, math.min(args.n, #rows), 1, {})
+  return rows
 end

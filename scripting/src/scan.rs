@@ -6,7 +6,9 @@
 
 pub mod tokens;
 
-use como_core::field::{Demand, Field, Id};
+use std::ops::Range;
+
+use como_core::field::{Demand, Field, Id, Kind};
 use como_core::packet::Layers;
 use tokens::{Shape, Token, tokens};
 
@@ -53,6 +55,26 @@ pub const LAYERS: [(&str, u32); 11] = [
     ("icmp6", Layers::ICMP6),
 ];
 
+/// A place in the text where a packet is read: `pkt.ip.dst`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// From the packet's name to the end of the field's, in bytes.
+    pub at: Range<usize>,
+    /// The packet's name.
+    pub packet: String,
+    /// What is read.
+    pub read: Read,
+}
+
+/// What is read of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A field.
+    Field(Field),
+    /// Whether it has a layer.
+    Layer(&'static str),
+}
+
 /// The name under which scripts read the exact time of a packet.
 pub const TS_NS: &str = "ts_ns";
 
@@ -70,10 +92,15 @@ pub struct Reads {
     pub ts_ns: bool,
     /// Whether every use of the packet was understood. If not, others may follow.
     pub complete: bool,
-    /// Where, in bytes, the dots inside a field's name stand: `pkt.ip.dst` has one.
-    pub dots: Vec<usize>,
+    /// Where the text reads a field or asks for a layer, in order.
+    pub spots: Vec<Spot>,
+    /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
+    /// else calls them.
+    pub contained: bool,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
+    /// Lines in which an address is compared with a quoted text.
+    pub texts: Vec<u32>,
 }
 
 impl Reads {
@@ -108,15 +135,19 @@ pub fn reads(source: &str, language: Language) -> Reads {
     let tokens = tokens(source, language);
     let names = packet_names(&tokens, language);
     let reads = Reads::default();
-    let mut scan = Scan { tokens: &tokens, names: &names, reads, shadowed: false };
+    let mut scan = Scan { tokens: &tokens, names: &names, reads, shadowed: false, parameters: 0 };
     scan.reads.complete = true;
     for at in 0..tokens.len() {
         scan.token(at);
     }
+    scan.reads.contained = !scan.shadowed
+        && scan.parameters == names.len()
+        && ["update", "check"].iter().all(|name| uses(&tokens, name).count() <= 1);
     if scan.shadowed {
         // The name means something else in places: none of its uses is sure to be a packet.
-        scan.reads.dots.clear();
+        scan.reads.spots.clear();
         scan.reads.unknown.clear();
+        scan.reads.texts.clear();
     }
     if !scan.reads.complete {
         // The packet goes where it cannot be followed: count what reads like a field anywhere.
@@ -128,6 +159,12 @@ pub fn reads(source: &str, language: Language) -> Reads {
         }
     }
     scan.reads
+}
+
+/// Where a name stands that is not a field's.
+pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let dotted = |at: usize| at > 0 && (tokens[at - 1].is(".") || tokens[at - 1].is(":"));
+    (0..tokens.len()).filter(move |at| tokens[*at].is(name) && !dotted(*at))
 }
 
 /// What `update` and `check` call the packet.
@@ -159,6 +196,8 @@ struct Scan<'a> {
     names: &'a [&'a str],
     reads: Reads,
     shadowed: bool,
+    /// Parameters called as the packet is.
+    parameters: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -191,6 +230,7 @@ impl<'a> Scan<'a> {
             return;
         }
         if self.is_parameter(at) {
+            self.parameters += 1;
             return;
         }
         let chain = self.chain(at);
@@ -213,7 +253,10 @@ impl<'a> Scan<'a> {
             let name = chain[..len].join(".");
             if let Some(field) = Field::named(&name) {
                 self.reads.field(field);
-                self.reads.dots.extend((1..len).map(|word| self.tokens[at + 1 + 2 * word].at));
+                self.spot(at, len, Read::Field(field));
+                if matches!(field.kind(), Kind::Addr | Kind::Mac) && self.is_text_next(at, len) {
+                    self.reads.texts.push(self.tokens[at].line);
+                }
                 return;
             }
         }
@@ -221,6 +264,7 @@ impl<'a> Scan<'a> {
             self.reads.ts_ns = true;
         } else if let Some((layer, _)) = LAYERS.iter().find(|(layer, _)| *layer == chain[0]) {
             self.reads.layer(layer);
+            self.spot(at, 1, Read::Layer(layer));
             if chain.len() > 1 && chain[1] != "flags" {
                 self.unknown(at, chain);
             }
@@ -229,6 +273,22 @@ impl<'a> Scan<'a> {
             self.unknown(at, chain);
             self.reads.complete = false;
         }
+    }
+
+    fn spot(&mut self, at: usize, len: usize, read: Read) {
+        let (first, last) = (&self.tokens[at], &self.tokens[at + 2 * len]);
+        let at = first.at..last.at + last.text.len();
+        self.reads.spots.push(Spot { at, packet: first.text.to_owned(), read });
+    }
+
+    /// Whether the chain of `len` words at `at` is compared with a quoted text.
+    fn is_text_next(&self, at: usize, len: usize) -> bool {
+        let is_text = |at: usize| self.tokens.get(at).is_some_and(|t| t.shape == Shape::Text);
+        let sign = at + 1 + 2 * len;
+        let equals = |sign: usize| {
+            self.is(sign + 1, "=") && ["=", "~", "!"].iter().any(|mark| self.is(sign, mark))
+        };
+        equals(sign) && is_text(sign + 2) || at >= 3 && equals(at - 2) && is_text(at - 3)
     }
 
     fn unknown(&mut self, at: usize, chain: &[&str]) {

@@ -3,53 +3,97 @@
 //! A call from Rust into Luau costs as much as thirty reads of a field. So the
 //! loop runs inside the VM, in the script's own chunk, where the compiler can
 //! inline `update` into it. It reads the fields the script uses from buffers
-//! that [`super::feed`] fills, into one table that stands for the packet.
+//! that [`super::feed`] fills.
 //!
-//! The script's text is changed in two ways, both without moving a line:
-//! `pkt.tcp.dport` becomes `pkt.tcp_dport`, one look-up in place of two, and nil
-//! where the layer is absent; and the callback becomes a local function.
+//! The script's text is changed, without moving a line. Where every use of the
+//! packet is a plain read in `update` or `check`, its fields become parameters:
+//! `pkt.tcp.dport` is a local variable then, and there is no packet at all.
+//! Elsewhere one table stands for the packet, and the field is `pkt.tcp_dport`
+//! in it: one look-up in place of two, and nil where the layer is absent.
 
 use std::fmt::Write;
 
 use como_core::field::{Field, Kind};
 
 use crate::scan::tokens::{Token, tokens};
-use crate::scan::{Language, Reads, TS_NS};
+use crate::scan::{Language, Read, Reads, TS_NS, uses};
 
 /// What stands before the script, in its first line.
 const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
                     buffer.readu32, buffer.readu8, buffer.writeu8; ";
 
-/// The script as it is compiled: its own text and the driver behind it.
-pub fn compose(source: &str, reads: &Reads) -> String {
-    let mut text = source.as_bytes().to_vec();
-    for dot in &reads.dots {
-        text[*dot] = b'_';
-    }
-    let mut text = String::from_utf8(text).expect("one ASCII character in place of another");
-    let tokens = tokens(source, Language::Lua);
-    let mut places: Vec<usize> =
-        ["update", "check"].iter().filter_map(|name| definition(&tokens, name)).collect();
-    places.sort_unstable();
-    for place in places.iter().rev() {
-        text.insert_str(*place, "local ");
-    }
-    format!("{HEAD}{text}\n{}", driver(reads))
+/// The most fields that become parameters: Luau's functions have at most 200 local variables.
+const PARAMETERS_MAX: usize = 60;
+
+/// A script as it is compiled.
+pub struct Composed {
+    /// Its own text, and the driver behind it.
+    pub text: String,
+    /// How many parameters `update` and `check` take before those the script gave them.
+    pub parameters: usize,
 }
 
-/// Where `function NAME` starts, if the callback can be local: its name stands nowhere else.
-fn definition(tokens: &[Token<'_>], name: &str) -> Option<usize> {
-    let dotted = |at: usize| at > 0 && (tokens[at - 1].is(".") || tokens[at - 1].is(":"));
-    let mut uses = (0..tokens.len()).filter(|at| tokens[*at].is(name) && !dotted(*at));
+/// The script with its driver.
+pub fn compose(source: &str, reads: &Reads) -> Composed {
+    let driver = Driver::of(reads);
+    let tokens = tokens(source, Language::Lua);
+    let mut edits: Vec<(usize, usize, String)> = Vec::new();
+    for spot in &reads.spots {
+        let new = match spot.read {
+            Read::Field(field) if driver.direct && is_fed(field) => local(&flat(field)),
+            Read::Layer(layer) if driver.direct => local(layer),
+            Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
+            Read::Layer(_) => continue,
+        };
+        // Whatever lines the read was spread over must still be there.
+        let lines = source[spot.at.clone()].matches('\n').count();
+        edits.push((spot.at.start, spot.at.end, new + "\n".repeat(lines).as_str()));
+    }
+    let parameters = driver.parameters();
+    for name in ["update", "check"] {
+        edits.extend(definition(source, &tokens, name).map(|at| (at, at, "local ".into())));
+        let open = opening(&tokens, name).filter(|_| driver.direct);
+        if let Some((at, alone)) = open {
+            let list = parameters.concat();
+            let list = if alone { list.trim_end_matches(", ") } else { &list };
+            edits.push((at, at, list.to_owned()));
+        }
+    }
+    edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
+    let mut text = source.to_owned();
+    for (start, end, new) in edits {
+        text.replace_range(start..end, &new);
+    }
+    let parameters = if driver.direct { parameters.len() } else { 0 };
+    Composed { text: format!("{HEAD}{text}\n{}", driver.text()), parameters }
+}
+
+/// Where `function NAME` starts, if the callback can be local: it begins a line, so that it is
+/// surely at the top level, and its name stands nowhere else.
+fn definition(source: &str, tokens: &[Token<'_>], name: &str) -> Option<usize> {
+    let mut uses = uses(tokens, name);
     let at = uses.next()?;
     let function = tokens[..at].last().filter(|t| t.is("function"))?;
-    let is_local = at > 1 && tokens[at - 2].is("local");
-    (uses.next().is_none() && !is_local).then_some(function.at)
+    let begins = function.at == 0 || source.as_bytes().get(function.at - 1) == Some(&b'\n');
+    (uses.next().is_none() && begins).then_some(function.at)
+}
+
+/// Behind the bracket that opens the parameters of `function NAME(` or `NAME = function(`, and
+/// whether there are none.
+fn opening(tokens: &[Token<'_>], name: &str) -> Option<(usize, bool)> {
+    let at = uses(tokens, name).next()?;
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let open = if at > 0 && is(at - 1, "function") { at + 1 } else { at + 3 };
+    is(open, "(").then(|| (tokens[open].at + 1, is(open + 1, ")")))
 }
 
 /// The name under which the packet table holds a field.
 pub fn flat(field: Field) -> String {
     field.name().replace('.', "_")
+}
+
+fn local(flat: &str) -> String {
+    format!("__{flat}")
 }
 
 /// Whether a field is read from a buffer; the payload and the exact time are fetched when asked.
@@ -62,100 +106,156 @@ pub fn fetches(reads: &Reads) -> bool {
     !reads.complete || reads.ts_ns || reads.fields.iter().any(|f| !is_fed(*f))
 }
 
-/// The layers whose tables are filled for a script that takes them off the packet.
-fn tables(reads: &Reads) -> impl Iterator<Item = &'static str> {
-    reads.layers.iter().copied().filter(|_| !reads.complete)
+/// What is read, and how it reaches the script.
+struct Driver<'a> {
+    reads: &'a Reads,
+    fields: Vec<Field>,
+    /// Whether fields are parameters.
+    direct: bool,
+    /// Layers whose tables are filled for a script that takes them off the packet.
+    tables: Vec<&'static str>,
 }
 
-fn driver(reads: &Reads) -> String {
-    let mut text = String::from("return (function(__H, __G, __O");
-    let fed = || reads.fields.iter().copied().filter(|f| is_fed(*f));
-    for (at, _) in fed().enumerate() {
-        let _ = write!(text, ", __b{at}");
+impl<'a> Driver<'a> {
+    fn of(reads: &'a Reads) -> Self {
+        let fields: Vec<Field> = reads.fields.iter().copied().filter(|f| is_fed(*f)).collect();
+        let fits = fields.len() + reads.layers.len() <= PARAMETERS_MAX;
+        let direct = reads.complete && reads.contained && fits;
+        let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
+        Self { reads, fields, direct, tables }
     }
-    for (at, _) in reads.layers.iter().enumerate() {
-        let _ = write!(text, ", __l{at}");
-    }
-    text.push_str(")\nlocal __at = 0\nlocal function __place() return __at end\nlocal __F = {");
-    for name in fed().map(flat).chain(reads.layers.iter().map(|l| (*l).to_owned())) {
-        let _ = write!(text, "{name} = true, ");
-    }
-    text.push_str("}\n");
-    for layer in tables(reads) {
-        let _ = writeln!(text, "local __M_{layer} = __G.layer(\"{layer}\")");
-    }
-    for (name, mixed) in [("__u", false), ("__um", true), ("__c", false), ("__cm", true)] {
-        let call = if name.starts_with("__u") {
-            "update(__p, __s)"
-        } else {
-            "__como_set8(__O, __i, if check(__p, __s) then 1 else 0)"
-        };
-        run(&mut text, reads, name, mixed, call);
-    }
-    text.push_str(
-        "local function __check(m, ...) if m then __cm(...) else __c(...) end end\n\
-         local function __update(m, ...) if m then __um(...) else __u(...) end end\n\
-         return __update, __check, __place\nend), update, check",
-    );
-    text
-}
 
-/// One loop. With `mixed`, some packets lack some value, which then reads as nil.
-fn run(text: &mut String, reads: &Reads, name: &str, mixed: bool, call: &str) {
-    let _ = writeln!(text, "local function {name}(__from: number, __n: number, __s, __get)");
-    text.push_str("local __p: any = {");
-    for field in reads.fields.iter().filter(|f| is_fed(**f)) {
-        let _ = write!(text, "{} = 0, ", flat(*field));
+    /// The parameters put before a callback's own, each with its comma.
+    fn parameters(&self) -> Vec<String> {
+        let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
+        let names = self.fields.iter().map(|f| flat(*f)).chain(layers);
+        names.map(|name| local(&name) + ", ").collect()
     }
-    for layer in &reads.layers {
-        let _ = write!(text, "{layer} = true, ");
-    }
-    text.push_str("}\n");
-    for layer in tables(reads) {
-        let _ = writeln!(text, "local __t_{layer}: any = __M_{layer}()");
-    }
-    if fetches(reads) {
-        text.push_str("__G.begin(__p, __get, __place, __F)\n");
-    }
-    text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
-    for (at, field) in reads.fields.iter().copied().filter(|f| is_fed(*f)).enumerate() {
-        feed(text, reads, at, field, mixed);
-    }
-    for (at, layer) in reads.layers.iter().enumerate() {
-        let there = if reads.complete { "true".to_owned() } else { format!("__t_{layer}") };
-        let _ = match mixed {
-            true => writeln!(
-                text,
-                "__p.{layer} = if __como_u8(__l{at}, __i) ~= 0 then {there} else nil"
-            ),
-            false => writeln!(text, "__p.{layer} = {there}"),
-        };
-    }
-    let _ = writeln!(text, "{call}\nend");
-    if fetches(reads) {
-        let kept: Vec<String> = tables(reads).map(|layer| format!(", __t_{layer}")).collect();
-        let _ = writeln!(text, "__G.finish(__p{})", kept.concat());
-    }
-    text.push_str("end\n");
-}
 
-/// Puts one field's value into the packet table, and into the table of its layer.
-fn feed(text: &mut String, reads: &Reads, at: usize, field: Field, mixed: bool) {
-    let value = match (field.kind(), mixed) {
-        (Kind::Addr | Kind::Mac, _) => format!("__H[__como_u32(__b{at}, __i * 4)]"),
-        (Kind::Bool, false) => format!("__como_f64(__b{at}, __i * 8) == 1"),
-        (_, false) => format!("__como_f64(__b{at}, __i * 8)"),
-        (kind, true) => {
-            let _ = writeln!(text, "local __v{at} = __como_f64(__b{at}, __i * 8)");
-            let there = if kind == Kind::Bool { " == 1" } else { "" };
-            format!("if __v{at} == __v{at} then __v{at}{there} else nil")
+    fn text(&self) -> String {
+        let mut text = String::from("return (function(__H, __G, __O");
+        for at in 0..self.fields.len() {
+            let _ = write!(text, ", __b{at}");
         }
-    };
-    let _ = writeln!(text, "__p.{} = {value}", flat(field));
-    for layer in tables(reads) {
-        let inner = field.name().strip_prefix(layer).and_then(|rest| rest.strip_prefix('.'));
-        if let Some(inner) = inner.filter(|name| !name.contains('.')) {
-            let _ = writeln!(text, "__t_{layer}.{inner} = __p.{}", flat(field));
+        for at in 0..self.reads.layers.len() {
+            let _ = write!(text, ", __l{at}");
+        }
+        text.push_str(")\nlocal __at = 0\nlocal function __place() return __at end\n");
+        text.push_str("local __F = {");
+        if !self.direct {
+            let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
+            for name in self.fields.iter().map(|f| flat(*f)).chain(layers) {
+                let _ = write!(text, "{name} = true, ");
+            }
+        }
+        text.push_str("}\n");
+        for layer in &self.tables {
+            let _ = writeln!(text, "local __M_{layer} = __G.layer(\"{layer}\")");
+        }
+        for (name, mixed) in [("__u", false), ("__um", true), ("__c", false), ("__cm", true)] {
+            self.run(&mut text, name, mixed);
+        }
+        text.push_str(
+            "local function __check(m, ...) if m then __cm(...) else __c(...) end end\n\
+             local function __update(m, ...) if m then __um(...) else __u(...) end end\n\
+             return __update, __check, __place\nend), update, check",
+        );
+        text
+    }
+
+    /// One loop. With `mixed`, some packets lack some value, which then reads as nil.
+    fn run(&self, text: &mut String, name: &str, mixed: bool) {
+        let _ = writeln!(text, "local function {name}(__from: number, __n: number, __s, __get)");
+        self.open(text);
+        text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
+        let mut values = Vec::new();
+        for at in 0..self.fields.len() {
+            values.push(self.value(text, at, mixed));
+        }
+        for (at, layer) in self.reads.layers.iter().enumerate() {
+            let there = match self.tables.contains(layer) {
+                true => format!("__t_{layer}"),
+                false => "true".to_owned(),
+            };
+            values.push(match mixed {
+                true => format!("if __como_u8(__l{at}, __i) ~= 0 then {there} else nil"),
+                false => there,
+            });
+        }
+        let arguments = match self.direct {
+            true => values.iter().map(|value| format!("{value}, ")).collect(),
+            false => {
+                self.put(text, &values);
+                String::new()
+            }
+        };
+        let _ = match name.starts_with("__u") {
+            true => writeln!(text, "update({arguments}__p, __s)\nend"),
+            false => {
+                let call = format!("check({arguments}__p, __s)");
+                writeln!(text, "__como_set8(__O, __i, if {call} then 1 else 0)\nend")
+            }
+        };
+        if fetches(self.reads) {
+            let kept: Vec<String> =
+                self.tables.iter().map(|layer| format!(", __t_{layer}")).collect();
+            let _ = writeln!(text, "__G.finish(__p{})", kept.concat());
+        }
+        text.push_str("end\n");
+    }
+
+    /// Makes what stands for the packet, where something must.
+    fn open(&self, text: &mut String) {
+        if self.direct && !fetches(self.reads) {
+            text.push_str("local __p = nil\n");
+            return;
+        }
+        text.push_str("local __p: any = {");
+        if !self.direct {
+            for field in &self.fields {
+                let _ = write!(text, "{} = 0, ", flat(*field));
+            }
+            for layer in &self.reads.layers {
+                let _ = write!(text, "{layer} = true, ");
+            }
+        }
+        text.push_str("}\n");
+        for layer in &self.tables {
+            let _ = writeln!(text, "local __t_{layer}: any = __M_{layer}()");
+        }
+        if fetches(self.reads) {
+            text.push_str("__G.begin(__p, __get, __place, __F)\n");
+        }
+    }
+
+    /// One field's value, as an expression.
+    fn value(&self, text: &mut String, at: usize, mixed: bool) -> String {
+        match (self.fields[at].kind(), mixed) {
+            (Kind::Addr | Kind::Mac, _) => format!("__H[__como_u32(__b{at}, __i * 4)]"),
+            (Kind::Bool, false) => format!("__como_f64(__b{at}, __i * 8) == 1"),
+            (_, false) => format!("__como_f64(__b{at}, __i * 8)"),
+            (kind, true) => {
+                let _ = writeln!(text, "local __v{at} = __como_f64(__b{at}, __i * 8)");
+                let there = if kind == Kind::Bool { " == 1" } else { "" };
+                format!("if __v{at} == __v{at} then __v{at}{there} else nil")
+            }
+        }
+    }
+
+    /// Puts the values into the packet table, and into those of their layers.
+    fn put(&self, text: &mut String, values: &[String]) {
+        let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
+        let names = self.fields.iter().map(|f| flat(*f)).chain(layers);
+        for (name, value) in names.zip(values) {
+            let _ = writeln!(text, "__p.{name} = {value}");
+        }
+        for (field, layer) in
+            self.fields.iter().flat_map(|f| self.tables.iter().map(move |l| (f, l)))
+        {
+            let inner = field.name().strip_prefix(layer).and_then(|rest| rest.strip_prefix('.'));
+            if let Some(inner) = inner.filter(|name| !name.contains('.')) {
+                let _ = writeln!(text, "__t_{layer}.{inner} = __p.{}", flat(*field));
+            }
         }
     }
 }
@@ -192,23 +292,39 @@ mod tests {
     use crate::scan::reads;
 
     fn composed(source: &str) -> String {
-        compose(source, &reads(source, Language::Lua))
+        compose(source, &reads(source, Language::Lua)).text
     }
 
     #[test]
-    fn lines_stay_where_they_are() {
-        let source = "-- Doc.\nfunction update(pkt, s)\n  s.n = pkt.tcp.flags.syn\nend\n";
+    fn fields_become_parameters_and_lines_stay_where_they_are() {
+        let source = "-- Doc.\nfunction update(pkt, s)\n  s.n = pkt.tcp\n .flags.syn\n  x = pkt.payload\nend";
         let text = composed(source);
-        let line = |at| text.lines().nth(at).map(str::to_owned);
-        assert_eq!(line(1).as_deref(), Some("local function update(pkt, s)"));
-        assert_eq!(line(2).as_deref(), Some("  s.n = pkt.tcp_flags_syn"));
-        assert!(line(0).is_some_and(|l| l.ends_with("-- Doc.")));
+        let lines: Vec<&str> = text.lines().take(6).collect();
+        assert!(lines[0].ends_with("-- Doc."));
+        assert_eq!(
+            lines[1..],
+            [
+                "local function update(__tcp_flags_syn, pkt, s)",
+                "  s.n = __tcp_flags_syn",
+                "",
+                "  x = pkt.payload",
+                "end",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_packet_that_wanders_off_stays_a_table() {
+        let text = composed("function update(p) f(p.ip.dst, p) end");
+        assert!(text.contains("local function update(p) f(p.ip_dst, p) end"));
     }
 
     #[test]
     fn a_callback_named_elsewhere_too_stays_as_it_is() {
-        let text = composed("function update(p) end\nlocal again = update");
-        assert!(text.contains("; function update(p) end"));
+        let text = composed("function update(p) return p.len end\nlocal again = update");
+        assert!(text.contains("; function update(p) return p.len end"));
+        let text = composed("if true then function update(p) return p.len end end");
+        assert!(text.contains("then function update(__len, p) return __len end"));
     }
 
     #[test]

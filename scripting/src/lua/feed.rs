@@ -121,58 +121,57 @@ pub fn number(field: Field, value: u64) -> f64 {
     }
 }
 
-fn push(stage: &mut Vec<u8>, number: f64) {
-    stage.extend_from_slice(&number.to_le_bytes());
+/// Writes a number for each of the places; tells whether some are absent.
+fn write(stage: &mut Vec<u8>, places: &[usize], mut value: impl FnMut(usize) -> f64) -> bool {
+    stage.resize(places.len() * 8, 0);
+    let mut mixed = false;
+    for (out, at) in stage.as_chunks_mut::<8>().0.iter_mut().zip(places) {
+        let value = value(*at);
+        mixed |= value.is_nan();
+        *out = value.to_le_bytes();
+    }
+    mixed
 }
 
 fn numbers(batch: &Batch, field: Field, places: &[usize], stage: &mut Vec<u8>) -> bool {
+    let packets = batch.all();
+    let len = |at: usize| packets.get(at).map_or(0, |packet| packet.wire_len);
     match (field, batch.column(field)) {
-        (Field::Len, _) => {
-            let packets = batch.all();
-            places.iter().for_each(|at| push(stage, f64::from(packets[*at].wire_len)));
-            false
+        (Field::Len, _) => write(stage, places, |at| f64::from(len(at))),
+        (Field::Bytes, _) if batch.is_unweighted() => write(stage, places, |at| f64::from(len(at))),
+        (Field::Packets, _) if batch.is_unweighted() => write(stage, places, |_| 1.0),
+        (Field::Ts, _) => {
+            let ts = |at: usize| packets.get(at).map_or(0, |packet| packet.ts.0);
+            write(stage, places, |at| number(field, ts(at)))
         }
         (_, Some(Column { values: Values::U32(values), present })) => {
-            column(field, values, present, places, stage)
+            column(values, present, places, stage)
         }
         (_, Some(Column { values: Values::U64(values), present })) => {
-            column(field, values, present, places, stage)
+            column(values, present, places, stage)
         }
-        _ => {
-            let mut mixed = false;
-            for at in places {
-                let value = match batch.value(*at, field) {
-                    Some(FieldValue::Bool(x)) => f64::from(u8::from(x)),
-                    Some(FieldValue::Uint(x)) => f64::from(x),
-                    Some(FieldValue::Big(x)) => number(field, x),
-                    _ => f64::NAN,
-                };
-                mixed |= value.is_nan();
-                push(stage, value);
-            }
-            mixed
-        }
+        _ => write(stage, places, |at| match batch.value(at, field) {
+            Some(FieldValue::Bool(x)) => f64::from(u8::from(x)),
+            Some(FieldValue::Uint(x)) => f64::from(x),
+            Some(FieldValue::Big(x)) => number(field, x),
+            _ => f64::NAN,
+        }),
     }
 }
 
 fn column<T: Copy + Into<u64>>(
-    field: Field,
     values: &[T],
     present: &Present,
     places: &[usize],
     stage: &mut Vec<u8>,
 ) -> bool {
-    let mut mixed = false;
-    for at in places {
-        match values.get(*at).filter(|_| present.has(*at)) {
-            Some(value) => push(stage, number(field, (*value).into())),
-            None => {
-                mixed = true;
-                push(stage, f64::NAN);
-            }
+    let value = |at: usize| values.get(at).map_or(f64::NAN, |value| (*value).into() as f64);
+    match present {
+        Present::All => write(stage, places, value),
+        Present::Some(these) => {
+            write(stage, places, |at| if these.contains(at) { value(at) } else { f64::NAN })
         }
     }
-    mixed
 }
 
 fn addresses(
@@ -187,23 +186,25 @@ fn addresses(
     let (ids, epoch) = (batch.ids(id), batch.epoch());
     let mut mixed = false;
     let column = batch.addrs(field);
-    for at in places {
-        let addr = match column {
-            Some((values, present)) => values.get(*at).copied().filter(|_| present.has(*at)),
-            None => match batch.value(*at, field) {
-                Some(FieldValue::Addr(addr)) => Some(addr),
-                _ => None,
-            },
-        };
-        let slot = match addr {
-            Some(addr) => {
-                let id = ids.get(*at).copied().unwrap_or(Batch::NO_ID);
-                handles.slot_of_id(lua, (which, epoch), id, addr)?
+    handles.turn(which, epoch);
+    stage.resize(places.len() * 4, 0);
+    for (out, at) in stage.as_chunks_mut::<4>().0.iter_mut().zip(places) {
+        let id = ids.get(*at).copied().unwrap_or(Batch::NO_ID);
+        let mut slot = handles.known(which, id);
+        if slot == 0 {
+            let addr = match column {
+                Some((values, present)) => values.get(*at).copied().filter(|_| present.has(*at)),
+                None => match batch.value(*at, field) {
+                    Some(FieldValue::Addr(addr)) => Some(addr),
+                    _ => None,
+                },
+            };
+            match addr {
+                Some(addr) => slot = handles.slot_of_id(lua, which, id, addr)?,
+                None => mixed = true,
             }
-            None => 0,
-        };
-        mixed |= slot == 0;
-        stage.extend_from_slice(&slot.to_le_bytes());
+        }
+        *out = slot.to_le_bytes();
     }
     Ok(mixed)
 }

@@ -123,35 +123,39 @@ impl Handles {
         Ok(slot)
     }
 
-    /// The slot for the address of a packet, whose id is `id` in numbering `which` of `batch`.
-    #[inline]
-    pub fn slot_of_id(
-        &mut self,
-        lua: &Lua,
-        (which, epoch): (usize, u64),
-        id: u32,
-        addr: Addr,
-    ) -> mlua::Result<u32> {
-        if id == Batch::NO_ID {
-            return self.slot(lua, Wide::Addr(addr));
-        }
+    /// Turns to the numbering `epoch` of source (0) or destination (1) addresses.
+    pub fn turn(&mut self, which: usize, epoch: u64) {
         let cache = &mut self.caches[which];
         if cache.epoch != Some(epoch) {
             cache.slots.clear();
             cache.epoch = Some(epoch);
         }
-        match cache.slots.get(id as usize) {
-            Some(slot) if *slot != 0 => Ok(*slot),
-            _ => {
-                let slot = self.slot(lua, Wide::Addr(addr))?;
-                let slots = &mut self.caches[which].slots;
-                if slots.len() <= id as usize {
-                    slots.resize(id as usize + 1, 0);
-                }
-                slots[id as usize] = slot;
-                Ok(slot)
+    }
+
+    /// The slot of the address numbered `id`, 0 if it was not met yet or has no number.
+    #[inline]
+    pub fn known(&self, which: usize, id: u32) -> u32 {
+        self.caches[which].slots.get(id as usize).copied().unwrap_or(0)
+    }
+
+    /// The slot of an address, remembered by its number.
+    #[cold]
+    pub fn slot_of_id(
+        &mut self,
+        lua: &Lua,
+        which: usize,
+        id: u32,
+        addr: Addr,
+    ) -> mlua::Result<u32> {
+        let slot = self.slot(lua, Wide::Addr(addr))?;
+        if id != Batch::NO_ID {
+            let slots = &mut self.caches[which].slots;
+            if slots.len() <= id as usize {
+                slots.resize(id as usize + 1, 0);
             }
+            slots[id as usize] = slot;
         }
+        Ok(slot)
     }
 
     /// Forgets the handles that the script does not hold.

@@ -92,15 +92,22 @@ impl LuaModule {
         Ok(module)
     }
 
-    /// Begins an interval: what `init` returns is the state.
+    /// Begins an interval: what `init` returns is the state; an empty table if there is none, or
+    /// if it fails.
     fn begin(&mut self) -> Result<(), Trouble> {
         let last = std::mem::replace(&mut self.state, mlua::Value::Nil);
         let vm = &self.ran.vm;
-        self.state = match self.ran.function(Callback::Init) {
-            Some(init) => vm.call(|| init.call((&self.ran.args_table, last)))?,
-            None => vm.call(|| vm.lua().create_table().map(mlua::Value::Table))?,
+        let state = match self.ran.function(Callback::Init) {
+            Some(init) => vm.call(|| init.call((&self.ran.args_table, last))),
+            None => Ok(mlua::Value::Nil),
         };
-        Ok(())
+        self.state = match &state {
+            Ok(mlua::Value::Nil) | Err(_) => {
+                vm.call(|| vm.lua().create_table().map(mlua::Value::Table))?
+            }
+            Ok(state) => state.clone(),
+        };
+        state.map(|_| ())
     }
 
     fn note(&mut self, trouble: Trouble) {

@@ -84,12 +84,16 @@ impl Source {
             let message = format!("the script is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
             return Err(self.error(0, message));
         }
+        if let Some(at) = self.text.find('\0') {
+            let line = self.text[..at].lines().count() as u32;
+            return Err(self.error(line, "a script is text, and this has a zero byte".into()));
+        }
         let vm = Vm::new(&self.file, limits)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
         let reads = reads(&self.text, Language::Lua);
         let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
-        let text = driver::compose(&self.text, &reads);
-        let chunk = vm.load(&self.text, &text, &environment).map_err(|t| vm.error(t))?;
+        let composed = driver::compose(&self.text, &reads);
+        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(|t| vm.error(t))?;
         let ran = vm.call(|| chunk.call::<(Function, Option<Function>, Option<Function>)>(()));
         if let Some(error) = notes.lock().error.take() {
             return Err(error);
@@ -125,7 +129,8 @@ impl Source {
         }
         globals.sort_by_key(|global| global.line);
         functions.sort_by_key(|(_, function)| function.info().line_defined);
-        let described: Vec<declare::Function> = functions.iter().map(describe).collect();
+        let described: Vec<declare::Function> =
+            functions.iter().map(|f| describe(f, composed.parameters)).collect();
         let declared = declare::declare(&self.script(), &globals, &described)?;
         self.check_reads(&reads)?;
         let args = declared.manifest.resolve(given)?;
@@ -195,8 +200,13 @@ impl Source {
         Ok((global, args))
     }
 
-    /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
+    /// Refuses what is surely a slip: names of a packet that no field has, and addresses that are
+    /// compared with text, which in Lua are silently never equal.
     fn check_reads(&self, reads: &Reads) -> Result<(), ModuleError> {
+        if let Some(line) = reads.texts.first() {
+            let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
+            return Err(self.error(*line, message.into()));
+        }
         let Some((name, line)) = reads.unknown.first() else { return Ok(()) };
         let near = como_core::field::Field::ALL
             .iter()
@@ -220,8 +230,11 @@ impl Source {
     }
 }
 
-fn describe((name, function): &(String, Function)) -> declare::Function {
+/// A function as the script wrote it: `hidden` parameters of the packet callbacks are ours.
+fn describe((name, function): &(String, Function), hidden: usize) -> declare::Function {
     let info = function.info();
     let line = info.line_defined.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-    declare::Function { name: name.clone(), line, params: usize::from(info.num_params) }
+    let hidden = if ["update", "check"].contains(&name.as_str()) { hidden } else { 0 };
+    let params = usize::from(info.num_params).saturating_sub(hidden);
+    declare::Function { name: name.clone(), line, params }
 }

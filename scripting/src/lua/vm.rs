@@ -285,6 +285,7 @@ fn furnish(lua: &Lua, base: &Table) -> mlua::Result<Table> {
     numbers.set("__index", flag)?;
     numbers.set_readonly(true);
     lua.set_type_metatable::<mlua::Number>(Some(numbers));
+    base.set("top", prelude.get::<mlua::Function>("top")?)?;
     for name in REMOVED {
         base.raw_remove(name)?;
     }

@@ -49,11 +49,16 @@ fn a_packet_that_wanders_off_is_noticed() {
 }
 
 #[test]
-fn dots_inside_a_name_are_located() {
-    let source = "update = function(pkt)\n x = pkt.tcp.flags.syn, pkt.len, pkt.ip.dst.is_v6 end";
-    let dots = reads(source, Language::Lua).dots;
-    assert_eq!(dots.len(), 3);
-    assert!(dots.iter().all(|at| source.as_bytes()[*at] == b'.'));
+fn the_places_of_reads_are_located() {
+    let source = "update = function(pkt)\n x = pkt.tcp.flags.syn, pkt. len, pkt.ip.dst.is_v6 \
+                  if pkt.udp then end end";
+    let got = reads(source, Language::Lua);
+    let texts: Vec<&str> = got.spots.iter().map(|spot| &source[spot.at.clone()]).collect();
+    assert_eq!(texts, ["pkt.tcp.flags.syn", "pkt. len", "pkt.ip.dst", "pkt.udp"]);
+    assert!(got.contained);
+    let more = format!("{source} function f(pkt) end");
+    assert!(!reads(&more, Language::Lua).contained);
+    assert!(!reads(&format!("{source} update()"), Language::Lua).contained);
 }
 
 #[test]
@@ -66,8 +71,15 @@ fn names_no_field_has_are_told_with_their_line() {
 fn a_name_that_means_other_things_too_is_left_alone() {
     let source = "function update(p) for _, p in s do f(p.ip.dst, p.mine) end end";
     let got = reads(source, Language::Lua);
-    assert_eq!((got.dots, got.unknown), (Vec::new(), Vec::new()));
+    assert_eq!((got.spots, got.unknown), (Vec::new(), Vec::new()));
     assert!(got.fields.contains(&Field::IpDst) && !got.complete);
+}
+
+#[test]
+fn an_address_beside_a_quoted_text_is_noticed() {
+    let source = "function update(p)\n if p.ip.src == '::1' then end\n if 'x' ~= p.eth.dst then end\n\
+                  if p.ip.src == addr('::1') then end end";
+    assert_eq!(reads(source, Language::Lua).texts, [2, 3]);
 }
 
 #[test]

@@ -31,6 +31,11 @@ fn mistakes_are_refused_with_their_line() {
         "function update(pkt, s)\n s.n = pkt.tcp.prot end function export() end",
         "2: a packet has no field `tcp.prot`; did you mean `tcp.dport`?",
     );
+    refused(
+        "function update(pkt, s)\n s.n = pkt.ip.src == '10.0.0.1' end function export() end",
+        "2: an address never equals a text; compare it with addr(\"10.0.0.1\")",
+    );
+    refused("\nkey = '\0'", "2: a script is text, and this has a zero byte");
     refused("key = { 1, x = 2 }", "1: `key` mixes values with names and without");
     refused("args = { n = print }", "1: `args.n` cannot hold a function");
     refused("\n\nargs = 3", "3: `args` must be a map as in { n = 20 }; it is 3");
@@ -67,6 +72,19 @@ function export(state) return { n = state.n } end
         );
         running.feed(some());
     }
+}
+
+#[test]
+fn an_init_that_fails_leaves_an_empty_state() {
+    let text = r#"
+function init(args, last) if last then error("no") end return {} end
+function update(pkt, state) state.n = (state.n or 0) + 1 end
+function export(state) return state end
+"#;
+    let mut running = start(text);
+    running.rows();
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=6"]);
 }
 
 #[test]

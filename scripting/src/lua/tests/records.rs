@@ -127,3 +127,28 @@ function export(state) return { len = state.kept.len } end
     running.rows();
     assert!(running.faults[0].message.contains("keep the fields you need"), "{:?}", running.faults);
 }
+
+#[test]
+fn the_largest_of_a_scripts_own_table_are_found() {
+    let text = r#"
+function update(pkt, state)
+  local dst = pkt.ip.dst
+  if dst then
+    state[dst] = state[dst] or { bytes = 0 }
+    state[dst].bytes += pkt.len
+  end
+end
+function export(state)
+  local flat = { b = 2, a = 2, c = 1, d = 3 }
+  local names = {}
+  for _, entry in top(flat, 3) do table.insert(names, entry.key .. entry.value) end
+  assert(table.concat(names, " ") == "d3 a2 b2" and #top(flat) == 4 and #top({}, 3) == 0)
+  local rows = {}
+  for _, entry in top(state, 2, "bytes") do
+    table.insert(rows, { addr = entry.key, bytes = entry.value.bytes })
+  end
+  return rows
+end
+"#;
+    check(text, &[], &["addr=10.0.0.9 bytes=300", "addr=2001:db8::1 bytes=150"]);
+}
