@@ -89,6 +89,8 @@ impl Guard {
             match inner.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(read) => client.write_all(&buffer[..read])?,
+                // A socket with a time-out is not resumed by itself after a signal (signal(7)).
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     if gone(client)? {
                         return Err(ErrorKind::ConnectionAborted.into());
@@ -107,7 +109,7 @@ fn gone(client: &TcpStream) -> std::io::Result<bool> {
     client.set_nonblocking(false)?;
     Ok(match peeked {
         Ok(read) => read == 0,
-        Err(e) => e.kind() != ErrorKind::WouldBlock,
+        Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
     })
 }
 

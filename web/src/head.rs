@@ -3,7 +3,7 @@
 //! tiny_http trusts its clients; this does not: a head has ten seconds and
 //! 16 KiB to arrive, carries no body, and names this host (RFC 9110, 9112).
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,8 @@ pub fn read(stream: &mut TcpStream) -> Result<Vec<u8>, Refusal> {
         let read = match stream.read(&mut buffer) {
             Ok(0) => return Err(bad("the request ends before its head does")),
             Ok(read) => read,
+            // A signal, such as the hangup that asks for the configuration to be read again.
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             Err(_) => return Err(late()),
         };
         // The end may straddle two reads, so look a little further back.
