@@ -58,6 +58,44 @@ value = { packets = count() }
 function check(pkt) return pkt.len >= 100 end"),
 ];
 
+const RHAI: [(&str, &str); 5] = [
+    (
+        "count packets and bytes",
+        "
+fn init(args) { #{ packets: 0, bytes: 0 } }
+fn update(pkt, state) { state.packets += pkt.packets; state.bytes += pkt.len; }
+fn export(state) { state }",
+    ),
+    (
+        "bytes by destination, declared",
+        "
+let key = #{ addr: `ip.dst` };
+let value = #{ bytes: sum(`len`) };
+fn export(table) { table.top(`bytes`, 20) }",
+    ),
+    (
+        "bytes by destination",
+        "
+fn init(args) { table() }
+fn update(pkt, state) { state.add(pkt.ip.dst, pkt.len); }
+fn export(state) { #{ n: state.len() } }",
+    ),
+    (
+        "bytes by destination, through a helper",
+        "
+fn count(p, state) { let ip = p.ip; if ip != () { state.add(ip.dst, p.len); } }
+fn init(args) { table() }
+fn update(pkt, state) { count(pkt, state); }
+fn export(state) { #{ n: state.len() } }",
+    ),
+    (
+        "check: packets of 100 bytes and more",
+        "
+let value = #{ packets: count() };
+fn check(pkt) { pkt.len >= 100 }",
+    ),
+];
+
 fn cpu_ns() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
@@ -96,8 +134,10 @@ fn batches(
 
 fn main() {
     let destinations = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(5_000);
-    for (name, text) in SCRIPTS {
-        let kind = como_scripting::load_text("cost.lua", text).expect("it loads");
+    let lua = SCRIPTS.map(|(name, text)| ("cost.lua", name, text));
+    let rhai = RHAI.map(|(name, text)| ("cost.rhai", name, text));
+    for (file, name, text) in lua.into_iter().chain(rhai) {
+        let kind = como_scripting::load_text(file, text).expect("it loads");
         let limits =
             Limits { call_ms_max: 10_000, memory_bytes_max: 256 << 20, ..Limits::default() };
         let setup = Setup { instance: name.into(), limits, ..Setup::default() };
@@ -122,6 +162,10 @@ fn main() {
             assert_eq!(module.fault(), None, "{name}");
         }
         let packets = (ROUNDS * BATCHES * BATCH_PACKETS_MAX) as f64;
-        println!("{:6.1} ns  {name} (export {} us)", spent as f64 / packets, exports / 1000);
+        println!(
+            "{:6.1} ns  {file}: {name} (export {} us)",
+            spent as f64 / packets,
+            exports / 1000
+        );
     }
 }

@@ -356,6 +356,9 @@ impl Module for RhaiModule {
     }
 
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
+        if self.check.is_none() {
+            return;
+        }
         let all = picked.clone();
         let (mut pass, mut odd) = (Selection::none(batch.len()), None);
         deep(|| {

@@ -64,6 +64,10 @@ impl Read {
 pub(super) enum Feed<'a> {
     /// Bytes on the wire.
     Len,
+    /// Packets it stands for.
+    Packets,
+    /// Bytes it stands for.
+    Bytes,
     Bool(&'a [u32], &'a Present),
     Number(&'a [u32], &'a Present),
     Mac(&'a [u64], &'a Present),
@@ -78,6 +82,8 @@ impl<'a> Feed<'a> {
         let Read::Field(field) = read else { return Self::Slow(read) };
         let column = match field.kind() {
             _ if field == Field::Len => Some(Self::Len),
+            _ if field == Field::Packets => Some(Self::Packets),
+            _ if field == Field::Bytes => Some(Self::Bytes),
             Kind::Bool => batch.numbers(field).map(|(v, p)| Self::Bool(v, p)),
             Kind::Uint => batch.numbers(field).map(|(v, p)| Self::Number(v, p)),
             Kind::Mac => batch.bigs(field).map(|(v, p)| Self::Mac(v, p)),
@@ -92,6 +98,8 @@ impl<'a> Feed<'a> {
     pub fn at(&self, batch: &Batch, at: usize) -> Dynamic {
         let value = match self {
             Self::Len => return Dynamic::from_int(INT::from(batch.all()[at].wire_len)),
+            Self::Packets => return value::number(batch.packets().at(at)),
+            Self::Bytes => return value::number(batch.bytes().at(at)),
             Self::Bool(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from_bool(*x != 0)),
             Self::Number(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from_int((*x).into())),
             Self::Mac(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from(Mac(*x))),
