@@ -21,7 +21,7 @@ const STYLES: Styles = Styles::styled()
 /// their records. Records go to standard output, talk to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "como", version, styles = STYLES, max_term_width = 100)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(arg_required_else_help = true)]
 #[command(after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
@@ -98,7 +98,7 @@ pub struct Sources {
     /// Capture live from an interface.
     #[arg(short = 'i', long = "interface", value_name = "IFACE")]
     pub interfaces: Vec<String>,
-    /// Any source, as `como sniffers` lists them: `gen:seconds=10`.
+    /// Any source, as `como sniffers` lists them: `gen:duration=10s`.
     #[arg(short = 's', long = "source", value_name = "SOURCE")]
     pub specs: Vec<String>,
 }
@@ -139,7 +139,7 @@ Examples:
   como run topaddr -r trace.pcap -a n=5 -a interval=10s
   como run top.lua -i eth0 'tcp and dst net 10.0.0.0/8'
   como run traffic,protocol,topaddr -r a.pcap -r b.pcap.zst --format ndjson
-  como run src=topaddr,dst=topaddr -r trace.pcap -a src.by=src -a n=10
+  como run src=topaddr,dst=topaddr -r trace.pcap -a src.use_src=true -a n=10
   ssh router tcpdump -w - | como run topports -r -
 
 An argument without a module goes to every module that has it. The filter is
@@ -241,7 +241,7 @@ pub struct Sniffers {
 const SNIFFERS_EXAMPLES: &str = "\
 Examples:
   como sniffers
-  como run traffic -s gen:seconds=5";
+  como run traffic -s gen:duration=5s";
 
 /// Arguments of `como check`.
 #[derive(Args, Debug)]

@@ -7,7 +7,7 @@ use crate::cli::Sniffers;
 use crate::error::Result;
 use crate::output;
 
-/// Lists the kinds of sources.
+/// Lists the kinds of sources, and the interfaces to capture from.
 pub fn perform(args: &Sniffers) -> Result {
     if args.json {
         for kind in como_sniffers::list() {
@@ -15,7 +15,11 @@ pub fn perform(args: &Sniffers) -> Result {
         }
         return Ok(());
     }
-    let pages: Vec<String> = como_sniffers::list().iter().map(page).collect();
+    let mut pages: Vec<String> = como_sniffers::list().iter().map(page).collect();
+    pages.push(match como_sniffers::interfaces() {
+        names if names.is_empty() => "interfaces: none is visible; try it with sudo".to_owned(),
+        names => format!("interfaces: {}", names.join(" ")),
+    });
     output::line(&pages.join("\n\n"))?;
     Ok(())
 }

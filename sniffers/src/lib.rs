@@ -24,6 +24,11 @@ pub fn list() -> &'static [Kind] {
     &KINDS
 }
 
+/// The interfaces of this machine that may be captured from, as far as it tells.
+pub fn interfaces() -> Vec<String> {
+    live::names()
+}
+
 /// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
 /// `live:INTERFACE`, `gen:OPTIONS`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {

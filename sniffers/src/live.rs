@@ -247,11 +247,14 @@ fn refused(device: &str, e: &pcap::Error) -> SourceError {
     SourceError::Device { name: device.to_owned(), why }
 }
 
+/// The interfaces of this machine, by name.
+pub fn names() -> Vec<String> {
+    Device::list().unwrap_or_default().into_iter().map(|d| d.name).collect()
+}
+
 /// The interfaces there are, as a message ends.
 fn interfaces() -> String {
-    let names: Vec<String> =
-        Device::list().unwrap_or_default().into_iter().map(|d| d.name).collect();
-    match names.as_slice() {
+    match names().as_slice() {
         [] => "none is visible, try it with sudo".to_owned(),
         names => format!("there are {}", names.join(", ")),
     }

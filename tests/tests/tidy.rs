@@ -38,10 +38,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("redb", &["core/src/storage"]),
     ("mlua", &["scripting/src/lua"]),
     ("rhai", &["scripting/src/rhai"]),
-    ("pcap", &["sniffers/src/pcap", "sniffers/src/live"]),
+    ("pcap", &["sniffers/src/live"]),
     ("tiny_http", &["web/src"]),
     ("rustyline", &["repl/src/prompt"]),
-    ("ariadne", &["repl/src/error"]),
     ("comfy_table", &["repl/src/output"]),
     ("indicatif", &["repl/src/progress"]),
 ];
