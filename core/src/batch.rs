@@ -99,7 +99,7 @@ impl Batch {
     pub fn weight(&self, at: usize) -> Weight {
         match self.weights.get(at) {
             Some(weight) => *weight,
-            None => Weight { packets: 1, bytes: u64::from(self.packets[at].wire_len) },
+            None => Weight::of(&self.packets[at]),
         }
     }
 
@@ -210,19 +210,27 @@ impl Batch {
         self.regions.len()
     }
 
+    /// Adds packets, whose regions are set by [`Batch::set_region`], with a weight for each or
+    /// none at all.
+    pub fn push_all(&mut self, packets: &[Packet], weights: &[Weight]) {
+        if !weights.is_empty() || !self.weights.is_empty() {
+            self.weights.extend(self.packets[self.weights.len()..].iter().map(Weight::of));
+            self.weights.extend_from_slice(weights);
+            self.weights.extend(packets[weights.len()..].iter().map(Weight::of));
+        }
+        self.packets.extend_from_slice(packets);
+    }
+
+    /// Says in which of the pushed regions packet `at` lies.
+    pub fn set_region(&mut self, at: usize, region: u16) {
+        self.packets[at].region = region;
+    }
+
     /// Adds a packet whose region has been pushed. A weight other than the packet itself may be
     /// given; packets before it then get their own.
     #[inline]
     pub fn push(&mut self, packet: Packet, weight: Option<Weight>) {
-        if let Some(weight) = weight {
-            for p in &self.packets[self.weights.len()..] {
-                self.weights.push(Weight { packets: 1, bytes: u64::from(p.wire_len) });
-            }
-            self.weights.push(weight);
-        } else if !self.weights.is_empty() {
-            self.weights.push(Weight { packets: 1, bytes: u64::from(packet.wire_len) });
-        }
-        self.packets.push(packet);
+        self.push_all(&[packet], weight.as_slice());
     }
 
     /// Finds headers and fills the columns `demand` asks for; ids are the interner's work.

@@ -12,12 +12,13 @@ pub mod merge;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::Receiver;
 
 use crate::batch::Batch;
 use crate::field::Demand;
 use crate::filter::{Expr, Plan};
 use crate::intern::Interner;
+use crate::queue::{Refused, Sender};
 use crate::supervisor::counters::Counters;
 use crate::time::{SECOND, Span, Ts};
 use crate::worker::{Task, Work};
@@ -213,8 +214,8 @@ impl Capture {
             }
             let work = Work::Batch(batch.clone());
             if !self.merge.is_live() {
-                let _ = worker.send(work);
-            } else if let Err(TrySendError::Full(_)) = worker.try_send(work) {
+                let _ = worker.send_unhurried(work);
+            } else if let Err(Refused::Full(_)) = worker.send_within(work, Duration::ZERO) {
                 self.counters.note_shed(batch.len() as u64);
             }
         }

@@ -14,6 +14,7 @@ pub mod intern;
 pub mod module;
 pub mod packet;
 pub mod query;
+pub mod queue;
 pub mod record;
 pub mod render;
 pub mod selection;

@@ -49,3 +49,10 @@ pub struct Weight {
     /// Bytes on the wire it stands for.
     pub bytes: u64,
 }
+
+impl Weight {
+    /// That of a packet that stands for itself alone.
+    pub fn of(packet: &Packet) -> Self {
+        Self { packets: 1, bytes: u64::from(packet.wire_len) }
+    }
+}

@@ -11,21 +11,22 @@ pub mod keep;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 
 use crate::capture::feed::Feed;
 use crate::capture::merge::Merge;
 use crate::capture::{Capture, Control, Joining};
 use crate::filter::{Expr, FilterError};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
+use crate::queue;
 use crate::source::Source;
 use crate::storage::packets::Place;
-use crate::worker::{Task, Work, Worker};
+use crate::worker::{Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 
 /// Batches a worker may be behind capture.
-const WORK_QUEUE: usize = 4;
+const WORK_QUEUE: usize = 8;
 
 /// Closed intervals that export may be behind the workers.
 const EXPORT_QUEUE: usize = 64;
@@ -151,7 +152,7 @@ impl Monitor {
             // Capture holds the other end.
             let _ = control.send(Control::Attach(Box::new(joining)));
         }
-        let (emit, emitted) = bounded(EXPORT_QUEUE);
+        let (emit, emitted) = queue::bounded(EXPORT_QUEUE);
         let (stop, counted) = (control.clone(), counters.clone());
         let exporter = spawn("export", move || {
             let ran = exporter::run(sink, &emitted, &counted);
@@ -165,7 +166,7 @@ impl Monitor {
         let mut workers = Vec::new();
         let mut queues = Vec::new();
         for _ in 0..options.workers.max(1) {
-            let (queue, work): (Sender<Work>, Receiver<Work>) = bounded(WORK_QUEUE);
+            let (queue, work) = queue::bounded(WORK_QUEUE);
             let worker = Worker { work, export: emit.clone(), retired: retire.clone() };
             workers.push(spawn("worker", move || worker.run())?);
             queues.push(queue);

@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
 
 use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
 use crate::module::{Export, Fault, Module};
+use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
 use crate::selection::Selection;
 use crate::supervisor::counters::TaskCounters;
@@ -82,7 +82,7 @@ pub struct Worker {
     /// Where records go.
     pub export: Sender<Emission>,
     /// Where slots of dropped tasks go.
-    pub retired: Sender<usize>,
+    pub retired: crossbeam_channel::Sender<usize>,
 }
 
 /// A running task and the one that waits for its place.
@@ -95,7 +95,7 @@ impl Worker {
     /// Runs until told to end, or until capture is gone.
     pub fn run(self) {
         let mut seats: Vec<Seat> = Vec::new();
-        for work in &self.work {
+        while let Some(work) = self.work.recv() {
             match work {
                 Work::Batch(batch) => {
                     for seat in &mut seats {

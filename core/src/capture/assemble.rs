@@ -13,8 +13,8 @@ use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Region};
 use crate::time::Ts;
 
-/// Batches kept for reuse.
-const KEPT: usize = 8;
+/// Batches kept for reuse: a little more than wait for a worker.
+const KEPT: usize = 12;
 
 /// A chunk of fewer packets is copied, so that batches do not become small.
 const WHOLE_MIN: usize = BATCH_PACKETS_MAX / 4;
@@ -106,16 +106,35 @@ impl Assembler {
     fn push_inside(&mut self, chunk: &Chunk) {
         let room = BATCH_PACKETS_MAX - self.batch.len();
         let to = self.to.min(self.at + room);
-        for at in self.at..to {
-            let mut packet = chunk.packets[at];
-            if self.clock.step(packet.ts) != Step::Inside {
-                return;
-            }
-            self.clock.advance(packet.ts);
-            packet.region = self.region(chunk, packet.region);
-            self.batch.push(packet, chunk.weights.get(at).copied());
-            self.at = at + 1;
+        let count = self.count_inside(&chunk.packets[self.at..to]);
+        let range = self.at..self.at + count;
+        let weights = chunk.weights.get(range.clone()).unwrap_or_default();
+        self.batch.push_all(&chunk.packets[range], weights);
+        for at in self.batch.len() - count..self.batch.len() {
+            let index = self.batch.all()[at].region;
+            let region = self.region(chunk, index);
+            self.batch.set_region(at, region);
         }
+        self.at += count;
+    }
+
+    /// How many packets at the start are in order and within the open intervals; moves the clock
+    /// to the last of them.
+    fn count_inside(&mut self, packets: &[Packet]) -> usize {
+        let inside = |clock: &Clock, p: &Packet| clock.step(p.ts) == Step::Inside;
+        if self.ordered && packets.first().is_some_and(|p| inside(&self.clock, p)) {
+            let count = packets.partition_point(|p| inside(&self.clock, p));
+            self.clock.advance(packets[count - 1].ts);
+            return count;
+        }
+        let ends = packets.iter().position(|p| {
+            let inside = inside(&self.clock, p);
+            if inside {
+                self.clock.advance(p.ts);
+            }
+            !inside
+        });
+        ends.unwrap_or(packets.len())
     }
 
     /// The next packet, whatever its time; returns the batch that it ends.

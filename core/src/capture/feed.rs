@@ -4,17 +4,18 @@
 //! chunk and counts it, because the wire does not wait.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::packet::Weight;
+use crate::queue::{self, Nothing, Refused};
 use crate::source::{Chunk, Source, SourceError, Turn};
 use crate::supervisor::counters::SourceCounters;
 use crate::time::Ts;
 
 /// Chunks a source may be ahead of capture.
-const QUEUE: usize = 4;
+const QUEUE: usize = 8;
 
 /// How long a live source waits for a place in the queue before it sheds.
 const LIVE_PATIENCE: Duration = Duration::from_millis(50);
@@ -30,7 +31,7 @@ pub enum Delivery {
 
 /// Capture's end of one source.
 pub struct Feed {
-    deliveries: Receiver<Delivery>,
+    deliveries: queue::Receiver<Delivery>,
     used: Sender<Chunk>,
     wanted: Sender<Option<String>>,
     /// The source delivers in real time.
@@ -47,8 +48,8 @@ impl Feed {
         counters: Arc<SourceCounters>,
     ) -> std::io::Result<Self> {
         let live = source.description().live;
-        let (send, deliveries) = bounded(QUEUE);
-        let (used, recycled) = bounded(QUEUE + 2);
+        let (send, deliveries) = queue::bounded(QUEUE);
+        let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
         let (wanted, filters) = unbounded();
         let counted = counters.clone();
         let reader = Reader { source, number, live, send, recycled, filters, counters: counted };
@@ -59,11 +60,10 @@ impl Feed {
     /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is
     /// gone without a word has ended.
     pub fn next(&self, patience: Duration) -> Option<Delivery> {
-        use crossbeam_channel::RecvTimeoutError::{Disconnected, Timeout};
-        match self.deliveries.recv_timeout(patience) {
+        match self.deliveries.recv_until(Instant::now() + patience) {
             Ok(delivery) => Some(delivery),
-            Err(Timeout) => None,
-            Err(Disconnected) => Some(Delivery::End(None)),
+            Err(Nothing::Late) => None,
+            Err(Nothing::Gone) => Some(Delivery::End(None)),
         }
     }
 
@@ -86,7 +86,7 @@ struct Reader {
     source: Box<dyn Source>,
     number: u16,
     live: bool,
-    send: Sender<Delivery>,
+    send: queue::Sender<Delivery>,
     recycled: Receiver<Chunk>,
     filters: Receiver<Option<String>>,
     counters: Arc<SourceCounters>,
@@ -138,19 +138,17 @@ impl Reader {
         let empty = chunk.packets.is_empty();
         let delivery = Delivery::Chunk(chunk, ordered);
         if !self.live {
-            return empty || self.send.send(delivery).is_ok();
+            return empty || self.send.send_unhurried(delivery).is_ok();
         }
-        if empty {
-            let sent = self.send.try_send(delivery);
-            return !matches!(sent, Err(TrySendError::Disconnected(_)));
-        }
-        match self.send.send_timeout(delivery, LIVE_PATIENCE) {
+        // A sign of life is worth no wait.
+        let patience = if empty { Duration::ZERO } else { LIVE_PATIENCE };
+        match self.send.send_within(delivery, patience) {
             Ok(()) => true,
-            Err(SendTimeoutError::Timeout(Delivery::Chunk(chunk, _))) => {
+            Err(Refused::Full(Delivery::Chunk(chunk, _))) => {
                 self.counters.note_shed(stood_for(&chunk));
                 true
             }
-            Err(_) => false,
+            Err(Refused::Full(Delivery::End(_)) | Refused::Gone(_)) => false,
         }
     }
 }

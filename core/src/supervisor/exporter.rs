@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
 use super::counters::Counters;
+use crate::queue::{Nothing, Receiver};
 use crate::record::Output;
 use crate::time::Ts;
 use crate::worker::{Emission, Event};
@@ -76,13 +75,13 @@ pub fn run(
 ) -> Result<(), SinkError> {
     let mut due = Instant::now() + TICK;
     loop {
-        let ended = match emitted.recv_deadline(due) {
+        let ended = match emitted.recv_until(due) {
             Ok(emission) => {
                 take(&mut *sink, emission)?;
                 false
             }
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => true,
+            Err(Nothing::Late) => false,
+            Err(Nothing::Gone) => true,
         };
         if ended || Instant::now() >= due {
             if let Some(clock) = counters.clock() {
