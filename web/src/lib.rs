@@ -7,13 +7,11 @@
 mod chunked;
 mod guard;
 mod head;
+mod private;
 pub mod route;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
@@ -21,6 +19,7 @@ use std::thread::JoinHandle;
 use chunked::Chunked;
 use guard::Guard;
 pub use head::Refusal;
+use private::Private;
 
 /// What lies behind the HTTP door.
 pub trait Door: Send + Sync {
@@ -75,7 +74,7 @@ pub struct Web {
     stopped: Arc<AtomicBool>,
     server: Arc<tiny_http::Server>,
     threads: Vec<JoinHandle<()>>,
-    private: PathBuf,
+    private: Private,
 }
 
 impl Web {
@@ -84,15 +83,15 @@ impl Web {
         let failed = |source| WebError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let private = private_folder(address.port());
-        let no_socket = |source| WebError::Socket { dir: private.display().to_string(), source };
-        let socket = private.join("http");
-        let inner = make(&private, &socket).map_err(no_socket)?;
+        let temp = std::env::temp_dir();
+        let no_socket = |source| WebError::Socket { dir: temp.display().to_string(), source };
+        let name = format!("{}-{}", std::process::id(), address.port());
+        let (private, inner) = Private::make(&temp, &name).map_err(no_socket)?;
         let server = tiny_http::Server::from_listener(inner, None)
             .map_err(|e| no_socket(io::Error::other(e.to_string())))?;
         let server = Arc::new(server);
         let stopped = Arc::new(AtomicBool::new(false));
-        let guard = Guard::new(socket, address.ip(), stopped.clone());
+        let guard = Guard::new(private.socket(), address.ip(), stopped.clone());
         let receiving = server.clone();
         let threads = vec![
             spawn("http-guard", move || guard.run(&listener)).map_err(no_socket)?,
@@ -115,20 +114,8 @@ impl Web {
             // One that panicked is closed as well.
             let _ = thread.join();
         }
-        // The folder is in the system's temporary one, which is emptied in time.
-        let _ = std::fs::remove_dir_all(&self.private);
+        self.private.remove();
     }
-}
-
-fn private_folder(port: u16) -> PathBuf {
-    let id = std::process::id();
-    std::env::temp_dir().join(format!("como-http-{id}-{port}"))
-}
-
-/// A socket in a folder that only we may enter.
-fn make(folder: &PathBuf, socket: &PathBuf) -> io::Result<UnixListener> {
-    std::fs::DirBuilder::new().mode(0o700).create(folder)?;
-    UnixListener::bind(socket)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,13 @@ pub struct Reply {
 impl Server {
     /// Starts it and waits until it listens.
     pub fn start(folder: &Folder) -> Self {
+        Self::start_with(folder, [])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_with<const N: usize>(folder: &Folder, vars: [(&str, PathBuf); N]) -> Self {
         let mut command = Como::new(folder, ["serve"]).into_command();
+        command.envs(vars);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
         let mut talk = BufReader::new(child.stderr.take().expect("a pipe was asked for"));
         let mut said = String::new();
