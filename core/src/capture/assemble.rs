@@ -43,6 +43,8 @@ pub struct Assembler {
     doubted: VecDeque<Doubted>,
     // Packets cleared of doubt, to be pushed before anything else; true where confirmed.
     cleared: VecDeque<(Doubted, bool)>,
+    // Packets without a timestamp that came before any with one.
+    untimed: Vec<Doubted>,
     kept: VecDeque<Arc<Batch>>,
 }
 
@@ -144,6 +146,11 @@ impl Assembler {
         let region = chunk.regions.get(usize::from(packet.region)).cloned();
         self.at += 1;
         let one = Doubted { packet, weight, region };
+        if self.is_before_time(&packet) {
+            self.untimed.push(one);
+            return None;
+        }
+        self.time_at(Some(packet.ts));
         let step = self.clock.step(packet.ts);
         if step == Step::Leap && !self.live {
             self.doubted.push_back(one);
@@ -155,6 +162,21 @@ impl Assembler {
             self.cleared.push_back((one, true));
         }
         None
+    }
+
+    /// Whether a packet must wait to be given a time. As many wait as a batch holds.
+    fn is_before_time(&self, packet: &Packet) -> bool {
+        packet.marks & Packet::NO_TS != 0
+            && self.clock.now().is_none()
+            && self.untimed.len() < BATCH_PACKETS_MAX
+    }
+
+    /// Clears the packets that waited for a time: with the one of the first packet that has one.
+    fn time_at(&mut self, first: Option<Ts>) {
+        self.cleared.extend(self.untimed.drain(..).map(|mut one| {
+            one.packet.ts = first.unwrap_or(one.packet.ts);
+            (one, true)
+        }));
     }
 
     fn clear_doubts(&mut self, confirmed: bool) {
@@ -227,6 +249,7 @@ impl Assembler {
 
     /// What is left when the sources have ended: leaps that nothing contradicted stand.
     pub fn finish(&mut self) -> Vec<Batch> {
+        self.time_at(None);
         self.clear_doubts(true);
         let mut rest: Vec<Batch> = std::iter::from_fn(|| self.push_cleared()).collect();
         rest.extend(self.cut());

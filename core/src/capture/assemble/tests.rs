@@ -45,6 +45,24 @@ fn assembled(secs: &[u64]) -> Vec<(u64, Vec<(u8, u16)>)> {
     batches.iter().map(shown).collect()
 }
 
+/// Times of packets, after `untimed` without one and with those seen at `secs` behind them.
+fn times_after(untimed: usize, secs: &[u64]) -> Vec<u64> {
+    let mut assembler = Assembler::default();
+    assembler.clock.set_lens([Span::from_secs(5)]);
+    let mut chunk = chunk(&[&vec![0; untimed][..], secs].concat());
+    for packet in &mut chunk.packets[..untimed] {
+        packet.marks = Packet::NO_TS;
+    }
+    let run = Run { source: 0, from: 0, to: untimed + secs.len(), ordered: true };
+    assembler.begin(&run, false);
+    let mut batches = Vec::new();
+    while let Some(batch) = assembler.fill(&mut chunk) {
+        batches.push(batch);
+    }
+    batches.extend(assembler.finish());
+    batches.iter().flat_map(Batch::all).map(|p| p.ts.parts().0).collect()
+}
+
 const BACK: u16 = Packet::BACKWARDS;
 const AHEAD: u16 = Packet::AHEAD;
 
@@ -102,4 +120,12 @@ fn a_whole_chunk_becomes_a_batch_and_nothing_is_lost_around_it() {
     }
     sizes.extend(assembler.finish().iter().map(|b| (b.clock.0 / crate::time::SECOND, b.len())));
     assert_eq!(sizes, [(1, 10), (1, 2000), (2, 2000), (3, 10), (6, 2000)]);
+}
+
+#[test]
+fn packets_without_a_time_take_that_of_the_first_with_one() {
+    assert_eq!(times_after(3, &[1000, 1001]), [1000, 1000, 1000, 1000, 1001]);
+    assert_eq!(times_after(2, &[]), [0, 0]);
+    let many = times_after(BATCH_PACKETS_MAX + 1, &[7]);
+    assert_eq!(many.len(), BATCH_PACKETS_MAX + 2);
 }
