@@ -5,12 +5,15 @@
 //! stream's clock, never the wall's.
 
 pub mod answer;
+pub mod packets;
 pub mod when;
 
 use crate::filter::FilterError;
+use crate::storage::packets::CopyError;
 use crate::storage::{StoreError, Window};
 use crate::time::Ts;
 pub use answer::{Answer, Place, Report, Step};
+pub use packets::Packets;
 pub use when::{TimeError, Times};
 
 /// What may be asked, and what for.
@@ -20,7 +23,7 @@ pub const KEYS: [(&str, &str); 7] = [
     ("start", "from this instant, in place of the A of `time`; seconds since 1970"),
     ("end", "until this instant, in place of the B of `time`; seconds since 1970"),
     ("filter", "the packets the records must be of"),
-    ("format", "how records are written"),
+    ("format", "how records are written; `pcapng` or `pcap` for the packets of a `trace`"),
     ("wait", "`no` for what is there already, `yes` to go on until the end of the time asked for"),
 ];
 
@@ -103,6 +106,20 @@ pub enum QueryError {
         /// The first instant that was not answered.
         from: Option<Ts>,
     },
+    /// Packets were asked for where only records are.
+    #[error(
+        "`{module}` keeps no packets, so there is no {format} of it: ask an instance of `trace`, \
+         or for records, as in `format=ndjson`"
+    )]
+    NoPackets {
+        /// The instance.
+        module: String,
+        /// What was asked for.
+        format: &'static str,
+    },
+    /// The packets cannot be given.
+    #[error(transparent)]
+    Packets(CopyError),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),

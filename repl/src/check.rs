@@ -29,7 +29,7 @@ pub fn perform(args: &Check) -> Result {
         sources,
         instances,
         options: Options { workers: 1, ..Options::default() },
-        format: output::chosen(args.format),
+        format: Some(output::chosen(args.format)),
         quiet: true,
     }
     .run()?;

@@ -5,8 +5,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use como_core::storage::packets::Capture;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -88,6 +90,42 @@ pub enum Format {
     Plain,
 }
 
+/// How answers are written: records, or the packets of a `trace`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerFormat {
+    /// Records.
+    Records(Format),
+    /// Packets.
+    Packets(Capture),
+}
+
+impl ValueEnum for AnswerFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Records(Format::Table),
+            Self::Records(Format::Ndjson),
+            Self::Records(Format::Csv),
+            Self::Records(Format::Json),
+            Self::Records(Format::Plain),
+            Self::Packets(Capture::Pcapng),
+            Self::Packets(Capture::Pcap),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Records(format) => format.to_possible_value(),
+            Self::Packets(capture) => {
+                let help = match capture {
+                    Capture::Pcapng => "The packets that a trace keeps",
+                    Capture::Pcap => "The same for old tools, where all are of one link type",
+                };
+                Some(PossibleValue::new(capture.name()).help(help))
+            }
+        }
+    }
+}
+
 /// Where packets come from. Several are merged by time.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Sources")]
@@ -122,7 +160,7 @@ pub struct Run {
     /// How to write records [default: table on a terminal, ndjson elsewhere].
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
-    /// Where the trace module writes packets.
+    /// Where the trace module writes packets, as pcapng; `-` is standard output, without records.
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub write: Option<PathBuf>,
     /// Threads that run modules [default: one per core, at most one per module].
@@ -140,6 +178,7 @@ Examples:
   como run top.lua -i eth0 'tcp and dst net 10.0.0.0/8'
   como run traffic,protocol,topaddr -r a.pcap -r b.pcap.zst --format ndjson
   como run src=topaddr,dst=topaddr -r trace.pcap -a src.use_src=true -a n=10
+  como run trace -i eth0 -w eth0.pcapng udp port 53
   ssh router tcpdump -w - | como run topports -r -
 
 An argument without a module goes to every module that has it. The filter is
@@ -310,15 +349,15 @@ pub struct Query {
     /// From A until B, where 0 is the newest record: `-5m:0`, `2026-01-01T12:00:00Z:+1h`.
     #[arg(short, long, value_name = "A:B", allow_hyphen_values = true)]
     pub time: Option<String>,
-    /// The packets that the records must be of.
+    /// The packets that the records must be of; where packets are asked for, which of them.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Go on with the records to come.
     #[arg(long)]
     pub follow: bool,
-    /// How to write records [default: table on a terminal, ndjson elsewhere].
+    /// How to write the answer [default: table on a terminal, ndjson elsewhere].
     #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub format: Option<Format>,
+    pub format: Option<AnswerFormat>,
     /// Ask the monitor that listens here.
     #[arg(long, value_name = "URL", conflicts_with = "store")]
     pub url: Option<String>,
@@ -336,6 +375,7 @@ Examples:
   como query traffic --time 2026-01-01T12:00:00Z:+1h --format csv
   como query 'top destinations' --url http://monitor:44444 --follow
   como query traffic --store /var/lib/como/store
+  como query trace --time -1m:0 --filter 'port 53' --format pcapng > dns.pcapng
 
 Without --url and --store the monitor of como.toml is asked, or its store when
 it does not run.";

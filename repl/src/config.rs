@@ -29,6 +29,11 @@ pub fn records_in(store: &Path) -> PathBuf {
     store.join("records.redb")
 }
 
+/// The folder of packets in a store's folder: one below it for each instance that keeps them.
+pub fn packets_in(store: &Path) -> PathBuf {
+    store.join("packets")
+}
+
 /// A read configuration. Paths are as seen from the current folder.
 #[derive(Debug, PartialEq)]
 pub struct Config {
@@ -118,7 +123,7 @@ impl Reader<'_> {
                 None => crate::catalogue::stem(uses),
             };
             let place = module.name.as_ref().unwrap_or(&module.r#use);
-            if name.is_empty() || name.contains(['/', '\n']) {
+            if ["", ".", ".."].contains(&name.as_str()) || name.contains(['/', '\n']) {
                 return Err(self.wrong(place, format!("`{name}` cannot name a module")));
             }
             if !names.insert(name.clone()) {

@@ -7,9 +7,8 @@ use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::filter::{Explain, FilterError};
 use como_core::module::{Export, Kind, Manifest, Module, ModuleError, Setup, Started};
-use como_core::record::Output;
 use como_core::selection::Selection;
-use como_core::supervisor::{Instance, Monitor, Options, Sink, SinkError};
+use como_core::supervisor::{Instance, Monitor, Options};
 use como_core::time::{Interval, Span};
 use serde::Serialize;
 
@@ -104,7 +103,7 @@ fn count(text: &str, args: &Filter) -> Result<Matched> {
     instance.filter = text.to_owned();
     let options = Options { workers: 1, ..Options::default() };
     let sources = args.sources.open()?;
-    let monitor = Monitor::start(options, sources, vec![instance], Box::new(Nowhere))
+    let monitor = Monitor::start(options, sources, vec![instance], Box::new(output::Nowhere))
         .map_err(session::refused)?;
     let signals = session::stop_on_signal(monitor.stopper())?;
     let ended = monitor.wait();
@@ -161,13 +160,4 @@ impl Module for Adding {
     }
 
     fn export(&mut self, _: Interval, _: &mut Export) {}
-}
-
-/// A sink for records that nobody wants.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn accept(&mut self, _: &str, _: Output) -> std::result::Result<(), SinkError> {
-        Ok(())
-    }
 }

@@ -102,6 +102,15 @@ impl Sink for RecordSink {
     }
 }
 
+/// A sink for records that nobody wants.
+pub struct Nowhere;
+
+impl Sink for Nowhere {
+    fn accept(&mut self, _: &str, _: Output) -> std::result::Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 /// The renderer of one module's records: its own way to print, where it has one for the format.
 pub fn renderer(format: Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
     let format = match format {

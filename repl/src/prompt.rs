@@ -168,7 +168,7 @@ impl Desk {
             time,
             filter: None,
             follow: false,
-            format: Some(self.format),
+            format: Some(crate::cli::AnswerFormat::Records(self.format)),
             url: None,
             store: None,
             config: "como.toml".into(),
@@ -209,7 +209,7 @@ impl Desk {
         let workers = default.workers.min(instances.len());
         let sources = sources::open(self.sources.iter().cloned())?;
         let options = Options { workers, ..default };
-        Session { sources, instances, options, format: self.format, quiet: false }.run()
+        Session { sources, instances, options, format: Some(self.format), quiet: false }.run()
     }
 }
 

@@ -1,16 +1,16 @@
-//! `como query`: records of the past, from a running monitor or from its store.
+//! `como query`: records and packets of the past, from a running monitor or from its store.
 //!
 //! Both places take the same question and give the same answer: the monitor
 //! over HTTP, the store read here when no monitor has it open.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use como_core::query::{Answer, Place, Query as Question, QueryError, Step};
+use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Step};
 use como_core::storage::redb::RedbStore;
 
-use crate::cli::{Format, Query};
+use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
 use crate::error::{Failure, Result, with_causes};
 use crate::output::{self, table::Table};
@@ -33,7 +33,15 @@ enum At {
 
 /// Asks, and writes the answer.
 pub fn perform(args: &Query) -> Result {
-    let format = output::chosen(args.format);
+    let format = match args.format {
+        Some(AnswerFormat::Records(format)) => AnswerFormat::Records(format),
+        Some(AnswerFormat::Packets(_)) if io::stdout().is_terminal() => {
+            let failure = Failure::usage("packets are not for a terminal");
+            return Err(failure.hint("send them to a file or a program: > FILE, or | tshark -r -"));
+        }
+        Some(packets) => packets,
+        None => AnswerFormat::Records(output::chosen(None)),
+    };
     match place(args)? {
         At::Url(url) => ask(&url, args, format),
         At::Store(dir) => read(&dir, args, format),
@@ -65,7 +73,7 @@ fn pairs(args: &Query) -> Vec<(&'static str, &str)> {
     pairs
 }
 
-fn read(dir: &Path, args: &Query, format: Format) -> Result {
+fn read(dir: &Path, args: &Query, format: AnswerFormat) -> Result {
     if args.follow {
         let failure = Failure::usage("a store alone has nothing to follow");
         return Err(failure.hint("--url asks a running monitor"));
@@ -77,9 +85,18 @@ fn read(dir: &Path, args: &Query, format: Format) -> Result {
         return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
     }
     let store = RedbStore::open(&path)?;
-    let place = Place { store: &store, feed: None, running: &[] };
-    let mut answer = Answer::open(&question, place).map_err(refused)?;
+    let packets = crate::config::packets_in(dir);
+    let place = Place { store: &store, feed: None, running: &[], packets: Some(&packets) };
     let mut out = io::BufWriter::new(io::stdout());
+    let format = match format {
+        AnswerFormat::Records(format) => format,
+        AnswerFormat::Packets(capture) => {
+            let answer = Packets::open(&question, capture, place).map_err(refused)?;
+            answer.write(&mut out).map_err(refused)?;
+            return Ok(out.flush()?);
+        }
+    };
+    let mut answer = Answer::open(&question, place).map_err(refused)?;
     let module = answer.stream().module.clone();
     match format {
         Format::Table => {
@@ -109,6 +126,10 @@ fn refused(error: QueryError) -> Failure {
         QueryError::Filter { text, error } => crate::filter::wrong(&text, &error),
         QueryError::Store(error) => error.into(),
         QueryError::Write(error) => error.into(),
+        QueryError::Packets(error) => match with_causes(&error).split_once(": ask ") {
+            Some((what, hint)) => Failure::new(what).hint(format!("ask {hint}")),
+            None => error.into(),
+        },
         error => match error.to_string().split_once("; ") {
             Some((what, hint)) => Failure::usage(what).hint(hint),
             None => Failure::usage(error.to_string()),
@@ -122,7 +143,7 @@ fn is_listening(url: &str) -> bool {
     address.is_ok_and(|address| std::net::TcpStream::connect_timeout(&address, CONNECT).is_ok())
 }
 
-fn ask(url: &str, args: &Query, format: Format) -> Result {
+fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(CONNECT))
@@ -130,10 +151,11 @@ fn ask(url: &str, args: &Query, format: Format) -> Result {
         .into();
     // A table is for the terminal here; over there it is plain text.
     let name = match format {
-        Format::Table | Format::Plain => "plain",
-        Format::Ndjson => "ndjson",
-        Format::Csv => "csv",
-        Format::Json => "json",
+        AnswerFormat::Records(Format::Table | Format::Plain) => "plain",
+        AnswerFormat::Records(Format::Ndjson) => "ndjson",
+        AnswerFormat::Records(Format::Csv) => "csv",
+        AnswerFormat::Records(Format::Json) => "json",
+        AnswerFormat::Packets(capture) => capture.name(),
     };
     let request = agent.get(format!("{}/", url.trim_end_matches('/')));
     let request = request.query_pairs(pairs(args)).query("format", name);

@@ -17,6 +17,8 @@ pub fn perform(args: &Run) -> Result {
     let picks = catalogue::picks(&args.modules)?;
     let mut instances = catalogue::instances(picks, &args.args, &filter)?;
     crate::filter::parse(&filter)?;
+    // Packets on standard output leave no room for records there.
+    let records = !args.write.as_deref().is_some_and(is_stdout);
     if let Some(file) = &args.write {
         write_to(file, &mut instances)?;
     }
@@ -26,26 +28,40 @@ pub fn perform(args: &Run) -> Result {
         sources: args.sources.open()?,
         instances,
         options: Options { workers, ..default },
-        format: output::chosen(args.format),
+        format: records.then(|| output::chosen(args.format)),
         quiet: args.quiet,
     }
     .run()
 }
 
+/// Whether packets go to standard output, as `-w -` asks.
+fn is_stdout(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
 /// Gives the file to the one module that keeps packets.
 fn write_to(file: &Path, instances: &mut [Instance]) -> Result {
+    let all = instances.len();
     let keeps = |instance: &&mut Instance| catalogue::takes(instance.kind.as_ref(), "snaplen");
     let mut keeping: Vec<&mut Instance> = instances.iter_mut().filter(keeps).collect();
     match &mut keeping[..] {
-        [one] => one.packets = Some(Place::File(file.to_owned())),
+        [_] if is_stdout(file) && all > 1 => {
+            let what = "standard output takes packets or the records of other modules, not both";
+            let failure = Failure::usage(what);
+            Err(failure.hint("como run trace -w - | como run MODULE -r -"))
+        }
+        [one] => {
+            let file = if is_stdout(file) { Path::new("/dev/stdout") } else { file };
+            one.packets = Some(Place::File(file.to_owned()));
+            Ok(())
+        }
         [] => {
             let failure = Failure::usage("no module here writes packets, as `-w` asks");
-            return Err(failure.hint("como run trace -w FILE"));
+            Err(failure.hint("como run trace -w FILE"))
         }
         _ => {
             let failure = Failure::usage("several modules here would write packets to one file");
-            return Err(failure.hint("give each its own: -a NAME.file=FILE"));
+            Err(failure.hint("give each its own: -a NAME.file=FILE"))
         }
     }
-    Ok(())
 }

@@ -50,6 +50,7 @@ pub fn perform(args: &Serve) -> Result {
         monitor: monitor.handle(),
         refused: deployer.refused.clone(),
         store,
+        packets: crate::config::packets_in(&config.store),
         feed: feed.clone(),
         keeping,
         started: SystemTime::now(),
@@ -94,7 +95,7 @@ fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
         args: instance.args.clone(),
         limits: config.limits,
         packets: Some(Place::Directory {
-            path: config.store.join("packets").join(&instance.name),
+            path: crate::config::packets_in(&config.store).join(&instance.name),
             bytes_max: instance.streamsize.unwrap_or(config.streamsize),
         }),
     })

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use como_core::source::Source;
 use como_core::supervisor::counters::Status;
-use como_core::supervisor::{AttachError, Instance, Monitor, Options};
+use como_core::supervisor::{AttachError, Instance, Monitor, Options, Sink};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::cli::Format;
 use crate::error::{Failure, Message, Result, say};
-use crate::output::RecordSink;
 use crate::output::table::thousands;
+use crate::output::{Nowhere, RecordSink};
 use crate::progress::Progress;
 
 /// What to run, and how to show it.
@@ -25,8 +25,8 @@ pub struct Session {
     pub instances: Vec<Instance>,
     /// Threads.
     pub options: Options,
-    /// How records are written.
-    pub format: Format,
+    /// How records are written; nowhere if nothing is said.
+    pub format: Option<Format>,
     /// Whether to leave out progress and summary.
     pub quiet: bool,
 }
@@ -35,10 +35,13 @@ impl Session {
     /// Runs until the sources end or the user has enough.
     pub fn run(self) -> Result {
         let mut progress = Progress::new(self.quiet);
-        let sink = RecordSink::new(self.format, &self.instances, progress.curtain())?;
+        let sink: Box<dyn Sink> = match self.format {
+            Some(format) => Box::new(RecordSink::new(format, &self.instances, progress.curtain())?),
+            None => Box::new(Nowhere),
+        };
         let begun = Instant::now();
-        let monitor = Monitor::start(self.options, self.sources, self.instances, Box::new(sink))
-            .map_err(refused)?;
+        let monitor =
+            Monitor::start(self.options, self.sources, self.instances, sink).map_err(refused)?;
         progress.follow(monitor.counters());
         let signals = stop_on_signal(monitor.stopper())?;
         let ended = monitor.wait();

@@ -5,6 +5,7 @@
 //! nothing comes twice.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Query, QueryError, nearest};
@@ -30,6 +31,8 @@ pub struct Place<'a> {
     pub feed: Option<&'a Feed>,
     /// The instances that run and their canonical filters; they may have stored nothing yet.
     pub running: &'a [(String, String)],
+    /// Where packets are kept, in a folder for each instance that keeps them.
+    pub packets: Option<&'a Path>,
 }
 
 /// One answer, read a step at a time.
@@ -219,8 +222,13 @@ impl<'a> Answer<'a> {
 
 /// A filter in the form in which equal ones are equal.
 fn canonical(text: &str) -> Result<String, QueryError> {
+    parsed(text).map(|expr| expr.to_string())
+}
+
+/// A filter as the query has it.
+pub(super) fn parsed(text: &str) -> Result<Expr, QueryError> {
     let fail = |error| QueryError::Filter { text: text.chars().take(200).collect(), error };
-    Expr::parse(text).map(|expr| expr.to_string()).map_err(fail)
+    Expr::parse(text).map_err(fail)
 }
 
 fn shown(filter: &str) -> String {
@@ -228,7 +236,7 @@ fn shown(filter: &str) -> String {
 }
 
 /// What is known of an instance that runs or has run.
-fn find(name: &str, place: &Place<'_>) -> Result<Stream, QueryError> {
+pub(super) fn find(name: &str, place: &Place<'_>) -> Result<Stream, QueryError> {
     if let Some(stream) = place.store.stream(name)? {
         return Ok(stream);
     }

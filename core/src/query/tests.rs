@@ -164,7 +164,7 @@ impl Room {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { store: &*self.store, feed: Some(&self.feed), running: &[] }
+        Place { store: &*self.store, feed: Some(&self.feed), running: &[], packets: None }
     }
 }
 
@@ -218,7 +218,7 @@ fn past_and_present_meet_without_gap_or_repeat() {
     let query = parsed("module=traffic&time=-8s:").expect("a query");
     let store = room.store.clone();
     let feed = room.feed.clone();
-    let place = Place { store: &*store, feed: Some(&feed), running: &[] };
+    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
     let mut answer = Answer::open(&query, place).expect("an answer");
     // Committed after the subscription and before the scan: stored, and told.
     room.commit(20, 22);
@@ -235,7 +235,7 @@ fn following_ends_with_the_time_asked_for() {
     let mut room = Room::new();
     let query = parsed("module=traffic&time=0:+3s").expect("a query");
     let (store, feed) = (room.store.clone(), room.feed.clone());
-    let place = Place { store: &*store, feed: Some(&feed), running: &[] };
+    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
     let mut cut = Answer::open(&query, place).expect("an answer");
     let mut timed = Answer::open(&query, place).expect("an answer");
     room.commit(20, 22);

@@ -6,10 +6,10 @@
 //! only what can hold the time it wants, with no index to lose. Whole buffers
 //! go to the disk in one write each, on a thread of their own.
 
+mod copy;
 mod segments;
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,9 +18,10 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::{Window, pcapng};
+use super::pcapng;
 use crate::packet::{LinkType, Weight};
 use crate::time::Ts;
+pub use copy::{Capture, CopyError, Wanted, copy};
 pub use segments::Segment;
 
 /// Bytes gathered before they are written.
@@ -121,10 +122,12 @@ struct Slab {
 #[derive(Debug)]
 pub struct PacketWriter {
     slab: Slab,
-    // Bytes of the open segment, and its interfaces.
+    // Bytes of the open segment, the largest number before the first; and its interfaces.
     segment_bytes: u64,
     segment_bytes_max: u64,
     interfaces: Vec<(u16, LinkType)>,
+    // Whether all goes to one file, which is to be a capture also where no packet comes.
+    alone: bool,
     snaplen: u32,
     written: Arc<Written>,
     full: Option<Sender<Slab>>,
@@ -140,6 +143,7 @@ impl PacketWriter {
         let (back, empty) = bounded(SLABS_WAITING + 1);
         let written = Arc::<Written>::default();
         let segment_bytes_max = place.segment_bytes();
+        let alone = matches!(place, Place::File(_));
         let mut disk = segments::Disk::new(place, written.clone())?;
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || {
             for mut slab in slabs {
@@ -155,6 +159,7 @@ impl PacketWriter {
             segment_bytes: u64::MAX,
             segment_bytes_max,
             interfaces: Vec::new(),
+            alone,
             snaplen,
             written,
             full: Some(full),
@@ -234,6 +239,10 @@ impl PacketWriter {
 
 impl Drop for PacketWriter {
     fn drop(&mut self) {
+        if self.alone && self.segment_bytes == u64::MAX {
+            self.turn();
+            self.interface(0, LinkType::ETHERNET);
+        }
         self.flush();
         self.full = None;
         if let Some(thread) = self.thread.take() {
@@ -246,31 +255,6 @@ impl Drop for PacketWriter {
 /// The segments in a directory, oldest first.
 pub fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
     segments::list(dir)
-}
-
-/// Copies the packets of a window from the segments in a directory, as one capture, and returns
-/// how many those were. A segment that cannot be read is named in the log and left out.
-pub fn copy(dir: &Path, window: Window, out: &mut dyn Write) -> Result<u64, pcapng::PcapngError> {
-    let mut packets = 0;
-    for segment in segments::list(dir)? {
-        if !segment.touches(window) {
-            continue;
-        }
-        let file = match File::open(&segment.path) {
-            Ok(file) => io::BufReader::with_capacity(1 << 18, file),
-            // The oldest may go while we read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error.into()),
-        };
-        match pcapng::copy(file, window, out) {
-            Ok(n) => packets += n,
-            Err(error @ pcapng::PcapngError::Io(_)) => return Err(error),
-            Err(error) => {
-                tracing::warn!(segment = %segment.path.display(), "rest of segment skipped: {error}");
-            }
-        }
-    }
-    Ok(packets)
 }
 
 #[cfg(test)]

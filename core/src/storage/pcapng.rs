@@ -5,10 +5,10 @@
 //! packet, times in nanoseconds, all little-endian. What a packet stands for,
 //! where that is not itself alone, is a custom option of its block.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::ops::Range;
 
 use crate::packet::{LinkType, Weight};
-use crate::storage::Window;
 use crate::time::Ts;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -28,6 +28,9 @@ pub const ENTERPRISE: u32 = 32_473;
 
 /// What a custom option of ours begins with after the enterprise number.
 pub const WEIGHT_MARK: [u8; 4] = *b"CoMW";
+
+/// Where the captured bytes lie in the block of a packet.
+const PACKET_HEAD: usize = 28;
 
 /// No block we write or read is longer.
 const BLOCK_BYTES_MAX: u32 = 1 << 20;
@@ -163,10 +166,6 @@ impl<R: Read> Blocks<R> {
         if !fill(&mut self.from, &mut self.block)? {
             return Ok(None);
         }
-        let word = |bytes: &[u8], at: usize| match bytes.get(at..at + 4) {
-            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
-            _ => 0,
-        };
         let (kind, len) = (word(&self.block, 0), word(&self.block, 4));
         let swapped = kind == SECTION && word(&self.block, 8) != BYTE_ORDER;
         if !(12..=BLOCK_BYTES_MAX).contains(&len) || len % 4 != 0 || swapped {
@@ -201,31 +200,69 @@ fn fill(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// Copies the packets of a window, with what describes them, and returns how many those were.
-///
-/// The copy is a capture of its own, or may follow another one.
-pub fn copy(from: impl Read, window: Window, out: &mut dyn Write) -> Result<u64, PcapngError> {
-    let mut blocks = Blocks::new(from);
-    // What stands before the first packet of the window.
-    let mut head = Vec::new();
-    let mut packets = 0;
-    while let Some(block) = blocks.advance()? {
-        match block {
-            Block::Section(bytes) => {
-                head.clear();
-                head.extend(bytes);
-            }
-            Block::Interface(bytes) => head.extend(bytes),
-            Block::Packet { ts, bytes } if window.from <= ts && ts < window.to => {
-                out.write_all(&head)?;
-                head.clear();
-                out.write_all(bytes)?;
-                packets += 1;
-            }
-            Block::Packet { .. } => {}
-        }
+/// Where things lie in the block of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The interface, counted from 0 in the section.
+    pub interface: u32,
+    /// The captured bytes, inside the block.
+    pub data: Range<usize>,
+    /// How many bytes were sent.
+    pub wire_len: u32,
+}
+
+/// Finds a packet in its block; none if the block says it is longer than the block is.
+pub fn packet(block: &[u8]) -> Option<Seen> {
+    let cap_len = word(block, 20) as usize;
+    let data = PACKET_HEAD..PACKET_HEAD.checked_add(cap_len)?;
+    let fits = data.end + 4 <= block.len();
+    fits.then(|| Seen { interface: word(block, 8), data, wire_len: word(block, 24) })
+}
+
+/// What the packet in a block stands for, where that is not itself alone.
+pub fn weight(block: &[u8]) -> Option<Weight> {
+    // Of options we write this one alone.
+    let option = block.get(packet(block)?.data.end.next_multiple_of(4)..)?.get(..28)?;
+    let (head, counts) = option.split_at(12);
+    let code = u32::from(OPT_CUSTOM) | 24 << 16;
+    if word(head, 0) != code || word(head, 4) != ENTERPRISE || head.get(8..)? != WEIGHT_MARK {
+        return None;
     }
-    Ok(packets)
+    let long = |at| u64::from(word(counts, at)) | u64::from(word(counts, at + 4)) << 32;
+    Some(Weight { packets: long(0), bytes: long(8) })
+}
+
+/// The link type that the block of an interface states.
+pub fn link(block: &[u8]) -> LinkType {
+    LinkType(word(block, 8) as u16)
+}
+
+/// Appends the header of a pcap file with times in nanoseconds.
+pub fn put_pcap_header(out: &mut Vec<u8>, link: LinkType, snaplen: u32) {
+    // Magic number, version 2.4, two fields that mean nothing any more.
+    let head = [0xa1b2_3c4d, 2 | 4 << 16, 0, 0, snaplen, u32::from(link.0)];
+    head.into_iter().for_each(|number: u32| out.extend(number.to_le_bytes()));
+}
+
+/// What stands before a packet in a pcap file, from its block here.
+pub fn pcap_record(block: &[u8]) -> [u8; 16] {
+    let ts = u64::from(word(block, 12)) << 32 | u64::from(word(block, 16));
+    let (secs, nanos) = Ts(ts).parts();
+    let secs = u32::try_from(secs).unwrap_or(u32::MAX);
+    let mut record = [0; 16];
+    let numbers = [secs, nanos, word(block, 20), word(block, 24)];
+    for (bytes, number) in record.chunks_exact_mut(4).zip(numbers) {
+        bytes.copy_from_slice(&number.to_le_bytes());
+    }
+    record
+}
+
+/// The number at a place; 0 behind the end.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    match bytes.get(at..at + 4) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The desk behind the HTTP door: status and queries from the running monitor and its store.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use como_core::query::{Answer, Place, Query, QueryError};
+use como_core::query::{Answer, Packets, Place, Query, QueryError};
 use como_core::render::Format;
+use como_core::storage::packets::{Capture, CopyError};
 use como_core::storage::{Feed, RecordStore};
 use como_core::supervisor::Handle;
 use como_core::supervisor::keep::Keeping;
@@ -23,6 +25,8 @@ pub struct Desk {
     pub refused: Refused,
     /// What is stored.
     pub store: Arc<dyn RecordStore>,
+    /// Where packets are kept.
+    pub packets: PathBuf,
     /// What comes.
     pub feed: Feed,
     /// What is safe.
@@ -35,6 +39,16 @@ impl Desk {
     /// The running instances and their filters.
     fn running(&self) -> Vec<(String, String)> {
         self.monitor.status().tasks.into_iter().map(|task| (task.name, task.filter)).collect()
+    }
+
+    /// Answers with packets themselves.
+    fn packets(&self, query: &Query, capture: Capture) -> Result<HttpAnswer, Refusal> {
+        let running = self.running();
+        let (feed, packets) = (Some(&self.feed), Some(self.packets.as_path()));
+        let place = Place { store: &*self.store, feed, running: &running, packets };
+        let answer = Packets::open(query, capture, place).map_err(|error| refusal(&error))?;
+        let body = move |out: &mut dyn Write| answer.write(out).map(drop).map_err(broken);
+        Ok(HttpAnswer { mime: capture.mime().to_owned(), body: Box::new(body) })
     }
 }
 
@@ -66,28 +80,37 @@ impl Door for Desk {
         let pairs = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let query =
             Query::parse(pairs.chain([("module", module)])).map_err(|error| refusal(&error))?;
+        if let Some(capture) = query.format.as_deref().and_then(Capture::named) {
+            return self.packets(&query, capture);
+        }
         let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))
             .map_err(|error| bad(error.to_string()))?;
         let running = self.running();
         // What is wrong with the query is found now, while the answer's status can still say so.
-        let place = Place { store: &*self.store, feed: Some(&self.feed), running: &running };
+        let feed = Some(&self.feed);
+        let place = Place { store: &*self.store, feed, running: &running, packets: None };
         drop(Answer::open(&query, place).map_err(|error| refusal(&error))?);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let body = move |out: &mut dyn Write| {
-            let place = Place { store: &*store, feed: Some(&feed), running: &running };
+            let feed = Some(&feed);
+            let place = Place { store: &*store, feed, running: &running, packets: None };
             let mut renderer = format.renderer();
             let written = Answer::open(&query, place)
                 .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
-            match written {
-                Ok(_) => Ok(()),
-                Err(QueryError::Write(error)) => Err(error),
-                Err(error) => {
-                    tracing::warn!("an answer broke off: {error}");
-                    Err(io::Error::other(error))
-                }
-            }
+            written.map(drop).map_err(broken)
         };
         Ok(HttpAnswer { mime: format.mime().to_owned(), body: Box::new(body) })
+    }
+}
+
+/// An answer that ends early: the client has gone, or something went wrong here.
+fn broken(error: QueryError) -> io::Error {
+    match error {
+        QueryError::Write(error) => error,
+        error => {
+            tracing::warn!("an answer broke off: {}", crate::error::with_causes(&error));
+            io::Error::other(error)
+        }
     }
 }
 
@@ -99,7 +122,9 @@ fn refusal(error: &QueryError) -> Refusal {
     let text = error.to_string();
     match error {
         QueryError::UnknownModule { .. } => Refusal::new(404, "Not Found", text),
-        QueryError::Store(_) => Refusal::new(503, "Service Unavailable", text),
+        QueryError::Packets(CopyError::Read { .. }) | QueryError::Store(_) => {
+            Refusal::new(503, "Service Unavailable", text)
+        }
         _ => bad(text),
     }
 }

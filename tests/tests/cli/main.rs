@@ -7,6 +7,7 @@ mod help;
 mod info;
 mod init;
 mod lists;
+mod packets;
 mod prompt;
 mod query;
 mod run;

@@ -1,6 +1,8 @@
 //! `como serve` as its operator meets it: deploying, querying, reloading, ending, and being killed.
 
+mod packets;
 mod server;
+mod windows;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::packet::build::{Frame, batch_of};
 use crate::record::Value;
 use crate::storage::Window;
-use crate::storage::packets;
+use crate::storage::packets::{self, Capture, Wanted};
 use crate::time::Ts;
 
 fn manifest() -> Manifest {
@@ -74,7 +74,8 @@ fn with_a_place_packets_are_kept_and_counted() {
     assert_eq!((rows.value(0, 0), rows.value(0, 2)), (Value::Uint(3), Value::Uint(0)));
     drop(started);
     let mut out = Vec::new();
-    assert_eq!(packets::copy(dir.path(), Window::ALL, &mut out).expect("a capture"), 3);
+    let wanted = Wanted { window: Window::ALL, filter: None, capture: Capture::Pcapng };
+    assert_eq!(packets::copy(dir.path(), &wanted, &mut out).expect("a capture"), 3);
     assert!(out.len() < 3 * 56 + 100, "{}", out.len());
 }
 

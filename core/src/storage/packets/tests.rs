@@ -1,8 +1,13 @@
 //! Segments that fill, go, survive and are found again.
 
+use std::fs::File;
+
 use tempfile::TempDir;
 
 use super::*;
+use crate::filter::Expr;
+use crate::packet::build::{Frame, batch_of};
+use crate::storage::Window;
 
 const SEC: u64 = 1_000_000_000;
 
@@ -29,8 +34,7 @@ fn written(place: &Place, secs: std::ops::Range<u64>) {
 
 /// The seconds of the packets of a window.
 fn seconds(dir: &Path, window: Window) -> Vec<u64> {
-    let mut out = Vec::new();
-    let n = copy(dir, window, &mut out).expect("a directory to read");
+    let (n, out) = copied(dir, window, "", Capture::Pcapng).expect("a directory to read");
     let mut blocks = pcapng::Blocks::new(&out[..]);
     let mut seconds = Vec::new();
     while let Some(block) = blocks.advance().expect("a capture") {
@@ -40,6 +44,20 @@ fn seconds(dir: &Path, window: Window) -> Vec<u64> {
     }
     assert_eq!(n, seconds.len() as u64);
     seconds
+}
+
+/// A copy, and how many packets it has.
+fn copied(
+    dir: &Path,
+    window: Window,
+    filter: &str,
+    capture: Capture,
+) -> Result<(u64, Vec<u8>), CopyError> {
+    let filter = Some(filter).filter(|f| !f.is_empty());
+    let filter = filter.map(|text| Expr::parse(text).expect("a filter"));
+    let mut out = Vec::new();
+    let n = copy(dir, &Wanted { window, filter, capture }, &mut out)?;
+    Ok((n, out))
 }
 
 fn window(from: u64, to: u64) -> Window {
@@ -152,6 +170,18 @@ fn one_file_holds_all_and_keeps_the_snaplen() {
 }
 
 #[test]
+fn a_file_without_packets_is_a_capture_all_the_same() {
+    let dir = dir();
+    let path = dir.path().join("out.pcapng");
+    drop(PacketWriter::new(Place::File(path.clone()), 100).expect("a place to write"));
+    let bytes = std::fs::read(&path).expect("a file");
+    let mut blocks = pcapng::Blocks::new(&bytes[..]);
+    assert!(matches!(blocks.advance(), Ok(Some(pcapng::Block::Section(_)))));
+    assert!(matches!(blocks.advance(), Ok(Some(pcapng::Block::Interface(_)))));
+    assert!(matches!(blocks.advance(), Ok(None)));
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_refused_at_once() {
     let dir = dir();
     let file = dir.path().join("a file");
@@ -178,4 +208,75 @@ fn a_full_disk_loses_packets_and_says_so() {
     let trouble = counts.trouble().expect("a complaint");
     assert!(trouble.starts_with("packets for `/dev/full` are lost: "), "{trouble}");
     assert_eq!(counts.trouble(), None);
+}
+
+/// A segment of one TCP and two UDP packets, the last of another link type.
+fn mixed() -> TempDir {
+    let dir = dir();
+    let mut writer = PacketWriter::new(place(&dir, 64 << 20), 65_535).expect("a place to write");
+    let frames = [Frame::tcp("10.0.0.1:1", "10.0.0.2:80"), Frame::udp("10.0.0.1:2", "10.0.0.2:53")];
+    let batch = batch_of(frames);
+    let weight = Some(Weight { packets: 7, bytes: 700 });
+    for (at, weight) in [(0, None), (1, weight)] {
+        writer.put(0, LinkType::ETHERNET, Ts(at as u64 * SEC), batch.data(at), 60, weight);
+    }
+    writer.put(1, LinkType::RAW, Ts(2 * SEC), &batch.data(1)[14..], 46, None);
+    dir
+}
+
+#[test]
+fn a_filter_picks_among_the_packets_as_it_does_live() {
+    let dir = mixed();
+    let count = |filter| {
+        let copied = copied(dir.path(), Window::ALL, filter, Capture::Pcapng);
+        copied.expect("a directory to read").0
+    };
+    let counts = ["tcp", "udp", "ip", "all", "not ip", "pkt.packets > 1"].map(count);
+    assert_eq!(counts, [1, 2, 3, 3, 0, 1]);
+}
+
+#[test]
+fn one_pcap_file_holds_packets_of_one_link_type() {
+    let dir = mixed();
+    let pcap = |window, filter| copied(dir.path(), window, filter, Capture::Pcap);
+    let error = pcap(Window::ALL, "").expect_err("two link types").to_string();
+    assert!(error.contains("Ethernet (1) and raw IP (101)"), "{error}");
+    let (n, bytes) = pcap(window(0, 2), "").expect("one link type");
+    assert_eq!((n, &bytes[..4]), (2, &[0x4d, 0x3c, 0xb2, 0xa1][..]));
+    let lens: usize = mixed_lens(&bytes);
+    assert_eq!(bytes.len(), 24 + 2 * 16 + lens);
+    assert_eq!(pcap(Window::ALL, "tcp").expect("one link type").0, 1);
+}
+
+/// The captured lengths that two records of a pcap file state.
+fn mixed_lens(bytes: &[u8]) -> usize {
+    let len = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], 0]) as usize;
+    let first = len(24 + 8);
+    first + len(24 + 16 + first + 8)
+}
+
+#[test]
+fn a_copy_has_one_header_and_each_interface_once() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..9_000);
+    let (_, out) = copied(dir.path(), Window::ALL, "", Capture::Pcapng).expect("a directory");
+    let mut blocks = pcapng::Blocks::new(&out[..]);
+    let mut heads = 0;
+    while let Some(block) = blocks.advance().expect("a capture") {
+        heads += u32::from(!matches!(block, pcapng::Block::Packet { .. }));
+    }
+    assert_eq!((heads, blocks.read_bytes()), (2, out.len() as u64));
+}
+
+#[test]
+fn a_segment_cut_anywhere_gives_its_whole_packets() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..2);
+    let segment = segments(dir.path()).expect("a directory").remove(0).path;
+    let all = std::fs::read(&segment).expect("a file");
+    for end in (0..all.len()).step_by(7) {
+        std::fs::write(&segment, &all[..end]).expect("a file");
+        let n = seconds(dir.path(), Window::ALL).len();
+        assert_eq!(n, end.saturating_sub(all.len() - 2 * 1032) / 1032, "cut at {end}");
+    }
 }

@@ -39,34 +39,39 @@ fn a_capture_is_these_bytes() {
 }
 
 #[test]
-fn packets_are_found_by_their_time_with_what_describes_them() {
+fn a_packet_is_found_in_its_block_and_so_is_its_weight() {
     let all = capture();
-    let found = |from, to| {
-        let mut out = Vec::new();
-        let window = Window { from: Ts(from), to: Ts(to) };
-        let n = copy(&all[..], window, &mut out).expect("our own");
-        (n, out.len())
-    };
-    assert_eq!(found(0, u64::MAX), (2, all.len()));
-    assert_eq!(found(0x1_0000_0002, 0x1_0000_0009), (1, all.len() - 68));
-    assert_eq!(found(0x1_0000_0003, u64::MAX), (1, all.len() - 40));
-    assert_eq!(found(0, 5), (0, 0));
+    let mut blocks = Blocks::new(&all[..]);
+    let mut seen = Vec::new();
+    while let Some(block) = blocks.advance().expect("our own") {
+        match block {
+            Block::Section(_) => {}
+            Block::Interface(bytes) => assert_eq!(link(bytes), LinkType::ETHERNET),
+            Block::Packet { bytes, .. } => {
+                let found = packet(bytes).expect("a packet");
+                seen.push((bytes[found.data].to_vec(), found.wire_len, weight(bytes)));
+            }
+        }
+    }
+    let ten = Weight { packets: 10, bytes: 6000 };
+    assert_eq!(seen, [(vec![1, 2, 3, 4, 5], 60, None), (vec![6], 600, Some(ten))]);
 }
 
 #[test]
-fn a_file_cut_short_gives_its_whole_packets() {
-    let all = capture();
-    for end in 0..all.len() {
-        let mut out = Vec::new();
-        let n = copy(&all[..end], Window::ALL, &mut out).expect("our own");
-        assert_eq!(n, u64::from(end >= all.len() - 68), "cut at {end}");
-    }
+fn a_packet_longer_than_its_block_is_none() {
+    let mut block = Vec::new();
+    put_packet(&mut block, 0, Ts(1), &[1, 2, 3, 4], 60, None);
+    assert!(packet(&block).is_some());
+    block[20..24].copy_from_slice(&5u32.to_le_bytes());
+    assert_eq!(packet(&block), None);
+    block[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(packet(&block), None);
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_an_error_or_an_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = copy(&bytes[..], Window::ALL, &mut Vec::new());
+        let _ = (packet(&bytes), weight(&bytes), link(&bytes), pcap_record(&bytes));
         let mut behind = capture();
         behind.extend(&bytes);
         let mut blocks = Blocks::new(&behind[..]);

@@ -1,0 +1,65 @@
+//! Questions for packets: a window of what an instance keeps of them, as one capture.
+//!
+//! What is answered is what is stored: packets to come are not waited for, and
+//! a filter picks among the packets that the instance's own let through.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::answer::{Place, find, parsed};
+use super::{Query, QueryError};
+use crate::storage::packets::{self, Capture, CopyError, Wanted};
+use crate::storage::{Feed, Stream, Window};
+
+/// One answer in packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packets {
+    dir: PathBuf,
+    wanted: Wanted,
+}
+
+impl Packets {
+    /// Begins to answer. What is wrong with the query is found here, before a byte is written; for
+    /// pcap, whose packets must be of one link type, the packets are looked through once.
+    pub fn open(query: &Query, capture: Capture, place: Place<'_>) -> Result<Self, QueryError> {
+        let filter = query.filter.as_deref().map(parsed).transpose()?;
+        // Only names that are known become parts of a path.
+        let stream = match find(&query.module, &place) {
+            // Killed before its first record was committed.
+            Err(QueryError::UnknownModule { name, .. }) if is_kept(&name, &place) => {
+                Stream { name, ..Stream::default() }
+            }
+            other => other?,
+        };
+        let dir = place.packets.map(|dir| dir.join(&stream.name)).filter(|dir| dir.is_dir());
+        let Some(dir) = dir else {
+            return Err(QueryError::NoPackets { module: stream.name, format: capture.name() });
+        };
+        let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
+        let window = Query { wait: false, ..query.clone() }.window(clock)?;
+        let answer = Self { dir, wanted: Wanted { window, filter, capture } };
+        if capture == Capture::Pcap {
+            answer.write(&mut io::sink())?;
+        }
+        Ok(answer)
+    }
+
+    /// The time asked for.
+    pub fn window(&self) -> Window {
+        self.wanted.window
+    }
+
+    /// Writes the capture, and returns how many packets it has.
+    pub fn write(&self, out: &mut dyn Write) -> Result<u64, QueryError> {
+        packets::copy(&self.dir, &self.wanted, out).map_err(|error| match error {
+            CopyError::Write(error) => QueryError::Write(error),
+            error => QueryError::Packets(error),
+        })
+    }
+}
+
+/// Whether there are packets of an instance.
+fn is_kept(name: &str, place: &Place<'_>) -> bool {
+    let entries = place.packets.and_then(|dir| dir.read_dir().ok());
+    entries.into_iter().flatten().flatten().any(|entry| entry.file_name() == *name)
+}

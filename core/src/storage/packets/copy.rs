@@ -1,0 +1,339 @@
+//! Copies: the stored packets of a window as one capture, pcapng or pcap, through a filter.
+//!
+//! Whatever segments the packets come from, the copy has one header and
+//! describes each interface once, so that the simplest tool can read it.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::segments::{self, Segment};
+use crate::batch::Batch;
+use crate::filter::{Expr, Plan};
+use crate::packet::{LinkType, Packet};
+use crate::selection::{BATCH_PACKETS_MAX, Selection};
+use crate::storage::Window;
+use crate::storage::pcapng::{self, Block, Blocks, PcapngError};
+
+/// Bytes of packets looked at together.
+const GATHERED_BYTES: usize = 1 << 20;
+
+/// What pcap files say they keep of a packet at most.
+const PCAP_SNAPLEN: u32 = 262_144;
+
+/// How a copy is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Capture {
+    /// All that is known of each packet.
+    Pcapng,
+    /// For old tools, with times in nanoseconds; all packets are of one link type, and what they
+    /// stand for is lost.
+    Pcap,
+}
+
+impl Capture {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Pcapng, Self::Pcap];
+
+    /// Its name in URLs and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcapng => "pcapng",
+            Self::Pcap => "pcap",
+        }
+    }
+
+    /// Its media type.
+    pub const fn mime(self) -> &'static str {
+        match self {
+            Self::Pcapng => "application/x-pcapng",
+            Self::Pcap => "application/vnd.tcpdump.pcap",
+        }
+    }
+
+    /// The one called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capture| capture.name() == name)
+    }
+}
+
+/// Which packets to copy, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// When they were seen.
+    pub window: Window,
+    /// What they are; every packet where nothing is said.
+    pub filter: Option<Expr>,
+    /// How they are written.
+    pub capture: Capture,
+}
+
+/// Why a copy broke off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// A segment, or the directory of them, cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// Which.
+        path: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The copy cannot be written.
+    #[error("cannot write the packets")]
+    Write(#[source] io::Error),
+    /// A pcap file says once for all packets what they begin with.
+    #[error(
+        "packets of link types {first} and {other} do not fit into one pcap file: \
+         ask for pcapng, or for a time or filter with one of them"
+    )]
+    Links {
+        /// The link type of the first packet.
+        first: LinkType,
+        /// Another one.
+        other: LinkType,
+    },
+}
+
+/// Copies the packets wanted from the segments in a directory, and returns how many those were.
+///
+/// A segment that cannot be understood is named in the log and left out from there on.
+pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<u64, CopyError> {
+    let read = |path: &Path, source| CopyError::Read { path: path.display().to_string(), source };
+    let mut copier = Copier::new(wanted, out);
+    for segment in segments::list(dir).map_err(|error| read(dir, error))? {
+        if !segment.touches(wanted.window) {
+            continue;
+        }
+        let file = opened(dir, &segment).map_err(|error| read(&segment.path, error))?;
+        let Some(file) = file else { continue };
+        let mut blocks = Blocks::new(BufReader::with_capacity(1 << 18, file));
+        copier.here.clear();
+        loop {
+            let taken = match blocks.advance() {
+                Ok(Some(block)) => copier.take(block)?,
+                Ok(None) => break,
+                Err(PcapngError::Io(error)) => return Err(read(&segment.path, error)),
+                Err(PcapngError::Foreign { .. }) => false,
+            };
+            if !taken {
+                let (path, at) = (segment.path.display(), blocks.read_bytes());
+                tracing::warn!(segment = %path, at, "rest of segment skipped: it is not ours");
+                break;
+            }
+        }
+    }
+    copier.finish()
+}
+
+/// Opens a segment, also if it was closed, and so renamed, after it was listed; none if it is gone,
+/// as the oldest may while we read.
+fn opened(dir: &Path, segment: &Segment) -> io::Result<Option<File>> {
+    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    match File::open(&segment.path) {
+        Err(error) if gone(&error) => {
+            let now = segments::list(dir)?.into_iter().find(|s| s.number == segment.number);
+            match now.map(|segment| File::open(segment.path)).transpose() {
+                Err(error) if gone(&error) => Ok(None),
+                other => other,
+            }
+        }
+        other => other.map(Some),
+    }
+}
+
+/// An interface met in a segment.
+struct Interface {
+    block: Vec<u8>,
+    link: LinkType,
+    /// Its number in the copy, once a packet of it is there.
+    number: Option<u32>,
+}
+
+/// Gathers packets, asks the filter about many at once, and writes those it picks.
+struct Copier<'a> {
+    wanted: &'a Wanted,
+    out: &'a mut dyn Write,
+    plan: Plan,
+    slot: Option<usize>,
+    batch: Batch,
+    interfaces: Vec<Interface>,
+    // The interfaces of the section being read, as places in `interfaces`.
+    here: Vec<usize>,
+    numbers: u32,
+    // Whole packet blocks, where each lies, and its interface's place.
+    bytes: Vec<u8>,
+    blocks: Vec<(Range<usize>, usize)>,
+    // What the filter sees of them; as long as `blocks`.
+    packets: Vec<Packet>,
+    link: Option<LinkType>,
+    copied: u64,
+}
+
+impl<'a> Copier<'a> {
+    fn new(wanted: &'a Wanted, out: &'a mut dyn Write) -> Self {
+        let mut plan = Plan::default();
+        let slot = wanted.filter.as_ref().map(|filter| plan.add(filter));
+        Self {
+            wanted,
+            out,
+            plan,
+            slot,
+            batch: Batch::default(),
+            interfaces: Vec::new(),
+            here: Vec::new(),
+            numbers: 0,
+            bytes: Vec::new(),
+            blocks: Vec::new(),
+            packets: Vec::new(),
+            link: None,
+            copied: 0,
+        }
+    }
+
+    /// Takes the next block of a segment; false if it makes no sense there.
+    fn take(&mut self, block: Block<'_>) -> Result<bool, CopyError> {
+        match block {
+            Block::Section(_) => self.here.clear(),
+            Block::Interface(bytes) => self.meet(bytes),
+            Block::Packet { ts, bytes } => {
+                let Some(seen) = pcapng::packet(bytes) else { return Ok(false) };
+                let Some(&place) = self.here.get(seen.interface as usize) else { return Ok(false) };
+                let Window { from, to } = self.wanted.window;
+                if from <= ts && ts < to {
+                    let start = self.bytes.len();
+                    self.bytes.extend(bytes);
+                    self.blocks.push((start..self.bytes.len(), place));
+                    self.packets.push(Packet {
+                        ts,
+                        // A mebibyte and a block are far from what the field holds.
+                        offset: (start + seen.data.start) as u32,
+                        cap_len: seen.data.len() as u32,
+                        wire_len: seen.wire_len,
+                        region: 0,
+                        link: self.interfaces[place].link,
+                        source: place as u16,
+                        marks: 0,
+                    });
+                }
+                if self.blocks.len() >= BATCH_PACKETS_MAX || self.bytes.len() >= GATHERED_BYTES {
+                    self.flush()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes note of an interface of the section being read.
+    fn meet(&mut self, block: &[u8]) {
+        let known = self.interfaces.iter().position(|interface| interface.block == block);
+        self.here.push(known.unwrap_or_else(|| {
+            let link = pcapng::link(block);
+            self.interfaces.push(Interface { block: block.to_vec(), link, number: None });
+            self.interfaces.len() - 1
+        }));
+    }
+
+    /// Writes what the filter picks of the packets gathered.
+    fn flush(&mut self) -> Result<(), CopyError> {
+        let bytes = Arc::new(std::mem::take(&mut self.bytes));
+        let picked = self.pick(&bytes);
+        for at in picked.iter() {
+            let Some((block, place)) = self.blocks.get(at).cloned() else { continue };
+            self.put(&bytes[block], place)?;
+        }
+        self.batch.clear();
+        self.blocks.clear();
+        self.packets.clear();
+        self.bytes = Arc::into_inner(bytes).unwrap_or_default();
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn pick(&mut self, bytes: &Arc<Vec<u8>>) -> Selection {
+        let Some(slot) = self.slot else { return Selection::all(self.blocks.len()) };
+        self.batch.clear();
+        self.batch.push_region(bytes.clone());
+        for (packet, (block, _)) in self.packets.iter().zip(&self.blocks) {
+            let block = bytes.get(block.clone()).unwrap_or_default();
+            self.batch.push(*packet, pcapng::weight(block));
+        }
+        self.batch.decode(self.plan.demand());
+        self.plan.run(&mut self.batch);
+        self.batch.pick(slot).cloned().unwrap_or_else(|| Selection::none(self.blocks.len()))
+    }
+
+    /// Writes one packet, with whatever must stand before it.
+    fn put(&mut self, block: &[u8], place: usize) -> Result<(), CopyError> {
+        let link = self.interfaces[place].link;
+        self.begin(link)?;
+        match self.wanted.capture {
+            Capture::Pcapng => {
+                let number = self.numbered(place)?;
+                self.write(&block[..8])?;
+                self.write(&number.to_le_bytes())?;
+                self.write(&block[12..])?;
+            }
+            Capture::Pcap => {
+                if let Some(first) = self.link.filter(|first| *first != link) {
+                    return Err(CopyError::Links { first, other: link });
+                }
+                let record = pcapng::pcap_record(block);
+                self.write(&record)?;
+                let data = pcapng::packet(block).map(|seen| seen.data).unwrap_or_default();
+                self.write(&block[data])?;
+            }
+        }
+        self.copied += 1;
+        Ok(())
+    }
+
+    /// Writes what the file begins with, if nothing is there yet.
+    fn begin(&mut self, link: LinkType) -> Result<(), CopyError> {
+        if self.link.replace(self.link.unwrap_or(link)).is_some() {
+            return Ok(());
+        }
+        let mut head = Vec::new();
+        match self.wanted.capture {
+            Capture::Pcapng => pcapng::put_section(&mut head),
+            Capture::Pcap => pcapng::put_pcap_header(&mut head, link, PCAP_SNAPLEN),
+        }
+        self.write(&head)
+    }
+
+    /// The number of an interface in the copy, described there if it is new.
+    fn numbered(&mut self, place: usize) -> Result<u32, CopyError> {
+        let Self { interfaces, numbers, out, .. } = self;
+        let Interface { block, number, .. } = &mut interfaces[place];
+        if number.is_none() {
+            out.write_all(block).map_err(CopyError::Write)?;
+            *number = Some(*numbers);
+            *numbers += 1;
+        }
+        Ok(number.unwrap_or_default())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
+        self.out.write_all(bytes).map_err(CopyError::Write)
+    }
+
+    /// Writes the last packets; without any, a capture that is empty but whole.
+    fn finish(mut self) -> Result<u64, CopyError> {
+        self.flush()?;
+        if self.link.is_none() {
+            let link = self.interfaces.first().map_or(LinkType::ETHERNET, |i| i.link);
+            self.begin(link)?;
+            if self.wanted.capture == Capture::Pcapng {
+                let mut block = Vec::new();
+                pcapng::put_interface(&mut block, link, "nothing", PCAP_SNAPLEN);
+                self.write(&block)?;
+            }
+        }
+        self.out.flush().map_err(CopyError::Write)?;
+        Ok(self.copied)
+    }
+}
