@@ -10,7 +10,7 @@ use como_core::source::Region;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// How many unused buffers a pool keeps.
-const SPARE_MAX: usize = 8;
+const SPARE_MAX: usize = 64;
 
 /// Buffers of one size.
 #[derive(Debug)]

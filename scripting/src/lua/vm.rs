@@ -60,8 +60,9 @@ pub struct Trouble {
 }
 
 impl Vm {
-    /// A VM for the script `file`, with the library and nothing else in it.
-    pub fn new(file: &str, limits: Limits) -> Result<Self, ModuleError> {
+    /// A VM for the script `file`, with the library and nothing else in it; what it loads becomes
+    /// `native` code or stays bytecode.
+    pub fn new(file: &str, limits: Limits, native: bool) -> Result<Self, ModuleError> {
         let build = || -> mlua::Result<Self> {
             let libraries = StdLib::COROUTINE
                 | StdLib::TABLE
@@ -75,6 +76,7 @@ impl Vm {
             let lua = Lua::new_with(libraries, LuaOptions::default())?;
             let compiler = Compiler::new().set_optimization_level(2).set_type_info_level(1);
             lua.set_compiler(compiler);
+            lua.enable_jit(native);
             let base = lua.globals();
             let prelude = furnish(&lua, &base)?;
             lua.sandbox(true)?;

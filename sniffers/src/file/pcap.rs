@@ -95,8 +95,9 @@ impl Pcap {
             let Some(header) = array::<16>(bytes, at) else {
                 break Ok(Stop::Needs(self.record_bytes));
             };
-            let [secs, fraction, cap_len, wire_len] =
-                [0, 4, 8, 12].map(|field| order.u32_at(header, field));
+            // One by one: an array of them is not always kept in registers.
+            let (secs, fraction) = (order.u32_at(header, 0), order.u32_at(header, 4));
+            let (cap_len, wire_len) = (order.u32_at(header, 8), order.u32_at(header, 12));
             if cap_len as usize > CAP_LEN_MAX {
                 break Err(too_long(cap_len));
             }
