@@ -12,6 +12,7 @@ pub mod filter;
 pub mod hash;
 pub mod intern;
 pub mod module;
+pub mod nearest;
 pub mod packet;
 pub mod query;
 pub mod queue;

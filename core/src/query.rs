@@ -10,6 +10,7 @@ pub mod when;
 
 use crate::filter::FilterError;
 use crate::storage::packets::CopyError;
+use crate::nearest::nearest;
 use crate::storage::{StoreError, Window};
 use crate::time::Ts;
 pub use answer::{Answer, Place, Report, Step};
@@ -139,14 +140,6 @@ fn nearest_or(nearest: &Option<String>, known: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// The one of `known` that `name` was probably meant to be.
-fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let far =
-        |other: &str| strsim::damerau_levenshtein(&other.to_lowercase(), &name.to_lowercase());
-    let close = known.into_iter().map(|other| (far(other), other));
-    close.filter(|(far, _)| *far <= 2).min().map(|(_, other)| other.to_owned())
-}
-
 impl Query {
     /// Everything that is stored of an instance.
     pub fn all(module: &str) -> Self {
@@ -161,7 +154,7 @@ impl Query {
         let mut given: [Option<&str>; KEYS.len()] = [None; KEYS.len()];
         for (key, value) in pairs {
             let at = KEYS.iter().position(|(known, _)| *known == key).ok_or_else(|| {
-                let nearest = nearest(key, KEYS.map(|(known, _)| known));
+                let nearest = nearest(key, KEYS.map(|(known, _)| known)).map(str::to_owned);
                 QueryError::UnknownKey { key: key.chars().take(60).collect(), nearest }
             })?;
             if given[at].replace(value).is_some() {

@@ -15,6 +15,7 @@ mod text;
 use std::io::{self, Write};
 
 use crate::module::Print;
+use crate::nearest::nearest;
 use crate::record::{Output, Records, Schema, Type};
 use crate::time::Ts;
 pub use text::{header, row};
@@ -118,10 +119,9 @@ impl Format {
 
     /// The format called `name`.
     pub fn named(name: &str) -> Result<Self, UnknownFormat> {
-        Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
-            let close = |f: &Self| strsim::damerau_levenshtein(f.name(), name);
-            let nearest = Self::ALL.iter().min_by_key(|f| close(f)).filter(|f| close(f) <= 2);
-            UnknownFormat { name: name.to_owned(), nearest: nearest.map(|f| f.name()) }
+        Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| UnknownFormat {
+            name: name.to_owned(),
+            nearest: nearest(name, Self::ALL.map(Self::name)),
         })
     }
 

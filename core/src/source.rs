@@ -173,8 +173,26 @@ pub trait Source: Send {
     }
 }
 
-/// An error with everything that caused it, in one line.
+/// An error and what caused it, in one line. A cause that the text already ends with is not repeated.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |e| e.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    without_os_code(&text)
+}
+
+/// `No such file or directory (os error 2)` without the number, which says nothing more.
+fn without_os_code(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((before, after)) => {
+            format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest))
+        }
+        None => text.to_owned(),
+    }
 }

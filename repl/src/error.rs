@@ -12,6 +12,9 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 
+pub use como_core::nearest::nearest;
+pub use como_core::source::with_causes;
+
 /// What a verb ends with.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 
@@ -82,30 +85,6 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     let io = error.downcast_ref::<io::Error>();
     io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
         || error.source().is_some_and(is_broken_pipe)
-}
-
-/// An error and what caused it, in one line.
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    without_os_code(&text)
-}
-
-/// `No such file or directory (os error 2)` without the number, which says nothing more.
-fn without_os_code(text: &str) -> String {
-    match text.split_once(" (os error ") {
-        Some((before, after)) => {
-            format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest))
-        }
-        None => text.to_owned(),
-    }
 }
 
 /// One thing to tell the user.
@@ -202,14 +181,6 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The known name closest to `name`, if one is close enough to be meant.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let far = name.chars().count() / 3 + 1;
-    let distance = |k: &'a str| (strsim::damerau_levenshtein(name, k), k);
-    let close = known.into_iter().map(distance).filter(|(distance, _)| *distance <= far);
-    close.min().map(|(_, k)| k)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,11 +223,5 @@ mod tests {
         let gone = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(gone.is_broken_pipe());
         assert_eq!(gone.code(), 0);
-    }
-
-    #[test]
-    fn only_close_names_are_suggested() {
-        assert_eq!(nearest("topadr", ["tuple", "topaddr"]), Some("topaddr"));
-        assert_eq!(nearest("colour", ["tuple", "topaddr"]), None);
     }
 }

@@ -9,6 +9,7 @@ pub mod tokens;
 use std::ops::Range;
 
 use como_core::field::{Demand, Field, Id, Kind};
+use como_core::nearest::nearest;
 use como_core::packet::Layers;
 use tokens::{Shape, Token, tokens};
 
@@ -127,6 +128,14 @@ impl Reads {
         if !self.layers.contains(&name) {
             self.layers.push(name);
         }
+    }
+}
+
+/// What to say of a name read of a packet that no field has.
+pub fn no_field(name: &str) -> String {
+    match nearest(name, Field::ALL.iter().map(|f| f.name())) {
+        Some(near) => format!("a packet has no field `{name}`; did you mean `{near}`?"),
+        None => format!("a packet has no field `{name}`"),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use como_core::nearest::nearest;
 use como_core::source::SourceError;
 use como_core::time::Span;
 
@@ -141,13 +142,8 @@ impl<'a> Options<'a> {
 /// What to try instead of `name`: the nearest of `known`, or all of them.
 fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let nearest = known
-        .iter()
-        .map(|k| (strsim::damerau_levenshtein(name, k), *k))
-        .min()
-        .filter(|(distance, k)| *distance <= 2 && *distance < k.len());
-    match nearest {
-        Some((_, nearest)) => format!(": did you mean `{nearest}`?"),
+    match nearest(name, known.iter().copied()) {
+        Some(nearest) => format!(": did you mean `{nearest}`?"),
         None => format!(": known are {}", known.join(", ")),
     }
 }

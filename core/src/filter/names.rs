@@ -350,21 +350,10 @@ pub fn is_word(name: &str) -> bool {
 
 /// The known word closest to `name`, if one is close.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    closest(name, words())
+    crate::nearest::nearest(name, words())
 }
 
 /// The service closest to `name`, if one is close.
 pub fn nearest_service(name: &str) -> Option<&'static str> {
-    closest(name, SERVICES.iter().map(|(service, ..)| *service))
-}
-
-fn closest(name: &str, words: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
-    // A third of the letters may differ, and never all of a short word.
-    let most = (name.len() / 3).clamp(1, 3);
-    words
-        .map(|word| (strsim::osa_distance(&name, word), word))
-        .filter(|(distance, _)| *distance <= most && *distance < name.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+    crate::nearest::nearest(name, SERVICES.iter().map(|(service, ..)| *service))
 }

@@ -1,6 +1,7 @@
 //! Manifests: what a module says of itself before it runs.
 
 use crate::module::args::{ArgError, Args};
+use crate::nearest::nearest;
 use crate::record::Value;
 use crate::time::Span;
 
@@ -66,12 +67,7 @@ impl Manifest {
         let same = |a: &str| a.replace('-', "_") == name.replace('-', "_");
         self.args.iter().find(|a| same(&a.name)).ok_or_else(|| {
             let known: Vec<String> = self.args.iter().map(|a| a.name.clone()).collect();
-            let nearest = known
-                .iter()
-                .map(|k| (strsim::damerau_levenshtein(k, name), k))
-                .filter(|(distance, _)| *distance <= 2)
-                .min()
-                .map(|(_, k)| k.clone());
+            let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
             ArgError::Unknown { module: self.name.clone(), name: name.to_owned(), nearest, known }
         })
     }

@@ -8,8 +8,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Query, QueryError, nearest};
+use super::{Query, QueryError};
 use crate::filter::Expr;
+use crate::nearest::nearest;
 use crate::record::Output;
 use crate::render::Renderer;
 use crate::storage::feed::News;
@@ -249,6 +250,6 @@ pub(super) fn find(name: &str, place: &Place<'_>) -> Result<Stream, QueryError> 
     known.extend(place.running.iter().map(|(name, _)| name.clone()));
     known.sort();
     known.dedup();
-    let nearest = nearest(name, known.iter().map(String::as_str));
+    let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     Err(QueryError::UnknownModule { name: name.chars().take(200).collect(), nearest, known })
 }

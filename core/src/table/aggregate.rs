@@ -4,7 +4,8 @@
 //! every language. What an aggregate works on is looked up when the whole
 //! declaration is known, because in a long-term table it may be a column.
 
-use super::error::{DeclareError, nearest};
+use super::error::DeclareError;
+use crate::nearest::nearest;
 use crate::record::Value;
 use crate::time::Span;
 

@@ -1,6 +1,7 @@
 //! What can be wrong with a declaration, in words.
 
 use crate::field::Field;
+use crate::nearest::nearest;
 
 /// Why a declared key, value or long-term table was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,19 +69,6 @@ pub enum DeclareError {
 
 fn did_you_mean(nearest: &Option<&'static str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
-}
-
-/// The name among `known` that `name` was probably meant to be.
-pub(super) fn nearest(
-    name: &str,
-    known: impl IntoIterator<Item = &'static str>,
-) -> Option<&'static str> {
-    known
-        .into_iter()
-        .map(|k| (strsim::damerau_levenshtein(k, name), k))
-        .filter(|(distance, k)| *distance <= 2 && *distance < k.len())
-        .min()
-        .map(|(_, k)| k)
 }
 
 /// The field called `name`, or an error that names the nearest.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use como_core::module::ArgSpec;
 use como_core::module::declared::Long;
 use como_core::module::trace;
+use como_core::nearest::nearest;
 use como_core::record::{Column, Schema, Type, Value};
 use como_core::table::{Full, KeyColumn, ValueColumn};
 use como_core::time::Span;
@@ -51,13 +52,8 @@ pub(super) fn read(
 
 fn unknown(name: &str, language: &str) -> String {
     let own = if language == "lua" { "local" } else { "const" };
-    let near = NAMES
-        .iter()
-        .map(|n| (strsim::damerau_levenshtein(n, name), n))
-        .filter(|(distance, n)| *distance <= 2 && *distance < n.len())
-        .min();
-    match near {
-        Some((_, near)) => format!("nothing is declared by `{name}`; did you mean `{near}`?"),
+    match nearest(name, NAMES.iter().copied()) {
+        Some(near) => format!("nothing is declared by `{name}`; did you mean `{near}`?"),
         None => format!(
             "nothing is declared by `{name}`; make it `{own} {name}` if it is yours, or write {}",
             NAMES.join(", ")

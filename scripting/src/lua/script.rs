@@ -14,7 +14,7 @@ use super::convert;
 use super::driver;
 use super::vm::{SOURCE_BYTES_MAX, Vm};
 use crate::declare::{self, Callback, Declared, Global, Script};
-use crate::scan::{Language, Reads, reads, written_order};
+use crate::scan::{Language, Reads, no_field, reads, written_order};
 
 /// A script's source, and what it is called.
 #[derive(Clone, Debug)]
@@ -209,17 +209,10 @@ impl Source {
             let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
             return Err(self.error(*line, message.into()));
         }
-        let Some((name, line)) = reads.unknown.first() else { return Ok(()) };
-        let near = como_core::field::Field::ALL
-            .iter()
-            .map(|f| (strsim::damerau_levenshtein(f.name(), name), f.name()))
-            .filter(|(distance, _)| *distance <= 2)
-            .min();
-        let hint = match near {
-            Some((_, near)) => format!("; did you mean `{near}`?"),
-            None => String::new(),
-        };
-        Err(self.error(*line, format!("a packet has no field `{name}`{hint}")))
+        match reads.unknown.first() {
+            Some((name, line)) => Err(self.error(*line, no_field(name))),
+            None => Ok(()),
+        }
     }
 
     fn error(&self, line: u32, message: String) -> ModuleError {

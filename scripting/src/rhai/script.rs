@@ -11,7 +11,7 @@ use super::engine::{Library, RESERVED_MARK, engine};
 use super::watch::Watch;
 use super::{deep, fault, value};
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
-use crate::scan::{Language, written_order};
+use crate::scan::{Language, no_field, written_order};
 
 /// The longest source accepted, in bytes.
 const SOURCE_BYTES_MAX: usize = 256 << 10;
@@ -85,14 +85,10 @@ impl Source {
     /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
     fn check_reads(&self) -> Result<(), ModuleError> {
         let reads = crate::scan::reads(&self.text, Language::Rhai);
-        let Some((name, line)) = reads.unknown.first() else { return Ok(()) };
-        let near = como_core::field::Field::ALL
-            .iter()
-            .map(|f| (strsim::damerau_levenshtein(f.name(), name), f.name()))
-            .filter(|(distance, _)| *distance <= 2)
-            .min();
-        let hint = near.map_or(String::new(), |(_, near)| format!("; did you mean `{near}`?"));
-        Err(self.error(*line, format!("a packet has no field `{name}`{hint}")))
+        match reads.unknown.first() {
+            Some((name, line)) => Err(self.error(*line, no_field(name))),
+            None => Ok(()),
+        }
     }
 
     fn script(&self) -> Script<'_> {
