@@ -3,9 +3,11 @@
 //! A script declares by plain top-level names what it measures; this crate turns
 //! it into a [`Kind`] that nobody can tell from a native one.
 
+mod begin;
 pub mod declare;
 mod lua;
 pub mod recorder;
+mod replayed;
 mod rhai;
 pub mod scan;
 pub mod shipped;

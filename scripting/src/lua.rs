@@ -20,17 +20,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use como_core::module::declared::Declared as Tables;
 use como_core::module::trace;
 use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
-use como_core::record::Schema;
-use como_core::time::Span;
 use parking_lot::Mutex;
 
+use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
-use crate::recorder::Recorder;
 use crate::scan::Language;
-use module::{LuaModule, stored_schema};
+use module::LuaModule;
 use records::{Printer, Replayer};
 use script::Source;
 use tables::State;
@@ -62,18 +59,12 @@ impl Kind for Lua {
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);
         }
-        let interval = ran.args.span("interval").unwrap_or(Span::from_secs(1));
-        let mut demand = ran.reads.demand();
-        let mut tables = None;
-        if declared.has_table() {
-            let inner = Tables::new(&declared.declaration, &setup.limits, interval)
-                .map_err(|error| self.error(error.to_string()))?;
-            demand = demand.and(inner.demand());
-            tables = Some(inner);
-        }
-        let schema = self.schema(declared.schema.as_ref(), tables.as_ref());
+        let text = (self.source.text.as_str(), Language::Lua);
+        let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
+            .map_err(|error| self.error(error))?;
+        let demand = ran.reads.demand().and(begun.demand());
+        let Beginning { interval, tables, schema, recorder } = begun;
         let filter = declared.manifest.filter.clone();
-        let recorder = Recorder::new(declared.schema.clone(), &self.source.text, Language::Lua);
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let file = self.source.file.clone();
         let module = LuaModule::new(ran, shared, recorder, setup.limits).map_err(|trouble| {
@@ -95,17 +86,6 @@ impl Kind for Lua {
 }
 
 impl Lua {
-    /// What its records look like, where that is known before the first one.
-    fn schema(&self, stated: Option<&Arc<Schema>>, tables: Option<&Tables>) -> Option<Arc<Schema>> {
-        if self.callbacks.has(Callback::Store) {
-            return Some(stored_schema());
-        }
-        stated.cloned().or_else(|| {
-            let own = self.callbacks.has(Callback::Export);
-            tables.filter(|t| !own || t.long().is_some()).map(|t| t.schema().clone())
-        })
-    }
-
     fn error(&self, message: String) -> ModuleError {
         ModuleError::Script { file: self.source.file.clone(), line: 0, message }
     }

@@ -21,6 +21,43 @@ pub type Row = Vec<(String, Value)>;
 /// The most columns a record may have.
 const COLUMNS_MAX: usize = 256;
 
+/// The most records one export may return by itself.
+pub const RECORDS_MAX: usize = 1 << 20;
+
+/// What `export` returned.
+pub enum Returned {
+    /// Rows of a core table.
+    Whole(Records),
+    /// Records of the script's own.
+    Rows(Vec<Row>),
+}
+
+impl Returned {
+    /// The rows, whoever made them.
+    pub fn into_rows(self) -> Vec<Row> {
+        let records = match self {
+            Self::Rows(rows) => return rows,
+            Self::Whole(records) => records,
+        };
+        let row = |row: usize| {
+            let named =
+                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
+            records.schema.columns.iter().enumerate().map(named).collect()
+        };
+        (0..records.rows()).map(row).collect()
+    }
+}
+
+/// The schema of records that a script stores in a form of its own.
+pub fn stored_schema() -> Arc<Schema> {
+    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
+}
+
+/// Seconds as an instant; before 1970 and beyond what fits is cut off.
+pub fn instant(seconds: f64) -> Ts {
+    Ts((seconds * SECOND as f64).round() as u64)
+}
+
 /// Turns what one instance's `export` returns into records.
 #[derive(Debug)]
 pub struct Recorder {
@@ -122,9 +159,7 @@ fn wider(column: &Column, seen: Type) -> Result<Type, String> {
 fn fitted(column: &Column, value: Value) -> Result<Value, String> {
     let value = match (column.ty, value.as_float()) {
         // Scripts count time in seconds.
-        (Type::Time, Some(seconds)) if seconds >= 0.0 => {
-            Value::Time(Ts((seconds * SECOND as f64).round() as u64))
-        }
+        (Type::Time, Some(seconds)) if seconds >= 0.0 => Value::Time(instant(seconds)),
         _ => value,
     };
     let is = type_of(&value);

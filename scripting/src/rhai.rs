@@ -25,19 +25,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use como_core::module::declared::Declared as Tables;
 use como_core::module::trace;
 use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
-use como_core::record::Schema;
-use como_core::time::Span;
 use parking_lot::Mutex;
 
+use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
-use crate::recorder::Recorder;
 use crate::scan::Language;
 use module::RhaiModule;
 use records::Reader;
-use returned::stored_schema;
 use script::Source;
 use tables::State;
 
@@ -56,17 +52,6 @@ impl Rhai {
         let ran = source.run(&Args::default(), Limits::default())?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
-
-    /// What its records look like, where that is known before the first one.
-    fn schema(&self, stated: Option<&Arc<Schema>>, tables: Option<&Tables>) -> Option<Arc<Schema>> {
-        if self.callbacks.has(Callback::Store) {
-            return Some(stored_schema());
-        }
-        stated.cloned().or_else(|| {
-            let own = self.callbacks.has(Callback::Export);
-            tables.filter(|t| !own || t.long().is_some()).map(|t| t.schema().clone())
-        })
-    }
 }
 
 impl Kind for Rhai {
@@ -80,16 +65,12 @@ impl Kind for Rhai {
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);
         }
-        let interval = ran.args.span("interval").unwrap_or(Span::from_secs(1));
-        let tables = declared
-            .has_table()
-            .then(|| Tables::new(&declared.declaration, &setup.limits, interval))
-            .transpose()
-            .map_err(|error| self.source.error(0, error.to_string()))?;
-        let schema = self.schema(declared.schema.as_ref(), tables.as_ref());
+        let text = (self.source.text.as_ref(), Language::Rhai);
+        let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
+            .map_err(|error| self.source.error(0, error))?;
+        let table_demand = begun.demand();
+        let Beginning { interval, tables, schema, recorder } = begun;
         let filter = declared.manifest.filter.clone();
-        let recorder = Recorder::new(declared.schema.clone(), &self.source.text, Language::Rhai);
-        let table_demand = tables.as_ref().map(Tables::demand).unwrap_or_default();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
         let demand = table_demand.and(module.demand());

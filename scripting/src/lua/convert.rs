@@ -6,7 +6,7 @@
 use como_core::module::Args;
 use como_core::record::Value;
 use como_core::table::Aggregate;
-use como_core::time::{SECOND, Ts};
+use como_core::time::Ts;
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Variadic};
 
 use super::handles::{Wide, object};
@@ -118,11 +118,6 @@ pub fn lua_of(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
         Value::Bytes(x) => mlua::Value::String(lua.create_string(x)?),
         Value::Time(x) => mlua::Value::Number(x.as_secs_f64()),
     })
-}
-
-/// Seconds as an instant; before 1970 and beyond what fits is cut off.
-pub fn instant(seconds: f64) -> Ts {
-    Ts((seconds * SECOND as f64).round() as u64)
 }
 
 /// A table's names and values, in no order.

@@ -1,13 +1,12 @@
 //! A running Lua module: the callbacks, in the order an interval calls them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use como_core::batch::Batch;
 use como_core::field::FieldValue;
 use como_core::module::declared::Action;
 use como_core::module::{Export, Fault, Limits, Module};
-use como_core::record::{Column, Records, Schema, Type, Value};
+use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table;
 use como_core::time::Ts;
@@ -21,14 +20,12 @@ use super::script::Ran;
 use super::tables::{self, Rows, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
-use crate::recorder::{Recorder, Row};
+use crate::recorder::{RECORDS_MAX, Recorder, Returned, Row, stored_schema};
 
 /// Packets of one batch that may fail before the rest of it is given up.
 const ERRORS_MAX: u32 = 4;
 /// How many calls' worth of time all `action`s of one flush may take.
 const ACTION_CALLS: u32 = 20;
-/// The most records one export may return by itself.
-const RECORDS_MAX: usize = 1 << 20;
 
 /// One instance of a script.
 pub struct LuaModule {
@@ -317,34 +314,6 @@ fn named(name: &str) -> mlua::Result<Action> {
     })
 }
 
-/// The schema of records that a script stores in a form of its own.
-pub fn stored_schema() -> Arc<Schema> {
-    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
-}
-
-/// What `export` returned.
-enum Returned {
-    /// Rows of a core table.
-    Whole(Records),
-    /// Records of the script's own.
-    Rows(Vec<Row>),
-}
-
-impl Returned {
-    fn into_rows(self) -> Vec<Row> {
-        let records = match self {
-            Self::Rows(rows) => return rows,
-            Self::Whole(records) => records,
-        };
-        let row = |row: usize| {
-            let named =
-                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
-            records.schema.columns.iter().enumerate().map(named).collect()
-        };
-        (0..records.rows()).map(row).collect()
-    }
-}
-
 /// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
 fn returned(value: &mlua::Value, out: &Export) -> mlua::Result<Returned> {
     match value {
@@ -368,7 +337,9 @@ fn returned(value: &mlua::Value, out: &Export) -> mlua::Result<Returned> {
                     }
                 }
                 if rows.len() > RECORDS_MAX {
-                    return Err(mlua::Error::runtime("export returned more than 1048576 records"));
+                    return Err(mlua::Error::runtime(format!(
+                        "export returned more than {RECORDS_MAX} records"
+                    )));
                 }
             }
             if rows.is_empty() {

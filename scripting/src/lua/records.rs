@@ -4,19 +4,15 @@
 //! no column has that name. Where the script stores records in a form of its
 //! own, its `load` reads them first.
 
-use como_core::addr::Addr;
 use como_core::module::{Fault, ModuleError, Print, Replay, Replayed};
-use como_core::packet::Weight;
 use como_core::record::{Schema, Value};
 use como_core::time::{Interval, Ts};
 use mlua::{Function, Table};
 
-use super::convert::{self, instant};
+use super::convert;
 use super::script::Ran;
 use crate::declare::Callback;
-
-/// The most packets one record may be replayed as.
-const PACKETS_MAX: usize = 1 << 16;
+use crate::replayed::{self, PACKETS_MAX};
 
 /// A record of the script's own, as its callbacks get it.
 fn record(ran: &Ran, ts: Ts, schema: &Schema, values: &[Value]) -> mlua::Result<Table> {
@@ -119,7 +115,9 @@ fn packets(returned: &Table, start: Ts) -> mlua::Result<Vec<Replayed>> {
     for one in returned.sequence_values::<Table>() {
         packets.push(packet(&one?, start)?);
         if packets.len() > PACKETS_MAX {
-            return Err(mlua::Error::runtime("replay returned more than 65536 packets"));
+            return Err(mlua::Error::runtime(format!(
+                "replay returned more than {PACKETS_MAX} packets"
+            )));
         }
     }
     if packets.is_empty() && !returned.is_empty() {
@@ -130,40 +128,6 @@ fn packets(returned: &Table, start: Ts) -> mlua::Result<Vec<Replayed>> {
 }
 
 fn packet(table: &Table, start: Ts) -> mlua::Result<Replayed> {
-    let value = |name: &str| convert::value_of(&table.raw_get::<mlua::Value>(name)?);
-    let wrong = |name: &str, wanted: &str| {
-        mlua::Error::runtime(format!("replay returned a packet whose `{name}` is not {wanted}"))
-    };
-    let addr = |name: &str| -> mlua::Result<Option<Addr>> {
-        match value(name)? {
-            Value::Null => Ok(None),
-            Value::Addr(addr) => Ok(Some(addr)),
-            Value::Text(text) => text.parse().map(Some).map_err(|_| wrong(name, "an address")),
-            _ => Err(wrong(name, "an address")),
-        }
-    };
-    let number = |name: &str, default: u64, max: u64| match value(name)? {
-        Value::Null => Ok(default),
-        value => {
-            let number = value.as_uint().filter(|x| *x <= max);
-            number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
-        }
-    };
-    let ts = match value("ts")? {
-        Value::Null => start,
-        Value::Time(ts) => ts,
-        value => instant(value.as_float().ok_or_else(|| wrong("ts", "a time in seconds"))?),
-    };
-    Ok(Replayed {
-        ts,
-        src: addr("src")?,
-        dst: addr("dst")?,
-        proto: number("proto", 0, 255)? as u8,
-        sport: number("sport", 0, 65535)? as u16,
-        dport: number("dport", 0, 65535)? as u16,
-        weight: Weight {
-            packets: number("packets", 1, u64::MAX)?,
-            bytes: number("bytes", 0, u64::MAX)?,
-        },
-    })
+    let value = |name: &str| convert::value_of(&table.raw_get::<mlua::Value>(name).ok()?).ok();
+    replayed::packet(value, start).map_err(mlua::Error::runtime)
 }

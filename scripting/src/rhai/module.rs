@@ -15,12 +15,12 @@ use rhai::{Dynamic, EvalAltResult, Map, Scope};
 use super::body::{Body, Packets};
 use super::deep;
 use super::packet::{Feed, Holder};
-use super::returned::{Returned, answer, returned, stored_schema};
+use super::returned::{answer, returned};
 use super::script::Ran;
 use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
 use crate::declare::Callback;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Returned, stored_schema};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 

@@ -4,22 +4,18 @@
 //! column has that name. Where the script stores records in a form of its own,
 //! its `load` reads them first.
 
-use como_core::addr::Addr;
 use como_core::module::{Fault, ModuleError, Print, Replay, Replayed};
-use como_core::packet::Weight;
 use como_core::record::{Schema, Value};
 use como_core::time::{Interval, Ts};
 use rhai::{Dynamic, EvalAltResult, Map};
 
 use super::body::Body;
 use super::script::Ran;
-use super::value::{self, instant, named};
+use super::value::{self, named};
 use crate::declare::Callback;
+use crate::replayed::{self, PACKETS_MAX};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
-
-/// The most packets one record may be replayed as.
-const PACKETS_MAX: usize = 1 << 16;
 
 /// A script that reads its own records.
 pub(super) struct Reader {
@@ -132,43 +128,6 @@ fn packets(answer: &Dynamic, start: Ts) -> Fallible<Vec<Replayed>> {
 }
 
 fn packet(map: &Map, start: Ts) -> Fallible<Replayed> {
-    let value = |name: &str| map.get(name).map_or(Ok(Value::Null), value::to_value);
-    let wrong = |name: &str, wanted: &str| -> Box<EvalAltResult> {
-        format!("replay returned a packet whose `{name}` is not {wanted}").into()
-    };
-    let addr = |name: &str| -> Fallible<Option<Addr>> {
-        match value(name) {
-            Ok(Value::Null) => Ok(None),
-            Ok(Value::Addr(addr)) => Ok(Some(addr)),
-            Ok(Value::Text(text)) => text.parse().map(Some).map_err(|_| wrong(name, "an address")),
-            _ => Err(wrong(name, "an address")),
-        }
-    };
-    let number = |name: &str, default: u64, max: u64| match value(name) {
-        Ok(Value::Null) => Ok(default),
-        value => {
-            let number = value.ok().and_then(|v| v.as_uint()).filter(|x| *x <= max);
-            number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
-        }
-    };
-    let ts = match value("ts") {
-        Ok(Value::Null) => start,
-        Ok(Value::Time(ts)) => ts,
-        value => {
-            let seconds = value.ok().and_then(|v| v.as_float());
-            instant(seconds.ok_or_else(|| wrong("ts", "a time in seconds"))?)
-        }
-    };
-    Ok(Replayed {
-        ts,
-        src: addr("src")?,
-        dst: addr("dst")?,
-        proto: number("proto", 0, 255)? as u8,
-        sport: number("sport", 0, 65535)? as u16,
-        dport: number("dport", 0, 65535)? as u16,
-        weight: Weight {
-            packets: number("packets", 1, u64::MAX)?,
-            bytes: number("bytes", 0, u64::MAX)?,
-        },
-    })
+    let value = |name: &str| map.get(name).map_or(Some(Value::Null), |v| value::to_value(v).ok());
+    Ok(replayed::packet(value, start)?)
 }

@@ -1,20 +1,14 @@
 //! What callbacks return, read: records of `export`, the word of `action`.
 
-use std::sync::Arc;
-
 use como_core::module::Export;
 use como_core::module::declared::Action;
-use como_core::record::{Column, Records, Schema, Type};
 use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use super::tables::{Rows, View};
 use super::value::{self, named};
-use crate::recorder::Row;
+use crate::recorder::{RECORDS_MAX, Returned, Row};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
-
-/// The most records one export may return by itself.
-const RECORDS_MAX: usize = 1 << 20;
 
 /// What `action` answered; nothing leaves the row to its timeout.
 pub(super) fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
@@ -27,35 +21,6 @@ pub(super) fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
         let name = name.escape_debug();
         format!("action returned `{name}`: return store, keep or discard").into()
     })
-}
-
-/// The schema of records that a script stores in a form of its own.
-pub(super) fn stored_schema() -> Arc<Schema> {
-    Arc::new(Schema::new([Column::new("data", Type::Bytes)]))
-}
-
-/// What `export` returned.
-pub(super) enum Returned {
-    /// Rows of a core table.
-    Whole(Records),
-    /// Records of the script's own.
-    Rows(Vec<Row>),
-}
-
-impl Returned {
-    /// The rows, whoever made them.
-    pub fn into_rows(self) -> Vec<Row> {
-        let records = match self {
-            Self::Rows(rows) => return rows,
-            Self::Whole(records) => records,
-        };
-        let row = |row: usize| {
-            let named =
-                |(at, column): (usize, &Column)| (column.name.clone(), records.value(row, at));
-            records.schema.columns.iter().enumerate().map(named).collect()
-        };
-        (0..records.rows()).map(row).collect()
-    }
 }
 
 /// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.

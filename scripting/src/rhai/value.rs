@@ -4,7 +4,7 @@ use como_core::addr::{Addr, Mac};
 use como_core::field::FieldValue;
 use como_core::record::Value;
 use como_core::table::Aggregate;
-use como_core::time::{SECOND, Ts};
+use como_core::time::Ts;
 use rhai::{Array, Dynamic, FnPtr, INT, Map};
 
 use super::keyed::Keyed;
@@ -46,11 +46,6 @@ pub(super) fn of_value(value: Value) -> Dynamic {
         Value::Bytes(x) => Dynamic::from_blob(x),
         Value::Time(x) => Dynamic::from_float(x.as_secs_f64()),
     }
-}
-
-/// Seconds as an instant; before 1970 and beyond what fits is cut off.
-pub(super) fn instant(seconds: f64) -> Ts {
-    Ts((seconds * SECOND as f64).round() as u64)
 }
 
 /// A script's value as a record holds it; the error is what it is instead.
