@@ -9,8 +9,8 @@ pub mod packets;
 pub mod when;
 
 use crate::filter::FilterError;
-use crate::storage::packets::CopyError;
 use crate::nearest::nearest;
+use crate::storage::packets::CopyError;
 use crate::storage::{StoreError, Window};
 use crate::time::Ts;
 pub use answer::{Answer, Place, Report, Step};

@@ -216,7 +216,8 @@ mod tests {
     fn items_arrive_in_order_and_then_the_end() {
         let (send, receive) = bounded(3);
         let sending = std::thread::spawn(move || {
-            (0..1000).try_for_each(|i| if i % 7 == 0 { send.send(i) } else { send.send_unhurried(i) })
+            (0..1000)
+                .try_for_each(|i| if i % 7 == 0 { send.send(i) } else { send.send_unhurried(i) })
         });
         let got: Vec<i32> = std::iter::from_fn(|| receive.recv()).collect();
         assert_eq!(got, (0..1000).collect::<Vec<_>>());

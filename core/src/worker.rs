@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-
 use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
 use crate::module::{Export, Fault, Module};
