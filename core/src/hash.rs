@@ -12,9 +12,10 @@ use crate::addr::Addr;
 /// Builds hashers for tables: quick, and good enough to spread keys over slots.
 pub type TableHash = foldhash::fast::SeedableRandomState;
 
-static TABLES: LazyLock<TableHash> = LazyLock::new(TableHash::random);
+// What is sampled and what is estimated in unit tests must not change from run to run.
+static TABLES: LazyLock<TableHash> =
+    LazyLock::new(|| if cfg!(test) { TableHash::fixed() } else { TableHash::random() });
 static SKETCHES: LazyLock<foldhash::quality::SeedableRandomState> = LazyLock::new(|| {
-    // Estimates in unit tests must not change from run to run.
     if cfg!(test) {
         foldhash::quality::SeedableRandomState::fixed()
     } else {

@@ -53,7 +53,7 @@ impl LinkType {
 }
 
 /// What is decoded.
-const SUPPORTED: [LinkType; 17] = [
+pub(crate) const SUPPORTED: [LinkType; 17] = [
     LinkType::NULL,
     LinkType::ETHERNET,
     LinkType::PPP,

@@ -5,27 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::packet::layers::{straight, walk};
-
-const LINKS: [LinkType; 18] = [
-    LinkType::NULL,
-    LinkType::ETHERNET,
-    LinkType::PPP,
-    LinkType::FDDI,
-    LinkType::RAW_BSD,
-    LinkType::RAW_OPENBSD,
-    LinkType::PPP_HDLC,
-    LinkType::PPPOE,
-    LinkType::RAW,
-    LinkType::CHDLC,
-    LinkType::LOOP,
-    LinkType::LINUX_SLL,
-    LinkType::PPP_WITH_DIR,
-    LinkType::IPV4,
-    LinkType::IPV6,
-    LinkType::NFLOG,
-    LinkType::LINUX_SLL2,
-    LinkType::RADIOTAP,
-];
+use crate::packet::link::SUPPORTED;
 
 /// Bytes that look enough like headers to be walked into, then any bytes.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -132,7 +112,7 @@ proptest! {
 
     #[test]
     fn stays_in_bounds_on_any_bytes(bytes in bytes(), extra in 0u32..100) {
-        for link in LINKS {
+        for link in SUPPORTED.into_iter().chain([LinkType::RADIOTAP]) {
             check_bounds(link, &bytes, bytes.len() as u32 + extra)?;
             check_bounds(link, &bytes, 0)?;
         }
