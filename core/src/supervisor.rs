@@ -8,10 +8,12 @@ pub mod counters;
 pub mod exporter;
 pub mod keep;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
+use parking_lot::RwLock;
 
 use crate::capture::feed::Feed;
 use crate::capture::merge::Merge;
@@ -115,7 +117,11 @@ pub struct Monitor {
 pub struct Handle {
     control: Sender<Control>,
     counters: Arc<Counters>,
+    kinds: Kinds,
 }
+
+/// What each instance was started from, by its name.
+type Kinds = Arc<RwLock<HashMap<String, Arc<dyn Kind>>>>;
 
 impl std::ops::Deref for Monitor {
     type Target = Handle;
@@ -142,11 +148,13 @@ impl Monitor {
         sink: Box<dyn Sink>,
     ) -> Result<Self, AttachError> {
         let counters = Arc::new(Counters::default());
+        let kinds = Kinds::default();
         let (control, orders) = unbounded();
         for instance in instances {
             if counters.has_task(&instance.name) {
                 return Err(AttachError::Twice(instance.name));
             }
+            kinds.write().insert(instance.name.clone(), instance.kind.clone());
             let joining = prepare(instance, false)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
             // Capture holds the other end.
@@ -182,7 +190,7 @@ impl Monitor {
             stay: options.stay,
         };
         let capture = spawn("capture", move || capture.run())?;
-        Ok(Self { handle: Handle { control, counters }, capture, workers, exporter })
+        Ok(Self { handle: Handle { control, counters, kinds }, capture, workers, exporter })
     }
 
     /// A handle for other threads.
@@ -220,10 +228,12 @@ impl Handle {
     /// boundary.
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
         let joins_late = self.counters.clock().is_some();
+        let kind = instance.kind.clone();
         let joining = prepare(instance, joins_late)?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
         sent.map_err(|_| AttachError::Ended)?;
+        self.kinds.write().insert(name.to_string(), kind);
         self.counters.put_task(&name, counters);
         Ok(())
     }
@@ -231,7 +241,13 @@ impl Handle {
     /// Flushes and drops the instance called `name`; whether there is one.
     pub fn detach(&self, name: &str) -> bool {
         let known = self.counters.remove_task(name);
+        self.kinds.write().remove(name);
         known && self.control.send(Control::Detach(name.into())).is_ok()
+    }
+
+    /// The module that runs under this name, for its own way to show records.
+    pub fn kind(&self, name: &str) -> Option<Arc<dyn Kind>> {
+        self.kinds.read().get(name).cloned()
     }
 
     /// What everybody has counted so far.

@@ -119,6 +119,11 @@ pub fn renderer(format: Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
         Format::Csv => render::Format::Csv,
         Format::Plain | Format::Table => render::Format::Plain,
     };
+    shown(format, kind)
+}
+
+/// The same, for a format by its name in the core.
+pub fn shown(format: render::Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
     match kind.and_then(|kind| kind.printer(format.name())) {
         Some(print) => render::printed(print),
         None => format.renderer(),

@@ -5,8 +5,10 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use como_core::module::Kind;
 use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Step};
 use como_core::storage::redb::RedbStore;
 
@@ -112,12 +114,31 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat) -> Result {
             }
         }
         format => {
-            let kind = crate::catalogue::find(&module).ok();
+            let kind = kind(args, &module);
             let mut renderer = output::renderer(format, kind.as_deref());
             answer.write(renderer.as_mut(), &mut out, || true).map_err(refused)?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// The module whose records are shown, for its own way to print, where it can still be found: as
+/// the configuration has it, in the modules folder, or shipped.
+fn kind(args: &Query, module: &str) -> Option<Arc<dyn Kind>> {
+    let name = args.module.as_str();
+    let config = Config::read(&args.config).ok();
+    if let Some(config) = &config {
+        let instance = config.instances.iter().find(|instance| instance.name == name);
+        let mut scripts = crate::serve::deploy::paths(&config.modules, name);
+        let found = match instance {
+            Some(instance) => crate::catalogue::find(&instance.module).ok(),
+            None => scripts.find_map(|path| crate::catalogue::load(&path).ok()),
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    crate::catalogue::find(module).ok()
 }
 
 /// What is wrong with the question, pointing at the place where there is one.

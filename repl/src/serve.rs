@@ -3,7 +3,7 @@
 //! SIGTERM and Ctrl-C flush and end; SIGHUP reads the configuration again and
 //! changes only what changed, or nothing at all when it is wrong.
 
-mod deploy;
+pub mod deploy;
 mod door;
 
 use std::collections::BTreeMap;

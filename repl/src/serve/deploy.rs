@@ -150,6 +150,11 @@ fn name(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Where the script of an instance may lie.
+pub fn paths(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    ENDINGS.iter().map(move |ending| dir.join(format!("{name}.{ending}")))
+}
+
 /// The scripts at the top of a folder, with their content; hidden files are editors' own.
 fn scripts(dir: &Path) -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut found = BTreeMap::new();

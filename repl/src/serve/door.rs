@@ -91,10 +91,11 @@ impl Door for Desk {
         let place = Place { store: &*self.store, feed, running: &running, packets: None };
         drop(Answer::open(&query, place).map_err(|error| refusal(&error))?);
         let (store, feed) = (self.store.clone(), self.feed.clone());
+        let kind = self.monitor.kind(module);
         let body = move |out: &mut dyn Write| {
             let feed = Some(&feed);
             let place = Place { store: &*store, feed, running: &running, packets: None };
-            let mut renderer = format.renderer();
+            let mut renderer = crate::output::shown(format, kind.as_deref());
             let written = Answer::open(&query, place)
                 .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
             written.map(drop).map_err(broken)

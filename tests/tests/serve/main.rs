@@ -153,3 +153,27 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         acknowledged = stored;
     }
 }
+
+#[test]
+fn records_are_shown_in_the_modules_own_way() {
+    let script = "\
+-- Counts packets, and says so.
+value = { packets = count() }
+function print(record, format)
+  if format == \"csv\" then return `count;{record.packets}` end
+  if format == \"ndjson\" then return `\\{\"n\":{record.packets}}` end
+end
+";
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:packets=5000,duration=10s,seed=3", TRAFFIC));
+    folder.write("modules/says.lua", script);
+    let server = Server::start(&folder);
+    server.until("/says?time=1970-01-01T00:00:00Z:&wait=no", |body| sum(body, "n") == 5000);
+    let all = "/says?time=1970-01-01T00:00:00Z:&wait=no&format=csv";
+    let body = get(server.address(), all).body;
+    assert!(body.starts_with("count;") && !body.contains("packets"), "{body}");
+    assert_eq!(server.end(), 0);
+
+    let ran = folder.como(["query", "says", "--format", "csv"]).ok();
+    assert_eq!(ran.stdout, body, "the store answers as the monitor did");
+}
