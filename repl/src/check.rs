@@ -1,8 +1,10 @@
 //! `como check`: a script loaded, looked through, and tried on traffic.
 
+mod kept;
 mod lint;
 
 use como_core::supervisor::Options;
+use como_scripting::scan::Language;
 
 use crate::catalogue::{self, Pick};
 use crate::cli::Check;
@@ -48,6 +50,21 @@ fn warn_about(path: &str) {
         Message::new("this counts a sampled packet once")
             .at(path, &script, at)
             .hint("add pkt.packets, which is what the packet stands for")
+            .show("warning");
+    }
+    if let Some(at) = lint::uncalled(&script) {
+        Message::new("`merge` is not called yet, and so not tried here")
+            .at(path, &script, at)
+            .hint("every task runs whole on one worker; declared values will merge by themselves")
+            .show("warning");
+    }
+    if Language::of(path) != Some(Language::Lua) {
+        return;
+    }
+    for at in kept::kept(&script) {
+        Message::new(format!("`{}` is kept outside the state", &script[at.clone()]))
+            .at(path, &script, at)
+            .hint("it is lost when the module changes or moves: keep it in `state` or `long`")
             .show("warning");
     }
 }

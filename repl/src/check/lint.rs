@@ -26,6 +26,20 @@ pub fn unweighted(script: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// Where the script defines a callback that nothing calls yet.
+pub fn uncalled(script: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    for line in script.split_inclusive('\n') {
+        let line_start = start;
+        start += line.len();
+        let name = line.strip_prefix("function ").or_else(|| line.strip_prefix("fn "));
+        if name.is_some_and(|name| name.starts_with("merge(")) {
+            return Some(line_start..line_start + line.trim_end().len());
+        }
+    }
+    None
+}
+
 fn begins(code: &str) -> bool {
     let code = code.strip_prefix("local ").unwrap_or(code);
     let name = code.strip_prefix("function ").or_else(|| code.strip_prefix("fn "));

@@ -39,6 +39,37 @@ function export(table, long, args) return { n = table.n } end
 }
 
 #[test]
+fn what_is_kept_outside_the_state_is_warned_about() {
+    let script = "\
+-- Counts.
+local n = 0
+function update(pkt, state) n = n + pkt.packets end
+function merge(a, b) return a end
+function export(state) return { n = n } end
+";
+    let ran = check("count.lua", script).ok();
+    let kept = "warning: `n` is kept outside the state\n  count.lua:3\n";
+    assert!(
+        ran.stderr.contains(kept) && ran.stderr.contains("keep it in `state`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("warning: `merge` is not called yet"), "{}", ran.stderr);
+}
+
+#[test]
+fn shipped_scripts_are_without_blame() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules");
+    for entry in std::fs::read_dir(root).expect("the shipped scripts") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|end| end == "lua" || end == "rhai") {
+            let ran = Folder::new().como(["check".as_ref(), path.as_os_str()]).ok();
+            assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_script_that_fails_is_shown_by_its_line() {
     let script = "-- Fails.\n\nfunction update(pkt, state)\n  state.n = nobody.n\nend\n\
                   function export(state) return { n = state.n } end\n";
