@@ -3,6 +3,7 @@
 //! Rows like those of `tuple`: two addresses, three numbers, two counters.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -89,8 +90,9 @@ fn main() {
             writer.commit().unwrap();
         }
     });
-    let file = path.metadata().unwrap().len();
-    println!("{} bytes of blocks, {file} of file", store.stream("tuple").unwrap().unwrap().bytes);
+    let (file, blocks) = (path.metadata().unwrap(), store.stream("tuple").unwrap().unwrap().bytes);
+    let disk = file.blocks() * 512;
+    println!("{blocks} bytes of blocks, {disk} on disk, {} of file with holes", file.len());
     assert_eq!(timed("scan from disk", ROWS, || scan(&*store)), ROWS);
     timed("one small commit", 1, || {
         writer.write("tuple", Output::Records(rows[0].slice(0..1))).unwrap();

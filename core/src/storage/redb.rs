@@ -8,6 +8,8 @@
 //! redb refuses everything after an I/O error until it is opened anew; the
 //! next call does that, so a full disk heals once there is space.
 
+mod meta;
+mod pieces;
 mod side;
 
 use std::io::ErrorKind;
@@ -21,10 +23,12 @@ use ::redb::{
 };
 use parking_lot::RwLock;
 
-use super::{Append, Mark, Measured, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window};
+use super::{Append, Mark, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
-use crate::time::{Span, Ts};
+use crate::time::Span;
 
+use meta::{Meta, json, meta, parsed};
+use pieces::{PIECES, Pieces};
 use side::Side;
 
 type Key = (u32, u64, u64);
@@ -38,7 +42,7 @@ const GAPS: TableDefinition<Key, &[u8]> = TableDefinition::new("gaps");
 
 const FORMAT: &str = "format";
 const NEXT_ID: &str = "next stream";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Memory for pages; blocks are read once, so more would not help.
 const CACHE_BYTES: usize = 16 << 20;
@@ -56,39 +60,6 @@ pub struct RedbStore {
 }
 
 type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
-
-/// What the store keeps of a stream beside its blocks.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Meta {
-    id: u32,
-    module: String,
-    filters: Vec<(u64, String)>,
-    blocks: u64,
-    bytes: u64,
-    end: Option<u64>,
-    next_seq: u64,
-    // The longest span from the first to the last row of one block, and of one gap: how far
-    // before a window a search begins. Never shrinks.
-    reach: u64,
-    gap_reach: u64,
-}
-
-impl Meta {
-    fn stream(&self, name: &str, first: Option<u64>) -> Stream {
-        let measured =
-            |(seq, filter): &(u64, String)| Measured { seq: *seq, filter: filter.clone() };
-        Stream {
-            name: name.to_owned(),
-            module: self.module.clone(),
-            filters: self.filters.iter().map(measured).collect(),
-            blocks: self.blocks,
-            bytes: self.bytes,
-            first: first.map(Ts),
-            end: self.end.map(Ts),
-            next_seq: self.next_seq,
-        }
-    }
-}
 
 /// What went wrong inside, before it is told with the file's name.
 enum Failure {
@@ -114,7 +85,11 @@ impl RedbStore {
             let new = PathBuf::from(name);
             make(&new, path)?;
         }
-        Self::open(path)
+        let store = Self::open(path)?;
+        if path.metadata().is_ok_and(|m| m.len() <= CHECKED_BYTES_MAX) {
+            store.tidy();
+        }
+        Ok(store)
     }
 
     /// Opens the store in a file that must be there.
@@ -142,6 +117,26 @@ impl RedbStore {
             *database = Some(opened.map_err(|failure| self.told(failure))?);
         }
         Ok(())
+    }
+
+    /// Gives space back to the system, where more than half of the file holds nothing.
+    fn tidy(&self) {
+        let mut database = self.database.write();
+        let Some(open) = database.as_mut() else { return };
+        let tidied = guard(|| {
+            let transaction = open.begin_write()?;
+            let stats = transaction.stats()?;
+            transaction.abort()?;
+            if stats.fragmented_bytes() > stats.stored_bytes() + stats.metadata_bytes() {
+                open.compact()?;
+            }
+            Ok(())
+        });
+        if let Err(failure) = tidied {
+            // It works as it is; the next call opens it anew.
+            *database = None;
+            tracing::warn!("free space stays in the file: {}", self.told(failure));
+        }
     }
 
     /// Does something with the open file, which it opens anew after an I/O error.
@@ -252,6 +247,7 @@ fn greet(database: &Database) -> Result<(), Failure> {
             transaction.open_table(SCHEMAS)?;
             transaction.open_table(BLOCKS)?;
             transaction.open_table(GAPS)?;
+            transaction.open_table(PIECES)?;
             Ok(())
         });
     }
@@ -261,26 +257,12 @@ fn greet(database: &Database) -> Result<(), Failure> {
     let version = database.begin_read()?.open_table(ABOUT)?.get(FORMAT)?.map(|v| v.value());
     match version {
         Some(VERSION) => Ok(()),
-        Some(other) => Err(Failure::Damaged(format!("its format is {other}, this version's is 1"))),
+        Some(other) => {
+            let why = format!("its format is {other}, this version's is {VERSION}");
+            Err(Failure::Damaged(why))
+        }
         None => Err(Failure::Damaged("its format is not stated".to_owned())),
     }
-}
-
-fn meta(
-    streams: &impl ReadableTable<&'static str, &'static [u8]>,
-    name: &str,
-) -> Result<Option<Meta>, Failure> {
-    let Some(bytes) = streams.get(name)? else { return Ok(None) };
-    parsed(name, bytes.value()).map(Some)
-}
-
-fn parsed(name: &str, bytes: &[u8]) -> Result<Meta, Failure> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Failure::Damaged(format!("what it says of stream `{name}`: {error}")))
-}
-
-fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(value).map_err(|error| Failure::Damaged(error.to_string()))
 }
 
 /// All keys of a stream.
@@ -295,6 +277,7 @@ struct Tables<'txn> {
     schemas: Table<'txn, (u32, u64), &'static [u8]>,
     blocks: Blocks<'txn>,
     gaps: Blocks<'txn>,
+    pieces: Pieces<'txn>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -305,6 +288,7 @@ impl<'txn> Tables<'txn> {
             schemas: transaction.open_table(SCHEMAS)?,
             blocks: transaction.open_table(BLOCKS)?,
             gaps: transaction.open_table(GAPS)?,
+            pieces: transaction.open_table(PIECES)?,
         })
     }
 
@@ -341,7 +325,7 @@ impl<'txn> Tables<'txn> {
             };
             *longest = reach.max(*longest);
             let key = (meta.id, header.first.0, header.seq);
-            let before = table.insert(key, &sealed.bytes[..])?.map(|v| v.value().len() as u64);
+            let before = pieces::insert(table, &mut self.pieces, key, &sealed.bytes)?;
             meta.bytes = (meta.bytes + sealed.bytes.len() as u64) - before.unwrap_or(0);
             meta.blocks += u64::from(before.is_none());
         }
@@ -367,7 +351,7 @@ impl<'txn> Tables<'txn> {
                 (None, Some(gap)) => (&mut self.gaps, gap),
                 (None, None) => break,
             };
-            let size = table.remove(key)?.map_or(0, |v| v.value().len() as u64);
+            let size = pieces::remove(table, &mut self.pieces, key)?;
             meta.bytes = meta.bytes.saturating_sub(size);
             meta.blocks -= 1;
             removed += 1;
@@ -437,9 +421,10 @@ impl RecordStore for RedbStore {
             let Some(meta) = meta else { return Ok(Vec::new()) };
             let blocks = transaction.open_table(BLOCKS)?;
             let gaps = transaction.open_table(GAPS)?;
+            let pieces = transaction.open_table(PIECES)?;
             let mut sides = [
-                Side::new(&blocks, meta.id, window, Span(meta.reach), after)?,
-                Side::new(&gaps, meta.id, window, Span(meta.gap_reach), after)?,
+                Side::new((&blocks, &pieces), meta.id, window, Span(meta.reach), after)?,
+                Side::new((&gaps, &pieces), meta.id, window, Span(meta.gap_reach), after)?,
             ];
             let (mut page, mut bytes) = (Vec::new(), 0);
             while let Some(next) = Side::oldest(&mut sides)? {
@@ -469,6 +454,7 @@ impl RecordStore for RedbStore {
             let Some(meta) = meta(&tables.streams, name)? else { return Ok(false) };
             tables.blocks.retain_in(keys(meta.id), |_, _| false)?;
             tables.gaps.retain_in(keys(meta.id), |_, _| false)?;
+            pieces::clear_stream(&mut tables.pieces, meta.id)?;
             tables.schemas.retain_in((meta.id, 0)..=(meta.id, u64::MAX), |_, _| false)?;
             tables.streams.remove(name)?;
             Ok(true)

@@ -61,7 +61,7 @@ fn inside(text: &str, seconds: &std::ops::Range<u64>) -> bool {
 fn cut(whole: &str, format: &str, seconds: &std::ops::Range<u64>) -> Vec<String> {
     let lines: Vec<String> = match format {
         "json" => records(whole, format).iter().map(Value::to_string).collect(),
-        _ => whole.lines().map(|line| squeezed(line)).collect(),
+        _ => whole.lines().map(squeezed).collect(),
     };
     lines.into_iter().filter(|line| inside(line, seconds)).collect()
 }

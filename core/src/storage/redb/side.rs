@@ -2,20 +2,25 @@
 
 use std::ops::Bound;
 
+use super::pieces::{self, PieceKey};
 use super::{Failure, Key};
 use crate::storage::{Mark, Stored, Window, block};
 use crate::time::{Span, Ts};
 
+/// A table of bytes, open for reading.
+type Values<K> = ::redb::ReadOnlyTable<K, &'static [u8]>;
+
 /// One of the two tables a page is read from.
 pub(super) struct Side<'a> {
     range: ::redb::Range<'a, Key, &'static [u8]>,
+    pieces: &'a Values<PieceKey>,
     window: Window,
     next: Option<Stored>,
 }
 
 impl<'a> Side<'a> {
     pub(super) fn new(
-        table: &'a ::redb::ReadOnlyTable<Key, &'static [u8]>,
+        (table, pieces): (&'a Values<Key>, &'a Values<PieceKey>),
         id: u32,
         window: Window,
         reach: Span,
@@ -32,8 +37,8 @@ impl<'a> Side<'a> {
             Bound::Excluded(after) if after >= end => (id, after.1, after.2.saturating_add(1)),
             _ => end,
         };
-        let mut side =
-            Self { range: table.range((start, Bound::Excluded(end)))?, window, next: None };
+        let range = table.range((start, Bound::Excluded(end)))?;
+        let mut side = Self { range, pieces, window, next: None };
         side.step()?;
         Ok(side)
     }
@@ -44,11 +49,12 @@ impl<'a> Side<'a> {
         let Window { from, to } = self.window;
         for entry in self.range.by_ref() {
             let (key, value) = entry?;
-            let ((_, first, seq), bytes) = (key.value(), value.value());
+            let (_, first, seq) = key.value();
+            let bytes = pieces::whole(value.value(), self.pieces, key.value())?;
             let mark = Mark { first: Ts(first), seq };
             // What cannot be read is for the scan to name.
-            if mark.first >= from || block::peek(bytes).map_or(true, |h| h.touches(from, to)) {
-                self.next = Some(Stored { mark, bytes: bytes.to_vec() });
+            if mark.first >= from || block::peek(&bytes).map_or(true, |h| h.touches(from, to)) {
+                self.next = Some(Stored { mark, bytes });
                 return Ok(());
             }
         }

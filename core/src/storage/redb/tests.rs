@@ -5,6 +5,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::record::Output;
 use crate::storage::{Scan, conformance};
+use crate::time::Ts;
 
 mod crash;
 mod files;

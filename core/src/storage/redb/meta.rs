@@ -1,0 +1,61 @@
+//! What is known of a stream beside its blocks: one row of JSON, written with every commit.
+
+use ::redb::ReadableTable;
+
+use super::Failure;
+use crate::storage::{Measured, Stream};
+use crate::time::Ts;
+
+/// What the store keeps of a stream beside its blocks.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(super) struct Meta {
+    pub id: u32,
+    pub module: String,
+    pub filters: Vec<(u64, String)>,
+    pub blocks: u64,
+    pub bytes: u64,
+    pub end: Option<u64>,
+    pub next_seq: u64,
+    // The longest span from the first to the last row of one block, and of one gap: how far
+    // before a window a search begins. Never shrinks.
+    pub reach: u64,
+    pub gap_reach: u64,
+}
+
+impl Meta {
+    /// As the store shows it; `first` is where its first block stands.
+    pub fn stream(&self, name: &str, first: Option<u64>) -> Stream {
+        let measured =
+            |(seq, filter): &(u64, String)| Measured { seq: *seq, filter: filter.clone() };
+        Stream {
+            name: name.to_owned(),
+            module: self.module.clone(),
+            filters: self.filters.iter().map(measured).collect(),
+            blocks: self.blocks,
+            bytes: self.bytes,
+            first: first.map(Ts),
+            end: self.end.map(Ts),
+            next_seq: self.next_seq,
+        }
+    }
+}
+
+/// What is kept of the stream `name`, if there is one.
+pub(super) fn meta(
+    streams: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+) -> Result<Option<Meta>, Failure> {
+    let Some(bytes) = streams.get(name)? else { return Ok(None) };
+    parsed(name, bytes.value()).map(Some)
+}
+
+/// Reads what was kept.
+pub(super) fn parsed(name: &str, bytes: &[u8]) -> Result<Meta, Failure> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Failure::Damaged(format!("what it says of stream `{name}`: {error}")))
+}
+
+/// As it is kept.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| Failure::Damaged(error.to_string()))
+}
