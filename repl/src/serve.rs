@@ -31,6 +31,8 @@ use door::Desk;
 
 /// Runs until told to end.
 pub fn perform(args: &Serve) -> Result {
+    // From the beginning, so that whoever is told the address may also end it.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let config = Config::read(&args.config)?;
     let instances = config.instances.iter().map(|i| instance(&config, i));
     let instances: Vec<Instance> = instances.collect::<Result<_>>()?;
@@ -62,7 +64,7 @@ pub fn perform(args: &Serve) -> Result {
     }
     say(&format!("listening on http://{}", web.address()));
 
-    obey_signals(&args.config, config, &monitor)?;
+    obey_signals(signals, &args.config, config, &monitor);
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
@@ -148,8 +150,7 @@ fn watch(deployer: Deployer) -> Result<(Sender<()>, JoinHandle<()>)> {
 }
 
 /// Does what signals ask until one asks to end; a second one ends at once.
-fn obey_signals(path: &Path, config: Config, monitor: &Monitor) -> Result {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+fn obey_signals(mut signals: Signals, path: &Path, config: Config, monitor: &Monitor) {
     let config = Mutex::new(config);
     for signal in signals.forever() {
         if signal != SIGHUP {
@@ -166,7 +167,6 @@ fn obey_signals(path: &Path, config: Config, monitor: &Monitor) -> Result {
             std::process::exit(128 + signal);
         }
     });
-    Ok(())
 }
 
 /// Brings the running instances in step with a new configuration.
