@@ -72,7 +72,7 @@ fn what_makes_no_sense_is_a_client_error_that_names_it() {
     folder.write("como.toml", config("gen:packets=1000,duration=5s", TRAFFIC));
     let server = Server::start(&folder);
     for (url, status, words) in [
-        ("/tt?wait=no", 404, "did you mean `t`?"),
+        ("/tt?wait=no", 404, "no module `tt`; known are t"),
         ("/t?time=yesterday&wait=no", 400, "yesterday"),
         ("/t?colour=red", 400, "colour"),
         ("/t?format=xml&wait=no", 400, "xml"),
