@@ -9,6 +9,7 @@ mod extract;
 use crate::addr::Addr;
 use crate::field::{Demand, Field, FieldValue, Id};
 use crate::packet::{Layers, Packet, Weight};
+use crate::prefetch::fetch;
 use crate::selection::Selection;
 use crate::source::{Chunk, Region};
 use crate::time::Ts;
@@ -236,7 +237,8 @@ impl Batch {
     /// Finds headers and fills the columns `demand` asks for; ids are the interner's work.
     ///
     /// Works through a few hundred packets at a time, so that headers found are
-    /// still in the nearest cache when their values are read.
+    /// still in the nearest cache when their values are read, and has the bytes
+    /// of the next few hundred fetched meanwhile.
     pub fn decode(&mut self, demand: Demand) {
         let Self { packets, regions, layers, columns, .. } = self;
         layers.clear();
@@ -247,9 +249,15 @@ impl Batch {
         layers.resize(packets.len(), Layers::EMPTY);
         let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
         let mut data: [&[u8]; Block::PACKETS] = [&[]; Block::PACKETS];
-        let blocks = packets.chunks(Block::PACKETS).zip(layers.chunks_mut(Block::PACKETS));
-        for (packets, layers) in blocks {
-            resolved.find(packets, &mut data);
+        let mut ahead = data;
+        let mut blocks = packets.chunks(Block::PACKETS);
+        let mut next = blocks.next();
+        resolved.find(next.unwrap_or_default(), &mut ahead);
+        for layers in layers.chunks_mut(Block::PACKETS) {
+            let Some(packets) = next else { break };
+            std::mem::swap(&mut data, &mut ahead);
+            next = blocks.next();
+            resolved.find(next.unwrap_or_default(), &mut ahead);
             Layers::find_all(packets, &data, layers);
             columns.append(Block { packets, data: &data, layers });
         }
@@ -278,6 +286,9 @@ impl Batch {
     }
 }
 
+/// Where the ports of a TCP packet over IPv4 and Ethernet end: so far most headers reach.
+const HEADERS_LIKELY: usize = 38;
+
 /// The bytes of packets, remembering the region met last: most batches lie in one.
 struct Resolved<'a> {
     regions: &'a [Region],
@@ -286,7 +297,7 @@ struct Resolved<'a> {
 }
 
 impl<'a> Resolved<'a> {
-    /// Finds the bytes of these packets.
+    /// Finds the bytes of these packets, and has the first of them fetched.
     fn find(&mut self, packets: &[Packet], data: &mut [&'a [u8]]) {
         for (packet, data) in packets.iter().zip(data) {
             let index = usize::from(packet.region);
@@ -297,6 +308,7 @@ impl<'a> Resolved<'a> {
             let start = packet.offset as usize;
             let end = start.saturating_add(packet.cap_len as usize);
             *data = self.bytes.get(start..end).unwrap_or(&[]);
+            data.first().into_iter().chain(data.get(HEADERS_LIKELY)).for_each(fetch);
         }
     }
 }

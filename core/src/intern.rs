@@ -10,6 +10,7 @@ use crate::addr::Addr;
 use crate::batch::{Batch, Present};
 use crate::field::{Demand, Field, Id};
 use crate::hash::{TableHash, for_tables};
+use crate::prefetch::fetch;
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::table::layout::ID_BITS;
 
@@ -79,6 +80,9 @@ impl Interner {
     }
 }
 
+/// How many slots are fetched before the first of them is looked at.
+const AHEAD: usize = 64;
+
 /// The least room of a hash table: slots, a power of two.
 const SLOTS_MIN: usize = 1024;
 
@@ -115,24 +119,39 @@ impl Addrs {
     }
 
     fn number(&mut self, addrs: &[Addr], present: &Present, ids: &mut Vec<u32>) {
-        match present {
-            Present::All => ids.extend(addrs.iter().map(|addr| self.id(*addr))),
-            Present::Some(these) => {
-                ids.resize(addrs.len(), Batch::NO_ID);
-                these.for_each(|at| ids[at] = self.id(addrs[at]));
+        let mut hashes = [0; AHEAD];
+        for (from, addrs) in addrs.chunks(AHEAD).enumerate() {
+            self.look_ahead(addrs, &mut hashes);
+            ids.extend(addrs.iter().zip(&hashes).enumerate().map(|(at, (addr, hash))| {
+                if present.has(from * AHEAD + at) { self.id(*addr, *hash) } else { Batch::NO_ID }
+            }));
+        }
+    }
+
+    /// Hashes a few addresses and has their slots fetched.
+    #[inline]
+    fn look_ahead(&self, addrs: &[Addr], hashes: &mut [u64; AHEAD]) {
+        let (v4_mask, v6_mask) = (self.v4.len() - 1, self.v6.len() - 1);
+        for (addr, hash) in addrs.iter().zip(hashes) {
+            if addr.is_v6() {
+                *hash = self.hash.hash_one(addr.bits());
+                fetch(&self.v6[*hash as usize & v6_mask]);
+            } else {
+                *hash = self.hash.hash_one(addr.bits() as u32);
+                fetch(&self.v4[*hash as usize & v4_mask]);
             }
         }
     }
 
     #[inline]
-    fn id(&mut self, addr: Addr) -> u32 {
-        if addr.is_v6() { self.v6_id(addr) } else { self.v4_id(addr.bits() as u32) }
+    fn id(&mut self, addr: Addr, hash: u64) -> u32 {
+        if addr.is_v6() { self.v6_id(addr, hash) } else { self.v4_id(addr.bits() as u32, hash) }
     }
 
     #[inline]
-    fn v4_id(&mut self, addr: u32) -> u32 {
+    fn v4_id(&mut self, addr: u32, hash: u64) -> u32 {
         let mask = self.v4.len() - 1;
-        let mut at = self.hash.hash_one(addr) as usize & mask;
+        let mut at = hash as usize & mask;
         loop {
             let slot = self.v4[at & mask];
             if slot as u32 == addr && slot != 0 {
@@ -158,9 +177,8 @@ impl Addrs {
         id
     }
 
-    fn v6_id(&mut self, addr: Addr) -> u32 {
+    fn v6_id(&mut self, addr: Addr, hash: u64) -> u32 {
         let mask = self.v6.len() - 1;
-        let hash = self.hash.hash_one(addr.bits());
         let mut at = hash as usize & mask;
         loop {
             let slot = self.v6[at & mask];
@@ -225,17 +243,30 @@ impl Flows {
             let ends = u128::from(*src) << 32 | u128::from(*dst);
             ends << 40 | u128::from(rest)
         }));
-        ids.extend(keys.iter().zip(src.iter().zip(dst)).map(|(key, (src, dst))| {
-            // Both are there or neither is; ids are far below NO_ID.
-            if (*src).max(*dst) == Batch::NO_ID { Batch::NO_ID } else { self.id(*key) }
-        }));
+        // Both ends are there or neither is; ids are far below NO_ID.
+        let whole = |src: &u32, dst: &u32| *src.max(dst) != Batch::NO_ID;
+        let mut hashes = [0; AHEAD];
+        let ends = src.chunks(AHEAD).zip(dst.chunks(AHEAD));
+        for (keys, (src, dst)) in keys.chunks(AHEAD).zip(ends) {
+            let mask = self.slots.len() - 1;
+            for (key, hash) in keys.iter().zip(&mut hashes) {
+                *hash = self.hash.hash_one(key) as usize;
+                fetch(&self.slots[*hash & mask]);
+            }
+            let each = keys.iter().zip(&hashes).zip(src.iter().zip(dst));
+            ids.extend(each.map(
+                |((key, hash), (src, dst))| {
+                    if whole(src, dst) { self.id(*key, *hash) } else { Batch::NO_ID }
+                },
+            ));
+        }
         self.keys = keys;
     }
 
     #[inline]
-    fn id(&mut self, key: u128) -> u32 {
+    fn id(&mut self, key: u128, hash: usize) -> u32 {
         let mask = self.slots.len() - 1;
-        let mut at = self.hash.hash_one(key) as usize & mask;
+        let mut at = hash & mask;
         loop {
             let slot = self.slots[at & mask];
             if slot >> ID_BITS == key && slot != 0 {

@@ -14,6 +14,7 @@ pub mod intern;
 pub mod module;
 pub mod nearest;
 pub mod packet;
+pub mod prefetch;
 pub mod query;
 pub mod queue;
 pub mod record;

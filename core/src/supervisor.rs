@@ -28,7 +28,7 @@ use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 
 /// Batches a worker may be behind capture.
-const WORK_QUEUE: usize = 8;
+const WORK_QUEUE: usize = 4;
 
 /// Closed intervals that export may be behind the workers.
 const EXPORT_QUEUE: usize = 64;

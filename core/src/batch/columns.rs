@@ -60,7 +60,7 @@ pub(super) struct Block<'a> {
 impl<'a> Block<'a> {
     /// Headers of so many packets fit into the nearest cache. A multiple of 64, the packets
     /// that one word of a selection speaks of.
-    pub(super) const PACKETS: usize = 256;
+    pub(super) const PACKETS: usize = 64;
 
     #[inline(always)]
     fn views(self) -> impl Iterator<Item = View<'a>> {

@@ -14,7 +14,7 @@ use crate::source::{Chunk, Region};
 use crate::time::Ts;
 
 /// Batches kept for reuse: a little more than wait for a worker.
-const KEPT: usize = 12;
+const KEPT: usize = 8;
 
 /// A chunk of fewer packets is copied, so that batches do not become small.
 const WHOLE_MIN: usize = BATCH_PACKETS_MAX / 4;

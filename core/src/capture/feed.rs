@@ -15,7 +15,7 @@ use crate::supervisor::counters::SourceCounters;
 use crate::time::Ts;
 
 /// Chunks a source may be ahead of capture.
-const QUEUE: usize = 8;
+const QUEUE: usize = 4;
 
 /// How long a live source waits for a place in the queue before it sheds.
 const LIVE_PATIENCE: Duration = Duration::from_millis(50);

@@ -44,13 +44,13 @@ impl Objects {
             text::put_ts(&mut self.head, ts);
             self.head.push(b'"');
         }
-        self.buffer.extend(&self.head);
+        self.buffer.extend_from_slice(&self.head);
     }
 
     fn put_row(&mut self, records: &Records, row: usize) {
         self.put_head(records.starts[row]);
         for (key, cells) in self.keys.iter().zip(&records.cells) {
-            self.buffer.extend(key);
+            self.buffer.extend_from_slice(key);
             put_value(&mut self.buffer, cells, row);
         }
         self.buffer.push(b'}');
@@ -70,9 +70,10 @@ fn put_value(out: &mut Vec<u8>, cells: &Cells, row: usize) {
         return;
     }
     match &cells.data {
+        Data::Uint(v) => text::put_uint(out, v[row]),
         Data::Float(v) if !v[row].is_finite() => out.extend(b"null"),
         Data::Text(v) => put_string(out, &v[row]),
-        Data::Bool(_) | Data::Uint(_) | Data::Int(_) | Data::Float(_) => {
+        Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
             text::put_cell(out, cells, row, put_string);
         }
         Data::Addr(_) | Data::Mac(_) | Data::Bytes(_) | Data::Time(_) => {

@@ -64,7 +64,7 @@ pub(super) fn put_cell(out: &mut Vec<u8>, cells: &Cells, row: usize, put_text: P
 }
 
 pub(super) fn put_uint(out: &mut Vec<u8>, value: u64) {
-    out.extend(itoa::Buffer::new().format(value).as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A number that reads back as the same, with a fraction or an exponent so that it reads as float.
@@ -78,13 +78,33 @@ pub(super) fn put_addr(out: &mut Vec<u8>, addr: Addr) {
         let _ = write!(out, "{addr}");
         return;
     }
-    for (at, byte) in (addr.bits() as u32).to_be_bytes().into_iter().enumerate() {
-        if at > 0 {
-            out.push(b'.');
-        }
-        out.extend(itoa::Buffer::new().format(byte).as_bytes());
+    // Each octet is written with the dot behind it; the next one overwrites what is too much.
+    let mut text = [0; 16];
+    let mut len = 0;
+    for byte in (addr.bits() as u32).to_be_bytes() {
+        let (octet, octet_len) = OCTETS[usize::from(byte)];
+        text[len..len + 4].copy_from_slice(&octet);
+        len += usize::from(octet_len);
     }
+    out.extend_from_slice(&text[..len - 1]);
 }
+
+/// Every octet in decimal with a dot behind it, and the length of both.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([b'.'; 4], 2); 256];
+    let mut value = 0;
+    while value < 256 {
+        let [hundreds, tens, ones] = [value / 100, value / 10 % 10, value % 10];
+        let [hundreds, tens, ones] = [b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8];
+        octets[value] = match value {
+            0..10 => ([ones, b'.', 0, 0], 2),
+            10..100 => ([tens, ones, b'.', 0], 3),
+            _ => ([hundreds, tens, ones, b'.'], 4),
+        };
+        value += 1;
+    }
+    octets
+};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 

@@ -159,9 +159,29 @@ impl Table {
 
     /// All rows in the order of their keys; the row of keys that found no room comes last.
     pub fn sorted(&self) -> Vec<u32> {
-        let mut rows: Vec<u32> = (0..self.rows() as u32).collect();
-        rows.sort_unstable_by(|a, b| self.compare(*a, *b));
-        rows
+        // Most pairs differ in the leading bits, which are compared much quicker than whole keys.
+        let mut rows: Vec<(u128, u32)> =
+            (0..self.rows() as u32).map(|row| (self.leading_bits(row), row)).collect();
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.compare(a.1, b.1)));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// A number that is in no row larger than in one whose key comes later.
+    fn leading_bits(&self, row: u32) -> u128 {
+        if self.is_other(row as usize) {
+            return u128::MAX;
+        }
+        let mut cells = self.rows.keys.iter().map(|cells| cells.get(row as usize));
+        let mut next = || match cells.next() {
+            None => (0, true),
+            Some(Cell::Number(x)) => (x, true),
+            Some(Cell::Addr(addr)) if addr.is_v6() => (1 << 63 | (addr.bits() >> 65) as u64, false),
+            Some(Cell::Addr(addr)) => (addr.bits() as u64, true),
+        };
+        let (first, is_whole) = next();
+        // What follows counts only between equals.
+        let second = if is_whole { next().0 } else { 0 };
+        u128::from(first) << 64 | u128::from(second)
     }
 
     /// The order of two rows' keys.
