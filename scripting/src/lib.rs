@@ -9,6 +9,8 @@ mod lua;
 pub mod recorder;
 mod replayed;
 mod rhai;
+#[cfg(test)]
+mod running;
 pub mod scan;
 pub mod shipped;
 

@@ -4,124 +4,34 @@ mod hostile;
 mod mistakes;
 mod records;
 
-use como_core::batch::Batch;
 use como_core::intern::Interner;
-use como_core::module::{Args, Export, Fault, Kind, Limits, ModuleError, Setup, Started};
-use como_core::packet::build::{ACK, Frame, SYN, batch_of};
-use como_core::record::{Records, Value};
+use como_core::module::{Fault, Kind, Limits, ModuleError};
+use como_core::packet::build::Frame;
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
 
-/// A started script, its interner, and the records and faults it has given so far.
-struct Running {
-    started: Started,
-    interner: Interner,
-    at: u64,
-    faults: Vec<Fault>,
-}
+use crate::running::{Running, check_rows, shown, some, udp};
 
 fn load(text: &str) -> Result<std::sync::Arc<dyn Kind>, ModuleError> {
     crate::load_text("test.lua", text)
 }
 
 fn start_with(text: &str, args: &[&str], limits: Limits) -> Result<Running, ModuleError> {
-    let args = Args::parse(args).expect("name=value");
-    let setup = Setup { instance: "test".into(), args, limits, ..Setup::default() };
-    let started = load(text)?.start(&setup)?;
-    Ok(Running { started, interner: Interner::default(), at: 1, faults: Vec::new() })
+    Running::start("test.lua", text, args, limits)
 }
 
 #[track_caller]
 fn start(text: &str) -> Running {
-    start_with(text, &[], Limits::default()).expect("a script that starts")
-}
-
-impl Running {
-    fn batch(&mut self, frames: impl IntoIterator<Item = Frame>) -> Batch {
-        let mut batch = batch_of(frames);
-        batch.decode(self.started.demand);
-        self.interner.fill(&mut batch, self.started.demand);
-        batch
+    match start_with(text, &[], Limits::default()) {
+        Ok(running) => running,
+        Err(error) => panic!("{error}"),
     }
-
-    fn feed(&mut self, frames: impl IntoIterator<Item = Frame>) -> Selection {
-        let batch = self.batch(frames);
-        let mut picked = Selection::all(batch.len());
-        let module = &mut self.started.module;
-        module.check(&batch, &mut picked);
-        self.faults.extend(module.fault());
-        module.update(&batch, &picked);
-        self.faults.extend(module.fault());
-        picked
-    }
-
-    fn close(&mut self) -> Vec<Records> {
-        let interval = Interval::holding(Ts::new(self.at, 0), self.started.interval);
-        self.at = interval.end().parts().0;
-        let mut out = Export::new(interval, self.started.schema.clone().unwrap_or_default());
-        self.started.module.export(interval, &mut out);
-        self.faults.extend(self.started.module.fault());
-        out.into_records()
-    }
-
-    /// The rows of the interval that closes here, as texts.
-    fn rows(&mut self) -> Vec<String> {
-        self.close().iter().flat_map(shown).collect()
-    }
-
-    #[track_caller]
-    fn faultless(&self) {
-        assert_eq!(self.faults, []);
-    }
-}
-
-fn shown(records: &Records) -> Vec<String> {
-    let cell = |row: usize, (at, column): (usize, &como_core::record::Column)| {
-        let value = match records.value(row, at) {
-            Value::Null => "nil".to_owned(),
-            Value::Bool(x) => x.to_string(),
-            Value::Uint(x) => x.to_string(),
-            Value::Int(x) => x.to_string(),
-            Value::Float(x) => x.to_string(),
-            Value::Addr(x) => x.to_string(),
-            Value::Mac(x) => x.to_string(),
-            Value::Text(x) => x,
-            Value::Bytes(x) => format!("{x:?}"),
-            Value::Time(x) => x.to_string(),
-        };
-        format!("{}={value}", column.name)
-    };
-    let columns = &records.schema.columns;
-    let line = |row| columns.iter().enumerate().map(|c| cell(row, c)).collect::<Vec<_>>().join(" ");
-    (0..records.rows()).map(line).collect()
-}
-
-fn udp(src: &str, dst: &str, len: usize) -> Frame {
-    Frame::udp(format!("{src}:1000").as_str(), format!("{dst}:53").as_str()).len(len)
-}
-
-fn some() -> Vec<Frame> {
-    vec![
-        udp("10.0.0.1", "10.0.0.9", 100),
-        udp("10.0.0.2", "10.0.0.9", 200),
-        Frame::udp("[2001:db8::2]:1000", "[2001:db8::1]:53").len(150),
-        Frame::tcp("10.0.0.1:2000", "10.0.0.3:443").flags(SYN).len(60),
-        Frame::tcp("10.0.0.3:443", "10.0.0.1:2000").flags(SYN | ACK).len(60),
-        Frame::arp("10.0.0.1", "10.0.0.2", true).len(60),
-    ]
 }
 
 /// The rows a script makes of [`some`] packets, without any fault.
 #[track_caller]
 fn check(text: &str, args: &[&str], want: &[&str]) {
-    let mut running = match start_with(text, args, Limits::default()) {
-        Ok(running) => running,
-        Err(error) => panic!("{error}"),
-    };
-    running.feed(some());
-    let rows = running.rows();
-    running.faultless();
-    assert_eq!(rows, want);
+    check_rows("test.lua", text, args, want);
 }
 
 const TOP: &str = r#"-- Top destinations by bytes.

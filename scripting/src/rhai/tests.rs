@@ -2,30 +2,17 @@
 
 mod hostile;
 
-use como_core::batch::Batch;
 use como_core::field::Field;
-use como_core::intern::Interner;
-use como_core::module::{Args, Export, Fault, Kind, Limits, ModuleError, Setup, Started};
-use como_core::packet::build::{ACK, Frame, SYN, batch_of};
-use como_core::record::{Column, Records, Value};
-use como_core::selection::Selection;
+use como_core::module::{Kind, Limits, ModuleError};
+use como_core::packet::build::batch_of;
+use como_core::record::Value;
 use como_core::time::{Interval, Ts};
 
 use super::Rhai;
-
-/// A started script, and the faults it has given so far.
-struct Running {
-    started: Started,
-    interner: Interner,
-    at: u64,
-    faults: Vec<Fault>,
-}
+use crate::running::{Running, check_rows, shown, some, udp};
 
 fn start_with(text: &str, args: &[&str], limits: Limits) -> Result<Running, ModuleError> {
-    let args = Args::parse(args).expect("name=value");
-    let setup = Setup { instance: "test".into(), args, limits, ..Setup::default() };
-    let started = Rhai::load("test.rhai", "test", text)?.start(&setup)?;
-    Ok(Running { started, interner: Interner::default(), at: 1, faults: Vec::new() })
+    Running::start("test.rhai", text, args, limits)
 }
 
 #[track_caller]
@@ -36,88 +23,10 @@ fn start(text: &str) -> Running {
     }
 }
 
-impl Running {
-    fn feed(&mut self, frames: impl IntoIterator<Item = Frame>) -> Selection {
-        let mut batch = batch_of(frames);
-        batch.decode(self.started.demand);
-        self.interner.fill(&mut batch, self.started.demand);
-        self.feed_batch(&batch)
-    }
-
-    fn feed_batch(&mut self, batch: &Batch) -> Selection {
-        let mut picked = Selection::all(batch.len());
-        let module = &mut self.started.module;
-        // Whoever does not narrow passes everything, asked or not.
-        module.check(batch, &mut picked);
-        self.faults.extend(module.fault());
-        module.update(batch, &picked);
-        self.faults.extend(module.fault());
-        picked
-    }
-
-    /// The rows of the interval that closes here, as texts.
-    fn rows(&mut self) -> Vec<String> {
-        self.close(false)
-    }
-
-    fn close(&mut self, last: bool) -> Vec<String> {
-        let interval = Interval::holding(Ts::new(self.at, 0), self.started.interval);
-        self.at = interval.end().parts().0;
-        let out = Export::new(interval, self.started.schema.clone().unwrap_or_default());
-        let mut out = if last { out.closing() } else { out };
-        self.started.module.export(interval, &mut out);
-        self.faults.extend(self.started.module.fault());
-        out.into_records().iter().flat_map(shown).collect()
-    }
-}
-
-fn shown(records: &Records) -> Vec<String> {
-    let cell = |row: usize, (at, column): (usize, &Column)| {
-        let value = match records.value(row, at) {
-            Value::Null => "()".to_owned(),
-            Value::Bool(x) => x.to_string(),
-            Value::Uint(x) => x.to_string(),
-            Value::Int(x) => x.to_string(),
-            Value::Float(x) => x.to_string(),
-            Value::Addr(x) => x.to_string(),
-            Value::Mac(x) => x.to_string(),
-            Value::Text(x) => x,
-            Value::Bytes(x) => format!("{x:?}"),
-            Value::Time(x) => x.to_string(),
-        };
-        format!("{}={value}", column.name)
-    };
-    let columns = &records.schema.columns;
-    let line = |row| columns.iter().enumerate().map(|c| cell(row, c)).collect::<Vec<_>>().join(" ");
-    (0..records.rows()).map(line).collect()
-}
-
-fn udp(src: &str, dst: &str, len: usize) -> Frame {
-    Frame::udp(format!("{src}:1000").as_str(), format!("{dst}:53").as_str()).len(len)
-}
-
-fn some() -> Vec<Frame> {
-    vec![
-        udp("10.0.0.1", "10.0.0.9", 100),
-        udp("10.0.0.2", "10.0.0.9", 200),
-        Frame::udp("[2001:db8::2]:1000", "[2001:db8::1]:53").len(150),
-        Frame::tcp("10.0.0.1:2000", "10.0.0.3:443").flags(SYN).len(60),
-        Frame::tcp("10.0.0.3:443", "10.0.0.1:2000").flags(SYN | ACK).len(60),
-        Frame::arp("10.0.0.1", "10.0.0.2", true).len(60),
-    ]
-}
-
 /// The rows a script makes of [`some`] packets, without any fault.
 #[track_caller]
 fn check(text: &str, args: &[&str], want: &[&str]) {
-    let mut running = match start_with(text, args, Limits::default()) {
-        Ok(running) => running,
-        Err(error) => panic!("{error}"),
-    };
-    running.feed(some());
-    let rows = running.rows();
-    assert_eq!(running.faults, []);
-    assert_eq!(rows, want);
+    check_rows("test.rhai", text, args, want);
 }
 
 #[track_caller]
@@ -315,7 +224,8 @@ fn long_rows_end_as_action_says() {
     let mut running = start(script);
     running.feed(some());
     assert_eq!(running.rows(), ["src=10.0.0.1 packets=2"]);
-    assert_eq!(running.close(true), ["src=10.0.0.2 packets=1", "src=2001:db8::2 packets=1"]);
+    let rows: Vec<String> = running.close(true).iter().flat_map(shown).collect();
+    assert_eq!(rows, ["src=10.0.0.2 packets=1", "src=2001:db8::2 packets=1"]);
     assert_eq!(running.faults, []);
 }
 

@@ -84,7 +84,7 @@ end
 "#;
     let mut running = start(text);
     running.feed(some().into_iter().take(1));
-    let records = running.close();
+    let records = running.close(false);
     running.faultless();
     let [records] = &records[..] else { panic!("one block") };
     assert_eq!(shown(records), ["data=[100, 0, 0, 0, 49, 48, 46, 48, 46, 48, 46, 57]"]);
