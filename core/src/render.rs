@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use crate::module::Print;
 use crate::nearest::nearest;
 use crate::record::{Output, Records, Schema, Type};
+use crate::storage::packets::Capture;
 use crate::time::Ts;
 pub use text::{header, row};
 
@@ -87,8 +88,17 @@ pub struct UnknownFormat {
 fn hint(nearest: &Option<&str>) -> String {
     match nearest {
         Some(name) => format!("; did you mean `{name}`?"),
-        None => format!("; write one of {}", Format::ALL.map(Format::name).join(", ")),
+        None => format!(
+            "; write one of {}, or for packets of a trace {}",
+            Format::ALL.map(Format::name).join(", "),
+            captures().join(", ")
+        ),
     }
+}
+
+/// The formats that only packets have.
+fn captures() -> [&'static str; 2] {
+    Capture::ALL.map(Capture::name)
 }
 
 impl Format {
@@ -121,7 +131,7 @@ impl Format {
     pub fn named(name: &str) -> Result<Self, UnknownFormat> {
         Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| UnknownFormat {
             name: name.to_owned(),
-            nearest: nearest(name, Self::ALL.map(Self::name)),
+            nearest: nearest(name, Self::ALL.map(Self::name).into_iter().chain(captures())),
         })
     }
 

@@ -164,7 +164,9 @@ fn an_unknown_format_names_the_nearest() {
     let message = |name| Format::named(name).map_err(|e| e.to_string());
     assert_eq!(message("csv"), Ok(Format::Csv));
     assert_eq!(message("jsn"), Err("unknown format `jsn`; did you mean `json`?".into()));
-    let all = "unknown format `yaml!`; write one of ndjson, json, csv, plain, html";
+    assert_eq!(message("pcapn"), Err("unknown format `pcapn`; did you mean `pcap`?".into()));
+    let all = "unknown format `yaml!`; write one of ndjson, json, csv, plain, html, or for \
+               packets of a trace pcapng, pcap";
     assert_eq!(message("yaml!"), Err(all.into()));
 }
 
