@@ -1,12 +1,14 @@
-//! Every capture of the trace collection, as `como info` sums it up and as independent tools do.
+//! Every capture of the trace collection, as `como` measures it and as independent tools do.
 //!
 //! The collection is not part of the project: without it beside the workspace
 //! the test says so and passes. Its README defines every key compared here.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use como_tests::{Folder, traces};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Link types that are not decoded yet; a file of one must be refused by name.
 const LATER: [&str; 2] = ["lt-80211", "lt-erf"];
@@ -53,38 +55,110 @@ fn differences(case: &Value, got: &Value) -> Vec<String> {
     wrong.map(|(key, want)| format!("{key}: want {want}, got {}", got[key.as_str()])).collect()
 }
 
-#[test]
+/// One capture of the collection.
+struct Case {
+    path: PathBuf,
+    known: Value,
+    // Whether its packets are of a kind that is decoded.
+    decoded: bool,
+}
+
+/// Every capture, in the order of their numbers; `None`, and says so, where there is no collection.
 #[expect(clippy::print_stderr, reason = "a skipped test should say so")]
-fn captures_hold_what_independent_tools_found() {
+fn cases() -> Option<Vec<Case>> {
     let Some(collection) = traces() else {
         eprintln!("skipped: no trace collection beside the workspace");
-        return;
+        return None;
     };
-    let folder = Folder::new();
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(collection.join("expected"))
+    let mut files: Vec<PathBuf> = std::fs::read_dir(collection.join("expected"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    cases.sort();
-    assert!(cases.len() > 50, "the collection is incomplete");
+    files.sort();
+    assert!(files.len() > 50, "the collection is incomplete");
+    let case = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).expect("a readable file");
+        let known: Value = serde_json::from_str(&text).expect("JSON");
+        let path = collection.join(known["file"].as_str().expect("a file name"));
+        let category = known["category"].as_str().unwrap_or_default();
+        let later = LATER.iter().any(|link| category.contains(link));
+        Case { path, decoded: !later && !category.contains("unsupported"), known }
+    };
+    Some(files.iter().map(case).collect())
+}
+
+#[test]
+fn captures_hold_what_independent_tools_found() {
+    let Some(cases) = cases() else { return };
+    let folder = Folder::new();
     let mut wrong = Vec::new();
-    for case in cases {
-        let text = std::fs::read_to_string(&case).expect("a readable file");
-        let case: Value = serde_json::from_str(&text).expect("JSON");
-        let file = case["file"].as_str().expect("a file name");
-        let category = case["category"].as_str().unwrap_or_default();
-        let path = collection.join(file);
+    for Case { path, known, decoded } in cases {
         let ran = folder.como(["info".as_ref(), "--json".as_ref(), path.as_os_str()]);
-        if LATER.iter().any(|link| category.contains(link)) || category.contains("unsupported") {
+        if !decoded {
             ran.refused(1, &["link type"]);
             continue;
         }
+        let file = path.display();
         match ran.ndjson().first() {
             Some(got) => {
-                wrong.extend(differences(&case, got).into_iter().map(|d| format!("{file}: {d}")));
+                wrong.extend(differences(&known, got).into_iter().map(|d| format!("{file}: {d}")));
             }
             None => wrong.push(format!("{file}: {}", ran.stderr)),
         }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What the records of `traffic`, `tuple` and `topaddr` say of a whole capture, under the keys of
+/// the expected values.
+fn measured(folder: &Folder, path: &Path) -> Value {
+    let run = |args: &[&str]| {
+        let args = args.iter().map(OsStr::new).chain(["-r".as_ref(), path.as_os_str()]);
+        folder.como(std::iter::once("run".as_ref()).chain(args)).ndjson()
+    };
+    let sum = |rows: &[Value], key: &str| rows.iter().filter_map(|r| r[key].as_u64()).sum::<u64>();
+    let traffic = run(&["traffic", "-a", "interval=1h"]);
+    let flow = |row: &Value| ["src", "dst", "proto", "sport", "dport"].map(|k| row[k].to_string());
+    let rows = run(&["tuple"]);
+    let flows: BTreeSet<_> = rows.iter().filter(|r| !r["src"].is_null()).map(flow).collect();
+    let top = |by: &str| {
+        let mut bytes = BTreeMap::<String, u64>::new();
+        for row in run(&["topaddr", "-a", "n=1000000", "-a", by]) {
+            // A gap between two intervals is a row without an address.
+            let Some(addr) = row["addr"].as_str() else { continue };
+            *bytes.entry(addr.to_owned()).or_default() += row["bytes"].as_u64().unwrap_or(0);
+        }
+        let mut rows: Vec<(String, u64)> = bytes.into_iter().collect();
+        rows.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        (rows.len(), rows.into_iter().take(5).collect::<Vec<_>>())
+    };
+    let ((sources, top_src), (destinations, top_dst)) = (top("use_src=true"), top("use_dst=true"));
+    json!({
+        "packets": sum(&traffic, "packets"),
+        "wire_bytes": sum(&traffic, "bytes"),
+        "flows_5tuple_unidirectional": flows.len(),
+        "distinct_src_ip": sources,
+        "distinct_dst_ip": destinations,
+        "top_src_ip_bytes": top_src,
+        "top_dst_ip_bytes": top_dst,
+    })
+}
+
+#[test]
+fn modules_record_what_independent_tools_found() {
+    let Some(cases) = cases() else { return };
+    let folder = Folder::new();
+    let mut wrong = Vec::new();
+    for Case { path, mut known, decoded } in cases {
+        if !decoded || known["expected"]["packets"] == 0 {
+            continue;
+        }
+        let got = measured(&folder, &path);
+        let asked = got.as_object().expect("an object");
+        let expected = known["expected"].as_object_mut().expect("an object");
+        expected.retain(|key, _| asked.contains_key(key));
+        let file = path.display();
+        wrong.extend(differences(&known, &got).into_iter().map(|d| format!("{file}: {d}")));
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
