@@ -20,7 +20,7 @@ use crate::filter::{Expr, Plan};
 use crate::intern::Interner;
 use crate::queue::{Refused, Sender};
 use crate::supervisor::counters::Counters;
-use crate::time::{SECOND, Span, Ts};
+use crate::time::{Interval, SECOND, Span, Ts};
 use crate::worker::{Task, Work};
 use assemble::Assembler;
 use feed::Feed;
@@ -83,6 +83,16 @@ struct State {
     placed: Vec<Placed>,
     demand: Demand,
     bpf: Option<String>,
+    // Of the last batch.
+    clock: Ts,
+}
+
+impl State {
+    /// Whether a batch of this clock begins a new interval for every task.
+    fn all_begin(&self, clock: Ts) -> bool {
+        let begins = |p: &Placed| clock >= Interval::holding(self.clock, p.interval).end();
+        self.placed.iter().all(begins)
+    }
 }
 
 impl Capture {
@@ -94,6 +104,7 @@ impl Capture {
             placed: Vec::new(),
             demand: Demand::NONE,
             bpf: None,
+            clock: Ts(0),
         };
         let mut assembler = Assembler::default();
         // How many batches there were when all sources had ended and everything was flushed.
@@ -203,6 +214,10 @@ impl Capture {
 
     /// Prepares a batch for all tasks and hands it out.
     fn send(&mut self, state: &mut State, mut batch: Batch, assembler: &mut Assembler) {
+        if state.all_begin(batch.clock) {
+            state.interner.renew();
+        }
+        state.clock = batch.clock;
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
         state.plan.run(&mut batch);

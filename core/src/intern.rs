@@ -20,6 +20,9 @@ mod tests;
 /// How many addresses, and how many flows, are numbered before the numbering starts afresh.
 pub const IDS_MAX: usize = 1 << 19;
 
+/// How many of either are worth a fresh start where it costs nothing else.
+const IDS_NEAR: u32 = 1 << 15;
+
 const _: () = assert!(IDS_MAX < 1 << ID_BITS, "an id and its successor fit where tables pack them");
 
 /// Numbers values, one batch after another.
@@ -66,17 +69,28 @@ impl Interner {
         batch.set_ids(self.epoch, ids);
     }
 
+    /// Starts a new numbering if this one has outgrown the nearer caches. To be called where
+    /// every table is about to start afresh, so that none has to find its rows by value.
+    pub fn renew(&mut self) {
+        if self.addrs.len.max(self.flows.len) > IDS_NEAR {
+            self.restart();
+        }
+    }
+
     /// Starts a new numbering if the next batch might not fit into this one.
     fn make_room(&mut self, packets: usize) {
         let packets = packets.min(BATCH_PACKETS_MAX);
         let full = self.addrs.len as usize + 2 * packets > self.ids_max
             || self.flows.len as usize + packets > self.ids_max;
-        let used = self.addrs.len > 0;
-        if full && used {
-            self.addrs.clear();
-            self.flows.clear();
-            self.epoch += 1;
+        if full && self.addrs.len > 0 {
+            self.restart();
         }
+    }
+
+    fn restart(&mut self) {
+        self.addrs.clear();
+        self.flows.clear();
+        self.epoch += 1;
     }
 }
 

@@ -129,3 +129,22 @@ proptest! {
         check(&mut Interner::bounded(ids_max), batches.collect());
     }
 }
+
+#[test]
+fn a_renewed_numbering_starts_afresh_only_once_it_is_large() {
+    let mut interner = Interner::default();
+    let mut epoch_after = |hosts: std::ops::Range<u32>| {
+        let host = |at: u32| Addr::v4((0x0a00_0000 + at).to_be_bytes());
+        let mut batch = batch_of(hosts.map(|at| Frame::udp((host(at), 1), (host(at + 1), 2))));
+        interner.renew();
+        batch.decode(all());
+        interner.fill(&mut batch, all());
+        batch.epoch()
+    };
+    assert_eq!(epoch_after(0..4096), 0);
+    assert_eq!(epoch_after(0..4096), 0);
+    for at in 1..IDS_NEAR / 4096 {
+        assert_eq!(epoch_after(at * 4096..(at + 1) * 4096), 0);
+    }
+    assert_eq!(epoch_after(0..10), 1);
+}
