@@ -11,12 +11,14 @@ pub struct Case {
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
+    /// Whether it takes so long that it is run once only.
+    pub slow: bool,
 }
 
 impl Case {
     fn new(name: &str, program: &str, args: &[&str]) -> Self {
         let args = args.iter().map(|a| (*a).to_owned()).collect();
-        Self { name: name.to_owned(), program: program.to_owned(), args }
+        Self { name: name.to_owned(), program: program.to_owned(), args, slow: false }
     }
 }
 
@@ -70,16 +72,18 @@ fn together(binary: &str, trace: &str) -> Case {
         args.extend(["-a".to_owned(), format!("{name}.{arg}")]);
     }
     args.extend(["-r", trace, "--format", "ndjson"].map(str::to_owned));
-    Case { name: "como ten together".to_owned(), program: binary.to_owned(), args }
+    let name = "como ten together".to_owned();
+    Case { name, program: binary.to_owned(), args, slow: false }
 }
 
 /// The tools beside ours; those that are not installed are left out.
 pub fn peers(trace: &str) -> Vec<Case> {
+    let tshark = Case::new("tshark -q", "tshark", &["-r", trace, "-q", "-z", "io,stat,5"]);
     let all = [
         Case::new("cat", "cat", &[trace]),
         Case::new("tcpdump --count ip", "tcpdump", &["-r", trace, "--count", "ip"]),
         Case::new("tcpdump -w", "tcpdump", &["-r", trace, "-w", "/dev/null"]),
-        Case::new("tshark -q", "tshark", &["-r", trace, "-q", "-z", "io,stat,5"]),
+        Case { slow: true, ..tshark },
         Case::new("softflowd", "softflowd", &["-r", trace, "-D"]),
     ];
     all.into_iter().filter(|c| is_installed(&c.program)).collect()
