@@ -165,3 +165,29 @@ impl Subscription {
         Feed { shared: self.shared.clone() }.clock()
     }
 }
+
+impl Drop for Subscription {
+    /// Ends it at once: a stream that is silent, or unknown, would never find out by itself.
+    fn drop(&mut self) {
+        self.shared.followers.lock().retain(|f| !Arc::ptr_eq(&f.behind, &self.behind));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStore;
+
+    #[test]
+    fn who_no_longer_follows_is_forgotten_also_where_nothing_is_committed() {
+        let (feed, store) = (Feed::default(), MemoryStore::default());
+        let followers = || feed.shared.followers.lock().len();
+        let stays = feed.subscribe(&store, "a").expect("a memory store answers");
+        for stream in ["a", "nobody"] {
+            drop(feed.subscribe(&store, stream).expect("a memory store answers"));
+        }
+        assert_eq!(followers(), 1);
+        drop(stays);
+        assert_eq!(followers(), 0);
+    }
+}
