@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::batch::Batch;
 use crate::module::{Fault, Module};
+use crate::packet::Packet;
 use crate::source::{Chunk, Description, SourceError};
 use crate::time::{Interval, Span, Ts};
 
@@ -299,8 +300,9 @@ impl Counters {
     /// Counts a decoded batch.
     pub fn note_batch(&self, batch: &Batch) {
         self.batches.fetch_add(1, Relaxed);
-        self.clock
-            .store(batch.all().last().map_or(batch.clock, |p| p.ts.max(batch.clock)).0, Relaxed);
+        // A packet ahead of its time, which nothing confirmed, moves no clock.
+        let last = batch.all().iter().rfind(|p| p.marks & Packet::AHEAD == 0);
+        self.clock.store(last.map_or(batch.clock, |p| p.ts.max(batch.clock)).0, Relaxed);
         let (malformed, truncated) = batch.faulty();
         self.packets.fetch_add(batch.len() as u64, Relaxed);
         self.late.fetch_add(u64::from(batch.late), Relaxed);

@@ -170,6 +170,20 @@ fn a_confirmed_leap_is_one_gap_however_long() {
 }
 
 #[test]
+fn a_packet_ahead_of_its_time_moves_no_clock_though_a_batch_ends_with_it() {
+    let mut batch = Batch::default();
+    batch.clock = Ts::new(1, 0);
+    for (sec, marks) in [(1, 0), (315_360_000, Packet::AHEAD)] {
+        let mut chunk = Chunk::default();
+        source(&[sec]).next(&mut chunk).expect("a packet");
+        batch.push(Packet { marks, ..chunk.packets[0] }, None);
+    }
+    let counters = Counters::default();
+    counters.note_batch(&batch);
+    assert_eq!(counters.clock(), Some(Ts::new(1, 0)));
+}
+
+#[test]
 fn no_packet_at_all_is_no_record() {
     check(&[], &[]);
 }
