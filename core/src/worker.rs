@@ -104,15 +104,15 @@ impl Worker {
                 Work::Attach(task) => self.seat(&mut seats, task),
                 Work::Detach(name) => {
                     for seat in seats.extract_if(.., |s| s.task.name == name) {
-                        self.dismiss(seat.task);
+                        self.dismiss(seat);
                     }
                 }
-                Work::Flush => seats.iter_mut().for_each(|s| s.task.close(&self.export, true)),
+                Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
                 Work::End => break,
             }
         }
         for seat in seats {
-            self.dismiss(seat.task);
+            self.dismiss(seat);
         }
     }
 
@@ -140,12 +140,14 @@ impl Worker {
 
     /// Closes what the batch's clock has passed, then lets the task have its packets.
     fn turn(&self, seat: &mut Seat, batch: &Batch) {
-        let ended = seat.task.open.is_some_and(|open| batch.clock >= open.end());
-        if ended && let Some(mut task) = seat.successor.take() {
+        let ended = seat.task.open.map(Interval::end).filter(|end| batch.clock >= *end);
+        if let Some(end) = ended
+            && seat.successor.is_some()
+        {
             // The successor begins where its predecessor ends.
-            seat.task.close(&self.export, false);
-            task.joins_late = false;
-            self.succeed(seat, *task);
+            self.flush(seat);
+            let next = Interval::holding(batch.clock, seat.task.interval);
+            seat.task.pass(end, next.start(), &self.export);
         }
         let task = &mut seat.task;
         let began = Instant::now();
@@ -155,9 +157,21 @@ impl Worker {
         task.counters.note_busy(began.elapsed());
     }
 
-    fn dismiss(&self, mut task: Task) {
+    /// Closes what is open for good, and lets the one that waits have the place.
+    fn flush(&self, seat: &mut Seat) {
+        seat.task.close(&self.export, true);
+        if let Some(mut task) = seat.successor.take() {
+            task.joins_late = false;
+            self.succeed(seat, *task);
+        }
+    }
+
+    fn dismiss(&self, Seat { mut task, successor }: Seat) {
         task.close(&self.export, true);
         self.retire(task.slot);
+        if let Some(unused) = successor {
+            self.retire(unused.slot);
+        }
     }
 
     fn retire(&self, slot: usize) {
@@ -199,6 +213,10 @@ impl Task {
             return;
         }
         let mut empty = Interval::holding(from, self.interval);
+        if empty.start() < from {
+            // A predecessor of another length ended in the middle of it.
+            empty = empty.next();
+        }
         while empty.start() < to {
             self.open = Some(empty);
             self.close(export, false);

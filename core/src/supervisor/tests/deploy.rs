@@ -100,6 +100,43 @@ fn a_replaced_module_goes_on_until_its_boundary_and_no_packet_counts_twice() {
 }
 
 #[test]
+fn between_a_replaced_module_and_its_successor_no_interval_is_missing() {
+    let mut fed = Fed::start(vec![counter("c", "5s", 0)]);
+    fed.feed(&[1, 2]);
+    fed.monitor.attach(counter("c", "5s", 0)).expect("attached");
+    fed.feed(&[16]);
+    let seen = fed.end();
+    assert_eq!(lines(&seen, "c"), ["0 2", "5 0", "10 0", "15 1"]);
+}
+
+#[test]
+fn a_replacement_does_not_wait_for_packets_that_never_come() {
+    let seen = Seen::default();
+    let options = Options { workers: 1, stay: true };
+    let sink = Box::new(Collect(seen.clone()));
+    let (secs, receiver) = unbounded();
+    let piped = Piped { description: source(&[]).description().clone(), secs: receiver };
+    let monitor = Monitor::start(options, vec![Box::new(piped)], vec![counter("c", "5s", 0)], sink);
+    let mut fed = Fed { secs, monitor: monitor.expect("a start"), seen, sent: 0 };
+    fed.feed(&[1, 2]);
+    fed.monitor.attach(counter("c", "1s", 0)).expect("attached");
+    fed.feed(&[3]);
+    let Fed { secs, monitor, seen, .. } = fed;
+    drop(secs);
+    let flushed = Instant::now() + Duration::from_secs(20);
+    while seen.lock().is_empty() && Instant::now() < flushed {
+        std::thread::yield_now();
+    }
+    monitor.add_source(source(&[11, 12])).expect("added");
+    while seen.lock().len() < 3 && Instant::now() < flushed {
+        std::thread::yield_now();
+    }
+    monitor.stop();
+    monitor.wait();
+    assert_eq!(lines(&seen.lock(), "c"), ["0 3", "11 1", "12 1"]);
+}
+
+#[test]
 fn a_detached_module_flushes_and_stops() {
     let mut fed = Fed::start(vec![counter("a", "5s", 0), counter("b", "5s", 0)]);
     fed.feed(&[1, 2]);
