@@ -184,7 +184,10 @@ impl PacketWriter {
         wire_len: u32,
         weight: Option<Weight>,
     ) {
-        if self.segment_bytes >= self.segment_bytes_max || self.slab.bytes.len() >= SLAB_BYTES {
+        // Also where a slab begins: slabs flushed early, as on a quiet wire, are never full.
+        let gathered = self.slab.bytes.len();
+        let turns = gathered == 0 || gathered >= SLAB_BYTES;
+        if turns || self.segment_bytes >= self.segment_bytes_max {
             self.turn();
         }
         let before = self.slab.bytes.len();
@@ -212,7 +215,7 @@ impl PacketWriter {
         }
     }
 
-    /// Begins another slab, and another segment if this one is full.
+    /// Begins another slab, and another segment if this one is full or lacks a part.
     fn turn(&mut self) {
         self.flush();
         let broken = self.written.broken.swap(false, Ordering::Relaxed);

@@ -210,6 +210,26 @@ fn a_full_disk_loses_packets_and_says_so() {
     assert_eq!(counts.trouble(), None);
 }
 
+#[test]
+fn what_follows_a_loss_is_kept_at_once_though_little_comes() {
+    let dir = dir();
+    let path = dir.path().join("packets");
+    let place = Place::Directory { path: path.clone(), bytes_max: 64 << 20 };
+    let mut writer = PacketWriter::new(place, 65_535).expect("a place to write");
+    let counts = writer.written.clone();
+    std::fs::remove_dir_all(&path).expect("a directory");
+    write(&mut writer, 0..1);
+    writer.flush();
+    while counts.lost() == 0 {
+        std::thread::yield_now();
+    }
+    std::fs::create_dir(&path).expect("a directory");
+    write(&mut writer, 1..3);
+    drop(writer);
+    assert_eq!((counts.packets(), counts.lost()), (2, 1));
+    assert_eq!(seconds(&path, Window::ALL), [1, 2]);
+}
+
 /// A segment of one TCP and two UDP packets, the last of another link type.
 fn mixed() -> TempDir {
     let dir = dir();
