@@ -27,6 +27,8 @@ pub struct Writer {
     boot: u64,
     encoder: Encoder,
     streams: BTreeMap<String, Pending>,
+    // What is measured in streams that the store did not let us open yet.
+    unopened: BTreeMap<String, About>,
     // Blocks that await their commit, those of a commit that failed first.
     group: Vec<Append>,
     waiting_bytes: usize,
@@ -66,6 +68,7 @@ impl Writer {
             boot,
             encoder: Encoder::default(),
             streams: BTreeMap::new(),
+            unopened: BTreeMap::new(),
             group: Vec::new(),
             waiting_bytes: 0,
             lost_rows: 0,
@@ -83,6 +86,8 @@ impl Writer {
     }
 
     /// Opens an instance's stream, or says what its records are from now on.
+    ///
+    /// Where the store does not answer, the first records that come try again.
     pub fn open(&mut self, stream: &str, about: About) -> Result<(), StoreError> {
         if let Some(pending) = self.streams.get_mut(stream) {
             let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
@@ -91,7 +96,15 @@ impl Writer {
             self.count(done);
             return Ok(());
         }
-        let next_seq = self.store.stream(stream)?.map_or(0, |s| s.next_seq);
+        let known = match self.store.stream(stream) {
+            Ok(known) => known,
+            Err(error) => {
+                self.unopened.insert(stream.to_owned(), about);
+                return Err(error);
+            }
+        };
+        self.unopened.remove(stream);
+        let next_seq = known.map_or(0, |s| s.next_seq);
         let origin = Origin { node: self.node.clone(), stream: stream.to_owned(), boot: self.boot };
         let pending = Pending { origin, about, next_seq, open: None, open_bytes: 0 };
         self.streams.insert(stream.to_owned(), pending);
@@ -100,18 +113,21 @@ impl Writer {
 
     /// Takes what an instance exported. An interval without rows leaves no trace.
     ///
-    /// Fails only where the stream was not opened before and the store does not answer.
+    /// Fails only where the stream was not opened before and the store does not answer; the rows
+    /// are lost then.
     pub fn write(&mut self, stream: &str, output: Output) -> Result<(), StoreError> {
         if !self.streams.contains_key(stream) {
-            self.open(stream, About::default())?;
-        }
-        let Some(pending) = self.streams.get_mut(stream) else { return Ok(()) };
-        if self.waiting_bytes > WAITING_BYTES_MAX {
-            if let Output::Records(records) = output {
-                self.lost_rows += records.rows() as u64;
+            let about = self.unopened.get(stream).cloned().unwrap_or_default();
+            if let Err(error) = self.open(stream, about) {
+                self.lose(&output);
+                return Err(error);
             }
+        }
+        if self.waiting_bytes > WAITING_BYTES_MAX {
+            self.lose(&output);
             return Ok(());
         }
+        let Some(pending) = self.streams.get_mut(stream) else { return Ok(()) };
         let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
         let done = match output {
             Output::Records(records) => pending.gather(records, &mut sealing),
@@ -145,6 +161,12 @@ impl Writer {
             }
         }
         Ok(committed)
+    }
+
+    fn lose(&mut self, output: &Output) {
+        if let Output::Records(records) = output {
+            self.lost_rows = self.lost_rows.saturating_add(records.rows() as u64);
+        }
     }
 
     fn count(&mut self, done: Done) {

@@ -63,6 +63,7 @@ impl Keeper {
     fn note_trouble(&self, error: &StoreError) {
         let text = error.to_string();
         let mut keeping = self.keeping.write();
+        keeping.lost_rows = self.writer.lost_rows();
         if keeping.trouble.as_ref() != Some(&text) {
             tracing::error!("records wait for the store: {text}");
             keeping.trouble = Some(text);
@@ -104,7 +105,8 @@ impl Sink for Keeper {
             }
         };
         let mut keeping = self.keeping.write();
-        if keeping.trouble.take().is_some() {
+        // That there was nothing to commit says nothing of the store.
+        if !committed.is_empty() && keeping.trouble.take().is_some() {
             tracing::info!("the store takes records again");
         }
         keeping.lost_rows = self.writer.lost_rows();
@@ -114,6 +116,13 @@ impl Sink for Keeper {
             keeping.streams.insert(done.stream, kept);
         }
         Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        match &self.keeping.read().trouble {
+            Some(trouble) => Err(SinkError::new(format!("the last records are lost: {trouble}"))),
+            None => Ok(()),
+        }
     }
 }
 

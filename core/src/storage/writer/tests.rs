@@ -14,6 +14,7 @@ use crate::storage::{Mark, MemoryStore, Scan, Stored, Stream, Window};
 struct Faulty {
     inner: MemoryStore,
     full: AtomicBool,
+    silent: AtomicBool,
 }
 
 impl RecordStore for Faulty {
@@ -27,6 +28,9 @@ impl RecordStore for Faulty {
         self.inner.streams()
     }
     fn stream(&self, name: &str) -> Result<Option<Stream>, StoreError> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(StoreError::Io { path: "x".into(), why: "no answer".into() });
+        }
         self.inner.stream(name)
     }
     fn schema(&self, name: &str, hash: u64) -> Result<Option<Arc<Schema>>, StoreError> {
@@ -172,6 +176,22 @@ fn a_changed_filter_starts_another_block_of_the_same_tick() {
     let stream = store.stream("a").expect("a store that works").expect("a stream");
     let filters: Vec<_> = stream.filters.iter().map(|m| (m.seq, &m.filter[..])).collect();
     assert_eq!(filters, [(0, "tcp"), (1, "udp")]);
+}
+
+#[test]
+fn a_stream_that_could_not_be_opened_keeps_what_it_measures_and_counts_what_it_lost() {
+    let (mut writer, store) = writer();
+    store.silent.store(true, Ordering::Relaxed);
+    let about = About { module: "m".into(), filter: "tcp".into(), bytes_max: Some(1 << 20) };
+    assert!(writer.open("a", about).is_err());
+    assert!(writer.write("a", Output::Records(records(0..3))).is_err());
+    assert_eq!(writer.lost_rows(), 3);
+    store.silent.store(false, Ordering::Relaxed);
+    write(&mut writer, "a", 3..5);
+    writer.commit().expect("a store that works");
+    let stream = store.stream("a").expect("a store that works").expect("a stream");
+    assert_eq!((&stream.module[..], stream.filter()), ("m", "tcp"));
+    assert_eq!(scanned(&*store, "a"), [3, 4]);
 }
 
 #[test]
