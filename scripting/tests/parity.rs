@@ -25,6 +25,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("classes", &["classes=web=80,443 dns=53"]),
     ("count", &[]),
     ("counters", &[]),
+    ("fewer", &[]),
     ("fields", &[]),
     ("helper", &[]),
     ("long", &["timeout=1s"]),

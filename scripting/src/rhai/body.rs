@@ -106,9 +106,9 @@ impl Body {
         }
     }
 
-    /// Takes parameter number `at` back, as the callback left it; `otherwise` if it takes fewer.
-    pub fn take(&mut self, at: usize, otherwise: Dynamic) -> Dynamic {
-        self.param(at).map_or(otherwise, std::mem::take)
+    /// Takes parameter number `at` back, as the callback left it; nothing if it takes fewer.
+    pub fn take(&mut self, at: usize) -> Dynamic {
+        self.param(at).map(std::mem::take).unwrap_or_default()
     }
 
     fn param(&mut self, at: usize) -> Option<&mut Dynamic> {

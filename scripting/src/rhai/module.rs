@@ -134,7 +134,10 @@ impl RhaiModule {
     ) {
         let slot = if which == Callback::Check { &mut self.check } else { &mut self.update };
         let Some(PacketBody { body, packets }) = slot else { return };
-        body.set(1, std::mem::take(&mut self.state));
+        let stateful = body.takes(1);
+        if stateful {
+            body.set(1, std::mem::take(&mut self.state));
+        }
         let feeds: Vec<(&str, Feed)> = packets
             .reads
             .iter()
@@ -168,7 +171,9 @@ impl RhaiModule {
             }
             Ok(())
         });
-        self.state = body.take(1, Dynamic::UNIT);
+        if stateful {
+            self.state = body.take(1);
+        }
         self.holder.close();
         errors.extend(passed.err());
         for error in errors {
@@ -225,23 +230,25 @@ impl RhaiModule {
             0,
             match &self.tables {
                 Some(shared) => view(shared, Which::Interval),
-                None => std::mem::take(&mut self.state),
+                None if export.takes(0) => std::mem::take(&mut self.state),
+                None => Dynamic::UNIT,
             },
         );
         export.set(
             1,
             match declared_long {
                 Some(shared) => view(shared, Which::Long),
-                None => std::mem::take(&mut self.own_long),
+                None if export.takes(1) => std::mem::take(&mut self.own_long),
+                None => Dynamic::UNIT,
             },
         );
         export.set(2, self.ran.args_map());
         let returned = self.ran.call(|engine| returned(&export.run(engine)?, out));
         if self.tables.is_none() && export.takes(0) {
-            self.state = export.take(0, Dynamic::UNIT);
+            self.state = export.take(0);
         }
         if declared_long.is_none() && export.takes(1) {
-            self.own_long = export.take(1, Dynamic::UNIT);
+            self.own_long = export.take(1);
         }
         self.write(returned?, out)
     }
