@@ -132,6 +132,7 @@ fn deployer(config: &Config, monitor: Handle) -> Result<Deployer> {
         refused: Arc::default(),
         load: |path| crate::catalogue::load(path).map_err(|failure| failure.to_string()),
         seen: BTreeMap::new(),
+        running: BTreeMap::new(),
     };
     deployer.rescan();
     Ok(deployer)
@@ -140,12 +141,8 @@ fn deployer(config: &Config, monitor: Handle) -> Result<Deployer> {
 /// Follows the modules folder until the sender is dropped.
 fn watch(deployer: Deployer) -> Result<(Sender<()>, JoinHandle<()>)> {
     let (unwatch, stop) = crossbeam_channel::bounded(0);
-    let thread = std::thread::Builder::new().name("deploy".into()).spawn(move || {
-        let dir = deployer.dir.clone();
-        if let Err(error) = deployer.watch(&stop) {
-            tracing::error!("cannot watch the modules folder `{}`: {error}", dir.display());
-        }
-    })?;
+    let thread = std::thread::Builder::new().name("deploy".into());
+    let thread = thread.spawn(move || deployer.watch(&stop))?;
     Ok((unwatch, thread))
 }
 

@@ -8,16 +8,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use como_core::module::{Kind, Limits};
 use como_core::supervisor::{Handle, Instance};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::{RecursiveMode, Watcher};
 use parking_lot::RwLock;
 
 /// How long the folder must be quiet before it is read.
 const QUIET: Duration = Duration::from_millis(150);
+
+/// How long a folder that is not quiet is waited for.
+const UNREST_MAX: Duration = Duration::from_secs(3);
 
 /// How often it is read even without a word from the system, which some file systems never give.
 const ROUND: Duration = Duration::from_secs(5);
@@ -47,6 +50,8 @@ pub struct Deployer {
     pub load: Load,
     /// What was last seen of each file.
     pub seen: BTreeMap<PathBuf, Vec<u8>>,
+    /// The file of each instance that was started from here.
+    pub running: BTreeMap<String, PathBuf>,
 }
 
 impl Deployer {
@@ -63,7 +68,7 @@ impl Deployer {
             self.seen.keys().filter(|path| !found.contains_key(*path)).cloned().collect();
         for path in gone {
             self.seen.remove(&path);
-            self.withdraw(&name(&path));
+            self.withdraw(&name(&path), &path);
         }
         for (path, content) in found {
             if self.seen.get(&path) != Some(&content) {
@@ -73,12 +78,13 @@ impl Deployer {
         }
     }
 
-    fn deploy(&self, path: &Path) {
+    fn deploy(&mut self, path: &Path) {
         let name = name(path);
         match self.attach(&name, path) {
             Ok(()) => {
                 tracing::info!("module `{name}` is live from its next interval on");
                 self.refused.write().remove(&name);
+                self.running.insert(name, path.to_owned());
             }
             Err(why) => {
                 tracing::error!("module `{name}` is refused: {why}");
@@ -93,10 +99,7 @@ impl Deployer {
                 "the configuration has a module `{name}` already: rename the file"
             ));
         }
-        let twin = self
-            .seen
-            .keys()
-            .find(|other| *other != path && crate::serve::deploy::name(other) == name);
+        let twin = self.seen.keys().find(|other| *other != path && self::name(other) == name);
         if let Some(twin) = twin {
             return Err(format!("`{}` has that name already: rename one", twin.display()));
         }
@@ -106,26 +109,40 @@ impl Deployer {
         self.monitor.attach(instance).map_err(|error| error.to_string())
     }
 
-    fn withdraw(&self, name: &str) {
-        let refused = self.refused.write().remove(name).is_some();
-        if self.monitor.detach(name) {
+    /// Stops what runs from a file that is gone. One that was refused ran nothing: what has its
+    /// name is another's.
+    fn withdraw(&mut self, name: &str, path: &Path) {
+        self.refused.write().remove(name);
+        if self.running.get(name).is_some_and(|running| running == path) {
+            self.running.remove(name);
+            self.monitor.detach(name);
             tracing::info!("module `{name}` was removed and stops");
-        } else if !refused {
-            tracing::warn!("module `{name}` was removed but did not run");
         }
+        // Others of that name may have been refused for its sake.
+        let running = self.running.get(name);
+        self.seen.retain(|other, _| self::name(other) != name || Some(other) == running);
     }
 
     /// Follows the folder until the sender of `stop` is gone.
-    pub fn watch(mut self, stop: &Receiver<()>) -> notify::Result<()> {
-        let (changed, changes): (Sender<()>, Receiver<()>) = unbounded();
-        let mut watcher = notify::recommended_watcher(move |_| {
-            // Whoever listened has ended.
-            let _ = changed.send(());
-        })?;
-        watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
+    pub fn watch(mut self, stop: &Receiver<()>) {
+        // One word is as good as many.
+        let (changed, changes): (Sender<()>, Receiver<()>) = bounded(1);
+        // Kept here too, so that the channel lasts where nothing can be watched.
+        let word = changed.clone();
+        let watcher = notify::recommended_watcher(move |_| {
+            let _ = word.try_send(());
+        });
+        let watching = watcher.and_then(|mut watcher| {
+            watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        if let Err(error) = &watching {
+            let (dir, every) = (self.dir.display(), ROUND.as_secs());
+            tracing::warn!("the modules folder `{dir}` is read every {every} s only: {error}");
+        }
         loop {
             crossbeam_channel::select! {
-                recv(stop) -> _ => return Ok(()),
+                recv(stop) -> _ => return,
                 recv(changes) -> _ => settle(&changes),
                 default(ROUND) => {}
             }
@@ -137,12 +154,8 @@ impl Deployer {
 /// Waits until nothing has changed for a moment.
 fn settle(changes: &Receiver<()>) {
     // A folder that never rests is read all the same.
-    for _ in 0..20 {
-        match changes.recv_timeout(QUIET) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-        }
-    }
+    let latest = Instant::now() + UNREST_MAX;
+    while changes.recv_timeout(QUIET).is_ok() && Instant::now() < latest {}
 }
 
 /// The instance name of a script: the stem of its file.

@@ -67,6 +67,33 @@ fn a_script_dropped_in_goes_live_a_broken_one_is_refused_and_the_old_one_stays()
 }
 
 #[test]
+fn a_refused_script_that_is_removed_stops_nothing_of_its_name() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
+    let server = Server::start(&folder);
+    let remove = |name: &str| {
+        std::fs::remove_file(folder.path().join("modules").join(name)).expect("it was there");
+    };
+    folder.write("modules/mine.lua", MODULE);
+    server.until("/status", |s| s.contains("\"name\":\"mine\""));
+    folder.write("modules/mine.luau", MODULE);
+    folder.write("modules/t.lua", MODULE);
+    server.until("/status", |s| s.contains("has that name already") && s.contains("has a module"));
+    remove("t.lua");
+    remove("mine.luau");
+    server.until("/status", |s| s.contains("\"refused\":{}"));
+    let status = get(server.address(), "/status").body;
+    assert!(status.contains("\"name\":\"t\"") && status.contains("\"name\":\"mine\""), "{status}");
+
+    // What was refused for another's sake runs once that is gone.
+    folder.write("modules/mine.luau", MODULE.replace("Counts", "Sums"));
+    server.until("/status", |s| s.contains("has that name already"));
+    remove("mine.lua");
+    server.until("/status", |s| s.contains("\"refused\":{}") && s.contains("\"name\":\"mine\""));
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
 fn what_makes_no_sense_is_a_client_error_that_names_it() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:packets=1000,duration=5s", TRAFFIC));
