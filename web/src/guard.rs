@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use crate::clients::{self, Clients};
 use crate::head::{self, Refusal};
 
 /// Connections served at once.
@@ -29,13 +30,19 @@ pub struct Guard {
     inner: Arc<PathBuf>,
     listening_on: IpAddr,
     open: Arc<AtomicUsize>,
+    clients: Clients,
     stopped: Arc<AtomicBool>,
 }
 
 impl Guard {
-    /// A guard for a server that listens on the socket `inner`.
-    pub fn new(inner: PathBuf, listening_on: IpAddr, stopped: Arc<AtomicBool>) -> Self {
-        Self { inner: Arc::new(inner), listening_on, open: Arc::default(), stopped }
+    /// A guard for a server that listens on the socket `inner`, and learns of `clients` that go.
+    pub fn new(
+        inner: PathBuf,
+        listening_on: IpAddr,
+        clients: Clients,
+        stopped: Arc<AtomicBool>,
+    ) -> Self {
+        Self { inner: Arc::new(inner), listening_on, open: Arc::default(), clients, stopped }
     }
 
     /// Accepts connections until stopped; a connection made after that ends it.
@@ -80,8 +87,12 @@ impl Guard {
 
     /// Passes one request and its answer.
     fn pass(&self, client: &mut TcpStream, request: &[u8]) -> std::io::Result<()> {
+        let entered = self.clients.enter();
         let mut inner = UnixStream::connect(&*self.inner)?;
-        inner.write_all(request)?;
+        // One more header, before the empty line.
+        let head = request.strip_suffix(b"\r\n").unwrap_or(request);
+        inner.write_all(head)?;
+        write!(inner, "{}: {}\r\n\r\n", clients::HEADER, entered.number)?;
         inner.set_read_timeout(Some(PROBE_TIME))?;
         client.set_write_timeout(Some(WRITE_TIME))?;
         let mut buffer = [0; 16 * 1024];

@@ -5,6 +5,7 @@
 //! command builds over the monitor and its store.
 
 mod chunked;
+mod clients;
 mod guard;
 mod head;
 mod private;
@@ -15,11 +16,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use chunked::Chunked;
+use clients::Clients;
 use guard::Guard;
 pub use head::Refusal;
 use private::Private;
+
+/// How long answers that are being written may take to end when the door closes.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// What lies behind the HTTP door.
 pub trait Door: Send + Sync {
@@ -73,6 +79,7 @@ pub struct Web {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
     server: Arc<tiny_http::Server>,
+    clients: Clients,
     threads: Vec<JoinHandle<()>>,
     private: Private,
 }
@@ -91,13 +98,14 @@ impl Web {
             .map_err(|e| no_socket(io::Error::other(e.to_string())))?;
         let server = Arc::new(server);
         let stopped = Arc::new(AtomicBool::new(false));
-        let guard = Guard::new(private.socket(), address.ip(), stopped.clone());
-        let receiving = server.clone();
+        let clients = Clients::default();
+        let guard = Guard::new(private.socket(), address.ip(), clients.clone(), stopped.clone());
+        let (receiving, known) = (server.clone(), clients.clone());
         let threads = vec![
             spawn("http-guard", move || guard.run(&listener)).map_err(no_socket)?,
-            spawn("http", move || receive(&receiving, &door)).map_err(no_socket)?,
+            spawn("http", move || receive(&receiving, &known, &door)).map_err(no_socket)?,
         ];
-        Ok(Self { address, stopped, server, threads, private })
+        Ok(Self { address, stopped, server, clients, threads, private })
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.
@@ -105,7 +113,7 @@ impl Web {
         self.address
     }
 
-    /// Takes no more requests. Answers that are being written go on until they end by themselves.
+    /// Takes no more requests. Answers that are being written have a moment to end by themselves.
     pub fn close(self) {
         self.stopped.store(true, SeqCst);
         guard::wake(self.address);
@@ -114,6 +122,7 @@ impl Web {
             // One that panicked is closed as well.
             let _ = thread.join();
         }
+        self.clients.wait(CLOSE_TIME);
         self.private.remove();
     }
 }
@@ -123,20 +132,22 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 }
 
 /// Gives each request a thread of its own: the guard lets in only so many.
-fn receive(server: &tiny_http::Server, door: &Arc<dyn Door>) {
+fn receive(server: &tiny_http::Server, clients: &Clients, door: &Arc<dyn Door>) {
     while let Ok(request) = server.recv() {
-        let door = door.clone();
-        let answered = spawn("http-answer", move || answer(request, &*door));
+        let (clients, door) = (clients.clone(), door.clone());
+        let answered = spawn("http-answer", move || answer(request, &clients, &*door));
         if let Err(error) = answered {
             tracing::warn!("a request was dropped: {error}");
         }
     }
 }
 
-fn answer(request: tiny_http::Request, door: &dyn Door) {
+fn answer(request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
     let only_head = *request.method() == tiny_http::Method::Head;
+    let number = request.headers().iter().find(|header| header.field.equiv(clients::HEADER));
+    let number = number.and_then(|header| header.value.as_str().parse().ok());
     let answer = route::answer(request.url(), door);
-    let mut client = request.into_writer();
+    let mut client = clients.watched(number, request.into_writer());
     let written = match answer {
         Ok(answer) => send(&mut client, answer, only_head),
         Err(refusal) => client.write_all(&refusal.to_bytes()).and_then(|()| client.flush()),

@@ -3,11 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use como_web::{Answer, Door, Refusal, Web};
 
-/// Knows one module, whose answer is long.
-struct Fake;
+/// Knows one module whose answer is long, and one that has nothing to say.
+#[derive(Default)]
+struct Fake {
+    // How many wait for the silent one.
+    asked: Arc<AtomicUsize>,
+}
 
 impl Door for Fake {
     fn status(&self) -> String {
@@ -19,6 +25,20 @@ impl Door for Fake {
     }
 
     fn query(&self, module: &str, _: &[(String, String)]) -> Result<Answer, Refusal> {
+        if module == "silent" {
+            let asked = self.asked.clone();
+            let body = Box::new(move |out: &mut dyn Write| {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let flush = || {
+                    std::thread::yield_now();
+                    out.flush()
+                };
+                let ended = std::iter::repeat_with(flush).find(Result::is_err);
+                asked.fetch_sub(1, Ordering::SeqCst);
+                ended.unwrap_or(Ok(()))
+            });
+            return Ok(Answer { mime: "application/x-ndjson".to_owned(), body });
+        }
         if module != "traffic" {
             let text = format!("there is no module `{module}`; did you mean `traffic`?");
             return Err(Refusal::new(404, "Not Found", text));
@@ -35,7 +55,7 @@ impl Door for Fake {
 
 fn open() -> Web {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    Web::open(any, Arc::new(Fake)).expect("a free port")
+    Web::open(any, Arc::new(Fake::default())).expect("a free port")
 }
 
 fn ask(address: SocketAddr, request: &str) -> String {
@@ -93,9 +113,32 @@ fn more_connections_than_allowed_are_told_to_come_back() {
 }
 
 #[test]
+fn a_client_that_goes_takes_its_query_with_it_though_there_is_nothing_to_write() {
+    let fake = Fake::default();
+    let asked = fake.asked.clone();
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    let web = Web::open(any, Arc::new(fake)).expect("a free port");
+    let mut client = TcpStream::connect(web.address()).expect("it listens");
+    client.write_all(b"GET /silent HTTP/1.1\r\n\r\n").expect("it reads");
+    let until = |count: usize| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while asked.load(Ordering::SeqCst) != count {
+            assert!(Instant::now() < deadline, "waited in vain");
+            std::thread::yield_now();
+        }
+    };
+    until(1);
+    drop(client);
+    until(0);
+    web.close();
+}
+
+#[test]
 fn a_taken_address_is_named() {
     let web = open();
-    let Err(error) = Web::open(web.address(), Arc::new(Fake)) else { panic!("it is taken") };
+    let Err(error) = Web::open(web.address(), Arc::new(Fake::default())) else {
+        panic!("it is taken")
+    };
     assert!(error.to_string().contains(&web.address().to_string()));
     web.close();
 }
