@@ -15,11 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use como_core::storage::packets::Place;
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Writer};
-use como_core::supervisor::keep::Keeper;
+use como_core::supervisor::keep::{Keeper, Sizes};
 use como_core::supervisor::{Handle, Instance, Monitor, Options};
 use como_web::Web;
 use crossbeam_channel::Sender;
-use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -40,7 +39,9 @@ pub fn perform(args: &Serve) -> Result {
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
         Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
-    let keeper = keeper(&config, store.clone());
+    let sizes = Sizes::default();
+    *sizes.write() = streamsizes(&config);
+    let keeper = keeper(&config, store.clone(), sizes.clone());
     let (feed, keeping) = (keeper.feed(), keeper.keeping());
 
     // Modules first, sources last: so every module sees the first packet.
@@ -64,7 +65,7 @@ pub fn perform(args: &Serve) -> Result {
     }
     say(&format!("listening on http://{}", web.address()));
 
-    obey_signals(signals, &args.config, config, &monitor);
+    obey_signals(signals, &args.config, config, &monitor, &sizes);
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
@@ -103,9 +104,12 @@ fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
     })
 }
 
-fn keeper(config: &Config, store: Arc<dyn RecordStore>) -> Keeper {
-    let sizes = config.instances.iter().filter_map(|i| Some((i.name.clone(), i.streamsize?)));
-    let sizes: BTreeMap<String, u64> = sizes.collect();
+/// The bytes that instances' records may take where they say so themselves.
+fn streamsizes(config: &Config) -> BTreeMap<String, u64> {
+    config.instances.iter().filter_map(|i| Some((i.name.clone(), i.streamsize?))).collect()
+}
+
+fn keeper(config: &Config, store: Arc<dyn RecordStore>, sizes: Sizes) -> Keeper {
     // The start in nanoseconds tells this run from every other.
     let boot = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let writer = Writer::new(store, &node(), u64::try_from(boot).unwrap_or(u64::MAX));
@@ -147,15 +151,20 @@ fn watch(deployer: Deployer) -> Result<(Sender<()>, JoinHandle<()>)> {
 }
 
 /// Does what signals ask until one asks to end; a second one ends at once.
-fn obey_signals(mut signals: Signals, path: &Path, config: Config, monitor: &Monitor) {
-    let config = Mutex::new(config);
+fn obey_signals(
+    mut signals: Signals,
+    path: &Path,
+    mut config: Config,
+    monitor: &Monitor,
+    sizes: &Sizes,
+) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             monitor.stop();
             break;
         }
         match Config::read(path) {
-            Ok(new) => reload(&mut config.lock(), new, monitor),
+            Ok(new) => reload(&mut config, new, monitor, sizes),
             Err(failure) => tracing::error!("the configuration stays as it was: {failure}"),
         }
     }
@@ -167,7 +176,8 @@ fn obey_signals(mut signals: Signals, path: &Path, config: Config, monitor: &Mon
 }
 
 /// Brings the running instances in step with a new configuration.
-fn reload(old: &mut Config, new: Config, monitor: &Handle) {
+fn reload(old: &mut Config, new: Config, monitor: &Handle, sizes: &Sizes) {
+    *sizes.write() = streamsizes(&new);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
         monitor.detach(&gone.name);
     }
@@ -182,6 +192,9 @@ fn reload(old: &mut Config, new: Config, monitor: &Handle) {
     let fixed = |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.sources.clone());
     if fixed(old) != fixed(&new) {
         tracing::warn!("modules folder, store, address and sources change with a restart only");
+    }
+    if (old.streamsize, old.workers) != (new.streamsize, new.workers) {
+        tracing::warn!("`streamsize` of the store and `workers` change with a restart only");
     }
     tracing::info!("the configuration was read again");
     *old = new;

@@ -36,17 +36,20 @@ pub struct Keeping {
     pub lost_rows: u64,
 }
 
+/// The bytes that streams of their own size may take, by instance; read when one begins.
+pub type Sizes = Arc<RwLock<BTreeMap<String, u64>>>;
+
 /// Writes a monitor's records to its store.
 pub struct Keeper {
     writer: Writer,
-    bytes_max: BTreeMap<String, u64>,
+    bytes_max: Sizes,
     bytes_default: u64,
     keeping: Arc<RwLock<Keeping>>,
 }
 
 impl Keeper {
     /// A sink over `writer`; a stream may take `bytes_max` bytes of its own, or `bytes_default`.
-    pub fn new(writer: Writer, bytes_max: BTreeMap<String, u64>, bytes_default: u64) -> Self {
+    pub fn new(writer: Writer, bytes_max: Sizes, bytes_default: u64) -> Self {
         Self { writer, bytes_max, bytes_default, keeping: Arc::default() }
     }
 
@@ -73,11 +76,11 @@ impl Keeper {
 
 impl Sink for Keeper {
     fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
-        let bytes_max = self.bytes_max.get(instance).copied().unwrap_or(self.bytes_default);
+        let bytes_max = self.bytes_max.read().get(instance).copied();
         let about = About {
             module: module.to_owned(),
             filter: filter.to_owned(),
-            bytes_max: Some(bytes_max),
+            bytes_max: Some(bytes_max.unwrap_or(self.bytes_default)),
         };
         if let Err(error) = self.writer.open(instance, about) {
             self.note_trouble(&error);
@@ -137,7 +140,7 @@ mod tests {
     fn what_is_committed_is_acknowledged_with_its_end() {
         let store = Arc::new(MemoryStore::default());
         let writer = Writer::new(store.clone(), "node", 1);
-        let mut keeper = Keeper::new(writer, BTreeMap::new(), 1 << 20);
+        let mut keeper = Keeper::new(writer, Sizes::default(), 1 << 20);
         let keeping = keeper.keeping();
         let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
         let mut records = Records::empty(schema, Span::from_secs(5));
