@@ -16,6 +16,7 @@ use crate::render::Renderer;
 use crate::storage::feed::News;
 use crate::storage::scan::within;
 use crate::storage::{Feed, RecordStore, Scan, Stream, Subscription, Window};
+use crate::time::{Interval, Span, Ts};
 
 /// How long a step waits for what comes.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -46,7 +47,9 @@ pub struct Answer<'a> {
     scan: Scan<'a>,
     scanned: bool,
     live: Option<Subscription>,
-    // Steps that brought nothing since the clock passed the window.
+    // How long the intervals of the newest records given are; 0 before the first.
+    len: Span,
+    // Steps that brought nothing since the last interval of the window closed.
     overtime: u32,
     report: Report,
 }
@@ -91,6 +94,7 @@ impl<'a> Answer<'a> {
             window,
             asked,
             scanned: false,
+            len: Span(0),
             overtime: 0,
             report: Report::default(),
         };
@@ -135,7 +139,10 @@ impl<'a> Answer<'a> {
     pub fn step(&mut self) -> Result<Step, QueryError> {
         let step = if self.scanned { self.follow()? } else { self.past()? };
         match &step {
-            Step::Output(Output::Records(records)) => self.report.rows += records.rows() as u64,
+            Step::Output(Output::Records(records)) => {
+                self.report.rows += records.rows() as u64;
+                self.len = records.len;
+            }
             Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
             Step::Waiting | Step::End => {}
         }
@@ -183,7 +190,7 @@ impl<'a> Answer<'a> {
         let news = match live.next(PATIENCE) {
             News::Live(news) => news,
             News::Nothing => {
-                let over = live.clock().is_some_and(|clock| clock >= self.window.to);
+                let over = live.clock().is_some_and(|clock| clock >= self.closes());
                 self.overtime = if over { self.overtime + 1 } else { 0 };
                 return Ok(if self.overtime > STRAGGLING { Step::End } else { Step::Waiting });
             }
@@ -206,6 +213,11 @@ impl<'a> Answer<'a> {
                 self.stream.end.max(records.starts.last().map(|ts| *ts + records.len));
         }
         Ok(within(news.output, self.window).map_or(Step::Waiting, Step::Output))
+    }
+
+    /// When the last interval that starts in the window closes, as far as the records tell.
+    fn closes(&self) -> Ts {
+        Interval::holding(Ts(self.window.to.0.saturating_sub(1)), self.len).end()
     }
 
     /// Whether any of the stream was measured with this filter.

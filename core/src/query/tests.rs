@@ -7,6 +7,7 @@ use crate::record::{Output, Records};
 use crate::render::Format;
 use crate::storage::conformance::records;
 use crate::storage::{About, Feed, MemoryStore, RecordStore, Writer};
+use crate::time::Span;
 
 /// 2026-01-01 12:00:00 UTC.
 const NOON: u64 = 1_767_268_800;
@@ -246,6 +247,31 @@ fn following_ends_with_the_time_asked_for() {
     while !steps(&mut timed).1 {}
     room.commit(24, 25);
     assert_eq!(steps(&mut cut), (vec![20, 21, 22], true));
+}
+
+#[test]
+fn following_waits_for_the_interval_that_began_in_the_time_asked_for() {
+    let mut room = Room::new();
+    let mut slow = |sec: u64| {
+        let mut slow = Records::empty(records(0..1).schema, Span::from_secs(10));
+        slow.push(Ts::new(sec, 0), [sec.into()]);
+        room.writer.write("slow", Output::Records(slow)).expect("a store that works");
+        room.writer.commit().expect("a store that works");
+    };
+    slow(10);
+    let query = parsed("module=slow&time=10:25").expect("a query");
+    let (store, feed) = (room.store.clone(), room.feed.clone());
+    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
+    let mut answer = Answer::open(&query, place).expect("an answer");
+    assert_eq!(steps(&mut answer), (vec![10], false));
+    feed.set_clock(Ts::new(29, 0));
+    for _ in 0..10 {
+        assert_eq!(steps(&mut answer), (vec![], false));
+    }
+    slow(20);
+    feed.set_clock(Ts::new(30, 0));
+    assert_eq!(steps(&mut answer), (vec![20], false));
+    while !steps(&mut answer).1 {}
 }
 
 #[test]
