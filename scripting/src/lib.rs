@@ -14,6 +14,7 @@ mod running;
 pub mod scan;
 pub mod shipped;
 
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,9 +24,30 @@ use scan::Language;
 /// Loads the script in a file, in the language its name ends in.
 pub fn load(path: &Path) -> Result<Arc<dyn Kind>, ModuleError> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let text = read(path)
         .map_err(|error| ModuleError::File { file: file.clone(), why: error.to_string() })?;
     load_text(&file, &text)
+}
+
+/// The longest script accepted, in bytes.
+const SOURCE_BYTES_MAX: usize = 256 << 10;
+
+/// The text of a script, or of one that is too long as much as shows that.
+///
+/// Only plain files are read: a pipe or a device under a script's name would hold its reader for
+/// ever, or never end.
+pub fn read(path: &Path) -> io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("a script is a plain file, and this is none"));
+    }
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(SOURCE_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
+    if text.len() > SOURCE_BYTES_MAX {
+        // It is refused for its length; that the cut may part a character means nothing.
+        return Ok(String::from_utf8_lossy(&text).into_owned());
+    }
+    String::from_utf8(text)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8 text"))
 }
 
 /// Loads a script from its text; `file` names it in messages and says its language.
@@ -39,5 +61,36 @@ pub fn load_text(file: &str, text: &str) -> Result<Arc<dyn Kind>, ModuleError> {
             file: file.to_owned(),
             why: "a script's name ends in .lua or .rhai".to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &Path, want: &str) {
+        let error = load(path).err().expect("no script").to_string();
+        assert!(error.contains(want), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_refused_unread() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let link = dir.path().join("zero.lua");
+        std::os::unix::fs::symlink("/dev/zero", &link).expect("a link");
+        check(&link, "a script is a plain file, and this is none");
+        check(dir.path(), "a script is a plain file, and this is none");
+    }
+
+    #[test]
+    fn a_long_script_is_refused_for_its_length_wherever_it_is_cut() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let long = dir.path().join("long.lua");
+        for lead in ["--", "-- "] {
+            let text = format!("{lead}{}", "\u{e9}".repeat(SOURCE_BYTES_MAX));
+            std::fs::write(&long, text).expect("written");
+            check(&long, "longer than 256 KiB");
+        }
     }
 }

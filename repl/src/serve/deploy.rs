@@ -178,10 +178,14 @@ fn scripts(dir: &Path) -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
         if hidden || !ENDINGS.contains(&ending) {
             continue;
         }
-        // One that vanishes or cannot be read while we look counts as not there.
-        if let Ok(content) = std::fs::read(&path) {
-            found.insert(path, content);
-        }
+        let content = match como_scripting::read(&path) {
+            Ok(text) => text.into_bytes(),
+            // One that vanishes while we look counts as not there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            // Loading it will say the same: it is refused, and what ran under its name goes on.
+            Err(error) => format!("\0{error}").into_bytes(),
+        };
+        found.insert(path, content);
     }
     Ok(found)
 }

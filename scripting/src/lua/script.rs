@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 
 use super::convert;
 use super::driver;
-use super::vm::{SOURCE_BYTES_MAX, Vm};
+use super::vm::Vm;
+use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Global, Script};
 use crate::scan::{Language, Reads, no_field, reads, written_order};
 
@@ -80,6 +81,8 @@ impl Source {
 
     /// Runs the top level with what a user gave as arguments.
     pub fn run(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
+        // This bounds the native code too, which lies outside the VM's own memory: no code can be
+        // made while a script runs.
         if self.text.len() > SOURCE_BYTES_MAX {
             let message = format!("the script is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
             return Err(self.error(0, message));

@@ -16,10 +16,6 @@ use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::watch::Watch;
 use crate::scan::LAYERS;
 
-/// The longest source accepted, in bytes. It bounds the native code too, which lies outside the
-/// VM's own memory: no code can be made while a script runs.
-pub const SOURCE_BYTES_MAX: usize = 256 << 10;
-
 /// What a sandboxed script has no use for, or could harm others with.
 const REMOVED: [&str; 12] = [
     "collectgarbage",

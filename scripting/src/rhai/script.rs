@@ -10,11 +10,9 @@ use super::body::{self, Body, Packets};
 use super::engine::{Library, RESERVED_MARK, engine};
 use super::watch::Watch;
 use super::{deep, fault, value};
+use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
 use crate::scan::{Language, no_field, written_order};
-
-/// The longest source accepted, in bytes.
-const SOURCE_BYTES_MAX: usize = 256 << 10;
 
 /// A script as it was written.
 #[derive(Clone, Debug)]

@@ -94,6 +94,22 @@ fn a_refused_script_that_is_removed_stops_nothing_of_its_name() {
 }
 
 #[test]
+fn a_pipe_among_the_scripts_is_refused_and_holds_up_nothing() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
+    let server = Server::start(&folder);
+    folder.write("modules/mine.lua", MODULE);
+    let pipe = folder.path().join("modules/a.lua");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    server.until("/status", |s| s.contains("\"refused\":{\"a\":\"") && s.contains("plain file"));
+    server.until("/mine?time=-1h:0&wait=no", |body| sum(body, "packets") > 0);
+    std::fs::remove_file(&pipe).expect("it was there");
+    server.until("/status", |s| s.contains("\"refused\":{}"));
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
 fn what_makes_no_sense_is_a_client_error_that_names_it() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:packets=1000,duration=5s", TRAFFIC));
