@@ -1,6 +1,7 @@
 //! One set of records in every format, and what hostile texts become.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
@@ -189,6 +190,31 @@ fn a_modules_own_print_is_tamed_and_its_faults_are_told() {
     renderer.records(&records(), &mut out).expect("a vector");
     assert_eq!(out, b"big \\u{1b}[2J\tone\n");
     assert!(renderer.end(&mut out).is_err());
+}
+
+/// Fails always, and counts how often it was asked.
+struct Failing(Arc<AtomicU64>);
+
+impl Print for Failing {
+    fn print(&mut self, _: Ts, _: &Schema, _: &[Value]) -> Result<Option<String>, Fault> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(Fault { limit: true, message: "too slow".into() })
+    }
+}
+
+#[test]
+fn a_print_that_keeps_failing_is_not_tried_for_ever() {
+    let mut out = Vec::new();
+    let asked = Arc::new(AtomicU64::new(0));
+    let mut renderer = printed(Box::new(Failing(asked.clone())));
+    let (records, times) = (records(), 50);
+    for _ in 0..times {
+        renderer.records(&records, &mut out).expect("a vector");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 10);
+    let lost = renderer.end(&mut out).expect_err("nothing was printed").to_string();
+    let want = format!("could not print {} of its records", times * records.starts.len());
+    assert!(lost.contains(&want), "{lost}");
 }
 
 proptest! {
