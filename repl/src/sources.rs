@@ -35,8 +35,37 @@ pub fn open(texts: impl IntoIterator<Item = String>) -> Result<Vec<Box<dyn Sourc
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     como_sniffers::open_all(&texts).map_err(|error| match error {
         SourceError::Spec { text, why } => {
-            Failure::usage(format!("source `{text}`: {why}")).hint("`como sniffers` lists them")
+            let hint = match text.contains(['*', '?', '[']) {
+                true => "a name with `*`, `?` or `[` stands for the files it matches",
+                false => "`como sniffers` lists the kinds of sources and their options",
+            };
+            Failure::usage(format!("source `{text}`: {why}")).hint(hint)
         }
         error => error.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(source: &str, want: &str) {
+        let failure = open([source.to_owned()]).err().expect("no source");
+        assert_eq!(failure.to_string(), want);
+    }
+
+    #[test]
+    fn a_hint_fits_what_was_asked_for() {
+        check(
+            "/no/such/*.pcap",
+            "error: source `/no/such/*.pcap`: no file matches\nhint: a name with `*`, `?` or `[` \
+             stands for the files it matches\n",
+        );
+        check(
+            "gne:rate=1",
+            "error: source `gne:rate=1`: there is no kind of source called `gne`: did you mean \
+             `gen`?\nhint: `como sniffers` lists the kinds of sources and their options\n",
+        );
+    }
 }
