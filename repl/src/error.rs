@@ -145,7 +145,8 @@ impl Message {
             false => text.to_owned(),
         };
         let level_colour = if level == "error" { "1;31" } else { "1;33" };
-        let mut out = format!("{} {}\n", paint(level_colour, &format!("{level}:")), self.what);
+        let what = tamed(&self.what);
+        let mut out = format!("{} {what}\n", paint(level_colour, &format!("{level}:")));
         if let Some(place) = &self.place {
             if !place.origin.is_empty() {
                 out += &format!("  {}\n", paint("2", &place.origin));
@@ -168,6 +169,17 @@ impl Place {
         let width = self.line[self.at.clone()].chars().count().max(1);
         format!("  {line}\n  {indent}{}\n", paint(&"^".repeat(width)))
     }
+}
+
+/// The text with control characters escaped, save line ends and tabs: it may quote what a script
+/// or a stranger wrote, and a terminal obeys what it is sent.
+fn tamed(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// The last character boundary at or before `at`.
@@ -210,6 +222,11 @@ mod tests {
     fn a_place_past_the_end_stands_at_the_end() {
         check(Failure::new("cut").at("", "tcp and", 7..99), "error: cut\n  tcp and\n         ^\n");
         check(Failure::new("no").at("", "", 0..0), "error: no\n  \n  ^\n");
+    }
+
+    #[test]
+    fn what_a_message_quotes_cannot_steer_a_terminal() {
+        check(Failure::new("no \x1b[2J\nhere"), "error: no \\u{1b}[2J\nhere\n");
     }
 
     #[test]
