@@ -58,6 +58,11 @@ pub fn instant(seconds: f64) -> Ts {
     Ts((seconds * SECOND as f64).round() as u64)
 }
 
+/// Why no column may be called `ts`: every record has a time by that name already.
+pub fn taken(column: &str) -> String {
+    format!("`{column}`: `ts` is the time that every record has: call the column something else")
+}
+
 /// Turns what one instance's `export` returns into records.
 #[derive(Debug)]
 pub struct Recorder {
@@ -102,6 +107,9 @@ impl Recorder {
         let mut columns = self.schema.columns.clone();
         for (name, value) in rows.iter().flatten() {
             let Some(seen) = type_of(value) else { continue };
+            if name == "ts" {
+                return Err(taken("ts"));
+            }
             match columns.iter().position(|c| c.name == *name) {
                 Some(at) => columns[at].ty = wider(&columns[at], seen)?,
                 None if columns.len() == COLUMNS_MAX => {
@@ -254,6 +262,13 @@ mod tests {
             error,
             Err("`zeta` was uint before and is text now: a column has one type".into())
         );
+    }
+
+    #[test]
+    fn no_column_takes_the_name_of_a_records_time() {
+        let mut recorder = Recorder::new(None, "", Language::Lua);
+        let wrote = recorder.write(vec![row([("ts", 1.into())])], &mut export());
+        assert_eq!(wrote, Err(taken("ts")));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use como_core::table::{Full, KeyColumn, ValueColumn};
 use como_core::time::Span;
 
 use super::{Declared, Global, NAMES, Script, Tree};
+use crate::recorder::taken;
 
 /// Reads one declared name into `declared`; the error is the message alone.
 pub(super) fn read(
@@ -98,6 +99,7 @@ fn entries<'a>(name: &str, value: &'a Tree, example: &str) -> Result<&'a [(Strin
 fn key(name: &str, value: &Tree) -> Result<Vec<KeyColumn>, String> {
     let entries = entries(name, value, "{ addr = \"ip.dst\" }")?;
     let column = |(column, field): &(String, Tree)| match field {
+        _ if column == "ts" => Err(taken(&format!("{name}.{column}"))),
         Tree::Text(field) => KeyColumn::parse(column, field).map_err(|e| e.to_string()),
         other => Err(ill_typed(&format!("{name}.{column}"), "a field's name in quotes", other)),
     };
@@ -107,6 +109,7 @@ fn key(name: &str, value: &Tree) -> Result<Vec<KeyColumn>, String> {
 fn values(name: &str, value: &Tree) -> Result<Vec<ValueColumn>, String> {
     let entries = entries(name, value, "{ bytes = sum(\"len\") }")?;
     let column = |(column, aggregate): &(String, Tree)| match aggregate {
+        _ if column == "ts" => Err(taken(&format!("{name}.{column}"))),
         Tree::Aggregate(aggregate) => {
             Ok(ValueColumn { name: column.clone(), aggregate: aggregate.clone() })
         }
@@ -142,6 +145,9 @@ fn rows(value: &Tree) -> Result<usize, String> {
 fn schema(value: &Tree) -> Result<Arc<Schema>, String> {
     let mut columns = Vec::new();
     for (name, value) in entries("schema", value, "{ bytes = \"uint bytes\" }")? {
+        if name == "ts" {
+            return Err(taken("schema.ts"));
+        }
         let wrong = || {
             let types = Type::ALL.map(Type::name).join(", ");
             ill_typed(&format!("schema.{name}"), &format!("a type ({types}), then a unit"), value)

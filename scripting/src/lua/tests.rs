@@ -173,7 +173,7 @@ function export(state) return state end
 fn times_lengths_and_payload_are_as_the_manual_says() {
     let text = r#"
 function update(pkt, state)
-  state.ts = pkt.ts
+  state.at = pkt.ts
   state.exact = tostring(pkt.ts_ns)
   state.diff = pkt.ts_ns - pkt.ts_ns
   state.text = pkt.payload
@@ -188,7 +188,7 @@ function export(state) return state end
         .ts(Ts::new(1_700_000_000, 123_456_789))]);
     assert_eq!(
         running.rows(),
-        ["ts=1700000000.1234567 exact=1700000000123456789 diff=0 text=hello len=5 cap=47"]
+        ["at=1700000000.1234567 exact=1700000000123456789 diff=0 text=hello len=5 cap=47"]
     );
     running.faultless();
 }

@@ -35,6 +35,10 @@ fn mistakes_are_refused_with_their_line() {
         "function update(pkt, s)\n s.n = pkt.ip.src == '10.0.0.1' end function export() end",
         "2: an address never equals a text; compare it with addr(\"10.0.0.1\")",
     );
+    let taken = "`ts` is the time that every record has: call the column something else";
+    refused("key = { ts = 'ip.src' }", &format!("1: `key.ts`: {taken}"));
+    refused("\nvalue = { ts = last('ts') }", &format!("2: `value.ts`: {taken}"));
+    refused("schema = { ts = 'time' }", &format!("1: `schema.ts`: {taken}"));
     refused("\nkey = '\0'", "2: a script is text, and this has a zero byte");
     refused("key = { 1, x = 2 }", "1: `key` mixes values with names and without");
     refused("args = { n = print }", "1: `args.n` cannot hold a function");
