@@ -58,6 +58,12 @@ impl Failure {
         self.code
     }
 
+    /// What it says, for a log: without the level in front and the line end behind.
+    pub fn text(&self) -> String {
+        let shown = self.message.render("error", false);
+        shown.strip_prefix("error: ").unwrap_or(&shown).trim_end().to_owned()
+    }
+
     /// Shows it on standard error.
     pub fn show(&self) {
         if !self.is_broken_pipe() {
@@ -227,6 +233,11 @@ mod tests {
     #[test]
     fn what_a_message_quotes_cannot_steer_a_terminal() {
         check(Failure::new("no \x1b[2J\nhere"), "error: no \\u{1b}[2J\nhere\n");
+    }
+
+    #[test]
+    fn a_log_gets_what_was_said_and_no_more() {
+        assert_eq!(Failure::new("no `x`").hint("try `y`").text(), "no `x`\nhint: try `y`");
     }
 
     #[test]

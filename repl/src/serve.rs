@@ -134,7 +134,7 @@ fn deployer(config: &Config, monitor: Handle) -> Result<Deployer> {
         limits: config.limits,
         reserved: config.instances.iter().map(|i| i.name.clone()).collect(),
         refused: Arc::default(),
-        load: |path| crate::catalogue::load(path).map_err(|failure| failure.to_string()),
+        load: |path| crate::catalogue::load(path).map_err(|failure| failure.text()),
         seen: BTreeMap::new(),
         running: BTreeMap::new(),
     };
@@ -165,7 +165,9 @@ fn obey_signals(
         }
         match Config::read(path) {
             Ok(new) => reload(&mut config, new, monitor, sizes),
-            Err(failure) => tracing::error!("the configuration stays as it was: {failure}"),
+            Err(failure) => {
+                tracing::error!("the configuration stays as it was: {}", failure.text())
+            }
         }
     }
     std::thread::spawn(move || {
@@ -186,7 +188,7 @@ fn reload(old: &mut Config, new: Config, monitor: &Handle, sizes: &Sizes) {
         let attached = instance(&new, changed)
             .and_then(|instance| monitor.attach(instance).map_err(crate::session::refused));
         if let Err(failure) = attached {
-            tracing::error!("module `{}` stays as it was: {failure}", changed.name);
+            tracing::error!("module `{}` stays as it was: {}", changed.name, failure.text());
         }
     }
     let fixed = |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.sources.clone());
