@@ -9,6 +9,7 @@ pub mod exporter;
 pub mod keep;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -163,7 +164,8 @@ impl Monitor {
         let (emit, emitted) = queue::bounded(EXPORT_QUEUE);
         let (stop, counted) = (control.clone(), counters.clone());
         let exporter = spawn("export", move || {
-            let ran = exporter::run(sink, &emitted, &counted);
+            let ran = catch_unwind(AssertUnwindSafe(|| exporter::run(sink, &emitted, &counted)));
+            let ran = ran.unwrap_or_else(|_| Err(SinkError::new("the export thread panicked")));
             if ran.is_err() {
                 // Without a sink there is nothing to measure for.
                 let _ = stop.send(Control::Stop);

@@ -196,13 +196,34 @@ impl Reader<'_> {
     fn limits(&self, limits: &file::Limits) -> Result<Limits> {
         let default = Limits::default();
         let call = limits.call.as_ref().map(|text| self.parsed(text, Span::parse)).transpose()?;
-        let memory =
-            self.size(&limits.memory)?.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let call_ms = self.at_least(call.map(|span| span.0 / 1_000_000), &limits.call, 1, "1ms")?;
+        let memory = self.size(&limits.memory)?;
+        let memory = self.at_least(memory, &limits.memory, 1 << 20, "1MiB")?;
+        let rows = limits.rows.as_ref().map(|number| *number.get_ref());
+        self.at_least(rows, &limits.rows, 1, "1")?;
         Ok(Limits {
             rows_max: self.number(&limits.rows)?.unwrap_or(default.rows_max),
-            memory_bytes_max: memory.unwrap_or(default.memory_bytes_max),
-            call_ms_max: call.map_or(default.call_ms_max, |span| (span.0 / 1_000_000).max(1)),
+            memory_bytes_max: memory.map_or(default.memory_bytes_max, |bytes| {
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }),
+            call_ms_max: call_ms.unwrap_or(default.call_ms_max),
         })
+    }
+
+    /// A value given at `place`, unless it is so small that nothing could run.
+    fn at_least<T>(
+        &self,
+        value: Option<u64>,
+        place: &Option<Spanned<T>>,
+        least: u64,
+        shown: &str,
+    ) -> Result<Option<u64>> {
+        match place {
+            Some(place) if value.is_some_and(|value| value < least) => {
+                Err(self.wrong(place, format!("too little to run anything: at least {shown}")))
+            }
+            _ => Ok(value),
+        }
     }
 
     fn number(&self, number: &Option<Spanned<u64>>) -> Result<Option<usize>> {

@@ -234,6 +234,21 @@ fn a_source_cut_short_gives_all_it_holds_and_says_so() {
 }
 
 #[test]
+fn a_sink_that_panics_ends_also_a_monitor_that_would_stay() {
+    struct Broken;
+    impl Sink for Broken {
+        fn accept(&mut self, _: &str, _: Output) -> Result<(), SinkError> {
+            panic!("broken")
+        }
+    }
+    let options = Options { workers: 1, stay: true };
+    let (sources, instances) = (vec![source(&[1, 6])], vec![counter("c", "5s", 0)]);
+    let monitor = Monitor::start(options, sources, instances, Box::new(Broken)).expect("a start");
+    let sink = monitor.wait().sink.expect("an error");
+    assert_eq!(sink.to_string(), "the export thread panicked");
+}
+
+#[test]
 fn two_modules_of_one_name_are_refused() {
     let instances = vec![counter("c", "5s", 0), counter("c", "5s", 0)];
     let started =

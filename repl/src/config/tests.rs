@@ -136,3 +136,19 @@ fn a_list_is_no_argument() {
     let failure = read("[[module]]\nuse = \"a\"\nargs = { n = [1] }\n").expect_err("a list");
     assert!(failure.to_string().contains("argument `n` of module `a` is array"), "{failure}");
 }
+
+#[test]
+fn limits_that_nothing_could_run_within_are_refused() {
+    for (key, value, least) in
+        [("rows", "0", "1"), ("call", "\"0s\"", "1ms"), ("memory", "\"1B\"", "1MiB")]
+    {
+        let (line, under) = (format!("{key} = {value}"), "^".repeat(value.len()));
+        let spaces = " ".repeat(line.len() - value.len());
+        check_error(
+            &format!("[limits]\n{line}\n"),
+            &format!(
+                "error: too little to run anything: at least {least}\n  como.toml:2\n  {line}\n  {spaces}{under}"
+            ),
+        );
+    }
+}
