@@ -1,6 +1,6 @@
 //! What a script's callbacks cost: nanoseconds of CPU time per packet, callbacks alone.
 //!
-//! `cargo run --release -p como-scripting --example cost [DESTINATIONS]`. Decoding, numbering
+//! `cargo run --release -p como-scripting --example script_cost [DESTINATIONS]`. Decoding, numbering
 //! and filtering are done before the clock starts, because all modules share them.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
