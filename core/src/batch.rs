@@ -236,9 +236,9 @@ impl Batch {
 
     /// Finds headers and fills the columns `demand` asks for; ids are the interner's work.
     ///
-    /// Works through a few hundred packets at a time, so that headers found are
-    /// still in the nearest cache when their values are read, and has the bytes
-    /// of the next few hundred fetched meanwhile.
+    /// Works through a few packets at a time, so that headers found are still in
+    /// the nearest cache when their values are read, and has the bytes of the
+    /// next few fetched meanwhile.
     pub fn decode(&mut self, demand: Demand) {
         let Self { packets, regions, layers, columns, .. } = self;
         layers.clear();

@@ -58,8 +58,8 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Headers of so many packets fit into the nearest cache. A multiple of 64, the packets
-    /// that one word of a selection speaks of.
+    /// How many there are at most: those that one word of a selection speaks of. Every block of
+    /// a batch but the last has as many.
     pub(super) const PACKETS: usize = 64;
 
     #[inline(always)]
@@ -69,17 +69,6 @@ impl<'a> Block<'a> {
             data,
             layers: *layers,
         })
-    }
-
-    /// The packets from `start` on, at most 64.
-    #[inline(always)]
-    fn word(self, start: usize) -> Self {
-        let end = self.packets.len().min(start + 64);
-        Self {
-            packets: &self.packets[start..end],
-            data: &self.data[start..end],
-            layers: &self.layers[start..end],
-        }
     }
 }
 
@@ -215,18 +204,12 @@ fn each<'a, T: Default>(
     these: &mut Selection,
     read: impl Fn(View<'a>) -> Option<T>,
 ) {
-    let first_word = values.len() / 64;
-    for (at, word) in these.used_mut().iter_mut().skip(first_word).enumerate() {
-        let start = at * 64;
-        if start >= block.packets.len() {
-            break;
-        }
-        let mut bits = 0;
-        values.extend(block.word(start).views().enumerate().map(|(bit, view)| {
-            let value = read(view);
-            bits |= u64::from(value.is_some()) << bit;
-            value.unwrap_or_default()
-        }));
-        *word = bits;
-    }
+    let word = values.len() / Block::PACKETS;
+    let mut bits = 0;
+    values.extend(block.views().enumerate().map(|(bit, view)| {
+        let value = read(view);
+        bits |= u64::from(value.is_some()) << bit;
+        value.unwrap_or_default()
+    }));
+    these.used_mut()[word] = bits;
 }
