@@ -165,7 +165,7 @@ impl Monitor {
         let (stop, counted) = (control.clone(), counters.clone());
         let exporter = spawn("export", move || {
             let ran = catch_unwind(AssertUnwindSafe(|| exporter::run(sink, &emitted, &counted)));
-            let ran = ran.unwrap_or_else(|_| Err(SinkError::new("the export thread panicked")));
+            let ran = ran.unwrap_or_else(|_| Err(panicked()));
             if ran.is_err() {
                 // Without a sink there is nothing to measure for.
                 let _ = stop.send(Control::Stop);
@@ -207,15 +207,19 @@ impl Monitor {
 
     /// Waits until the sources have ended, or [`Handle::stop`] was called, and all is exported.
     pub fn wait(self) -> Ended {
-        let lost = || Some(SinkError::new("the export thread failed"));
         // A thread that panicked has said so; the others end all the same.
         let _ = self.capture.join();
         for worker in self.workers {
             let _ = worker.join();
         }
-        let sink = self.exporter.join().map_or_else(|_| lost(), Result::err);
+        let sink = self.exporter.join().map_or_else(|_| Some(panicked()), Result::err);
         Ended { status: self.handle.status(), sink }
     }
+}
+
+/// What has become of a sink whose thread panicked.
+fn panicked() -> SinkError {
+    SinkError::new("the export thread panicked")
 }
 
 impl Handle {

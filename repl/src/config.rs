@@ -199,10 +199,9 @@ impl Reader<'_> {
         let call_ms = self.at_least(call.map(|span| span.0 / 1_000_000), &limits.call, 1, "1ms")?;
         let memory = self.size(&limits.memory)?;
         let memory = self.at_least(memory, &limits.memory, 1 << 20, "1MiB")?;
-        let rows = limits.rows.as_ref().map(|number| *number.get_ref());
-        self.at_least(rows, &limits.rows, 1, "1")?;
+        let rows = self.at_least(self.number(&limits.rows)?, &limits.rows, 1, "1")?;
         Ok(Limits {
-            rows_max: self.number(&limits.rows)?.unwrap_or(default.rows_max),
+            rows_max: rows.unwrap_or(default.rows_max),
             memory_bytes_max: memory.map_or(default.memory_bytes_max, |bytes| {
                 usize::try_from(bytes).unwrap_or(usize::MAX)
             }),
@@ -211,15 +210,15 @@ impl Reader<'_> {
     }
 
     /// A value given at `place`, unless it is so small that nothing could run.
-    fn at_least<T>(
+    fn at_least<V: PartialOrd, T>(
         &self,
-        value: Option<u64>,
+        value: Option<V>,
         place: &Option<Spanned<T>>,
-        least: u64,
+        least: V,
         shown: &str,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<V>> {
         match place {
-            Some(place) if value.is_some_and(|value| value < least) => {
+            Some(place) if value.as_ref().is_some_and(|value| *value < least) => {
                 Err(self.wrong(place, format!("too little to run anything: at least {shown}")))
             }
             _ => Ok(value),
