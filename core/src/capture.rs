@@ -10,7 +10,7 @@ pub mod feed;
 pub mod merge;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -26,7 +26,7 @@ use assemble::Assembler;
 use feed::Feed;
 use merge::{Merge, Next};
 
-/// How long a silent live wire may lag behind the wall clock before intervals close without it.
+/// How long a wire may be silent before intervals close without it.
 const GRACE: Span = Span(SECOND);
 
 /// What the supervisor asks of the capture stage.
@@ -85,6 +85,8 @@ struct State {
     bpf: Option<String>,
     // Of the last batch.
     clock: Ts,
+    // When the last packets came, and what the stream's clock said then.
+    heard: Option<(Instant, Ts)>,
 }
 
 impl State {
@@ -105,6 +107,7 @@ impl Capture {
             demand: Demand::NONE,
             bpf: None,
             clock: Ts(0),
+            heard: None,
         };
         let mut assembler = Assembler::default();
         // How many batches there were when all sources had ended and everything was flushed.
@@ -218,6 +221,9 @@ impl Capture {
             state.interner.renew();
         }
         state.clock = batch.clock;
+        if !batch.is_empty() {
+            state.heard = assembler.clock.now().map(|clock| (Instant::now(), clock));
+        }
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
         state.plan.run(&mut batch);
@@ -237,15 +243,17 @@ impl Capture {
         assembler.keep(batch);
     }
 
-    /// Nothing arrived for a while: what is at hand goes out, and on a live wire time goes on.
+    /// Nothing arrived for a while: what is at hand goes out, and on a wire time goes on.
     fn rest(&mut self, state: &mut State, assembler: &mut Assembler) {
         if let Some(batch) = assembler.cut() {
             self.send(state, batch, assembler);
         }
-        if self.merge.is_live() {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let now = Ts(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)) - GRACE;
-            if let Some(batch) = assembler.tick(now) {
+        if self.merge.is_flowing()
+            && let Some((when, clock)) = state.heard
+        {
+            // Packet time goes on as fast as ours, wherever it stands.
+            let silent = u64::try_from(when.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            if let Some(batch) = assembler.tick(clock + Span(silent) - GRACE) {
                 self.send(state, batch, assembler);
             }
         }

@@ -127,6 +127,18 @@ pub enum SourceError {
     },
 }
 
+/// How a source's packets come, and so what becomes of it when somebody is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// They are all there: other sources wait for its next packet, and it waits for everybody.
+    Stored,
+    /// As they happen, over something that waits (a connection, a file that grows): nobody waits
+    /// for its next packet, and none is lost.
+    Stream,
+    /// As they happen, from a wire that waits for nobody: what is not taken in time is shed.
+    Live,
+}
+
 /// What a source offers: how good its packets are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
@@ -138,8 +150,8 @@ pub struct Description {
     pub resolution: Span,
     /// How many bytes of a packet it keeps; 0 where nothing is cut.
     pub snaplen: u32,
-    /// Whether it delivers in real time, so that it must shed rather than wait.
-    pub live: bool,
+    /// How they come.
+    pub pace: Pace,
     /// Bytes it will read in all, where known, for progress.
     pub size_bytes: Option<u64>,
 }

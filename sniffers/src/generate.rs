@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Description, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 
 use crate::pool::{Buffer, Pool};
@@ -64,7 +64,7 @@ impl Generator {
                 links: vec![LinkType::ETHERNET],
                 resolution: Span(1),
                 snaplen: 0,
-                live: config.pace,
+                pace: if config.pace { Pace::Live } else { Pace::Stored },
                 size_bytes: size,
             },
             traffic: Traffic::new(&config),

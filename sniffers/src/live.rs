@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Counts, Description, Source, SourceError, Turn};
+use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 use pcap::{Active, Capture, Device};
 
@@ -113,7 +113,7 @@ impl Live {
                 links: vec![link],
                 resolution: Span(STEP_NS),
                 snaplen: if snaplen as usize == CAP_LEN_MAX { 0 } else { snaplen },
-                live: true,
+                pace: Pace::Live,
                 size_bytes: None,
             },
             device: device.to_owned(),

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::packet::Weight;
 use crate::queue::{self, Nothing, Refused};
-use crate::source::{Chunk, Source, SourceError, Turn};
+use crate::source::{Chunk, Pace, Source, SourceError, Turn};
 use crate::supervisor::counters::SourceCounters;
 use crate::time::Ts;
 
@@ -34,8 +34,8 @@ pub struct Feed {
     deliveries: queue::Receiver<Delivery>,
     used: Sender<Chunk>,
     wanted: Sender<Option<String>>,
-    /// The source delivers in real time.
-    pub live: bool,
+    /// How its packets come.
+    pub pace: Pace,
     /// What the source has delivered and lost.
     pub counters: Arc<SourceCounters>,
 }
@@ -47,14 +47,14 @@ impl Feed {
         number: u16,
         counters: Arc<SourceCounters>,
     ) -> std::io::Result<Self> {
-        let live = source.description().live;
+        let pace = source.description().pace;
         let (send, deliveries) = queue::bounded(QUEUE);
         let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
         let (wanted, filters) = unbounded();
         let counted = counters.clone();
-        let reader = Reader { source, number, live, send, recycled, filters, counters: counted };
+        let reader = Reader { source, number, pace, send, recycled, filters, counters: counted };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
-        Ok(Self { deliveries, used, wanted, live, counters })
+        Ok(Self { deliveries, used, wanted, pace, counters })
     }
 
     /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is
@@ -85,7 +85,7 @@ impl Feed {
 struct Reader {
     source: Box<dyn Source>,
     number: u16,
-    live: bool,
+    pace: Pace,
     send: queue::Sender<Delivery>,
     recycled: Receiver<Chunk>,
     filters: Receiver<Option<String>>,
@@ -137,8 +137,10 @@ impl Reader {
     fn deliver(&self, chunk: Chunk, ordered: bool) -> bool {
         let empty = chunk.packets.is_empty();
         let delivery = Delivery::Chunk(chunk, ordered);
-        if !self.live {
-            return empty || self.send.send_unhurried(delivery).is_ok();
+        match self.pace {
+            Pace::Stored => return empty || self.send.send_unhurried(delivery).is_ok(),
+            Pace::Stream => return empty || self.send.send(delivery).is_ok(),
+            Pace::Live => {}
         }
         // A sign of life is worth no wait.
         let patience = if empty { Duration::ZERO } else { LIVE_PATIENCE };
@@ -198,7 +200,7 @@ mod tests {
             links: Vec::new(),
             resolution: Span(1),
             snaplen: 0,
-            live: true,
+            pace: Pace::Live,
             size_bytes: None,
         };
         let counters = Arc::new(SourceCounters::new(&description));

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::feed::{Delivery, Feed};
-use crate::source::{Chunk, SourceError};
+use crate::source::{Chunk, Pace, SourceError};
 use crate::time::Ts;
 
 /// How long capture waits for a live source before it goes on without it.
@@ -87,9 +87,15 @@ impl Merge {
         &mut self.lanes[source].chunk
     }
 
-    /// Whether some source delivers in real time.
+    /// Whether some source would lose packets if it were kept waiting.
     pub fn is_live(&self) -> bool {
-        self.lanes.iter().any(|l| l.feed.live && !l.ended)
+        self.lanes.iter().any(|l| l.feed.pace == Pace::Live && !l.ended)
+    }
+
+    /// Whether some source delivers packets as they happen, so that its silence means that nothing
+    /// does.
+    pub fn is_flowing(&self) -> bool {
+        self.lanes.iter().any(|l| !l.is_stored() && !l.ended)
     }
 
     /// What went wrong with sources so far.
@@ -109,7 +115,7 @@ impl Merge {
             return if self.lanes.iter().all(|l| l.ended) { Next::End } else { Next::Quiet };
         };
         // A file that is late must not be overtaken; a silent live source may be.
-        let missing = |l: &Lane| !l.feed.live && !l.ended && l.head().is_none();
+        let missing = |l: &Lane| l.is_stored() && !l.ended && l.head().is_none();
         if waited && self.lanes.iter().any(missing) {
             return Next::Quiet;
         }
@@ -130,10 +136,10 @@ impl Merge {
     fn refill(&mut self, at: usize, idle: bool) -> bool {
         let lane = &mut self.lanes[at];
         while lane.head().is_none() && !lane.ended {
-            let patience = match (lane.feed.live, lane.silent) {
-                (false, _) => FILE_WINDOW,
-                (true, false) => LIVE_WINDOW,
-                (true, true) => {
+            let patience = match (lane.is_stored(), lane.silent) {
+                (true, _) => FILE_WINDOW,
+                (false, false) => LIVE_WINDOW,
+                (false, true) => {
                     if idle {
                         LIVE_WINDOW
                     } else {
@@ -168,6 +174,10 @@ impl Merge {
 }
 
 impl Lane {
+    fn is_stored(&self) -> bool {
+        self.feed.pace == Pace::Stored
+    }
+
     fn head(&self) -> Option<Ts> {
         self.chunk.packets.get(self.at).map(|p| p.ts)
     }

@@ -12,7 +12,7 @@ use crate::module::{Export, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;
-use crate::source::{Chunk, Description, SourceError, Turn};
+use crate::source::{Chunk, Description, Pace, SourceError, Turn};
 use crate::time::{Interval, SECOND, Span, Ts};
 
 /// A source that delivers one packet at each of these seconds, a few at a time.
@@ -29,7 +29,7 @@ fn source(secs: &[u64]) -> Box<dyn Source> {
         links: vec![LinkType::RAW],
         resolution: Span(1),
         snaplen: 0,
-        live: false,
+        pace: Pace::Stored,
         size_bytes: None,
     };
     Box::new(Scripted { description, secs: secs.to_vec(), at: 0, fails: false })

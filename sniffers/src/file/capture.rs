@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Description, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 
 use super::input::{self, Input, Window};
@@ -71,7 +71,7 @@ impl Capture {
             links: Vec::new(),
             resolution: Span(1_000),
             snaplen: 0,
-            live: false,
+            pace: Pace::Stored,
             size_bytes: input.size(),
         };
         Self {
