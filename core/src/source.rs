@@ -55,6 +55,8 @@ pub struct Counts {
     pub dropped: u64,
     /// Records the source could not read as packets, skipped.
     pub malformed: u64,
+    /// How often its device came back after it had been down or away.
+    pub reopened: u64,
 }
 
 impl Counts {
@@ -62,6 +64,7 @@ impl Counts {
     pub fn add(&mut self, other: Counts) {
         self.dropped += other.dropped;
         self.malformed += other.malformed;
+        self.reopened += other.reopened;
     }
 }
 

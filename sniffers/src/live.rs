@@ -161,7 +161,7 @@ impl Live {
         let more = lost.iter().zip(self.lost).map(|(now, then)| u64::from(now.wrapping_sub(then)));
         let dropped = more.sum();
         self.lost = lost;
-        Counts { dropped, malformed: 0 }
+        Counts { dropped, ..Counts::default() }
     }
 }
 

@@ -26,6 +26,7 @@ pub struct SourceCounters {
     dropped: AtomicU64,
     shed: AtomicU64,
     unreadable: AtomicU64,
+    reopened: AtomicU64,
     read_bytes: AtomicU64,
     ended: AtomicBool,
     error: Mutex<Option<String>>,
@@ -46,6 +47,8 @@ pub struct SourceStatus {
     pub shed: u64,
     /// Records it could not read as packets.
     pub unreadable: u64,
+    /// How often its device came back after it had been down or away.
+    pub reopened: u64,
     /// How far it has read.
     pub read_bytes: u64,
     /// How much there is to read, where known.
@@ -67,6 +70,7 @@ impl SourceCounters {
             dropped: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
+            reopened: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             error: Mutex::new(None),
@@ -79,6 +83,7 @@ impl SourceCounters {
         self.bytes.fetch_add(bytes, Relaxed);
         self.dropped.fetch_add(chunk.counts.dropped, Relaxed);
         self.unreadable.fetch_add(chunk.counts.malformed, Relaxed);
+        self.reopened.fetch_add(chunk.counts.reopened, Relaxed);
         self.read_bytes.store(chunk.read_bytes, Relaxed);
     }
 
@@ -106,6 +111,7 @@ impl SourceCounters {
             dropped: self.dropped.load(Relaxed),
             shed: self.shed.load(Relaxed),
             unreadable: self.unreadable.load(Relaxed),
+            reopened: self.reopened.load(Relaxed),
             read_bytes: self.read_bytes.load(Relaxed),
             size_bytes: self.size_bytes,
             ended: self.ended.load(Relaxed),
