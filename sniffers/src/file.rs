@@ -5,6 +5,7 @@
 //! `records` is the formats, `input` the bytes, [`capture`] the source.
 
 pub mod capture;
+pub mod follow;
 pub mod series;
 pub mod write;
 
@@ -22,10 +23,12 @@ use std::path::{Path, PathBuf};
 use como_core::source::{Source, SourceError};
 
 pub use capture::Capture;
+pub use follow::Follow;
 pub use series::Series;
 pub use write::{Step, WriteError, Writer};
 
-use crate::spec::Kind;
+use crate::paced::{self, Paced};
+use crate::spec::{Kind, OptionDoc, Options};
 
 /// Capture files, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
@@ -33,7 +36,18 @@ pub const KIND: Kind = Kind {
     usage: "pcap:FILE, FILE, 'GLOB', -",
     doc: "Capture files in pcap or pcapng format, plain or in gzip, zstd, xz or lz4; \
           - is standard input. Several files are read in the order of their first packets.",
-    options: &[],
+    options: &[
+        OptionDoc {
+            name: "speed",
+            default: "max",
+            doc: "How many times as fast as they came packets are read: 1x, 10x, max.",
+        },
+        OptionDoc {
+            name: "follow",
+            default: "false",
+            doc: "Read on as files grow and new ones appear; FILE may be a folder.",
+        },
+    ],
 };
 
 /// The most captured bytes a packet may have; a file that claims more is damaged.
@@ -68,6 +82,22 @@ pub fn open(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
         }
     }
     Ok(sources)
+}
+
+/// Opens what a text names that has options of its own.
+pub fn open_with(name: &str, options: &Options) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let speed = paced::speed(options)?;
+    let sources = match options.flag("follow", false)? {
+        true => vec![Box::new(Follow::open(name)?) as Box<dyn Source>],
+        false => open(&[name])?,
+    };
+    let pace = |source| -> Box<dyn Source> {
+        match speed {
+            Some(speed) => Box::new(Paced::new(source, speed)),
+            None => source,
+        }
+    };
+    Ok(sources.into_iter().map(pace).collect())
 }
 
 /// The paths a text names: itself, or what matches it as a glob if no such file exists.

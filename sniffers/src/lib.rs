@@ -5,9 +5,10 @@
 
 use como_core::source::{Source, SourceError};
 
-use spec::Spec;
 pub use spec::{Kind, OptionDoc};
+use spec::{Options, Spec};
 
+mod paced;
 mod pool;
 mod ready;
 mod spec;
@@ -47,7 +48,11 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
         } else if spec.kind == generate::KIND.name {
             sources.push(Box::new(generate::Generator::open(spec.rest)?));
         } else {
-            files.push(spec.rest);
+            let (name, options) = Options::behind(&file::KIND, spec.rest)?;
+            match options.is_empty() {
+                true => files.push(name),
+                false => sources.extend(file::open_with(name, &options)?),
+            }
         }
     }
     sources.splice(0..0, file::open(&files)?);

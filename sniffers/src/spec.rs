@@ -98,6 +98,30 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// Takes `NAME,name=value,...` apart. A name may have commas, also such that look like options:
+    /// what exists as a file is a name as a whole.
+    pub fn behind(kind: &'a Kind, text: &'a str) -> Result<(&'a str, Self), SourceError> {
+        let mut name = text;
+        while !Path::new(name).exists()
+            && let Some((before, last)) = name.rsplit_once(',')
+            && last.split_once('=').is_some_and(|(name, _)| is_word(name.trim()))
+        {
+            name = before;
+        }
+        let options = Self::parse(kind, &text[name.len()..]).map_err(|error| match error {
+            SourceError::Spec { why, .. } => {
+                SourceError::Spec { text: format!("{}:{text}", kind.name), why }
+            }
+            error => error,
+        })?;
+        Ok((name, Self { text, ..options }))
+    }
+
+    /// Whether none is given.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// What an option was set to, if it was.
     pub fn given(&self, name: &str) -> Option<&'a str> {
         self.pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -137,6 +161,11 @@ impl<'a> Options<'a> {
     pub fn wrong(&self, why: String) -> SourceError {
         SourceError::Spec { text: format!("{}:{}", self.kind.name, self.text), why }
     }
+}
+
+/// Whether this could be the name of an option.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 /// What to try instead of `name`: the nearest of `known`, or all of them.
@@ -187,6 +216,20 @@ mod tests {
         let want = "source `gem:x`: there is no kind of source called `gem`: did you mean `gen`?";
         assert_eq!(e("gem:x"), want);
         assert!(e("erf:x").ends_with(": known are pcap, gen"), "{}", e("erf:x"));
+    }
+
+    #[test]
+    fn options_follow_a_name_that_may_have_commas() {
+        let behind = |text| Options::behind(&KINDS[1], text);
+        let (name, options) = behind("a,B=c.pcap,packets=3, seed=2").expect("options");
+        assert_eq!((name, options.given("packets")), ("a,B=c.pcap", Some("3")));
+        let (name, options) = behind("a,b.pcap").expect("none");
+        assert_eq!((name, options.is_empty()), ("a,b.pcap", true));
+        let wrong = behind("a.pcap,sed=3").expect_err("an error").to_string();
+        assert_eq!(
+            wrong,
+            "source `gen:a.pcap,sed=3`: there is no option `sed`: did you mean `seed`?"
+        );
     }
 
     #[test]

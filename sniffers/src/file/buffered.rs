@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use como_core::source::Region;
@@ -40,6 +40,8 @@ pub struct Buffered {
     // The next window while it fills.
     filling: Option<(Buffer, u64)>,
     unpacked: bool,
+    // Whether the end of the file is not the end: somebody still writes to it.
+    grows: Option<Arc<AtomicBool>>,
     ended: bool,
     failed: Option<io::Error>,
 }
@@ -48,6 +50,11 @@ impl Buffered {
     /// Reads a regular file of `size` bytes; packed if its first bytes say so.
     pub fn of_file(file: File, size: u64) -> Self {
         Self::new(file, None, Some(size))
+    }
+
+    /// Reads a plain file that somebody writes to, as far as it reaches, while `grows` says so.
+    pub fn of_growing(file: File, grows: Arc<AtomicBool>) -> Self {
+        Self { unpacked: true, grows: Some(grows), ..Self::new(file, None, None) }
     }
 
     /// Reads a pipe, a socket or a device; packed if its first bytes say so.
@@ -68,6 +75,7 @@ impl Buffered {
             last: None,
             filling: None,
             unpacked: false,
+            grows: None,
             ended: false,
             failed: None,
         }
@@ -88,12 +96,14 @@ impl Buffered {
         (buffer, start + from as u64)
     }
 
-    /// Reads once, at most `most` bytes.
+    /// Reads once, at most `most` bytes; there may be none.
     fn read(&mut self, buffer: &mut Buffer, most: usize) {
         let room = buffer.unfilled();
         let most = most.min(room.len());
+        // Asked before reading: what was written before the last word must be read after it.
+        let grows = self.grows.as_ref().is_some_and(|grows| grows.load(Ordering::Acquire));
         match self.bytes.read(&mut room[..most]) {
-            Ok(0) => self.ended = true,
+            Ok(0) => self.ended = !grows,
             Ok(n) => buffer.advance(n),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => {
@@ -140,9 +150,16 @@ impl Buffered {
                 self.read(buffer, usize::try_from(at - end).unwrap_or(usize::MAX));
                 *start = end + buffer.len() as u64;
                 buffer.truncate(0);
+                if *start == end && !self.ended {
+                    return;
+                }
                 continue;
             }
+            let before = buffer.len();
             self.read(buffer, FILL_BYTES.max(want));
+            if buffer.len() == before && !self.ended {
+                return;
+            }
             if let Err(e) = self.unpack(buffer) {
                 self.ended = true;
                 self.failed = Some(e);

@@ -8,11 +8,14 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 
+use super::buffered::Buffered;
 use super::input::{self, Input, Window};
 use super::records::{Flaw, Format, Sink, Stop};
 
@@ -57,6 +60,16 @@ impl Capture {
         }
         let owned = stdin.as_fd().try_clone_to_owned().map_err(|e| cannot("open", &name, e))?;
         Self::of(name, File::from(owned))
+    }
+
+    /// Reads a plain file that somebody writes to, while `grows` says so, and looks at its first
+    /// packet if that is there.
+    pub fn of_growing(path: &Path, grows: Arc<AtomicBool>) -> Result<Self, SourceError> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|e| cannot("open", &name, e))?;
+        let mut capture = Self::over(name, Box::new(Buffered::of_growing(file, grows)));
+        capture.look_ahead()?;
+        Ok(capture)
     }
 
     fn of(path: String, file: File) -> Result<Self, SourceError> {

@@ -1,0 +1,229 @@
+//! Following: a file that grows, or a folder into which a rotating capture writes.
+//!
+//! Files are read one after another, the one changed longest ago first, and the
+//! last is read on as it grows. A newer file ends the one before it: its writer
+//! has closed that by then. A file is known by its name and its first bytes, so
+//! that one which a ring (`tcpdump -W`) writes anew is read anew.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn, with_causes};
+use como_core::time::Span;
+
+use super::capture::Capture;
+use super::compressed::Packing;
+use crate::ready::PATIENCE;
+
+/// A packed file that has not changed for so long is complete.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// How many first bytes tell a file from an older one of its name: the header of a capture and that
+/// of its first packet. A shorter file is not looked at yet.
+const HEAD_BYTES: usize = 64;
+
+/// How often the folder is looked at while nothing comes.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// A file as it was last seen.
+struct Seen {
+    changed: SystemTime,
+    head: [u8; HEAD_BYTES],
+}
+
+/// Files that are followed.
+pub struct Follow {
+    description: Description,
+    // A folder, a file, or a glob.
+    what: String,
+    // Files that were read, or could not be.
+    done: HashMap<PathBuf, Seen>,
+    reading: Option<Reading>,
+    // When the folder was last looked at.
+    looked: Option<Instant>,
+    done_bytes: u64,
+}
+
+/// The file being read.
+struct Reading {
+    capture: Capture,
+    // Cleared once a newer file is there.
+    grows: Arc<AtomicBool>,
+    path: PathBuf,
+    head: [u8; HEAD_BYTES],
+    read_bytes: u64,
+}
+
+impl Follow {
+    /// Follows a file, all files of a folder, or all that match a glob, whether there are any yet
+    /// or not.
+    pub fn open(what: &str) -> Result<Self, SourceError> {
+        let path = Path::new(what);
+        if !what.contains(['*', '?', '[']) && !path.exists() {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(SourceError::Io { what: "open", name: what.to_owned(), source });
+        }
+        Ok(Self {
+            description: Description {
+                name: format!("pcap:{what},follow=true"),
+                links: Vec::new(),
+                resolution: Span(1_000),
+                snaplen: 0,
+                pace: Pace::Stream,
+                size_bytes: None,
+            },
+            what: what.to_owned(),
+            done: HashMap::new(),
+            reading: None,
+            looked: None,
+            done_bytes: 0,
+        })
+    }
+
+    /// The next file to read: of those not read yet the one that was changed longest ago.
+    fn newer(&mut self) -> Option<(PathBuf, Seen)> {
+        let found = paths(&self.what).into_iter().filter_map(|path| {
+            let meta = path.metadata().ok().filter(|meta| meta.is_file())?;
+            Some((meta.modified().ok()?, path))
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort();
+        // What was deleted may be forgotten.
+        if self.done.len() > found.len() {
+            self.done.retain(|done, _| found.iter().any(|(_, path)| path == done));
+        }
+        found
+            .into_iter()
+            .find_map(|(changed, path)| Some((path.clone(), self.look(path, changed)?)))
+    }
+
+    /// A look at one file, which is to be read if it is new, or anew.
+    fn look(&mut self, path: PathBuf, changed: SystemTime) -> Option<Seen> {
+        let done = self.done.get_mut(&path);
+        if done.as_ref().is_some_and(|done| done.changed == changed) {
+            return None;
+        }
+        let head = head(&path)?;
+        if let Some(done) = done.filter(|done| done.head == head) {
+            done.changed = changed;
+            return None;
+        }
+        let is_ready = Packing::of(&head) == Packing::Plain || is_settled(changed);
+        is_ready.then_some(Seen { changed, head })
+    }
+
+    /// Begins to read a file. One that is no capture is said to be none, once.
+    fn begin(&mut self, path: PathBuf, seen: Seen) {
+        let grows = Arc::new(AtomicBool::new(true));
+        let capture = match Packing::of(&seen.head) {
+            Packing::Plain => Capture::of_growing(&path, grows.clone()),
+            _ => Capture::open(&path),
+        };
+        let head = seen.head;
+        self.done.insert(path.clone(), seen);
+        match capture {
+            Ok(capture) => {
+                self.reading = Some(Reading { capture, grows, path, head, read_bytes: 0 });
+            }
+            Err(error) => tracing::warn!("passed over: {}", with_causes(&error)),
+        }
+    }
+
+    /// Nothing more is in the file for now: begins the next, if there is one.
+    fn look_around(&mut self) -> bool {
+        if self.looked.is_some_and(|then| then.elapsed() < LOOK) {
+            return false;
+        }
+        self.looked = Some(Instant::now());
+        let Some((path, seen)) = self.newer() else { return false };
+        match &self.reading {
+            // What was written before the newer file came is still to be read.
+            Some(reading) => reading.grows.store(false, Ordering::Release),
+            None => self.begin(path, seen),
+        }
+        self.looked = None;
+        true
+    }
+}
+
+impl Reading {
+    /// Reads on; whether there may be more. Where a file breaks off, or is not the same any more,
+    /// it has ended.
+    fn next(&mut self, chunk: &mut Chunk) -> bool {
+        if self.grows.load(Ordering::Acquire) && head(&self.path) != Some(self.head) {
+            return false;
+        }
+        let turn = self.capture.next(chunk);
+        self.read_bytes = chunk.read_bytes;
+        match turn {
+            Ok(Turn::More | Turn::Idle) => true,
+            Ok(Turn::End) => false,
+            Err(error) => {
+                tracing::warn!("{}", with_causes(&error));
+                chunk.counts.add(Counts { malformed: 1, ..Counts::default() });
+                false
+            }
+        }
+    }
+}
+
+impl Source for Follow {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        if let Some(reading) = &mut self.reading
+            && !reading.next(chunk)
+        {
+            self.done_bytes += reading.read_bytes;
+            self.reading = None;
+        }
+        let open = self.reading.as_ref().map_or(0, |reading| reading.read_bytes);
+        chunk.read_bytes = self.done_bytes + open;
+        if !chunk.packets.is_empty() {
+            return Ok(Turn::More);
+        }
+        if !self.look_around() {
+            std::thread::sleep(PATIENCE);
+        }
+        Ok(Turn::Idle)
+    }
+}
+
+/// The files there are.
+fn paths(what: &str) -> Vec<PathBuf> {
+    if what.contains(['*', '?', '[']) && !Path::new(what).exists() {
+        return glob::glob(what).map_or_else(|_| Vec::new(), |paths| paths.flatten().collect());
+    }
+    match std::fs::read_dir(what) {
+        Ok(entries) => {
+            entries.flatten().map(|entry| entry.path()).filter(|path| is_shown(path)).collect()
+        }
+        Err(_) => vec![PathBuf::from(what)],
+    }
+}
+
+/// Whether a name begins with no dot: others are files that somebody is still making.
+fn is_shown(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn is_settled(changed: SystemTime) -> bool {
+    SystemTime::now().duration_since(changed).is_ok_and(|age| age >= SETTLED)
+}
+
+/// The first bytes of a file that has as many.
+fn head(path: &Path) -> Option<[u8; HEAD_BYTES]> {
+    let mut head = [0; HEAD_BYTES];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).ok()?;
+    Some(head)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Files that appear and grow while they are followed.
+
+use std::io::Write;
+
+use como_core::time::Ts;
+
+use super::*;
+
+/// A capture of packets at these seconds.
+fn capture(seconds: &[u32]) -> Vec<u8> {
+    let mut bytes = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat();
+    seconds.iter().for_each(|second| bytes.extend(record(*second)));
+    bytes
+}
+
+fn record(second: u32) -> Vec<u8> {
+    [&[second, 0, 60, 60].map(u32::to_le_bytes).concat()[..], &[0; 60]].concat()
+}
+
+/// The seconds of the packets that are there by now.
+fn read(follow: &mut Follow) -> Vec<u64> {
+    let mut seconds = Vec::new();
+    let mut idle = 0;
+    while idle < 3 {
+        let mut chunk = Chunk::default();
+        // What is looked at now and then is looked at now.
+        follow.looked = None;
+        match follow.next(&mut chunk) {
+            Ok(Turn::More) => idle = 0,
+            Ok(Turn::Idle) => idle += 1,
+            other => panic!("a followed folder has no end: {other:?}"),
+        }
+        seconds.extend(chunk.packets.iter().map(|p| p.ts.0 / Ts::new(1, 0).0));
+    }
+    seconds
+}
+
+#[test]
+fn files_are_read_in_turn_and_the_last_as_it_grows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    let mut follow = Follow::open(&dir.path().display().to_string()).expect("a source");
+    assert!(read(&mut follow).is_empty());
+    std::fs::write(path("b"), capture(&[1, 2])).expect("a file");
+    assert_eq!(read(&mut follow), [1, 2]);
+
+    let mut growing = File::options().append(true).open(path("b")).expect("the file");
+    let next = record(3);
+    growing.write_all(&next[..30]).expect("half a packet");
+    assert!(read(&mut follow).is_empty());
+    growing.write_all(&next[30..]).expect("the other half");
+    assert_eq!(read(&mut follow), [3]);
+
+    growing.write_all(&record(4)).expect("a packet");
+    std::fs::write(path("a"), capture(&[5])).expect("a file");
+    assert_eq!(read(&mut follow), [4, 5]);
+}
+
+#[test]
+fn a_file_that_a_ring_writes_anew_is_read_anew() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("ring0");
+    std::fs::write(&path, capture(&[1, 2])).expect("a file");
+    let mut follow = Follow::open(&format!("{}/ring*", dir.path().display())).expect("a source");
+    assert_eq!(read(&mut follow), [1, 2]);
+    std::fs::write(&path, capture(&[7, 8, 9])).expect("a file");
+    assert_eq!(read(&mut follow), [7, 8, 9]);
+}
+
+#[test]
+fn what_is_no_capture_or_is_hidden_is_passed_over() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(
+        dir.path().join("notes"),
+        "no capture, but long enough to look at it. ".repeat(3),
+    )
+    .expect("a file");
+    std::fs::write(dir.path().join(".part"), capture(&[1])).expect("a file");
+    std::fs::write(dir.path().join("short"), "x").expect("a file");
+    std::fs::write(dir.path().join("good"), capture(&[2])).expect("a file");
+    let mut follow = Follow::open(&dir.path().display().to_string()).expect("a source");
+    assert_eq!(read(&mut follow), [2]);
+}
+
+#[test]
+fn a_packet_cut_off_by_the_next_file_is_counted() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cut = [capture(&[1]), record(2)[..20].to_vec()].concat();
+    std::fs::write(dir.path().join("a"), cut).expect("a file");
+    let mut follow = Follow::open(&dir.path().display().to_string()).expect("a source");
+    assert_eq!(read(&mut follow), [1]);
+    std::fs::write(dir.path().join("b"), capture(&[3])).expect("a file");
+    let mut malformed = 0;
+    let mut seconds = Vec::new();
+    for _ in 0..8 {
+        let mut chunk = Chunk::default();
+        follow.looked = None;
+        follow.next(&mut chunk).expect("a turn");
+        malformed += chunk.counts.malformed;
+        seconds.extend(chunk.packets.iter().map(|p| p.ts));
+    }
+    assert_eq!((malformed, seconds), (1, vec![Ts::new(3, 0)]));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    let error = Follow::open("/no/such/folder").err().expect("an error");
+    assert!(error.to_string().contains("/no/such/folder"), "{error}");
+}
