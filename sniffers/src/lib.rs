@@ -16,9 +16,10 @@ mod spec;
 pub mod file;
 pub mod generate;
 pub mod live;
+pub mod over_ip;
 
 /// Every kind of source, the one that a text without a kind means first.
-const KINDS: [Kind; 3] = [file::KIND, live::KIND, generate::KIND];
+const KINDS: [Kind; 4] = [file::KIND, over_ip::KIND, live::KIND, generate::KIND];
 
 /// Describes every kind of source and its options.
 pub fn list() -> &'static [Kind] {
@@ -47,6 +48,8 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
             sources.push(Box::new(live::Live::open(spec.rest)?));
         } else if spec.kind == generate::KIND.name {
             sources.push(Box::new(generate::Generator::open(spec.rest)?));
+        } else if spec.kind == over_ip::KIND.name {
+            sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
         } else {
             let (name, options) = Options::behind(&file::KIND, spec.rest)?;
             match options.is_empty() {

@@ -11,12 +11,18 @@ pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Whether a read from `fd` would not block, after waiting up to `patience` for that.
 pub fn readable(fd: RawFd, patience: Duration) -> bool {
+    first_readable(&[fd], patience).is_some()
+}
+
+/// The first of `fds` a read from which would not block, after waiting up to `patience` for one.
+pub fn first_readable(fds: &[RawFd], patience: Duration) -> Option<usize> {
     let patience_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-    let mut ask = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid pollfd, as the count says. Who asks owns the file behind `fd`; and a
+    let ask = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
+    let mut asked: Vec<libc::pollfd> = fds.iter().map(ask).collect();
+    // SAFETY: as many valid pollfds as the count says. Who asks owns the files behind them; and a
     // descriptor that is not open is an answer, not an error.
-    let answer = unsafe { libc::poll(&mut ask, 1, patience_ms) };
-    answer > 0 && ask.revents != 0
+    unsafe { libc::poll(asked.as_mut_ptr(), asked.len() as libc::nfds_t, patience_ms) };
+    asked.iter().position(|asked| asked.revents != 0)
 }
 
 /// Asks for more room in a pipe, so that writer and reader wake each other less often: 90 instead of

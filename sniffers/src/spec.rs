@@ -58,7 +58,7 @@ impl<'a> Spec<'a> {
         if let Some(kind) = named(head) {
             return Ok(Self { kind: kind.name, rest });
         }
-        if head.is_empty() || !head.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        if head.is_empty() || !head.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
             return Ok(file);
         }
         let names = kinds.iter().map(|kind| kind.name);

@@ -64,6 +64,12 @@ impl Buffered {
         Self::new(file, Some(fd), None)
     }
 
+    /// Reads a socket, whose bytes are never packed: to unpack is to wait for whoever sends.
+    pub fn of_socket(file: File) -> Self {
+        let fd = file.as_raw_fd();
+        Self { unpacked: true, ..Self::new(file, Some(fd), None) }
+    }
+
     fn new(file: File, pipe: Option<RawFd>, size: Option<u64>) -> Self {
         let consumed = Arc::new(AtomicU64::new(0));
         Self {

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -70,6 +70,11 @@ impl Capture {
         let mut capture = Self::over(name, Box::new(Buffered::of_growing(file, grows)));
         capture.look_ahead()?;
         Ok(capture)
+    }
+
+    /// Reads what somebody sends over a connection.
+    pub fn of_socket(name: String, socket: OwnedFd) -> Self {
+        Self::over(name, Box::new(Buffered::of_socket(File::from(socket))))
     }
 
     fn of(path: String, file: File) -> Result<Self, SourceError> {
