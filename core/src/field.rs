@@ -12,6 +12,8 @@ pub enum Kind {
     Bool,
     /// A number of at most 32 bits.
     Uint,
+    /// A number of at most 32 bits with a sign, kept as [`encode_int`] makes it.
+    Int,
     /// An IP address.
     Addr,
     /// A link-layer address.
@@ -29,6 +31,8 @@ pub enum FieldValue<'a> {
     Bool(bool),
     /// Of a [`Kind::Uint`] field.
     Uint(u32),
+    /// Of a [`Kind::Int`] field.
+    Int(i32),
     /// Of a [`Kind::Addr`] field.
     Addr(Addr),
     /// Of a [`Kind::Mac`] field.
@@ -37,6 +41,17 @@ pub enum FieldValue<'a> {
     Big(u64),
     /// Of a [`Kind::Bytes`] field.
     Bytes(&'a [u8]),
+}
+
+/// A number with a sign as columns, keys and sets keep it: by how much it passes the least there is.
+/// So it is never negative and keeps its order.
+pub const fn encode_int(value: i32) -> u32 {
+    value.cast_unsigned() ^ 1 << 31
+}
+
+/// The number that [`encode_int`] made `kept` of.
+pub const fn decode_int(kept: u32) -> i32 {
+    (kept ^ 1 << 31).cast_signed()
 }
 
 macro_rules! fields {
@@ -129,6 +144,27 @@ fields! {
     Icmp6Code "icmp6.code" Uint "ICMPv6 code"
     PayloadLen "payload.len" Uint "bytes behind the transport header, as the IP header states them"
     Payload "payload" Bytes "the captured bytes behind the transport header"
+    WlanType "wlan.type" Uint "802.11 frame type: 0 management, 1 control, 2 data"
+    WlanSubtype "wlan.subtype" Uint "802.11 frame subtype, within its type"
+    WlanToDs "wlan.tods" Bool "goes to the distribution system: towards an access point"
+    WlanFromDs "wlan.fromds" Bool "comes from the distribution system: from an access point"
+    WlanRetry "wlan.retry" Bool "was sent before"
+    WlanProtected "wlan.protected" Bool "its body is encrypted"
+    WlanSeq "wlan.seq" Uint "sequence number of a management or data frame"
+    WlanFrag "wlan.frag" Uint "number of the fragment, 0 for the first"
+    WlanSrc "wlan.src" Mac "who sent it first"
+    WlanDst "wlan.dst" Mac "whom it is for in the end"
+    WlanBssid "wlan.bssid" Mac "the access point, by its address"
+    WlanTa "wlan.ta" Mac "who transmitted it"
+    WlanRa "wlan.ra" Mac "who was to receive it"
+    WlanSsid "wlan.ssid" Bytes "name of the network in a beacon, probe or association"
+    WlanChannel "wlan.channel" Uint "channel an access point says it is on"
+    WlanSecurity "wlan.security" Uint "0 open, 1 WEP, 2 WPA, 3 WPA2, 4 WPA3, 5 OWE: the best on offer"
+    RadioSignal "radio.signal" Int "strength of the signal in dBm"
+    RadioNoise "radio.noise" Int "strength of the noise in dBm"
+    RadioChannel "radio.channel" Uint "channel it was received on"
+    RadioFreq "radio.freq" Uint "frequency it was received on in MHz"
+    RadioRate "radio.rate" Uint "rate it was sent at in kbit/s"
 }
 
 impl Field {
@@ -181,9 +217,9 @@ impl Demand {
     /// Nothing: packets are only counted.
     pub const NONE: Self = Self { fields: 0, ids: 0, layers: false };
 
-    /// Asks for a field's column. Fields known without decoding, and the payload, need none.
+    /// Asks for a field's column. Fields known without decoding, and bytes, need none.
     pub fn field(mut self, field: Field) -> Self {
-        if field == Field::Payload {
+        if matches!(field.kind(), Kind::Bytes) {
             self.layers = true;
         } else if !field.is_free() {
             self.fields |= 1 << field as u8;
@@ -263,6 +299,13 @@ mod tests {
         assert!(demand.wants_id(Id::Src) && demand.wants_id(Id::Dst));
         assert!(demand.wants(Field::IpSrc) && demand.wants(Field::Dport));
         assert!(demand.wants_layers());
+    }
+
+    #[test]
+    fn numbers_with_a_sign_keep_their_order() {
+        let values = [i32::MIN, -90, -1, 0, 1, i32::MAX];
+        assert!(values.is_sorted_by_key(|value| encode_int(*value)));
+        assert!(values.iter().all(|value| decode_int(encode_int(*value)) == *value));
     }
 
     #[test]

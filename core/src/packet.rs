@@ -6,6 +6,7 @@
 pub mod build;
 pub mod layers;
 pub mod link;
+pub(crate) mod wlan;
 
 use crate::time::Ts;
 pub use layers::Layers;

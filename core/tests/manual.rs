@@ -25,7 +25,7 @@ fn every_field_stands_in_the_table() {
     for field in Field::ALL {
         let kind = match field.kind() {
             Kind::Bool => "yes/no",
-            Kind::Uint | Kind::Big => "number",
+            Kind::Uint | Kind::Int | Kind::Big => "number",
             Kind::Addr => "address",
             Kind::Mac => "MAC",
             Kind::Bytes => "bytes",

@@ -42,7 +42,7 @@ impl Language {
 }
 
 /// The layers a packet may have, as scripts name them, and how they are marked when found.
-pub const LAYERS: [(&str, u32); 11] = [
+pub const LAYERS: [(&str, u32); 13] = [
     ("eth", Layers::ETHERNET),
     ("vlan", Layers::VLAN),
     ("mpls", Layers::MPLS),
@@ -54,6 +54,8 @@ pub const LAYERS: [(&str, u32); 11] = [
     ("sctp", Layers::SCTP),
     ("icmp", Layers::ICMP),
     ("icmp6", Layers::ICMP6),
+    ("wlan", Layers::WLAN),
+    ("radio", Layers::WLAN),
 ];
 
 /// A place in the text where a packet is read: `pkt.ip.dst`.
@@ -356,7 +358,7 @@ impl<'a> Scan<'a> {
         let found: Vec<Field> =
             heads.chain([String::new()]).filter_map(|head| longest(&head)).collect();
         for field in found {
-            if field != Field::Payload {
+            if field.kind() != Kind::Bytes {
                 self.reads.field(field);
             }
         }

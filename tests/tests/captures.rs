@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 use como_tests::{Folder, traces};
 use serde_json::{Value, json};
 
-/// Link types that are not decoded yet; a file of one must be refused by name.
-const LATER: [&str; 2] = ["lt-80211", "lt-erf"];
-
 /// Whether a value is the expected one.
 fn agrees(key: &str, want: &Value, got: &Value) -> bool {
     if key.ends_with("_ts") {
@@ -81,8 +78,7 @@ fn cases() -> Option<Vec<Case>> {
         let known: Value = serde_json::from_str(&text).expect("JSON");
         let path = collection.join(known["file"].as_str().expect("a file name"));
         let category = known["category"].as_str().unwrap_or_default();
-        let later = LATER.iter().any(|link| category.contains(link));
-        Case { path, decoded: !later && !category.contains("unsupported"), known }
+        Case { path, decoded: !category.contains("unsupported"), known }
     };
     Some(files.iter().map(case).collect())
 }

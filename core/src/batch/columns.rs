@@ -41,7 +41,7 @@ pub struct Column {
 /// Values by width.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Booleans and numbers of at most 32 bits.
+    /// Booleans and numbers of at most 32 bits, with a sign as [`crate::field::encode_int`] makes them.
     U32(Vec<u32>),
     /// Link-layer addresses and big numbers.
     U64(Vec<u64>),
@@ -149,7 +149,7 @@ impl Spare {
 
     fn column(&mut self, kind: Kind, len: usize) -> Column {
         let values = match kind {
-            Kind::Bool | Kind::Uint | Kind::Bytes => Values::U32(reuse(&mut self.u32s)),
+            Kind::Bool | Kind::Uint | Kind::Int | Kind::Bytes => Values::U32(reuse(&mut self.u32s)),
             Kind::Mac | Kind::Big => Values::U64(reuse(&mut self.u64s)),
             Kind::Addr => Values::Addr(reuse(&mut self.addrs)),
         };

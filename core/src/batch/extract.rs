@@ -4,8 +4,9 @@
 //! they cannot differ. A value whose bytes were not captured is absent.
 
 use crate::addr::{Addr, Mac};
-use crate::field::{Field, FieldValue, Kind};
+use crate::field::{Field, FieldValue, Kind, decode_int, encode_int};
 use crate::packet::layers::{fragment_word, ip_end};
+use crate::packet::wlan::{self, Frame, Radio, Role};
 use crate::packet::{Layers, Packet};
 
 /// One packet: what is known of it, its captured bytes, and where its headers are.
@@ -21,14 +22,16 @@ pub(super) fn value(field: Field, view: View<'_>) -> Option<FieldValue<'_>> {
     Some(match field.kind() {
         Kind::Bool => FieldValue::Bool(number(field, view)? != 0),
         Kind::Uint => FieldValue::Uint(number(field, view)?),
+        Kind::Int => FieldValue::Int(decode_int(number(field, view)?)),
         Kind::Addr => FieldValue::Addr(addr(field, view)?),
         Kind::Mac => FieldValue::Mac(Mac(big(field, view)?)),
         Kind::Big => FieldValue::Big(big(field, view)?),
+        Kind::Bytes if field == Field::WlanSsid => FieldValue::Bytes(view.frame()?.ssid()?),
         Kind::Bytes => FieldValue::Bytes(payload(view)?),
     })
 }
 
-/// A field that is yes or no, or a number of at most 32 bits.
+/// A field that is yes or no, or a number of at most 32 bits, with a sign as it is kept.
 #[inline(always)]
 pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
     use Field as F;
@@ -70,6 +73,7 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
             let (start, end) = payload_span(view)?;
             u32::try_from(end - start).ok()
         }
+        _ if layers.has(Layers::WLAN) => wireless(field, view),
         _ => tcp(field, view),
     }
 }
@@ -150,6 +154,47 @@ fn tcp(field: Field, view: View<'_>) -> Option<u32> {
     Some(view.u8(l4 + 13)? >> bit & 1)
 }
 
+/// What an 802.11 frame says, or the receiver of it. IP may be in it, too.
+#[inline(never)]
+fn wireless(field: Field, view: View<'_>) -> Option<u32> {
+    use Field as F;
+    let radio = |what| wlan::value(view.packet.link, view.data, what);
+    let unsigned = |what| radio(what).and_then(|value| u32::try_from(value).ok());
+    let frame = view.frame()?;
+    match field {
+        F::WlanType => Some(frame.kind().into()),
+        F::WlanSubtype => Some(frame.subtype().into()),
+        F::WlanToDs => Some(frame.is_to_ds().into()),
+        F::WlanFromDs => Some(frame.is_from_ds().into()),
+        F::WlanRetry => Some(frame.is_retry().into()),
+        F::WlanProtected => Some(frame.is_protected().into()),
+        F::WlanSeq => frame.sequence().map(|(number, _)| number.into()),
+        F::WlanFrag => frame.sequence().map(|(_, part)| part.into()),
+        F::WlanChannel => frame.channel().map(u32::from),
+        F::WlanSecurity => frame.security().map(|security| security as u32),
+        F::RadioSignal => radio(Radio::Signal).map(encode_int),
+        F::RadioNoise => radio(Radio::Noise).map(encode_int),
+        F::RadioChannel => unsigned(Radio::Channel),
+        F::RadioFreq => unsigned(Radio::Frequency),
+        F::RadioRate => unsigned(Radio::Rate),
+        _ => tcp(field, view),
+    }
+}
+
+/// An address of an 802.11 frame, as its number.
+#[inline(never)]
+fn wireless_address(field: Field, view: View<'_>) -> Option<u64> {
+    let role = match field {
+        Field::EthDst | Field::WlanDst => Role::Destination,
+        Field::EthSrc | Field::WlanSrc => Role::Source,
+        Field::WlanBssid => Role::Bssid,
+        Field::WlanTa => Role::Transmitter,
+        Field::WlanRa => Role::Receiver,
+        _ => return None,
+    };
+    view.frame()?.address(role).map(|bytes| Mac::new(bytes).0)
+}
+
 /// A link-layer address as its number, or a number that may pass 32 bits.
 #[inline(always)]
 pub(super) fn big(field: Field, view: View<'_>) -> Option<u64> {
@@ -157,10 +202,10 @@ pub(super) fn big(field: Field, view: View<'_>) -> Option<u64> {
         Field::Ts => return Some(view.packet.ts.0),
         Field::EthDst => 0,
         Field::EthSrc => 6,
-        _ => return None,
+        _ => return wireless_address(field, view),
     };
     if !view.layers.has(Layers::ETHERNET) {
-        return None;
+        return wireless_address(field, view);
     }
     view.chunk(at).map(|bytes| Mac::new(bytes).0)
 }
@@ -206,6 +251,14 @@ impl<'a> View<'a> {
     #[inline(always)]
     fn if_any(self, there: bool, value: impl Into<u32>) -> Option<u32> {
         there.then(|| value.into())
+    }
+
+    /// The 802.11 frame, if it is one.
+    fn frame(self) -> Option<Frame<'a>> {
+        if !self.layers.has(Layers::WLAN) {
+            return None;
+        }
+        Frame::of(self.packet.link, self.data)
     }
 
     /// The network header's offset, if it is one of `kinds`.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::addr::Mac;
 use crate::field::Kind;
+use crate::field::decode_int;
 use crate::packet::LinkType;
 use crate::packet::build::{ACK, Frame, SYN, batch_of};
 use proptest::prelude::*;
@@ -47,6 +48,9 @@ fn check_columns(batch: &Batch) {
             let filler_or = match &column.values {
                 Values::U32(values) if field.kind() == Kind::Bool => {
                     FieldValue::Bool(values[at] != 0)
+                }
+                Values::U32(values) if field.kind() == Kind::Int => {
+                    FieldValue::Int(decode_int(values[at]))
                 }
                 Values::U32(values) => FieldValue::Uint(values[at]),
                 Values::U64(values) if field.kind() == Kind::Mac => {

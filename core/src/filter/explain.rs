@@ -32,7 +32,9 @@ impl Explain {
         let mut plan = Plan::default();
         plan.add(&expr);
         let mut payload = false;
-        expr.terms(&mut |term| payload |= matches!(term, Term::Contains(_)));
+        expr.terms(&mut |term| {
+            payload |= matches!(term, Term::Contains { field: Field::Payload, .. })
+        });
         let demand: Demand = plan.demand();
         Ok(Self {
             canonical: expr.to_string(),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::field::Field;
+use crate::field::{Field, encode_int};
 use crate::packet::Layers;
 
 use super::FilterError;
@@ -154,9 +154,9 @@ impl Expr {
         Self(leaf(Term::Chain(proto), false))
     }
 
-    /// The packets whose payload contains these bytes.
-    pub fn contains(bytes: &[u8]) -> Self {
-        Self(leaf(Term::Contains(bytes.into()), false))
+    /// The packets whose `field` contains these bytes, or is these with nothing around them.
+    pub fn contains(field: Field, whole: bool, bytes: &[u8]) -> Self {
+        Self(leaf(Term::Contains { field, whole, bytes: bytes.into() }, false))
     }
 
     /// The packets for which two computed numbers compare so.
@@ -166,11 +166,17 @@ impl Expr {
                 return if op.holds(a, b) { Self::ALL } else { Self::NONE };
             }
             (left @ Arith::Const(_), right) => return Self::compare(right, op.flipped(), left),
+            (Arith::Key(key), Arith::Const(c)) if key.is_signed() => {
+                let kept = encode_int(c.cast_signed());
+                return Self::number(key, op.set(u64::from(kept), key.limit()));
+            }
             (Arith::Key(key), Arith::Const(c)) => {
                 return Self::number(key, op.set(u64::from(c), key.limit()));
             }
             (Arith::Binary(Operator::And, a, b), Arith::Const(c)) => match (*a, *b) {
-                (Arith::Key(key), Arith::Const(m)) | (Arith::Const(m), Arith::Key(key)) => {
+                (Arith::Key(key), Arith::Const(m)) | (Arith::Const(m), Arith::Key(key))
+                    if !key.is_signed() =>
+                {
                     let mask = u64::from(m) & key.bits();
                     return Self::masked(key, mask, op.set(u64::from(c), mask));
                 }

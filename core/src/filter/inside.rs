@@ -5,7 +5,7 @@
 
 use crate::addr::Addr;
 use crate::batch::{Batch, Column, Values};
-use crate::field::{Field, FieldValue};
+use crate::field::{Field, FieldValue, decode_int, encode_int};
 use crate::packet::{Layers, LinkType};
 
 use super::term::{Arith, Base, Key, Relation};
@@ -114,22 +114,26 @@ fn label(batch: &Batch, at: usize, nth: u8) -> Option<u64> {
     Some(u64::from(u32::from_be_bytes(*label) >> 12))
 }
 
-/// How two computed numbers compare; none where either does not exist.
+/// How two computed numbers compare; none where either does not exist. Before they are compared,
+/// the bits of `flip` change in both: the uppermost, where numbers have a sign.
 pub fn compare(
     batch: &Batch,
     at: usize,
-    left: &Arith,
-    op: Relation,
-    right: &Arith,
+    (left, op, right): (&Arith, Relation, &Arith),
+    flip: u32,
 ) -> Option<bool> {
-    Some(op.holds(compute(batch, at, left)?, compute(batch, at, right)?))
+    Some(op.holds(compute(batch, at, left)? ^ flip, compute(batch, at, right)? ^ flip))
 }
 
 /// A computed number. Recursion is as deep as a comparison may nest.
 fn compute(batch: &Batch, at: usize, arith: &Arith) -> Option<u32> {
     match arith {
         Arith::Const(value) => Some(*value),
-        Arith::Key(Key::Field(field)) => number(batch, at, *field).map(|v| v as u32),
+        Arith::Key(Key::Field(field)) => {
+            let value = number(batch, at, *field)? as u32;
+            let signed = Key::Field(*field).is_signed();
+            Some(if signed { decode_int(value).cast_unsigned() } else { value })
+        }
         Arith::Key(key) => inner_tag(batch, at, *key).map(|v| v as u32),
         Arith::Negate(inner) => compute(batch, at, inner).map(u32::wrapping_neg),
         Arith::Binary(op, left, right) => {
@@ -167,6 +171,7 @@ pub fn number(batch: &Batch, at: usize, field: Field) -> Option<u64> {
         _ => match batch.value(at, field)? {
             FieldValue::Bool(yes) => Some(u64::from(yes)),
             FieldValue::Uint(value) => Some(u64::from(value)),
+            FieldValue::Int(value) => Some(u64::from(encode_int(value))),
             FieldValue::Big(value) => Some(value),
             FieldValue::Mac(mac) => Some(mac.0),
             FieldValue::Addr(_) | FieldValue::Bytes(_) => None,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::addr::Addr;
 use crate::batch::Batch;
-use crate::field::{Field, FieldValue, Kind};
+use crate::field::{Field, FieldValue, Kind, decode_int, encode_int};
 use crate::packet::build::{Frame, batch_of};
 use crate::packet::{Layers, LinkType};
 
@@ -39,7 +39,7 @@ impl Raw {
             Self::Address(key, set) => Expr::address(*key, set.clone()),
             Self::Chain(proto) => Expr::chain(*proto),
             Self::Compare(left, op, right) => Expr::compare(left.clone(), *op, right.clone()),
-            Self::Contains(bytes) => Expr::contains(bytes),
+            Self::Contains(bytes) => Expr::contains(Field::Payload, false, bytes),
             Self::Not(inner) => inner.expr().not(),
             Self::And(parts) => Expr::all_of(parts.iter().map(Self::expr)),
             Self::Or(parts) => Expr::any_of(parts.iter().map(Self::expr)),
@@ -62,7 +62,8 @@ impl Raw {
             }
             Self::Compare(left, op, right) => {
                 let sides = (number(batch, at, left), number(batch, at, right));
-                matches!(sides, (Some(a), Some(b)) if op.holds(a, b))
+                let flip = if left.is_signed() || right.is_signed() { 1 << 31 } else { 0 };
+                matches!(sides, (Some(a), Some(b)) if op.holds(a ^ flip, b ^ flip))
             }
             Self::Contains(bytes) => batch.payload(at).windows(bytes.len()).any(|w| w == bytes),
             Self::Not(inner) => !inner.passes(batch, at),
@@ -77,6 +78,7 @@ fn value(batch: &Batch, at: usize, key: Key) -> Option<u64> {
     Some(match batch.value(at, field)? {
         FieldValue::Bool(yes) => yes.into(),
         FieldValue::Uint(n) => n.into(),
+        FieldValue::Int(n) => encode_int(n).into(),
         FieldValue::Mac(mac) => mac.0,
         FieldValue::Big(n) => n,
         FieldValue::Addr(_) | FieldValue::Bytes(_) => return None,
@@ -99,6 +101,9 @@ fn address(batch: &Batch, at: usize, key: AddrKey) -> Option<Addr> {
 fn number(batch: &Batch, at: usize, arith: &Arith) -> Option<u32> {
     match arith {
         Arith::Const(c) => Some(*c),
+        Arith::Key(key) if key.is_signed() => {
+            value(batch, at, *key).map(|v| decode_int(v as u32).cast_unsigned())
+        }
         Arith::Key(key) => value(batch, at, *key).map(|v| v as u32),
         Arith::Negate(inner) => number(batch, at, inner).map(u32::wrapping_neg),
         Arith::Binary(op, a, b) => op.apply(number(batch, at, a)?, number(batch, at, b)?),
@@ -267,7 +272,8 @@ pub fn raw() -> impl Strategy<Value = Raw> {
     let number = key().prop_flat_map(|key| {
         (Just(key), set(key.limit())).prop_map(|(key, set)| Raw::Number(key, set))
     });
-    let masked = narrow_key().prop_flat_map(|key| {
+    let unsigned = narrow_key().prop_filter("bits of what has no sign", |key| !key.is_signed());
+    let masked = unsigned.prop_flat_map(|key| {
         let mask =
             prop::sample::select(vec![1u64, 2, 3, 0x12, 0xf0, 0xff, 0xfff0, u32::MAX.into()]);
         (Just(key), mask, set(0xffff)).prop_map(|(key, mask, set)| {

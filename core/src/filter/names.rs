@@ -7,7 +7,7 @@ use crate::packet::Layers;
 use super::term::AddrKey;
 
 /// Words for headers the decoder finds.
-pub const LAYERS: [(&str, u32); 9] = [
+pub const LAYERS: [(&str, u32); 10] = [
     ("ip", Layers::IPV4),
     ("ip6", Layers::IPV6),
     ("arp", Layers::ARP),
@@ -17,6 +17,7 @@ pub const LAYERS: [(&str, u32); 9] = [
     ("icmp", Layers::ICMP),
     ("icmp6", Layers::ICMP6),
     ("llc", Layers::LLC),
+    ("wlan", Layers::WLAN),
 ];
 
 /// Words for protocols by number, and whether tcpdump's word means IPv4 alone.
@@ -72,6 +73,17 @@ pub const PROTOCOLS: [(&str, u8); 21] = [
 /// EtherTypes by name, behind `ether proto` and beside `eth.type`, with [`ETHER_TYPES`].
 pub const ETHER_PROTOCOLS: [(&str, u16); 5] =
     [("ip", 0x0800), ("arp", 0x0806), ("ip6", 0x86dd), ("loopback", 0x9000), ("vlan", 0x8100)];
+
+/// Types of 802.11 frames, as tcpdump names them, beside `wlan.type`.
+pub const WLAN_TYPES: [(&str, u8); 4] = [("mgt", 0), ("ctl", 1), ("data", 2), ("extension", 3)];
+
+/// How a wireless network may protect its frames, beside `wlan.security`.
+pub const WLAN_SECURITIES: [(&str, u8); 6] =
+    [("open", 0), ("wep", 1), ("wpa", 2), ("wpa2", 3), ("wpa3", 4), ("owe", 5)];
+
+/// Other names of fields: CoMo's.
+pub const ALIASES: [(&str, Field); 2] =
+    [("to_ds", Field::WlanToDs), ("from_ds", Field::WlanFromDs)];
 
 /// Constants for bytes of headers, as tcpdump names them.
 pub const CONSTANTS: [(&str, u32); 46] = [
@@ -197,7 +209,7 @@ pub const SERVICES: [(&str, u16, Over); 56] = [
 ];
 
 const FLOW: &str = "it needs flow records; NetFlow, IPFIX and sFlow sources will offer them";
-const RADIO: &str = "it needs 802.11 frames; wireless sources will offer them";
+const RADIO: &str = "write a field, as in `wlan.type == mgt`, `wlan.ta == 00:1b:21:0a:0b:0c`";
 const ASN: &str = "it needs AS numbers; flow sources and a loaded AS table will offer them";
 const LOOKUP: &str = "names are not looked up; write the addresses with `ether host` and `host`";
 const PF: &str = "it needs a packet filter's log, which no source offers";
@@ -216,9 +228,6 @@ pub const UNAVAILABLE: &[(&str, &str)] = &[
     ("input", FLOW),
     ("output", FLOW),
     ("exporter", FLOW),
-    ("from_ds", RADIO),
-    ("to_ds", RADIO),
-    ("wlan", RADIO),
     ("type", RADIO),
     ("subtype", RADIO),
     ("dir", RADIO),

@@ -7,7 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::addr::Mac;
-use crate::field::{Field, Kind};
+use crate::field::{Field, Kind, decode_int};
 use crate::packet::Layers;
 
 use super::expr::{Expr, FLAGS, Node, TAGS};
@@ -75,7 +75,10 @@ fn positive(term: &Term) -> Text {
         Term::Compare { left, op, right } => {
             Text::simple(format!("{} {} {}", arith(left, false), op.text(), arith(right, false)))
         }
-        Term::Contains(bytes) => Text::simple(format!("payload contains {}", quoted(bytes))),
+        Term::Contains { field, whole, bytes } => {
+            let relation = if *whole { "==" } else { "contains" };
+            Text::simple(format!("{} {relation} {}", field.name(), quoted(bytes)))
+        }
     }
 }
 
@@ -115,6 +118,7 @@ fn number(key: Key, mask: u64, set: &Ranges) -> String {
     }
     let value = |v: u128| match kind {
         Kind::Mac => Mac(v as u64).to_string(),
+        Kind::Int => decode_int(v as u32).to_string(),
         _ => v.to_string(),
     };
     let max = u128::from(if full { key.limit() } else { mask });

@@ -113,7 +113,10 @@ fn leaf(term: &Term) -> Might {
         Term::Address { key: AddrKey::Src, set } => addresses("src", set),
         Term::Address { key: AddrKey::Dst, set } => addresses("dst", set),
         Term::Address { .. } => Might::these("arp"),
-        Term::Chain(_) | Term::Contains(_) => Might::these("(ip or ip6)"),
+        Term::Chain(_) | Term::Contains { field: Field::Payload, .. } => {
+            Might::these("(ip or ip6)")
+        }
+        Term::Contains { .. } => Might::None,
         Term::Compare { .. } => Might::All,
     }
 }

@@ -39,8 +39,15 @@ pub enum Term {
         /// The right side.
         right: Arith,
     },
-    /// Whether the payload contains these bytes.
-    Contains(Box<[u8]>),
+    /// Whether the bytes of a field contain these, or are these.
+    Contains {
+        /// Whose bytes.
+        field: Field,
+        /// Whether nothing else may be there.
+        whole: bool,
+        /// What to look for.
+        bytes: Box<[u8]>,
+    },
 }
 
 /// A number a term may ask for.
@@ -69,6 +76,11 @@ impl Key {
         matches!(self, Self::Field(field) if field.is_free())
     }
 
+    /// Whether it may be negative; then sets hold it as [`crate::field::encode_int`] makes it.
+    pub fn is_signed(self) -> bool {
+        matches!(self, Self::Field(field) if field.kind() == Kind::Int)
+    }
+
     /// The greatest value it can have.
     pub fn limit(self) -> u64 {
         let Self::Field(field) = self else {
@@ -78,6 +90,11 @@ impl Key {
             (Kind::Bool, _) => 1,
             (Kind::Mac, _) => (1 << 48) - 1,
             (Kind::Big, _) => u64::MAX,
+            (Kind::Int, _) => u64::from(u32::MAX),
+            (_, Field::WlanType) => 3,
+            (_, Field::WlanSecurity) => 5,
+            (_, Field::WlanSubtype | Field::WlanFrag) => 15,
+            (_, Field::WlanSeq) => 0xfff,
             (_, Field::VlanId) => 0xfff,
             (_, Field::VlanPriority) => 7,
             (_, Field::MplsLabel) => 0xf_ffff,
@@ -94,7 +111,8 @@ impl Key {
                 | Field::IcmpType
                 | Field::IcmpCode
                 | Field::Icmp6Type
-                | Field::Icmp6Code,
+                | Field::Icmp6Code
+                | Field::WlanChannel,
             ) => 0xff,
             (
                 _,
@@ -103,7 +121,8 @@ impl Key {
                 | Field::IpLen
                 | Field::PayloadLen
                 | Field::TcpSeq
-                | Field::TcpAckNumber,
+                | Field::TcpAckNumber
+                | Field::RadioRate,
             ) => u64::from(u32::MAX),
             _ => 0xffff,
         }
@@ -262,6 +281,13 @@ impl Arith {
             Self::Const(value) => Self::Const(value.wrapping_neg()),
             other => Self::Negate(Box::new(other)),
         }
+    }
+
+    /// Whether a part of it may be negative; it then compares as a number with a sign.
+    pub fn is_signed(&self) -> bool {
+        let mut signed = false;
+        self.walk(&mut |part| signed |= matches!(part, Self::Key(key) if key.is_signed()));
+        signed
     }
 
     /// Calls `visit` with it and every part of it.

@@ -57,6 +57,37 @@ fn words_of_como() {
 }
 
 #[test]
+fn numbers_with_a_sign() {
+    check("radio.signal < -60", "radio.signal <= -61");
+    check("-60 < radio.signal", "radio.signal >= -59");
+    check("radio.signal in -80..-60", "radio.signal in -80..-60");
+    check("radio.noise in {-90, -95..-92, 3}", "radio.noise in {-95..-92, -90, 3}");
+    check("radio.signal != 0", "radio.signal != 0");
+    check("radio.signal >= -2147483648", "radio.signal >= -2147483648");
+    check("radio.signal - radio.noise < 10", "radio.signal - radio.noise < 10");
+    check("radio.signal & 1 == 1", "radio.signal & 1 == 1");
+    let (message, at, _) = refused("radio.signal in -3000000000..0");
+    assert_eq!((message.as_str(), at), ("`radio.signal` is never so far from 0", "-3000000000"));
+    let (message, ..) = refused("radio.signal in -60..-80");
+    assert_eq!(message, "the range ends before it begins");
+}
+
+#[test]
+fn frames_of_wireless_networks() {
+    check("wlan and not to_ds", "wlan and not wlan.tods");
+    check("wlan.type == mgt", "wlan.type == 0");
+    check("wlan.security in {open, wep}", "wlan.security in 0..1");
+    check("wlan.ssid == \"a\\\"b\"", "wlan.ssid == \"a\\\"b\"");
+    check("wlan.ssid == \"\"", "wlan.ssid == \"\"");
+    check("not wlan.ssid contains 0x6775", "not wlan.ssid contains \"gu\"");
+    let (message, _, hint) = refused("wlan.ssid != \"guests\"");
+    assert!(message.contains("`==` or `contains` behind `wlan.ssid`"), "{message}");
+    assert!(hint.contains("`not` before it"), "{hint}");
+    let (.., hint) = refused("subtype beacon");
+    assert!(hint.contains("wlan.type == mgt"), "{hint}");
+}
+
+#[test]
 fn qualifiers_are_inherited_as_in_tcpdump() {
     same("host 1.2.3.4 or 5.6.7.8", "host 1.2.3.4 or host 5.6.7.8");
     same(

@@ -1,7 +1,7 @@
 //! Finding the headers of a packet: one pass, checked reads, no allocation.
 //!
 //! Layers are those of the OUTERMOST network header: VLAN, QinQ, MPLS, PPPoE,
-//! PPP and LLC/SNAP are skipped, tunnels are not entered. Values are read from
+//! PPP, 802.11 and LLC/SNAP are skipped, tunnels are not entered. Values are read from
 //! the bytes by [`crate::batch`]; this only says where each header starts.
 //!
 //! Two readers stand behind [`Layers::find`]: a short straight one for what most
@@ -87,6 +87,8 @@ impl Layers {
     /// IP carries less than the transport header needs: only its first four bytes (ports, or type
     /// and code) are to be read, what follows is link padding.
     pub const SHORT: u32 = 1 << 18;
+    /// An 802.11 frame, behind what its link type puts before it.
+    pub const WLAN: u32 = 1 << 19;
 
     /// A packet in which nothing was found.
     pub const EMPTY: Self = Self {

@@ -24,6 +24,8 @@ impl LinkType {
     pub const RAW_BSD: Self = Self(12);
     /// The number OpenBSD uses for [`LinkType::RAW`], met in files.
     pub const RAW_OPENBSD: Self = Self(14);
+    /// ATM behind RFC 2684: 802.2 LLC, as ERF's reassembled AAL5 has it.
+    pub const ATM_RFC1483: Self = Self(100);
     /// Raw IPv4 or IPv6, told apart by the version nibble.
     pub const RAW: Self = Self(101);
     /// Cisco HDLC.
@@ -53,7 +55,7 @@ impl LinkType {
 }
 
 /// What is decoded.
-pub(crate) const SUPPORTED: [LinkType; 17] = [
+pub(crate) const SUPPORTED: [LinkType; 22] = [
     LinkType::NULL,
     LinkType::ETHERNET,
     LinkType::PPP,
@@ -62,10 +64,15 @@ pub(crate) const SUPPORTED: [LinkType; 17] = [
     LinkType::RAW_OPENBSD,
     LinkType::PPP_HDLC,
     LinkType::PPPOE,
+    LinkType::ATM_RFC1483,
     LinkType::RAW,
     LinkType::CHDLC,
+    LinkType::IEEE802_11,
     LinkType::LOOP,
     LinkType::LINUX_SLL,
+    LinkType::PRISM,
+    LinkType::RADIOTAP,
+    LinkType::AVS,
     LinkType::PPP_WITH_DIR,
     LinkType::IPV4,
     LinkType::IPV6,

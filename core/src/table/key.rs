@@ -10,7 +10,7 @@ use super::error::{DeclareError, field_named};
 use crate::addr::{Addr, Mac};
 use crate::batch::Batch;
 use crate::batch::columns::Values;
-use crate::field::{Field, Kind};
+use crate::field::{Field, Kind, decode_int, encode_int};
 use crate::hash::{TableHash, write_addr};
 use crate::record::{Type, Value};
 use crate::time::Ts;
@@ -92,6 +92,9 @@ impl KeyColumn {
         if or_zero && field.kind() == Kind::Addr {
             return Err(fail("an address has no 0"));
         }
+        if or_zero && field.kind() == Kind::Int {
+            return Err(fail("0 is a value like any other of a field with a sign"));
+        }
         let mask = bits.map(mask).transpose().map_err(|why| fail(&why))?;
         Ok(Self { name: name.to_owned(), field, mask: mask.filter(|m| !m.is_whole()), or_zero })
     }
@@ -127,7 +130,7 @@ fn mask(bits: &str) -> Result<Mask, String> {
 /// One key value: what a packet has in a field, or a row in a key column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
-    /// A number, a link-layer address, an instant, yes or no.
+    /// A number, with a sign as it is kept; a link-layer address, an instant, yes or no.
     Number(u64),
     /// An IP address.
     Addr(Addr),
@@ -141,6 +144,7 @@ impl Cell {
             (Self::Number(x), Type::Bool) => Value::Bool(x != 0),
             (Self::Number(x), Type::Mac) => Value::Mac(Mac(x)),
             (Self::Number(x), Type::Time) => Value::Time(Ts(x)),
+            (Self::Number(x), Type::Int) => Value::Int(int(x)),
             (Self::Number(x), _) => Value::Uint(x),
         }
     }
@@ -152,6 +156,10 @@ impl Cell {
             (Value::Bool(x), Type::Bool) => Some(Self::Number(u64::from(*x))),
             (Value::Mac(x), Type::Mac) => Some(Self::Number(x.0)),
             (Value::Time(x), Type::Time) => Some(Self::Number(x.0)),
+            (value, Type::Int) => {
+                let small = value.as_int().and_then(|x| i32::try_from(x).ok());
+                small.map(|x| Self::Number(encode_int(x).into()))
+            }
             (value, Type::Uint) => value.as_uint().map(Self::Number),
             _ => None,
         }
@@ -163,6 +171,11 @@ impl Cell {
             Self::Addr(addr) => write_addr(hasher, addr),
         }
     }
+}
+
+/// A number with a sign, from what a column of such keeps.
+pub(super) fn int(kept: u64) -> i64 {
+    decode_int(kept as u32).into()
 }
 
 /// The hash of a whole key.
@@ -180,6 +193,7 @@ pub fn field_type(field: Field) -> Type {
         (Field::Ts, _) => Type::Time,
         (_, Kind::Bool) => Type::Bool,
         (_, Kind::Uint | Kind::Big) => Type::Uint,
+        (_, Kind::Int) => Type::Int,
         (_, Kind::Addr) => Type::Addr,
         (_, Kind::Mac) => Type::Mac,
         (_, Kind::Bytes) => Type::Bytes,

@@ -282,7 +282,7 @@ pub(super) fn bits(field: Field) -> u32 {
         | Field::Link => 16,
         _ => match field.kind() {
             Kind::Bool => 1,
-            Kind::Uint => 32,
+            Kind::Uint | Kind::Int => 32,
             Kind::Addr => ID_BITS,
             Kind::Mac | Kind::Big | Kind::Bytes => 64,
         },
@@ -338,13 +338,15 @@ fn resolve_long(column: &ValueColumn, table: &Layout) -> Result<Column, DeclareE
 fn result(function: Function, ty: Type) -> Result<Type, String> {
     let number = matches!(ty, Type::Uint | Type::Bool);
     let wanted = match ty {
+        Type::Int => "numbers without a sign",
         Type::Bytes => "values, not bytes",
         Type::Time => "numbers, not instants",
         _ => "numbers",
     };
     match function {
         Function::Count | Function::Sum if number => Ok(Type::Uint),
-        Function::Min | Function::Max if number || ty == Type::Time => Ok(ty),
+        Function::Min | Function::Max if number || matches!(ty, Type::Time | Type::Int) => Ok(ty),
+        Function::Mean | Function::Var | Function::Ewma(_) if ty == Type::Int => Ok(Type::Float),
         Function::Mean
         | Function::Var
         | Function::Quantile(_)

@@ -3,10 +3,11 @@
 use super::Table;
 use super::accumulate::{Accumulators, Op, Place, Sketches, var};
 use super::aggregate::Function;
-use super::key::{Cell, KeyCells, field_type};
+use super::key::{Cell, KeyCells, field_type, int};
 use super::layout::{Column, Of};
 use super::sketch::Frequent;
 use crate::addr::{Addr, Mac};
+use crate::field::{Kind, encode_int};
 use crate::record::{Cells, Data, Records, Type, Value};
 use crate::time::{Interval, SECOND, Span, Ts};
 
@@ -46,9 +47,9 @@ impl Accumulators {
             Op::Packets | Op::Bytes | Op::Sum => {
                 over(words[0] as f64 * SECOND as f64, span.0 as f64)
             }
-            Op::Mean => over(words[0] as f64, words[1] as f64),
+            Op::Mean => over(words[0] as f64, words[1] as f64).map(|mean| mean - shift(place)),
             Op::Var => var(words),
-            Op::Ewma(_) => over(float(0), float(1)),
+            Op::Ewma(_) => over(float(0), float(1)).map(|mean| mean - shift(place)),
             _ => None,
         }
     }
@@ -70,15 +71,28 @@ impl Accumulators {
     /// A number that orders rows as the column's values do; 0 where there is none.
     pub fn rank(&self, place: Place, column: &Column, span: Span, row: usize) -> u64 {
         let number = match column.ty {
-            // None of our floats is negative, so their bits order as they do.
             Type::Float => {
-                self.float(place, column.aggregate.function, span, row).map(f64::to_bits)
+                self.float(place, column.aggregate.function, span, row).map(ordered_bits)
             }
             Type::Addr | Type::Text => None,
             _ => self.number(place, row),
         };
         number.map_or(0, |x| x.saturating_add(1))
     }
+}
+
+/// By how much what is kept of a column's values passes them: see [`crate::field::encode_int`].
+fn shift(place: Place) -> f64 {
+    match place.of {
+        Of::Field(field) if field.kind() == Kind::Int => f64::from(encode_int(0)),
+        _ => 0.0,
+    }
+}
+
+/// Bits that order as the numbers do.
+fn ordered_bits(x: f64) -> u64 {
+    let bits = x.to_bits();
+    if x.is_sign_negative() { !bits } else { bits | 1 << 63 }
 }
 
 impl Table {
@@ -253,6 +267,7 @@ fn numbers(ty: Type, values: impl Iterator<Item = Option<u64>>) -> Cells {
         Type::Bool => filled(values.map(|x| x.map(|x| x != 0)), Data::Bool),
         Type::Mac => filled(values.map(|x| x.map(Mac)), Data::Mac),
         Type::Time => filled(values.map(|x| x.map(Ts)), Data::Time),
+        Type::Int => filled(values.map(|x| x.map(int)), Data::Int),
         _ => filled(values, Data::Uint),
     }
 }

@@ -53,6 +53,7 @@ impl Item {
                 Value::Time(ts) => ts.to_string(),
                 Value::Bool(yes) => yes.to_string(),
                 Value::Uint(x) => x.to_string(),
+                Value::Int(x) => x.to_string(),
                 _ => String::new(),
             },
             Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod naive;
+mod signed;
 mod sketches;
 
 use proptest::prelude::*;

@@ -6,7 +6,7 @@
 
 use como_core::batch::columns::{Present, Values};
 use como_core::batch::{Batch, Column};
-use como_core::field::{Field, FieldValue, Id, Kind};
+use como_core::field::{Field, FieldValue, Id, Kind, decode_int};
 use como_core::selection::{BATCH_PACKETS_MAX, Selection};
 use como_core::time::SECOND;
 use mlua::{Buffer, Lua};
@@ -144,28 +144,31 @@ fn numbers(batch: &Batch, field: Field, places: &[usize], stage: &mut Vec<u8>) -
             let ts = |at: usize| packets.get(at).map_or(0, |packet| packet.ts.0);
             write(stage, places, |at| number(field, ts(at)))
         }
-        (_, Some(Column { values: Values::U32(values), present })) => {
-            column(values, present, places, stage)
-        }
+        (_, Some(Column { values: Values::U32(values), present })) => match field.kind() {
+            Kind::Int => column(values, present, places, stage, |x| f64::from(decode_int(x))),
+            _ => column(values, present, places, stage, f64::from),
+        },
         (_, Some(Column { values: Values::U64(values), present })) => {
-            column(values, present, places, stage)
+            column(values, present, places, stage, |x| x as f64)
         }
         _ => write(stage, places, |at| match batch.value(at, field) {
             Some(FieldValue::Bool(x)) => f64::from(u8::from(x)),
             Some(FieldValue::Uint(x)) => f64::from(x),
+            Some(FieldValue::Int(x)) => f64::from(x),
             Some(FieldValue::Big(x)) => number(field, x),
             _ => f64::NAN,
         }),
     }
 }
 
-fn column<T: Copy + Into<u64>>(
+fn column<T: Copy>(
     values: &[T],
     present: &Present,
     places: &[usize],
     stage: &mut Vec<u8>,
+    float: impl Fn(T) -> f64,
 ) -> bool {
-    let value = |at: usize| values.get(at).map_or(f64::NAN, |value| (*value).into() as f64);
+    let value = |at: usize| values.get(at).map_or(f64::NAN, |value| float(*value));
     match present {
         Present::All => write(stage, places, value),
         Present::Some(these) => {

@@ -366,6 +366,7 @@ fn fetch(lua: &Lua, batch: &Batch, at: usize, name: &str) -> mlua::Result<mlua::
             None => Ok(mlua::Value::Nil),
             Some(FieldValue::Bool(x)) => Ok(mlua::Value::Boolean(x)),
             Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
+            Some(FieldValue::Int(x)) => Ok(mlua::Value::Number(f64::from(x))),
             Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(super::feed::number(field, x))),
             Some(FieldValue::Addr(x)) => object(lua, Wide::Addr(x)),
             Some(FieldValue::Mac(x)) => object(lua, Wide::Mac(x)),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use como_core::addr::{Addr, Mac};
 use como_core::batch::{Batch, Present};
-use como_core::field::{Field, Kind};
+use como_core::field::{Field, Kind, decode_int};
 use parking_lot::Mutex;
 use rhai::{Dynamic, Engine, EvalAltResult, INT};
 
@@ -70,6 +70,7 @@ pub(super) enum Feed<'a> {
     Bytes,
     Bool(&'a [u32], &'a Present),
     Number(&'a [u32], &'a Present),
+    Int(&'a [u32], &'a Present),
     Mac(&'a [u64], &'a Present),
     Addr(&'a [Addr], &'a Present),
     /// No column.
@@ -86,6 +87,7 @@ impl<'a> Feed<'a> {
             _ if field == Field::Bytes => Some(Self::Bytes),
             Kind::Bool => batch.numbers(field).map(|(v, p)| Self::Bool(v, p)),
             Kind::Uint => batch.numbers(field).map(|(v, p)| Self::Number(v, p)),
+            Kind::Int => batch.numbers(field).map(|(v, p)| Self::Int(v, p)),
             Kind::Mac => batch.bigs(field).map(|(v, p)| Self::Mac(v, p)),
             Kind::Addr => batch.addrs(field).map(|(v, p)| Self::Addr(v, p)),
             Kind::Big | Kind::Bytes => None,
@@ -102,6 +104,9 @@ impl<'a> Feed<'a> {
             Self::Bytes => return value::number(batch.bytes().at(at)),
             Self::Bool(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from_bool(*x != 0)),
             Self::Number(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from_int((*x).into())),
+            Self::Int(v, p) if p.has(at) => {
+                v.get(at).map(|x| Dynamic::from_int(decode_int(*x).into()))
+            }
             Self::Mac(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from(Mac(*x))),
             Self::Addr(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from(*x)),
             Self::Slow(read) => return read.slow(batch, at),
@@ -183,7 +188,7 @@ impl Packet {
 
     /// The prefix of the layer called `name` here.
     fn layer(&self, name: &str) -> Option<&'static str> {
-        const PREFIXES: [&str; 14] = [
+        const PREFIXES: [&str; 16] = [
             "eth.",
             "vlan.",
             "mpls.",
@@ -196,6 +201,8 @@ impl Packet {
             "icmp.",
             "icmp6.",
             "payload.",
+            "wlan.",
+            "radio.",
             "ip.flags.",
             "tcp.flags.",
         ];

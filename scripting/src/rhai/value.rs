@@ -25,6 +25,7 @@ pub(super) fn of_field(value: FieldValue<'_>) -> Dynamic {
     match value {
         FieldValue::Bool(x) => x.into(),
         FieldValue::Uint(x) => Dynamic::from_int(x.into()),
+        FieldValue::Int(x) => Dynamic::from_int(x.into()),
         FieldValue::Big(x) => number(x),
         FieldValue::Addr(x) => Dynamic::from(x),
         FieldValue::Mac(x) => Dynamic::from(x),

@@ -198,8 +198,8 @@ fn a_file_that_is_no_capture_is_refused() {
 
 #[test]
 fn a_link_type_that_is_not_decoded_is_refused_by_name() {
-    let (_, e) = read(&header(0xa1b2_c3d4, 127));
-    let want = "`x`: packets of link type 802.11 with radiotap header (127) cannot be decoded";
+    let (_, e) = read(&header(0xa1b2_c3d4, 195));
+    let want = "`x`: packets of link type 802.15.4 (195) cannot be decoded";
     assert_eq!(e.as_deref(), Some(want));
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::addr::{Addr, Mac, MacError};
-use crate::field::{Field, Kind};
+use crate::field::{Field, Kind, encode_int};
 use crate::filter::FilterError;
 use crate::filter::expr::Expr;
 use crate::filter::lex::Token;
@@ -220,8 +220,11 @@ impl Parser<'_> {
             let keys = keys.map(Key::Field);
             return self.wide_field(name, &keys).map(|e| Some(Piece::Is(e)));
         }
-        let key = match (Field::named(name), inner_tag(name)) {
-            (Some(Field::Payload), _) => return self.payload().map(|e| Some(Piece::Is(e))),
+        let field = Field::named(name).or_else(|| lookup(&names::ALIASES, name));
+        let key = match (field, inner_tag(name)) {
+            (Some(field), _) if field.kind() == Kind::Bytes => {
+                return self.bytes_field(field).map(|e| Some(Piece::Is(e)));
+            }
             (Some(field), _) => Key::Field(field),
             (_, Some(key)) => key,
             _ => return Ok(None),
@@ -335,6 +338,9 @@ impl Parser<'_> {
         if let Some(value) = self.value_name(key)? {
             return Ok((value, self.end..self.end));
         }
+        if key.is_signed() {
+            return self.signed_value(key);
+        }
         match self.lexer.peek()? {
             (Token::Number(value), at) => {
                 self.take()?;
@@ -345,6 +351,25 @@ impl Parser<'_> {
         }
     }
 
+    /// A number that may have a minus sign, as sets hold it.
+    fn signed_value(&mut self, key: Key) -> Result<(u64, Range<usize>)> {
+        let start = self.lexer.peek()?.1.start;
+        let minus = self.takes("-")?;
+        let (Token::Number(size), at) = self.lexer.peek()? else {
+            return Err(self.expected("a number", None));
+        };
+        self.take()?;
+        let at = start..at.end;
+        let value = i64::try_from(size).ok().map(|size| if minus { -size } else { size });
+        match value.and_then(|value| i32::try_from(value).ok()) {
+            Some(value) => Ok((encode_int(value).into(), at)),
+            None => {
+                let why = format!("`{}` is never so far from 0", key.name());
+                Err(FilterError::Value { why, at, hint: None })
+            }
+        }
+    }
+
     /// A name that stands for a value of this field, taken: `ip.proto == tcp`.
     fn value_name(&mut self, key: Key) -> Result<Option<u64>> {
         let Key::Field(field) = key else { return Ok(None) };
@@ -352,6 +377,8 @@ impl Parser<'_> {
         let name = self.lexer.slice(at);
         let value = match field {
             Field::IpProto => lookup(&names::PROTOCOLS, name).map(u64::from),
+            Field::WlanType => lookup(&names::WLAN_TYPES, name).map(u64::from),
+            Field::WlanSecurity => lookup(&names::WLAN_SECURITIES, name).map(u64::from),
             Field::EthType => lookup(&names::ETHER_PROTOCOLS, name)
                 .or_else(|| lookup(&names::ETHER_TYPES, name))
                 .map(u64::from),
@@ -383,11 +410,19 @@ impl Parser<'_> {
         })
     }
 
-    /// `payload contains "text"` or `payload contains 0x48656c6c6f`.
-    fn payload(&mut self) -> Result<Expr> {
-        if !self.takes("contains")? {
-            let hint = Some("write `payload contains \"GET \"` or `payload contains 0x474554`");
-            return Err(self.expected("`contains` behind `payload`", hint.map(str::to_owned)));
+    /// `payload contains "text"` or `payload contains 0x48656c6c6f`; `==` where it is all.
+    fn bytes_field(&mut self, field: Field) -> Result<Expr> {
+        let name = field.name();
+        let whole = field != Field::Payload && self.relation()? == Some(Relation::Eq);
+        if !whole && !self.takes("contains")? {
+            let (want, hint) = match field {
+                Field::Payload => (
+                    "`contains`",
+                    "write `payload contains \"GET \"` or `payload contains 0x474554`",
+                ),
+                _ => ("`==` or `contains`", "write `wlan.ssid == \"guests\"`, or `not` before it"),
+            };
+            return Err(self.expected(&format!("{want} behind `{name}`"), Some(hint.to_owned())));
         }
         let (text, value_at) = self.lexer.peek_value();
         let (bytes, at) = match text.strip_prefix("0x") {
@@ -404,11 +439,11 @@ impl Parser<'_> {
                 _ => return Err(self.expected("a text in quotes or bytes as `0x..`", None)),
             },
         };
-        if bytes.is_empty() {
+        if bytes.is_empty() && !whole {
             let why = "the bytes to look for are empty or no pairs of hexadecimal digits".into();
             return Err(FilterError::Value { why, at, hint: None });
         }
-        Ok(Expr::contains(&bytes))
+        Ok(Expr::contains(field, whole, &bytes))
     }
 }
 

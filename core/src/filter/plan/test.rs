@@ -20,8 +20,8 @@ pub enum Test {
     Number { key: Key, mask: u64, set: Numbers },
     Address { key: AddrKey, set: Addresses },
     Chain(u8),
-    Compare { left: Arith, op: Relation, right: Arith },
-    Contains(Box<Finder<'static>>),
+    Compare { left: Arith, op: Relation, right: Arith, flip: u32 },
+    Contains { field: Field, whole: bool, finder: Box<Finder<'static>> },
 }
 
 impl Test {
@@ -57,11 +57,13 @@ impl Test {
                     });
                 }
                 let (left, op, right) = (left.clone(), *op, right.clone());
-                (Self::Compare { left, op, right }, needs)
+                let flip = if left.is_signed() || right.is_signed() { 1 << 31 } else { 0 };
+                (Self::Compare { left, op, right, flip }, needs)
             }
-            Term::Contains(bytes) => {
-                let finder = Finder::new(bytes).into_owned();
-                (Self::Contains(Box::new(finder)), Layers::IP)
+            Term::Contains { field, whole, bytes } => {
+                let finder = Box::new(Finder::new(bytes).into_owned());
+                let needs = if *field == Field::Payload { Layers::IP } else { Layers::WLAN };
+                (Self::Contains { field: *field, whole: *whole, finder }, needs)
             }
         }
     }
@@ -113,12 +115,16 @@ impl Test {
                 }),
             },
             Self::Chain(proto) => kernel::each(len, within, |at| inside::chain(batch, at, *proto)),
-            Self::Compare { left, op, right } => kernel::each(len, within, |at| {
-                inside::compare(batch, at, left, *op, right).unwrap_or(false)
+            Self::Compare { left, op, right, flip } => kernel::each(len, within, |at| {
+                inside::compare(batch, at, (left, *op, right), *flip).unwrap_or(false)
             }),
-            Self::Contains(finder) => {
+            Self::Contains { field: Field::Payload, whole: false, finder } => {
                 kernel::each(len, within, |at| finder.find(batch.payload(at)).is_some())
             }
+            Self::Contains { field, whole, finder } => kernel::each(len, within, |at| {
+                matches!(batch.value(at, *field), Some(FieldValue::Bytes(bytes))
+                    if if *whole { bytes == finder.needle() } else { finder.find(bytes).is_some() })
+            }),
         }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use crate::batch::Batch;
 use crate::filter::naive::{self, Raw};
 use crate::filter::{Expr, Plan};
+use crate::packet::LinkType;
 use crate::packet::build::{Frame, batch_of};
 use crate::selection::Selection;
 
@@ -62,6 +63,46 @@ fn picks_what_it_says() {
     check("untagged and not arp", &[0, 1, 2]);
     check("ether proto 0x8100", &[4]);
     check("ether proto \\ip", &[0, 1]);
+}
+
+/// A beacon of `guests` received at -60 dBm over noise of -95, one of no name at -85 over -90, and
+/// a frame whose receiver said nothing.
+fn wireless() -> Vec<Frame> {
+    let beacon = |signal: i8, noise: i8, name: &[u8]| {
+        let header = [0, 0, 10, 0, 0x60, 0, 0, 0, signal.cast_unsigned(), noise.cast_unsigned()];
+        let bytes = [&header[..], &[0x80], &[0; 35], &[0, name.len() as u8], name].concat();
+        Frame::raw(LinkType::RADIOTAP, bytes)
+    };
+    let bare = Frame::raw(LinkType::IEEE802_11, [0x08, 1, 0, 0]);
+    vec![beacon(-60, -95, b"guests"), beacon(-85, -90, b""), bare]
+}
+
+#[test]
+fn picks_by_signal_and_network() {
+    let check = |text: &str, want: &[usize]| {
+        let mut plan = Plan::default();
+        let slot = plan.add(&parse(text));
+        let batch = run(&mut plan, &wireless());
+        let picked: Vec<usize> = batch.pick(slot).expect("a slot").iter().collect();
+        assert_eq!(picked, want, "{text}");
+    };
+    check("wlan", &[0, 1, 2]);
+    check("radio.signal < -60", &[1]);
+    check("radio.signal >= -60", &[0]);
+    check("radio.signal in -85..-60", &[0, 1]);
+    check("radio.signal in {-85, -1}", &[1]);
+    check("radio.signal < 0", &[0, 1]);
+    check("radio.signal > 0", &[]);
+    check("radio.signal - radio.noise > 10", &[0]);
+    check("radio.noise - radio.signal > -10", &[1]);
+    check("radio.signal & 1 == 1", &[1]);
+    check("wlan.ssid == \"guests\"", &[0]);
+    check("wlan.ssid == \"guest\"", &[]);
+    check("wlan.ssid contains \"est\"", &[0]);
+    check("wlan.ssid == \"\"", &[1]);
+    check("not wlan.ssid contains \"g\"", &[1, 2]);
+    check("wlan.type == mgt and wlan.subtype == 8", &[0, 1]);
+    check("to_ds", &[2]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! packet made of tags alone costs no more than one made of data.
 
 use super::{Layers, LinkType};
+use crate::packet::wlan::{self, Body, Frame, Unread};
 
 /// Headers before the network header: more than any network stacks, few enough to be cheap.
 const STEPS_MAX: usize = 64;
@@ -105,10 +106,14 @@ impl Walk<'_> {
             LinkType::PPP_WITH_DIR => self.take::<1>().and_then(|_| self.ppp_framing()),
             LinkType::PPPOE => Some(Next::Pppoe),
             LinkType::FDDI => self.fddi(),
+            LinkType::ATM_RFC1483 => Some(Next::Llc),
             LinkType::CHDLC => self.chdlc(),
             LinkType::LINUX_SLL => self.cooked(),
             LinkType::LINUX_SLL2 => self.cooked2(),
             LinkType::NFLOG => self.nflog(),
+            LinkType::IEEE802_11 | LinkType::RADIOTAP | LinkType::AVS | LinkType::PRISM => {
+                self.wireless(link)
+            }
             _ => None,
         };
         next.unwrap_or(Next::End)
@@ -191,6 +196,46 @@ impl Walk<'_> {
             self.at = start + usize::from(len).next_multiple_of(4);
         }
         self.mark(Layers::MALFORMED);
+        None
+    }
+
+    /// A frame that came by radio, behind the header of whatever captured it. What a data frame
+    /// carries is looked into unless it is encrypted, damaged or a later fragment.
+    fn wireless(&mut self, link: LinkType) -> Option<Next> {
+        let prefix = match wlan::prefix(link, self.bytes) {
+            Ok(prefix) => prefix,
+            Err(Unread::Short(end)) => {
+                self.missing(end);
+                return None;
+            }
+            Err(Unread::Wrong) => {
+                self.mark(Layers::MALFORMED);
+                return None;
+            }
+        };
+        let Some(frame) = self.bytes.get(prefix.len..).and_then(Frame::new) else {
+            self.missing(prefix.len + 2);
+            return None;
+        };
+        self.mark(Layers::WLAN);
+        self.at = prefix.len;
+        match frame.body(prefix.is_padded) {
+            _ if prefix.is_damaged => self.mark(Layers::MALFORMED),
+            Body::Unknown => self.mark(Layers::MALFORMED),
+            Body::Nothing if self.at + frame.header_len() > self.bytes.len() => {
+                self.missing(self.at + frame.header_len());
+            }
+            Body::Nothing => {}
+            Body::Llc(start) => {
+                self.at += start;
+                return Some(Next::Llc);
+            }
+            Body::Several(start) => {
+                // Destination, source and length of the first.
+                self.at += start + 14;
+                return Some(Next::Llc);
+            }
+        }
         None
     }
 
