@@ -13,13 +13,14 @@ mod pool;
 mod ready;
 mod spec;
 
+pub mod como;
 pub mod file;
 pub mod generate;
 pub mod live;
 pub mod over_ip;
 
 /// Every kind of source, the one that a text without a kind means first.
-const KINDS: [Kind; 4] = [file::KIND, over_ip::KIND, live::KIND, generate::KIND];
+const KINDS: [Kind; 5] = [file::KIND, over_ip::KIND, live::KIND, como::KIND, generate::KIND];
 
 /// Describes every kind of source and its options.
 pub fn list() -> &'static [Kind] {
@@ -48,6 +49,8 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
             sources.push(Box::new(live::Live::open(spec.rest)?));
         } else if spec.kind == generate::KIND.name {
             sources.push(Box::new(generate::Generator::open(spec.rest)?));
+        } else if spec.kind == como::KIND.name {
+            sources.push(Box::new(como::Como::open(spec.rest)?));
         } else if spec.kind == over_ip::KIND.name {
             sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
         } else {

@@ -70,10 +70,15 @@ impl Buffered {
         Self { unpacked: true, ..Self::new(file, Some(fd), None) }
     }
 
-    fn new(file: File, pipe: Option<RawFd>, size: Option<u64>) -> Self {
+    /// Reads whatever can be read, plain, and waits for it as long as that takes.
+    pub fn of_reader(bytes: Box<dyn Read + Send>) -> Self {
+        Self { unpacked: true, ..Self::new(bytes, None, None) }
+    }
+
+    fn new(bytes: impl Read + Send + 'static, pipe: Option<RawFd>, size: Option<u64>) -> Self {
         let consumed = Arc::new(AtomicU64::new(0));
         Self {
-            bytes: Box::new(Counted { bytes: file, consumed: consumed.clone() }),
+            bytes: Box::new(Counted { bytes, consumed: consumed.clone() }),
             pipe,
             size,
             consumed,

@@ -5,7 +5,7 @@
 //! further on ends it where it is: what came before stands.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -75,6 +75,11 @@ impl Capture {
     /// Reads what somebody sends over a connection.
     pub fn of_socket(name: String, socket: OwnedFd) -> Self {
         Self::over(name, Box::new(Buffered::of_socket(File::from(socket))))
+    }
+
+    /// Reads the capture that a reader yields; what can be read may be long in coming.
+    pub fn of_reader(name: String, bytes: Box<dyn Read + Send>) -> Self {
+        Self::over(name, Box::new(Buffered::of_reader(bytes)))
     }
 
     fn of(path: String, file: File) -> Result<Self, SourceError> {

@@ -1,6 +1,7 @@
 //! `como serve` as its operator meets it: deploying, querying, reloading, ending, and being killed.
 
 mod packets;
+mod remote;
 mod server;
 mod windows;
 

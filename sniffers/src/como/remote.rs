@@ -1,0 +1,143 @@
+//! The other monitor: what is asked of it over HTTP, and what it answers.
+
+use std::io::Read;
+use std::time::Duration;
+
+use como_core::query::Times;
+use como_core::source::SourceError;
+use como_core::time::Ts;
+use serde::Deserialize;
+
+/// How long a monitor has to take a connection, to begin to answer, and between two bytes.
+const CONNECT: Duration = Duration::from_secs(3);
+const BEGIN: Duration = Duration::from_secs(30);
+const READ: Duration = Duration::from_secs(30);
+
+/// How much of a refusal is read, and of a status.
+const REFUSAL_BYTES: u64 = 4 << 10;
+const STATUS_BYTES: u64 = 16 << 20;
+
+/// One instance on another monitor.
+pub struct Remote {
+    agent: ureq::Agent,
+    base: String,
+    module: String,
+    filter: String,
+}
+
+/// How far it is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Its stream's clock; none before its first packet.
+    pub clock: Option<Ts>,
+    /// Until when its intervals have closed.
+    pub closed: Option<Ts>,
+}
+
+/// What of `/status` matters here.
+#[derive(Deserialize)]
+struct Status {
+    capture: Capture,
+}
+
+#[derive(Deserialize)]
+struct Capture {
+    clock: Option<String>,
+    tasks: Vec<Task>,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    name: String,
+    module: String,
+    closed_until: Option<String>,
+}
+
+impl Remote {
+    /// An instance by its URL, `http://HOST:PORT/NAME`.
+    pub fn new(url: &str, filter: &str) -> Result<Self, String> {
+        let wrong = || format!("`{url}` is no URL of an instance: write `http://HOST:PORT/NAME`");
+        let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
+        let (host, module) = rest.trim_end_matches('/').split_once('/').ok_or_else(wrong)?;
+        if host.is_empty() || module.contains(['/', '?', '&', '#']) {
+            return Err(wrong());
+        }
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(BEGIN))
+            .timeout_per_read(Some(READ))
+            .build()
+            .into();
+        let (base, module) = (format!("http://{host}/"), module.replace("%20", " "));
+        Ok(Self { agent, base, module, filter: filter.to_owned() })
+    }
+
+    /// Whether the instance is there, keeps packets, and takes the filter.
+    pub fn try_out(&self) -> Result<(), SourceError> {
+        self.progress()?;
+        self.packets(Ts(0), Ts(1)).map(drop)
+    }
+
+    /// How far the instance is.
+    pub fn progress(&self) -> Result<Progress, SourceError> {
+        let body = self.get("status", &[])?;
+        let status: Status = serde_json::from_reader(body.take(STATUS_BYTES))
+            .map_err(|_| self.fails("what answers there is no `como serve`".to_owned()))?;
+        let tasks = status.capture.tasks;
+        let Some(task) = tasks.iter().find(|task| task.name == self.module) else {
+            let kept = tasks.iter().filter(|task| task.module == "trace");
+            let kept: Vec<&str> = kept.map(|task| task.name.as_str()).collect();
+            let names = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
+            let why =
+                format!("nothing is called `{}` there; packets are kept by {names}", self.module);
+            return Err(self.fails(why));
+        };
+        let time = |text: &Option<String>| {
+            let times = Times::between(text.as_deref(), None).ok()?;
+            text.as_ref().and(times.resolve(Ts(0)).ok()).map(|window| window.from)
+        };
+        Ok(Progress { clock: time(&status.capture.clock), closed: time(&task.closed_until) })
+    }
+
+    /// The packets of a window, as a capture.
+    pub fn packets(&self, from: Ts, until: Ts) -> Result<Box<dyn Read + Send>, SourceError> {
+        let seconds = |ts: Ts| format!("{}.{:09}", ts.0 / 1_000_000_000, ts.0 % 1_000_000_000);
+        let time = format!("{}:{}", seconds(from), seconds(until));
+        let query = [
+            ("module", self.module.as_str()),
+            ("time", &time),
+            ("format", "pcapng"),
+            ("filter", &self.filter),
+        ];
+        Ok(Box::new(self.get("", &query)?))
+    }
+
+    fn get(
+        &self,
+        path: &str,
+        query: &[(&'static str, &str)],
+    ) -> Result<impl Read + Send + use<>, SourceError> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let response = request.query_pairs(query.iter().copied()).call();
+        let response = response.map_err(|error| self.fails(format!("no answer: {error}")))?;
+        let status = response.status();
+        let body = response.into_body().into_reader();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let mut text = String::new();
+        // A body that breaks off still says something.
+        let _ = body.take(REFUSAL_BYTES).read_to_string(&mut text);
+        let text = text.trim();
+        Err(self.fails(if text.is_empty() {
+            format!("it answers {status}")
+        } else {
+            text.to_owned()
+        }))
+    }
+
+    fn fails(&self, why: String) -> SourceError {
+        SourceError::Device { name: format!("{}{}", self.base, self.module), why }
+    }
+}
