@@ -1,4 +1,4 @@
-//! `pcap`: capture files, pipes and standard input.
+//! `pcap` and `erf`: capture files, pipes and standard input.
 //!
 //! The readers are our own: the format is small, a hostile file must meet
 //! checked code, and packets of a mapped file are delivered without a copy.
@@ -11,6 +11,7 @@ pub mod write;
 
 mod buffered;
 mod compressed;
+mod erf;
 mod input;
 mod mapped;
 mod pcap;
@@ -34,21 +35,50 @@ use crate::spec::{Kind, OptionDoc, Options};
 pub const KIND: Kind = Kind {
     name: "pcap",
     usage: "pcap:FILE, FILE, 'GLOB', -",
-    doc: "Capture files in pcap or pcapng format, plain or in gzip, zstd, xz or lz4; \
+    doc: "Capture files in pcap, pcapng or ERF format, plain or in gzip, zstd, xz or lz4; \
           - is standard input. Several files are read in the order of their first packets.",
-    options: &[
-        OptionDoc {
-            name: "speed",
-            default: "max",
-            doc: "How many times as fast as they came packets are read: 1x, 10x, max.",
-        },
-        OptionDoc {
-            name: "follow",
-            default: "false",
-            doc: "Read on as files grow and new ones appear; FILE may be a folder.",
-        },
-    ],
+    options: &OPTIONS,
 };
+
+/// Files in Endace's format, as `como sniffers` shows them.
+pub const ERF: Kind = Kind {
+    name: "erf",
+    usage: "erf:FILE, 'erf:GLOB', erf:-",
+    doc: "Capture files in ERF, the format of Endace's DAG cards. It has no magic number: `pcap` \
+          recognises most, this takes any file for one.",
+    options: &OPTIONS,
+};
+
+const OPTIONS: [OptionDoc; 2] = [
+    OptionDoc {
+        name: "speed",
+        default: "max",
+        doc: "How many times as fast as they came packets are read: 1x, 10x, max.",
+    },
+    OptionDoc {
+        name: "follow",
+        default: "false",
+        doc: "Read on as files grow and new ones appear; FILE may be a folder.",
+    },
+];
+
+/// What files are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// What their first bytes say.
+    AsTold,
+    /// ERF.
+    AsErf,
+}
+
+impl Taken {
+    fn format(self) -> records::Format {
+        match self {
+            Self::AsTold => records::Format::Unknown,
+            Self::AsErf => records::Format::Erf(erf::Erf::default()),
+        }
+    }
+}
 
 /// The most captured bytes a packet may have; a file that claims more is damaged.
 pub const CAP_LEN_MAX: usize = 256 << 10;
@@ -57,17 +87,17 @@ pub const CAP_LEN_MAX: usize = 256 << 10;
 ///
 /// All plain files together are one source, read in time order; standard input and each named
 /// pipe are sources of their own, because nobody can look at their first packet and come back.
-pub fn open(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
+pub fn open(texts: &[&str], taken: Taken) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let mut files = Vec::new();
     for text in texts {
         if *text == "-" {
-            sources.push(Box::new(Capture::of_stdin()?));
+            sources.push(Box::new(Capture::of_stdin(taken)?));
             continue;
         }
         for path in paths(text)? {
             if path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-                sources.push(Box::new(Capture::open(&path)?));
+                sources.push(Box::new(Capture::open(&path, taken)?));
             } else {
                 files.push(path);
             }
@@ -75,21 +105,25 @@ pub fn open(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
     }
     match files.as_slice() {
         [] => {}
-        [file] => sources.insert(0, Box::new(Capture::open(file)?)),
+        [file] => sources.insert(0, Box::new(Capture::open(file, taken)?)),
         _ => {
-            let name = format!("pcap:{}", texts.join(" "));
-            sources.insert(0, Box::new(Series::open(&name, files)?));
+            let name = format!("{}:{}", taken.format().name(), texts.join(" "));
+            sources.insert(0, Box::new(Series::open(&name, files, taken)?));
         }
     }
     Ok(sources)
 }
 
 /// Opens what a text names that has options of its own.
-pub fn open_with(name: &str, options: &Options) -> Result<Vec<Box<dyn Source>>, SourceError> {
+pub fn open_with(
+    name: &str,
+    taken: Taken,
+    options: &Options,
+) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let speed = paced::speed(options)?;
     let sources = match options.flag("follow", false)? {
-        true => vec![Box::new(Follow::open(name)?) as Box<dyn Source>],
-        false => open(&[name])?,
+        true => vec![Box::new(Follow::open(name, taken)?) as Box<dyn Source>],
+        false => open(&[name], taken)?,
     };
     let pace = |source| -> Box<dyn Source> {
         match speed {

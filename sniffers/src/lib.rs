@@ -5,6 +5,7 @@
 
 use como_core::source::{Source, SourceError};
 
+use file::Taken;
 pub use spec::{Kind, OptionDoc};
 use spec::{Options, Spec};
 
@@ -20,7 +21,8 @@ pub mod live;
 pub mod over_ip;
 
 /// Every kind of source, the one that a text without a kind means first.
-const KINDS: [Kind; 5] = [file::KIND, over_ip::KIND, live::KIND, como::KIND, generate::KIND];
+const KINDS: [Kind; 6] =
+    [file::KIND, file::ERF, over_ip::KIND, live::KIND, como::KIND, generate::KIND];
 
 /// Describes every kind of source and its options.
 pub fn list() -> &'static [Kind] {
@@ -33,7 +35,7 @@ pub fn interfaces() -> Vec<String> {
 }
 
 /// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
-/// `live:INTERFACE`, `gen:OPTIONS`.
+/// `erf:FILE`, `live:INTERFACE`, `gen:OPTIONS`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }
@@ -41,7 +43,7 @@ pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
 /// Opens several texts at once. All plain files among them become one source in time order, so
 /// that a thousand files cost one thread.
 pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
-    let mut files = Vec::new();
+    let (mut files, mut erf_files) = (Vec::new(), Vec::new());
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
         let spec = Spec::parse(text, &KINDS)?;
@@ -54,14 +56,19 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
         } else if spec.kind == over_ip::KIND.name {
             sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
         } else {
-            let (name, options) = Options::behind(&file::KIND, spec.rest)?;
+            let (kind, taken, files) = match spec.kind == file::ERF.name {
+                true => (&file::ERF, Taken::AsErf, &mut erf_files),
+                false => (&file::KIND, Taken::AsTold, &mut files),
+            };
+            let (name, options) = Options::behind(kind, spec.rest)?;
             match options.is_empty() {
                 true => files.push(name),
-                false => sources.extend(file::open_with(name, &options)?),
+                false => sources.extend(file::open_with(name, taken, &options)?),
             }
         }
     }
-    sources.splice(0..0, file::open(&files)?);
+    sources.splice(0..0, file::open(&erf_files, Taken::AsErf)?);
+    sources.splice(0..0, file::open(&files, Taken::AsTold)?);
     Ok(sources)
 }
 

@@ -15,6 +15,7 @@ use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 
+use super::Taken;
 use super::buffered::Buffered;
 use super::input::{self, Input, Window};
 use super::records::{Flaw, Format, Sink, Stop};
@@ -31,7 +32,7 @@ pub struct Capture {
     format: Format,
     first_ts: Option<Ts>,
     // What looking at the first packet read ahead.
-    pending: Chunk,
+    pending: Option<Chunk>,
     // The flaw that ended it, until it has been told.
     failed: Option<SourceError>,
     ended: bool,
@@ -39,11 +40,11 @@ pub struct Capture {
 
 impl Capture {
     /// Opens a file or a named pipe and looks at the first packet of a file.
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
+    pub fn open(path: &Path, taken: Taken) -> Result<Self, SourceError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| cannot("open", &name, e))?;
         let is_file = file.metadata().is_ok_and(|m| m.is_file());
-        let mut capture = Self::of(name, file)?;
+        let mut capture = Self::of(name, file, taken)?;
         if is_file {
             capture.look_ahead()?;
         }
@@ -51,7 +52,7 @@ impl Capture {
     }
 
     /// Reads standard input. Nothing is read yet: it may be long in coming.
-    pub fn of_stdin() -> Result<Self, SourceError> {
+    pub fn of_stdin(taken: Taken) -> Result<Self, SourceError> {
         let name = "standard input".to_owned();
         let stdin = io::stdin();
         if stdin.is_terminal() {
@@ -59,38 +60,43 @@ impl Capture {
             return Err(SourceError::Spec { text: "-".to_owned(), why });
         }
         let owned = stdin.as_fd().try_clone_to_owned().map_err(|e| cannot("open", &name, e))?;
-        Self::of(name, File::from(owned))
+        Self::of(name, File::from(owned), taken)
     }
 
     /// Reads a plain file that somebody writes to, while `grows` says so, and looks at its first
     /// packet if that is there.
-    pub fn of_growing(path: &Path, grows: Arc<AtomicBool>) -> Result<Self, SourceError> {
+    pub fn of_growing(
+        path: &Path,
+        grows: Arc<AtomicBool>,
+        taken: Taken,
+    ) -> Result<Self, SourceError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| cannot("open", &name, e))?;
-        let mut capture = Self::over(name, Box::new(Buffered::of_growing(file, grows)));
+        let mut capture = Self::over(name, Box::new(Buffered::of_growing(file, grows)), taken);
         capture.look_ahead()?;
         Ok(capture)
     }
 
     /// Reads what somebody sends over a connection.
     pub fn of_socket(name: String, socket: OwnedFd) -> Self {
-        Self::over(name, Box::new(Buffered::of_socket(File::from(socket))))
+        Self::over(name, Box::new(Buffered::of_socket(File::from(socket))), Taken::AsTold)
     }
 
     /// Reads the capture that a reader yields; what can be read may be long in coming.
     pub fn of_reader(name: String, bytes: Box<dyn Read + Send>) -> Self {
-        Self::over(name, Box::new(Buffered::of_reader(bytes)))
+        Self::over(name, Box::new(Buffered::of_reader(bytes)), Taken::AsTold)
     }
 
-    fn of(path: String, file: File) -> Result<Self, SourceError> {
+    fn of(path: String, file: File, taken: Taken) -> Result<Self, SourceError> {
         let input = input::of_file(file).map_err(|e| cannot("open", &path, e))?;
-        Ok(Self::over(path, input))
+        Ok(Self::over(path, input, taken))
     }
 
     /// A capture read from `input`.
-    pub fn over(path: String, input: Box<dyn Input>) -> Self {
+    pub fn over(path: String, input: Box<dyn Input>, taken: Taken) -> Self {
+        let format = taken.format();
         let description = Description {
-            name: format!("pcap:{path}"),
+            name: format!("{}:{path}", format.name()),
             links: Vec::new(),
             resolution: Span(1_000),
             snaplen: 0,
@@ -103,9 +109,9 @@ impl Capture {
             input,
             window: None,
             at: 0,
-            format: Format::Unknown,
+            format,
             first_ts: None,
-            pending: Chunk::default(),
+            pending: None,
             failed: None,
             ended: false,
         }
@@ -116,11 +122,12 @@ impl Capture {
     fn look_ahead(&mut self) -> Result<(), SourceError> {
         let mut first = Chunk::default();
         let result = self.fill(&mut first, 1);
+        self.description.name = format!("{}:{}", self.format.name(), self.path);
         self.description.links = self.format.links();
         self.description.resolution = self.format.resolution();
         self.description.snaplen = self.format.snaplen();
         self.first_ts = first.packets.first().map(|p| p.ts);
-        self.pending = first;
+        self.pending = Some(first);
         match result {
             Err(e) if matches!(self.format, Format::Unknown) => return Err(e),
             Err(e @ SourceError::Link { .. }) => return Err(e),
@@ -217,7 +224,8 @@ fn walk(
     let before = chunk.packets.len();
     // A chunk has at most as many regions as packets.
     let region = region as u16;
-    let mut sink = Sink { packets: &mut chunk.packets, limit, region, cold: window.cold };
+    let Chunk { packets, counts, .. } = chunk;
+    let mut sink = Sink { packets, limit, region, cold: window.cold, counts };
     let start = pos;
     let stop = format.walk(bytes, &mut pos, &mut sink);
     *at += (pos - start) as u64;
@@ -233,8 +241,8 @@ impl Source for Capture {
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        if !self.pending.packets.is_empty() {
-            *chunk = std::mem::take(&mut self.pending);
+        if let Some(pending) = self.pending.take() {
+            *chunk = pending;
         }
         let turn = match self.failed.take() {
             Some(e) => Err(e),

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn, with_causes};
 use como_core::time::Span;
 
+use super::Taken;
 use super::capture::Capture;
 use super::compressed::Packing;
 use crate::ready::PATIENCE;
@@ -41,6 +42,7 @@ pub struct Follow {
     description: Description,
     // A folder, a file, or a glob.
     what: String,
+    taken: Taken,
     // Files that were read, or could not be.
     done: HashMap<PathBuf, Seen>,
     reading: Option<Reading>,
@@ -62,7 +64,7 @@ struct Reading {
 impl Follow {
     /// Follows a file, all files of a folder, or all that match a glob, whether there are any yet
     /// or not.
-    pub fn open(what: &str) -> Result<Self, SourceError> {
+    pub fn open(what: &str, taken: Taken) -> Result<Self, SourceError> {
         let path = Path::new(what);
         if !what.contains(['*', '?', '[']) && !path.exists() {
             let source = std::io::ErrorKind::NotFound.into();
@@ -70,7 +72,7 @@ impl Follow {
         }
         Ok(Self {
             description: Description {
-                name: format!("pcap:{what},follow=true"),
+                name: format!("{}:{what},follow=true", taken.format().name()),
                 links: Vec::new(),
                 resolution: Span(1_000),
                 snaplen: 0,
@@ -78,6 +80,7 @@ impl Follow {
                 size_bytes: None,
             },
             what: what.to_owned(),
+            taken,
             done: HashMap::new(),
             reading: None,
             looked: None,
@@ -121,8 +124,8 @@ impl Follow {
     fn begin(&mut self, path: PathBuf, seen: Seen) {
         let grows = Arc::new(AtomicBool::new(true));
         let capture = match Packing::of(&seen.head) {
-            Packing::Plain => Capture::of_growing(&path, grows.clone()),
-            _ => Capture::open(&path),
+            Packing::Plain => Capture::of_growing(&path, grows.clone(), self.taken),
+            _ => Capture::open(&path, self.taken),
         };
         let head = seen.head;
         self.done.insert(path.clone(), seen);

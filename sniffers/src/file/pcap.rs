@@ -27,6 +27,13 @@ pub struct Pcap {
 }
 
 impl Pcap {
+    /// Whether a file that starts so is one.
+    pub fn is_magic(magic: &[u8; 4]) -> bool {
+        let magic = u32::from_le_bytes(*magic);
+        let known = [MAGIC_MICROS, MAGIC_NANOS, MAGIC_MODIFIED];
+        known.contains(&magic) || known.contains(&magic.swap_bytes())
+    }
+
     /// Decodes the header of a file.
     pub fn decode(header: &[u8; 24]) -> Result<Self, Flaw> {
         let magic = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
@@ -135,7 +142,8 @@ fn unknown(magic: &[u8]) -> Flaw {
     let hex: Vec<String> = magic.iter().map(|b| format!("{b:02x}")).collect();
     let hex = hex.join(" ");
     Flaw::Format(format!(
-        "not a capture in pcap or pcapng format, plain or in gzip, zstd, xz or lz4: starts with {hex}"
+        "not a capture in pcap, pcapng or ERF format, plain or in gzip, zstd, xz or lz4: starts \
+         with {hex}"
     ))
 }
 

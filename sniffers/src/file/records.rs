@@ -4,8 +4,10 @@
 //! owns no bytes and knows no files, so it is the same for every input.
 
 use como_core::packet::{LinkType, Packet};
+use como_core::source::Counts;
 use como_core::time::Span;
 
+use super::erf::Erf;
 use super::{pcap::Pcap, pcapng::PcapNg};
 
 /// Where the packets of one window go.
@@ -18,6 +20,8 @@ pub struct Sink<'a> {
     pub region: u16,
     /// Whether to fetch the bytes ahead: they are not in the processor's caches.
     pub cold: bool,
+    /// What is known lost, and records that are skipped.
+    pub counts: &'a mut Counts,
 }
 
 /// Why a parser stopped.
@@ -55,6 +59,8 @@ pub enum Format {
     Pcap(Pcap),
     /// pcapng.
     PcapNg(PcapNg),
+    /// ERF.
+    Erf(Erf),
 }
 
 impl Format {
@@ -67,17 +73,32 @@ impl Format {
             match self {
                 Self::Pcap(pcap) => return pcap.walk(bytes, pos, sink),
                 Self::PcapNg(pcapng) => return pcapng.walk(bytes, pos, sink),
+                Self::Erf(erf) => return erf.walk(bytes, pos, sink),
                 Self::Unknown => {
                     let Some(magic) = array(bytes, *pos) else { return Ok(Stop::Needs(4)) };
                     if PcapNg::is_magic(magic) {
                         *self = Self::PcapNg(PcapNg::default());
                         continue;
                     }
-                    let Some(header) = array(bytes, *pos) else { return Ok(Stop::Needs(24)) };
+                    let Some(header) = array::<24>(bytes, *pos) else {
+                        return Ok(Stop::Needs(24));
+                    };
+                    if array(header, 0).is_some_and(Erf::is_likely) && !Pcap::is_magic(magic) {
+                        *self = Self::Erf(Erf::default());
+                        continue;
+                    }
                     *self = Self::Pcap(Pcap::decode(header)?);
                     *pos += 24;
                 }
             }
+        }
+    }
+
+    /// The kind of source that reads it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Erf(_) => "erf",
+            _ => "pcap",
         }
     }
 
@@ -87,6 +108,7 @@ impl Format {
             Self::Unknown => Vec::new(),
             Self::Pcap(pcap) => vec![pcap.link()],
             Self::PcapNg(pcapng) => pcapng.links(),
+            Self::Erf(erf) => erf.links(),
         }
     }
 
@@ -96,13 +118,14 @@ impl Format {
             Self::Unknown => Span(1_000),
             Self::Pcap(pcap) => pcap.resolution(),
             Self::PcapNg(pcapng) => pcapng.resolution(),
+            Self::Erf(_) => Span(1),
         }
     }
 
     /// How many bytes of a packet it keeps, 0 where nothing is cut.
     pub fn snaplen(&self) -> u32 {
         match self {
-            Self::Unknown => 0,
+            Self::Unknown | Self::Erf(_) => 0,
             Self::Pcap(pcap) => pcap.snaplen(),
             Self::PcapNg(pcapng) => pcapng.snaplen(),
         }

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 
 use como_core::packet::Packet;
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Description, Source, SourceError, Turn};
+use como_core::source::{Chunk, Counts, Description, Source, SourceError, Turn};
 use como_core::time::Ts;
 
+use super::Taken;
 use super::capture::Capture;
 
 /// Files read as one.
@@ -23,6 +24,9 @@ pub struct Series {
     reading: Vec<Reading>,
     // Bytes of files that have been read to the end.
     done_bytes: u64,
+    taken: Taken,
+    // What the files lost and has not been told yet.
+    counts: Counts,
     // The first file's flaw; it ends the series, after all that the other files hold.
     failed: Option<SourceError>,
 }
@@ -49,11 +53,11 @@ impl Series {
     ///
     /// A file that cannot be opened, or is no capture, fails the whole: better before the run
     /// than in the middle of it.
-    pub fn open(name: &str, paths: Vec<PathBuf>) -> Result<Self, SourceError> {
+    pub fn open(name: &str, paths: Vec<PathBuf>, taken: Taken) -> Result<Self, SourceError> {
         let mut waiting = Vec::with_capacity(paths.len());
         let mut whole: Option<Description> = None;
         for path in paths {
-            let capture = Capture::open(&path)?;
+            let capture = Capture::open(&path, taken)?;
             // A file without packets comes first, to be done with it.
             waiting.push(Waiting { first_ts: capture.first_ts().unwrap_or_default(), path });
             match &mut whole {
@@ -76,6 +80,8 @@ impl Series {
             waiting,
             reading: Vec::new(),
             done_bytes: 0,
+            taken,
+            counts: Counts::default(),
             failed: None,
         })
     }
@@ -87,7 +93,7 @@ impl Series {
                 return;
             }
             let Some(next) = self.waiting.pop() else { return };
-            match Capture::open(&next.path) {
+            match Capture::open(&next.path, self.taken) {
                 Ok(capture) => self.reading.push(Reading::of(capture)),
                 Err(e) => self.fail(e),
             }
@@ -98,7 +104,7 @@ impl Series {
     fn refill(&mut self) {
         let mut at = 0;
         while let Some(reading) = self.reading.get_mut(at) {
-            if reading.refill() {
+            if reading.refill(&mut self.counts) {
                 at += 1;
                 continue;
             }
@@ -152,7 +158,7 @@ impl Reading {
     }
 
     /// Reads on if everything was passed on. Answers whether there is a packet to offer.
-    fn refill(&mut self) -> bool {
+    fn refill(&mut self, counts: &mut Counts) -> bool {
         while self.next >= self.chunk.packets.len() {
             if self.ended {
                 return false;
@@ -169,6 +175,7 @@ impl Reading {
                 }
             }
             self.read_bytes = self.chunk.read_bytes;
+            counts.add(std::mem::take(&mut self.chunk.counts));
         }
         true
     }
@@ -240,6 +247,7 @@ impl Source for Series {
         }
         let open: u64 = self.reading.iter().map(|r| r.read_bytes).sum();
         chunk.read_bytes = self.done_bytes + open;
+        chunk.counts = std::mem::take(&mut self.counts);
         if !chunk.packets.is_empty() || !self.reading.is_empty() || !self.waiting.is_empty() {
             return Ok(Turn::More);
         }

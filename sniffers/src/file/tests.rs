@@ -12,7 +12,7 @@ use como_core::time::Ts;
 use super::buffered::Buffered;
 use super::input::Input;
 use super::mapped::Mapped;
-use super::{CAP_LEN_MAX, Capture};
+use super::{CAP_LEN_MAX, Capture, Taken};
 
 /// A packet and its bytes, as a test compares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,13 @@ pub(super) fn file(bytes: &[u8]) -> File {
     file
 }
 
+/// A capture of whatever its first bytes say.
+pub(super) fn over(input: Box<dyn Input>) -> Capture {
+    Capture::over("x".to_owned(), input, Taken::AsTold)
+}
+
 fn read_from(input: Box<dyn Input>) -> (Vec<Seen>, Option<String>) {
-    let (seen, e) = drain(&mut Capture::over("x".to_owned(), input));
+    let (seen, e) = drain(&mut over(input));
     (seen, e.map(|e| e.to_string()))
 }
 
@@ -136,7 +141,7 @@ fn packets_that_straddle_windows_are_whole() {
 #[test]
 fn a_chunk_is_as_full_as_it_may_be() {
     let bytes = pcap(&vec![(1, 0, &[][..], 0); 10_000]);
-    let mut capture = Capture::over("x".to_owned(), Box::new(Mapped::new(file(&bytes))));
+    let mut capture = over(Box::new(Mapped::new(file(&bytes))));
     let mut chunk = Chunk::default();
     assert_eq!(capture.next(&mut chunk).expect("a chunk"), Turn::More);
     assert_eq!((chunk.packets.len(), chunk.regions.len()), (BATCH_PACKETS_MAX, 1));
@@ -343,7 +348,7 @@ fn the_size_and_what_was_read_tell_the_progress() {
     for bytes in [bytes, gzip] {
         let mut path = tempfile::NamedTempFile::new().expect("a temporary file");
         path.write_all(&bytes).expect("room for it");
-        let mut capture = Capture::open(path.path()).expect("a capture");
+        let mut capture = Capture::open(path.path(), Taken::AsTold).expect("a capture");
         assert_eq!(capture.description().size_bytes, Some(bytes.len() as u64));
         assert_eq!(capture.description().links, [LinkType::ETHERNET]);
         assert_eq!(capture.first_ts(), Some(Ts(0)));
@@ -360,7 +365,7 @@ fn a_pipe_with_nothing_to_say_is_idle() {
     let (out, mut into) = std::io::pipe().expect("a pipe");
     let fd: std::os::fd::OwnedFd = out.into();
     let input = Box::new(Buffered::of_stream(File::from(fd)));
-    let mut capture = Capture::over("x".to_owned(), input);
+    let mut capture = over(input);
     let mut chunk = Chunk::default();
     assert_eq!(capture.next(&mut chunk).expect("a turn"), Turn::Idle);
     let bytes = pcap(&[(1, 0, b"abc", 3), (2, 0, b"defgh", 5)]);
@@ -379,10 +384,10 @@ fn a_pipe_with_nothing_to_say_is_idle() {
 #[test]
 fn a_missing_file_and_a_directory_are_named() {
     for path in ["/no/such/file.pcap", "/"] {
-        let e = super::open(&[path]).err().expect("an error");
+        let e = super::open(&[path], Taken::AsTold).err().expect("an error");
         assert!(matches!(&e, SourceError::Io { name, .. } if name == path), "{e}");
     }
-    let e = super::open(&["/no/such/*.pcap"]).err().expect("an error");
+    let e = super::open(&["/no/such/*.pcap"], Taken::AsTold).err().expect("an error");
     assert_eq!(e.to_string(), "source `/no/such/*.pcap`: no file matches");
 }
 
@@ -408,7 +413,7 @@ fn real_captures_read_as_other_tools_read_them() {
 fn check_real(root: &std::path::Path, case: &serde_json::Value) -> bool {
     let name = case["file"].as_str().expect("a name");
     let want = &case["expected"];
-    let mut capture = match Capture::open(&root.join(name)) {
+    let mut capture = match Capture::open(&root.join(name), Taken::AsTold) {
         Ok(capture) => capture,
         Err(SourceError::Link { link, .. }) => {
             assert!(!link.is_supported());

@@ -39,7 +39,8 @@ fn read(follow: &mut Follow) -> Vec<u64> {
 fn files_are_read_in_turn_and_the_last_as_it_grows() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name);
-    let mut follow = Follow::open(&dir.path().display().to_string()).expect("a source");
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
     assert!(read(&mut follow).is_empty());
     std::fs::write(path("b"), capture(&[1, 2])).expect("a file");
     assert_eq!(read(&mut follow), [1, 2]);
@@ -61,7 +62,8 @@ fn a_file_that_a_ring_writes_anew_is_read_anew() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("ring0");
     std::fs::write(&path, capture(&[1, 2])).expect("a file");
-    let mut follow = Follow::open(&format!("{}/ring*", dir.path().display())).expect("a source");
+    let mut follow =
+        Follow::open(&format!("{}/ring*", dir.path().display()), Taken::AsTold).expect("a source");
     assert_eq!(read(&mut follow), [1, 2]);
     std::fs::write(&path, capture(&[7, 8, 9])).expect("a file");
     assert_eq!(read(&mut follow), [7, 8, 9]);
@@ -78,7 +80,8 @@ fn what_is_no_capture_or_is_hidden_is_passed_over() {
     std::fs::write(dir.path().join(".part"), capture(&[1])).expect("a file");
     std::fs::write(dir.path().join("short"), "x").expect("a file");
     std::fs::write(dir.path().join("good"), capture(&[2])).expect("a file");
-    let mut follow = Follow::open(&dir.path().display().to_string()).expect("a source");
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
     assert_eq!(read(&mut follow), [2]);
 }
 
@@ -87,7 +90,8 @@ fn a_packet_cut_off_by_the_next_file_is_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let cut = [capture(&[1]), record(2)[..20].to_vec()].concat();
     std::fs::write(dir.path().join("a"), cut).expect("a file");
-    let mut follow = Follow::open(&dir.path().display().to_string()).expect("a source");
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
     assert_eq!(read(&mut follow), [1]);
     std::fs::write(dir.path().join("b"), capture(&[3])).expect("a file");
     let mut malformed = 0;
@@ -104,6 +108,6 @@ fn a_packet_cut_off_by_the_next_file_is_counted() {
 
 #[test]
 fn a_folder_that_is_not_there_is_an_error() {
-    let error = Follow::open("/no/such/folder").err().expect("an error");
+    let error = Follow::open("/no/such/folder", Taken::AsTold).err().expect("an error");
     assert!(error.to_string().contains("/no/such/folder"), "{error}");
 }
