@@ -20,6 +20,7 @@ pub mod queue;
 pub mod record;
 pub mod render;
 pub mod selection;
+pub mod size;
 pub mod source;
 pub mod storage;
 pub mod summary;

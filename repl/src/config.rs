@@ -4,7 +4,6 @@
 //! opens, whether a module takes an argument) is said when it runs.
 
 mod file;
-pub mod size;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use como_core::module::{Args, Limits};
 use como_core::record::Value;
+use como_core::size;
 use como_core::time::Span;
 use toml::Spanned;
 

@@ -9,11 +9,15 @@ use file::Taken;
 pub use spec::{Kind, OptionDoc};
 use spec::{Options, Spec};
 
+mod copier;
+mod interface;
 mod paced;
 mod pool;
 mod ready;
 mod spec;
 
+#[cfg(target_os = "linux")]
+pub mod afpacket;
 pub mod como;
 pub mod file;
 pub mod generate;
@@ -21,12 +25,20 @@ pub mod live;
 pub mod over_ip;
 
 /// Every kind of source, the one that a text without a kind means first.
-const KINDS: [Kind; 6] =
-    [file::KIND, file::ERF, over_ip::KIND, live::KIND, como::KIND, generate::KIND];
+const KINDS: &[Kind] = &[
+    file::KIND,
+    file::ERF,
+    over_ip::KIND,
+    live::KIND,
+    #[cfg(target_os = "linux")]
+    afpacket::KIND,
+    como::KIND,
+    generate::KIND,
+];
 
 /// Describes every kind of source and its options.
 pub fn list() -> &'static [Kind] {
-    &KINDS
+    KINDS
 }
 
 /// The interfaces of this machine that may be captured from, as far as it tells.
@@ -35,7 +47,7 @@ pub fn interfaces() -> Vec<String> {
 }
 
 /// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
-/// `erf:FILE`, `live:INTERFACE`, `gen:OPTIONS`.
+/// `erf:FILE`, `live:INTERFACE`, `afpacket:INTERFACE`, `gen:OPTIONS`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }
@@ -46,7 +58,12 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (mut files, mut erf_files) = (Vec::new(), Vec::new());
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
-        let spec = Spec::parse(text, &KINDS)?;
+        let spec = Spec::parse(text, KINDS)?;
+        #[cfg(target_os = "linux")]
+        if spec.kind == afpacket::KIND.name {
+            sources.extend(afpacket::open(spec.rest)?);
+            continue;
+        }
         if spec.kind == live::KIND.name {
             sources.push(Box::new(live::Live::open(spec.rest)?));
         } else if spec.kind == generate::KIND.name {

@@ -4,6 +4,9 @@
 //! that nobody who is slow holds the ring. What the kernel drops it counts, and
 //! we pass that on. This is the only file that knows the `pcap` crate.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod program;
+
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
@@ -54,6 +57,10 @@ pub const KIND: Kind = Kind {
 
 /// How many bytes of packets lie in one buffer: few enough to stay in a processor's cache.
 const BUFFER_BYTES: usize = 256 << 10;
+
+/// What who may not capture is told.
+pub(crate) const NO_RIGHT: &str = "no permission to capture (CAP_NET_RAW): run it with sudo, or \
+     give the program the right once with `sudo setcap cap_net_raw=eip PATH`";
 
 /// Linux stamps packets in nanoseconds, the others in microseconds.
 const STEP_NS: u64 = if cfg!(target_os = "linux") { 1 } else { 1_000 };
@@ -238,9 +245,7 @@ fn refused(device: &str, e: &pcap::Error) -> SourceError {
     let why = if !known {
         format!("there is no such interface: {}", interfaces())
     } else if lower.contains("permi") || lower.contains("root") {
-        "no permission to capture (CAP_NET_RAW): run it with sudo, or give the program the right \
-         once with `sudo setcap cap_net_raw=eip PATH`"
-            .to_owned()
+        NO_RIGHT.to_owned()
     } else {
         format!("cannot capture: {answer}")
     };
@@ -253,7 +258,7 @@ pub fn names() -> Vec<String> {
 }
 
 /// The interfaces there are, as a message ends.
-fn interfaces() -> String {
+pub(crate) fn interfaces() -> String {
     match names().as_slice() {
         [] => "none is visible, try it with sudo".to_owned(),
         names => format!("there are {}", names.join(", ")),
@@ -264,3 +269,5 @@ fn interfaces() -> String {
 mod bpf;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod wire;

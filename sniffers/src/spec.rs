@@ -157,6 +157,20 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// One of a few words and what it stands for; the first is the default.
+    pub fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<T, SourceError> {
+        let text = self.given(name).or(words.first().map(|(word, _)| *word)).unwrap_or_default();
+        let known = || words.iter().map(|(word, _)| *word);
+        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+            let hint = match nearest(text, known()) {
+                Some(nearest) => format!(": did you mean `{nearest}`?"),
+                None => String::new(),
+            };
+            let all = known().collect::<Vec<_>>().join(", ");
+            self.wrong(format!("`{name}={text}` is none of {all}{hint}"))
+        })
+    }
+
     /// The error that says what is wrong with the options.
     pub fn wrong(&self, why: String) -> SourceError {
         SourceError::Spec { text: format!("{}:{}", self.kind.name, self.text), why }

@@ -1,72 +1,9 @@
 //! Capture over a pair of virtual interfaces in a network namespace of the test's own.
-//!
-//! Unsafe code: entering that namespace is a call into libc; it holds for the thread alone.
-#![allow(unsafe_code)]
 
-use std::process::Command;
-
-use como_core::source::{Chunk, Source, SourceError};
-use pcap::{Active, Capture};
+use como_core::source::{Source, SourceError};
 
 use super::Live;
-use crate::generate::Generator;
-
-/// Runs `test` in a thread that has a network of its own: `como0` and `como1`, one wire.
-#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
-fn with_wire(test: fn()) {
-    std::thread::spawn(move || {
-        // SAFETY: no memory is involved; the thread is ours and ends with the test.
-        let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
-        let ip = |args: &str| {
-            Command::new("ip").args(args.split(' ')).output().is_ok_and(|o| o.status.success())
-        };
-        if alone
-            && ip("link add como0 type veth peer name como1")
-            && ip("link set como0 up")
-            && ip("link set como1 up")
-        {
-            test();
-        } else {
-            eprintln!("skipped: no right to make a network namespace, or no `ip` command");
-        }
-    })
-    .join()
-    .expect("the test passes");
-}
-
-fn sender() -> Capture<Active> {
-    Capture::from_device("como0").expect("a device").open().expect("a sender")
-}
-
-/// The frames of generated traffic.
-fn frames(options: &str) -> Vec<Vec<u8>> {
-    let mut source = Generator::open(options).expect("options");
-    let mut chunk = Chunk::default();
-    source.next(&mut chunk).expect("a chunk");
-    bytes(&chunk)
-}
-
-fn bytes(chunk: &Chunk) -> Vec<Vec<u8>> {
-    let of = |p: &como_core::packet::Packet| {
-        let region = (*chunk.regions[usize::from(p.region)]).as_ref();
-        region[p.offset as usize..][..p.cap_len as usize].to_vec()
-    };
-    chunk.packets.iter().map(of).collect()
-}
-
-/// Turns until nothing came for a while: what was captured, wire lengths, and drops.
-fn drain(live: &mut Live) -> (Vec<Vec<u8>>, Vec<u32>, u64) {
-    let (mut all, mut wire, mut dropped, mut idle) = (Vec::new(), Vec::new(), 0, 0);
-    while idle < 5 {
-        let mut chunk = Chunk::default();
-        live.next(&mut chunk).expect("a turn");
-        idle = if chunk.packets.is_empty() { idle + 1 } else { 0 };
-        dropped += chunk.counts.dropped;
-        wire.extend(chunk.packets.iter().map(|p| p.wire_len));
-        all.extend(bytes(&chunk));
-    }
-    (all, wire, dropped)
-}
+use super::wire::{frames, hear, send, with_wire};
 
 #[test]
 fn what_is_sent_is_seen_whole_and_in_order() {
@@ -74,11 +11,7 @@ fn what_is_sent_is_seen_whole_and_in_order() {
         let mut live = Live::open("como1").expect("a source");
         live.push_filter(Some("tcp")).expect("a filter");
         let sent = frames("packets=1000,vlan=0");
-        let mut sender = sender();
-        for frame in &sent {
-            sender.sendpacket(frame.as_slice()).expect("sent");
-        }
-        let (seen, ..) = drain(&mut live);
+        send(&sent);
         let is_tcp = |f: &&Vec<u8>| match f[12..14] {
             [8, 0] => f[23] == 6,
             [0x86, 0xdd] => f[20] == 6,
@@ -86,7 +19,7 @@ fn what_is_sent_is_seen_whole_and_in_order() {
         };
         let want: Vec<Vec<u8>> = sent.iter().filter(is_tcp).cloned().collect();
         assert!(want.len() > 500);
-        assert_eq!(seen, want);
+        assert_eq!(hear(&mut live, want.len()).frames, want);
     });
 }
 
@@ -100,9 +33,9 @@ fn a_snap_length_cuts_and_the_length_on_the_wire_stays() {
         frame.resize(500, 7);
         frame[23] = 6;
         frame[34..38].copy_from_slice(&[1, 187, 1, 187]);
-        sender().sendpacket(frame.as_slice()).expect("sent");
-        let (seen, wire, _) = drain(&mut live);
-        assert_eq!((seen, wire), (vec![frame[..64].to_vec()], vec![500]));
+        send(&[&frame]);
+        let heard = hear(&mut live, 1);
+        assert_eq!((heard.frames, heard.wire_lens), (vec![frame[..64].to_vec()], vec![500]));
     });
 }
 
@@ -115,14 +48,11 @@ fn what_the_kernel_drops_is_counted_exactly() {
             .into_iter()
             .find(|f| f[12..14] == [8, 0] && f[23] == 17 && f[36..38] == [0, 53])
             .expect("a question");
-        let mut sender = sender();
         let n_sent = 20_000;
-        for _ in 0..n_sent {
-            sender.sendpacket(question.as_slice()).expect("sent");
-        }
-        let (seen, _, dropped) = drain(&mut live);
-        assert!(dropped > 0, "the buffer held it all");
-        assert_eq!(seen.len() as u64 + dropped, n_sent);
+        send(&vec![question; n_sent]);
+        let heard = hear(&mut live, n_sent);
+        assert!(heard.counts.dropped > 0, "the buffer held it all");
+        assert_eq!(heard.frames.len() as u64 + heard.counts.dropped, n_sent as u64);
     });
 }
 

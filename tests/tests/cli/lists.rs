@@ -38,6 +38,7 @@ fn the_kinds_of_sources_are_listed() {
     for kind in ["pcap", "live", "gen"] {
         assert!(listed.contains(kind), "{kind} is missing in: {listed}");
     }
+    assert_eq!(listed.contains("\nafpacket:"), cfg!(target_os = "linux"), "{listed}");
     assert!(listed.contains("\ninterfaces: "), "{listed}");
     assert!(folder.como(["sniffers", "--json"]).ok().ndjson().len() >= 3);
 }
