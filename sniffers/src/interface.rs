@@ -114,6 +114,13 @@ impl Watch {
         }
     }
 
+    /// Whether a failure to capture is the interface's: it is down or away, or the words say so.
+    pub fn explains(&self, failure: &str) -> bool {
+        let says = ["went down", "disappeared"].iter().any(|words| failure.contains(words));
+        let is_well = |now: Interface| now.is_up && Some(now.index) == self.index;
+        says || (self.index.is_some() && !find(&self.name).is_some_and(is_well))
+    }
+
     /// Notes that nothing will come from it for now.
     pub fn lose(&mut self) {
         self.is_away |= find(&self.name).is_none_or(|now| Some(now.index) != self.index);

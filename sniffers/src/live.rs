@@ -14,10 +14,11 @@ use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
-use pcap::{Active, Capture, Device};
+use pcap::{Active, Capture, Device, Direction, TimestampType};
 
+use crate::copier::Copier;
 use crate::file::CAP_LEN_MAX;
-use crate::pool::{Buffer, Pool};
+use crate::interface::{State, Watch};
 use crate::ready::{PATIENCE, readable};
 use crate::spec::{Kind, OptionDoc, Options};
 
@@ -52,11 +53,19 @@ pub const KIND: Kind = Kind {
             default: "false",
             doc: "Deliver each packet at once, at the cost of a wake-up for each.",
         },
+        OptionDoc {
+            name: "direction",
+            default: "both",
+            doc: "Which packets: in (received), out (sent by this machine), both.",
+        },
+        OptionDoc {
+            name: "timestamp",
+            default: "host",
+            doc: "Who stamps packets: host, host_lowprec, host_hiprec; adapter (the card, by the \
+                  system's clock), adapter_unsynced (by its own).",
+        },
     ],
 };
-
-/// How many bytes of packets lie in one buffer: few enough to stay in a processor's cache.
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// What who may not capture is told.
 pub(crate) const NO_RIGHT: &str = "no permission to capture (CAP_NET_RAW): run it with sudo, or \
@@ -65,13 +74,87 @@ pub(crate) const NO_RIGHT: &str = "no permission to capture (CAP_NET_RAW): run i
 /// Linux stamps packets in nanoseconds, the others in microseconds.
 const STEP_NS: u64 = if cfg!(target_os = "linux") { 1 } else { 1_000 };
 
+/// Directions by name, the default first.
+const DIRECTIONS: [(&str, Direction); 3] =
+    [("both", Direction::InOut), ("in", Direction::In), ("out", Direction::Out)];
+
+/// What may stamp packets, by the names that `pcap-tstamp(7)` gives it; the default first.
+const STAMPS: [(&str, Option<TimestampType>); 5] = [
+    ("host", None),
+    ("host_lowprec", Some(TimestampType::HostLowPrec)),
+    ("host_hiprec", Some(TimestampType::HostHighPrec)),
+    ("adapter", Some(TimestampType::Adapter)),
+    ("adapter_unsynced", Some(TimestampType::AdapterUnsynced)),
+];
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+struct Config {
+    device: String,
+    snaplen: u32,
+    promisc: bool,
+    buffer_mib: i32,
+    timeout_ms: i32,
+    immediate: bool,
+    direction: Direction,
+    stamp: Option<TimestampType>,
+}
+
+impl Config {
+    /// Reads `eth0,option=value,...`.
+    fn parse(text: &str) -> Result<Self, SourceError> {
+        let (device, options) = text.split_once(',').unwrap_or((text, ""));
+        let options = Options::parse(&KIND, options)?;
+        let timeout = options.span("timeout", Span(100_000_000))?.0 / 1_000_000;
+        if !(1..=1_000).contains(&timeout) {
+            return Err(options.wrong("`timeout` must be from 1ms to 1s".to_owned()));
+        }
+        Ok(Self {
+            device: device.trim().to_owned(),
+            snaplen: options.number("snaplen", CAP_LEN_MAX as u32, 14, CAP_LEN_MAX as u32)?,
+            promisc: options.flag("promisc", true)?,
+            buffer_mib: options.number("buffer", 16, 1, 1_024)?,
+            timeout_ms: timeout as i32,
+            immediate: options.flag("immediate", false)?,
+            direction: options.one_of("direction", &DIRECTIONS)?,
+            stamp: options.one_of("timestamp", &STAMPS)?,
+        })
+    }
+
+    /// Opens the interface as was asked.
+    fn capture(&self) -> Result<Capture<Active>, SourceError> {
+        let refused = |e| refused(&self.device, &e);
+        let mut capture = Capture::from_device(self.device.as_str())
+            .map_err(refused)?
+            .snaplen(self.snaplen as i32)
+            .promisc(self.promisc)
+            .buffer_size(self.buffer_mib << 20)
+            .timeout(self.timeout_ms)
+            .immediate_mode(self.immediate);
+        if let Some(stamp) = self.stamp {
+            capture = capture.tstamp_type(stamp);
+        }
+        #[cfg(target_os = "linux")]
+        let capture = capture.precision(pcap::Precision::Nano);
+        let capture = capture.open().and_then(Capture::setnonblock).map_err(refused)?;
+        if self.direction != Direction::InOut {
+            capture.direction(self.direction).map_err(refused)?;
+        }
+        Ok(capture)
+    }
+}
+
 /// A network interface being listened to.
 pub struct Live {
     description: Description,
-    device: String,
-    capture: Capture<Active>,
+    config: Config,
+    // None while the interface is away.
+    capture: Option<Capture<Active>>,
     link: LinkType,
-    pool: Pool,
+    copier: Copier,
+    // What is wanted, as pushed.
+    bpf: String,
+    watch: Watch,
     // The kernel's counters when last asked, and when that was.
     lost: [u32; 2],
     asked: Instant,
@@ -81,94 +164,109 @@ pub struct Live {
 impl Live {
     /// Opens `eth0,option=value,...`.
     pub fn open(text: &str) -> Result<Self, SourceError> {
-        let (device, options) = text.split_once(',').unwrap_or((text, ""));
-        let device = device.trim();
-        let options = Options::parse(&KIND, options)?;
-        if device.is_empty() {
+        let config = Config::parse(text)?;
+        if config.device.is_empty() {
             let why = format!("names no interface: {}", interfaces());
             return Err(SourceError::Spec { text: format!("live:{text}"), why });
         }
-        let snaplen = options.number("snaplen", CAP_LEN_MAX as u32, 14, CAP_LEN_MAX as u32)?;
-        let timeout = options.span("timeout", Span(100_000_000))?.0 / 1_000_000;
-        if !(1..=1_000).contains(&timeout) {
-            return Err(options.wrong("`timeout` must be from 1ms to 1s".to_owned()));
-        }
-        let capture = Capture::from_device(device)
-            .map_err(|e| refused(device, &e))?
-            .snaplen(snaplen as i32)
-            .promisc(options.flag("promisc", true)?)
-            .buffer_size(options.number("buffer", 16, 1, 1_024)? << 20)
-            .timeout(timeout as i32)
-            .immediate_mode(options.flag("immediate", false)?);
-        #[cfg(target_os = "linux")]
-        let capture = capture.precision(pcap::Precision::Nano);
-        let capture =
-            capture.open().and_then(Capture::setnonblock).map_err(|e| refused(device, &e))?;
-        Self::of(device, capture, snaplen)
-    }
-
-    fn of(device: &str, capture: Capture<Active>, snaplen: u32) -> Result<Self, SourceError> {
-        // The numbers of live link types and of those in files differ only where one of them is
-        // not decoded.
-        let link = LinkType(u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX));
+        let capture = config.capture()?;
+        let link = link_of(&capture);
         if !link.is_supported() {
-            return Err(SourceError::Link { name: device.to_owned(), link });
+            return Err(SourceError::Link { name: config.device, link });
         }
+        let snaplen = config.snaplen;
         Ok(Self {
             description: Description {
-                name: format!("live:{device}"),
+                name: format!("live:{}", config.device),
                 links: vec![link],
                 resolution: Span(STEP_NS),
                 snaplen: if snaplen as usize == CAP_LEN_MAX { 0 } else { snaplen },
                 pace: Pace::Live,
                 size_bytes: None,
             },
-            device: device.to_owned(),
-            capture,
+            capture: Some(capture),
             link,
-            pool: Pool::new(BUFFER_BYTES.max(snaplen as usize)),
+            copier: Copier::new(snaplen as usize),
+            bpf: String::new(),
+            watch: Watch::new(&config.device),
+            config,
             lost: [0; 2],
             asked: Instant::now(),
             read_bytes: 0,
         })
     }
 
-    /// Takes what the kernel holds, up to a full chunk.
+    /// Waits for packets and takes what the kernel holds, up to a full chunk.
     fn take(&mut self, chunk: &mut Chunk) -> Result<(), SourceError> {
-        let (link, pool) = (self.link, &self.pool);
-        let mut buffer = pool.take();
-        while chunk.packets.len() < BATCH_PACKETS_MAX {
+        let Some(capture) = &mut self.capture else {
+            std::thread::sleep(PATIENCE);
+            return Ok(());
+        };
+        if !readable(capture.as_raw_fd(), PATIENCE) {
+            return Ok(());
+        }
+        let (link, copier) = (self.link, &mut self.copier);
+        let mut taken = Ok(1);
+        while matches!(taken, Ok(1..)) && chunk.packets.len() < BATCH_PACKETS_MAX {
             let room = BATCH_PACKETS_MAX - chunk.packets.len();
-            let taken = self.capture.dispatch(Some(room), |packet| {
-                copy(&packet, link, pool, &mut buffer, chunk);
+            taken = capture.dispatch(Some(room), |packet| {
+                copier.push([packet.data, &[], &[]], packet_of(&packet, link), chunk);
             });
-            match taken {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(e) => {
-                    share(buffer, chunk);
-                    let name = self.device.clone();
-                    return Err(SourceError::Device { name, why: format!("cannot capture: {e}") });
-                }
+        }
+        copier.finish(chunk);
+        self.read_bytes += chunk.packets.iter().map(|p| u64::from(p.cap_len)).sum::<u64>();
+        match taken {
+            Ok(_) => Ok(()),
+            Err(e) if self.watch.explains(&e.to_string()) => {
+                self.watch.lose();
+                chunk.counts.dropped += self.drops();
+                self.capture = None;
+                Ok(())
+            }
+            Err(e) => {
+                let name = self.config.device.clone();
+                Err(SourceError::Device { name, why: format!("cannot capture: {e}") })
             }
         }
-        self.read_bytes += chunk.packets.iter().map(|p| u64::from(p.cap_len)).sum::<u64>();
-        share(buffer, chunk);
+    }
+
+    /// Looks after the interface when nothing came.
+    fn look(&mut self) -> Result<Counts, SourceError> {
+        match self.watch.look() {
+            State::Well | State::Lost => {}
+            // The kernel listens again by itself, and libpcap does not mind.
+            State::Up if self.capture.is_some() => return Ok(self.watch.back()),
+            State::Up | State::Anew => match self.reopen() {
+                Ok(()) => return Ok(self.watch.back()),
+                Err(e @ SourceError::Link { .. }) => return Err(e),
+                Err(e) => self.watch.fail(&e),
+            },
+        }
+        Ok(Counts::default())
+    }
+
+    fn reopen(&mut self) -> Result<(), SourceError> {
+        // The old one goes first, so that its buffer is free.
+        self.capture = None;
+        let mut capture = self.config.capture()?;
+        let link = link_of(&capture);
+        if link != self.link {
+            return Err(SourceError::Link { name: self.config.device.clone(), link });
+        }
+        self.config.push(&mut capture, &self.bpf)?;
+        self.capture = Some(capture);
+        self.lost = [0; 2];
         Ok(())
     }
 
-    /// What the kernel has lost since it was last asked, which is at most every 100 ms.
-    fn lost(&mut self) -> Counts {
-        if self.asked.elapsed() < PATIENCE {
-            return Counts::default();
-        }
-        self.asked = Instant::now();
-        let Ok(stats) = self.capture.stats() else { return Counts::default() };
+    /// What the kernel has lost since it was last asked.
+    fn drops(&mut self) -> u64 {
+        let Some(Ok(stats)) = self.capture.as_mut().map(Capture::stats) else { return 0 };
         let lost = [stats.dropped, stats.if_dropped];
         let more = lost.iter().zip(self.lost).map(|(now, then)| u64::from(now.wrapping_sub(then)));
         let dropped = more.sum();
         self.lost = lost;
-        Counts { dropped, ..Counts::default() }
+        dropped
     }
 }
 
@@ -178,10 +276,15 @@ impl Source for Live {
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        if readable(self.capture.as_raw_fd(), PATIENCE) {
-            self.take(chunk)?;
+        self.take(chunk)?;
+        if self.asked.elapsed() >= PATIENCE {
+            self.asked = Instant::now();
+            chunk.counts.dropped += self.drops();
         }
-        chunk.counts = self.lost();
+        if chunk.packets.is_empty() {
+            let counts = self.look()?;
+            chunk.counts.add(counts);
+        }
         chunk.read_bytes = self.read_bytes;
         Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More })
     }
@@ -189,50 +292,47 @@ impl Source for Live {
     fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
         // What is pushed is meant for Ethernet. An empty program accepts everything.
         let bpf = bpf.filter(|_| self.link == LinkType::ETHERNET).unwrap_or("");
+        if let Some(capture) = &mut self.capture {
+            self.config.push(capture, bpf)?;
+        }
+        bpf.clone_into(&mut self.bpf);
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Has the kernel drop what a filter does not accept.
+    fn push(&self, capture: &mut Capture<Active>, bpf: &str) -> Result<(), SourceError> {
         // Not optimized: libpcap's optimizer (1.10.3 at least) breaks some long expressions, so
         // that they drop what they should accept.
-        self.capture.filter(bpf, false).map_err(|e| SourceError::Device {
+        capture.filter(bpf, false).map_err(|e| SourceError::Device {
             name: self.device.clone(),
             why: format!("the kernel does not take the filter `{bpf}`: {e}"),
         })
     }
 }
 
-/// Copies one packet out of the kernel's ring.
-fn copy(
-    packet: &pcap::Packet,
-    link: LinkType,
-    pool: &Pool,
-    buffer: &mut Buffer,
-    chunk: &mut Chunk,
-) {
-    if packet.data.len() > buffer.room() {
-        share(std::mem::replace(buffer, pool.take()), chunk);
-    }
-    let offset = buffer.len() as u32;
-    let cap_len = buffer.append(packet.data) as u32;
+/// What a capture's packets begin with. The numbers of live link types and of those in files
+/// differ only where one of them is not decoded.
+fn link_of(capture: &Capture<Active>) -> LinkType {
+    LinkType(u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX))
+}
+
+/// A packet of libpcap's as ours, not yet in any place.
+fn packet_of(packet: &pcap::Packet, link: LinkType) -> Packet {
     let ts = packet.header.ts;
-    chunk.packets.push(Packet {
+    Packet {
         ts: Ts::new(
             u64::try_from(ts.tv_sec).unwrap_or(0),
             u64::try_from(ts.tv_usec).unwrap_or(0) * STEP_NS,
         ),
-        offset,
-        cap_len,
+        offset: 0,
+        cap_len: packet.header.caplen,
         wire_len: packet.header.len,
-        // The region that the buffer becomes when it is shared.
-        region: chunk.regions.len() as u16,
+        region: 0,
         link,
         source: 0,
         marks: 0,
-    });
-}
-
-/// Makes a buffer a region of the chunk, if anything is in it.
-fn share(buffer: Buffer, chunk: &mut Chunk) {
-    let region = chunk.regions.len();
-    if chunk.packets.last().is_some_and(|p| usize::from(p.region) == region) {
-        chunk.regions.push(buffer.share());
     }
 }
 

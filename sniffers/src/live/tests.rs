@@ -3,7 +3,8 @@
 use como_core::source::{Source, SourceError};
 
 use super::Live;
-use super::wire::{frames, hear, send, with_wire};
+use super::wire::{Heard, frames, hear, ip, lay, send, sender, with_wire};
+use crate::interface::State;
 
 #[test]
 fn what_is_sent_is_seen_whole_and_in_order() {
@@ -53,6 +54,66 @@ fn what_the_kernel_drops_is_counted_exactly() {
         let heard = hear(&mut live, n_sent);
         assert!(heard.counts.dropped > 0, "the buffer held it all");
         assert_eq!(heard.frames.len() as u64 + heard.counts.dropped, n_sent as u64);
+    });
+}
+
+#[test]
+fn a_direction_leaves_the_other_out() {
+    with_wire(|| {
+        let all = frames("packets=4000,vlan=0,ipv6=0");
+        let [there, back] = [&all[0], &all[1]];
+        for (direction, want) in
+            [("in", vec![there]), ("out", vec![back]), ("both", vec![there, back])]
+        {
+            let text = format!("como1,direction={direction},timestamp=host_hiprec");
+            let mut live = Live::open(&text).expect("a source");
+            send(&[there]);
+            sender("como1").sendpacket(back.as_slice()).expect("sent");
+            let heard = hear(&mut live, want.len());
+            assert!(heard.frames.iter().eq(want), "{direction}: {heard:?}");
+        }
+        let e = Live::open("como1,timestamp=card").err().expect("an error").to_string();
+        assert!(e.contains("is none of host, host_lowprec, host_hiprec, adapter"), "{e}");
+    });
+}
+
+#[test]
+fn an_interface_that_was_down_is_heard_again_and_counted() {
+    with_wire(|| {
+        let mut live = Live::open("como1").expect("a source");
+        let mut heard = Heard::default();
+        for n in 1..3 {
+            assert!(ip("link set como1 down"));
+            let lost = (0..100).any(|_| {
+                heard.turn(&mut live);
+                live.watch.look() == State::Lost
+            });
+            assert!(lost, "nobody noticed");
+            assert!(ip("link set como1 up"));
+            heard.until(&mut live, |h| h.counts.reopened == n);
+            send(&frames("packets=10,vlan=0"));
+            heard.until(&mut live, |h| h.frames.len() as u64 == 10 * n);
+        }
+    });
+}
+
+#[test]
+fn an_interface_that_was_away_is_opened_anew_with_its_filter() {
+    with_wire(|| {
+        let mut live = Live::open("como1").expect("a source");
+        live.push_filter(Some("arp")).expect("a filter");
+        assert!(ip("link del como0"));
+        let mut heard = Heard::default();
+        heard.turn(&mut live);
+        assert!(lay());
+        heard.until(&mut live, |h| h.counts.reopened == 1);
+        let sent = frames("packets=2000,vlan=0");
+        let is_arp = |f: &&Vec<u8>| f[12..14] == [8, 6];
+        let want: Vec<Vec<u8>> = sent.iter().filter(is_arp).cloned().collect();
+        assert!(!want.is_empty());
+        send(&sent);
+        heard.until(&mut live, |h| h.frames.len() >= want.len());
+        assert_eq!(heard.frames, want);
     });
 }
 
