@@ -4,6 +4,8 @@ mod packets;
 mod remote;
 mod server;
 mod windows;
+#[cfg(target_os = "linux")]
+mod wire;
 
 use std::time::Duration;
 
