@@ -89,7 +89,8 @@ pub fn peers(trace: &str) -> Vec<Case> {
     all.into_iter().filter(|c| is_installed(&c.program)).collect()
 }
 
-fn is_installed(program: &str) -> bool {
+/// Whether a program is found where programs are.
+pub fn is_installed(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
     std::env::split_paths(&paths).chain(system).any(|dir| dir.join(program).is_file())

@@ -5,6 +5,7 @@
 
 mod case;
 mod measure;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,10 +45,16 @@ struct Report {
 }
 
 fn main() -> Result<()> {
-    let options = options()?;
+    let wire = std::env::args().nth(1).as_deref() == Some("wire");
+    let options = options(1 + usize::from(wire))?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let scratch = std::env::temp_dir().join(format!("como-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
+    if wire {
+        let done = wire::perform(&options, &scratch);
+        std::fs::remove_dir_all(&scratch)?;
+        return done;
+    }
     let report = measure_all(&options, &root.join("scripts"), &scratch);
     std::fs::remove_dir_all(&scratch)?;
     let report = report?;
@@ -59,7 +66,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn options() -> Result<Options> {
+/// Reads what was asked for, behind so many words.
+fn options(skip: usize) -> Result<Options> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut options = Options {
         packets: 2_000_000,
@@ -67,7 +75,7 @@ fn options() -> Result<Options> {
         binary: root.join("../target/release/como"),
         out: root.join("results/latest.json"),
     };
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(skip);
     while let Some(name) = args.next() {
         let value = args.next().with_context(|| format!("{name} wants a value"))?;
         match name.as_str() {

@@ -52,7 +52,7 @@ fn anonymous(pid: u32) -> u64 {
 
 /// Waits for the child without blocking; its status and CPU seconds once it has ended.
 #[allow(unsafe_code)]
-fn reap(pid: u32) -> Result<Option<(ExitStatus, f64)>> {
+pub fn reap(pid: u32) -> Result<Option<(ExitStatus, f64)>> {
     let mut status = 0;
     // SAFETY: `rusage` is plain data for which all zeros is a value, and both pointers are to
     // locals that outlive the call. The standard library's `wait` does not report usage.
