@@ -6,6 +6,7 @@
 pub mod build;
 pub mod layers;
 pub mod link;
+pub mod tunnel;
 pub(crate) mod wlan;
 
 use crate::time::Ts;

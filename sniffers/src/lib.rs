@@ -10,6 +10,7 @@ pub use spec::{Kind, OptionDoc};
 use spec::{Options, Spec};
 
 mod copier;
+mod decap;
 mod interface;
 mod paced;
 mod pool;
@@ -59,6 +60,12 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
         let spec = Spec::parse(text, KINDS)?;
+        let (rest, wants_inside) = decap::take(spec.rest)?;
+        if rest != spec.rest {
+            let opened = open(&format!("{}:{rest}", spec.kind))?;
+            sources.extend(opened.into_iter().map(|source| decap::of(source, wants_inside)));
+            continue;
+        }
         #[cfg(target_os = "linux")]
         if spec.kind == afpacket::KIND.name {
             sources.extend(afpacket::open(spec.rest)?);

@@ -7,7 +7,7 @@ use crate::addr::{Addr, Mac};
 use crate::field::{Field, FieldValue, Kind, decode_int, encode_int};
 use crate::packet::layers::{fragment_word, ip_end};
 use crate::packet::wlan::{self, Frame, Radio, Role};
-use crate::packet::{Layers, Packet};
+use crate::packet::{Layers, Packet, tunnel};
 
 /// One packet: what is known of it, its captured bytes, and where its headers are.
 #[derive(Clone, Copy)]
@@ -74,8 +74,28 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
             u32::try_from(end - start).ok()
         }
         _ if layers.has(Layers::WLAN) => wireless(field, view),
+        F::TunnelId => view.inner()?.0,
+        F::InnerIpVersion
+        | F::InnerIpProto
+        | F::InnerIpLen
+        | F::InnerSport
+        | F::InnerDport
+        | F::InnerTcpFlags => inside(field, view),
         _ => tcp(field, view),
     }
+}
+
+/// A number of the packet inside a tunnel.
+fn inside(field: Field, view: View<'_>) -> Option<u32> {
+    let field = match field {
+        Field::InnerIpVersion => Field::IpVersion,
+        Field::InnerIpProto => Field::IpProto,
+        Field::InnerIpLen => Field::IpLen,
+        Field::InnerSport => Field::Sport,
+        Field::InnerDport => Field::Dport,
+        _ => Field::TcpFlags,
+    };
+    number(field, view.inner()?.1)
 }
 
 #[inline(always)]
@@ -213,6 +233,20 @@ pub(super) fn big(field: Field, view: View<'_>) -> Option<u64> {
 /// An IP address.
 #[inline(always)]
 pub(super) fn addr(field: Field, view: View<'_>) -> Option<Addr> {
+    match field {
+        Field::InnerIpSrc => inside_addr(Field::IpSrc, view),
+        Field::InnerIpDst => inside_addr(Field::IpDst, view),
+        _ => ip_addr(field, view),
+    }
+}
+
+/// An address of the packet inside a tunnel.
+fn inside_addr(field: Field, view: View<'_>) -> Option<Addr> {
+    ip_addr(field, view.inner()?.1)
+}
+
+#[inline(always)]
+fn ip_addr(field: Field, view: View<'_>) -> Option<Addr> {
     let l3 = view.l3(Layers::IP)?;
     let is_dst = usize::from(field == Field::IpDst);
     if view.layers.has(Layers::IPV4) {
@@ -251,6 +285,15 @@ impl<'a> View<'a> {
     #[inline(always)]
     fn if_any(self, there: bool, value: impl Into<u32>) -> Option<u32> {
         there.then(|| value.into())
+    }
+
+    /// The packet inside the tunnel that this one is of, and what tells that from others.
+    fn inner(self) -> Option<(Option<u32>, View<'a>)> {
+        let tunnel::Inner { at, link, id } = tunnel::inner(self.data, &self.layers)?;
+        let data = self.data.get(at..)?;
+        let sent = self.packet.wire_len.saturating_sub(at as u32);
+        let layers = Layers::find(link, data, sent);
+        Some((id, View { packet: self.packet, data, layers }))
     }
 
     /// The 802.11 frame, if it is one.

@@ -89,6 +89,8 @@ fn address(batch: &Batch, at: usize, key: AddrKey) -> Option<Addr> {
     let field = match key {
         AddrKey::Src => Field::IpSrc,
         AddrKey::Dst => Field::IpDst,
+        AddrKey::InnerSrc => Field::InnerIpSrc,
+        AddrKey::InnerDst => Field::InnerIpDst,
         AddrKey::ArpSrc => return inside::arp_addr(batch, at, false),
         AddrKey::ArpDst => return inside::arp_addr(batch, at, true),
     };

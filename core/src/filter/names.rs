@@ -320,13 +320,16 @@ pub const EITHER: [(&str, [Field; 2]); 4] = [
 ];
 
 /// Names of addresses, and those that stand for two at once.
-pub const ADDRESSES: [(&str, &[AddrKey]); 6] = [
+pub const ADDRESSES: [(&str, &[AddrKey]); 9] = [
     ("ip.src", &[AddrKey::Src]),
     ("ip.dst", &[AddrKey::Dst]),
     ("ip.addr", &[AddrKey::Src, AddrKey::Dst]),
     ("arp.src", &[AddrKey::ArpSrc]),
     ("arp.dst", &[AddrKey::ArpDst]),
     ("arp.addr", &[AddrKey::ArpSrc, AddrKey::ArpDst]),
+    ("inner.ip.src", &[AddrKey::InnerSrc]),
+    ("inner.ip.dst", &[AddrKey::InnerDst]),
+    ("inner.ip.addr", &[AddrKey::InnerSrc, AddrKey::InnerDst]),
 ];
 
 /// The entry called `name` of a table of pairs.

@@ -201,7 +201,8 @@ fn quoted(bytes: &[u8]) -> String {
 
 /// Takes out of an `or` the terms that together are `host`, `src host` or `dst host`.
 fn hosts(parts: &mut Vec<&Node>) -> Vec<String> {
-    let sets = AddrKey::ALL.map(|key| {
+    const KEYS: [AddrKey; 4] = [AddrKey::Src, AddrKey::Dst, AddrKey::ArpSrc, AddrKey::ArpDst];
+    let sets = KEYS.map(|key| {
         parts.iter().find_map(|part| match part {
             Node::Leaf { term: Term::Address { key: k, set }, negated: false } if *k == key => {
                 Some(set.clone())
@@ -218,7 +219,7 @@ fn hosts(parts: &mut Vec<&Node>) -> Vec<String> {
     match (src, dst) {
         (Some(a), Some(b)) if a == b && with_arp(a, arp_src) && with_arp(a, arp_dst) => {
             texts.extend(nets(a, ""));
-            used.extend(AddrKey::ALL);
+            used.extend(KEYS);
         }
         _ => {
             let sides = [

@@ -112,7 +112,10 @@ fn leaf(term: &Term) -> Might {
         Term::Number { .. } => Might::None,
         Term::Address { key: AddrKey::Src, set } => addresses("src", set),
         Term::Address { key: AddrKey::Dst, set } => addresses("dst", set),
-        Term::Address { .. } => Might::these("arp"),
+        Term::Address { key: AddrKey::ArpSrc | AddrKey::ArpDst, .. } => Might::these("arp"),
+        Term::Address { key: AddrKey::InnerSrc | AddrKey::InnerDst, .. } => {
+            Might::these("(ip or ip6)")
+        }
         Term::Chain(_) | Term::Contains { field: Field::Payload, .. } => {
             Might::these("(ip or ip6)")
         }

@@ -145,11 +145,16 @@ pub enum AddrKey {
     ArpSrc,
     /// Target's protocol address of ARP, when it is IPv4.
     ArpDst,
+    /// Source of the IP header inside a tunnel.
+    InnerSrc,
+    /// Destination of the IP header inside a tunnel.
+    InnerDst,
 }
 
 impl AddrKey {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Src, Self::Dst, Self::ArpSrc, Self::ArpDst];
+    pub const ALL: [Self; 6] =
+        [Self::Src, Self::Dst, Self::ArpSrc, Self::ArpDst, Self::InnerSrc, Self::InnerDst];
 
     /// Its name in the language.
     pub fn name(self) -> &'static str {
@@ -158,6 +163,8 @@ impl AddrKey {
             Self::Dst => "ip.dst",
             Self::ArpSrc => "arp.src",
             Self::ArpDst => "arp.dst",
+            Self::InnerSrc => "inner.ip.src",
+            Self::InnerDst => "inner.ip.dst",
         }
     }
 }

@@ -76,15 +76,15 @@ fn numbers_with_a_sign() {
 fn frames_of_wireless_networks() {
     check("wlan and not to_ds", "wlan and not wlan.tods");
     check("wlan.type == mgt", "wlan.type == 0");
-    check("wlan.security in {open, wep}", "wlan.security in 0..1");
+    check("wlan.security in {open, wep}", "wlan.security <= 1");
     check("wlan.ssid == \"a\\\"b\"", "wlan.ssid == \"a\\\"b\"");
     check("wlan.ssid == \"\"", "wlan.ssid == \"\"");
     check("not wlan.ssid contains 0x6775", "not wlan.ssid contains \"gu\"");
     let (message, _, hint) = refused("wlan.ssid != \"guests\"");
     assert!(message.contains("`==` or `contains` behind `wlan.ssid`"), "{message}");
     assert!(hint.contains("`not` before it"), "{hint}");
-    let (.., hint) = refused("subtype beacon");
-    assert!(hint.contains("wlan.type == mgt"), "{hint}");
+    let (message, ..) = refused("subtype beacon");
+    assert!(message.contains("wlan.type == mgt"), "{message}");
 }
 
 #[test]

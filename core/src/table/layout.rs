@@ -283,7 +283,9 @@ pub(super) fn bits(field: Field) -> u32 {
         _ => match field.kind() {
             Kind::Bool => 1,
             Kind::Uint | Kind::Int => 32,
-            Kind::Addr => ID_BITS,
+            Kind::Addr if matches!(field, Field::IpSrc | Field::IpDst) => ID_BITS,
+            // No id stands for it, and the value is too wide to be packed.
+            Kind::Addr => 129,
             Kind::Mac | Kind::Big | Kind::Bytes => 64,
         },
     }

@@ -97,8 +97,12 @@ impl Feed {
         for (field, buffer) in &self.fields {
             stage.clear();
             mixed |= match field.kind() {
-                Kind::Addr => addresses(lua, handles, batch, *field, places, stage)?,
-                Kind::Mac => link_addresses(lua, handles, batch, *field, places, stage)?,
+                Kind::Addr if matches!(field, Field::IpSrc | Field::IpDst) => {
+                    addresses(lua, handles, batch, *field, places, stage)?
+                }
+                Kind::Addr | Kind::Mac => {
+                    other_addresses(lua, handles, batch, *field, places, stage)?
+                }
                 _ => numbers(batch, *field, places, stage),
             };
             buffer.write_bytes(0, stage);
@@ -212,7 +216,7 @@ fn addresses(
     Ok(mixed)
 }
 
-fn link_addresses(
+fn other_addresses(
     lua: &Lua,
     handles: &mut Handles,
     batch: &Batch,
@@ -224,6 +228,7 @@ fn link_addresses(
     for at in places {
         let slot = match batch.value(*at, field) {
             Some(FieldValue::Mac(mac)) => handles.slot(lua, Wide::Mac(mac))?,
+            Some(FieldValue::Addr(addr)) => handles.slot(lua, Wide::Addr(addr))?,
             _ => 0,
         };
         mixed |= slot == 0;

@@ -41,7 +41,7 @@ impl Test {
             }
             Term::Address { key, set } => {
                 let needs = match key {
-                    AddrKey::Src | AddrKey::Dst => 0,
+                    AddrKey::Src | AddrKey::Dst | AddrKey::InnerSrc | AddrKey::InnerDst => 0,
                     AddrKey::ArpSrc | AddrKey::ArpDst => Layers::ARP,
                 };
                 (Self::Address { key: *key, set: Addresses::of(set) }, needs)
@@ -79,6 +79,8 @@ impl Test {
             Self::Number { key: of, .. } => key(Demand::NONE, *of),
             Self::Address { key: AddrKey::Src, .. } => Demand::NONE.field(Field::IpSrc),
             Self::Address { key: AddrKey::Dst, .. } => Demand::NONE.field(Field::IpDst),
+            Self::Address { key: AddrKey::InnerSrc, .. } => Demand::NONE.field(Field::InnerIpSrc),
+            Self::Address { key: AddrKey::InnerDst, .. } => Demand::NONE.field(Field::InnerIpDst),
             Self::Compare { left, right, .. } => {
                 let mut demand = Demand::NONE;
                 for side in [left, right] {
@@ -109,6 +111,8 @@ impl Test {
             Self::Address { key, set } => match key {
                 AddrKey::Src => addresses(batch, within, Field::IpSrc, set),
                 AddrKey::Dst => addresses(batch, within, Field::IpDst, set),
+                AddrKey::InnerSrc => addresses(batch, within, Field::InnerIpSrc, set),
+                AddrKey::InnerDst => addresses(batch, within, Field::InnerIpDst, set),
                 AddrKey::ArpSrc | AddrKey::ArpDst => kernel::each(len, within, |at| {
                     let addr = inside::arp_addr(batch, at, *key == AddrKey::ArpDst);
                     addr.is_some_and(|addr| set.contains(addr))
