@@ -26,7 +26,9 @@ use crate::spec::{Kind, OptionDoc, Options};
 pub const KIND: Kind = Kind {
     name: "live",
     usage: "live:eth0,snaplen=96",
-    doc: "Packets of a network interface as they come; `any` is all interfaces on Linux.",
+    doc: "Packets of a network interface as they come; `any` is all interfaces on Linux. Offers \
+          whole packets, times in nanoseconds on Linux, and the counts of packets that the kernel \
+          and the interface dropped.",
     options: &[
         OptionDoc {
             name: "snaplen",

@@ -12,7 +12,8 @@ pub const KIND: Kind = Kind {
     name: "afpacket",
     usage: "afpacket:eth0,rings=2",
     doc: "Packets of an Ethernet or IP interface through rings shared with the kernel, divided \
-          among several threads; Linux only.",
+          among several threads; Linux only. Offers whole packets, times in nanoseconds, VLAN tags \
+          put back, and the count of packets that found no room.",
     options: &[
         OptionDoc {
             name: "rings",
@@ -37,8 +38,9 @@ pub const KIND: Kind = Kind {
         },
         OptionDoc {
             name: "timeout",
-            default: "10ms",
-            doc: "How long the kernel may keep a block that is not full.",
+            default: "10ms, 3ms",
+            doc: "How long the kernel may keep a block that is not full; the second is for \
+                  several rings, whose packets are to be merged by time.",
         },
         OptionDoc {
             name: "snaplen",
@@ -114,19 +116,15 @@ impl Config {
             let why = "a ring listens to one interface: `live:any` listens to all".to_owned();
             return Err(SourceError::Spec { text: format!("afpacket:{text}"), why });
         }
-        let timeout = options.span("timeout", Span(10_000_000))?.0 / 1_000_000;
-        // Shorter than a turn waits, so that a turn in which nothing came found no packet waiting.
-        if !(1..=50).contains(&timeout) {
-            return Err(options.wrong("`timeout` must be from 1ms to 50ms".to_owned()));
-        }
+        let rings = options.number("rings", 1, 1, RINGS_MAX)?;
         let config = Self {
             device,
-            rings: options.number("rings", 1, 1, RINGS_MAX)?,
+            rings,
             fanout: options.one_of("fanout", &MODES)?,
             shape: Shape {
                 block_bytes: block_bytes(&options)?,
                 blocks: options.number("blocks", 64, 2, 65_536)?,
-                timeout_ms: timeout as u32,
+                timeout_ms: timeout_ms(&options, rings)?,
             },
             snaplen: options.number("snaplen", CAP_LEN_MAX as u32, 14, CAP_LEN_MAX as u32)?,
             promisc: options.flag("promisc", true)?,
@@ -149,6 +147,21 @@ impl Config {
 /// Directions by name, the default first.
 const DIRECTIONS: [(&str, Direction); 3] =
     [("both", Direction::Both), ("in", Direction::In), ("out", Direction::Out)];
+
+/// How long a block may be kept. One ring: shorter than a turn waits, so that a turn in which
+/// nothing came left no packet behind. Several: shorter than capture waits for one of them while
+/// it has packets of another, so that none comes too late to be merged by time.
+fn timeout_ms(options: &Options, rings: u32) -> Result<u32, SourceError> {
+    let (default, most, whose) = match rings {
+        1 => (10, 50, ""),
+        _ => (3, 10, " with several rings"),
+    };
+    let timeout_ms = options.span("timeout", Span(default * 1_000_000))?.0 / 1_000_000;
+    match u32::try_from(timeout_ms) {
+        Ok(timeout_ms @ 1..) if timeout_ms <= most => Ok(timeout_ms),
+        _ => Err(options.wrong(format!("`timeout` must be from 1ms to {most}ms{whose}"))),
+    }
+}
 
 /// The size of a block, rounded up to a power of two: whole pages, whatever a page is.
 fn block_bytes(options: &Options) -> Result<u32, SourceError> {
@@ -175,7 +188,7 @@ mod tests {
         let config = Config::parse("eth0,rings=2,block=1MB,blocks=8,fanout=cpu,direction=in");
         let config = config.expect("options");
         assert_eq!((config.device.as_str(), config.rings), ("eth0", 2));
-        let shape = Shape { block_bytes: 1 << 20, blocks: 8, timeout_ms: 10 };
+        let shape = Shape { block_bytes: 1 << 20, blocks: 8, timeout_ms: 3 };
         assert_eq!((config.shape, config.bytes()), (shape, 16 << 20));
         assert_eq!((config.fanout, config.direction), (libc::PACKET_FANOUT_CPU, Direction::In));
     }
@@ -203,6 +216,11 @@ mod tests {
         refuses(
             "eth0,timeout=1s",
             "source `afpacket:timeout=1s`: `timeout` must be from 1ms to 50ms",
+        );
+        refuses(
+            "eth0,rings=2,timeout=20ms",
+            "source `afpacket:rings=2,timeout=20ms`: `timeout` must be from 1ms to 10ms with \
+             several rings",
         );
     }
 }

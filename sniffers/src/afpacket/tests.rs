@@ -1,12 +1,13 @@
 //! Rings over a pair of virtual interfaces in a network namespace of the test's own.
 
+use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::packet::LinkType;
 use como_core::source::Source;
 
 use super::{Direction, link_of, open};
-use crate::live::wire::{Heard, frames, hear, ip, lay, send, sender, with_wire};
+use crate::live::wire::{Heard, frames, hear, ip, lay, send, sender, tunnel, with_wire};
 
 /// The one ring that a text asks for.
 #[track_caller]
@@ -177,6 +178,33 @@ fn loopback_shows_each_packet_once() {
         }
         assert_eq!(hear(&mut *ring, 3).frames.len(), 3);
         assert!(Direction::Out.wants(true, true) && !Direction::Both.wants(true, true));
+    });
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
+fn a_tunnel_gives_bare_ip_both_ways() {
+    with_wire(|| {
+        let Some(mut tunnel) = tunnel() else {
+            eprintln!("skipped: no tunnel device");
+            return;
+        };
+        let mut ring = ring("tun9");
+        assert_eq!(ring.description().links, [LinkType::RAW]);
+        // Meant for Ethernet: ignored here, so that nothing is lost.
+        ring.push_filter(Some("arp")).expect("a filter");
+        let socket = std::net::UdpSocket::bind("10.8.0.1:0").expect("a socket");
+        socket.send_to(b"to nobody", "10.8.0.2:53000").expect("sent");
+        let mut sent = vec![0; 100];
+        let len = tunnel.read(&mut sent).expect("what was sent");
+        sent.truncate(len);
+        let mut heard = hear(&mut *ring, 1);
+        assert_eq!((&heard.frames, heard.wire_lens[0]), (&vec![sent.clone()], 37));
+        sent[12..20].rotate_left(4);
+        tunnel.write_all(&sent).expect("sent");
+        // What the system says to that may follow.
+        heard.until(&mut *ring, |h| h.frames.len() >= 2);
+        assert_eq!(heard.frames[1], sent);
     });
 }
 

@@ -39,6 +39,23 @@ pub fn lay() -> bool {
         && ip("link set como1 up")
 }
 
+/// Makes `tun9`, which carries bare IP from 10.8.0.1, as long as what is returned is kept.
+#[cfg(target_os = "linux")]
+pub fn tunnel() -> Option<std::fs::File> {
+    use std::os::fd::AsRawFd;
+
+    let file = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").ok()?;
+    // SAFETY: plain data of which all zeros is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"tun9") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: the request outlives the call, which reads name and flags and writes the name.
+    let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
+    (done == 0 && ip("addr add 10.8.0.1/24 dev tun9") && ip("link set tun9 up")).then_some(file)
+}
+
 /// Runs `ip` with these words; whether it did what they say.
 pub fn ip(args: &str) -> bool {
     Command::new("ip").args(args.split(' ')).output().is_ok_and(|o| o.status.success())
