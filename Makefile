@@ -5,12 +5,13 @@ CARGO ?= cargo
 COMO  := target/release/como
 DEMO  := demo
 
-.PHONY: help deps tools build demo test fmt lint docs deny bench bench-wire soak clean
+.PHONY: help deps tools build demo test fmt lint docs deny bench bench-wire bench-flows soak clean
 
 help:
 	@echo 'make demo    build, generate a trace, run three modules over it'
 	@echo 'make test    format, lints, docs and every test, as continuous integration runs them'
 	@echo 'make bench   measure beside other tools; prints a table, writes JSON'
+	@echo 'make bench-flows  compare flow records, and their cost, with nfcapd and nfdump'
 	@echo 'make bench-wire  measure capture from an interface beside tcpdump'
 	@echo 'make soak    the long runs: many more random cases, many more kills'
 	@echo 'make build   the command, optimised: $(COMO)'
@@ -78,6 +79,9 @@ bench: build
 # Who loses packets of an interface at equal load; skipped with a message without the right to.
 bench-wire: build
 	$(CARGO) run --release --package como-bench -- wire --packets 300000 --runs 2
+
+bench-flows: build
+	bench/scripts/flows.sh $(COMO)
 
 # `COMO_SOAK` asks the end-to-end tests for their full counts.
 soak: tools

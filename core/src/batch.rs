@@ -104,6 +104,22 @@ impl Batch {
         }
     }
 
+    /// What `value` of `field` adds up to over all that packet `at` stands for. Where that is a
+    /// reported flow, a length is the mean of its packets, and the sum is the flow's own.
+    #[inline]
+    pub fn sum_of(&self, at: usize, field: Field, value: u64) -> Weight {
+        let weight = self.weight(at);
+        let is_exact = match field {
+            Field::Len => true,
+            Field::IpLen => self.packets[at].marks & Packet::FLOW != 0,
+            _ => false,
+        };
+        if is_exact {
+            return weight;
+        }
+        Weight { packets: weight.packets, bytes: value.saturating_mul(weight.packets) }
+    }
+
     /// A field's column, if some task asked for it.
     pub fn column(&self, field: Field) -> Option<&Column> {
         self.columns.get(field)

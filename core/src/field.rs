@@ -3,7 +3,10 @@
 //! Filters, declared keys, scripts, completions and manuals all read this
 //! table. A field of a layer the packet does not have is absent, never 0.
 
+mod set;
+
 use crate::addr::{Addr, Mac};
+pub use set::Fields;
 
 /// What kind of value a field has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,6 +219,7 @@ pub enum Id {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     fields: u128,
+    needs: Fields,
     ids: u8,
     layers: bool,
 }
@@ -224,10 +228,18 @@ const _: () = assert!(Field::COUNT <= 128, "Demand has a bit per field");
 
 impl Demand {
     /// Nothing: packets are only counted.
-    pub const NONE: Self = Self { fields: 0, ids: 0, layers: false };
+    pub const NONE: Self = Self { fields: 0, needs: Fields::NONE, ids: 0, layers: false };
 
-    /// Asks for a field's column. Fields known without decoding, and bytes, need none.
-    pub fn field(mut self, field: Field) -> Self {
+    /// Asks for a field without which there is nothing to do: for its column, unless it is known
+    /// without decoding, or bytes.
+    pub fn field(self, field: Field) -> Self {
+        let demand = self.field_if_any(field);
+        let needs = if field.is_free() { Fields::NONE } else { Fields::of(&[field]) };
+        Self { needs: demand.needs.and(needs), ..demand }
+    }
+
+    /// Asks for a field that may as well be absent.
+    pub fn field_if_any(mut self, field: Field) -> Self {
         if matches!(field.kind(), Kind::Bytes) {
             self.layers = true;
         } else if !field.is_free() {
@@ -265,9 +277,15 @@ impl Demand {
     pub fn and(self, other: Self) -> Self {
         Self {
             fields: self.fields | other.fields,
+            needs: self.needs.and(other.needs),
             ids: self.ids | other.ids,
             layers: self.layers || other.layers,
         }
+    }
+
+    /// The fields that a source must offer.
+    pub const fn needs(self) -> Fields {
+        self.needs
     }
 
     /// Whether headers must be found at all.

@@ -41,6 +41,10 @@ impl Packet {
     pub const BACKWARDS: u16 = 2;
     /// Its timestamp leaps far ahead and nothing after it agrees; it counts in the open interval.
     pub const AHEAD: u16 = 4;
+    /// It stands for a flow that an exporter reported, and its headers were made from the record:
+    /// what a record does not say (time to live, sequence numbers, payload) is absent, and the
+    /// lengths are means, of which the weight gives the exact sum.
+    pub const FLOW: u16 = 8;
 }
 
 /// How many packets and bytes one packet stands for, where that is not itself alone.

@@ -4,11 +4,15 @@
 //! another. It never decodes headers and never waits for anything but its
 //! device: merging, decoding and filtering are the capture stage's.
 
+pub mod flows;
+
 use std::fmt;
 use std::sync::Arc;
 
+use crate::field::Fields;
 use crate::packet::{LinkType, Packet, Weight};
 use crate::time::{Span, Ts};
+pub use flows::Flows;
 
 /// Bytes that packets lie in: a window of a mapped file, or a recycled buffer.
 pub type Region = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -155,6 +159,8 @@ pub struct Description {
     pub snaplen: u32,
     /// How they come.
     pub pace: Pace,
+    /// The fields its packets may have.
+    pub offers: Fields,
     /// Bytes it will read in all, where known, for progress.
     pub size_bytes: Option<u64>,
 }
@@ -184,6 +190,11 @@ pub trait Source: Send {
     /// The first timestamp it will deliver, where that is cheap to know: lets
     /// several files be opened in time order.
     fn first_ts(&self) -> Option<Ts> {
+        None
+    }
+
+    /// What it has read of flow records or samples so far, if it is a source of those.
+    fn flows(&self) -> Option<Flows> {
         None
     }
 }

@@ -16,7 +16,7 @@ use crate::addr::Addr;
 use crate::batch::{Batch, Present};
 use crate::field::{Demand, Field};
 use crate::packet::{Layers, Packet, Weight};
-use crate::source::{Chunk, Counts, Source, SourceError, Turn};
+use crate::source::{Chunk, Counts, Flows, Source, SourceError, Turn};
 use crate::time::Ts;
 use ends::{Ends, Ports};
 pub use ends::{FLOWS_MAX, HOSTS_MAX};
@@ -102,6 +102,7 @@ pub struct Summary {
     counts: Counts,
     ends: Ends,
     ports: Ports,
+    flows: Option<Flows>,
 }
 
 impl Default for Summary {
@@ -121,6 +122,7 @@ impl Default for Summary {
             counts: Counts::default(),
             ends: Ends::default(),
             ports: Ports::default(),
+            flows: None,
         }
     }
 }
@@ -136,6 +138,18 @@ impl Summary {
     /// Adds everything `source` delivers until it ends or `stop` is set. What came before an error
     /// is counted.
     pub fn read(&mut self, source: &mut dyn Source, stop: &AtomicBool) -> Result<(), SourceError> {
+        let read = self.read_packets(source, stop);
+        if let Some(flows) = source.flows() {
+            self.flows.get_or_insert_default().add(flows);
+        }
+        read
+    }
+
+    fn read_packets(
+        &mut self,
+        source: &mut dyn Source,
+        stop: &AtomicBool,
+    ) -> Result<(), SourceError> {
         let (mut batch, mut chunk) = (Batch::default(), Chunk::default());
         while !stop.load(Ordering::Relaxed) {
             chunk.clear();

@@ -19,10 +19,11 @@ use parking_lot::RwLock;
 use crate::capture::feed::Feed;
 use crate::capture::merge::Merge;
 use crate::capture::{Capture, Control, Joining};
-use crate::filter::{Expr, FilterError};
+use crate::field::{Field, Fields};
+use crate::filter::{Expr, FilterError, Plan};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::queue;
-use crate::source::Source;
+use crate::source::{Description, Source};
 use crate::storage::packets::Place;
 use crate::worker::{Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
@@ -96,6 +97,16 @@ pub enum AttachError {
     /// Two instances share a name.
     #[error("two modules are called `{0}`: give one of them another name")]
     Twice(String),
+    /// It needs a field that no source has.
+    #[error("module `{instance}` needs `{}`, {}, which {lacking} not give", .field.name(), .field.doc())]
+    Lacks {
+        /// The instance.
+        instance: String,
+        /// The field.
+        field: Field,
+        /// The sources, as the message goes on.
+        lacking: String,
+    },
     /// The system has no thread to spare.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
@@ -150,6 +161,7 @@ impl Monitor {
     ) -> Result<Self, AttachError> {
         let counters = Arc::new(Counters::default());
         let kinds = Kinds::default();
+        let offers: Vec<Offer> = sources.iter().map(|source| offer(source.description())).collect();
         let (control, orders) = unbounded();
         for instance in instances {
             if counters.has_task(&instance.name) {
@@ -157,6 +169,7 @@ impl Monitor {
             }
             kinds.write().insert(instance.name.clone(), instance.kind.clone());
             let joining = prepare(instance, false)?;
+            suits(&joining, &offers)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
             // Capture holds the other end.
             let _ = control.send(Control::Attach(Box::new(joining)));
@@ -236,6 +249,7 @@ impl Handle {
         let joins_late = self.counters.clock().is_some();
         let kind = instance.kind.clone();
         let joining = prepare(instance, joins_late)?;
+        suits(&joining, &self.counters.offers())?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
         sent.map_err(|_| AttachError::Ended)?;
@@ -293,6 +307,28 @@ fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
     let counted = Arc::new(SourceCounters::new(source.description()));
     let number = counters.add_source(counted.clone());
     Feed::start(source, number, counted)
+}
+
+/// What a source offers: its name and the fields.
+pub(crate) type Offer = (String, Fields);
+
+fn offer(description: &Description) -> Offer {
+    (description.name.clone(), description.offers)
+}
+
+/// Whether some source has each field that a task cannot do without; where there is no source yet,
+/// one may come that has.
+fn suits(joining: &Joining, offers: &[Offer]) -> Result<(), AttachError> {
+    let mut filter = Plan::default();
+    filter.add(&joining.filter);
+    let needs = joining.demand.and(filter.demand()).needs();
+    let offered = offers.iter().fold(Fields::NONE, |all, (_, offered)| all.and(*offered));
+    let missing = needs.without(offered).next();
+    let Some(field) = missing.filter(|_| !offers.is_empty()) else { return Ok(()) };
+    let names: Vec<String> = offers.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let verb = if names.len() == 1 { "does" } else { "do" };
+    let lacking = format!("{} {verb}", names.join(", "));
+    Err(AttachError::Lacks { instance: joining.task.name.to_string(), field, lacking })
 }
 
 /// Starts an instance's module and compiles its filters.

@@ -121,6 +121,8 @@ pub fn refused(error: AttachError) -> Failure {
             let failure = failure.at("", &text, error.at());
             error.hint().into_iter().fold(failure, Failure::hint)
         }
+        error @ AttachError::Lacks { .. } => Failure::from(error)
+            .hint("a capture, `live:` and `gen:` have all fields; `como sniffers` lists sources"),
         AttachError::Module(error) => crate::catalogue::refused(&error),
         error => error.into(),
     }

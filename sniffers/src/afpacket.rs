@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
@@ -172,6 +173,7 @@ impl AfPacket {
                 resolution: Span(1),
                 snaplen: if *snaplen as usize == CAP_LEN_MAX { 0 } else { *snaplen },
                 pace: Pace::Live,
+                offers: Fields::ALL,
                 size_bytes: None,
             },
             ring: Some(ring),

@@ -10,6 +10,7 @@ mod remote;
 
 use std::time::{Duration, Instant};
 
+use como_core::field::Fields;
 use como_core::query::Times;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn, with_causes};
 use como_core::time::{Span, Ts};
@@ -82,6 +83,7 @@ impl Como {
                 resolution: Span(1),
                 snaplen: 0,
                 pace: Pace::Stream,
+                offers: Fields::ALL,
                 size_bytes: None,
             },
             remote,

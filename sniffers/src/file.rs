@@ -25,6 +25,7 @@ use como_core::source::{Source, SourceError};
 
 pub use capture::Capture;
 pub use follow::Follow;
+pub(crate) use records::Order;
 pub use series::Series;
 pub use write::{Step, WriteError, Writer};
 
@@ -135,7 +136,7 @@ pub fn open_with(
 }
 
 /// The paths a text names: itself, or what matches it as a glob if no such file exists.
-fn paths(text: &str) -> Result<Vec<PathBuf>, SourceError> {
+pub(crate) fn paths(text: &str) -> Result<Vec<PathBuf>, SourceError> {
     let wrong = |why: String| SourceError::Spec { text: text.to_owned(), why };
     if text.is_empty() {
         return Err(wrong("names no file".to_owned()));

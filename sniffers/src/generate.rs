@@ -14,6 +14,7 @@ mod traffic;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
@@ -65,6 +66,7 @@ impl Generator {
                 resolution: Span(1),
                 snaplen: 0,
                 pace: if config.pace { Pace::Live } else { Pace::Stored },
+                offers: Fields::ALL,
                 size_bytes: size,
             },
             traffic: Traffic::new(&config),

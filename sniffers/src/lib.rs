@@ -11,6 +11,7 @@ use spec::{Options, Spec};
 
 mod copier;
 mod decap;
+mod flow;
 mod interface;
 mod paced;
 mod pool;
@@ -21,8 +22,10 @@ mod spec;
 pub mod afpacket;
 pub mod como;
 pub mod file;
+pub mod flowtools;
 pub mod generate;
 pub mod live;
+pub mod netflow;
 pub mod over_ip;
 
 /// Every kind of source, the one that a text without a kind means first.
@@ -34,6 +37,8 @@ const KINDS: &[Kind] = &[
     #[cfg(target_os = "linux")]
     afpacket::KIND,
     como::KIND,
+    netflow::KIND,
+    flowtools::KIND,
     generate::KIND,
 ];
 
@@ -48,7 +53,7 @@ pub fn interfaces() -> Vec<String> {
 }
 
 /// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
-/// `erf:FILE`, `live:INTERFACE`, `afpacket:INTERFACE`, `gen:OPTIONS`.
+/// `erf:FILE`, `live:INTERFACE`, `afpacket:INTERFACE`, `netflow:FILE`, `gen:OPTIONS`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }
@@ -79,6 +84,10 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
             sources.push(Box::new(como::Como::open(spec.rest)?));
         } else if spec.kind == over_ip::KIND.name {
             sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
+        } else if spec.kind == netflow::KIND.name {
+            sources.extend(netflow::open(spec.rest)?);
+        } else if spec.kind == flowtools::KIND.name {
+            sources.push(Box::new(flowtools::FlowTools::open(spec.rest)?));
         } else {
             let (kind, taken, files) = match spec.kind == file::ERF.name {
                 true => (&file::ERF, Taken::AsErf, &mut erf_files),

@@ -10,6 +10,7 @@ pub(crate) mod program;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
+use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
@@ -184,6 +185,7 @@ impl Live {
                 resolution: Span(STEP_NS),
                 snaplen: if snaplen as usize == CAP_LEN_MAX { 0 } else { snaplen },
                 pace: Pace::Live,
+                offers: Fields::ALL,
                 size_bytes: None,
             },
             capture: Some(capture),

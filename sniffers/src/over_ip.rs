@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use como_core::field::Fields;
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn, with_causes};
 use como_core::time::Span;
@@ -88,6 +89,7 @@ impl OverIp {
                 resolution: Span(1_000),
                 snaplen: 0,
                 pace: Pace::Stream,
+                offers: Fields::ALL,
                 size_bytes: None,
             },
             peer: Peer::Connect { address: address.to_owned(), reconnect, tried: Instant::now() },

@@ -4,7 +4,8 @@ use super::{list, open};
 
 #[test]
 fn every_kind_is_described_in_sentences() {
-    for kind in list() {
+    for (at, kind) in list().iter().enumerate() {
+        assert!(list()[..at].iter().all(|other| other.name != kind.name), "{}", kind.name);
         assert!(kind.usage.starts_with(kind.name) && kind.doc.ends_with('.'), "{}", kind.name);
         assert!(kind.options.iter().all(|o| o.doc.ends_with('.')), "{}", kind.name);
     }

@@ -62,7 +62,7 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
         F::TcpDport => view.u16(view.l4(Layers::TCP)? + 2),
         F::UdpSport => view.u16(view.l4(Layers::UDP)?),
         F::UdpDport => view.u16(view.l4(Layers::UDP)? + 2),
-        F::UdpLen => view.u16(view.whole_l4(Layers::UDP)? + 4),
+        F::UdpLen => view.sent()?.u16(view.whole_l4(Layers::UDP)? + 4),
         F::SctpSport => view.u16(view.l4(Layers::SCTP)?),
         F::SctpDport => view.u16(view.l4(Layers::SCTP)? + 2),
         F::IcmpType => view.u8(view.l4(Layers::ICMP)?),
@@ -70,6 +70,7 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
         F::Icmp6Type => view.u8(view.l4(Layers::ICMP6)?),
         F::Icmp6Code => view.u8(view.l4(Layers::ICMP6)? + 1),
         F::PayloadLen => {
+            view.sent()?;
             let (start, end) = payload_span(view)?;
             u32::try_from(end - start).ok()
         }
@@ -106,13 +107,13 @@ fn ip(field: Field, view: View<'_>) -> Option<u32> {
         // What the link layer names, also where the header states another.
         Field::IpVersion => layers.has(Layers::IP).then_some(if is_v4 { 4 } else { 6 }),
         Field::IpProto => layers.protocol().map(u32::from),
-        Field::IpId => view.u16(view.l3(Layers::IPV4)? + 4),
-        Field::IpHlen => Some((view.u8(view.l3(Layers::IPV4)?)? & 15) * 4),
+        Field::IpId => view.sent()?.u16(view.l3(Layers::IPV4)? + 4),
+        Field::IpHlen => Some((view.sent()?.u8(view.l3(Layers::IPV4)?)? & 15) * 4),
         _ => {
             let l3 = view.l3(Layers::IP)?;
             match (field, is_v4) {
-                (Field::IpTtl, true) => view.u8(l3 + 8),
-                (Field::IpTtl, false) => view.u8(l3 + 7),
+                (Field::IpTtl, true) => view.sent()?.u8(l3 + 8),
+                (Field::IpTtl, false) => view.sent()?.u8(l3 + 7),
                 (Field::IpTos, true) => view.u8(l3 + 1),
                 (Field::IpTos, false) => Some(view.u16(l3)? >> 4 & 0xff),
                 (Field::IpLen, true) => view.u16(l3 + 2),
@@ -125,7 +126,7 @@ fn ip(field: Field, view: View<'_>) -> Option<u32> {
 
 #[inline(always)]
 fn fragment(field: Field, view: View<'_>) -> Option<u32> {
-    let l3 = view.l3(Layers::IP)?;
+    let l3 = view.sent()?.l3(Layers::IP)?;
     if view.layers.has(Layers::IPV4) {
         let word = view.u16(l3 + 6)?;
         return match field {
@@ -156,11 +157,11 @@ fn tcp(field: Field, view: View<'_>) -> Option<u32> {
     use Field as F;
     let l4 = view.whole_l4(Layers::TCP)?;
     let bit = match field {
-        F::TcpSeq => return view.u32(l4 + 4),
-        F::TcpAckNumber => return view.u32(l4 + 8),
-        F::TcpHlen => return Some((view.u8(l4 + 12)? >> 4) * 4),
+        F::TcpSeq => return view.sent()?.u32(l4 + 4),
+        F::TcpAckNumber => return view.sent()?.u32(l4 + 8),
+        F::TcpHlen => return Some((view.sent()?.u8(l4 + 12)? >> 4) * 4),
         F::TcpFlags => return view.u8(l4 + 13),
-        F::TcpWindow => return view.u16(l4 + 14),
+        F::TcpWindow => return view.sent()?.u16(l4 + 14),
         F::TcpFin => 0,
         F::TcpSyn => 1,
         F::TcpRst => 2,
@@ -258,6 +259,7 @@ fn ip_addr(field: Field, view: View<'_>) -> Option<Addr> {
 
 /// The captured bytes behind the transport header.
 pub(super) fn payload(view: View<'_>) -> Option<&[u8]> {
+    view.sent()?;
     let (start, end) = payload_span(view)?;
     let held = view.data.len();
     view.data.get(start.min(held)..end.min(held))
@@ -282,6 +284,12 @@ fn payload_span(view: View<'_>) -> Option<(usize, usize)> {
 }
 
 impl<'a> View<'a> {
+    /// Itself, if its headers are those that were sent and not made from a flow record.
+    #[inline(always)]
+    fn sent(self) -> Option<Self> {
+        (self.packet.marks & Packet::FLOW == 0).then_some(self)
+    }
+
     #[inline(always)]
     fn if_any(self, there: bool, value: impl Into<u32>) -> Option<u32> {
         there.then(|| value.into())

@@ -271,6 +271,28 @@ fn weights_are_fields_too() {
 }
 
 #[test]
+fn a_reported_flow_has_no_more_than_a_record_says() {
+    check(
+        Frame::tcp(A4, B4).flags(SYN | ACK).tos(8).len(100).flow(3, 301),
+        &[
+            (Field::Packets, Some(FieldValue::Big(3))),
+            (Field::Bytes, Some(FieldValue::Big(301))),
+            (Field::Dport, uint(2000)),
+            (Field::IpTos, uint(8)),
+            (Field::TcpFlags, uint((SYN | ACK).into())),
+            (Field::TcpSyn, bool(true)),
+            (Field::IpTtl, None),
+            (Field::IpId, None),
+            (Field::IpFragment, None),
+            (Field::TcpSeq, None),
+            (Field::TcpWindow, None),
+            (Field::PayloadLen, None),
+            (Field::Payload, None),
+        ],
+    );
+}
+
+#[test]
 fn only_what_is_asked_for_is_filled() {
     let mut batch = batch_of([Frame::udp(A4, B4)]);
     batch.decode(Demand::NONE.field(Field::Dport).field(Field::Len));

@@ -166,6 +166,7 @@ fn stood_for(chunk: &Chunk) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::Fields;
     use crate::source::Description;
     use crate::time::Span;
 
@@ -201,6 +202,7 @@ mod tests {
             resolution: Span(1),
             snaplen: 0,
             pace: Pace::Live,
+            offers: Fields::ALL,
             size_bytes: None,
         };
         let counters = Arc::new(SourceCounters::new(&description));

@@ -148,7 +148,7 @@ const LISTED: [(&str, Field); 10] = [
 ];
 
 fn listed_demand() -> Demand {
-    LISTED.iter().fold(Demand::NONE, |demand, (_, field)| demand.field(*field))
+    LISTED.iter().fold(Demand::NONE, |demand, (_, field)| demand.field_if_any(*field))
 }
 
 fn listed_schema() -> Schema {

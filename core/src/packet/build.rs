@@ -112,6 +112,7 @@ pub struct Frame {
     ts: Ts,
     source: u16,
     weight: Option<Weight>,
+    marks: u16,
 }
 
 impl Frame {
@@ -142,6 +143,7 @@ impl Frame {
             ts: Ts::new(1_700_000_000, 0),
             source: 0,
             weight: None,
+            marks: 0,
         }
     }
 
@@ -289,6 +291,11 @@ impl Frame {
         Self { weight: Some(Weight { packets, bytes }), ..self }
     }
 
+    /// Makes it stand for a reported flow of this many packets and bytes.
+    pub fn flow(self, packets: u64, bytes: u64) -> Self {
+        Self { marks: Packet::FLOW, ..self.weight(packets, bytes) }
+    }
+
     /// When it was seen.
     pub fn seen(&self) -> Ts {
         self.ts
@@ -338,7 +345,7 @@ pub fn batch_of(frames: impl IntoIterator<Item = Frame>) -> Batch {
                 region: 0,
                 link: frame.link,
                 source: frame.source,
-                marks: 0,
+                marks: frame.marks,
             };
             (packet, frame.weight)
         })

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::ends::Ports;
 use super::{Network, Summary, Volume};
 use crate::packet::LinkType;
+use crate::source::{Flows, flows};
 use crate::time::Ts;
 
 /// Rows of each list of the largest.
@@ -83,6 +84,9 @@ pub struct Report {
     pub flows_5tuple_bidirectional: u64,
     /// What was too much to count exactly: `hosts`, `flows`. Their numbers are then lower bounds.
     pub bounds_reached: Vec<&'static str>,
+    /// What sources of flow records have read, if there were any.
+    #[serde(flatten)]
+    pub flows: Option<Flows>,
     /// The earliest and latest instant, for people's eyes.
     #[serde(skip)]
     span: Option<(Ts, Ts)>,
@@ -140,6 +144,7 @@ impl Summary {
             flows_5tuple_unidirectional: ends.flows(),
             flows_5tuple_bidirectional: ends.bidirectional,
             bounds_reached: bounds.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect(),
+            flows: self.flows.clone(),
             span: times.min.zip(times.max),
         }
     }
@@ -198,6 +203,14 @@ impl Report {
         add("top destinations", &["address", "bytes"], cells(&self.top_dst_ip_bytes));
         add("top source ports", &["port", "bytes"], cells(&self.top_sport_bytes));
         add("top destination ports", &["port", "bytes"], cells(&self.top_dport_bytes));
+        let Some(flows) = &self.flows else { return parts };
+        add("flow records", &[], flow_facts(flows));
+        let protocols = flows.flow_protocols.iter();
+        let protocols = protocols.map(|(k, v)| [vec![protocol_name(*k)], volume(v)].concat());
+        add("flow protocols", &["protocol", "records", "packets", "bytes"], protocols.collect());
+        let columns =
+            &["exporter", "records", "packets", "bytes", "export packets", "gaps", "undecodable"];
+        add("exporters", columns, flows.flow_exporters.iter().map(exporter).collect());
         parts
     }
 
@@ -242,6 +255,37 @@ impl Report {
 
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     rows.iter().map(|(name, value)| vec![name.clone(), value.to_string()]).collect()
+}
+
+/// What the records say together.
+fn flow_facts(flows: &Flows) -> Vec<Vec<String>> {
+    let always = [
+        ("records", flows.flow_records),
+        ("packets", flows.flow_packets),
+        ("bytes", flows.flow_bytes),
+    ];
+    let where_any = [
+        ("packets of the opposite direction", flows.flow_reverse_packets),
+        ("bytes of the opposite direction", flows.flow_reverse_bytes),
+        ("export packets", flows.flow_datagrams),
+        ("gaps in sequence numbers", flows.flow_sequence_gaps),
+        ("lost records", flows.flow_lost_records),
+        ("lost export packets", flows.flow_lost_datagrams),
+        ("undecodable", flows.flow_undecodable),
+    ];
+    let where_any = where_any.into_iter().filter(|(_, count)| *count > 0);
+    let facts = always.into_iter().chain(where_any);
+    facts.map(|(name, count)| vec![name.to_owned(), count.to_string()]).collect()
+}
+
+fn volume(volume: &flows::Volume) -> Vec<String> {
+    [volume.records, volume.packets, volume.bytes].map(|n| n.to_string()).to_vec()
+}
+
+fn exporter(exporter: &flows::Exporter) -> Vec<String> {
+    let name = format!("{} {} (version {})", exporter.address, exporter.domain, exporter.version);
+    let counts = [exporter.datagrams, exporter.sequence_gaps, exporter.undecodable];
+    [vec![name], volume(&exporter.volume), counts.map(|n| n.to_string()).to_vec()].concat()
 }
 
 /// The common protocol numbers by name, the others as they are.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::packet::LinkType;
 use crate::packet::build::{Frame, batch_of};
+use crate::source::flows::{Exporter, Volume};
 use serde_json::{Value, json};
 
 fn summary(frames: impl IntoIterator<Item = Frame>) -> Report {
@@ -170,4 +171,31 @@ fn more_hosts_than_there_is_room_for_are_left_out_and_told() {
     }
     assert_eq!(ends.flows(), FLOWS_MAX as u64);
     assert!(ends.is_flow_left_out);
+}
+
+#[test]
+fn a_source_of_flow_records_says_what_it_read() {
+    let volume = Volume { records: 2, packets: 5, bytes: 700 };
+    let one = Flows {
+        flow_records: 2,
+        flow_protocols: [(6, volume)].into(),
+        flow_exporters: vec![Exporter {
+            address: "192.0.2.1".into(),
+            volume,
+            ..Exporter::default()
+        }],
+        ..Flows::default()
+    };
+    let mut summary = Summary::default();
+    assert!(!serde_json::to_string(&summary.report()).expect("JSON").contains("flow_records"));
+    for _ in 0..2 {
+        summary.flows.get_or_insert_default().add(one.clone());
+    }
+    let report = summary.report();
+    let got = serde_json::to_value(&report).expect("JSON");
+    assert_eq!(got["flow_records"], 4);
+    assert_eq!(got["flow_protocols"]["6"]["packets"], 10);
+    assert_eq!(got["flow_exporters"][1]["bytes"], 700);
+    let titles: Vec<&str> = report.parts().iter().map(|part| part.title).collect();
+    assert_eq!(titles, ["capture", "flow records", "flow protocols", "exporters"]);
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
+use super::Offer;
 use crate::batch::Batch;
+use crate::field::Fields;
 use crate::module::{Fault, Module};
 use crate::packet::Packet;
 use crate::source::{Chunk, Description, SourceError};
@@ -20,6 +22,7 @@ use crate::time::{Interval, Span, Ts};
 #[derive(Debug)]
 pub struct SourceCounters {
     name: String,
+    offers: Fields,
     size_bytes: Option<u64>,
     packets: AtomicU64,
     bytes: AtomicU64,
@@ -64,6 +67,7 @@ impl SourceCounters {
     pub fn new(description: &Description) -> Self {
         Self {
             name: description.name.clone(),
+            offers: description.offers,
             size_bytes: description.size_bytes,
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -319,6 +323,13 @@ impl Counters {
     /// Counts packets that a worker's queue had no room for.
     pub fn note_shed(&self, packets: u64) {
         self.shed.fetch_add(packets, Relaxed);
+    }
+
+    /// What each source offers that has not ended.
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let sources = self.sources.read();
+        let offers = sources.iter().filter(|source| !source.ended());
+        offers.map(|source| (source.name.clone(), source.offers)).collect()
     }
 
     /// Adds a source and returns its number.

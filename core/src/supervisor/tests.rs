@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::batch::Batch;
+use crate::field::Fields;
 use crate::module::{Export, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet};
 use crate::record::{Column, Output, Schema, Type, Value};
@@ -30,6 +31,7 @@ fn source(secs: &[u64]) -> Box<dyn Source> {
         resolution: Span(1),
         snaplen: 0,
         pace: Pace::Stored,
+        offers: Fields::ALL,
         size_bytes: None,
     };
     Box::new(Scripted { description, secs: secs.to_vec(), at: 0, fails: false })
@@ -254,4 +256,29 @@ fn two_modules_of_one_name_are_refused() {
     let started =
         Monitor::start(Options::default(), vec![], instances, Box::new(Collect(Seen::default())));
     assert!(matches!(started, Err(AttachError::Twice(name)) if name == "c"));
+}
+
+/// A source whose packets have these fields alone.
+fn offering(offers: Fields) -> Box<dyn Source> {
+    let description = Description { offers, ..source(&[]).description().clone() };
+    Box::new(Scripted { description, secs: vec![1], at: 0, fails: false })
+}
+
+#[test]
+fn a_module_that_needs_what_no_source_has_is_refused() {
+    let start = |filter: &str, offers: &[Fields]| {
+        let instance = Instance { filter: filter.to_owned(), ..counter("a", "5s", u64::MAX) };
+        let sources = offers.iter().map(|offers| offering(*offers)).collect();
+        let sink = Box::new(Collect(Seen::default()));
+        let refused = Monitor::start(Options::default(), sources, vec![instance], sink).err();
+        refused.map(|error| error.to_string())
+    };
+    let flows = Fields::of(&[Field::IpDst, Field::Dport]);
+    let want = "module `a` needs `payload`, the captured bytes behind the transport header, which \
+                `scripted` does not give";
+    assert_eq!(start("payload contains \"GET \"", &[flows]).as_deref(), Some(want));
+    assert!(start("ip.ttl < 5", &[flows]).is_some());
+    assert_eq!(start("ip.ttl < 5", &[flows, Fields::ALL]), None);
+    assert_eq!(start("dst 10.0.0.1 and less 100", &[flows]), None);
+    assert_eq!(start("ip.ttl < 5", &[]), None);
 }

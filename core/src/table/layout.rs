@@ -170,7 +170,10 @@ impl Layout {
 
     /// What must be decoded for it.
     pub fn demand(&self) -> Demand {
-        let mut demand = self.key.iter().fold(Demand::NONE, |d, k| d.field(k.field));
+        let mut demand = self.key.iter().fold(Demand::NONE, |d, k| match k.or_zero {
+            true => d.field_if_any(k.field),
+            false => d.field(k.field),
+        });
         match &self.plan {
             Plan::Id(id) => demand = demand.id(*id),
             Plan::Packed(parts, _) => {

@@ -48,7 +48,7 @@ impl Packets {
             Read::TsNs => demand,
         };
         let demand = self.reads.iter().map(|(_, r)| r).fold(Demand::NONE, read);
-        let held = |demand: Demand, field: &Field| demand.field(*field);
+        let held = |demand: Demand, field: &Field| demand.field_if_any(*field);
         match &self.held {
             Some(fields) => fields.iter().fold(demand.layers(), held),
             None => demand,

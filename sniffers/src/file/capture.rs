@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use como_core::field::Fields;
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
@@ -101,6 +102,7 @@ impl Capture {
             resolution: Span(1_000),
             snaplen: 0,
             pace: Pace::Stored,
+            offers: Fields::ALL,
             size_bytes: input.size(),
         };
         Self {

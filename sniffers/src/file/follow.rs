@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use como_core::field::Fields;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn, with_causes};
 use como_core::time::Span;
 
@@ -77,6 +78,7 @@ impl Follow {
                 resolution: Span(1_000),
                 snaplen: 0,
                 pace: Pace::Stream,
+                offers: Fields::ALL,
                 size_bytes: None,
             },
             what: what.to_owned(),

@@ -92,6 +92,7 @@ impl Test {
                 }
                 demand
             }
+            Self::Contains { field, .. } => Demand::NONE.field(*field),
             _ => Demand::NONE.layers(),
         }
     }

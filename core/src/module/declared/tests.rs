@@ -76,6 +76,22 @@ fn every_row_becomes_a_record_in_the_order_of_the_keys() {
 }
 
 #[test]
+fn the_lengths_of_a_reported_flow_add_up_to_its_own_bytes() {
+    let declared = ["sum len", "sum ip.len", "mean ip.len", "sum ip.proto", "count "];
+    let declared = declared.into_iter().fold(Declaration::default(), |all, text| {
+        let (name, of) = text.split_once(' ').expect("a name and a field");
+        all.value(text, aggregate(name, of))
+    });
+    let mut module = start(&declared);
+    update(&mut module, vec![packet(1, 7).flow(3, 1000), packet(1, 7).weight(2, 200)]);
+    let (flow, sampled) = (1000, 2 * (100 - 14));
+    let mean = format!("Float({:.1})", f64::from(flow + sampled) / 5.0);
+    let sums = [flow + 200, flow + sampled].map(|sum| sum.to_string());
+    let want = [sums[0].as_str(), &sums[1], &mean, &(5 * 17).to_string(), "5"];
+    assert_eq!(rows(&export(&mut module, 0, false)), [want]);
+}
+
+#[test]
 fn an_unkeyed_module_records_zeros_in_silence() {
     let declared = Declaration::default().value("packets", aggregate("count", ""));
     assert_eq!(rows(&export(&mut start(&declared), 0, false)), [["0"]]);

@@ -83,8 +83,11 @@ impl Accumulators {
             Op::Bytes => {
                 picks.each(|row, i| add(words, row * stride + at, batch.weight(i).bytes));
             }
+            Op::Sum if !weighted => numbers(batch, field, picks, |row, _, value| {
+                add(words, row * stride + at, value);
+            }),
             Op::Sum => numbers(batch, field, picks, |row, i, value| {
-                add(words, row * stride + at, value.saturating_mul(packets(i)));
+                add(words, row * stride + at, batch.sum_of(i, field, value).bytes);
             }),
             Op::Min => numbers(batch, field, picks, |row, _, value| {
                 let word = &mut words[row * stride + at];
@@ -95,12 +98,11 @@ impl Accumulators {
                 *word = value.saturating_add(1).max(*word);
             }),
             Op::Mean | Op::Var | Op::First | Op::Last | Op::Ewma(_) => {
-                let is_len = field == Field::Len;
                 numbers(batch, field, picks, |row, i, value| {
                     let ts = batch.all()[i].ts;
-                    let weight = match (weighted, is_len) {
-                        (true, true) => batch.weight(i),
-                        _ => weight_of(value, packets(i)),
+                    let weight = match weighted {
+                        true => batch.sum_of(i, field, value),
+                        false => weight_of(value, 1),
                     };
                     take(op, &mut words[row * stride + at..], value, Given { ts, weight });
                 });

@@ -1,0 +1,59 @@
+//! `netflow`: flow records out of NetFlow v5, v7, v9 and IPFIX export packets.
+//!
+//! The packets come from captures ([`capture`]) or over UDP ([`collector`]);
+//! [`decoder`] makes records of them, [`crate::flow`] makes packets of those. The
+//! decoder is our own: it must meet hostile bytes with checked code and bounded
+//! memory, and allocate nothing for a record.
+
+pub mod capture;
+pub mod collector;
+pub mod decoder;
+
+mod clock;
+mod element;
+mod exporter;
+mod fixed;
+#[cfg(test)]
+mod made;
+mod record;
+mod sampling;
+mod senders;
+mod sequence;
+mod template;
+
+use como_core::source::{Source, SourceError};
+
+pub(crate) use clock::{Clock, When};
+
+use crate::spec::{Kind, OptionDoc};
+use crate::{file, flow};
+
+/// Flow records in export packets, as `como sniffers` shows them.
+pub const KIND: Kind = Kind {
+    name: "netflow",
+    usage: "netflow:FILE, netflow:udp://ADDR:PORT,flows=spread",
+    doc: "Flow records of NetFlow v5, v7, v9 and IPFIX, from the export packets in a capture or \
+          as a collector on a UDP port. A packet stands for each flow, with its counters as weight.",
+    options: &OPTIONS,
+};
+
+const OPTIONS: [OptionDoc; 6] = [
+    flow::OPTIONS[0],
+    flow::OPTIONS[1],
+    flow::OPTIONS[2],
+    file::KIND.options[0],
+    file::KIND.options[1],
+    OptionDoc {
+        name: "from",
+        default: "anyone",
+        doc: "Exporters to listen to, addresses or networks joined by `+`; others are refused.",
+    },
+];
+
+/// Opens what stands behind `netflow:`.
+pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    match text.strip_prefix("udp://") {
+        Some(rest) => Ok(vec![Box::new(collector::Collector::open(rest)?)]),
+        None => capture::open(text),
+    }
+}
