@@ -6,7 +6,11 @@
 
 pub mod craft;
 pub mod line;
+pub mod listener;
+pub mod senders;
+pub mod sequence;
 pub mod tally;
+pub mod udp;
 
 use como_core::addr::Addr;
 use como_core::field::{Field, Fields};

@@ -27,6 +27,7 @@ pub mod generate;
 pub mod live;
 pub mod netflow;
 pub mod over_ip;
+pub mod sflow;
 
 /// Every kind of source, the one that a text without a kind means first.
 const KINDS: &[Kind] = &[
@@ -38,6 +39,7 @@ const KINDS: &[Kind] = &[
     afpacket::KIND,
     como::KIND,
     netflow::KIND,
+    sflow::KIND,
     flowtools::KIND,
     generate::KIND,
 ];
@@ -53,7 +55,8 @@ pub fn interfaces() -> Vec<String> {
 }
 
 /// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
-/// `erf:FILE`, `live:INTERFACE`, `afpacket:INTERFACE`, `netflow:FILE`, `gen:OPTIONS`.
+/// `erf:FILE`, `live:INTERFACE`, `afpacket:INTERFACE`, `netflow:FILE`,
+/// `sflow:FILE`, `gen:OPTIONS`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }
@@ -86,6 +89,8 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
             sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
         } else if spec.kind == netflow::KIND.name {
             sources.extend(netflow::open(spec.rest)?);
+        } else if spec.kind == sflow::KIND.name {
+            sources.extend(sflow::open(spec.rest)?);
         } else if spec.kind == flowtools::KIND.name {
             sources.push(Box::new(flowtools::FlowTools::open(spec.rest)?));
         } else {

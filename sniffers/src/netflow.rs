@@ -17,8 +17,6 @@ mod fixed;
 mod made;
 mod record;
 mod sampling;
-mod senders;
-mod sequence;
 mod template;
 
 use como_core::source::{Source, SourceError};

@@ -1,15 +1,15 @@
 //! Export packets in captures: every UDP payload that is one, on whatever port.
 
-use como_core::addr::Addr;
-use como_core::packet::{Layers, LinkType, Packet};
+use como_core::packet::LinkType;
 use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
 use como_core::time::Span;
 
 use super::KIND;
 use super::decoder::{Decoder, is_export};
-use super::senders::Senders;
 use crate::file::{self, Taken};
 use crate::flow::line::Line;
+use crate::flow::senders::Senders;
+use crate::flow::udp::udp;
 use crate::flow::{self, Shape};
 use crate::spec::Options;
 
@@ -18,9 +18,6 @@ const DISORDER: Span = Span::from_secs(30 * 60);
 
 /// How many times captures are read in one turn, which may find no export in them.
 const READS_MAX: usize = 64;
-
-/// The length of a UDP header.
-const UDP_HEADER: usize = 8;
 
 /// Captures whose export packets are read.
 pub struct Exports {
@@ -114,26 +111,6 @@ impl Exports {
             self.line.note_time(sent);
         }
     }
-}
-
-/// Of a UDP packet who sent it, what it carries as far as it was captured, and how much that was
-/// when it was sent.
-fn udp<'a>(packet: &Packet, bytes: &'a [u8]) -> Option<(Addr, &'a [u8], usize)> {
-    let layers = Layers::find(packet.link, bytes, packet.wire_len);
-    let is_udp = layers.has(Layers::UDP) && !layers.has(Layers::SHORT);
-    if !is_udp || layers.l3 == Layers::NONE || layers.l4 == Layers::NONE {
-        return None;
-    }
-    let network = bytes.get(usize::from(layers.l3)..)?;
-    let addr = match layers.has(Layers::IPV6) {
-        true => Addr::v6(*network.get(8..)?.first_chunk()?),
-        false => Addr::v4(*network.get(12..)?.first_chunk()?),
-    };
-    let datagram = bytes.get(usize::from(layers.l4)..)?;
-    let [.., high, low, _, _] = datagram.first_chunk::<UDP_HEADER>()?;
-    let sent = usize::from(u16::from_be_bytes([*high, *low])).checked_sub(UDP_HEADER)?;
-    let payload = &datagram[UDP_HEADER..];
-    Some((addr, payload.get(..sent).unwrap_or(payload), sent))
 }
 
 impl Source for Exports {

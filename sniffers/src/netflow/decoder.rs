@@ -15,9 +15,9 @@ use como_core::time::Ts;
 use super::clock::Clock;
 use super::exporter::Exporter;
 use super::fixed::{self, Fixed};
-use super::sequence::Units;
 use super::template::{DATA_MIN, Format, number};
 use crate::flow::Flow;
+use crate::flow::sequence::Units;
 use crate::flow::tally::{Out, Tally};
 
 /// Exporters, or parts of them, that are kept apart.

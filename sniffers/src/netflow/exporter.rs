@@ -11,8 +11,8 @@ use como_core::time::{Span, Ts};
 use super::clock::Clock;
 use super::record::Record;
 use super::sampling::Samplers;
-use super::sequence::{Sequence, Units};
 use super::template::{self, Format, Template};
+use crate::flow::sequence::{Sequence, Units};
 use crate::flow::tally::Out;
 
 /// Templates of one exporter.

@@ -1,6 +1,8 @@
 //! Export packets among others in a capture.
 
+use como_core::addr::Addr;
 use como_core::field::Fields;
+use como_core::packet::Packet;
 use como_core::packet::build::Frame;
 use como_core::source::Pace;
 

@@ -1,0 +1,119 @@
+//! Agents: who sent datagrams, and what they say is missing.
+//!
+//! Addresses are easily forged, so the number of agents that are kept apart is
+//! bounded. Samples of others still count, but not what is missing of theirs.
+
+use std::collections::HashMap;
+
+use como_core::addr::Addr;
+use como_core::source::Flows;
+use como_core::source::flows::{Exporter, Volume};
+
+use super::datagram::{Head, VERSION};
+use crate::flow::sequence::{Sequence, Units};
+
+/// Agents, or parts of them, that are kept apart.
+const AGENTS_MAX: usize = 2048;
+
+/// Interfaces of all of them whose drops are followed.
+const PLACES_MAX: usize = 1 << 16;
+
+/// More drops at once are a counter that began anew.
+const DROPS_LEAP_MAX: u32 = 1 << 24;
+
+/// What tells agents apart: where they send from, what they call themselves, which part it is.
+type Key = (Addr, Addr, u32);
+
+/// One agent, or a part of it.
+#[derive(Debug, Default)]
+struct Agent {
+    sequence: Sequence,
+    datagrams: u64,
+    volume: Volume,
+    undecodable: u64,
+    rate: u32,
+}
+
+/// All agents that have been heard.
+#[derive(Debug, Default)]
+pub struct Agents {
+    known: HashMap<Key, Agent>,
+    drops: HashMap<(Key, (u32, u32)), u32>,
+}
+
+/// The agent a datagram is of.
+pub struct Speaker<'a> {
+    key: Key,
+    agent: Option<&'a mut Agent>,
+    drops: &'a mut HashMap<(Key, (u32, u32)), u32>,
+}
+
+impl Agents {
+    /// Notes a datagram that came from `sender`.
+    pub fn hear(&mut self, sender: Addr, head: &Head) -> Speaker<'_> {
+        let key = (sender, head.agent, head.sub_agent);
+        let is_room = self.known.len() < AGENTS_MAX;
+        let mut agent = match is_room {
+            true => Some(self.known.entry(key).or_default()),
+            false => self.known.get_mut(&key),
+        };
+        if let Some(agent) = &mut agent {
+            agent.datagrams += 1;
+            agent.sequence.note(head.sequence, Units::of(1));
+        }
+        Speaker { key, agent, drops: &mut self.drops }
+    }
+
+    /// Adds what is known of each agent.
+    pub fn report(&self, flows: &mut Flows) {
+        let mut known: Vec<_> = self.known.iter().collect();
+        known.sort_by_key(|(key, _)| **key);
+        for ((sender, _, sub_agent), agent) in known {
+            flows.flow_sequence_gaps += agent.sequence.gaps;
+            flows.flow_lost_datagrams += agent.sequence.lost;
+            flows.flow_exporters.push(Exporter {
+                address: sender.to_string(),
+                domain: *sub_agent,
+                version: VERSION as u16,
+                datagrams: agent.datagrams,
+                volume: agent.volume,
+                sequence_gaps: agent.sequence.gaps,
+                undecodable: agent.undecodable,
+                sampling: agent.rate.max(1).into(),
+            });
+        }
+    }
+}
+
+impl Speaker<'_> {
+    /// Counts a sample.
+    pub fn count(&mut self, volume: Volume, rate: u32) {
+        if let Some(agent) = &mut self.agent {
+            agent.volume.add(volume);
+            agent.rate = rate;
+        }
+    }
+
+    /// Counts something that could not be decoded.
+    pub fn reject(&mut self) {
+        if let Some(agent) = &mut self.agent {
+            agent.undecodable += 1;
+        }
+    }
+
+    /// How many samples have been dropped at a place since it was last spoken of. The first time
+    /// nobody knows since when.
+    pub fn newly_dropped(&mut self, place: (u32, u32), drops: u32) -> u64 {
+        let is_room = self.drops.len() < PLACES_MAX;
+        let before = match self.drops.get_mut(&(self.key, place)) {
+            Some(before) => std::mem::replace(before, drops),
+            None if is_room => {
+                self.drops.insert((self.key, place), drops);
+                return 0;
+            }
+            None => return 0,
+        };
+        let more = drops.wrapping_sub(before);
+        if more <= DROPS_LEAP_MAX { more.into() } else { 0 }
+    }
+}

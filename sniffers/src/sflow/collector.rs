@@ -1,0 +1,72 @@
+//! A collector: sFlow datagrams as agents send them, over UDP.
+
+use como_core::field::Fields;
+use como_core::packet::LinkType;
+use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
+use como_core::time::Span;
+
+use super::KIND;
+use super::samples::Samples;
+use crate::flow::listener::Listener;
+use crate::flow::senders::Senders;
+use crate::ready::PATIENCE;
+use crate::spec::Options;
+
+/// A UDP port that agents send to.
+pub struct Collector {
+    description: Description,
+    listener: Listener,
+    samples: Samples,
+}
+
+impl Collector {
+    /// Opens `ADDR:PORT,option=value,...`; without an address, any of this machine's.
+    pub fn open(text: &str) -> Result<Self, SourceError> {
+        let (place, options) = text.split_once(',').unwrap_or((text, ""));
+        let options = Options::parse(&KIND, options)?;
+        let listener = Listener::open(&KIND, 6343, place, Senders::parse(&options)?)?;
+        Ok(Self {
+            description: Description {
+                name: listener.name().to_owned(),
+                links: vec![LinkType::ETHERNET],
+                resolution: Span(1),
+                snaplen: 0,
+                pace: Pace::Live,
+                offers: Fields::ALL,
+                size_bytes: None,
+            },
+            listener,
+            samples: Samples::default(),
+        })
+    }
+
+    /// Where it listens, its port chosen by the system if it was given as 0.
+    #[cfg(test)]
+    pub fn place(&self) -> std::net::SocketAddr {
+        self.listener.place()
+    }
+}
+
+impl Source for Collector {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        if self.listener.is_ready(PATIENCE) {
+            let arrived = Listener::now();
+            while self.samples.has_room() {
+                let Some((sender, datagram)) = self.listener.receive()? else { break };
+                self.samples.take(sender, arrived, datagram);
+            }
+        }
+        self.samples.fill(chunk);
+        chunk.counts.add(self.listener.newly_lost());
+        chunk.read_bytes = self.listener.read_bytes();
+        Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More })
+    }
+
+    fn flows(&self) -> Option<Flows> {
+        Some(self.samples.report())
+    }
+}
