@@ -7,6 +7,7 @@
 pub mod counters;
 pub mod exporter;
 pub mod keep;
+mod needs;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,15 +20,17 @@ use parking_lot::RwLock;
 use crate::capture::feed::Feed;
 use crate::capture::merge::Merge;
 use crate::capture::{Capture, Control, Joining};
-use crate::field::{Field, Fields};
-use crate::filter::{Expr, FilterError, Plan};
+use crate::field::Field;
+use crate::filter::{Expr, FilterError};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::queue;
-use crate::source::{Description, Source};
+use crate::source::Source;
 use crate::storage::packets::Place;
 use crate::worker::{Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
+pub use needs::Needs;
+use needs::{offer, suits};
 
 /// Batches a worker may be behind capture.
 const WORK_QUEUE: usize = 4;
@@ -161,7 +164,7 @@ impl Monitor {
     ) -> Result<Self, AttachError> {
         let counters = Arc::new(Counters::default());
         let kinds = Kinds::default();
-        let offers: Vec<Offer> = sources.iter().map(|source| offer(source.description())).collect();
+        let offers: Vec<_> = sources.iter().map(|source| offer(source.description())).collect();
         let (control, orders) = unbounded();
         for instance in instances {
             if counters.has_task(&instance.name) {
@@ -307,28 +310,6 @@ fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
     let counted = Arc::new(SourceCounters::new(source.description()));
     let number = counters.add_source(counted.clone());
     Feed::start(source, number, counted)
-}
-
-/// What a source offers: its name and the fields.
-pub(crate) type Offer = (String, Fields);
-
-fn offer(description: &Description) -> Offer {
-    (description.name.clone(), description.offers)
-}
-
-/// Whether some source has each field that a task cannot do without; where there is no source yet,
-/// one may come that has.
-fn suits(joining: &Joining, offers: &[Offer]) -> Result<(), AttachError> {
-    let mut filter = Plan::default();
-    filter.add(&joining.filter);
-    let needs = joining.demand.and(filter.demand()).needs();
-    let offered = offers.iter().fold(Fields::NONE, |all, (_, offered)| all.and(*offered));
-    let missing = needs.without(offered).next();
-    let Some(field) = missing.filter(|_| !offers.is_empty()) else { return Ok(()) };
-    let names: Vec<String> = offers.iter().map(|(name, _)| format!("`{name}`")).collect();
-    let verb = if names.len() == 1 { "does" } else { "do" };
-    let lacking = format!("{} {verb}", names.join(", "));
-    Err(AttachError::Lacks { instance: joining.task.name.to_string(), field, lacking })
 }
 
 /// Starts an instance's module and compiles its filters.

@@ -53,6 +53,8 @@ pub enum Verb {
     Info(Info),
     /// Explain a filter, and count what it matches.
     Filter(Filter),
+    /// Say what modules need and what sources offer, and whether the two go together.
+    Explain(Explain),
     /// Generate traffic: the same seed gives the same packets.
     Gen(Gen),
     /// List the shipped modules and their arguments.
@@ -183,6 +185,33 @@ Examples:
 
 An argument without a module goes to every module that has it. The filter is
 added to each module's own. Ctrl-C closes the open interval and ends.";
+
+/// Arguments of `como explain`.
+#[derive(Args, Debug)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub struct Explain {
+    /// A shipped module or the path of a script; several with commas, each as NAME or LABEL=NAME.
+    #[arg(value_name = "MODULE")]
+    pub modules: String,
+    /// Packets to look at; all words together are one filter.
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Sources.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Set an argument of the modules, or of one of them: `n=5`, `topaddr.n=5`.
+    #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
+    pub args: Vec<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  como explain topaddr
+  como explain topports -s netflow:export.pcap
+  como explain mine.lua -r trace.pcap -s sflow:udp://0.0.0.0:6343 tcp";
 
 /// Arguments of `como info`.
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod config;
 mod error;
+mod explain;
 mod filter;
 mod generate;
 mod info;
@@ -47,6 +48,7 @@ fn perform(verb: Verb) -> Result {
         Verb::Init(args) => init::perform(&args),
         Verb::Run(args) => run::perform(&args),
         Verb::Filter(args) => filter::perform(&args),
+        Verb::Explain(args) => explain::perform(&args),
         Verb::Modules(args) => modules::perform(&args),
         Verb::Sniffers(args) => sniffers::perform(&args),
         Verb::Info(args) => info::perform(&args),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
-use super::Offer;
+use super::needs::Offer;
 use crate::batch::Batch;
 use crate::field::Fields;
 use crate::module::{Fault, Module};

@@ -1,6 +1,7 @@
 //! The command from outside: one file per verb, each checking output, messages and exit codes.
 
 mod check;
+mod explain;
 mod filter;
 mod generate;
 mod help;

@@ -1,0 +1,72 @@
+//! Needs and offers: what a task cannot do without, and whether the sources have it.
+
+use super::{AttachError, Instance, prepare};
+use crate::capture::Joining;
+use crate::field::{Demand, Field, Fields};
+use crate::filter::Plan;
+use crate::source::Description;
+use crate::time::Span;
+
+/// What a source offers: its name and the fields.
+pub(crate) type Offer = (String, Fields);
+
+/// What a source offers, by its description.
+pub(super) fn offer(description: &Description) -> Offer {
+    (description.name.clone(), description.offers)
+}
+
+/// What an instance asks of its sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The instance.
+    pub instance: String,
+    /// Its filter and its module's, canonical.
+    pub filter: String,
+    /// How long its intervals are.
+    pub interval: Span,
+    /// The fields it cannot do without.
+    pub fields: Vec<Field>,
+    /// The fields it reads where they are, and goes on without.
+    pub if_any: Vec<Field>,
+}
+
+impl Needs {
+    /// What an instance would ask for; it is started for that, and dropped.
+    pub fn of(instance: Instance) -> Result<Self, AttachError> {
+        let joining = prepare(instance, false)?;
+        let demand = demand(&joining);
+        let needed = demand.needs();
+        Ok(Self {
+            instance: joining.task.name.to_string(),
+            filter: joining.filter.to_string(),
+            interval: joining.task.interval,
+            fields: needed.without(Fields::NONE).collect(),
+            if_any: demand.fields().filter(|field| !needed.has(*field)).collect(),
+        })
+    }
+
+    /// The fields it cannot do without that a source does not offer.
+    pub fn missing(&self, source: &Description) -> Vec<Field> {
+        self.fields.iter().copied().filter(|field| !source.offers.has(*field)).collect()
+    }
+}
+
+/// What a task reads, for its filter and its module.
+fn demand(joining: &Joining) -> Demand {
+    let mut filter = Plan::default();
+    filter.add(&joining.filter);
+    joining.demand.and(filter.demand())
+}
+
+/// Whether some source has each field that a task cannot do without; where there is no source yet,
+/// one may come that has.
+pub(super) fn suits(joining: &Joining, offers: &[Offer]) -> Result<(), AttachError> {
+    let needs = demand(joining).needs();
+    let offered = offers.iter().fold(Fields::NONE, |all, (_, offered)| all.and(*offered));
+    let missing = needs.without(offered).next();
+    let Some(field) = missing.filter(|_| !offers.is_empty()) else { return Ok(()) };
+    let names: Vec<String> = offers.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let verb = if names.len() == 1 { "does" } else { "do" };
+    let lacking = format!("{} {verb}", names.join(", "));
+    Err(AttachError::Lacks { instance: joining.task.name.to_string(), field, lacking })
+}

@@ -1,0 +1,123 @@
+//! `como explain`: what modules need, what sources offer, and whether the two go together.
+
+use como_core::field::{Field, Fields};
+use como_core::source::{Description, Pace};
+use como_core::supervisor::Needs;
+use serde_json::json;
+
+use crate::cli::Explain;
+use crate::error::Result;
+use crate::{catalogue, output, session};
+
+/// Explains modules and sources; nothing runs.
+pub fn perform(args: &Explain) -> Result {
+    let filter = args.filter.join(" ");
+    let picks = catalogue::picks(&args.modules)?;
+    let instances = catalogue::instances(picks, &args.args, &filter)?;
+    crate::filter::parse(&filter)?;
+    let needs = instances.into_iter().map(|instance| Needs::of(instance).map_err(session::refused));
+    let needs = needs.collect::<Result<Vec<_>>>()?;
+    // The sources are opened, so that what they say is what they would deliver.
+    let sources = if args.sources.is_empty() { Vec::new() } else { args.sources.open()? };
+    let sources: Vec<Description> = sources.iter().map(|s| s.description().clone()).collect();
+    if args.json {
+        let modules = needs.iter().map(|needs| module_as_json(needs, &sources));
+        let modules: Vec<_> = modules.collect();
+        let sources: Vec<_> = sources.iter().map(source_as_json).collect();
+        return output::line(&json!({ "modules": modules, "sources": sources }));
+    }
+    let modules = needs.iter().map(|needs| module(needs, &sources));
+    let pages: Vec<String> = modules.chain(sources.iter().map(source)).collect();
+    output::line(&pages.join("\n\n"))
+}
+
+/// What a module needs, and what each source lacks of it.
+fn module(needs: &Needs, sources: &[Description]) -> String {
+    let mut table = output::pairs();
+    table.add_row(["module", &needs.instance]);
+    table.add_row(["  filter", &needs.filter]);
+    table.add_row(["  interval", &needs.interval.to_string()]);
+    table.add_row(["  needs", &names(&needs.fields)]);
+    if !needs.if_any.is_empty() {
+        table.add_row(["  reads if there", &names(&needs.if_any)]);
+    }
+    for source in sources {
+        let missing = needs.missing(source);
+        let suits = match &missing[..] {
+            [] => format!("works on {}", source.name),
+            missing => {
+                format!("cannot work on {}: it does not give {}", source.name, names(missing))
+            }
+        };
+        table.add_row(["  ", &suits]);
+    }
+    output::text(table)
+}
+
+/// What a source offers.
+fn source(source: &Description) -> String {
+    let mut table = output::pairs();
+    table.add_row(["source", &source.name]);
+    let links: Vec<String> = source.links.iter().map(ToString::to_string).collect();
+    let links =
+        if links.is_empty() { "known when packets come".to_owned() } else { links.join(", ") };
+    table.add_row(["  link types", &links]);
+    table.add_row(["  timestamps", &format!("in steps of {}", source.resolution)]);
+    let kept = match source.snaplen {
+        0 => "whole".to_owned(),
+        bytes => format!("cut at {bytes} bytes"),
+    };
+    table.add_row(["  packets", &kept]);
+    table.add_row(["  come", pace(source.pace)]);
+    let offered: Vec<Field> = fields(source.offers);
+    let all = offered.len() == Field::COUNT;
+    table.add_row(["  fields", &if all { "all".to_owned() } else { names(&offered) }]);
+    output::text(table)
+}
+
+/// How packets come, in words.
+fn pace(pace: Pace) -> &'static str {
+    match pace {
+        Pace::Stored => "as fast as they are taken",
+        Pace::Stream => "as they happen; none is lost when modules are slow",
+        Pace::Live => "as they happen; shed and counted when modules are slow",
+    }
+}
+
+fn fields(set: Fields) -> Vec<Field> {
+    Field::ALL.iter().copied().filter(|field| set.has(*field)).collect()
+}
+
+fn names(fields: &[Field]) -> String {
+    let names: Vec<&str> = fields.iter().map(|field| field.name()).collect();
+    if names.is_empty() { "nothing but that there are packets".to_owned() } else { names.join(" ") }
+}
+
+fn listed(fields: &[Field]) -> Vec<&'static str> {
+    fields.iter().map(|field| field.name()).collect()
+}
+
+fn module_as_json(needs: &Needs, sources: &[Description]) -> serde_json::Value {
+    let missing = sources
+        .iter()
+        .map(|source| json!({ "source": source.name, "missing": listed(&needs.missing(source)) }));
+    json!({
+        "name": needs.instance,
+        "filter": needs.filter,
+        "interval": needs.interval.to_string(),
+        "needs": listed(&needs.fields),
+        "reads": listed(&needs.if_any),
+        "sources": missing.collect::<Vec<_>>(),
+    })
+}
+
+fn source_as_json(source: &Description) -> serde_json::Value {
+    json!({
+        "name": source.name,
+        "links": source.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "resolution": source.resolution.to_string(),
+        "snaplen": source.snaplen,
+        "pace": format!("{:?}", source.pace).to_lowercase(),
+        "fields": listed(&fields(source.offers)),
+    })
+}
