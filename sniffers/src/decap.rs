@@ -5,7 +5,7 @@
 //! those of the inside.
 
 use como_core::packet::{Layers, Packet, tunnel};
-use como_core::source::{Chunk, Description, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
 use como_core::time::Ts;
 
 /// How many tunnels inside each other are followed.
@@ -59,6 +59,10 @@ impl Source for Decap {
             }
         }
         turn
+    }
+
+    fn flows(&self) -> Option<Flows> {
+        self.source.flows()
     }
 
     fn first_ts(&self) -> Option<Ts> {

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
+use como_core::source::{Chunk, Counts, Description, Flows, Pace, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 
 use crate::ready::PATIENCE;
@@ -118,6 +118,10 @@ impl Source for Paced {
             return ended;
         }
         Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More })
+    }
+
+    fn flows(&self) -> Option<Flows> {
+        self.source.flows()
     }
 
     fn first_ts(&self) -> Option<Ts> {
