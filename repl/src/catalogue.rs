@@ -8,6 +8,7 @@ use como_core::supervisor::Instance;
 
 use como_scripting::load_text;
 
+use crate::cli::Measure;
 use crate::error::{Failure, Result, nearest};
 
 /// A module under the name its instance will have.
@@ -104,6 +105,14 @@ pub fn picks(text: &str) -> Result<Vec<Pick>> {
         picks.push(Pick { name, kind: find(module)? });
     }
     Ok(picks)
+}
+
+/// What the command line asks to measure, ready to run; what is odd about its filter is said.
+pub fn measured(args: &Measure) -> Result<Vec<Instance>> {
+    let filter = args.filter.join(" ");
+    let instances = instances(picks(&args.modules)?, &args.args, &filter)?;
+    crate::filter::parse(&filter)?;
+    Ok(instances)
 }
 
 /// The picks with their arguments and a filter that they share, ready to run.

@@ -143,10 +143,9 @@ pub struct Sources {
     pub specs: Vec<String>,
 }
 
-/// Arguments of `como run`.
+/// What to measure, and on what.
 #[derive(Args, Debug)]
-#[command(after_help = RUN_EXAMPLES)]
-pub struct Run {
+pub struct Measure {
     /// A shipped module or the path of a script; several with commas, each as NAME or LABEL=NAME.
     #[arg(value_name = "MODULE")]
     pub modules: String,
@@ -159,6 +158,15 @@ pub struct Run {
     /// Set an argument of the modules, or of one of them: `n=5`, `topaddr.n=5`.
     #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
     pub args: Vec<String>,
+}
+
+/// Arguments of `como run`.
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct Run {
+    /// What to measure.
+    #[command(flatten)]
+    pub measure: Measure,
     /// How to write records [default: table on a terminal, ndjson elsewhere].
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
@@ -190,18 +198,9 @@ added to each module's own. Ctrl-C closes the open interval and ends.";
 #[derive(Args, Debug)]
 #[command(after_help = EXPLAIN_EXAMPLES)]
 pub struct Explain {
-    /// A shipped module or the path of a script; several with commas, each as NAME or LABEL=NAME.
-    #[arg(value_name = "MODULE")]
-    pub modules: String,
-    /// Packets to look at; all words together are one filter.
-    #[arg(value_name = "FILTER")]
-    pub filter: Vec<String>,
-    /// Sources.
+    /// What to measure.
     #[command(flatten)]
-    pub sources: Sources,
-    /// Set an argument of the modules, or of one of them: `n=5`, `topaddr.n=5`.
-    #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
-    pub args: Vec<String>,
+    pub measure: Measure,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -479,7 +478,7 @@ mod tests {
     fn the_filter_may_stand_anywhere() {
         let line = ["como", "run", "traffic", "tcp", "and", "-r", "a", "port", "80"];
         let Verb::Run(run) = Cli::parse_from(line).verb else { panic!("run") };
-        assert_eq!(run.filter.join(" "), "tcp and port 80");
-        assert_eq!(run.sources.files, ["a"]);
+        assert_eq!(run.measure.filter.join(" "), "tcp and port 80");
+        assert_eq!(run.measure.sources.files, ["a"]);
     }
 }

@@ -11,14 +11,12 @@ use crate::{catalogue, output, session};
 
 /// Explains modules and sources; nothing runs.
 pub fn perform(args: &Explain) -> Result {
-    let filter = args.filter.join(" ");
-    let picks = catalogue::picks(&args.modules)?;
-    let instances = catalogue::instances(picks, &args.args, &filter)?;
-    crate::filter::parse(&filter)?;
+    let instances = catalogue::measured(&args.measure)?;
     let needs = instances.into_iter().map(|instance| Needs::of(instance).map_err(session::refused));
     let needs = needs.collect::<Result<Vec<_>>>()?;
     // The sources are opened, so that what they say is what they would deliver.
-    let sources = if args.sources.is_empty() { Vec::new() } else { args.sources.open()? };
+    let sources = &args.measure.sources;
+    let sources = if sources.is_empty() { Vec::new() } else { sources.open()? };
     let sources: Vec<Description> = sources.iter().map(|s| s.description().clone()).collect();
     if args.json {
         let modules = needs.iter().map(|needs| module_as_json(needs, &sources));

@@ -13,10 +13,7 @@ use crate::session::Session;
 
 /// Runs the modules until the sources end.
 pub fn perform(args: &Run) -> Result {
-    let filter = args.filter.join(" ");
-    let picks = catalogue::picks(&args.modules)?;
-    let mut instances = catalogue::instances(picks, &args.args, &filter)?;
-    crate::filter::parse(&filter)?;
+    let mut instances = catalogue::measured(&args.measure)?;
     // Packets on standard output leave no room for records there.
     let records = !args.write.as_deref().is_some_and(is_stdout);
     if let Some(file) = &args.write {
@@ -25,7 +22,7 @@ pub fn perform(args: &Run) -> Result {
     let default = Options::default();
     let workers = args.workers.unwrap_or(default.workers).min(instances.len()).max(1);
     Session {
-        sources: args.sources.open()?,
+        sources: args.measure.sources.open()?,
         instances,
         options: Options { workers, ..default },
         format: records.then(|| output::chosen(args.format)),
