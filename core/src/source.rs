@@ -33,6 +33,14 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// Gives every packet the weight that it has itself, if some have been given another and the
+    /// last ones have not.
+    pub fn settle_weights(&mut self) {
+        if !self.weights.is_empty() {
+            weigh(&mut self.weights, &self.packets);
+        }
+    }
+
     /// Forgets everything but the capacity of its vectors.
     pub fn clear(&mut self) {
         self.packets.clear();
@@ -50,6 +58,11 @@ impl fmt::Debug for Chunk {
             .field("read_bytes", &self.read_bytes)
             .finish_non_exhaustive()
     }
+}
+
+/// Makes the packets that have no weight yet stand for themselves.
+pub fn weigh(weights: &mut Vec<Weight>, packets: &[Packet]) {
+    weights.extend(packets.iter().skip(weights.len()).map(Weight::of));
 }
 
 /// What a source lost or could not use.

@@ -226,8 +226,8 @@ fn walk(
     let before = chunk.packets.len();
     // A chunk has at most as many regions as packets.
     let region = region as u16;
-    let Chunk { packets, counts, .. } = chunk;
-    let mut sink = Sink { packets, limit, region, cold: window.cold, counts };
+    let Chunk { packets, weights, counts, .. } = chunk;
+    let mut sink = Sink { packets, weights, limit, region, cold: window.cold, counts };
     let start = pos;
     let stop = format.walk(bytes, &mut pos, &mut sink);
     *at += (pos - start) as u64;
@@ -251,6 +251,7 @@ impl Source for Capture {
             None if self.ended => Ok(Turn::End),
             None => self.fill(chunk, BATCH_PACKETS_MAX),
         };
+        chunk.settle_weights();
         self.ended |= !matches!(turn, Ok(Turn::More | Turn::Idle));
         if self.first_ts.is_none() {
             self.first_ts = chunk.packets.first().map(|p| p.ts);

@@ -7,7 +7,8 @@
 
 mod clock;
 
-use como_core::packet::{LinkType, Packet};
+use como_core::packet::{LinkType, Packet, Weight};
+use como_core::source::weigh;
 use como_core::time::{Span, Ts};
 
 use super::CAP_LEN_MAX;
@@ -135,7 +136,12 @@ impl PcapNg {
             PACKET_ENHANCED => {
                 let head = array(body, 0).ok_or_else(too_short)?;
                 let id = self.order.u32_at(head, 8);
-                self.packet(id, head, body, pos, sink)
+                self.packet(id, head, body, pos, sink)?;
+                if let Some(weight) = self.weight(body) {
+                    weigh(sink.weights, &sink.packets[..sink.packets.len() - 1]);
+                    sink.weights.push(weight);
+                }
+                Ok(())
             }
             PACKET_OBSOLETE => {
                 let head = array(body, 0).ok_or_else(too_short)?;
@@ -149,6 +155,11 @@ impl PcapNg {
                 Ok(())
             }
         }
+    }
+
+    /// What a packet stands for, where we wrote it and said so. We write little-endian.
+    fn weight(&self, body: &[u8]) -> Option<Weight> {
+        if self.order == Order::Little { como_core::storage::pcapng::weight(body) } else { None }
     }
 
     /// Adds the packet of an enhanced or obsolete block, which agree from byte 12 on.

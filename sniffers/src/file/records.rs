@@ -3,7 +3,7 @@
 //! A parser walks over the bytes of one window and adds packets to a chunk. It
 //! owns no bytes and knows no files, so it is the same for every input.
 
-use como_core::packet::{LinkType, Packet};
+use como_core::packet::{LinkType, Packet, Weight};
 use como_core::source::Counts;
 use como_core::time::Span;
 
@@ -14,6 +14,8 @@ use super::{pcap::Pcap, pcapng::PcapNg};
 pub struct Sink<'a> {
     /// The chunk's packets.
     pub packets: &'a mut Vec<Packet>,
+    /// Their weights, as far as the last packet that has one of its own; empty where none has.
+    pub weights: &'a mut Vec<Weight>,
     /// How many it may hold.
     pub limit: usize,
     /// The index the window's region has, or will have, in the chunk.

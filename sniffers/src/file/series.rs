@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use como_core::packet::Packet;
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Counts, Description, Source, SourceError, Turn};
+use como_core::source::{Chunk, Counts, Description, Source, SourceError, Turn, weigh};
 use como_core::time::Ts;
 
 use super::Taken;
@@ -194,7 +194,7 @@ impl Reading {
         // At least one, or two files whose clocks jump could wait for each other.
         let n = rest.iter().skip(1).position(later).map_or(rest.len(), |at| at + 1);
         self.placed.resize(self.chunk.regions.len(), None);
-        for packet in &rest[..n] {
+        for (at, packet) in rest[..n].iter().enumerate() {
             let from = usize::from(packet.region);
             let (Some(placed), Some(region)) =
                 (self.placed.get_mut(from), self.chunk.regions.get(from))
@@ -205,6 +205,10 @@ impl Reading {
                 out.regions.push(region.clone());
                 (out.regions.len() - 1) as u16
             });
+            if let Some(weight) = self.chunk.weights.get(self.next + at) {
+                weigh(&mut out.weights, &out.packets);
+                out.weights.push(*weight);
+            }
             out.packets.push(Packet { region, ..*packet });
         }
         self.next += n;
@@ -245,6 +249,7 @@ impl Source for Series {
             }
             reading.pass(chunk, until);
         }
+        chunk.settle_weights();
         let open: u64 = self.reading.iter().map(|r| r.read_bytes).sum();
         chunk.read_bytes = self.done_bytes + open;
         chunk.counts = std::mem::take(&mut self.counts);

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::PathBuf;
 
-use como_core::packet::{LinkType, Packet};
+use como_core::packet::{LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Source, SourceError, Turn};
+use como_core::storage::pcapng;
 use como_core::time::Ts;
 
 use super::buffered::Buffered;
 use super::input::Input;
 use super::mapped::Mapped;
+use super::series::Series;
 use super::{CAP_LEN_MAX, Capture, Taken};
 
 /// A packet and its bytes, as a test compares them.
@@ -441,4 +443,48 @@ fn check_real(root: &std::path::Path, case: &serde_json::Value) -> bool {
     agrees("first_ts", secs(timed().next()));
     agrees("last_ts", secs(timed().next_back()));
     true
+}
+
+/// A capture as the packet store writes it: a packet at each second, of which those at odd ones
+/// stand for ten.
+fn weighted(seconds: &[u64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    pcapng::put_section(&mut out);
+    pcapng::put_interface(&mut out, LinkType::ETHERNET, "source 0", 0);
+    for second in seconds {
+        let ten = (second % 2 == 1).then_some(Weight { packets: 10, bytes: 6000 });
+        pcapng::put_packet(&mut out, 0, Ts::new(*second, 0), &[1; 60], 60, ten);
+    }
+    out
+}
+
+/// The packets that each packet of a source stands for.
+fn stand_for(source: &mut dyn Source) -> Vec<(u64, u64)> {
+    let mut all = Vec::new();
+    let mut chunk = Chunk::default();
+    while !matches!(source.next(&mut chunk), Ok(Turn::End)) || !chunk.packets.is_empty() {
+        assert!(chunk.weights.is_empty() || chunk.weights.len() == chunk.packets.len());
+        let of = |at| chunk.weights.get(at).copied().unwrap_or(Weight::of(&chunk.packets[at]));
+        all.extend((0..chunk.packets.len()).map(|at| (of(at).packets, of(at).bytes)));
+        chunk.clear();
+    }
+    all
+}
+
+#[test]
+fn what_kept_packets_stand_for_is_read_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, seconds: &[u64]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, weighted(seconds)).expect("a file");
+        path
+    };
+    let (one, ten) = ((1, 60), (10, 6000));
+    let mixed = write("mixed", &[2, 3, 4]);
+    let mut source = Capture::open(&mixed, Taken::AsTold).expect("a capture");
+    assert_eq!(stand_for(&mut source), [one, ten, one]);
+    // Two files whose packets alternate.
+    let (odd, even) = (write("odd", &[1, 3, 5]), write("even", &[0, 2, 4, 6]));
+    let mut source = Series::open("both", vec![odd, even], Taken::AsTold).expect("a series");
+    assert_eq!(stand_for(&mut source), [one, ten, one, ten, one, ten, one]);
 }
