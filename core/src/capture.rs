@@ -248,7 +248,8 @@ impl Capture {
         if let Some(batch) = assembler.cut() {
             self.send(state, batch, assembler);
         }
-        if self.merge.is_flowing()
+        // Of anything but a wire, silence may as well mean that packets are long in coming.
+        if self.merge.is_live()
             && let Some((when, clock)) = state.heard
         {
             // Packet time goes on as fast as ours, wherever it stands.

@@ -153,7 +153,7 @@ pub enum Pace {
     /// They are all there: other sources wait for its next packet, and it waits for everybody.
     Stored,
     /// As they happen, over something that waits (a connection, a file that grows): nobody waits
-    /// for its next packet, and none is lost.
+    /// for its next packet, and none is lost where no source is live.
     Stream,
     /// As they happen, from a wire that waits for nobody: what is not taken in time is shed.
     Live,
@@ -190,7 +190,8 @@ pub trait Source: Send {
     /// Fills `chunk`, which is empty, with the next packets: at most
     /// [`crate::selection::BATCH_PACKETS_MAX`], from as few regions as it can.
     /// A file source returns a chunk as full as it can; a live source returns
-    /// what has arrived, and waits at most about 100 ms.
+    /// what has arrived, and waits at most about 100 ms; over a network that
+    /// does not answer it may be a few seconds.
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError>;
 
     /// Asks the kernel to deliver at least what `bpf`, a tcpdump expression for Ethernet,

@@ -77,7 +77,7 @@ fn source(source: &Description) -> String {
 fn pace(pace: Pace) -> &'static str {
     match pace {
         Pace::Stored => "as fast as they are taken",
-        Pace::Stream => "as they happen; none is lost when modules are slow",
+        Pace::Stream => "as they happen; they wait when modules are slow",
         Pace::Live => "as they happen; shed and counted when modules are slow",
     }
 }

@@ -72,7 +72,7 @@ struct AfPacket {
     read_bytes: u64,
 }
 
-/// An interface's number and what kind it is.
+/// A ring on an interface, and what comes out of it.
 struct Opened {
     ring: Ring,
     link: LinkType,

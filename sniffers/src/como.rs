@@ -2,8 +2,8 @@
 //!
 //! It asks over HTTP for one window after another, each from where the last one
 //! ended to where the other monitor's intervals have closed: nothing before that
-//! changes any more. Windows are half-open, so no packet is missed or comes
-//! twice; one whose answer breaks off is asked for again, and what had already
+//! changes any more but by packets that are late. Windows are half-open, so none
+//! of the others is missed or comes twice; one whose answer breaks off is asked for again, and what had already
 //! come of it is passed over.
 
 mod remote;

@@ -50,6 +50,8 @@ pub struct FlowTools {
     reading: Option<Reading>,
     read_bytes: u64,
     tally: Tally,
+    // How much of what could not be decoded has been told.
+    told: u64,
     lost: u64,
     exporters: Vec<(Addr, u16, Volume)>,
     line: Line,
@@ -90,6 +92,7 @@ impl FlowTools {
             reading: None,
             read_bytes: 0,
             tally: Tally::default(),
+            told: 0,
             lost: 0,
             exporters: Vec::new(),
             line: Line::new(shape),
@@ -226,7 +229,6 @@ impl Source for FlowTools {
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        let before = self.tally.undecodable;
         let mut is_read = self.failed.is_some();
         loop {
             while !is_read && self.line.has_room() {
@@ -246,7 +248,8 @@ impl Source for FlowTools {
                 break;
             }
         }
-        chunk.counts.malformed = self.tally.undecodable - before;
+        chunk.counts.malformed = self.tally.undecodable - self.told;
+        self.told = self.tally.undecodable;
         chunk.read_bytes = self.read_bytes;
         if chunk.packets.len() >= BATCH_PACKETS_MAX || !is_read {
             return Ok(Turn::More);

@@ -1,7 +1,7 @@
 //! `netflow`: flow records out of NetFlow v5, v7, v9 and IPFIX export packets.
 //!
 //! The packets come from captures ([`capture`]) or over UDP ([`collector`]);
-//! [`decoder`] makes records of them, [`crate::flow`] makes packets of those. The
+//! `decoder` makes records of them, `crate::flow` makes packets of those. The
 //! decoder is our own: it must meet hostile bytes with checked code and bounded
 //! memory, and allocate nothing for a record.
 

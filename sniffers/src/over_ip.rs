@@ -4,6 +4,7 @@
 //! Each connection is a capture of its own. One that breaks off, or sends what is
 //! no capture, is closed and said to have been; it disturbs no other.
 
+use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, T
 use como_core::time::Span;
 
 use crate::file::Capture;
-use crate::ready::{PATIENCE, first_readable};
+use crate::ready::{PATIENCE, first_readable, keep_alive, readable};
 use crate::spec::{Kind, OptionDoc, Options};
 
 /// Captures over TCP, as `como sniffers` shows them.
@@ -42,6 +43,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long to wait before connecting again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a sender may take to begin.
+const BEGIN: Duration = Duration::from_secs(10);
+
 /// Senders served at a time; more wait to be accepted.
 const SENDERS_MAX: usize = 16;
 
@@ -64,6 +68,7 @@ enum Peer {
 struct Sender {
     capture: Capture,
     fd: RawFd,
+    since: Instant,
     read_bytes: u64,
     // Whether packets are left of what was read already.
     has_more: bool,
@@ -113,10 +118,20 @@ impl OverIp {
         let name = &self.description.name;
         match &mut self.peer {
             Peer::Listen(listener) => {
-                while self.senders.len() < SENDERS_MAX
-                    && let Ok((stream, from)) = listener.accept()
-                {
-                    self.senders.push(Sender::of(stream, &format!("{name} from {from}")));
+                // Who only holds a place makes room for others.
+                self.senders.retain(|s| s.read_bytes > 0 || s.since.elapsed() < BEGIN);
+                while self.senders.len() < SENDERS_MAX {
+                    match listener.accept() {
+                        Ok((stream, from)) => {
+                            self.senders.push(Sender::of(stream, &format!("{name} from {from}")));
+                        }
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                        Err(error) => {
+                            tracing::warn!("`{name}`: cannot take a connection: {error}");
+                            std::thread::sleep(AGAIN);
+                            break;
+                        }
+                    }
                 }
             }
             Peer::Connect { reconnect, .. } if !*reconnect => return !self.senders.is_empty(),
@@ -138,7 +153,8 @@ impl OverIp {
 
     /// A connection that has something, after waiting a little for one.
     fn ready(&self) -> Option<usize> {
-        if let Some(at) = self.senders.iter().position(|sender| sender.has_more) {
+        let is_ready = |sender: &Sender| sender.has_more || readable(sender.fd, Duration::ZERO);
+        if let Some(at) = self.senders.iter().position(is_ready) {
             return Some(at);
         }
         let mut fds: Vec<RawFd> = self.senders.iter().map(|sender| sender.fd).collect();
@@ -172,8 +188,9 @@ impl OverIp {
 impl Sender {
     fn of(stream: TcpStream, name: &str) -> Self {
         let fd = stream.as_raw_fd();
+        keep_alive(fd);
         let capture = Capture::of_socket(name.to_owned(), OwnedFd::from(stream));
-        Self { capture, fd, read_bytes: 0, has_more: false }
+        Self { capture, fd, since: Instant::now(), read_bytes: 0, has_more: false }
     }
 }
 
@@ -191,7 +208,7 @@ impl Source for OverIp {
         }
         let mut failed = None;
         if let Some(at) = self.ready() {
-            // Each in its turn, also when the first always has something.
+            // To the end of the line: each has its turn, also when one always has something.
             let mut sender = self.senders.remove(at);
             let turn = sender.capture.next(chunk);
             sender.read_bytes = chunk.read_bytes;

@@ -1,8 +1,8 @@
 //! Pace: lets a stored source's packets go no earlier than they came, as if they came again.
 //!
 //! Timestamps stay as they are. A packet that steps back goes at once, and a leap
-//! of more than an hour is not waited for, so that a broken clock in a capture
-//! cannot stop it.
+//! of more than an hour, either way, is not waited for, so that a broken clock in a
+//! capture cannot stop it.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Paced {
             return Duration::ZERO;
         };
         match self.base {
-            Some(_) if next - self.last <= SILENCE_MAX => {}
+            Some(_) if next - self.last <= SILENCE_MAX && self.last - next <= SILENCE_MAX => {}
             _ => (self.base, self.last) = (Some((now, next)), next),
         }
         let Some((then, ts)) = self.base else { return Duration::ZERO };
@@ -88,7 +88,7 @@ impl Paced {
     fn release(&mut self, now: Instant, out: &mut Chunk) {
         let from = self.gone;
         while self.gone < self.chunk.packets.len() && self.wait(now).is_zero() {
-            self.last = self.last.max(self.chunk.packets[self.gone].ts);
+            self.last = self.chunk.packets[self.gone].ts;
             self.gone += 1;
         }
         out.packets.extend_from_slice(&self.chunk.packets[from..self.gone]);
@@ -168,11 +168,14 @@ mod tests {
     #[test]
     fn neither_a_leap_nor_a_step_back_is_waited_for() {
         let (mut paced, began) = paced();
-        paced.chunk.packets.truncate(3);
+        paced.chunk.packets.truncate(4);
         let start = paced.chunk.packets[0].ts;
         paced.chunk.packets[1].ts = start + Span::from_secs(10 * 365 * 86_400);
         paced.chunk.packets[2].ts = start;
+        // Time goes on from where it stepped back to.
+        paced.chunk.packets[3].ts = start + Span::from_secs(1);
         assert_eq!(gone_after(&mut paced, began), 3);
+        assert_eq!(gone_after(&mut paced, began + Duration::from_millis(100)), 1);
     }
 
     #[test]

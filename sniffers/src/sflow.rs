@@ -1,8 +1,8 @@
 //! `sflow`: sampled packets out of sFlow version 5 datagrams.
 //!
-//! The datagrams come from captures ([`capture`]) or over UDP ([`collector`]).
-//! [`datagram`] finds the samples in them, [`agents`] knows who sent what and
-//! what is missing, [`samples`] makes packets: the sampled header as it was,
+//! The datagrams come from captures (`capture`) or over UDP (`collector`).
+//! `datagram` finds the samples in them, `agents` knows who sent what and
+//! what is missing, `samples` makes packets: the sampled header as it was,
 //! which stands for as many packets as the sampling rate says.
 
 pub mod capture;

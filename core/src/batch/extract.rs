@@ -74,7 +74,6 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
             let (start, end) = payload_span(view)?;
             u32::try_from(end - start).ok()
         }
-        _ if layers.has(Layers::WLAN) => wireless(field, view),
         F::TunnelId => view.inner()?.0,
         F::InnerIpVersion
         | F::InnerIpProto
@@ -82,6 +81,7 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
         | F::InnerSport
         | F::InnerDport
         | F::InnerTcpFlags => inside(field, view),
+        _ if layers.has(Layers::WLAN) => wireless(field, view),
         _ => tcp(field, view),
     }
 }

@@ -92,12 +92,6 @@ impl Merge {
         self.lanes.iter().any(|l| l.feed.pace == Pace::Live && !l.ended)
     }
 
-    /// Whether some source delivers packets as they happen, so that its silence means that nothing
-    /// does.
-    pub fn is_flowing(&self) -> bool {
-        self.lanes.iter().any(|l| !l.is_stored() && !l.ended)
-    }
-
     /// What went wrong with sources so far.
     pub fn take_errors(&mut self) -> Vec<SourceError> {
         std::mem::take(&mut self.errors)

@@ -99,6 +99,7 @@ fn geneve(data: &[u8], at: usize) -> Option<Inner> {
 fn gtp(data: &[u8], at: usize) -> Option<Inner> {
     const USER_DATA: u8 = 255;
     const VERSION_1: u8 = 0b0011_0000;
+    const HAS_EXTENSIONS: u8 = 0b100;
     const EXTENSIONS_MAX: usize = 16;
     let first = *data.get(at)?;
     if first & 0b1111_0000 != VERSION_1 || *data.get(at + 1)? != USER_DATA {
@@ -106,8 +107,11 @@ fn gtp(data: &[u8], at: usize) -> Option<Inner> {
     }
     let id = Some(u32_at(data, at + 4)?);
     let mut start = at + 8;
+    // Three fields that are there together, of which the flags say which mean something.
     if first & 0b111 != 0 {
         start += 4;
+    }
+    if first & HAS_EXTENSIONS != 0 {
         for _ in 0..EXTENSIONS_MAX {
             // The byte before says whether one more follows.
             if *data.get(start - 1)? == 0 {

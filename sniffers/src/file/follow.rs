@@ -1,11 +1,11 @@
 //! Following: a file that grows, or a folder into which a rotating capture writes.
 //!
 //! Files are read one after another, the one changed longest ago first, and the
-//! last is read on as it grows. A newer file ends the one before it: its writer
-//! has closed that by then. A file is known by its name and its first bytes, so
+//! last is read on as it grows. A capture that was changed later ends the one
+//! before it: its writer has closed that by then. A file is known by its name and its first bytes, so
 //! that one which a ring (`tcpdump -W`) writes anew is read anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,9 @@ const HEAD_BYTES: usize = 64;
 /// How often the folder is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// How many names of files that were read are kept.
+const NAMES_MAX: usize = 1024;
+
 /// A file as it was last seen.
 struct Seen {
     changed: SystemTime,
@@ -47,6 +50,10 @@ pub struct Follow {
     // Files that were read, or could not be.
     done: HashMap<PathBuf, Seen>,
     reading: Option<Reading>,
+    // The file after it, once that is there.
+    next: Option<Reading>,
+    // Names of files that were read, the last ones, for their packed copies.
+    names: VecDeque<PathBuf>,
     // When the folder was last looked at.
     looked: Option<Instant>,
     done_bytes: u64,
@@ -85,6 +92,8 @@ impl Follow {
             taken,
             done: HashMap::new(),
             reading: None,
+            next: None,
+            names: VecDeque::new(),
             looked: None,
             done_bytes: 0,
         })
@@ -118,12 +127,17 @@ impl Follow {
             done.changed = changed;
             return None;
         }
-        let is_ready = Packing::of(&head) == Packing::Plain || is_settled(changed);
-        is_ready.then_some(Seen { changed, head })
+        let is_plain = Packing::of(&head) == Packing::Plain;
+        // `A.pcap.gz` of an `A.pcap` that was read has the same packets.
+        if !is_plain && self.names.contains(&path.with_extension("")) {
+            self.done.insert(path, Seen { changed, head });
+            return None;
+        }
+        (is_plain || is_settled(changed)).then_some(Seen { changed, head })
     }
 
-    /// Begins to read a file. One that is no capture is said to be none, once.
-    fn begin(&mut self, path: PathBuf, seen: Seen) {
+    /// Opens a file. One that is no capture is said to be none, once.
+    fn begin(&mut self, path: PathBuf, seen: Seen) -> Option<Reading> {
         let grows = Arc::new(AtomicBool::new(true));
         let capture = match Packing::of(&seen.head) {
             Packing::Plain => Capture::of_growing(&path, grows.clone(), self.taken),
@@ -133,25 +147,32 @@ impl Follow {
         self.done.insert(path.clone(), seen);
         match capture {
             Ok(capture) => {
-                self.reading = Some(Reading { capture, grows, path, head, read_bytes: 0 });
+                self.names.truncate(NAMES_MAX);
+                self.names.push_front(path.clone());
+                Some(Reading { capture, grows, path, head, read_bytes: 0 })
             }
-            Err(error) => tracing::warn!("passed over: {}", with_causes(&error)),
+            Err(error) => {
+                tracing::warn!("passed over: {}", with_causes(&error));
+                None
+            }
         }
     }
 
-    /// Nothing more is in the file for now: begins the next, if there is one.
+    /// Nothing more is in the file for now: looks for the next; whether there is one.
     fn look_around(&mut self) -> bool {
-        if self.looked.is_some_and(|then| then.elapsed() < LOOK) {
+        if self.next.is_some() || self.looked.is_some_and(|then| then.elapsed() < LOOK) {
             return false;
         }
         self.looked = Some(Instant::now());
         let Some((path, seen)) = self.newer() else { return false };
+        self.next = self.begin(path, seen);
+        self.looked = None;
         match &self.reading {
             // What was written before the newer file came is still to be read.
-            Some(reading) => reading.grows.store(false, Ordering::Release),
-            None => self.begin(path, seen),
+            Some(reading) if self.next.is_some() => reading.grows.store(false, Ordering::Release),
+            Some(_) => {}
+            None => self.reading = self.next.take(),
         }
-        self.looked = None;
         true
     }
 }
@@ -187,7 +208,7 @@ impl Source for Follow {
             && !reading.next(chunk)
         {
             self.done_bytes += reading.read_bytes;
-            self.reading = None;
+            self.reading = self.next.take();
         }
         let open = self.reading.as_ref().map_or(0, |reading| reading.read_bytes);
         chunk.read_bytes = self.done_bytes + open;

@@ -29,6 +29,8 @@ pub struct Line {
     // How much of `read` has gone on, and how many pieces of the next one have.
     taken: (usize, u64),
     waiting: Vec<Flow>,
+    // When the first of those that wait starts.
+    earliest: Ts,
     // The latest time an exporter said it was: nothing starts after it.
     now: Ts,
     order: Vec<(Ts, u32)>,
@@ -46,6 +48,7 @@ impl Line {
             read: Vec::new(),
             taken: (0, 0),
             waiting: Vec::new(),
+            earliest: Ts(u64::MAX),
             now: Ts(0),
             order: Vec::new(),
             leaving: VecDeque::new(),
@@ -98,13 +101,17 @@ impl Line {
         }
         let is_full = self.waiting.len() >= WAITING_MAX;
         let is_at_once = self.shape.disorder == Span(0);
-        if self.waiting.is_empty() || !(self.ended || is_full || is_at_once || idle) {
+        let must_go = self.ended || is_full || is_at_once;
+        if self.waiting.is_empty() || !(must_go || idle) {
+            return false;
+        }
+        let until = self.now - self.shape.disorder;
+        if !must_go && self.earliest > until {
             return false;
         }
         self.order.clear();
         self.order.extend((0..).zip(&self.waiting).map(|(at, flow)| (flow.first, at)));
         self.order.sort_unstable();
-        let until = self.now - self.shape.disorder;
         let settled = self.order.partition_point(|(first, _)| *first <= until);
         let go = match self.ended || is_at_once {
             true => self.order.len(),
@@ -117,6 +124,7 @@ impl Line {
         // Those that stay keep the order they came in, as far as they share a start.
         let stay = stay.iter().filter_map(|(_, at)| self.waiting.get(*at as usize)).copied();
         self.waiting = stay.collect();
+        self.earliest = self.waiting.first().map_or(Ts(u64::MAX), |flow| flow.first);
         !self.leaving.is_empty()
     }
 
@@ -126,7 +134,9 @@ impl Line {
         let Some(flow) = self.read.get(at) else { return false };
         let pieces = flow.packets.clamp(1, self.shape.pieces);
         if flow.packets > 0 || flow.bytes > 0 {
-            self.waiting.push(piece(flow, nth, pieces));
+            let piece = piece(flow, nth, pieces);
+            self.earliest = self.earliest.min(piece.first);
+            self.waiting.push(piece);
         }
         self.taken = if nth + 1 < pieces { (at, nth + 1) } else { (at + 1, 0) };
         true

@@ -53,7 +53,6 @@ impl Collector {
     /// Decodes what has arrived, until there are records enough.
     fn read(&mut self) -> Result<(), SourceError> {
         let arrived = Listener::now();
-        self.line.note_time(arrived);
         while self.line.has_room() {
             let Some((addr, packet)) = self.listener.receive()? else { break };
             self.decoder.decode(addr, arrived, packet, &mut self.line.read);
@@ -71,6 +70,8 @@ impl Source for Collector {
         if self.line.has_room() && self.listener.is_ready(PATIENCE) {
             self.read()?;
         }
+        // Also where nothing arrives: what has waited long enough leaves.
+        self.line.note_time(Listener::now());
         self.line.fill(chunk, true);
         chunk.counts.add(self.listener.newly_lost());
         chunk.counts.malformed += self.decoder.newly_undecodable();

@@ -62,6 +62,9 @@ fn the_packet_inside_each_kind_of_tunnel_is_found() {
     check(over_udp(2152, &[&[0x30, 255, 0, 60, 0, 0, 0, 3], &ip]), Some(3));
     let extended = [0x34, 255, 0, 60, 0, 0, 0, 4, 0, 0, 0, 0x85, 1, 0, 0, 0];
     check(over_udp(2152, &[&extended, &ip]), Some(4));
+    // A sequence number alone: what would be the next type means nothing.
+    let numbered = [0x32, 255, 0, 60, 0, 0, 0, 5, 0, 1, 0, 0x85];
+    check(over_udp(2152, &[&numbered, &ip]), Some(5));
 }
 
 #[test]

@@ -111,3 +111,37 @@ fn a_folder_that_is_not_there_is_an_error() {
     let error = Follow::open("/no/such/folder", Taken::AsTold).err().expect("an error");
     assert!(error.to_string().contains("/no/such/folder"), "{error}");
 }
+
+#[test]
+fn what_is_no_capture_does_not_end_the_one_that_grows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("a.pcap");
+    std::fs::write(&path, capture(&[1])).expect("a file");
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    assert_eq!(read(&mut follow), [1]);
+    std::fs::write(dir.path().join("notes"), "no capture, but long enough. ".repeat(9))
+        .expect("a file");
+    assert!(read(&mut follow).is_empty());
+    let mut growing = File::options().append(true).open(&path).expect("the file");
+    growing.write_all(&record(2)).expect("a packet");
+    assert_eq!(read(&mut follow), [2]);
+}
+
+#[test]
+fn the_packed_copy_of_a_file_that_was_read_is_passed_over() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("a.pcap");
+    std::fs::write(&path, capture(&[1])).expect("a file");
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    assert_eq!(read(&mut follow), [1]);
+    std::fs::remove_file(&path).expect("it was there");
+    let packed = File::create(dir.path().join("a.pcap.gz")).expect("a file");
+    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::none());
+    packed.write_all(&capture(&[1])).expect("packed");
+    let packed = packed.finish().expect("a file");
+    let long_ago = SystemTime::now() - 2 * SETTLED;
+    packed.set_modified(long_ago).expect("a time");
+    assert!(read(&mut follow).is_empty());
+}
