@@ -193,7 +193,8 @@ impl Summary {
         self.total.add(weight);
         self.cap_bytes = self.cap_bytes.saturating_add(packet.cap_len.into());
         self.times.add(packet);
-        *self.links.entry(packet.link.0).or_default() += weight.packets;
+        let link = self.links.entry(packet.link.0).or_default();
+        *link = link.saturating_add(weight.packets);
         self.networks[Network::of(layers) as usize].add(weight);
         if let Some(proto) = layers.protocol() {
             self.protocols[usize::from(proto)].add(weight);
@@ -205,7 +206,7 @@ impl Summary {
             (&mut self.malformed, Layers::MALFORMED),
             (&mut self.truncated, Layers::TRUNCATED),
         ] {
-            *count += if layers.has(flag) { weight.packets } else { 0 };
+            *count = count.saturating_add(if layers.has(flag) { weight.packets } else { 0 });
         }
     }
 

@@ -112,7 +112,7 @@ fn count(text: &str, args: &Filter) -> Result<Matched> {
     Ok(Matched {
         packets: total.packets.load(Relaxed),
         bytes: total.bytes.load(Relaxed),
-        packets_seen: ended.status.packets,
+        packets_seen: total.packets_seen.load(Relaxed),
     })
 }
 
@@ -121,6 +121,7 @@ fn count(text: &str, args: &Filter) -> Result<Matched> {
 struct Total {
     packets: AtomicU64,
     bytes: AtomicU64,
+    packets_seen: AtomicU64,
 }
 
 /// A module that adds to a total and records nothing.
@@ -155,8 +156,12 @@ struct Adding(Arc<Total>);
 
 impl Module for Adding {
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        self.0.packets.fetch_add(batch.packets().sum(picked), Relaxed);
-        self.0.bytes.fetch_add(batch.bytes().sum(picked), Relaxed);
+        let add = |total: &AtomicU64, more: u64| {
+            let _ = total.fetch_update(Relaxed, Relaxed, |sum| Some(sum.saturating_add(more)));
+        };
+        add(&self.0.packets, batch.packets().sum(picked));
+        add(&self.0.bytes, batch.bytes().sum(picked));
+        add(&self.0.packets_seen, batch.packets().sum(&Selection::all(batch.len())));
     }
 
     fn export(&mut self, _: Interval, _: &mut Export) {}

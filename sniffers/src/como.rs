@@ -75,7 +75,11 @@ impl Como {
             .map_err(|error| options.wrong(error.to_string()))?;
         let remote = Remote::new(url, options.given("filter").unwrap_or("all"))
             .map_err(|why| options.wrong(why))?;
-        remote.try_out()?;
+        match remote.try_out() {
+            // It may be up later, and is asked until then.
+            Err(error @ SourceError::Io { .. }) => tracing::warn!("{}", with_causes(&error)),
+            other => other?,
+        }
         Ok(Self {
             description: Description {
                 name: format!("{}:{url}", KIND.name),

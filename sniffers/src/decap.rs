@@ -54,7 +54,8 @@ impl Source for Decap {
             let before = packet.wire_len;
             open(packet, (**region).as_ref());
             if let Some(weight) = weights.get_mut(at) {
-                let gone = u64::from(before - packet.wire_len).saturating_mul(weight.packets);
+                let gone = u64::from(before.saturating_sub(packet.wire_len))
+                    .saturating_mul(weight.packets);
                 weight.bytes = weight.bytes.saturating_sub(gone);
             }
         }
@@ -77,12 +78,13 @@ fn open(packet: &mut Packet, region: &[u8]) {
         let end = start.saturating_add(packet.cap_len as usize);
         let Some(data) = region.get(start..end) else { return };
         let layers = Layers::find(packet.link, data, packet.wire_len);
-        let Some(inner) = tunnel::inner(data, &layers) else { return };
-        // A header's offset is far smaller than what the fields hold.
+        let Some(inner) = tunnel::inner(data, &layers, packet.wire_len) else { return };
+        // A header's offset is far smaller than what the fields hold, and lies before the end.
         let around = inner.at as u32;
+        let sent = u32::try_from(inner.end - inner.at).unwrap_or(packet.wire_len);
         packet.offset += around;
-        packet.cap_len -= around;
-        packet.wire_len = packet.wire_len.saturating_sub(around);
+        packet.cap_len = (packet.cap_len - around).min(sent);
+        packet.wire_len = sent;
         packet.link = inner.link;
     }
 }

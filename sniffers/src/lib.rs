@@ -54,9 +54,8 @@ pub fn interfaces() -> Vec<String> {
     live::names()
 }
 
-/// Opens what `text` names: `pcap:FILE`, a bare path or glob, `-` for standard input,
-/// `erf:FILE`, `live:INTERFACE`, `afpacket:INTERFACE`, `netflow:FILE`,
-/// `sflow:FILE`, `gen:OPTIONS`.
+/// Opens what `text` names: a bare path or glob, `-` for standard input, or `KIND:...` of any kind
+/// that [`list`] tells of.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text])
 }

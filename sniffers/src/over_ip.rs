@@ -107,7 +107,12 @@ impl OverIp {
             let failed = |source| SourceError::Io { what: "listen at", name, source };
             source.peer = Peer::Listen(bound.map_err(failed)?);
         } else {
-            source.senders.push(Sender::of(connect(address)?, &name));
+            match connect(address) {
+                Ok(stream) => source.senders.push(Sender::of(stream, &name)),
+                // It may be up later, and is tried until then.
+                Err(error) if reconnect => tracing::warn!("{}", with_causes(&error)),
+                Err(error) => return Err(error),
+            }
         }
         Ok(source)
     }

@@ -297,9 +297,10 @@ impl<'a> View<'a> {
 
     /// The packet inside the tunnel that this one is of, and what tells that from others.
     fn inner(self) -> Option<(Option<u32>, View<'a>)> {
-        let tunnel::Inner { at, link, id } = tunnel::inner(self.data, &self.layers)?;
-        let data = self.data.get(at..)?;
-        let sent = self.packet.wire_len.saturating_sub(at as u32);
+        let wire_len = self.packet.wire_len;
+        let tunnel::Inner { at, end, link, id } = tunnel::inner(self.data, &self.layers, wire_len)?;
+        let data = self.data.get(at..end.min(self.data.len()))?;
+        let sent = u32::try_from(end - at).unwrap_or(wire_len);
         let layers = Layers::find(link, data, sent);
         Some((id, View { packet: self.packet, data, layers }))
     }

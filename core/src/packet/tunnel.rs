@@ -5,6 +5,7 @@
 //! 29.281). The UDP ones are told by their registered ports. What is encrypted
 //! has no inside.
 
+use super::layers::ip_end;
 use super::{Layers, LinkType};
 
 /// The packet inside.
@@ -12,6 +13,8 @@ use super::{Layers, LinkType};
 pub struct Inner {
     /// Where it starts in the packet around it.
     pub at: usize,
+    /// Where it ends at the latest, as the IP header around it says.
+    pub end: usize,
     /// What its first byte is the start of.
     pub link: LinkType,
     /// What tells tunnels between the same ends apart, where there is such: the key of GRE, the
@@ -27,15 +30,19 @@ const VXLAN_PORT: u16 = 4789;
 const GENEVE_PORT: u16 = 6081;
 const GTP_PORT: u16 = 2152;
 
+/// What a tunnel's own header says: where the inside starts, what it is, and the identifier.
+type Start = (usize, LinkType, Option<u32>);
+
 /// The packet inside the one that `data` is and `layers` describes, if it is a tunnel's.
-pub fn inner(data: &[u8], layers: &Layers) -> Option<Inner> {
+/// `wire_len` bytes were sent.
+pub fn inner(data: &[u8], layers: &Layers, wire_len: u32) -> Option<Inner> {
     if layers.l4 == Layers::NONE || layers.has(Layers::FRAGMENT) {
         return None;
     }
     let at = usize::from(layers.l4);
-    let found = match layers.protocol()? {
-        IP_IN_IP => Inner { at, link: LinkType::IPV4, id: None },
-        IPV6_IN_IP => Inner { at, link: LinkType::IPV6, id: None },
+    let (at, link, id) = match layers.protocol()? {
+        IP_IN_IP => (at, LinkType::IPV4, None),
+        IPV6_IN_IP => (at, LinkType::IPV6, None),
         GRE => gre(data, at)?,
         _ if layers.has(Layers::UDP) => match u16_at(data, at + 2)? {
             VXLAN_PORT => vxlan(data, at + 8)?,
@@ -45,16 +52,18 @@ pub fn inner(data: &[u8], layers: &Layers) -> Option<Inner> {
         },
         _ => return None,
     };
-    (found.at < data.len()).then_some(found)
+    let end = ip_end(data, layers, (wire_len as usize).max(data.len()))?;
+    (at < data.len().min(end)).then_some(Inner { at, end, link, id })
 }
 
-fn gre(data: &[u8], at: usize) -> Option<Inner> {
+fn gre(data: &[u8], at: usize) -> Option<Start> {
     const CHECKSUM: u16 = 0x8000;
     const ROUTING: u16 = 0x4000;
     const KEY: u16 = 0x2000;
     const SEQUENCE: u16 = 0x1000;
     const VERSION: u16 = 7;
     const ERSPAN: u16 = 0x88be;
+    const ERSPAN_III: u16 = 0x22eb;
     let (flags, kind) = (u16_at(data, at)?, u16_at(data, at + 2)?);
     if flags & (ROUTING | VERSION) != 0 {
         return None;
@@ -70,33 +79,32 @@ fn gre(data: &[u8], at: usize) -> Option<Inner> {
     }
     match kind {
         // Type II has a header of its own; type I, without a sequence number, has none.
-        ERSPAN if flags & SEQUENCE != 0 => {
-            Some(Inner { at: start + 8, link: LinkType::ETHERNET, id })
+        ERSPAN if flags & SEQUENCE != 0 => Some((start + 8, LinkType::ETHERNET, id)),
+        ERSPAN => Some((start, LinkType::ETHERNET, id)),
+        ERSPAN_III => {
+            // The last bit says whether a part of the platform's own follows.
+            let more = if data.get(start + 11)? & 1 != 0 { 8 } else { 0 };
+            Some((start + 12 + more, LinkType::ETHERNET, id))
         }
-        ERSPAN => Some(Inner { at: start, link: LinkType::ETHERNET, id }),
-        kind => Some(Inner { at: start, link: link(kind)?, id }),
+        kind => Some((start, link(kind)?, id)),
     }
 }
 
-fn vxlan(data: &[u8], at: usize) -> Option<Inner> {
+fn vxlan(data: &[u8], at: usize) -> Option<Start> {
     const HAS_ID: u8 = 8;
     let id = u32_at(data, at + 4)? >> 8;
-    (data.get(at)? & HAS_ID != 0).then_some(Inner {
-        at: at + 8,
-        link: LinkType::ETHERNET,
-        id: Some(id),
-    })
+    (data.get(at)? & HAS_ID != 0).then_some((at + 8, LinkType::ETHERNET, Some(id)))
 }
 
-fn geneve(data: &[u8], at: usize) -> Option<Inner> {
+fn geneve(data: &[u8], at: usize) -> Option<Start> {
     let (first, kind) = (*data.get(at)?, u16_at(data, at + 2)?);
     let (version, options) = (first >> 6, usize::from(first & 0x3f) * 4);
     let id = u32_at(data, at + 4)? >> 8;
     let link = link(kind).filter(|_| version == 0)?;
-    Some(Inner { at: at + 8 + options, link, id: Some(id) })
+    Some((at + 8 + options, link, Some(id)))
 }
 
-fn gtp(data: &[u8], at: usize) -> Option<Inner> {
+fn gtp(data: &[u8], at: usize) -> Option<Start> {
     const USER_DATA: u8 = 255;
     const VERSION_1: u8 = 0b0011_0000;
     const HAS_EXTENSIONS: u8 = 0b100;
@@ -126,7 +134,7 @@ fn gtp(data: &[u8], at: usize) -> Option<Inner> {
         6 => LinkType::IPV6,
         _ => return None,
     };
-    Some(Inner { at: start, link, id })
+    Some((start, link, id))
 }
 
 /// What a protocol type (an EtherType) says the inside is.

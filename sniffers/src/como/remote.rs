@@ -64,6 +64,9 @@ impl Remote {
         }
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // Whoever answers is who was named.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(BEGIN))
             .timeout_per_read(Some(READ))
@@ -120,7 +123,11 @@ impl Remote {
     ) -> Result<impl Read + Send + use<>, SourceError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         let response = request.query_pairs(query.iter().copied()).call();
-        let response = response.map_err(|error| self.fails(format!("no answer: {error}")))?;
+        let response = response.map_err(|error| SourceError::Io {
+            what: "reach",
+            name: format!("{}{}", self.base, self.module),
+            source: std::io::Error::other(error),
+        })?;
         let status = response.status();
         let body = response.into_body().into_reader();
         if status.is_success() {

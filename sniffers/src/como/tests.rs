@@ -117,7 +117,7 @@ fn what_is_not_there_is_said_when_it_is_opened() {
         nothing.ends_with("nothing is called `none` there; packets are kept by kept"),
         "{nothing}"
     );
-    assert!(error("http://127.0.0.1:1/x").contains("no answer"));
+    assert!(Como::open("http://127.0.0.1:1/x").is_ok(), "it may be up later");
     assert!(error("ftp://x").contains("write `http://HOST:PORT/NAME`"));
     let time = error(&format!("http://{}/kept,since=soon", other.address));
     assert!(time.contains("`soon` is not a time"), "{time}");

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,9 +74,15 @@ impl Follow {
     /// or not.
     pub fn open(what: &str, taken: Taken) -> Result<Self, SourceError> {
         let path = Path::new(what);
-        if !what.contains(['*', '?', '[']) && !path.exists() {
-            let source = std::io::ErrorKind::NotFound.into();
-            return Err(SourceError::Io { what: "open", name: what.to_owned(), source });
+        if path.exists() || !what.contains(['*', '?', '[']) {
+            let failed = |source| SourceError::Io { what: "open", name: what.to_owned(), source };
+            let meta = path.metadata().map_err(failed)?;
+            if meta.is_dir() {
+                path.read_dir().map_err(failed)?;
+            } else if !meta.is_file() {
+                let why = "only files and folders can be followed; a pipe is read as it is";
+                return Err(SourceError::Spec { text: what.to_owned(), why: why.to_owned() });
+            }
         }
         Ok(Self {
             description: Description {
@@ -118,12 +124,20 @@ impl Follow {
 
     /// A look at one file, which is to be read if it is new, or anew.
     fn look(&mut self, path: PathBuf, changed: SystemTime) -> Option<Seen> {
-        let done = self.done.get_mut(&path);
-        if done.as_ref().is_some_and(|done| done.changed == changed) {
+        if self.done.get(&path).is_some_and(|done| done.changed == changed) {
             return None;
         }
-        let head = head(&path)?;
-        if let Some(done) = done.filter(|done| done.head == head) {
+        let head = match head(&path) {
+            Ok(head) => head,
+            // Not so many bytes yet.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return None,
+            Err(error) => {
+                tracing::warn!("passed over: cannot read `{}`: {error}", path.display());
+                self.done.insert(path, Seen { changed, head: [0; HEAD_BYTES] });
+                return None;
+            }
+        };
+        if let Some(done) = self.done.get_mut(&path).filter(|done| done.head == head) {
             done.changed = changed;
             return None;
         }
@@ -181,8 +195,12 @@ impl Reading {
     /// Reads on; whether there may be more. Where a file breaks off, or is not the same any more,
     /// it has ended.
     fn next(&mut self, chunk: &mut Chunk) -> bool {
-        if self.grows.load(Ordering::Acquire) && head(&self.path) != Some(self.head) {
-            return false;
+        match head(&self.path) {
+            _ if !self.grows.load(Ordering::Acquire) => {}
+            Ok(head) if head == self.head => {}
+            Ok(_) => return false,
+            // Gone, or renamed: what is in it is still to be read.
+            Err(_) => self.grows.store(false, Ordering::Release),
         }
         let turn = self.capture.next(chunk);
         self.read_bytes = chunk.read_bytes;
@@ -245,10 +263,10 @@ fn is_settled(changed: SystemTime) -> bool {
 }
 
 /// The first bytes of a file that has as many.
-fn head(path: &Path) -> Option<[u8; HEAD_BYTES]> {
+fn head(path: &Path) -> io::Result<[u8; HEAD_BYTES]> {
     let mut head = [0; HEAD_BYTES];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).ok()?;
-    Some(head)
+    File::open(path)?.read_exact(&mut head)?;
+    Ok(head)
 }
 
 #[cfg(test)]

@@ -56,6 +56,8 @@ fn the_packet_inside_each_kind_of_tunnel_is_found() {
         Some(9),
     );
     check(over_ip(47, &[&[0x10, 0, 0x88, 0xbe], &[0; 4], &[0; 8], &ethernet]), None);
+    let third = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9];
+    check(over_ip(47, &[&[0x10, 0, 0x22, 0xeb], &[0; 4], &third, &ethernet]), None);
     check(over_udp(4789, &[&[8, 0, 0, 0, 0, 1, 0, 0], &ethernet]), Some(256));
     check(over_udp(6081, &[&[1, 0, 0x65, 0x58, 0, 0, 5, 0], &[0; 4], &ethernet]), Some(5));
     check(over_udp(6081, &[&[0, 0, 8, 0, 0, 0, 6, 0], &ip]), Some(6));
