@@ -75,11 +75,15 @@ impl Como {
             .map_err(|error| options.wrong(error.to_string()))?;
         let remote = Remote::new(url, options.given("filter").unwrap_or("all"))
             .map_err(|why| options.wrong(why))?;
-        match remote.try_out() {
+        let answers = match remote.try_out() {
+            Ok(()) => true,
             // It may be up later, and is asked until then.
-            Err(error @ SourceError::Io { .. }) => tracing::warn!("{}", with_causes(&error)),
-            other => other?,
-        }
+            Err(error @ SourceError::Io { .. }) => {
+                tracing::warn!("{}", with_causes(&error));
+                false
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             description: Description {
                 name: format!("{}:{url}", KIND.name),
@@ -97,7 +101,7 @@ impl Como {
             asked: None,
             window: None,
             read_bytes: 0,
-            answers: true,
+            answers,
         })
     }
 
