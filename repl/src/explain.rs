@@ -62,6 +62,7 @@ fn source(source: &Description) -> String {
     table.add_row(["  link types", &links]);
     table.add_row(["  timestamps", &format!("in steps of {}", source.resolution)]);
     let kept = match source.snaplen {
+        _ if !source.offers.has(Field::Payload) => "headers made from flow records".to_owned(),
         0 => "whole".to_owned(),
         bytes => format!("cut at {bytes} bytes"),
     };
