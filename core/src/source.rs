@@ -33,6 +33,14 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// The captured bytes of one of its packets; empty where they lie in none of its regions.
+    pub fn data(&self, packet: &Packet) -> &[u8] {
+        let Some(region) = self.regions.get(usize::from(packet.region)) else { return &[] };
+        let start = packet.offset as usize;
+        let end = start.saturating_add(packet.cap_len as usize);
+        (**region).as_ref().get(start..end).unwrap_or(&[])
+    }
+
     /// Gives every packet the weight that it has itself, if some have been given another and the
     /// last ones have not.
     pub fn settle_weights(&mut self) {

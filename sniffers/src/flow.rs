@@ -4,6 +4,7 @@
 //! ([`craft`]), put in the order of its start ([`line`]) and counted ([`tally`]).
 //! What a packet stands for is its weight: the record's own counters, exactly.
 
+pub mod carried;
 pub mod craft;
 pub mod line;
 pub mod listener;

@@ -68,12 +68,7 @@ impl<W: Write> Writer<W> {
     /// Writes all packets of a chunk.
     pub fn chunk(&mut self, chunk: &Chunk) -> Result<(), WriteError> {
         for packet in &chunk.packets {
-            let region = chunk.regions.get(usize::from(packet.region));
-            let start = packet.offset as usize;
-            let bytes = region
-                .and_then(|r| (**r).as_ref().get(start..start + packet.cap_len as usize))
-                .unwrap_or(&[]);
-            self.packet(packet, bytes)?;
+            self.packet(packet, chunk.data(packet))?;
         }
         Ok(())
     }

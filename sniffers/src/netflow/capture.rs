@@ -7,30 +7,41 @@ use como_core::time::Span;
 use super::KIND;
 use super::decoder::{Decoder, is_export};
 use crate::file::{self, Taken};
+use crate::flow::carried::{Carried, Datagram, Take};
 use crate::flow::line::Line;
 use crate::flow::senders::Senders;
-use crate::flow::udp::udp;
 use crate::flow::{self, Shape};
 use crate::spec::Options;
 
 /// How long records of a file wait to be put in order: the longest active timeout in use.
 const DISORDER: Span = Span::from_secs(30 * 60);
 
-/// How many times captures are read in one turn, which may find no export in them.
-const READS_MAX: usize = 64;
-
 /// Captures whose export packets are read.
 pub struct Exports {
     description: Description,
-    packets: Box<dyn Source>,
-    chunk: Chunk,
-    // The next packet of the chunk.
-    at: usize,
-    // How the captures ended, once they have.
-    end: Option<Result<Turn, SourceError>>,
-    senders: Senders,
+    carried: Carried,
+    records: Records,
+}
+
+/// What becomes of the exports.
+struct Records {
     decoder: Decoder,
     line: Line,
+}
+
+impl Take for Records {
+    fn has_room(&self) -> bool {
+        self.line.has_room()
+    }
+
+    fn take(&mut self, Datagram { sender, seen, payload, sent }: Datagram<'_>) {
+        if !is_export(payload, sent) {
+            return;
+        }
+        if let Some(sent) = self.decoder.decode(sender, seen, payload, &mut self.line.read) {
+            self.line.note_time(sent);
+        }
+    }
 }
 
 /// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard input.
@@ -60,55 +71,8 @@ impl Exports {
                 offers: flow::OFFERS,
                 size_bytes: of.size_bytes,
             },
-            packets,
-            chunk: Chunk::default(),
-            at: 0,
-            end: None,
-            senders,
-            decoder: Decoder::default(),
-            line: Line::new(shape),
-        }
-    }
-
-    /// Decodes what is left of the captures' chunk, or reads the next one; whether there was
-    /// neither at the moment.
-    fn read(&mut self, chunk: &mut Chunk) -> bool {
-        while self.line.has_room() && self.at < self.chunk.packets.len() {
-            self.decode(self.at);
-            self.at += 1;
-        }
-        if self.at < self.chunk.packets.len() || self.end.is_some() {
-            return false;
-        }
-        self.chunk.clear();
-        self.at = 0;
-        let turn = self.packets.next(&mut self.chunk);
-        chunk.counts.add(self.chunk.counts);
-        match turn {
-            Ok(Turn::More) => false,
-            Ok(Turn::Idle) => self.chunk.packets.is_empty(),
-            // What the last chunk holds comes first.
-            end => {
-                self.end = Some(end);
-                false
-            }
-        }
-    }
-
-    /// Decodes packet `at` of the chunk, if it is an export packet.
-    fn decode(&mut self, at: usize) {
-        let Some(packet) = self.chunk.packets.get(at) else { return };
-        let region = self.chunk.regions.get(usize::from(packet.region));
-        let bytes = region.map_or(&[][..], |region| (**region).as_ref());
-        let start = packet.offset as usize;
-        let bytes = bytes.get(start..).unwrap_or_default();
-        let bytes = bytes.get(..packet.cap_len as usize).unwrap_or(bytes);
-        let Some((addr, payload, sent)) = udp(packet, bytes) else { return };
-        if !is_export(payload, sent) || !self.senders.are_heard(addr) {
-            return;
-        }
-        if let Some(sent) = self.decoder.decode(addr, packet.ts, payload, &mut self.line.read) {
-            self.line.note_time(sent);
+            carried: Carried::new(packets, senders),
+            records: Records { decoder: Decoder::default(), line: Line::new(shape) },
         }
     }
 }
@@ -120,22 +84,22 @@ impl Source for Exports {
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
         let (mut end, mut idle) = (None, false);
-        for _ in 0..READS_MAX {
-            idle = self.read(chunk);
-            let is_read = self.end.is_some() && self.at >= self.chunk.packets.len();
+        for _ in 0..Carried::READS_MAX {
+            idle = self.carried.read(&mut self.records, chunk);
+            let is_read = self.carried.is_read();
             if is_read {
-                self.line.end();
+                self.records.line.end();
             }
-            if self.line.fill(chunk, idle) || idle {
+            if self.records.line.fill(chunk, idle) || idle {
                 break;
             }
             if is_read {
-                end = self.end.take();
+                end = self.carried.take_end();
                 break;
             }
         }
-        chunk.counts.malformed += self.decoder.newly_undecodable();
-        chunk.read_bytes = self.chunk.read_bytes;
+        chunk.counts.malformed += self.records.decoder.newly_undecodable();
+        chunk.read_bytes = self.carried.read_bytes();
         match end {
             Some(end) => end,
             None if idle && chunk.packets.is_empty() => Ok(Turn::Idle),
@@ -144,7 +108,7 @@ impl Source for Exports {
     }
 
     fn flows(&self) -> Option<Flows> {
-        Some(self.decoder.report())
+        Some(self.records.decoder.report())
     }
 }
 

@@ -8,6 +8,7 @@ use como_core::source::Pace;
 
 use super::*;
 use crate::flow::Flow;
+use crate::flow::udp::udp;
 use crate::netflow::made::{PLAIN, plain, set, template, v5, v9};
 
 /// A capture of these frames, which breaks off at its end if it is `cut`.
