@@ -4,14 +4,15 @@
 //! another. It never decodes headers and never waits for anything but its
 //! device: merging, decoding and filtering are the capture stage's.
 
+pub mod description;
 pub mod flows;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::field::Fields;
 use crate::packet::{LinkType, Packet, Weight};
-use crate::time::{Span, Ts};
+use crate::time::Ts;
+pub use description::{Description, Pace, Sampling, Treatment};
 pub use flows::Flows;
 
 /// Bytes that packets lie in: a window of a mapped file, or a recycled buffer.
@@ -155,44 +156,13 @@ pub enum SourceError {
     },
 }
 
-/// How a source's packets come, and so what becomes of it when somebody is slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// They are all there: other sources wait for its next packet, and it waits for everybody.
-    Stored,
-    /// As they happen, over something that waits (a connection, a file that grows): nobody waits
-    /// for its next packet, and none is lost where no source is live.
-    Stream,
-    /// As they happen, from a wire that waits for nobody: what is not taken in time is shed.
-    Live,
-}
-
-/// What a source offers: how good its packets are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// How it was named: `pcap:FILE`, `live:eth0`, `gen:...`.
-    pub name: String,
-    /// Link types it may deliver, as far as known when it opens.
-    pub links: Vec<LinkType>,
-    /// The finest step of its timestamps.
-    pub resolution: Span,
-    /// How many bytes of a packet it keeps; 0 where nothing is cut.
-    pub snaplen: u32,
-    /// How they come.
-    pub pace: Pace,
-    /// The fields its packets may have.
-    pub offers: Fields,
-    /// Bytes it will read in all, where known, for progress.
-    pub size_bytes: Option<u64>,
-}
-
 /// One opened source.
 ///
 /// Called from one thread, one turn after another, until [`Turn::End`] or an
 /// error; packets in the chunk stand also when an error is returned, so that
 /// a file cut short gives all it holds.
 pub trait Source: Send {
-    /// What it offers.
+    /// What it offers, and what it has learned of its packets so far: name, pace and fields stay.
     fn description(&self) -> &Description;
 
     /// Fills `chunk`, which is empty, with the next packets: at most

@@ -16,7 +16,7 @@ use crate::addr::Addr;
 use crate::batch::{Batch, Present};
 use crate::field::{Demand, Field};
 use crate::packet::{Layers, Packet, Weight};
-use crate::source::{Chunk, Counts, Flows, Source, SourceError, Turn};
+use crate::source::{Chunk, Counts, Description, Flows, Source, SourceError, Turn};
 use crate::time::Ts;
 use ends::{Ends, Ports};
 pub use ends::{FLOWS_MAX, HOSTS_MAX};
@@ -103,6 +103,7 @@ pub struct Summary {
     ends: Ends,
     ports: Ports,
     flows: Option<Flows>,
+    streams: Vec<Description>,
 }
 
 impl Default for Summary {
@@ -123,6 +124,7 @@ impl Default for Summary {
             ends: Ends::default(),
             ports: Ports::default(),
             flows: None,
+            streams: Vec::new(),
         }
     }
 }
@@ -142,6 +144,7 @@ impl Summary {
         if let Some(flows) = source.flows() {
             self.flows.get_or_insert_default().add(flows);
         }
+        self.streams.push(source.description().clone());
         read
     }
 

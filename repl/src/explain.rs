@@ -1,7 +1,7 @@
 //! `como explain`: what modules need, what sources offer, and whether the two go together.
 
 use como_core::field::{Field, Fields};
-use como_core::source::{Description, Pace};
+use como_core::source::{Description, Pace, Sampling, Treatment};
 use como_core::supervisor::Needs;
 use serde_json::json;
 
@@ -61,17 +61,39 @@ fn source(source: &Description) -> String {
         if links.is_empty() { "known when packets come".to_owned() } else { links.join(", ") };
     table.add_row(["  link types", &links]);
     table.add_row(["  timestamps", &format!("in steps of {}", source.resolution)]);
-    let kept = match source.snaplen {
-        _ if !source.offers.has(Field::Payload) => "headers made from flow records".to_owned(),
-        0 => "whole".to_owned(),
-        bytes => format!("cut at {bytes} bytes"),
-    };
-    table.add_row(["  packets", &kept]);
+    table.add_row(["  packets", &kept(source)]);
+    table.add_row(["  sampling", &sampling(source.sampling)]);
+    if !source.lineage.is_empty() {
+        let lineage: Vec<String> = source.lineage.iter().map(ToString::to_string).collect();
+        table.add_row(["  lineage", &lineage.join(", then ")]);
+    }
     table.add_row(["  come", pace(source.pace)]);
     let offered: Vec<Field> = fields(source.offers);
     let all = offered.len() == Field::COUNT;
     table.add_row(["  fields", &if all { "all".to_owned() } else { names(&offered) }]);
     output::text(table)
+}
+
+/// How much of each packet there is, in words.
+fn kept(source: &Description) -> String {
+    let by_agents = source.lineage.contains(&Treatment::CutByAgents);
+    match source.snaplen {
+        _ if source.is_of_flows() => "headers made from flow records".to_owned(),
+        0 => "whole".to_owned(),
+        bytes if by_agents => {
+            format!("cut by the agents, at {bytes} bytes unless they were told otherwise")
+        }
+        bytes => format!("cut at {bytes} bytes"),
+    }
+}
+
+/// How many packets there are of those there were, in words.
+fn sampling(sampling: Sampling) -> String {
+    match sampling {
+        Sampling::None => "none: all packets but those counted as lost".to_owned(),
+        Sampling::Unknown => "not known before packets say, if they do".to_owned(),
+        known => known.to_string(),
+    }
 }
 
 /// How packets come, in words.
@@ -116,6 +138,8 @@ fn source_as_json(source: &Description) -> serde_json::Value {
         "links": source.links.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "resolution": source.resolution.to_string(),
         "snaplen": source.snaplen,
+        "sampling": source.sampling.to_string(),
+        "lineage": source.lineage.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "pace": format!("{:?}", source.pace).to_lowercase(),
         "fields": listed(&fields(source.offers)),
     })

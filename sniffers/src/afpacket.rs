@@ -14,10 +14,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
+use como_core::source::{Chunk, Counts, Description, Pace, Sampling, Source, SourceError, Turn};
 use como_core::time::Span;
 use parking_lot::Mutex;
 
@@ -166,15 +165,14 @@ impl AfPacket {
             1 => format!("afpacket:{device}"),
             _ => format!("afpacket:{device} ring {number}"),
         };
+        let cut = if *snaplen as usize == CAP_LEN_MAX { 0 } else { *snaplen };
         Ok(Self {
             description: Description {
-                name,
                 links: vec![link],
                 resolution: Span(1),
-                snaplen: if *snaplen as usize == CAP_LEN_MAX { 0 } else { *snaplen },
-                pace: Pace::Live,
-                offers: Fields::ALL,
-                size_bytes: None,
+                delay: shared.config.delay(),
+                sampling: Sampling::None,
+                ..Description::new(name, Pace::Live).cut(cut)
             },
             ring: Some(ring),
             place: None,
@@ -317,6 +315,7 @@ impl Source for AfPacket {
             ring.attach(&program).map_err(|e| self.shared.no_filter(bpf, &e.to_string()))?;
         }
         bpf.clone_into(&mut self.bpf);
+        self.description.note_filter((!bpf.is_empty()).then_some(bpf));
         Ok(())
     }
 }

@@ -10,9 +10,10 @@ mod remote;
 
 use std::time::{Duration, Instant};
 
-use como_core::field::Fields;
 use como_core::query::Times;
-use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn, with_causes};
+use como_core::source::{
+    Chunk, Description, Pace, Source, SourceError, Treatment, Turn, with_causes,
+};
 use como_core::time::{Span, Ts};
 
 use crate::file::Capture;
@@ -73,8 +74,8 @@ impl Como {
         let since = options.given("since").unwrap_or("0");
         let since = Times::between((!since.is_empty()).then_some(since), None)
             .map_err(|error| options.wrong(error.to_string()))?;
-        let remote = Remote::new(url, options.given("filter").unwrap_or("all"))
-            .map_err(|why| options.wrong(why))?;
+        let filter = options.given("filter");
+        let remote = Remote::new(url, filter.unwrap_or("all")).map_err(|why| options.wrong(why))?;
         let answers = match remote.try_out() {
             Ok(()) => true,
             // It may be up later, and is asked until then.
@@ -86,13 +87,12 @@ impl Como {
         };
         Ok(Self {
             description: Description {
-                name: format!("{}:{url}", KIND.name),
-                links: Vec::new(),
                 resolution: Span(1),
-                snaplen: 0,
-                pace: Pace::Stream,
-                offers: Fields::ALL,
-                size_bytes: None,
+                lineage: filter
+                    .map(|text| Treatment::Filtered(text.to_owned()))
+                    .into_iter()
+                    .collect(),
+                ..Description::new(format!("{}:{url}", KIND.name), Pace::Stream)
             },
             remote,
             since,

@@ -5,7 +5,7 @@
 //! those of the inside.
 
 use como_core::packet::{Layers, Packet, tunnel};
-use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Flows, Source, SourceError, Treatment, Turn};
 use como_core::time::Ts;
 
 /// How many tunnels inside each other are followed.
@@ -34,20 +34,27 @@ pub fn take(text: &str) -> Result<(String, bool), SourceError> {
 /// A source whose packets are those inside tunnels.
 struct Decap {
     source: Box<dyn Source>,
+    description: Description,
 }
 
 /// The insides of the packets of `source`, if they are wanted.
 pub fn of(source: Box<dyn Source>, wanted: bool) -> Box<dyn Source> {
-    if wanted { Box::new(Decap { source }) } else { source }
+    if !wanted {
+        return source;
+    }
+    let mut description = source.description().clone();
+    description.keep_up(source.description(), &[Treatment::Decapsulated]);
+    Box::new(Decap { source, description })
 }
 
 impl Source for Decap {
     fn description(&self) -> &Description {
-        self.source.description()
+        &self.description
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
         let turn = self.source.next(chunk);
+        self.description.keep_up(self.source.description(), &[Treatment::Decapsulated]);
         let Chunk { packets, weights, regions, .. } = chunk;
         for (at, packet) in packets.iter_mut().enumerate() {
             let Some(region) = regions.get(usize::from(packet.region)) else { continue };

@@ -15,7 +15,8 @@ pub mod udp;
 
 use como_core::addr::Addr;
 use como_core::field::{Field, Fields};
-use como_core::source::SourceError;
+use como_core::packet::LinkType;
+use como_core::source::{Description, Pace, SourceError, Treatment};
 use como_core::time::{Span, Ts};
 
 use crate::spec::{OptionDoc, Options};
@@ -95,6 +96,18 @@ pub const OFFERS: Fields = Fields::of(&[
     Field::Icmp6Type,
     Field::Icmp6Code,
 ]);
+
+/// What a source of flow records offers.
+pub fn description(name: String, pace: Pace, shape: Shape) -> Description {
+    let spread = (shape.pieces > 1).then_some(Treatment::Spread);
+    Description {
+        links: vec![LinkType::RAW],
+        resolution: Span(1_000_000),
+        offers: OFFERS,
+        lineage: [Treatment::Flows].into_iter().chain(spread).collect(),
+        ..Description::new(name, pace)
+    }
+}
 
 /// The options of every source of flow records.
 pub const OPTIONS: [OptionDoc; 3] = [

@@ -10,7 +10,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use como_core::addr::Addr;
-use como_core::packet::LinkType;
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::flows::{Exporter, Volume};
 use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
@@ -80,13 +79,8 @@ impl FlowTools {
         let sizes = files.iter().map(|file| Some(file.metadata().ok()?.len()));
         let mut source = Self {
             description: Description {
-                name: format!("flowtools:{file}"),
-                links: vec![LinkType::RAW],
-                resolution: Span(1_000_000),
-                snaplen: 0,
-                pace: Pace::Stored,
-                offers: flow::OFFERS,
                 size_bytes: sizes.sum(),
+                ..flow::description(format!("flowtools:{file}"), Pace::Stored, shape)
             },
             files,
             reading: None,

@@ -14,10 +14,9 @@ mod traffic;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Pace, Sampling, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 
 use crate::pool::{Buffer, Pool};
@@ -59,15 +58,14 @@ impl Generator {
     pub fn open(text: &str) -> Result<Self, SourceError> {
         let config = Config::parse(&Options::parse(&KIND, text)?)?;
         let size = config.packets.checked_mul(u64::from(config.mean_len));
+        let pace = if config.pace { Pace::Live } else { Pace::Stored };
         Ok(Self {
             description: Description {
-                name: format!("gen:{text}"),
                 links: vec![LinkType::ETHERNET],
                 resolution: Span(1),
-                snaplen: 0,
-                pace: if config.pace { Pace::Live } else { Pace::Stored },
-                offers: Fields::ALL,
+                sampling: Sampling::None,
                 size_bytes: size,
+                ..Description::new(format!("gen:{text}"), pace)
             },
             traffic: Traffic::new(&config),
             times: Random::new(!config.seed),

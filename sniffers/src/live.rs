@@ -10,10 +10,9 @@ pub(crate) mod program;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn};
+use como_core::source::{Chunk, Counts, Description, Pace, Sampling, Source, SourceError, Turn};
 use como_core::time::{Span, Ts};
 use pcap::{Active, Capture, Device, Direction, TimestampType};
 
@@ -124,6 +123,11 @@ impl Config {
         })
     }
 
+    /// How long after its time a packet may come out of the kernel.
+    fn delay(&self) -> Span {
+        if self.immediate { Span(0) } else { Span(self.timeout_ms as u64 * 1_000_000) }
+    }
+
     /// Opens the interface as was asked.
     fn capture(&self) -> Result<Capture<Active>, SourceError> {
         let refused = |e| refused(&self.device, &e);
@@ -178,15 +182,15 @@ impl Live {
             return Err(SourceError::Link { name: config.device, link });
         }
         let snaplen = config.snaplen;
+        let cut = if snaplen as usize == CAP_LEN_MAX { 0 } else { snaplen };
+        let name = format!("live:{}", config.device);
         Ok(Self {
             description: Description {
-                name: format!("live:{}", config.device),
                 links: vec![link],
                 resolution: Span(STEP_NS),
-                snaplen: if snaplen as usize == CAP_LEN_MAX { 0 } else { snaplen },
-                pace: Pace::Live,
-                offers: Fields::ALL,
-                size_bytes: None,
+                delay: config.delay(),
+                sampling: Sampling::None,
+                ..Description::new(name, Pace::Live).cut(cut)
             },
             capture: Some(capture),
             link,
@@ -300,6 +304,7 @@ impl Source for Live {
             self.config.push(capture, bpf)?;
         }
         bpf.clone_into(&mut self.bpf);
+        self.description.note_filter((!bpf.is_empty()).then_some(bpf));
         Ok(())
     }
 }

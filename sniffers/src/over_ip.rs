@@ -9,10 +9,8 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use como_core::field::Fields;
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn, with_causes};
-use como_core::time::Span;
 
 use crate::file::Capture;
 use crate::ready::{PATIENCE, first_readable, keep_alive, readable};
@@ -88,15 +86,7 @@ impl OverIp {
             return Err(options.wrong("give one of `listen` and `reconnect`".to_owned()));
         }
         let mut source = Self {
-            description: Description {
-                name: name.clone(),
-                links: Vec::new(),
-                resolution: Span(1_000),
-                snaplen: 0,
-                pace: Pace::Stream,
-                offers: Fields::ALL,
-                size_bytes: None,
-            },
+            description: Description::new(name.clone(), Pace::Stream),
             peer: Peer::Connect { address: address.to_owned(), reconnect, tried: Instant::now() },
             senders: Vec::new(),
             closed_bytes: 0,

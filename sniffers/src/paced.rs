@@ -64,7 +64,9 @@ impl Paced {
         }
         self.chunk.clear();
         self.gone = 0;
-        match self.source.next(&mut self.chunk) {
+        let turn = self.source.next(&mut self.chunk);
+        self.description.keep_up(self.source.description(), &[]);
+        match turn {
             Ok(Turn::More | Turn::Idle) => {}
             ended => self.ended = Some(ended),
         }

@@ -12,7 +12,8 @@ mod agents;
 mod datagram;
 mod samples;
 
-use como_core::source::{Source, SourceError};
+use como_core::packet::LinkType;
+use como_core::source::{Description, Pace, Source, SourceError, Treatment};
 
 use crate::file;
 use crate::spec::{Kind, OptionDoc};
@@ -35,6 +36,20 @@ const OPTIONS: [OptionDoc; 3] = [
         doc: "Agents to listen to, addresses or networks joined by `+`; others are refused.",
     },
 ];
+
+/// How much of a packet agents send unless they are told otherwise (sFlow.org, "sFlow Version 5",
+/// `sFlowFsMaximumHeaderSize`).
+const HEADER_BYTES: u32 = 128;
+
+/// What a source of samples offers, as far as known when it opens.
+fn description(name: String, pace: Pace) -> Description {
+    Description {
+        links: vec![LinkType::ETHERNET],
+        snaplen: HEADER_BYTES,
+        lineage: vec![Treatment::CutByAgents],
+        ..Description::new(name, pace)
+    }
+}
 
 /// Opens what stands behind `sflow:`.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {

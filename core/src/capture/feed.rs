@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::packet::Weight;
 use crate::queue::{self, Nothing, Refused};
-use crate::source::{Chunk, Pace, Source, SourceError, Turn};
+use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use crate::supervisor::counters::SourceCounters;
 use crate::time::Ts;
 
@@ -52,7 +52,9 @@ impl Feed {
         let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
         let (wanted, filters) = unbounded();
         let counted = counters.clone();
-        let reader = Reader { source, number, pace, send, recycled, filters, counters: counted };
+        let told = source.description().clone();
+        let reader =
+            Reader { source, told, number, pace, send, recycled, filters, counters: counted };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
         Ok(Self { deliveries, used, wanted, pace, counters })
     }
@@ -84,6 +86,8 @@ impl Feed {
 /// The source's own thread.
 struct Reader {
     source: Box<dyn Source>,
+    // The description as everybody knows it.
+    told: Description,
     number: u16,
     pace: Pace,
     send: queue::Sender<Delivery>,
@@ -103,6 +107,10 @@ impl Reader {
             }
             let mut chunk = self.recycled.try_recv().unwrap_or_default();
             let turn = self.source.next(&mut chunk);
+            if *self.source.description() != self.told {
+                self.told = self.source.description().clone();
+                self.counters.note_description(&self.told);
+            }
             let ordered = self.look_over(&mut chunk);
             let (ended, error) = match turn {
                 Ok(Turn::End) => (true, None),
@@ -166,9 +174,6 @@ fn stood_for(chunk: &Chunk) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::Fields;
-    use crate::source::Description;
-    use crate::time::Span;
 
     /// A live wire on which nothing happens until a filter is pushed.
     struct Quiet {
@@ -196,15 +201,7 @@ mod tests {
 
     #[test]
     fn a_source_is_told_what_nobody_wants() {
-        let description = Description {
-            name: "quiet".to_owned(),
-            links: Vec::new(),
-            resolution: Span(1),
-            snaplen: 0,
-            pace: Pace::Live,
-            offers: Fields::ALL,
-            size_bytes: None,
-        };
+        let description = Description::new("quiet".to_owned(), Pace::Live);
         let counters = Arc::new(SourceCounters::new(&description));
         let source = Box::new(Quiet { description, pushed: None });
         let feed = Feed::start(source, 0, counters).expect("a thread");

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::ends::Ports;
 use super::{Network, Summary, Volume};
 use crate::packet::LinkType;
-use crate::source::{Flows, flows};
+use crate::source::{Flows, Sampling, Treatment, flows};
 use crate::time::Ts;
 
 /// Rows of each list of the largest.
@@ -84,6 +84,10 @@ pub struct Report {
     pub flows_5tuple_bidirectional: u64,
     /// What was too much to count exactly: `hosts`, `flows`. Their numbers are then lower bounds.
     pub bounds_reached: Vec<&'static str>,
+    /// How the packets were sampled, as far as their sources came to know.
+    pub sampling: String,
+    /// What was done to the packets before, of each source that says so, in order.
+    pub lineage: Vec<String>,
     /// What sources of flow records have read, if there were any.
     #[serde(flatten)]
     pub flows: Option<Flows>,
@@ -144,10 +148,31 @@ impl Summary {
             flows_5tuple_unidirectional: ends.flows(),
             flows_5tuple_bidirectional: ends.bidirectional,
             bounds_reached: bounds.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect(),
+            sampling: one_of(self.streams.iter().map(|stream| stream.sampling)),
+            lineage: distinct(
+                self.streams.iter().flat_map(|s| &s.lineage).map(Treatment::to_string),
+            ),
             flows: self.flows.clone(),
             span: times.min.zip(times.max),
         }
     }
+}
+
+/// How several sources sample together.
+fn one_of(mut all: impl Iterator<Item = Sampling>) -> String {
+    let first = all.next().unwrap_or_default();
+    let sampling = if all.all(|next| next == first) { first } else { Sampling::Varying };
+    sampling.to_string()
+}
+
+/// Each text once, in the order they come.
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    texts.fold(Vec::new(), |mut all, text| {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+        all
+    })
 }
 
 /// Seconds with nine decimals: exact, and a number to whoever wants one.
@@ -245,6 +270,13 @@ impl Report {
             if count > 0 {
                 fact(name, count.to_string());
             }
+        }
+        // That nobody says how packets were sampled is the usual case.
+        if self.sampling != Sampling::Unknown.to_string() {
+            fact("sampling", self.sampling.clone());
+        }
+        for treatment in &self.lineage {
+            fact("lineage", treatment.clone());
         }
         for what in &self.bounds_reached {
             fact("bound reached", format!("more {what} than are counted one by one"));

@@ -10,20 +10,17 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
-use super::needs::Offer;
+use super::needs::{Offer, offer};
 use crate::batch::Batch;
-use crate::field::Fields;
 use crate::module::{Fault, Module};
 use crate::packet::Packet;
-use crate::source::{Chunk, Description, SourceError};
+use crate::source::{Chunk, Description, SourceError, Treatment};
 use crate::time::{Interval, Span, Ts};
 
 /// One source's counters.
 #[derive(Debug)]
 pub struct SourceCounters {
-    name: String,
-    offers: Fields,
-    size_bytes: Option<u64>,
+    description: RwLock<Description>,
     packets: AtomicU64,
     bytes: AtomicU64,
     dropped: AtomicU64,
@@ -40,6 +37,11 @@ pub struct SourceCounters {
 pub struct SourceStatus {
     /// How it was named.
     pub name: String,
+    /// How many packets it delivers of those there were: `none` are left out, `1 in 100`,
+    /// `varying`, `unknown`.
+    pub sampling: String,
+    /// What was done to its packets so far, in this order.
+    pub lineage: Vec<String>,
     /// Packets it delivered.
     pub packets: u64,
     /// Bytes on the wire of those packets.
@@ -66,9 +68,7 @@ impl SourceCounters {
     /// Zeros for a source.
     pub fn new(description: &Description) -> Self {
         Self {
-            name: description.name.clone(),
-            offers: description.offers,
-            size_bytes: description.size_bytes,
+            description: RwLock::new(description.clone()),
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -79,6 +79,20 @@ impl SourceCounters {
             ended: AtomicBool::new(false),
             error: Mutex::new(None),
         }
+    }
+
+    /// Notes what the source has learned of its packets.
+    pub fn note_description(&self, description: &Description) {
+        self.description.write().clone_from(description);
+    }
+
+    /// What the source offers.
+    pub fn description(&self) -> Description {
+        let mut description = self.description.read().clone();
+        if self.shed.load(Relaxed) > 0 {
+            description.lineage.push(Treatment::Shed);
+        }
+        description
     }
 
     /// Counts what a turn of the source gave, with its bytes on the wire.
@@ -108,8 +122,11 @@ impl SourceCounters {
     }
 
     fn status(&self) -> SourceStatus {
+        let Description { name, sampling, lineage, size_bytes, .. } = self.description();
         SourceStatus {
-            name: self.name.clone(),
+            name,
+            sampling: sampling.to_string(),
+            lineage: lineage.iter().map(ToString::to_string).collect(),
             packets: self.packets.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
@@ -117,7 +134,7 @@ impl SourceCounters {
             unreadable: self.unreadable.load(Relaxed),
             reopened: self.reopened.load(Relaxed),
             read_bytes: self.read_bytes.load(Relaxed),
-            size_bytes: self.size_bytes,
+            size_bytes,
             ended: self.ended.load(Relaxed),
             error: self.error.lock().clone(),
         }
@@ -329,7 +346,7 @@ impl Counters {
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let sources = self.sources.read();
         let offers = sources.iter().filter(|source| !source.ended());
-        offers.map(|source| (source.name.clone(), source.offers)).collect()
+        offers.map(|source| offer(&source.description.read())).collect()
     }
 
     /// Adds a source and returns its number.

@@ -11,7 +11,7 @@ use crate::time::Span;
 pub(crate) type Offer = (String, Fields);
 
 /// What a source offers, by its description.
-pub(super) fn offer(description: &Description) -> Offer {
+pub(crate) fn offer(description: &Description) -> Offer {
     (description.name.clone(), description.offers)
 }
 

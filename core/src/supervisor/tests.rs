@@ -26,13 +26,9 @@ struct Scripted {
 
 fn source(secs: &[u64]) -> Box<dyn Source> {
     let description = Description {
-        name: "scripted".into(),
         links: vec![LinkType::RAW],
         resolution: Span(1),
-        snaplen: 0,
-        pace: Pace::Stored,
-        offers: Fields::ALL,
-        size_bytes: None,
+        ..Description::new("scripted".into(), Pace::Stored)
     };
     Box::new(Scripted { description, secs: secs.to_vec(), at: 0, fails: false })
 }

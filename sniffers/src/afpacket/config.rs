@@ -137,6 +137,11 @@ impl Config {
         Ok(config)
     }
 
+    /// How long after its time a packet may come out of the kernel.
+    pub fn delay(&self) -> Span {
+        Span(u64::from(self.shape.timeout_ms) * 1_000_000)
+    }
+
     /// The memory of all rings.
     pub fn bytes(&self) -> u64 {
         let Shape { block_bytes, blocks, .. } = self.shape;

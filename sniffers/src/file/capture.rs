@@ -11,10 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use como_core::field::Fields;
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
-use como_core::time::{Span, Ts};
+use como_core::time::Ts;
 
 use super::Taken;
 use super::buffered::Buffered;
@@ -96,15 +95,9 @@ impl Capture {
     /// A capture read from `input`.
     pub fn over(path: String, input: Box<dyn Input>, taken: Taken) -> Self {
         let format = taken.format();
-        let description = Description {
-            name: format!("{}:{path}", format.name()),
-            links: Vec::new(),
-            resolution: Span(1_000),
-            snaplen: 0,
-            pace: Pace::Stored,
-            offers: Fields::ALL,
-            size_bytes: input.size(),
-        };
+        let name = format!("{}:{path}", format.name());
+        let size_bytes = input.size();
+        let description = Description { size_bytes, ..Description::new(name, Pace::Stored) };
         Self {
             description,
             path,
@@ -124,10 +117,13 @@ impl Capture {
     fn look_ahead(&mut self) -> Result<(), SourceError> {
         let mut first = Chunk::default();
         let result = self.fill(&mut first, 1);
-        self.description.name = format!("{}:{}", self.format.name(), self.path);
-        self.description.links = self.format.links();
-        self.description.resolution = self.format.resolution();
-        self.description.snaplen = self.format.snaplen();
+        let name = format!("{}:{}", self.format.name(), self.path);
+        self.description = Description {
+            links: self.format.links(),
+            resolution: self.format.resolution(),
+            size_bytes: self.description.size_bytes,
+            ..Description::new(name, self.description.pace).cut(self.format.snaplen())
+        };
         self.first_ts = first.packets.first().map(|p| p.ts);
         self.pending = Some(first);
         match result {

@@ -13,9 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use como_core::field::Fields;
 use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, Turn, with_causes};
-use como_core::time::Span;
 
 use super::Taken;
 use super::capture::Capture;
@@ -85,15 +83,10 @@ impl Follow {
             }
         }
         Ok(Self {
-            description: Description {
-                name: format!("{}:{what},follow=true", taken.format().name()),
-                links: Vec::new(),
-                resolution: Span(1_000),
-                snaplen: 0,
-                pace: Pace::Stream,
-                offers: Fields::ALL,
-                size_bytes: None,
-            },
+            description: Description::new(
+                format!("{}:{what},follow=true", taken.format().name()),
+                Pace::Stream,
+            ),
             what: what.to_owned(),
             taken,
             done: HashMap::new(),

@@ -272,6 +272,10 @@ fn join(whole: &mut Description, part: &Description) {
         }
     }
     whole.resolution = whole.resolution.min(part.resolution);
+    if whole.lineage != part.lineage {
+        // What was done to the packets of some files only is said of none: `snaplen` tells.
+        whole.lineage.retain(|treatment| part.lineage.contains(treatment));
+    }
     whole.snaplen = match (whole.snaplen, part.snaplen) {
         (0, _) | (_, 0) => 0,
         (a, b) => a.max(b),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use como_core::source::Flows;
 use como_core::source::flows::Volume;
+use como_core::source::{Flows, Sampling};
 
 use super::Flow;
 
@@ -18,6 +18,8 @@ pub struct Tally {
     pub datagrams: u64,
     /// What could not be decoded.
     pub undecodable: u64,
+    /// How exporters or agents say that they sample.
+    pub sampling: Sampling,
     protocols: Vec<Volume>,
 }
 
@@ -28,6 +30,7 @@ impl Default for Tally {
             reverse: Volume::default(),
             datagrams: 0,
             undecodable: 0,
+            sampling: Sampling::Unknown,
             protocols: vec![Volume::default(); 256],
         }
     }

@@ -1,6 +1,5 @@
 //! Export packets in captures: every UDP payload that is one, on whatever port.
 
-use como_core::packet::LinkType;
 use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
 use como_core::time::Span;
 
@@ -63,13 +62,8 @@ impl Exports {
         let of = packets.description();
         Self {
             description: Description {
-                name: format!("netflow:{name}"),
-                links: vec![LinkType::RAW],
-                resolution: Span(1_000_000),
-                snaplen: 0,
-                pace: of.pace,
-                offers: flow::OFFERS,
                 size_bytes: of.size_bytes,
+                ..flow::description(format!("netflow:{name}"), of.pace, shape)
             },
             carried: Carried::new(packets, senders),
             records: Records { decoder: Decoder::default(), line: Line::new(shape) },
@@ -99,6 +93,7 @@ impl Source for Exports {
             }
         }
         chunk.counts.malformed += self.records.decoder.newly_undecodable();
+        self.description.sampling = self.records.decoder.sampling();
         chunk.read_bytes = self.carried.read_bytes();
         match end {
             Some(end) => end,

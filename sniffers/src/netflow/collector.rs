@@ -1,6 +1,5 @@
 //! A collector: export packets as exporters send them, over UDP.
 
-use como_core::packet::LinkType;
 use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
 use como_core::time::Span;
 
@@ -29,15 +28,7 @@ impl Collector {
         let shape = Shape::parse(&options, Span(0))?;
         let listener = Listener::open(&KIND, 2055, place, Senders::parse(&options)?)?;
         Ok(Self {
-            description: Description {
-                name: listener.name().to_owned(),
-                links: vec![LinkType::RAW],
-                resolution: Span(1_000_000),
-                snaplen: 0,
-                pace: Pace::Live,
-                offers: flow::OFFERS,
-                size_bytes: None,
-            },
+            description: flow::description(listener.name().to_owned(), Pace::Live, shape),
             listener,
             decoder: Decoder::default(),
             line: Line::new(shape),
@@ -75,6 +66,7 @@ impl Source for Collector {
         self.line.fill(chunk, true);
         chunk.counts.add(self.listener.newly_lost());
         chunk.counts.malformed += self.decoder.newly_undecodable();
+        self.description.sampling = self.decoder.sampling();
         chunk.read_bytes = self.listener.read_bytes();
         Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More })
     }

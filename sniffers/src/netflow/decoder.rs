@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use como_core::addr::Addr;
-use como_core::source::{Flows, flows};
+use como_core::source::{Flows, Sampling, flows};
 use como_core::time::Ts;
 
 use super::clock::Clock;
@@ -140,6 +140,9 @@ impl Decoder {
         exporter.sequence.note(fixed.sequence, Units::of(fixed.count.into()));
         exporter.reject(u64::from(!fixed.is_whole()), &mut out);
         let rate = fixed.rate.unwrap_or_default();
+        if version == fixed::Version::V5 {
+            out.tally.sampling.note(rate.factor());
+        }
         exporter.samplers.general = rate;
         known.lives = LIVES_MAX;
         let clock = fixed.clock(datagram.arrived);
@@ -226,6 +229,11 @@ impl Decoder {
     pub fn newly_undecodable(&mut self) -> u64 {
         let now = self.tally.undecodable;
         now - std::mem::replace(&mut self.told, now)
+    }
+
+    /// How exporters say that they sample.
+    pub fn sampling(&self) -> Sampling {
+        self.tally.sampling
     }
 
     /// What has been read so far.

@@ -158,9 +158,13 @@ impl Exporter {
             if template.is_options {
                 self.boot = record.boot().or(self.boot);
                 if let Some((sampler, rate)) = record.sampling() {
+                    out.tally.sampling.note(rate.factor());
                     self.samplers.learn(sampler, rate);
                 }
             } else if template.is_flow {
+                if let Some((_, rate)) = record.sampling() {
+                    out.tally.sampling.note(rate.factor());
+                }
                 let clock = clock.or_boot(record.boot().or(self.boot));
                 let (flow, reverse) = record.flows(&clock, &self.samplers);
                 out.push(flow, &mut self.volume);

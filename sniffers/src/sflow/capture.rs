@@ -1,7 +1,5 @@
 //! sFlow in captures: every UDP payload that is a datagram of it, on whatever port.
 
-use como_core::field::Fields;
-use como_core::packet::LinkType;
 use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
 
 use super::KIND;
@@ -48,13 +46,9 @@ impl Sampling {
         let of = packets.description();
         Self {
             description: Description {
-                name: format!("sflow:{name}"),
-                links: vec![LinkType::ETHERNET],
                 resolution: of.resolution,
-                snaplen: 0,
-                pace: of.pace,
-                offers: Fields::ALL,
                 size_bytes: of.size_bytes,
+                ..super::description(format!("sflow:{name}"), of.pace)
             },
             carried: Carried::new(packets, senders),
             samples: Samples::default(),
@@ -75,6 +69,7 @@ impl Source for Sampling {
             }
         }
         self.samples.fill(chunk);
+        self.samples.tell(&mut self.description);
         chunk.read_bytes = self.carried.read_bytes();
         match self.carried.take_end() {
             Some(end) => end,

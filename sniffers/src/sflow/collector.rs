@@ -1,7 +1,5 @@
 //! A collector: sFlow datagrams as agents send them, over UDP.
 
-use como_core::field::Fields;
-use como_core::packet::LinkType;
 use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
 use como_core::time::Span;
 
@@ -27,13 +25,8 @@ impl Collector {
         let listener = Listener::open(&KIND, 6343, place, Senders::parse(&options)?)?;
         Ok(Self {
             description: Description {
-                name: listener.name().to_owned(),
-                links: vec![LinkType::ETHERNET],
                 resolution: Span(1),
-                snaplen: 0,
-                pace: Pace::Live,
-                offers: Fields::ALL,
-                size_bytes: None,
+                ..super::description(listener.name().to_owned(), Pace::Live)
             },
             listener,
             samples: Samples::default(),
@@ -61,6 +54,7 @@ impl Source for Collector {
             }
         }
         self.samples.fill(chunk);
+        self.samples.tell(&mut self.description);
         chunk.counts.add(self.listener.newly_lost());
         chunk.read_bytes = self.listener.read_bytes();
         Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More })

@@ -7,7 +7,7 @@ use como_core::addr::Addr;
 use como_core::packet::{Layers, LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::flows::Volume;
-use como_core::source::{Chunk, Flows};
+use como_core::source::{Chunk, Description, Flows};
 use como_core::time::Ts;
 
 use super::agents::Agents;
@@ -38,6 +38,8 @@ pub struct Samples {
     // Packets of the datagrams read, never more than a chunk holds, and where their headers are.
     ready: Vec<(Packet, Weight)>,
     headers: Buffer,
+    // The most bytes of a packet that any agent sent of one it cut.
+    cut_at: u32,
 }
 
 impl Default for Samples {
@@ -50,6 +52,7 @@ impl Default for Samples {
             dropped: 0,
             ready: Vec::new(),
             headers: pool.take(),
+            cut_at: 0,
             pool,
         }
     }
@@ -83,6 +86,11 @@ impl Samples {
             let Some(sampled) = sample.packet else { continue };
             let rate = sample.rate.max(1);
             let (packet, len) = packet(&sampled, arrived, &mut self.headers);
+            // Without its checksum, which agents leave out, a packet is whole.
+            if packet.cap_len.saturating_add(4) < packet.wire_len {
+                self.cut_at = self.cut_at.max(packet.cap_len);
+            }
+            self.tally.sampling.note(rate.into());
             let weight = Weight { packets: rate.into(), bytes: u64::from(len) * u64::from(rate) };
             self.ready.push((packet, weight));
             agent.count(volume(weight), rate);
@@ -107,6 +115,14 @@ impl Samples {
         chunk.counts.dropped += std::mem::take(&mut self.dropped);
         let undecodable = self.tally.undecodable;
         chunk.counts.malformed += undecodable - std::mem::replace(&mut self.told, undecodable);
+    }
+
+    /// Adds what has been learned of the packets.
+    pub fn tell(&self, description: &mut Description) {
+        description.sampling = self.tally.sampling;
+        if self.cut_at > 0 {
+            description.snaplen = self.cut_at;
+        }
     }
 
     /// What has been read so far.

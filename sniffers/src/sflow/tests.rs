@@ -7,7 +7,7 @@ use como_core::packet::build::{Frame, batch_of};
 use como_core::packet::{LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::flows::Volume;
-use como_core::source::{Chunk, Flows, Source, Turn};
+use como_core::source::{Chunk, Flows, Pace, Sampling, Source, Treatment, Turn};
 use como_core::time::Ts;
 use proptest::prelude::*;
 
@@ -81,6 +81,23 @@ fn check(sample: Vec<u8>, link: LinkType, bytes: &[u8], wire_len: u32, weight: (
     assert_eq!((chunk.counts.dropped, chunk.counts.malformed), (0, 0));
     let counted = (flows.flow_records, flows.flow_packets, flows.flow_bytes);
     assert_eq!(counted, (1, weight.0, weight.1));
+}
+
+#[test]
+fn a_source_comes_to_know_how_its_agents_sample_and_cut() {
+    let mut description = super::description("sflow:x".to_owned(), Pace::Stored);
+    assert_eq!((description.sampling, description.snaplen), (Sampling::Unknown, 128));
+    assert_eq!(description.lineage, [Treatment::CutByAgents]);
+    let mut samples = Samples::default();
+    let mut read = |rate, cap| {
+        let datagram = datagram(1, &[sample(rate, 0, &[raw(1, &udp(), cap)])]);
+        samples.take(Addr::v4([127, 0, 0, 1]), Ts::new(9, 0), &datagram);
+        samples.tell(&mut description);
+        (description.sampling, description.snaplen)
+    };
+    assert_eq!(read(400, udp().len()), (Sampling::OneIn(400), 128));
+    assert_eq!(read(400, 64), (Sampling::OneIn(400), 64));
+    assert_eq!(read(512, 60), (Sampling::Varying, 64));
 }
 
 #[test]

@@ -11,5 +11,7 @@ fn a_module_is_held_against_its_source() {
     }
     let json = folder.como(["explain", "topaddr", "--json", "-s", "gen:packets=1"]).ok().ndjson();
     assert_eq!(json[0]["modules"][0]["sources"][0]["missing"].as_array().map(Vec::len), Some(0));
-    assert_eq!(json[0]["sources"][0]["pace"], "stored");
+    let source = &json[0]["sources"][0];
+    assert_eq!((&source["pace"], &source["sampling"]), (&"stored".into(), &"none".into()));
+    assert_eq!(source["lineage"].as_array().map(Vec::len), Some(0));
 }

@@ -1,10 +1,9 @@
 //! Export packets among others in a capture.
 
 use como_core::addr::Addr;
-use como_core::field::Fields;
 use como_core::packet::Packet;
 use como_core::packet::build::Frame;
-use como_core::source::Pace;
+use como_core::source::{Pace, Sampling, Treatment};
 
 use super::*;
 use crate::flow::Flow;
@@ -45,15 +44,7 @@ impl Source for Frames {
 }
 
 fn exports(frames: Vec<Frame>, cut: bool, options: &str) -> Exports {
-    let description = Description {
-        name: "pcap:x".to_owned(),
-        links: vec![LinkType::ETHERNET],
-        resolution: Span(1),
-        snaplen: 0,
-        pace: Pace::Stored,
-        offers: Fields::ALL,
-        size_bytes: None,
-    };
+    let description = Description::new("pcap:x".to_owned(), Pace::Stored);
     let options = Options::parse(&KIND, options).expect("options");
     let shape = Shape::parse(&options, DISORDER).expect("a shape");
     let senders = Senders::parse(&options).expect("senders");
@@ -116,6 +107,21 @@ fn a_spread_flow_is_several_packets() {
     let (weights, _, flows) = read(exports(frames, false, "flows=spread,pieces=2"));
     assert_eq!(weights, [(3, 250), (2, 250)]);
     assert_eq!((flows.flow_records, flows.flow_packets), (1, 5));
+}
+
+#[test]
+fn a_source_comes_to_know_how_its_exporters_sample() {
+    let sampling = |rates: &[u16]| {
+        let export = |rate: &u16| export("192.0.2.1:99", v5(0, 1 << 14 | rate, 1..2));
+        let mut source = exports(rates.iter().map(export).collect(), false, "flows=spread");
+        assert_eq!(source.description().sampling, Sampling::Unknown);
+        assert_eq!(source.description().lineage, [Treatment::Flows, Treatment::Spread]);
+        while !matches!(source.next(&mut Chunk::default()), Ok(Turn::End)) {}
+        source.description().sampling
+    };
+    assert_eq!(sampling(&[]), Sampling::Unknown);
+    assert_eq!(sampling(&[100, 100]), Sampling::OneIn(100));
+    assert_eq!(sampling(&[100, 10]), Sampling::Varying);
 }
 
 #[test]

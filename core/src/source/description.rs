@@ -1,0 +1,214 @@
+//! The description of a stream: what a source offers, and how good its packets are.
+//!
+//! A source states what it knows when it opens. What it only learns from its
+//! packets (an exporter's sampling) it adds to the description as it reads, and
+//! whoever shows it asks again.
+
+use std::fmt;
+
+use crate::field::Fields;
+use crate::packet::LinkType;
+use crate::time::Span;
+
+/// How a source's packets come, and so what becomes of it when somebody is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// They are all there: other sources wait for its next packet, and it waits for everybody.
+    Stored,
+    /// As they happen, over something that waits (a connection, a file that grows): nobody waits
+    /// for its next packet, and none is lost where no source is live.
+    Stream,
+    /// As they happen, from a wire that waits for nobody: what is not taken in time is shed.
+    Live,
+}
+
+/// How many packets of those there were a source delivers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sampling {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// All of them, but for those counted as lost.
+    None,
+    /// One in so many, at least two.
+    OneIn(u64),
+    /// Not the same for all packets: each one's weight says what it stands for.
+    Varying,
+}
+
+impl Sampling {
+    /// Adds that a packet, or an exporter, stands for one in `rate`.
+    #[inline]
+    pub fn note(&mut self, rate: u64) {
+        let rate = if rate > 1 { Self::OneIn(rate) } else { Self::None };
+        *self = match *self {
+            Self::Unknown => rate,
+            known if known == rate => known,
+            _ => Self::Varying,
+        };
+    }
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::None => f.write_str("none"),
+            Self::OneIn(n) => write!(f, "1 in {n}"),
+            Self::Varying => f.write_str("varying"),
+        }
+    }
+}
+
+/// One thing that was done to packets on their way here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Treatment {
+    /// Only what a filter accepts was let through; its text.
+    Filtered(String),
+    /// Cut after so many bytes.
+    Cut(u32),
+    /// Cut by the agents that sampled them, each as it was told.
+    CutByAgents,
+    /// Addresses were replaced.
+    Anonymized,
+    /// Some were left out because somebody was slow.
+    Shed,
+    /// Added up in flow records, of which packets were made again.
+    Flows,
+    /// Packets of a flow were spread over its lifetime.
+    Spread,
+    /// Records of this instance became packets again.
+    Replayed(String),
+    /// What was inside a tunnel became the packet.
+    Decapsulated,
+}
+
+impl fmt::Display for Treatment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filtered(filter) => write!(f, "filtered by `{filter}`"),
+            Self::Cut(bytes) => write!(f, "cut at {bytes} bytes"),
+            Self::CutByAgents => f.write_str("cut by the agents that sampled them"),
+            Self::Anonymized => f.write_str("anonymized"),
+            Self::Shed => f.write_str("shed"),
+            Self::Flows => f.write_str("made from flow records"),
+            Self::Spread => f.write_str("spread over their flows' lifetimes"),
+            Self::Replayed(instance) => write!(f, "replayed from records of `{instance}`"),
+            Self::Decapsulated => f.write_str("taken out of tunnels"),
+        }
+    }
+}
+
+/// What a source offers: how good its packets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// How it was named: `pcap:FILE`, `live:eth0`, `gen:...`.
+    pub name: String,
+    /// Link types it may deliver, as far as known when it opens.
+    pub links: Vec<LinkType>,
+    /// The finest step of its timestamps.
+    pub resolution: Span,
+    /// How many bytes of a packet it keeps; 0 where nothing is cut, or nobody has said.
+    pub snaplen: u32,
+    /// How they come.
+    pub pace: Pace,
+    /// How long after its time a packet may be handed over at most, where packets come as they
+    /// happen: sources that are faster wait for this one as long.
+    pub delay: Span,
+    /// The fields its packets may have.
+    pub offers: Fields,
+    /// How many packets it delivers of those there were, as far as known by now.
+    pub sampling: Sampling,
+    /// What was done to its packets so far, in this order.
+    pub lineage: Vec<Treatment>,
+    /// Bytes it will read in all, where known, for progress.
+    pub size_bytes: Option<u64>,
+}
+
+impl Description {
+    /// Whole packets of which nothing more is known: with all fields, times in microseconds,
+    /// handed over at once.
+    pub fn new(name: String, pace: Pace) -> Self {
+        Self {
+            name,
+            links: Vec::new(),
+            resolution: Span(1_000),
+            snaplen: 0,
+            pace,
+            delay: Span(0),
+            offers: Fields::ALL,
+            sampling: Sampling::Unknown,
+            lineage: Vec::new(),
+            size_bytes: None,
+        }
+    }
+
+    /// Whether its packets are taken from flow records, so that only headers are there.
+    pub fn is_of_flows(&self) -> bool {
+        self.lineage.contains(&Treatment::Flows)
+    }
+
+    /// States that packets are cut after `bytes`, 0 for not at all.
+    pub fn cut(mut self, bytes: u32) -> Self {
+        self.snaplen = bytes;
+        self.lineage.extend((bytes > 0).then_some(Treatment::Cut(bytes)));
+        self
+    }
+
+    /// Notes which filter lets packets through by now, in place of an earlier one.
+    pub fn note_filter(&mut self, filter: Option<&str>) {
+        self.lineage.retain(|treatment| !matches!(treatment, Treatment::Filtered(_)));
+        if let Some(filter) = filter {
+            self.lineage.insert(0, Treatment::Filtered(filter.to_owned()));
+        }
+    }
+
+    /// Takes over what `from`, whose packets these are, has learned since it opened, and adds what
+    /// is done to them here.
+    pub fn keep_up(&mut self, from: &Self, then: &[Treatment]) {
+        self.sampling = from.sampling;
+        let known = self.lineage.len() == from.lineage.len() + then.len()
+            && self.lineage.starts_with(&from.lineage);
+        if !known {
+            self.lineage = [&from.lineage, then].concat();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rates: &[u64], want: &str) {
+        let mut sampling = Sampling::default();
+        rates.iter().for_each(|rate| sampling.note(*rate));
+        assert_eq!(sampling.to_string(), want, "{rates:?}");
+    }
+
+    #[test]
+    fn sampling_is_what_all_rates_agree_on() {
+        check(&[], "unknown");
+        check(&[1, 1], "none");
+        check(&[100, 100], "1 in 100");
+        check(&[100, 1], "varying");
+        check(&[1, 100, 1], "varying");
+    }
+
+    #[test]
+    fn a_source_over_another_keeps_up_with_it() {
+        let mut under = Description::new("live:eth0".to_owned(), Pace::Live).cut(96);
+        let mut over = under.clone();
+        let then = [Treatment::Decapsulated];
+        over.keep_up(&under, &then);
+        assert_eq!(over.lineage, [Treatment::Cut(96), Treatment::Decapsulated]);
+        under.note_filter(Some("tcp"));
+        under.note_filter(Some("udp"));
+        under.sampling.note(8);
+        over.keep_up(&under, &then);
+        let told: Vec<String> = over.lineage.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["filtered by `udp`", "cut at 96 bytes", "taken out of tunnels"]);
+        assert_eq!(over.sampling, Sampling::OneIn(8));
+    }
+}
