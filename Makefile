@@ -5,7 +5,7 @@ CARGO ?= cargo
 COMO  := target/release/como
 DEMO  := demo
 
-.PHONY: help deps tools build demo test fmt lint docs deny bench bench-wire bench-flows soak clean
+.PHONY: help deps tools build demo test fmt lint docs deny bench bench-costs bench-flows bench-sources bench-wire soak clean
 
 help:
 	@echo 'make demo    build, generate a trace, run three modules over it'
@@ -13,6 +13,8 @@ help:
 	@echo 'make bench   measure beside other tools; prints a table, writes JSON'
 	@echo 'make bench-flows  compare flow records, and their cost, with nfcapd and nfdump'
 	@echo 'make bench-wire  measure capture from an interface beside tcpdump'
+	@echo 'make bench-sources  measure every kind of source'
+	@echo 'make bench-costs  three modules on three sources, by what the time is spent on'
 	@echo 'make soak    the long runs: many more random cases, many more kills'
 	@echo 'make build   the command, optimised: $(COMO)'
 
@@ -79,6 +81,12 @@ bench: build
 # Who loses packets of an interface at equal load; skipped with a message without the right to.
 bench-wire: build
 	$(CARGO) run --release --package como-bench -- wire --packets 300000 --runs 2
+
+bench-sources: build
+	$(CARGO) run --release --package como-bench -- sources
+
+bench-costs: build
+	$(CARGO) run --release --package como-bench -- costs --packets 500000 --runs 3
 
 bench-flows: build
 	bench/scripts/flows.sh $(COMO)

@@ -16,7 +16,8 @@ pub struct Case {
 }
 
 impl Case {
-    fn new(name: &str, program: &str, args: &[&str]) -> Self {
+    /// A command by its name in the table.
+    pub fn new(name: &str, program: &str, args: &[&str]) -> Self {
         let args = args.iter().map(|a| (*a).to_owned()).collect();
         Self { name: name.to_owned(), program: program.to_owned(), args, slow: false }
     }

@@ -4,7 +4,11 @@
 //! `tcpdump --count ip` within one run: cases take turns, medians are compared.
 
 mod case;
+mod costs;
+mod made;
 mod measure;
+mod sources;
+mod veth;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -44,25 +48,45 @@ struct Report {
     ten_together_ratio: Option<f64>,
 }
 
+/// A measurement of its own, with its table and its file.
+type Perform = fn(&Options, &Path) -> Result<()>;
+
+/// What is measured where another word stands first; beside other tools where none does.
+const OTHERS: [(&str, Perform); 3] =
+    [("wire", wire::perform), ("sources", sources::perform), ("costs", costs::perform)];
+
 fn main() -> Result<()> {
-    let wire = std::env::args().nth(1).as_deref() == Some("wire");
-    let options = options(1 + usize::from(wire))?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let first = std::env::args().nth(1);
+    let other = OTHERS.iter().find(|(name, _)| first.as_deref() == Some(name));
+    let options = options(1 + usize::from(other.is_some()))?;
     let scratch = std::env::temp_dir().join(format!("como-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
-    if wire {
-        let done = wire::perform(&options, &scratch);
-        std::fs::remove_dir_all(&scratch)?;
-        return done;
-    }
-    let report = measure_all(&options, &root.join("scripts"), &scratch);
+    let done = match other {
+        Some((_, perform)) => perform(&options, &scratch),
+        None => beside_tools(&options, &scratch),
+    };
     std::fs::remove_dir_all(&scratch)?;
-    let report = report?;
+    done
+}
+
+/// The main table.
+fn beside_tools(options: &Options, scratch: &Path) -> Result<()> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let report = measure_all(options, &scripts, scratch)?;
     print(&report);
-    if let Some(dir) = options.out.parent() {
+    write(&options.out, &report)
+}
+
+/// Writes rows beside the file of the main table.
+fn save(options: &Options, name: &str, rows: &impl Serialize) -> Result<()> {
+    write(&options.out.with_file_name(name), rows)
+}
+
+fn write(out: &Path, measured: &impl Serialize) -> Result<()> {
+    if let Some(dir) = out.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    std::fs::write(&options.out, serde_json::to_string_pretty(&report)? + "\n")?;
+    std::fs::write(out, serde_json::to_string_pretty(measured)? + "\n")?;
     Ok(())
 }
 
@@ -121,21 +145,27 @@ fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Repo
 }
 
 fn generate(options: &Options, binary: &str, trace: &str) -> Result<()> {
-    let flows = (options.packets * 12 / 100).max(1);
-    let spec = format!("packets={},flows={flows},duration=300s,seed=1", options.packets);
     let status = Command::new(binary)
-        .args(["gen", "-w", trace, &spec])
+        .args(["gen", "-w", trace, &traffic(options)])
         .status()
         .with_context(|| format!("cannot start `{binary}`: cargo build --release -p como"))?;
     if status.success() { Ok(()) } else { bail!("`{binary} gen` ended with {status}") }
 }
 
+/// What is generated, as `gen` takes it.
+fn traffic(options: &Options) -> String {
+    let flows = (options.packets * 12 / 100).max(1);
+    format!("packets={},flows={flows},duration=300s,seed=1", options.packets)
+}
+
+/// The middle one; not a number where there is none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 fn rows(packets: u64, cases: &[Case], costs: &[Vec<measure::Cost>]) -> Vec<Row> {
-    let median = |costs: &[measure::Cost]| {
-        let mut seconds: Vec<f64> = costs.iter().map(|c| c.cpu_seconds).collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
-    };
+    let median = |costs: &[measure::Cost]| median(costs.iter().map(|c| c.cpu_seconds).collect());
     let yardstick = cases.iter().position(|c| c.name == "tcpdump --count ip");
     let yardstick = yardstick.map(|at| median(&costs[at]));
     let row = |(case, costs): (&Case, &Vec<measure::Cost>)| {

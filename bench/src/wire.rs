@@ -3,32 +3,22 @@
 //! One trace is sent over a pair of virtual interfaces, in a network namespace
 //! of its own, at rising rates; each listener hears the same. `tcpdump` writes to
 //! `/dev/null`, which is the least a capture can do; `como` runs `traffic`.
-//!
-//! Unsafe code: entering that namespace and ending a listener by a signal are
-//! calls into libc for which the standard library has no name.
-#![allow(unsafe_code)]
 
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::Options;
 use crate::case::is_installed;
 use crate::measure::reap;
+use crate::veth::{await_listeners, in_namespace, interrupt, number_before, rest, send, ticks};
 
 /// Packets per second that are offered; 0 is as fast as the sender can.
 const RATES: [u64; 4] = [50_000, 100_000, 200_000, 0];
-
-/// How long a listener may take to begin or to come to rest.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Who has had nothing to do for so long has nothing left: libpcap lets the kernel hold packets
-/// back for a second when tcpdump asks.
-const QUIET: Duration = Duration::from_millis(1_200);
 
 /// Of the times in `/proc/PID/stat`.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -59,39 +49,10 @@ struct Row {
 
 /// Measures and prints, or says why not.
 pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
-    for program in ["ip", "tcpdump", "tcpreplay"] {
-        if !is_installed(program) {
-            return skip(&format!("`{program}` is not installed"));
-        }
+    if is_installed("tcpdump") {
+        in_namespace(|| measure_all(options, scratch))?;
     }
-    std::thread::scope(|scope| {
-        let alone = scope.spawn(|| {
-            // SAFETY: no memory is involved; the thread is ours, and what it starts is to be in
-            // the namespace as well.
-            if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 || !lay() {
-                return skip("no right to make a network namespace (CAP_NET_RAW, CAP_SYS_ADMIN)");
-            }
-            measure_all(options, scratch)
-        });
-        alone.join().map_err(|_| anyhow::anyhow!("the measuring thread panicked"))?
-    })
-}
-
-#[allow(clippy::print_stdout)]
-fn skip(why: &str) -> Result<()> {
-    println!("capture from an interface is not measured: {why}");
     Ok(())
-}
-
-fn lay() -> bool {
-    let ip = |args: &str| {
-        Command::new("ip").args(args.split(' ')).output().is_ok_and(|o| o.status.success())
-    };
-    // Without IPv6 nobody says anything on a new interface; a system without it needs not be told.
-    let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-    ip("link add como0 type veth peer name como1")
-        && ip("link set como0 up")
-        && ip("link set como1 up")
 }
 
 fn listeners(como: &str) -> Vec<Listener> {
@@ -128,10 +89,7 @@ fn measure_all(options: &Options, scratch: &Path) -> Result<()> {
         rows.append(&mut of_rate);
     }
     print(&rows);
-    let out = options.out.with_file_name("wire.json");
-    std::fs::create_dir_all(out.parent().unwrap_or(Path::new(".")))?;
-    std::fs::write(out, serde_json::to_string_pretty(&rows)? + "\n")?;
-    Ok(())
+    crate::save(options, "wire.json", &rows)
 }
 
 impl Row {
@@ -151,8 +109,7 @@ fn round(listener: &Listener, trace: &str, row: &mut Row) -> Result<()> {
         .spawn()
         .with_context(|| format!("cannot start `{}`", listener.program))?;
     let result = until_sent(listener, trace, row, &child);
-    // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
-    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    interrupt(child.id());
     let mut said = String::new();
     let mut talk = child.stderr.take().context("a pipe was asked for")?;
     talk.read_to_string(&mut said)?;
@@ -179,64 +136,14 @@ fn round(listener: &Listener, trace: &str, row: &mut Row) -> Result<()> {
 /// Waits until it listens, sends the trace, and waits until it has nothing left to do. Returns the
 /// CPU seconds it had used before.
 fn until_sent(listener: &Listener, trace: &str, row: &mut Row, child: &Child) -> Result<f64> {
-    let deadline = Instant::now() + PATIENCE;
-    while listening()? < listener.sockets {
-        ensure!(Instant::now() < deadline, "it does not begin to listen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    rest(child)?;
+    await_listeners(listener.sockets)?;
+    rest(child.id())?;
     let begun = ticks(child.id()) as f64 / TICKS_PER_SECOND;
-    let mut sender = Command::new("tcpreplay");
-    sender.args(["--quiet", "--preload-pcap", "--intf1=como0"]);
-    match row.rate {
-        0 => sender.arg("--topspeed"),
-        rate => sender.arg(format!("--pps={rate}")),
-    };
-    let sent = sender.arg(trace).output().context("cannot start `tcpreplay`")?;
-    let said = String::from_utf8_lossy(&sent.stdout).into_owned();
-    if !sent.status.success() {
-        bail!("tcpreplay: {}", String::from_utf8_lossy(&sent.stderr));
-    }
-    // `Actual: 5000 packets (...) sent in 0.1 seconds`, `Rated: ... Bps, ... Mbps, 50000.00 pps`.
-    row.sent += number_before(&said, " packets (").context("tcpreplay says not how many")?;
-    let rate = said.split(" pps").next().and_then(|text| text.rsplit(' ').next());
-    row.rate_sent += rate.and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    rest(child)?;
+    let sent = send(trace, row.rate)?;
+    row.sent += sent.packets;
+    row.rate_sent += sent.rate;
+    rest(child.id())?;
     Ok(begun)
-}
-
-/// Waits until it does nothing any more but wait.
-fn rest(child: &Child) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let before = ticks(child.id());
-        std::thread::sleep(QUIET);
-        if ticks(child.id()) - before <= 2 {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "it does not come to rest");
-    }
-}
-
-/// How many packet sockets listen in this network namespace.
-fn listening() -> Result<usize> {
-    let table = std::fs::read_to_string("/proc/thread-self/net/packet")?;
-    // The protocol is all (3) from when one is bound.
-    Ok(table.lines().skip(1).filter(|l| l.split_whitespace().nth(3) == Some("0003")).count())
-}
-
-/// Clock ticks of CPU time that a process has used.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let behind = stat.rsplit(')').next().unwrap_or_default();
-    behind.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum()
-}
-
-/// The number right before the first place where `words` stand, thousands separated or not.
-fn number_before(text: &str, words: &str) -> Option<u64> {
-    let before = text.split_once(words)?.0;
-    let digits = before.rsplit(|c: char| !c.is_ascii_digit() && c != ',').next()?;
-    digits.replace(',', "").parse().ok()
 }
 
 #[allow(clippy::print_stdout)]

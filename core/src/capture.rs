@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use crate::batch::Batch;
+use crate::costs::{Category, Costs, Stopwatch};
 use crate::field::Demand;
 use crate::filter::{Expr, Plan};
 use crate::intern::Interner;
@@ -87,6 +88,8 @@ struct State {
     clock: Ts,
     // When the last packets came, and what the stream's clock said then.
     heard: Option<(Instant, Ts)>,
+    watch: Stopwatch,
+    costs: Arc<Costs>,
 }
 
 impl State {
@@ -108,6 +111,8 @@ impl Capture {
             bpf: None,
             clock: Ts(0),
             heard: None,
+            watch: Stopwatch::start(),
+            costs: self.counters.costs().clone(),
         };
         let mut assembler = Assembler::default();
         // How many batches there were when all sources had ended and everything was flushed.
@@ -134,6 +139,7 @@ impl Capture {
             }
         }
         self.finish(&mut state, &mut assembler);
+        state.watch.charge(&state.costs, Category::Core);
         for worker in &self.workers {
             // A worker that is gone has nothing left to flush.
             let _ = worker.send(Work::End);
@@ -226,7 +232,9 @@ impl Capture {
         }
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
+        state.watch.charge(&state.costs, Category::Core);
         state.plan.run(&mut batch);
+        state.watch.charge(&state.costs, Category::Filter);
         self.counters.note_batch(&batch);
         let batch = Arc::new(batch);
         for (at, worker) in self.workers.iter().enumerate() {

@@ -97,6 +97,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Where it may keep packets, if it is one that does.
     pub packets: Option<crate::storage::packets::Place>,
+    /// What threads of its own charge.
+    pub costs: Arc<crate::costs::Costs>,
 }
 
 /// A started instance and what it needs from the stages around it.

@@ -20,6 +20,7 @@ use parking_lot::RwLock;
 use crate::capture::feed::Feed;
 use crate::capture::merge::Merge;
 use crate::capture::{Capture, Control, Joining};
+use crate::costs::Costs;
 use crate::field::Field;
 use crate::filter::{Expr, FilterError};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
@@ -171,7 +172,7 @@ impl Monitor {
                 return Err(AttachError::Twice(instance.name));
             }
             kinds.write().insert(instance.name.clone(), instance.kind.clone());
-            let joining = prepare(instance, false)?;
+            let joining = prepare(instance, false, counters.costs())?;
             suits(&joining, &offers)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
             // Capture holds the other end.
@@ -193,7 +194,12 @@ impl Monitor {
         let mut queues = Vec::new();
         for _ in 0..options.workers.max(1) {
             let (queue, work) = queue::bounded(WORK_QUEUE);
-            let worker = Worker { work, export: emit.clone(), retired: retire.clone() };
+            let worker = Worker {
+                work,
+                export: emit.clone(),
+                retired: retire.clone(),
+                costs: counters.costs().clone(),
+            };
             workers.push(spawn("worker", move || worker.run())?);
             queues.push(queue);
         }
@@ -251,7 +257,7 @@ impl Handle {
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
         let joins_late = self.counters.clock().is_some();
         let kind = instance.kind.clone();
-        let joining = prepare(instance, joins_late)?;
+        let joining = prepare(instance, joins_late, self.counters.costs())?;
         suits(&joining, &self.counters.offers())?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
@@ -309,16 +315,21 @@ fn spawn<T: Send + 'static>(
 fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
     let counted = Arc::new(SourceCounters::new(source.description()));
     let number = counters.add_source(counted.clone());
-    Feed::start(source, number, counted)
+    Feed::start(source, number, counted, counters.costs().clone())
 }
 
 /// Starts an instance's module and compiles its filters.
-fn prepare(instance: Instance, joins_late: bool) -> Result<Joining, AttachError> {
+fn prepare(
+    instance: Instance,
+    joins_late: bool,
+    costs: &Arc<Costs>,
+) -> Result<Joining, AttachError> {
     let setup = Setup {
         instance: instance.name.clone(),
         args: instance.args,
         limits: instance.limits,
         packets: instance.packets,
+        costs: costs.clone(),
     };
     let started = instance.kind.start(&setup)?;
     let parse = |text: &str| {

@@ -5,10 +5,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
+use crate::costs::{Category, Costs, Stopwatch};
 use crate::module::{Export, Fault, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
@@ -82,6 +82,8 @@ pub struct Worker {
     pub export: Sender<Emission>,
     /// Where slots of dropped tasks go.
     pub retired: crossbeam_channel::Sender<usize>,
+    /// What it charges.
+    pub costs: Arc<Costs>,
 }
 
 /// A running task and the one that waits for its place.
@@ -94,11 +96,15 @@ impl Worker {
     /// Runs until told to end, or until capture is gone.
     pub fn run(self) {
         let mut seats: Vec<Seat> = Vec::new();
+        let mut watch = Stopwatch::start();
         while let Some(work) = self.work.recv() {
+            watch.charge(&self.costs, Category::Core);
             match work {
                 Work::Batch(batch) => {
                     for seat in &mut seats {
                         self.turn(seat, &batch);
+                        let spent_ns = watch.charge(&self.costs, Category::Callbacks);
+                        seat.task.counters.note_busy(spent_ns);
                     }
                 }
                 Work::Attach(task) => self.seat(&mut seats, task),
@@ -114,6 +120,7 @@ impl Worker {
         for seat in seats {
             self.dismiss(seat);
         }
+        watch.charge(&self.costs, Category::Callbacks);
     }
 
     fn seat(&self, seats: &mut Vec<Seat>, task: Box<Task>) {
@@ -150,11 +157,9 @@ impl Worker {
             seat.task.pass(end, next.start(), &self.export);
         }
         let task = &mut seat.task;
-        let began = Instant::now();
         if task.reach(batch.clock, &self.export) && !batch.is_empty() {
             task.update(batch);
         }
-        task.counters.note_busy(began.elapsed());
     }
 
     /// Closes what is open for good, and lets the one that waits have the place.

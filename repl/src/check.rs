@@ -33,6 +33,7 @@ pub fn perform(args: &Check) -> Result {
         options: Options { workers: 1, ..Options::default() },
         format: Some(output::chosen(args.format)),
         quiet: true,
+        costs: false,
     }
     .run()?;
     say(&match &doc[..] {

@@ -179,6 +179,9 @@ pub struct Run {
     /// No progress bar and no summary.
     #[arg(short, long)]
     pub quiet: bool,
+    /// Say at the end what the CPU time was spent on.
+    #[arg(long, conflicts_with = "quiet")]
+    pub costs: bool,
 }
 
 const RUN_EXAMPLES: &str = "\

@@ -209,7 +209,15 @@ impl Desk {
         let workers = default.workers.min(instances.len());
         let sources = sources::open(self.sources.iter().cloned())?;
         let options = Options { workers, ..default };
-        Session { sources, instances, options, format: Some(self.format), quiet: false }.run()
+        Session {
+            sources,
+            instances,
+            options,
+            format: Some(self.format),
+            quiet: false,
+            costs: false,
+        }
+        .run()
     }
 }
 

@@ -27,6 +27,7 @@ pub fn perform(args: &Run) -> Result {
         options: Options { workers, ..default },
         format: records.then(|| output::chosen(args.format)),
         quiet: args.quiet,
+        costs: args.costs,
     }
     .run()
 }

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use como_core::costs::CostStatus;
 use como_core::source::Source;
 use como_core::supervisor::counters::Status;
 use como_core::supervisor::{AttachError, Instance, Monitor, Options, Sink};
@@ -29,6 +30,8 @@ pub struct Session {
     pub format: Option<Format>,
     /// Whether to leave out progress and summary.
     pub quiet: bool,
+    /// Whether to say what the CPU time was spent on.
+    pub costs: bool,
 }
 
 impl Session {
@@ -52,6 +55,9 @@ impl Session {
         }
         if !self.quiet {
             say(&summary(&ended.status, begun.elapsed()));
+        }
+        if self.costs {
+            say(&costs(&ended.status.cpu_seconds));
         }
         verdict(&ended.status)
     }
@@ -92,6 +98,15 @@ fn summary(status: &Status, elapsed: Duration) -> String {
         text += &format!(", {} shed", count(status.shed));
     }
     text
+}
+
+/// The CPU seconds of the monitor's threads in one line.
+fn costs(seconds: &CostStatus) -> String {
+    let CostStatus { sniffer, filter, callbacks, storage, core } = seconds;
+    format!(
+        "CPU seconds: sniffer {sniffer:.4}, filter {filter:.4}, callbacks {callbacks:.4}, \
+         storage {storage:.4}, core {core:.4}"
+    )
 }
 
 /// Whether all went well: a source that broke off, or a module that failed, is said and counts.

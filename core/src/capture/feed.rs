@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::costs::{Category, Costs, Stopwatch};
 use crate::packet::Weight;
 use crate::queue::{self, Nothing, Refused};
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn};
@@ -41,20 +42,29 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts a thread that reads `source`, the `number`th of the monitor.
+    /// Starts a thread that reads `source`, the `number`th of the monitor, and charges `costs`.
     pub fn start(
         source: Box<dyn Source>,
         number: u16,
         counters: Arc<SourceCounters>,
+        costs: Arc<Costs>,
     ) -> std::io::Result<Self> {
         let pace = source.description().pace;
         let (send, deliveries) = queue::bounded(QUEUE);
         let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
         let (wanted, filters) = unbounded();
-        let counted = counters.clone();
         let told = source.description().clone();
-        let reader =
-            Reader { source, told, number, pace, send, recycled, filters, counters: counted };
+        let reader = Reader {
+            source,
+            told,
+            number,
+            pace,
+            send,
+            recycled,
+            filters,
+            counters: counters.clone(),
+            costs,
+        };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
         Ok(Self { deliveries, used, wanted, pace, counters })
     }
@@ -94,10 +104,12 @@ struct Reader {
     recycled: Receiver<Chunk>,
     filters: Receiver<Option<String>>,
     counters: Arc<SourceCounters>,
+    costs: Arc<Costs>,
 }
 
 impl Reader {
     fn run(mut self) {
+        let mut watch = Stopwatch::start();
         loop {
             if let Some(bpf) = self.filters.try_iter().last()
                 && let Err(error) = self.source.push_filter(bpf.as_deref())
@@ -112,6 +124,7 @@ impl Reader {
                 self.counters.note_description(&self.told);
             }
             let ordered = self.look_over(&mut chunk);
+            watch.charge(&self.costs, Category::Sniffer);
             let (ended, error) = match turn {
                 Ok(Turn::End) => (true, None),
                 Ok(Turn::More | Turn::Idle) => (false, None),
@@ -204,7 +217,7 @@ mod tests {
         let description = Description::new("quiet".to_owned(), Pace::Live);
         let counters = Arc::new(SourceCounters::new(&description));
         let source = Box::new(Quiet { description, pushed: None });
-        let feed = Feed::start(source, 0, counters).expect("a thread");
+        let feed = Feed::start(source, 0, counters, Arc::default()).expect("a thread");
         feed.push_filter(Some("tcp"));
         let error = loop {
             match feed.next(Duration::from_secs(10)) {

@@ -11,6 +11,7 @@ use super::{ArgSpec, Args, Export, Fault, Manifest, Module, ModuleError, Setup, 
 use crate::addr::Addr;
 use crate::batch::Batch;
 use crate::batch::columns::Values;
+use crate::costs::Costs;
 use crate::field::{Demand, Field};
 use crate::record::{Cells, Column, Data, Records, Schema, Type};
 use crate::selection::Selection;
@@ -53,7 +54,7 @@ pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError>
     let filter = manifest.filter.clone();
     let (module, demand, schema): (Box<dyn Module>, _, _) = match place(&args, setup) {
         Some(place) => {
-            let keeping = Keeping::new(place, &args)?;
+            let keeping = Keeping::new(place, &args, setup.costs.clone())?;
             (Box::new(keeping), Demand::NONE, kept_schema())
         }
         None => (Box::new(Listing::new(setup.limits.rows_max)), listed_demand(), listed_schema()),
@@ -87,7 +88,7 @@ struct Keeping {
 }
 
 impl Keeping {
-    fn new(place: Place, args: &Args) -> Result<Self, ModuleError> {
+    fn new(place: Place, args: &Args, costs: Arc<Costs>) -> Result<Self, ModuleError> {
         let file = match &place {
             Place::File(path) | Place::Directory { path, .. } => path.display().to_string(),
         };
@@ -95,7 +96,7 @@ impl Keeping {
             0 => SNAPLEN_DEFAULT,
             n => n.min(SNAPLEN_DEFAULT),
         };
-        let writer = PacketWriter::new(place, snaplen as u32)
+        let writer = PacketWriter::new(place, snaplen as u32, costs)
             .map_err(|error| ModuleError::Target { file, why: error.to_string() })?;
         Ok(Self { writer, packets: 0, bytes: 0, lost: 0 })
     }

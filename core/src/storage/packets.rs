@@ -19,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::pcapng;
+use crate::costs::{Category, Costs, Stopwatch};
 use crate::packet::{LinkType, Weight};
 use crate::time::Ts;
 pub use copy::{Capture, CopyError, Wanted, copy};
@@ -137,8 +138,9 @@ pub struct PacketWriter {
 
 impl PacketWriter {
     /// Begins to write, at most `snaplen` bytes of each packet. What is wrong with the place shows
-    /// here; what goes wrong later is counted in [`PacketWriter::written`].
-    pub fn new(place: Place, snaplen: u32) -> io::Result<Self> {
+    /// here; what goes wrong later is counted in [`PacketWriter::written`], and what writing costs
+    /// in `costs`.
+    pub fn new(place: Place, snaplen: u32, costs: Arc<Costs>) -> io::Result<Self> {
         let (full, slabs) = bounded::<Slab>(SLABS_WAITING);
         let (back, empty) = bounded(SLABS_WAITING + 1);
         let written = Arc::<Written>::default();
@@ -146,13 +148,16 @@ impl PacketWriter {
         let alone = matches!(place, Place::File(_));
         let mut disk = segments::Disk::new(place, written.clone())?;
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || {
+            let mut watch = Stopwatch::start();
             for mut slab in slabs {
                 disk.write(&slab);
+                watch.charge(&costs, Category::Storage);
                 slab.bytes.clear();
                 // Nobody takes it back once the writer is gone.
                 let _ = back.try_send(Slab { bytes: slab.bytes, ..Slab::default() });
             }
             disk.close();
+            watch.charge(&costs, Category::Storage);
         })?;
         Ok(Self {
             slab: Slab::default(),

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
 use super::needs::{Offer, offer};
 use crate::batch::Batch;
+use crate::costs::{CostStatus, Costs};
 use crate::module::{Fault, Module};
 use crate::packet::Packet;
 use crate::source::{Chunk, Description, SourceError, Treatment};
@@ -191,7 +191,7 @@ pub struct TaskStatus {
     pub overflowed: u64,
     /// About how many bytes its state holds.
     pub state_bytes: u64,
-    /// Seconds its worker spent on it.
+    /// Seconds of CPU time that its worker spent on it.
     pub busy_seconds: f64,
 }
 
@@ -241,9 +241,9 @@ impl TaskCounters {
         self.closed.store(interval.end().0, Relaxed);
     }
 
-    /// Counts time spent.
-    pub fn note_busy(&self, spent: Duration) {
-        self.busy_ns.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    /// Counts CPU time spent.
+    pub fn note_busy(&self, spent_ns: u64) {
+        self.busy_ns.fetch_add(spent_ns, Relaxed);
     }
 
     /// Counts a failed call; tells the log of each new message once.
@@ -294,6 +294,7 @@ pub struct Counters {
     shed: AtomicU64,
     batches: AtomicU64,
     clock: AtomicU64,
+    costs: Arc<Costs>,
 }
 
 /// All of a monitor's counters as a reader sees them.
@@ -317,6 +318,8 @@ pub struct Status {
     pub truncated: u64,
     /// Batches cut.
     pub batches: u64,
+    /// Seconds of CPU time, by what they were for.
+    pub cpu_seconds: CostStatus,
     /// The sources.
     pub sources: Vec<SourceStatus>,
     /// The tasks.
@@ -383,6 +386,11 @@ impl Counters {
         Some(self.clock.load(Relaxed)).filter(|c| *c > 0).map(Ts)
     }
 
+    /// What all threads of the monitor charge.
+    pub fn costs(&self) -> &Arc<Costs> {
+        &self.costs
+    }
+
     /// Everything as it is now.
     pub fn status(&self) -> Status {
         let sources: Vec<SourceStatus> = self.sources.read().iter().map(|s| s.status()).collect();
@@ -397,6 +405,7 @@ impl Counters {
             malformed: self.malformed.load(Relaxed),
             truncated: self.truncated.load(Relaxed),
             batches: self.batches.load(Relaxed),
+            cpu_seconds: self.costs.status(),
             sources,
             tasks,
         }

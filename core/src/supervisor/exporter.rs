@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::counters::Counters;
+use crate::costs::{Category, Stopwatch};
 use crate::queue::{Nothing, Receiver};
 use crate::record::Output;
 use crate::time::Ts;
@@ -74,6 +75,7 @@ pub fn run(
     counters: &Counters,
 ) -> Result<(), SinkError> {
     let mut due = Instant::now() + TICK;
+    let mut watch = Stopwatch::start();
     loop {
         let ended = match emitted.recv_until(due) {
             Ok(emission) => {
@@ -89,9 +91,12 @@ pub fn run(
             }
             sink.commit()?;
             due = Instant::now() + TICK;
+            watch.charge(counters.costs(), Category::Storage);
         }
         if ended {
-            return sink.end();
+            let written = sink.end();
+            watch.charge(counters.costs(), Category::Storage);
+            return written;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Needs and offers: what a task cannot do without, and whether the sources have it.
 
+use std::sync::Arc;
+
 use super::{AttachError, Instance, prepare};
 use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
@@ -33,7 +35,7 @@ pub struct Needs {
 impl Needs {
     /// What an instance would ask for; it is started for that, and dropped.
     pub fn of(instance: Instance) -> Result<Self, AttachError> {
-        let joining = prepare(instance, false)?;
+        let joining = prepare(instance, false, &Arc::default())?;
         let demand = demand(&joining);
         let needed = demand.needs();
         Ok(Self {

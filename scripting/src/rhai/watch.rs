@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use como_core::costs::thread_cpu_ns;
 
 /// How many operations of a script pass between two looks at the clock. Few, because one
 /// operation may sort a long list.
@@ -39,7 +39,7 @@ impl Watch {
     pub fn begin(&self, limit: Duration) {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         self.look_ns.store(self.wall_ns().saturating_add(limit), Relaxed);
-        self.end_ns.store(cpu_ns().saturating_add(limit), Relaxed);
+        self.end_ns.store(thread_cpu_ns().saturating_add(limit), Relaxed);
         self.late.store(false, Relaxed);
     }
 
@@ -57,7 +57,7 @@ impl Watch {
         if wall < self.look_ns.load(Relaxed) {
             return false;
         }
-        let left = self.end_ns.load(Relaxed).saturating_sub(cpu_ns());
+        let left = self.end_ns.load(Relaxed).saturating_sub(thread_cpu_ns());
         self.look_ns.store(wall.saturating_add(left), Relaxed);
         self.late.store(left == 0, Relaxed);
         left == 0
@@ -66,14 +66,6 @@ impl Watch {
     fn wall_ns(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
-}
-
-/// The CPU time the calling thread has used.
-fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let secs = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    secs.saturating_mul(como_core::time::SECOND).saturating_add(nanos)
 }
 
 #[cfg(test)]

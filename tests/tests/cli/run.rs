@@ -126,6 +126,21 @@ fn the_summary_stands_on_standard_error() {
 }
 
 #[test]
+fn costs_say_what_the_cpu_time_was_spent_on() {
+    let folder = trace::folder();
+    let ran = folder.como(["run", "tuple", "-r", "a.pcap", "--costs"]).ok();
+    let line = ran.stderr.lines().find_map(|line| line.strip_prefix("CPU seconds: "));
+    let parts = line.expect("a line of costs").split(", ");
+    let parts: Vec<(&str, f64)> = parts
+        .map(|part| part.split_once(' ').expect("a name and a number"))
+        .map(|(name, seconds)| (name, seconds.parse().expect("a number")))
+        .collect();
+    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["sniffer", "filter", "callbacks", "storage", "core"]);
+    assert!(parts.iter().map(|(_, seconds)| seconds).sum::<f64>() > 0.0, "{parts:?}");
+}
+
+#[test]
 fn a_reader_that_leaves_ends_it_quietly() {
     let folder = trace::folder();
     let mut command = Como::new(&folder, ["run", "tuple", "-r", "a.pcap"]).into_command();

@@ -1,0 +1,111 @@
+//! Where the CPU time goes, in CoMo's five categories.
+//!
+//! Every thread of the monitor keeps a [`Stopwatch`] over its own CPU time and
+//! charges what has passed at the seams between stages: once a batch or a
+//! chunk, never once a packet. Waiting costs nothing, so a busy machine does
+//! not change the account.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+use crate::time::SECOND;
+
+/// What a stretch of CPU time was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// Sources: turning a device's bytes into packets.
+    Sniffer,
+    /// The filters of all tasks.
+    Filter,
+    /// `check`, `update`, `export` and `action` of modules.
+    Callbacks,
+    /// Writing records and packets, or showing them.
+    Storage,
+    /// The rest of a monitor's threads: merging, decoding, interning, handing over.
+    Core,
+}
+
+/// What all threads of a monitor have charged so far.
+#[derive(Debug, Default)]
+pub struct Costs([AtomicU64; 5]);
+
+/// [`Costs`] as a reader sees them, in seconds of CPU time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct CostStatus {
+    /// Of sources.
+    pub sniffer: f64,
+    /// Of filters.
+    pub filter: f64,
+    /// Of modules.
+    pub callbacks: f64,
+    /// Of writing what was measured.
+    pub storage: f64,
+    /// Of the rest.
+    pub core: f64,
+}
+
+impl Costs {
+    /// Everything as it is now.
+    pub fn status(&self) -> CostStatus {
+        let seconds =
+            |category: Category| self.0[category as usize].load(Relaxed) as f64 / SECOND as f64;
+        CostStatus {
+            sniffer: seconds(Category::Sniffer),
+            filter: seconds(Category::Filter),
+            callbacks: seconds(Category::Callbacks),
+            storage: seconds(Category::Storage),
+            core: seconds(Category::Core),
+        }
+    }
+}
+
+/// The CPU time of one thread, from one seam to the next. Belongs to the thread that started it.
+#[derive(Debug)]
+pub struct Stopwatch {
+    last_ns: u64,
+}
+
+impl Stopwatch {
+    /// Starts it for the calling thread.
+    pub fn start() -> Self {
+        Self { last_ns: thread_cpu_ns() }
+    }
+
+    /// Charges what the calling thread has used since the last seam, and returns it, in nanoseconds.
+    pub fn charge(&mut self, costs: &Costs, category: Category) -> u64 {
+        let now = thread_cpu_ns();
+        let spent = now.saturating_sub(self.last_ns);
+        self.last_ns = now;
+        costs.0[category as usize].fetch_add(spent, Relaxed);
+        spent
+    }
+}
+
+/// The CPU time that the calling thread has used since it began, in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(SECOND).saturating_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_thread_used_is_charged_once_and_only_there() {
+        let costs = Costs::default();
+        let mut watch = Stopwatch::start();
+        let from = thread_cpu_ns();
+        while thread_cpu_ns() < from + 1_000_000 {}
+        assert!(watch.charge(&costs, Category::Filter) >= 1_000_000);
+        let status = costs.status();
+        assert!(status.filter >= 0.001, "{status:?}");
+        assert_eq!(CostStatus { filter: 0.0, ..status }, CostStatus::default());
+        let rest = watch.charge(&costs, Category::Core);
+        assert!(rest < 1_000_000, "{rest}");
+    }
+}
