@@ -11,7 +11,7 @@ help:
 	@echo 'make demo    build, generate a trace, run three modules over it'
 	@echo 'make test    format, lints, docs and every test, as continuous integration runs them'
 	@echo 'make bench   measure beside other tools; prints a table, writes JSON'
-	@echo 'make bench-flows  compare flow records, and their cost, with nfcapd and nfdump'
+	@echo 'make bench-flows  compare flow records, their cost, and samples with nfcapd, sfcapd and nfdump'
 	@echo 'make bench-wire  measure capture from an interface beside tcpdump'
 	@echo 'make bench-sources  measure every kind of source'
 	@echo 'make bench-costs  three modules on three sources, by what the time is spent on'
@@ -90,6 +90,7 @@ bench-costs: build
 
 bench-flows: build
 	bench/scripts/flows.sh $(COMO)
+	$(CARGO) run --release --package como-bench -- samples --packets 200000
 
 # `COMO_SOAK` asks the end-to-end tests for their full counts.
 soak: tools

@@ -15,6 +15,8 @@ use anyhow::{Context, Result, ensure};
 use crate::case::is_installed;
 
 pub use exports::exports;
+pub use pcap::datagrams;
+pub use sflow::write as write_samples;
 
 /// The trace in one shape.
 #[derive(Debug)]
@@ -56,8 +58,8 @@ pub fn all(como: &str, trace: &Path, scratch: &Path) -> Result<Vec<Made>> {
     radio::write(trace, &radio)?;
     made.push(Made::new("802.11 with radiotap", "", &radio));
     let samples = scratch.join("samples.pcap");
-    sflow::write(trace, &samples)?;
-    made.push(Made::new("sflow, each packet", "sflow", &samples));
+    write_samples(trace, &samples)?;
+    made.push(Made::new("sflow", "sflow", &samples));
     let flows = scratch.join("flows.ft");
     flowtools::write(&flows)?;
     made.push(Made::new("flowtools", "flowtools", &flows));

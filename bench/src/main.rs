@@ -7,6 +7,7 @@ mod case;
 mod costs;
 mod made;
 mod measure;
+mod samples;
 mod sources;
 mod veth;
 mod wire;
@@ -52,8 +53,12 @@ struct Report {
 type Perform = fn(&Options, &Path) -> Result<()>;
 
 /// What is measured where another word stands first; beside other tools where none does.
-const OTHERS: [(&str, Perform); 3] =
-    [("wire", wire::perform), ("sources", sources::perform), ("costs", costs::perform)];
+const OTHERS: [(&str, Perform); 4] = [
+    ("wire", wire::perform),
+    ("sources", sources::perform),
+    ("costs", costs::perform),
+    ("samples", samples::perform),
+];
 
 fn main() -> Result<()> {
     let first = std::env::args().nth(1);

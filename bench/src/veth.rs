@@ -97,8 +97,17 @@ pub fn await_listeners(sockets: usize) -> Result<()> {
 
 /// Asks a child to end, as Ctrl-C does. It must not have been waited for.
 pub fn interrupt(pid: u32) {
+    signal(pid, libc::SIGINT);
+}
+
+/// Asks a child to end, as `kill` does. It must not have been waited for.
+pub fn terminate(pid: u32) {
+    signal(pid, libc::SIGTERM);
+}
+
+fn signal(pid: u32, number: i32) {
     // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
-    unsafe { libc::kill(pid as libc::pid_t, libc::SIGINT) };
+    unsafe { libc::kill(pid as libc::pid_t, number) };
 }
 
 /// Waits until it does nothing any more but wait.

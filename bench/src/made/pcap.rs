@@ -46,6 +46,14 @@ pub fn read(file: &Path, mut each: impl FnMut(Packet) -> Result<()>) -> Result<(
     }
 }
 
+/// Bytes of the headers that [`Writer::put_datagram`] puts before a payload.
+const DATAGRAM_AT: usize = 42;
+
+/// Calls `each` for the payload of every datagram that [`Writer::put_datagram`] wrote.
+pub fn datagrams(file: &Path, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    read(file, |packet| packet.data.get(DATAGRAM_AT..).map_or(Ok(()), &mut each))
+}
+
 /// A capture being written, its times in microseconds or nanoseconds as those of the one it copies.
 pub struct Writer {
     file: BufWriter<File>,

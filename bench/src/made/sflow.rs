@@ -12,6 +12,9 @@ const HEADER_BYTES: usize = 128;
 /// Samples of a datagram.
 const SAMPLES: u32 = 7;
 
+/// What each sample stands for.
+const RATE: u32 = 64;
+
 /// Where a datagram goes.
 const PORT: u16 = 6343;
 
@@ -39,8 +42,9 @@ fn put_sample(samples: &mut Vec<u8>, number: u32, data: &[u8]) {
     let padded = header.len().next_multiple_of(4);
     let record_bytes = 16 + padded as u32;
     let sample_bytes = 32 + 8 + record_bytes;
-    // A flow sample of interface 1, one in one; then a record of a raw Ethernet header.
-    samples.extend(words(&[1, sample_bytes, number, 1, 1, number, 0, 1, 2, 1]));
+    // A flow sample of interface 1; then a record of a raw Ethernet header.
+    let pool = number.wrapping_mul(RATE);
+    samples.extend(words(&[1, sample_bytes, number, 1, RATE, pool, 0, 1, 2, 1]));
     samples.extend(words(&[1, record_bytes, 1, data.len() as u32 + 4, 4, header.len() as u32]));
     samples.extend(header);
     samples.resize(samples.len() + padded - header.len(), 0);
