@@ -181,6 +181,7 @@ pub fn refused(error: &ModuleError) -> Failure {
             let source = std::fs::read_to_string(file).unwrap_or_default();
             match line_range(&source, *line) {
                 Some(range) => Failure::new(message.trim_end()).at(file, &source, range),
+                None if *line > 0 => Failure::new(format!("{file}:{line}: {}", message.trim_end())),
                 None => Failure::new(format!("{file}: {}", message.trim_end())),
             }
         }

@@ -5,6 +5,7 @@
 
 mod begin;
 pub mod declare;
+mod library;
 mod lua;
 pub mod recorder;
 mod replayed;
@@ -13,20 +14,44 @@ mod rhai;
 mod running;
 pub mod scan;
 pub mod shipped;
+pub mod stdlib;
 
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use como_core::module::{Kind, ModuleError};
+pub use library::FOLDER as LIBRARY_FOLDER;
+use library::Library;
 use scan::Language;
 
-/// Loads the script in a file, in the language its name ends in.
+/// Loads the script in a file, in the language its name ends in, with what it requires.
 pub fn load(path: &Path) -> Result<Arc<dyn Kind>, ModuleError> {
     let file = path.display().to_string();
     let text = read(path)
         .map_err(|error| ModuleError::File { file: file.clone(), why: error.to_string() })?;
-    load_text(&file, &text)
+    load_from(&file, &text, Some(folder(path)))
+}
+
+/// The folder that a script lies in.
+fn folder(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// The text of the script in a file and of all it requires: what has to change for the module to
+/// be another. Where something required is not to be had, the reason stands in its place.
+pub fn whole(path: &Path) -> io::Result<String> {
+    let mut text = read(path)?;
+    let Some(language) = Language::of(&path.display().to_string()) else { return Ok(text) };
+    match library::gather("", &text, language, Some(folder(path))) {
+        Ok(libraries) => {
+            let added = |library: Library| format!("\0{}\0{}", library.file, library.text);
+            text.extend(libraries.into_iter().map(added));
+        }
+        Err(error) => text.push_str(&format!("\0{error}")),
+    }
+    Ok(text)
 }
 
 /// The longest script accepted, in bytes.
@@ -50,17 +75,25 @@ pub fn read(path: &Path) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8 text"))
 }
 
-/// Loads a script from its text; `file` names it in messages and says its language.
+/// Loads a script from its text; `file` names it in messages and says its language. It lies in no
+/// folder, and so has no libraries of its own.
 pub fn load_text(file: &str, text: &str) -> Result<Arc<dyn Kind>, ModuleError> {
+    load_from(file, text, None)
+}
+
+fn load_from(file: &str, text: &str, folder: Option<&Path>) -> Result<Arc<dyn Kind>, ModuleError> {
     let name = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
-    match Language::of(file) {
-        Some(Language::Lua) => Ok(Arc::new(lua::Lua::load(file, &name, text)?)),
-        Some(Language::Rhai) => Ok(Arc::new(rhai::Rhai::load(file, &name, text)?)),
-        None => Err(ModuleError::File {
+    let Some(language) = Language::of(file) else {
+        return Err(ModuleError::File {
             file: file.to_owned(),
             why: "a script's name ends in .lua or .rhai".to_owned(),
-        }),
+        });
+    };
+    let libraries = library::gather(file, text, language, folder)?;
+    match language {
+        Language::Lua => Ok(Arc::new(lua::Lua::load(file, &name, text, libraries)?)),
+        Language::Rhai => Ok(Arc::new(rhai::Rhai::load(file, &name, text, libraries)?)),
     }
 }
 

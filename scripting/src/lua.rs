@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 
 use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
+use crate::library::Library;
 use crate::scan::Language;
 use module::LuaModule;
 use records::{Printer, Replayer};
@@ -41,8 +42,14 @@ pub struct Lua {
 
 impl Lua {
     /// Reads a script: its top level runs once, in a VM that is thrown away.
-    pub fn load(file: &str, name: &str, text: &str) -> Result<Self, ModuleError> {
-        let source = Source { file: file.into(), name: name.into(), text: text.into() };
+    pub fn load(
+        file: &str,
+        name: &str,
+        text: &str,
+        libraries: Vec<Library>,
+    ) -> Result<Self, ModuleError> {
+        let libraries = libraries.into();
+        let source = Source { file: file.into(), name: name.into(), text: text.into(), libraries };
         let ran = source.run(&Args::default(), Limits::default())?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
@@ -66,10 +73,9 @@ impl Kind for Lua {
         let Beginning { interval, tables, schema, recorder } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
-        let file = self.source.file.clone();
-        let module = LuaModule::new(ran, shared, recorder, setup.limits).map_err(|trouble| {
-            ModuleError::Script { file, line: trouble.line, message: trouble.message }
-        })?;
+        let file = &self.source.file;
+        let module = LuaModule::new(ran, shared, recorder, setup.limits)
+            .map_err(|trouble| trouble.error(file))?;
         Ok(Started { module: Box::new(module), filter, demand, interval, schema })
     }
 

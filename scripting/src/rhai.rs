@@ -10,6 +10,7 @@ mod body;
 mod engine;
 mod fault;
 mod keyed;
+mod libraries;
 mod module;
 mod packet;
 mod records;
@@ -31,6 +32,7 @@ use parking_lot::Mutex;
 
 use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
+use crate::library::Library;
 use crate::scan::Language;
 use module::RhaiModule;
 use records::Reader;
@@ -47,8 +49,14 @@ pub struct Rhai {
 
 impl Rhai {
     /// Reads a script: its top level runs once, in an engine that is thrown away.
-    pub fn load(file: &str, name: &str, text: &str) -> Result<Self, ModuleError> {
-        let source = Source { file: file.into(), name: name.into(), text: text.into() };
+    pub fn load(
+        file: &str,
+        name: &str,
+        text: &str,
+        libraries: Vec<Library>,
+    ) -> Result<Self, ModuleError> {
+        let libraries = libraries.into();
+        let source = Source { file: file.into(), name: name.into(), text: text.into(), libraries };
         let ran = source.run(&Args::default(), Limits::default())?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }

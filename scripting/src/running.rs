@@ -26,8 +26,12 @@ impl Running {
     ) -> Result<Self, ModuleError> {
         let args = Args::parse(args).expect("name=value");
         let setup = Setup { instance: "test".into(), args, limits, ..Setup::default() };
-        let started = crate::load_text(file, text)?.start(&setup)?;
-        Ok(Self { started, interner: Interner::default(), at: 1, faults: Vec::new() })
+        Ok(Self::of(crate::load_text(file, text)?.start(&setup)?))
+    }
+
+    /// Goes on with a module that was started elsewhere.
+    pub fn of(started: Started) -> Self {
+        Self { started, interner: Interner::default(), at: 1, faults: Vec::new() }
     }
 
     pub fn batch(&mut self, frames: impl IntoIterator<Item = Frame>) -> Batch {

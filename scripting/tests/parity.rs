@@ -5,10 +5,14 @@
 //! enough to count by hand, in four intervals of which one is empty, and must write what it says.
 //! Shipped scripts that exist in both languages are held against each other as well.
 
+#[path = "parity/stdlib.rs"]
+mod stdlib;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use como_core::addr::Addr;
+use como_core::filter::{Expr, Plan};
 use como_core::intern::Interner;
 use como_core::module::{Args, Export, Setup, Started};
 use como_core::packet::build::{ACK, FIN, Frame, SYN, batch_of};
@@ -103,6 +107,9 @@ fn busy(numbers: &mut Numbers, second: u64) -> Vec<Frame> {
 /// One script over one kind of traffic, and what it wrote.
 struct Run {
     started: Started,
+    plan: Plan,
+    /// Where the plan puts what the filter picks; none where every packet is fed.
+    slot: Option<usize>,
     interner: Interner,
     text: String,
 }
@@ -114,14 +121,19 @@ impl Run {
         let setup = Setup { instance: "parity".into(), args, ..Setup::default() };
         let started = kind.start(&setup).unwrap_or_else(|error| panic!("{error}"));
         let text = format!("filter {:?} every {}\n", started.filter, started.interval);
-        Self { started, interner: Interner::default(), text }
+        let mut plan = Plan::default();
+        let slot = Some(plan.add(&Expr::parse(&started.filter).expect("a filter")));
+        Self { started, plan, slot, interner: Interner::default(), text }
     }
 
     fn feed(&mut self, frames: Vec<Frame>) {
         let mut batch = batch_of(frames);
-        batch.decode(self.started.demand);
+        batch.decode(self.started.demand.and(self.plan.demand()));
         self.interner.fill(&mut batch, self.started.demand);
-        let mut picked = Selection::all(batch.len());
+        self.plan.run(&mut batch);
+        let all = || Selection::all(batch.len());
+        let picked = self.slot.and_then(|slot| batch.pick(slot)).cloned();
+        let mut picked = picked.unwrap_or_else(all);
         let module = &mut self.started.module;
         if module.checks() {
             module.check(&batch, &mut picked);
@@ -165,9 +177,9 @@ fn show(records: &Records, text: &mut String) {
     }
 }
 
-/// Over packets that can be counted by hand: some, twice as many, none, some.
+/// Over packets that can be counted by hand, whatever the filter: some, twice as many, none, some.
 fn by_hand(file: &str, text: &str, args: &[&str]) -> String {
-    let mut run = Run::new(file, text, args);
+    let mut run = Run { slot: None, ..Run::new(file, text, args) };
     for (at, count) in [(0, 1), (1, 2), (2, 0), (3, 1)] {
         let second = 1_700_000_000 + at * (run.started.interval.0 / 1_000_000_000);
         (0..count).for_each(|n| run.feed(few(second + n % 2)));

@@ -2,8 +2,9 @@
 //! stops after its flush.
 //!
 //! What counts is the content of the files as found when the folder has been quiet for a moment,
-//! so no sequence of events, however an editor saves, is special. A bad script is refused with
-//! its reason, and whatever ran under its name goes on.
+//! so no sequence of events, however an editor saves, is special. A script whose libraries in
+//! `lib/` changed has changed itself. A bad script is refused with its reason, and whatever ran
+//! under its name goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -140,7 +141,13 @@ impl Deployer {
             let (dir, every) = (self.dir.display(), ROUND.as_secs());
             tracing::warn!("the modules folder `{dir}` is read every {every} s only: {error}");
         }
+        let mut watcher = watching.ok();
+        let libraries = self.dir.join(como_scripting::LIBRARY_FOLDER);
         loop {
+            // It comes and goes. While it is not there, or is no folder, there is nothing to watch.
+            if let Some(watcher) = &mut watcher {
+                let _ = watcher.watch(&libraries, RecursiveMode::NonRecursive);
+            }
             crossbeam_channel::select! {
                 recv(stop) -> _ => return,
                 recv(changes) -> _ => settle(&changes),
@@ -168,7 +175,8 @@ pub fn paths(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     ENDINGS.iter().map(move |ending| dir.join(format!("{name}.{ending}")))
 }
 
-/// The scripts at the top of a folder, with their content; hidden files are editors' own.
+/// The scripts at the top of a folder, with their content and that of the libraries they require;
+/// hidden files are editors' own. What lies in `lib/` is no module.
 fn scripts(dir: &Path) -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir)? {
@@ -178,7 +186,7 @@ fn scripts(dir: &Path) -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
         if hidden || !ENDINGS.contains(&ending) {
             continue;
         }
-        let content = match como_scripting::read(&path) {
+        let content = match como_scripting::whole(&path) {
             Ok(text) => text.into_bytes(),
             // One that vanishes while we look counts as not there.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,

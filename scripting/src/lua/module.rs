@@ -212,11 +212,7 @@ impl LuaModule {
             (None, Returned::Whole(records)) => out.records(records),
             (None, Returned::Rows(rows)) => {
                 let line = self.ran.line(Callback::Export);
-                self.recorder.write(rows, out).map_err(|message| Trouble {
-                    limit: false,
-                    line,
-                    message,
-                })?;
+                self.recorder.write(rows, out).map_err(|message| Trouble::new(line, message))?;
             }
             (Some(store), returned) => self.store(&store, returned.into_rows(), out)?,
         }
@@ -295,7 +291,7 @@ impl LuaModule {
             if began.elapsed() > most {
                 let message =
                     format!("`action` took more than {} ms for all rows", most.as_millis());
-                trouble.get_or_insert(Trouble { limit: true, line: 0, message });
+                trouble.get_or_insert(Trouble { limit: true, ..Trouble::new(0, message) });
                 break;
             }
         }

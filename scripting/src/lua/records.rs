@@ -101,11 +101,7 @@ impl Replay for Replayer {
 fn callback(ran: &Ran, callback: Callback) -> Result<Function, ModuleError> {
     ran.function(callback).cloned().ok_or_else(|| {
         let name = callback.name();
-        ran.vm.error(super::vm::Trouble {
-            limit: false,
-            line: 0,
-            message: format!("it has no `{name}`"),
-        })
+        ran.vm.error(super::vm::Trouble::new(0, format!("it has no `{name}`")))
     })
 }
 

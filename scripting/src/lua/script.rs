@@ -15,6 +15,7 @@ use super::driver;
 use super::vm::Vm;
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Global, Script};
+use crate::library::Library;
 use crate::scan::{Language, Reads, no_field, reads, written_order};
 
 /// A script's source, and what it is called.
@@ -26,6 +27,8 @@ pub struct Source {
     pub name: String,
     /// The text.
     pub text: String,
+    /// What it requires, in the order in which to load it.
+    pub libraries: Arc<[Library]>,
 }
 
 /// A script whose top level has run.
@@ -93,8 +96,11 @@ impl Source {
         }
         // Native code pays where packets are looked at; for what is declared it only delays the start.
         let native = ["update", "check"].iter().any(|name| self.text.contains(name));
-        let vm = Vm::new(&self.file, limits, native)?;
+        let mut vm = Vm::new(&self.file, limits, native)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
+        for library in self.libraries.iter() {
+            vm.load_library(library).map_err(|trouble| vm.error(trouble))?;
+        }
         let reads = reads(&self.text, Language::Lua);
         let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
         let composed = driver::compose(&self.text, &reads);

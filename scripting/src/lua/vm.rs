@@ -14,10 +14,11 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 use super::convert;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::watch::Watch;
+use crate::library::{self, Library};
 use crate::scan::LAYERS;
 
 /// What a sandboxed script has no use for, or could harm others with.
-const REMOVED: [&str; 12] = [
+const REMOVED: [&str; 11] = [
     "collectgarbage",
     "debug",
     "gcinfo",
@@ -25,7 +26,6 @@ const REMOVED: [&str; 12] = [
     "loadstring",
     "newproxy",
     "os",
-    "require",
     "setfenv",
     "shared",
     "_G",
@@ -39,9 +39,13 @@ pub struct Vm {
     base: Table,
     /// What the driver calls: see `prelude.lua`.
     pub prelude: Table,
+    /// What `require` finds, by name.
+    libraries: Table,
     limits: Limits,
     file: String,
+    /// What the code of the script is called inside, and that of each library with its file.
     chunk: String,
+    chunks: Vec<(String, String)>,
 }
 
 /// What went wrong in a script, and where.
@@ -49,10 +53,25 @@ pub struct Vm {
 pub struct Trouble {
     /// Whether a limit was passed.
     pub limit: bool,
+    /// The file, where it is not the script itself but a library.
+    pub file: Option<String>,
     /// The line, from 1; 0 where unknown.
     pub line: u32,
     /// What happened.
     pub message: String,
+}
+
+impl Trouble {
+    /// Something wrong in a line of the script.
+    pub fn new(line: u32, message: impl Into<String>) -> Self {
+        Self { limit: false, file: None, line, message: message.into() }
+    }
+
+    /// Why the module in `file` does not start.
+    pub fn error(self, file: &str) -> ModuleError {
+        let Self { file: library, line, message, .. } = self;
+        ModuleError::Script { file: library.unwrap_or_else(|| file.to_owned()), line, message }
+    }
 }
 
 impl Vm {
@@ -74,16 +93,17 @@ impl Vm {
             lua.set_compiler(compiler);
             lua.enable_jit(native);
             let base = lua.globals();
-            let prelude = furnish(&lua, &base)?;
+            let libraries = lua.create_table()?;
+            let prelude = furnish(&lua, &base, &libraries)?;
             lua.sandbox(true)?;
             // A quarter of the memory is kept for the handles, which lie outside the VM's own.
             let handles_max = limits.memory_bytes_max / 4 / HANDLE_BYTES;
             lua.set_app_data(Handles::new(&lua, handles_max)?);
             lua.set_memory_limit(limits.memory_bytes_max / 4 * 3)?;
             let watch = Watch::new(&lua);
-            let name = file.rsplit('/').next().unwrap_or(file);
-            let chunk: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
-            Ok(Self { lua, watch, base, prelude, limits, file: file.to_owned(), chunk })
+            let chunk = chunk_name(file.rsplit('/').next().unwrap_or(file));
+            let (file, chunks) = (file.to_owned(), Vec::new());
+            Ok(Self { lua, watch, base, prelude, libraries, limits, file, chunk, chunks })
         };
         build().map_err(|error| ModuleError::Script {
             file: file.to_owned(),
@@ -109,36 +129,70 @@ impl Vm {
         text: &str,
         environment: &Table,
     ) -> Result<mlua::Function, Trouble> {
-        let name = format!("={}", self.chunk);
         // Alone first: an error must not speak of what the driver adds.
-        Compiler::new().compile(source).map_err(|error| self.syntax(&error))?;
+        Compiler::new().compile(source).map_err(|error| syntax(&error))?;
+        self.compile(&self.chunk, text, environment).map_err(|error| match error {
+            mlua::Error::SyntaxError { .. } => Trouble::new(
+                0,
+                "a module declares by plain top-level names and has no `return` at its end",
+            ),
+            error => self.trouble(error, false),
+        })
+    }
+
+    fn compile(
+        &self,
+        chunk: &str,
+        text: &str,
+        environment: &Table,
+    ) -> mlua::Result<mlua::Function> {
         environment.set_safeenv(true);
         self.lua
             .load(text)
-            .set_name(name)
+            .set_name(format!("={chunk}"))
             .set_environment(environment.clone())
             .set_mode(mlua::chunk::ChunkMode::Text)
             .into_function()
-            .map_err(|error| match error {
-                mlua::Error::SyntaxError { .. } => {
-                    let message = "a module declares by plain top-level names and has no `return` \
-                                   at its end";
-                    Trouble { limit: false, line: 0, message: message.into() }
-                }
-                error => self.trouble(error, false),
-            })
     }
 
-    fn syntax(&self, error: &mlua::Error) -> Trouble {
-        let text = match error {
-            mlua::Error::SyntaxError { message, .. } => message.clone(),
-            error => error.to_string(),
+    /// Runs a library, so that `require` finds what it returns: a table, which nobody can change.
+    ///
+    /// It has names of its own, and sees nothing of the script.
+    pub fn load_library(&mut self, library: &Library) -> Result<(), Trouble> {
+        let file = Some(library.file.clone());
+        let wrong = |trouble: Trouble| Trouble { file: file.clone(), ..trouble };
+        if library.text.contains('\0') {
+            return Err(wrong(Trouble::new(0, "a library is text, and this has a zero byte")));
+        }
+        let from = if library.name.contains('/') { "" } else { "stdlib/" };
+        let chunk = chunk_name(&format!("{from}{}", library.name));
+        self.chunks.push((chunk.clone(), library.file.clone()));
+        Compiler::new().compile(&library.text).map_err(|error| wrong(syntax(&error)))?;
+        let environment = self.environment().map_err(|error| self.trouble(error, false))?;
+        let code = self.compile(&chunk, &library.text, &environment);
+        let code = code.map_err(|error| wrong(self.trouble(error, false)))?;
+        let freeze: mlua::Function =
+            self.prelude.get("freeze").map_err(|error| self.trouble(error, false))?;
+        let returned = self.call(|| match code.call::<mlua::Value>(())? {
+            mlua::Value::Table(table) => freeze.call::<()>(&table).map(|()| Some(table)),
+            _ => Ok(None),
+        })?;
+        let Some(table) = returned else {
+            return Err(wrong(Trouble::new(0, "a library ends by returning a table")));
         };
-        // `3: Expected ...`, perhaps with a colon before.
-        let place = text.trim_start_matches(':').split_once(':');
-        let place = place.and_then(|(line, message)| Some((line.trim().parse().ok()?, message)));
-        let (line, message) = place.unwrap_or((0, &text));
-        Trouble { limit: false, line, message: lowered(message.trim()) }
+        environment.set_readonly(true);
+        let kept = self.libraries.raw_set(library.name.as_str(), table);
+        kept.map_err(|error| self.trouble(error, false))
+    }
+
+    /// An empty set of names, which sees the library.
+    fn environment(&self) -> mlua::Result<Table> {
+        let environment = self.lua.create_table()?;
+        let meta = self.lua.create_table()?;
+        meta.raw_set("__index", &self.base)?;
+        meta.set_readonly(true);
+        environment.set_metatable(Some(meta))?;
+        Ok(environment)
     }
 
     /// Runs a call into the script, watched.
@@ -155,7 +209,7 @@ impl Vm {
     /// What `error` says, in a user's words.
     pub fn trouble(&self, error: mlua::Error, stopped: bool) -> Trouble {
         let memory = is_memory(&error);
-        let (line, message) = self.place(&error);
+        let Trouble { file, line, message, .. } = self.place(&error);
         if memory {
             // Without this the VM stays full.
             let _ = self.lua.gc_collect();
@@ -163,7 +217,7 @@ impl Vm {
         if stopped {
             let message =
                 format!("stopped after {} ms of CPU time in one call", self.limits.call_ms_max);
-            return Trouble { limit: true, line, message };
+            return Trouble { limit: true, file, line, message };
         }
         let bare = memory && (message.is_empty() || message == "not enough memory");
         let message = match bare {
@@ -172,11 +226,14 @@ impl Vm {
             }
             false => message,
         };
-        Trouble { limit: memory, line, message }
+        Trouble { limit: memory, file, line, message }
     }
 
-    /// The line an error names, and its text without place and traceback.
-    fn place(&self, error: &mlua::Error) -> (u32, String) {
+    /// The place an error names, and its text without place and traceback.
+    ///
+    /// Where the text names no place, the traceback does. What a shipped library complains of is
+    /// what it was given, so the place is the script's line.
+    fn place(&self, error: &mlua::Error) -> Trouble {
         let (cause, traceback) = root(error);
         let text = match cause {
             mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) => text.clone(),
@@ -184,16 +241,16 @@ impl Vm {
             other => other.to_string(),
         };
         let (text, trace) = text.split_once("\nstack traceback:").unwrap_or((&text, ""));
-        let mark = format!("{}:", self.chunk);
-        let line_of = |text: &str| {
-            let digits = text.split_once(mark.as_str())?.1;
-            let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-            digits[..end].parse::<u32>().ok()
-        };
-        let line = line_of(text).or_else(|| line_of(trace)).or_else(|| line_of(traceback));
-        let message = match text.strip_prefix(mark.as_str()).and_then(|t| t.split_once(": ")) {
-            Some((line, message)) if line.parse::<u32>().is_ok() => message,
-            _ => text,
+        let lines = || trace.lines().chain(traceback.lines()).map(str::trim);
+        let caller = lines().find_map(|text| line_of(text, &self.chunk)).map(|(line, _)| line);
+        let (file, line, message) = match (line_of(text, &self.chunk), self.in_library(text)) {
+            (Some((line, message)), _) => (None, line, message),
+            (None, Some((file, line, message))) => (Some(file), line, message),
+            _ => match (caller, lines().find_map(|text| self.in_library(text))) {
+                (Some(line), _) => (None, line, text),
+                (None, Some((file, line, _))) => (Some(file), line, text),
+                _ => (None, 0, text),
+            },
         };
         // Errors of the library are the script's: the line is that of its call.
         let message = match message.strip_prefix("library:").and_then(|t| t.split_once(": ")) {
@@ -203,21 +260,40 @@ impl Vm {
         // What is raised as an object shows as its place in memory.
         let raw = message.split_once(": 0x").is_some_and(|(ty, _)| !ty.contains(' '));
         let message = if raw { "an error that is no text" } else { message };
-        let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
-        (line.unwrap_or(0), message.trim().to_owned())
+        let message = message.chars().take(MESSAGE_CHARS_MAX).collect::<String>();
+        let mut message = message.trim().to_owned();
+        match (file, caller) {
+            (Some(file), Some(caller)) if library::is_shipped(file) => {
+                message += &format!(" (in {file}:{line})");
+                Trouble::new(caller, message)
+            }
+            (Some(_), Some(caller)) => {
+                message += &format!(" (called in {}:{caller})", self.chunk);
+                Trouble { file: file.cloned(), ..Trouble::new(line, message) }
+            }
+            _ => Trouble { file: file.cloned(), ..Trouble::new(line, message) },
+        }
+    }
+
+    /// The library whose file and line `text` begins with, and what stands behind them.
+    fn in_library<'t>(&self, text: &'t str) -> Option<(&String, u32, &'t str)> {
+        self.chunks.iter().find_map(|(chunk, file)| {
+            let (line, rest) = line_of(text, chunk)?;
+            Some((file, line, rest))
+        })
     }
 
     /// A trouble as the fault of a running module.
     pub fn fault(&self, trouble: Trouble) -> Fault {
-        let Trouble { limit, line, message } = trouble;
+        let Trouble { limit, file, line, message } = trouble;
+        let file = file.as_ref().unwrap_or(&self.file);
         let line = if line > 0 { format!("{line}:") } else { String::new() };
-        Fault { limit, message: format!("{}:{line} {message}", self.file) }
+        Fault { limit, message: format!("{file}:{line} {message}") }
     }
 
     /// A trouble as the reason why a module does not start.
     pub fn error(&self, trouble: Trouble) -> ModuleError {
-        let Trouble { line, message, .. } = trouble;
-        ModuleError::Script { file: self.file.clone(), line, message }
+        trouble.error(&self.file)
     }
 
     /// Calls the VM's handles, between two calls into the script.
@@ -241,8 +317,34 @@ impl Vm {
     }
 }
 
+/// What code from `file` is called inside.
+fn chunk_name(file: &str) -> String {
+    file.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// The line of `chunk` that `text` begins with, and what stands behind it.
+fn line_of<'a>(text: &'a str, chunk: &str) -> Option<(u32, &'a str)> {
+    let rest = text.strip_prefix(chunk)?.strip_prefix(':')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let line = rest[..end].parse().ok()?;
+    Some((line, rest[end..].trim_start_matches([':', ' '])))
+}
+
 /// The longest message kept of an error.
 const MESSAGE_CHARS_MAX: usize = 500;
+
+/// What the compiler says of a text.
+fn syntax(error: &mlua::Error) -> Trouble {
+    let text = match error {
+        mlua::Error::SyntaxError { message, .. } => message.clone(),
+        error => error.to_string(),
+    };
+    // `3: Expected ...`, perhaps with a colon before.
+    let place = text.trim_start_matches(':').split_once(':');
+    let place = place.and_then(|(line, message)| Some((line.trim().parse().ok()?, message)));
+    let (line, message) = place.unwrap_or((0, &text));
+    Trouble::new(line, lowered(message.trim()))
+}
 
 /// Messages of the compiler begin with a capital; ours do not, unless a name comes first.
 fn lowered(message: &str) -> String {
@@ -273,7 +375,7 @@ fn root(error: &mlua::Error) -> (&mlua::Error, &str) {
 }
 
 /// Puts our functions into the library and takes out what does not belong there.
-fn furnish(lua: &Lua, base: &Table) -> mlua::Result<Table> {
+fn furnish(lua: &Lua, base: &Table, libraries: &Table) -> mlua::Result<Table> {
     let host = lua.create_table()?;
     host.set("flags", convert::flags(lua)?)?;
     host.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
@@ -293,6 +395,17 @@ fn furnish(lua: &Lua, base: &Table) -> mlua::Result<Table> {
     for aggregate in AGGREGATES {
         base.set(aggregate.name, convert::aggregate(lua, aggregate.name)?)?;
     }
+    let libraries = libraries.clone();
+    let require = lua.create_function(move |_, name: mlua::LuaString| {
+        match libraries.raw_get::<Option<Table>>(&name)? {
+            Some(library) => Ok(library),
+            None => Err(mlua::Error::runtime(format!(
+                "`require` takes the name of a library in quotes, where `{}` stands",
+                name.to_string_lossy().escape_debug()
+            ))),
+        }
+    })?;
+    base.set("require", require)?;
     base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
     lua.set_app_data(super::talk::Talk::default());
     let log = lua.create_function(|lua, values: Variadic<mlua::Value>| {

@@ -14,7 +14,7 @@ use rhai::{
     ParseError, Scope, Stmt, StmtBlock,
 };
 
-use super::engine::Library;
+use super::engine::Functions;
 use super::packet::Read;
 use crate::declare::Callback;
 use crate::scan::tokens::{Shape, Token, tokens};
@@ -26,7 +26,7 @@ pub(super) struct Body {
     scope: Scope<'static>,
     caches: Caches,
     /// The script's functions, and those written inside the body.
-    libraries: Vec<Library>,
+    libraries: Vec<Functions>,
     params: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Packets {
 /// The body of the script's `callback`, if it has one, and what that reads of its packet.
 pub(super) fn compile(
     engine: &Engine,
-    library: &Library,
+    functions: &Functions,
     text: &str,
     callback: Callback,
 ) -> Result<Option<(Body, Packets)>, ParseError> {
@@ -92,7 +92,7 @@ pub(super) fn compile(
         expr: Expr::Stmt(Box::new(block)),
         scope,
         caches: Caches::new(),
-        libraries: vec![library.clone(), inner.shared_lib().clone()],
+        libraries: vec![functions.clone(), inner.shared_lib().clone()],
         params: place.params.iter().map(|p| (*p).to_owned()).collect(),
     };
     Ok(Some((body, packets)))

@@ -63,8 +63,8 @@ pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine 
         Token::Reserved(word) if RESERVED.contains(&word.as_str()) => {
             Token::Identifier(Box::new(format!("{word}{RESERVED_MARK}").into()))
         }
-        // An aggregate's name.
-        Token::Reserved(word) if word.as_str() == "var" => Token::Identifier(word),
+        // An aggregate's name, and what makes a library's objects.
+        Token::Reserved(word) if matches!(word.as_str(), "var" | "new") => Token::Identifier(word),
         Token::Identifier(word) | Token::Reserved(word) if REFUSED.contains(&word.as_str()) => {
             Token::LexError(Box::new(LexError::Runtime(format!("there is no `{word}` here"))))
         }
@@ -191,6 +191,6 @@ fn sort_by(context: NativeCallContext, list: &mut Array, less: FnPtr) -> Fallibl
 }
 
 /// The module of a script's functions, as engines share it.
-pub(super) type Library = Shared<rhai::Module>;
+pub(super) type Functions = Shared<rhai::Module>;
 
 const _: () = assert!(size_of::<INT>() == 8, "counters need 64 bits");

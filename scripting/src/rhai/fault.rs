@@ -1,20 +1,51 @@
 //! What went wrong in a script, in words: file, line, and the calls that led there.
 
+use std::collections::BTreeMap;
+
 use como_core::module::{Fault, ModuleError};
 use rhai::{EvalAltResult, ParseError, Position};
 
-/// The error as a line and a message, without Rhai's own positions.
-fn told(error: Box<EvalAltResult>, call_ms_max: u64) -> (u32, bool, String) {
+use crate::library::is_shipped;
+
+/// Which library's file a function is from, by its name; those of the script itself are not here.
+pub(super) type Files = BTreeMap<String, String>;
+
+/// An error in words.
+struct Told<'a> {
+    file: &'a str,
+    line: u32,
+    limit: bool,
+    message: String,
+}
+
+/// The error as a place and a message, without Rhai's own positions.
+fn told<'a>(
+    error: Box<EvalAltResult>,
+    (script, files): (&'a str, &'a Files),
+    call_ms_max: u64,
+) -> Told<'a> {
     let mut error = error;
-    let mut calls = Vec::new();
-    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, at) = *error {
-        calls.push(match line(at) {
-            0 => format!("in `{name}`"),
-            line => format!("in `{name}`, called in line {line}"),
-        });
+    let (mut calls, mut file, mut given) = (Vec::new(), script, None);
+    while let EvalAltResult::ErrorInFunctionCall(called, _, inner, at) = *error {
+        let from = file;
+        file = files.get(&called).map_or(script, String::as_str);
         error = inner;
+        if is_shipped(file) {
+            // What a shipped library complains of is what it was given: where is what matters.
+            given.get_or_insert((from, line(at)));
+            continue;
+        }
+        let name = match called.starts_with("anon$") {
+            true => "a function".to_owned(),
+            false => format!("`{called}`"),
+        };
+        let place = if from == script { String::new() } else { format!(" of {from}") };
+        calls.push(match line(at) {
+            0 => format!("in {name}"),
+            line => format!("in {name}, called in line {line}{place}"),
+        });
     }
-    let at = line(error.position());
+    let mut at = line(error.position());
     let limit = error.is_system_exception();
     error.clear_position();
     let mut message = match &*error {
@@ -28,25 +59,33 @@ fn told(error: Box<EvalAltResult>, call_ms_max: u64) -> (u32, bool, String) {
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         other => lowered(other.to_string()),
     };
+    if let Some((from, line)) = given.filter(|_| is_shipped(file)) {
+        message.push_str(&format!(" (in {file}:{at})"));
+        (file, at) = (from, line);
+    }
     calls.reverse();
     for call in &calls {
         message.push_str("; ");
         message.push_str(call);
     }
-    (at, limit, message)
+    Told { file, line: at, limit, message }
 }
 
 /// A script's error at work.
-pub(super) fn fault(error: Box<EvalAltResult>, file: &str, call_ms_max: u64) -> Fault {
-    let (line, limit, message) = told(error, call_ms_max);
+pub(super) fn fault(error: Box<EvalAltResult>, files: (&str, &Files), call_ms_max: u64) -> Fault {
+    let Told { file, line, limit, message } = told(error, files, call_ms_max);
     let message =
         if line == 0 { format!("{file}: {message}") } else { format!("{file}:{line}: {message}") };
     Fault { limit, message }
 }
 
 /// A script's error before it works.
-pub(super) fn refusal(error: Box<EvalAltResult>, file: &str, call_ms_max: u64) -> ModuleError {
-    let (line, _, message) = told(error, call_ms_max);
+pub(super) fn refusal(
+    error: Box<EvalAltResult>,
+    files: (&str, &Files),
+    call_ms_max: u64,
+) -> ModuleError {
+    let Told { file, line, message, .. } = told(error, files, call_ms_max);
     ModuleError::Script { file: file.to_owned(), line, message }
 }
 

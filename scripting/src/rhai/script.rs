@@ -7,11 +7,13 @@ use como_core::module::{Args, Limits, Manifest, ModuleError};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Scope};
 
 use super::body::{self, Body, Packets};
-use super::engine::{Library, RESERVED_MARK, engine};
+use super::engine::{Functions, RESERVED_MARK, engine};
+use super::fault::Files;
 use super::watch::Watch;
-use super::{deep, fault, value};
+use super::{deep, fault, libraries, value};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
+use crate::library::Library;
 use crate::scan::{Language, no_field, written_order};
 
 /// A script as it was written.
@@ -23,6 +25,8 @@ pub(super) struct Source {
     pub name: Arc<str>,
     /// The text.
     pub text: Arc<str>,
+    /// What it requires, in the order in which to load it.
+    pub libraries: Arc<[Library]>,
 }
 
 /// A script whose top level has run.
@@ -35,8 +39,10 @@ pub(super) struct Ran {
     pub declared: Declared,
     /// Its arguments as the user set them.
     pub args: Args,
-    library: Library,
+    functions: Functions,
     source: Source,
+    /// The files of the libraries' functions.
+    files: Files,
     limits: Limits,
 }
 
@@ -53,11 +59,19 @@ impl Source {
         }
         let watch = Arc::new(Watch::new());
         let mut engine = engine(&self.name, &limits, &watch);
+        let files = libraries::load(&mut engine, &self.libraries, &limits, &watch)?;
         let ast =
             engine.compile(&*self.text).map_err(|error| fault::unparsed(&error, &self.file))?;
         let call_ms_max = limits.call_ms_max;
-        let mut top =
-            TopLevel { source: self, engine: &engine, ast: &ast, given, call_ms_max, args: None };
+        let mut top = TopLevel {
+            source: self,
+            engine: &engine,
+            files: &files,
+            ast: &ast,
+            given,
+            call_ms_max,
+            args: None,
+        };
         watch.begin(Duration::from_millis(call_ms_max));
         let (globals, own) = top.run()?;
         let args = top.args;
@@ -76,8 +90,8 @@ impl Source {
         }
         names.set_var("args", Dynamic::from_map(args_map(&args)));
         engine.register_global_module(names.into());
-        let library = ast.shared_lib().clone();
-        Ok(Ran { engine, watch, declared, args, library, source: self.clone(), limits })
+        let functions = ast.shared_lib().clone();
+        Ok(Ran { engine, watch, declared, args, functions, source: self.clone(), files, limits })
     }
 
     /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
@@ -103,7 +117,7 @@ impl Ran {
     /// The body of a callback, if the script has it, and what that reads of its packet.
     pub fn body(&self, callback: Callback) -> Result<Option<(Body, Packets)>, ModuleError> {
         let text = &self.source.text;
-        deep(|| body::compile(&self.engine, &self.library, text, callback))
+        deep(|| body::compile(&self.engine, &self.functions, text, callback))
             .map_err(|error| fault::unparsed(&error, &self.source.file))
     }
 
@@ -128,12 +142,12 @@ impl Ran {
 
     /// What went wrong in a call, as a module tells it.
     pub fn fault(&self, error: Box<EvalAltResult>) -> como_core::module::Fault {
-        fault::fault(error, &self.source.file, self.limits.call_ms_max)
+        fault::fault(error, (&self.source.file, &self.files), self.limits.call_ms_max)
     }
 
     /// What went wrong in a call, where it means that the script cannot start.
     pub fn refusal(&self, error: Box<EvalAltResult>) -> ModuleError {
-        fault::refusal(error, &self.source.file, self.limits.call_ms_max)
+        fault::refusal(error, (&self.source.file, &self.files), self.limits.call_ms_max)
     }
 }
 
@@ -158,6 +172,7 @@ fn describe(function: &rhai::ScriptFuncDef) -> Function {
 struct TopLevel<'a> {
     source: &'a Source,
     engine: &'a Engine,
+    files: &'a Files,
     ast: &'a AST,
     given: &'a Args,
     call_ms_max: u64,
@@ -177,9 +192,9 @@ impl TopLevel<'_> {
         for statement in self.ast.statements() {
             let line = statement.position().line().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
             let one = AST::new([statement.clone()], self.ast.shared_lib().clone());
-            self.engine
-                .run_ast_with_scope(&mut scope, &one)
-                .map_err(|e| fault::refusal(e, &self.source.file, self.call_ms_max))?;
+            self.engine.run_ast_with_scope(&mut scope, &one).map_err(|e| {
+                fault::refusal(e, (&self.source.file, self.files), self.call_ms_max)
+            })?;
             if scope.len() > lines.len() {
                 lines.resize(scope.len(), line);
                 let last = scope.iter_raw().last();

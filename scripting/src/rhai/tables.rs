@@ -206,6 +206,7 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("top", |table: &mut View, name: &str| table.top(name, 10))
         .register_fn("all", View::all)
         .register_fn("len", View::len)
+        .register_fn("find", |table: &mut View| table.find(&[]))
         .register_fn("find", |table: &mut View, key: Dynamic| table.find(&[key]))
         .register_fn("find", |table: &mut View, key: Array| table.find(&key))
         .register_fn("fold", View::fold)

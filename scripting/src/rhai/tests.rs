@@ -55,7 +55,7 @@ fn the_example_of_the_design_runs_as_it_stands() {
     ];
     check(TOP, &[], &all);
     check(TOP, &["n=1"], &all[..1]);
-    let kind = Rhai::load("top.rhai", "top", TOP).expect("right");
+    let kind = Rhai::load("top.rhai", "top", TOP, Vec::new()).expect("right");
     assert_eq!(kind.manifest().doc, "Top destinations by bytes.");
     assert_eq!(kind.manifest().filter, "ip");
     assert_eq!(kind.manifest().args.len(), 2);
@@ -237,7 +237,7 @@ fn a_script_shows_and_replays_its_records() {
         fn print(record, format) { `${format} ${record.src}: ${record.packets} at ${record.ts}` }
         fn replay(record) { [#{ src: record.src, dst: "10.0.0.9", packets: record.packets, bytes: 60 }] }
     "#;
-    let kind = Rhai::load("test.rhai", "test", script).expect("right");
+    let kind = Rhai::load("test.rhai", "test", script, Vec::new()).expect("right");
     let running = start(script);
     let schema = running.started.schema.clone().expect("known");
     let values = ["10.0.0.1".parse::<como_core::addr::Addr>().expect("one").into(), 3u64.into()];
@@ -263,7 +263,7 @@ fn a_script_may_keep_records_in_a_form_of_its_own() {
     let mut running = start(script);
     running.feed(some());
     assert_eq!(running.rows(), ["data=[110, 61, 54]"]);
-    let kind = Rhai::load("test.rhai", "test", script).expect("right");
+    let kind = Rhai::load("test.rhai", "test", script, Vec::new()).expect("right");
     let schema = running.started.schema.clone().expect("known");
     let mut printer = kind.printer("pretty").expect("has one");
     let shown = printer.print(Ts::new(5, 0), &schema, &[Value::Bytes(b"n=6".to_vec())]);

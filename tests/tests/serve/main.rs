@@ -70,6 +70,30 @@ fn a_script_dropped_in_goes_live_a_broken_one_is_refused_and_the_old_one_stays()
 }
 
 #[test]
+fn a_changed_library_redeploys_the_module_that_requires_it_and_is_none_itself() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
+    folder.write("modules/lib/factor.lua", "return { by = 0 }");
+    let script = "local factor = require(\"lib/factor\")\nargs = { interval = \"1s\" }\n\
+                  function init() return { n = 0 } end\n\
+                  function update(pkt, state) state.n += factor.by end\n\
+                  function export(state) return { packets = state.n } end";
+    folder.write("modules/mine.lua", script);
+    let server = Server::start(&folder);
+    server.until("/mine?time=-1h:0&wait=no", |body| body.contains("\"packets\":0"));
+    folder.write("modules/lib/factor.lua", "return { by = 1 }");
+    server.until("/mine?time=-1h:0&wait=no", |body| sum(body, "packets") > 0);
+
+    std::fs::remove_file(folder.path().join("modules/lib/factor.lua")).expect("it was there");
+    server.until("/status", |s| s.contains("there is no `") && s.contains("mine.lua"));
+    folder.write("modules/lib/factor.lua", "return { by = 2 }");
+    server.until("/status", |s| s.contains("\"refused\":{}"));
+    let status = get(server.address(), "/status").body;
+    assert!(!status.contains("\"name\":\"factor\""), "{status}");
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
 fn a_refused_script_that_is_removed_stops_nothing_of_its_name() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));

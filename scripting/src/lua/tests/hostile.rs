@@ -217,7 +217,6 @@ fn nothing_outside_the_vm_can_be_reached() {
         "os",
         "debug",
         "package",
-        "require",
         "loadstring",
         "load",
         "dofile",

@@ -1,0 +1,77 @@
+//! `require` in Rhai: the libraries of a script, each run once in its engine.
+//!
+//! A library's last expression is a map of functions without names; what `require` gives is a
+//! copy of that map. Its named functions lie in the engine beside those of all others, so no two
+//! may be the same, and none may be a callback's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use como_core::module::{Limits, ModuleError};
+use parking_lot::Mutex;
+use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, Scope};
+
+use super::engine::RESERVED_MARK;
+use super::fault::{self, Files};
+use super::watch::Watch;
+use crate::declare::Callback;
+use crate::library::Library;
+
+/// What `require` finds, by name.
+type Loaded = Arc<Mutex<BTreeMap<String, Dynamic>>>;
+
+/// Runs the libraries one after the other, and puts `require` into the engine. Says which file
+/// each of their functions is from.
+pub(super) fn load(
+    engine: &mut Engine,
+    libraries: &[Library],
+    limits: &Limits,
+    watch: &Watch,
+) -> Result<Files, ModuleError> {
+    let loaded = Loaded::default();
+    let found = loaded.clone();
+    engine.register_fn("require", move |name: &str| -> Result<Dynamic, Box<EvalAltResult>> {
+        found.lock().get(name).cloned().ok_or_else(|| {
+            let name = name.escape_debug();
+            let message =
+                format!("`require` takes the name of a library in quotes, where `{name}` stands");
+            message.into()
+        })
+    });
+    let mut files = Files::default();
+    for Library { name, file, text } in libraries {
+        let ast = engine.compile(text).map_err(|error| fault::unparsed(&error, file))?;
+        note_functions(&mut files, &ast, file)?;
+        watch.begin(Duration::from_millis(limits.call_ms_max));
+        let value = engine.eval_ast::<Dynamic>(&ast);
+        let value = value.map_err(|e| fault::refusal(e, (file, &files), limits.call_ms_max))?;
+        if !value.is_map() {
+            let message = "a library ends in a map, `#{ ... }`".to_owned();
+            return Err(ModuleError::Script { file: file.clone(), line: 0, message });
+        }
+        let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
+        engine.register_global_module(ast.shared_lib().clone());
+        loaded.lock().insert(name.clone(), value);
+    }
+    Ok(files)
+}
+
+fn note_functions(files: &mut Files, ast: &AST, file: &str) -> Result<(), ModuleError> {
+    for function in ast.iter_fn_def() {
+        let name = function.name.as_str();
+        let plain = name.strip_suffix(RESERVED_MARK).unwrap_or(name);
+        let line = function.body.start_position().line();
+        let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+        let wrong = |message: String| ModuleError::Script { file: file.to_owned(), line, message };
+        if Callback::ALL.iter().any(|callback| callback.name() == plain) {
+            return Err(wrong(format!("`{plain}` is a callback of modules: rename it")));
+        }
+        // Functions without a name are called by what is in them.
+        let other = files.insert(name.to_owned(), file.to_owned());
+        if let Some(other) = other.filter(|other| other != file && !name.starts_with("anon$")) {
+            return Err(wrong(format!("`{other}` has a function `{name}` too: rename one")));
+        }
+    }
+    Ok(())
+}
