@@ -1,8 +1,8 @@
 //! Tunnels: where the packet inside a packet starts.
 //!
-//! One step inwards: GRE (RFC 2784, 2890) with IP, Ethernet or ERSPAN in it, IP
-//! in IP (RFC 2003, 4213), VXLAN (RFC 7348), GENEVE (RFC 8926) and GTP-U (3GPP TS
-//! 29.281). The UDP ones are told by their registered ports. What is encrypted
+//! One step inwards: GRE (RFC 2784, 2890) with IP, Ethernet, ERSPAN or PPP in it
+//! (PPTP's, RFC 2637, too), IP in IP (RFC 2003, 4213), VXLAN (RFC 7348), GENEVE (RFC
+//! 8926) and GTP-U (3GPP TS 29.281). The UDP ones are told by their registered ports. What is encrypted
 //! has no inside.
 
 use super::layers::ip_end;
@@ -18,13 +18,16 @@ pub struct Inner {
     /// What its first byte is the start of.
     pub link: LinkType,
     /// What tells tunnels between the same ends apart, where there is such: the key of GRE, the
-    /// network identifier of VXLAN and GENEVE, the endpoint identifier of GTP.
+    /// call of PPTP, the network identifier of VXLAN and GENEVE, the endpoint identifier of GTP.
     pub id: Option<u32>,
 }
 
 const IP_IN_IP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
 const GRE: u8 = 47;
+
+/// The protocol type of PPP.
+const PPP: u16 = 0x880b;
 
 const VXLAN_PORT: u16 = 4789;
 const GENEVE_PORT: u16 = 6081;
@@ -65,6 +68,9 @@ fn gre(data: &[u8], at: usize) -> Option<Start> {
     const ERSPAN: u16 = 0x88be;
     const ERSPAN_III: u16 = 0x22eb;
     let (flags, kind) = (u16_at(data, at)?, u16_at(data, at + 2)?);
+    if flags & VERSION == 1 {
+        return pptp(data, at, flags, kind);
+    }
     if flags & (ROUTING | VERSION) != 0 {
         return None;
     }
@@ -88,6 +94,20 @@ fn gre(data: &[u8], at: usize) -> Option<Start> {
         }
         kind => Some((start, link(kind)?, id)),
     }
+}
+
+/// The enhanced header of PPTP: the key is the length of what it carries and the number of the
+/// call. One that only acknowledges has nothing inside.
+fn pptp(data: &[u8], at: usize, flags: u16, kind: u16) -> Option<Start> {
+    const KEY: u16 = 0x2000;
+    const SEQUENCE: u16 = 0x1000;
+    const ACKNOWLEDGMENT: u16 = 0x80;
+    if kind != PPP || flags & (KEY | SEQUENCE) != KEY | SEQUENCE {
+        return None;
+    }
+    let call = u16_at(data, at + 6)?;
+    let start = at + 12 + if flags & ACKNOWLEDGMENT != 0 { 4 } else { 0 };
+    Some((start, LinkType::PPP, Some(call.into())))
 }
 
 fn vxlan(data: &[u8], at: usize) -> Option<Start> {
@@ -143,6 +163,7 @@ fn link(kind: u16) -> Option<LinkType> {
         0x0800 => Some(LinkType::IPV4),
         0x86dd => Some(LinkType::IPV6),
         0x6558 => Some(LinkType::ETHERNET),
+        PPP => Some(LinkType::PPP),
         _ => None,
     }
 }
