@@ -1,4 +1,4 @@
-//! `sflow`: sampled packets out of sFlow version 5 datagrams.
+//! `sflow`: sampled packets out of sFlow datagrams, versions 4 and 5.
 //!
 //! The datagrams come from captures (`capture`) or over UDP (`collector`).
 //! `datagram` finds the samples in them, `agents` knows who sent what and
@@ -7,6 +7,7 @@
 
 pub mod capture;
 pub mod collector;
+pub mod made;
 
 mod agents;
 mod datagram;
@@ -22,8 +23,8 @@ use crate::spec::{Kind, OptionDoc};
 pub const KIND: Kind = Kind {
     name: "sflow",
     usage: "sflow:FILE, sflow:udp://ADDR:PORT",
-    doc: "Packets sampled by switches and routers, out of the sFlow v5 datagrams in a capture or as \
-          a collector on a UDP port. Each stands for as many as its sampling rate says.",
+    doc: "Packets sampled by switches and routers, out of the sFlow datagrams (v4, v5) in a capture \
+          or as a collector on a UDP port. Each stands for as many as its sampling rate says.",
     options: &OPTIONS,
 };
 

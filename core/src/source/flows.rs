@@ -33,6 +33,12 @@ pub struct Flows {
     pub flow_lost_datagrams: u64,
     /// Export packets, or parts of them, that could not be decoded.
     pub flow_undecodable: u64,
+    /// Samples of interfaces' own counters, as sFlow sends them beside those of packets.
+    pub flow_counter_samples: u64,
+    /// Interfaces, or other places, whose counters were sent.
+    pub flow_interfaces: u64,
+    /// Samples that exporters say they dropped for want of resources.
+    pub flow_dropped_samples: u64,
     /// Each exporter, by address and then by the number it gives a part of itself.
     pub flow_exporters: Vec<Exporter>,
 }
@@ -77,6 +83,12 @@ pub struct Exporter {
     pub undecodable: u64,
     /// One packet in so many was sampled, as it last said; 1 where it did not.
     pub sampling: u64,
+    /// Samples of interfaces' own counters.
+    pub counter_samples: u64,
+    /// Interfaces whose counters it sent.
+    pub interfaces: u64,
+    /// Samples it says it dropped.
+    pub dropped_samples: u64,
 }
 
 impl Flows {
@@ -93,6 +105,9 @@ impl Flows {
             (&mut self.flow_lost_records, other.flow_lost_records),
             (&mut self.flow_lost_datagrams, other.flow_lost_datagrams),
             (&mut self.flow_undecodable, other.flow_undecodable),
+            (&mut self.flow_counter_samples, other.flow_counter_samples),
+            (&mut self.flow_interfaces, other.flow_interfaces),
+            (&mut self.flow_dropped_samples, other.flow_dropped_samples),
         ] {
             *sum = sum.saturating_add(more);
         }

@@ -304,6 +304,9 @@ fn flow_facts(flows: &Flows) -> Vec<Vec<String>> {
         ("lost records", flows.flow_lost_records),
         ("lost export packets", flows.flow_lost_datagrams),
         ("undecodable", flows.flow_undecodable),
+        ("samples of counters", flows.flow_counter_samples),
+        ("interfaces with counters", flows.flow_interfaces),
+        ("samples dropped by exporters", flows.flow_dropped_samples),
     ];
     let where_any = where_any.into_iter().filter(|(_, count)| *count > 0);
     let facts = always.into_iter().chain(where_any);

@@ -81,8 +81,8 @@ pub fn is_export(payload: &[u8], sent: usize) -> bool {
     // A set's number and length, where the first one stands.
     let set = |at: usize| number(payload, at).zip(number(payload, at + 2));
     match version {
-        5 => Fixed::decode(fixed::Version::V5, payload).is_some(),
-        7 => Fixed::decode(fixed::Version::V7, payload).is_some(),
+        5 => Fixed::decode(fixed::Version::V5, payload).is_some_and(|it| it.is_likely(sent)),
+        7 => Fixed::decode(fixed::Version::V7, payload).is_some_and(|it| it.is_likely(sent)),
         9 => {
             let count = usize::from(number(payload, 2).unwrap_or(0));
             count <= sent
@@ -270,6 +270,7 @@ fn report(known: &Known) -> Flows {
             sequence_gaps: sequence.gaps,
             undecodable,
             sampling: exporter.samplers.factor(),
+            ..flows::Exporter::default()
         }],
         ..Flows::default()
     }

@@ -32,17 +32,21 @@ impl Take for Samples {
 /// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard input.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (file, options) = Options::behind(&KIND, text)?;
-    let sources = file::open_with(file, Taken::AsTold, &options)?;
-    let sampling = |packets| -> Result<_, SourceError> {
-        let senders = Senders::parse(&options)?;
-        Ok(Box::new(Sampling::new(file, packets, senders)) as Box<dyn Source>)
-    };
-    sources.into_iter().map(sampling).collect()
+    let senders = Senders::parse(&options)?;
+    let sources = file::open_with(file, Taken::AsTold, &options)?.into_iter();
+    let sampling = |packets| Sampling::new(file, packets, senders.clone());
+    Ok(sources.map(|packets| Box::new(sampling(packets)) as Box<dyn Source>).collect())
+}
+
+/// The datagrams among `packets`; `text` is `NAME,option=value,...`.
+pub fn over(text: &str, packets: Box<dyn Source>) -> Result<Box<dyn Source>, SourceError> {
+    let (name, options) = Options::behind(&KIND, text)?;
+    Ok(Box::new(Sampling::new(name, packets, Senders::parse(&options)?)))
 }
 
 impl Sampling {
     /// Reads the datagrams among `packets`.
-    pub fn new(name: &str, packets: Box<dyn Source>, senders: Senders) -> Self {
+    fn new(name: &str, packets: Box<dyn Source>, senders: Senders) -> Self {
         let of = packets.description();
         Self {
             description: Description {

@@ -2,16 +2,16 @@
 //!
 //! Layout: sFlow.org, "sFlow Version 5" (2004), in XDR: numbers of four bytes in
 //! network order, and bytes filled to a multiple of four. Samples and records
-//! state their kind and length, so that unknown ones are passed over.
+//! state their kind and length, so that unknown ones are passed over. Version 4
+//! has no such lengths ([`version4`]).
+
+mod version4;
 
 use como_core::addr::Addr;
 use como_core::packet::LinkType;
 
-/// The version that is read.
-pub const VERSION: u32 = 5;
-
 /// The fewest bytes a datagram has: no sample, and an agent with an IPv4 address.
-const DATAGRAM_MIN: usize = 28;
+const DATAGRAM_MIN: usize = 24;
 
 /// A packet may not claim to be longer: none is, even before it is segmented.
 const FRAME_BYTES_MAX: u32 = crate::file::CAP_LEN_MAX as u32;
@@ -19,9 +19,11 @@ const FRAME_BYTES_MAX: u32 = crate::file::CAP_LEN_MAX as u32;
 /// What an agent says of itself in each datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
+    /// 4 or 5.
+    pub version: u32,
     /// The agent's address; not always where the datagram comes from.
     pub agent: Addr,
-    /// The part of the agent that sent it.
+    /// The part of the agent that sent it; version 4 knows none.
     pub sub_agent: u32,
     /// Its number among the datagrams of that part.
     pub sequence: u32,
@@ -68,7 +70,9 @@ pub struct Fields {
 pub enum Item<'a> {
     /// A sample of traffic.
     Sample(Sample<'a>),
-    /// An interface's counters, or a kind of sample that is not read.
+    /// The counters of an interface, or whatever else has some, by its kind and number.
+    Counters((u32, u32)),
+    /// A kind of sample that is not read.
     Other,
     /// Something that contradicts its format, or a sample cut off.
     Bad,
@@ -98,11 +102,24 @@ impl<'a> Xdr<'a> {
 
     /// A kind, and the bytes that belong to it, without those that fill the last four.
     fn part(&mut self) -> Option<(u32, Xdr<'a>)> {
-        let (kind, len): (u32, usize) = (self.number()?, self.small()?);
-        let body = self.take(len)?;
-        let filling = len.wrapping_neg() % 4;
-        self.0 = self.0.get(filling..).unwrap_or_default();
-        Some((kind, Xdr(body)))
+        Some((self.number()?, Xdr(self.bytes()?)))
+    }
+
+    /// A number of bytes, and those, without what fills the last four.
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len: usize = self.small()?;
+        let bytes = self.take(len)?;
+        self.0 = self.0.get(len.wrapping_neg() % 4..).unwrap_or_default();
+        Some(bytes)
+    }
+
+    /// An address behind the number of its family.
+    fn either_address(&mut self) -> Option<Addr> {
+        match self.number()? {
+            1 => self.address(false),
+            2 => self.address(true),
+            _ => None,
+        }
     }
 
     fn address(&mut self, is_v6: bool) -> Option<Addr> {
@@ -121,22 +138,19 @@ pub fn is_datagram(payload: &[u8]) -> bool {
 /// The head of a datagram, and its samples.
 pub fn head(payload: &[u8]) -> Option<(Head, Items<'_>)> {
     let mut xdr = Xdr(payload);
-    let version = xdr.number()?;
-    let is_v6 = match xdr.number()? {
-        1 => false,
-        2 => true,
-        _ => return None,
-    };
-    let agent = xdr.address(is_v6)?;
-    let (sub_agent, sequence, _uptime) = (xdr.number()?, xdr.number()?, xdr.number()?);
+    let version = xdr.number().filter(|version| matches!(version, 4 | 5))?;
+    let agent = xdr.either_address()?;
+    let sub_agent = if version == 5 { xdr.number()? } else { 0 };
+    let (sequence, _uptime) = (xdr.number()?, xdr.number()?);
     let left = xdr.number()?;
-    let head = Head { agent, sub_agent, sequence };
-    (version == VERSION).then_some((head, Items { xdr, left }))
+    let head = Head { version, agent, sub_agent, sequence };
+    Some((head, Items { version, xdr, left }))
 }
 
 /// The samples of a datagram, one after another.
 #[derive(Clone, Copy, Debug)]
 pub struct Items<'a> {
+    version: u32,
     xdr: Xdr<'a>,
     // How many the datagram claims to hold yet.
     left: u32,
@@ -149,43 +163,66 @@ impl<'a> Iterator for Items<'a> {
         if self.left == 0 {
             return None;
         }
-        let Some((kind, body)) = self.xdr.part() else {
-            // Nobody knows where the next one would start.
-            self.left = 0;
-            return Some(Item::Bad);
-        };
         self.left -= 1;
-        const FLOW: u32 = 1;
-        const EXPANDED_FLOW: u32 = 3;
-        let sample = match kind {
-            FLOW => sample(body, false),
-            EXPANDED_FLOW => sample(body, true),
-            _ => return Some(Item::Other),
+        let item = match self.version {
+            4 => version4::item(&mut self.xdr),
+            _ => self.xdr.part().map(|(kind, body)| item(kind, body)),
         };
-        Some(sample.map_or(Item::Bad, Item::Sample))
+        // Nobody knows where the next one would start.
+        Some(item.unwrap_or_else(|| {
+            self.left = 0;
+            Item::Bad
+        }))
     }
+}
+
+fn item(kind: u32, body: Xdr<'_>) -> Item<'_> {
+    let item = match kind {
+        1 => sample(body, false).map(Item::Sample),
+        3 => sample(body, true).map(Item::Sample),
+        2 => counters(body, false).map(Item::Counters),
+        4 => counters(body, true).map(Item::Counters),
+        _ => Some(Item::Other),
+    };
+    item.unwrap_or(Item::Bad)
+}
+
+/// The place whose counters a sample has.
+fn counters(mut xdr: Xdr<'_>, is_expanded: bool) -> Option<(u32, u32)> {
+    let _sequence = xdr.number()?;
+    let place = place(&mut xdr, is_expanded)?;
+    let n_records = xdr.number()?;
+    for _ in 0..n_records {
+        xdr.part()?;
+    }
+    Some(place)
+}
+
+/// What was sampled, by its kind and number.
+fn place(xdr: &mut Xdr<'_>, is_expanded: bool) -> Option<(u32, u32)> {
+    Some(match (is_expanded, xdr.number()?) {
+        (true, kind) => (kind, xdr.number()?),
+        (false, both) => (both >> 24, both & 0xff_ffff),
+    })
 }
 
 /// A flow sample; an expanded one has room for larger numbers of interfaces.
 fn sample(mut xdr: Xdr<'_>, is_expanded: bool) -> Option<Sample<'_>> {
     let _sequence = xdr.number()?;
-    let place = match (is_expanded, xdr.number()?) {
-        (true, kind) => (kind, xdr.number()?),
-        (false, both) => (both >> 24, both & 0xff_ffff),
-    };
+    let place = place(&mut xdr, is_expanded)?;
     let (rate, _pool, drops) = (xdr.number()?, xdr.number()?, xdr.number()?);
     let interfaces = if is_expanded { 16 } else { 8 };
     xdr.take(interfaces)?;
     let n_records = xdr.number()?;
     let mut packet = None;
     for _ in 0..n_records {
-        let (kind, body) = xdr.part()?;
+        let (kind, mut body) = xdr.part()?;
         packet = match (packet, kind) {
             // The packet itself, where it is there; what was picked from it, where it is not.
             (Some(Sampled::Header { .. }), _) => packet,
             (_, 1) => Some(header(body)?),
-            (None, 3) => Some(ip(body, false)?),
-            (None, 4) => Some(ip(body, true)?),
+            (None, 3) => Some(ip(&mut body, false)?),
+            (None, 4) => Some(ip(&mut body, true)?),
             (packet, _) => packet,
         };
     }
@@ -194,7 +231,13 @@ fn sample(mut xdr: Xdr<'_>, is_expanded: bool) -> Option<Sample<'_>> {
 
 /// The first bytes of a packet.
 fn header(mut xdr: Xdr<'_>) -> Option<Sampled<'_>> {
-    let link = match xdr.number()? {
+    let (protocol, wire_len, _stripped) = (xdr.number()?, xdr.number()?, xdr.number()?);
+    of_header(protocol, wire_len, xdr.bytes()?)
+}
+
+/// The first bytes of a packet, of the link that a protocol's number means.
+fn of_header(protocol: u32, wire_len: u32, bytes: &[u8]) -> Option<Sampled<'_>> {
+    let link = match protocol {
         1 => LinkType::ETHERNET,
         4 => LinkType::FDDI,
         7 | 14 => LinkType::PPP_HDLC,
@@ -204,8 +247,6 @@ fn header(mut xdr: Xdr<'_>) -> Option<Sampled<'_>> {
         // Of links whose headers are not decoded the packet still counts.
         _ => USER,
     };
-    let (wire_len, _stripped, len) = (xdr.number()?, xdr.number()?, xdr.small()?);
-    let bytes = xdr.take(len)?;
     (wire_len <= FRAME_BYTES_MAX).then_some(Sampled::Header { link, bytes, wire_len })
 }
 
@@ -213,7 +254,7 @@ fn header(mut xdr: Xdr<'_>) -> Option<Sampled<'_>> {
 pub const USER: LinkType = LinkType(147);
 
 /// What was picked from an IP packet.
-fn ip(mut xdr: Xdr<'_>, is_v6: bool) -> Option<Sampled<'_>> {
+fn ip<'a>(xdr: &mut Xdr<'a>, is_v6: bool) -> Option<Sampled<'a>> {
     let (len, proto) = (xdr.number()?, xdr.small()?);
     let (src, dst) = (xdr.address(is_v6)?, xdr.address(is_v6)?);
     let (sport, dport) = (xdr.small()?, xdr.small()?);

@@ -20,8 +20,8 @@ use crate::pool::{Buffer, Pool};
 /// The longest datagram, and with it all the headers in one.
 const DATAGRAM_MAX: usize = 1 << 16;
 
-/// How many sampled packets fit a datagram: each takes 64 bytes at least.
-const SAMPLES_MAX: usize = DATAGRAM_MAX / 64;
+/// How many sampled packets fit a datagram: each takes 52 bytes at least, which is one of version 4.
+const SAMPLES_MAX: usize = DATAGRAM_MAX / 52;
 
 /// How many bytes of headers lie in one buffer.
 const BUFFER_BYTES: usize = 4 * DATAGRAM_MAX;
@@ -75,6 +75,10 @@ impl Samples {
         for item in items {
             let sample = match item {
                 Item::Other => continue,
+                Item::Counters(place) => {
+                    agent.count_counters(place);
+                    continue;
+                }
                 Item::Sample(sample) => sample,
                 Item::Bad => {
                     agent.reject();
