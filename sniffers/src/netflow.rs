@@ -8,13 +8,12 @@
 pub mod capture;
 pub mod collector;
 pub mod decoder;
+pub mod made;
 
 mod clock;
 mod element;
 mod exporter;
 mod fixed;
-#[cfg(test)]
-mod made;
 mod record;
 mod sampling;
 mod template;

@@ -46,14 +46,22 @@ impl Take for Records {
 /// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard input.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (file, options) = Options::behind(&KIND, text)?;
-    let shape = Shape::parse(&options, DISORDER)?;
-    let sources = file::open_with(file, Taken::AsTold, &options)?.into_iter().map(
-        |packets| -> Result<_, SourceError> {
-            let senders = Senders::parse(&options)?;
-            Ok(Box::new(Exports::new(file, packets, senders, shape)) as Box<dyn Source>)
-        },
-    );
-    sources.collect()
+    let (shape, senders) = asked(&options)?;
+    let sources = file::open_with(file, Taken::AsTold, &options)?.into_iter();
+    let exports = |packets| Exports::new(file, packets, senders.clone(), shape);
+    Ok(sources.map(|packets| Box::new(exports(packets)) as Box<dyn Source>).collect())
+}
+
+/// The export packets among `packets`; `text` is `NAME,option=value,...`.
+pub fn over(text: &str, packets: Box<dyn Source>) -> Result<Box<dyn Source>, SourceError> {
+    let (name, options) = Options::behind(&KIND, text)?;
+    let (shape, senders) = asked(&options)?;
+    Ok(Box::new(Exports::new(name, packets, senders, shape)))
+}
+
+/// What the options ask for.
+fn asked(options: &Options) -> Result<(Shape, Senders), SourceError> {
+    Ok((Shape::parse(options, DISORDER)?, Senders::parse(options)?))
 }
 
 impl Exports {

@@ -16,6 +16,9 @@ const HEADER: usize = 24;
 /// Records of one packet: what fits into an Ethernet frame, with room for the odd exporter.
 const RECORDS_MAX: u16 = 64;
 
+/// The length of the shortest IP header.
+const IP_HEADER: u64 = 20;
+
 /// Version 5, which most exporters write, or 7, of Catalyst switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -47,6 +50,8 @@ pub struct Fixed<'a> {
     /// How its engine samples, if the header says so.
     pub rate: Option<Rate>,
     sent: Ts,
+    // Of the second it was sent in; fewer than a billion, if it tells the truth.
+    nanos: u32,
     uptime_ms: u32,
     records: &'a [u8],
 }
@@ -71,9 +76,21 @@ impl<'a> Fixed<'a> {
             engine: if is_v5 { u16_at(20) } else { 0 },
             rate: (is_v5 && interval > 1).then(|| Rate::one_in(interval)),
             sent: Ts::new(u32_at(8).into(), u64::from(u32_at(12)).min(999_999_999)),
+            nanos: u32_at(12),
             uptime_ms: u32_at(4),
             records,
         })
+    }
+
+    /// Whether a packet of which `sent` bytes were sent is likely one: it has a magic number of two
+    /// bytes alone, which other protocols begin with as well (of TFTP, an error). The records must
+    /// be as long as it, and packets of the first one no shorter than an IP header.
+    pub fn is_likely(&self, sent: usize) -> bool {
+        let len = HEADER + usize::from(self.count) * self.version.record_len();
+        let first = self.records.get(16..).and_then(|rest| rest.first_chunk::<8>());
+        let counters = first.map_or(0, |first| u64::from_be_bytes(*first));
+        let (packets, bytes) = (counters >> 32, counters & 0xffff_ffff);
+        len == sent && bytes >= packets * IP_HEADER && self.nanos < 1_000_000_000
     }
 
     /// Whether all the records it says it holds are there.

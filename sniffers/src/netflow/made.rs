@@ -7,8 +7,9 @@ pub type Field = (u16, u16);
 pub const PLAIN: &[Field] =
     &[(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (6, 1), (2, 4), (1, 4), (22, 4), (21, 4)];
 
-/// The time test packets say they were sent, in seconds, and the exporter's uptime by then.
+/// The time test packets say they were sent, in seconds.
 pub const SENT: u32 = 1_700_000_000;
+/// The exporter's uptime by then, in milliseconds.
 pub const UPTIME_MS: u32 = 1_000_000;
 
 /// A record of [`PLAIN`]: host `n` sends `n` packets of 100 bytes each, 10 s before the packet.

@@ -265,6 +265,20 @@ fn other_traffic_is_not_taken_for_an_export() {
         assert!(!is(&dns(id, [1, 0])) && !is(&dns(id, [0x81, 0x80])), "{id}");
     }
     assert!(!is(b"\0\x05\0\x01File not found\0") && !is(b"\0\x09") && !is(b""));
+    // Errors of TFTP as long as packets of one record, or of a few.
+    for (version, records) in [(5, 1), (5, 7), (7, 1)] {
+        let len = 24 + usize::from(records) * if version == 5 { 48 } else { 52 };
+        for text in [b'a', b' ', b'0', b'~'] {
+            let mut error = vec![text; len];
+            error[..4].copy_from_slice(&[0, version, 0, records]);
+            assert!(!is(&error), "{version} {text}");
+        }
+    }
+    let mut lies = v5(0, 0, 1..4);
+    assert!(is(&lies) && is_export(&lies[..100], lies.len()));
+    assert!(!is_export(&lies, lies.len() + 1) && !is(&lies[..lies.len() - 48]));
+    lies[3] = 2;
+    assert!(!is(&lies), "it holds more than it says");
 }
 
 /// Packets that are nearly right: some bytes of good ones changed, some cut off.
