@@ -16,7 +16,7 @@ use como_core::source::{
 };
 use como_core::time::{Span, Ts};
 
-use crate::file::Capture;
+use crate::file::{Capture, Taken};
 use crate::ready::PATIENCE;
 use crate::spec::{Kind, OptionDoc, Options};
 use remote::Remote;
@@ -123,7 +123,8 @@ impl Como {
         }
         if let (Some(from), Some(window)) = (self.from, &mut self.window) {
             let answer = self.remote.packets(from, window.until)?;
-            window.answer = Some(Capture::of_reader(self.description.name.clone(), answer));
+            window.answer =
+                Some(Capture::of_reader(self.description.name.clone(), answer, Taken::AsTold));
             (window.passed, window.read_bytes) = (0, 0);
         }
         Ok(())

@@ -3,11 +3,13 @@
 //! Several files are read one after another in the order of their names, which
 //! for `flow-capture` is the order of time.
 
+pub mod made;
+
 mod format;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use como_core::addr::Addr;
 use como_core::selection::BATCH_PACKETS_MAX;
@@ -77,12 +79,27 @@ impl FlowTools {
         let mut files = file::paths(file)?;
         files.sort_by(|a, b| b.cmp(a));
         let sizes = files.iter().map(|file| Some(file.metadata().ok()?.len()));
-        let mut source = Self {
+        let size_bytes = sizes.sum();
+        let mut source = Self { files, ..Self::new(file, shape, size_bytes) };
+        source.next_file()?;
+        Ok(source)
+    }
+
+    /// Reads what would be a file out of `bytes`; `text` is `NAME,option=value,...`.
+    pub fn of_reader(text: &str, bytes: Box<dyn Read + Send>) -> Result<Self, SourceError> {
+        let (name, options) = Options::behind(&KIND, text)?;
+        let mut source = Self::new(name, Shape::parse(&options, DISORDER)?, None);
+        source.begin(Reading::new(name.to_owned(), bytes)?);
+        Ok(source)
+    }
+
+    fn new(name: &str, shape: Shape, size_bytes: Option<u64>) -> Self {
+        Self {
             description: Description {
-                size_bytes: sizes.sum(),
-                ..flow::description(format!("flowtools:{file}"), Pace::Stored, shape)
+                size_bytes,
+                ..flow::description(format!("flowtools:{name}"), Pace::Stored, shape)
             },
-            files,
+            files: Vec::new(),
             reading: None,
             read_bytes: 0,
             tally: Tally::default(),
@@ -91,21 +108,30 @@ impl FlowTools {
             exporters: Vec::new(),
             line: Line::new(shape),
             failed: None,
-        };
-        source.next_file()?;
-        Ok(source)
+        }
     }
 
     /// Opens the next file, if there is one.
     fn next_file(&mut self) -> Result<(), SourceError> {
         self.reading = None;
         let Some(path) = self.files.pop() else { return Ok(()) };
-        let reading = Reading::open(&path)?;
+        let name = path.display().to_string();
+        let file = File::open(&path).map_err(|source| SourceError::Io {
+            what: "open",
+            name: name.clone(),
+            source,
+        })?;
+        let reading = Reading::new(name, Box::new(file))?;
         self.read_bytes += path.metadata().map_or(0, |m| m.len());
+        self.begin(reading);
+        Ok(())
+    }
+
+    /// Takes over a file whose header has been read.
+    fn begin(&mut self, reading: Reading) {
         self.lost += u64::from(reading.header.lost);
         self.tally.undecodable += u64::from(reading.header.corrupt);
         self.reading = Some(reading);
-        Ok(())
     }
 
     /// Decodes the next piece of the file, or opens the next file; whether there was one to read.
@@ -151,14 +177,12 @@ fn volume(
 }
 
 impl Reading {
-    fn open(path: &Path) -> Result<Self, SourceError> {
-        let name = path.display().to_string();
-        let failed = |what, source| SourceError::Io { what, name: name.clone(), source };
-        let mut file = File::open(path).map_err(|e| failed("open", e))?;
+    /// Reads the header of a file.
+    fn new(name: String, mut file: Box<dyn Read + Send>) -> Result<Self, SourceError> {
         let flaw = |why| SourceError::Format { name: name.clone(), why, offset: 0 };
         let cut = |e: io::Error| match e.kind() {
             io::ErrorKind::UnexpectedEof => flaw("cut short in its header".to_owned()),
-            _ => failed("read", e),
+            _ => SourceError::Io { what: "read", name: name.clone(), source: e },
         };
         let mut head = [0; HEAD_BYTES];
         file.read_exact(&mut head).map_err(cut)?;
@@ -168,7 +192,7 @@ impl Reading {
         let header = format::decode(order, &tags).map_err(flaw)?;
         let bytes: Box<dyn Read + Send> = match header.is_compressed {
             true => Box::new(ZlibDecoder::new(file)),
-            false => Box::new(file),
+            false => file,
         };
         let piece = vec![0; PIECE_BYTES].into();
         Ok(Self { name, header, bytes, piece, filled: 0, at: 0 })

@@ -3,9 +3,11 @@
 //! Everything here stands behind [`como_core::source::Source`]; [`open`] is the
 //! door, [`list`] what there is behind it. A kind is one file or folder.
 
+use std::io::Read;
+
 use como_core::source::{Source, SourceError};
 
-use file::Taken;
+use file::{Capture, Taken};
 pub use spec::{Kind, OptionDoc};
 use spec::{Options, Spec};
 
@@ -107,6 +109,32 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
     sources.splice(0..0, file::open(&erf_files, Taken::AsErf)?);
     sources.splice(0..0, file::open(&files, Taken::AsTold)?);
     Ok(sources)
+}
+
+/// Reads `bytes` as what `text` says, as if they were a file of that kind and name: a capture that
+/// is held in memory, or comes from where no path leads to. Packed bytes are not unpacked.
+pub fn read(text: &str, bytes: Box<dyn Read + Send>) -> Result<Box<dyn Source>, SourceError> {
+    let spec = Spec::parse(text, KINDS)?;
+    let (rest, wants_inside) = decap::take(spec.rest)?;
+    let capture = |bytes, taken| Box::new(Capture::of_reader(rest.clone(), bytes, taken));
+    let source: Box<dyn Source> = match spec.kind {
+        kind if kind == file::KIND.name => capture(bytes, Taken::AsTold),
+        kind if kind == file::ERF.name => capture(bytes, Taken::AsErf),
+        kind if kind == netflow::KIND.name => {
+            netflow::capture::over(&rest, capture(bytes, Taken::AsTold))?
+        }
+        kind if kind == sflow::KIND.name => {
+            sflow::capture::over(&rest, capture(bytes, Taken::AsTold))?
+        }
+        kind if kind == flowtools::KIND.name => {
+            Box::new(flowtools::FlowTools::of_reader(&rest, bytes)?)
+        }
+        kind => {
+            let why = format!("`{kind}` is no kind of file");
+            return Err(SourceError::Spec { text: text.to_owned(), why });
+        }
+    };
+    Ok(decap::of(source, wants_inside))
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ impl LinkType {
     pub const RADIOTAP: Self = Self(127);
     /// 802.11 with an AVS header.
     pub const AVS: Self = Self(163);
+    /// A record of Endace's ERF in a file of another format. Readers of files open it: no packet is
+    /// of this type.
+    pub const ERF: Self = Self(197);
     /// PPP preceded by a direction byte.
     pub const PPP_WITH_DIR: Self = Self(204);
     /// Raw IPv4.

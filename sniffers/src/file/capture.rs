@@ -83,8 +83,8 @@ impl Capture {
     }
 
     /// Reads the capture that a reader yields; what can be read may be long in coming.
-    pub fn of_reader(name: String, bytes: Box<dyn Read + Send>) -> Self {
-        Self::over(name, Box::new(Buffered::of_reader(bytes)), Taken::AsTold)
+    pub fn of_reader(name: String, bytes: Box<dyn Read + Send>, taken: Taken) -> Self {
+        Self::over(name, Box::new(Buffered::of_reader(bytes)), taken)
     }
 
     fn of(path: String, file: File, taken: Taken) -> Result<Self, SourceError> {

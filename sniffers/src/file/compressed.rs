@@ -45,6 +45,17 @@ impl Packing {
         }
     }
 
+    /// What it is called, and the command that unpacks it; none where it is not packed.
+    pub fn name(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Plain => None,
+            Self::Gzip => Some(("gzip", "zcat")),
+            Self::Zstd => Some(("zstd", "zstdcat")),
+            Self::Xz => Some(("xz", "xzcat")),
+            Self::Lz4 => Some(("lz4", "lz4cat")),
+        }
+    }
+
     /// Bytes of `packed` unpacked.
     pub fn unpack(self, packed: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
         let input = BufReader::with_capacity(PIECE, packed);

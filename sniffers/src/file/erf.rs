@@ -7,6 +7,7 @@
 //! check sequence. Extension headers, 8 bytes each, may follow.
 
 use como_core::packet::{LinkType, Packet};
+use como_core::source::Counts;
 use como_core::time::Ts;
 
 use super::prefetch::Prefetch;
@@ -58,8 +59,8 @@ fn content(kind: u8) -> (Content, bool) {
     }
 }
 
-/// A file of ERF records.
-#[derive(Debug, Default)]
+/// A file of ERF records, or one of another format whose packets are such.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erf {
     links: Vec<LinkType>,
 }
@@ -112,40 +113,85 @@ impl Erf {
 
     /// Takes one record, whose bytes are `whole`, at `pos` in the window.
     fn record(&mut self, record: &Record, whole: &[u8], pos: usize, sink: &mut Sink) {
+        let Some(found) = self.packet(record, whole, sink.counts) else { return };
+        sink.packets.push(Packet {
+            ts: record.ts(),
+            offset: (pos + found.start) as u32,
+            cap_len: found.len as u32,
+            wire_len: u32::from(record.wire_len),
+            region: sink.region,
+            link: found.link,
+            source: 0,
+            marks: 0,
+        });
+    }
+
+    /// Makes the packets from the one at `from` on, which are ERF records in a file of another
+    /// format, what is in them. `bytes` is the window.
+    pub fn open(&mut self, bytes: &[u8], from: usize, sink: &mut Sink) {
+        let mut kept = from;
+        for at in from..sink.packets.len() {
+            let outer = sink.packets[at];
+            let start = outer.offset as usize;
+            let whole = bytes.get(start..start.saturating_add(outer.cap_len as usize));
+            if let Some(inner) = self.inside(outer, whole.unwrap_or_default(), sink.counts) {
+                sink.packets[kept] = inner;
+                kept += 1;
+            }
+        }
+        sink.packets.truncate(kept);
+    }
+
+    /// The packet in a record that `outer` is, whose bytes are `bytes`. Its time stays the one that
+    /// the file gives it, which tools that shift times change alone.
+    pub fn inside(&mut self, outer: Packet, bytes: &[u8], counts: &mut Counts) -> Option<Packet> {
+        let record = array(bytes, 0).map(Record::decode);
+        let Some(record) = record.filter(|record| usize::from(record.len) >= HEADER_BYTES) else {
+            counts.malformed += 1;
+            return None;
+        };
+        let whole = bytes.get(..record.len.into()).unwrap_or(bytes);
+        let found = self.packet(&record, whole, counts)?;
+        Some(Packet {
+            offset: outer.offset.saturating_add(found.start as u32),
+            cap_len: found.len as u32,
+            wire_len: u32::from(record.wire_len),
+            link: found.link,
+            ..outer
+        })
+    }
+
+    /// Where the packet of a record lies in its bytes; counts what it tells is lost, and itself if
+    /// it holds no packet anybody can read.
+    fn packet(&mut self, record: &Record, whole: &[u8], counts: &mut Counts) -> Option<Found> {
         let (content, has_lost) = content(record.kind & !MORE);
         if has_lost {
-            sink.counts.dropped += u64::from(record.lost);
+            counts.dropped += u64::from(record.lost);
         }
-        let (link, before) = match content {
-            Content::Packet(link, before) => (link, before),
-            Content::Other => return,
-            Content::Unknown => return skipped(sink),
+        let start = match content {
+            Content::Other => return None,
+            Content::Packet(link, before) => {
+                extensions_end(record, whole).map(|end| (link, end + before))
+            }
+            Content::Unknown => None,
         };
-        let start = extensions_end(record, whole).map(|end| end + before);
-        let Some(start) = start.filter(|start| *start <= whole.len()) else {
-            return skipped(sink);
+        let Some((link, start)) = start.filter(|(_, start)| *start <= whole.len()) else {
+            counts.malformed += 1;
+            return None;
         };
         if !self.links.contains(&link) {
             self.links.push(link);
         }
         // Records are filled to a multiple of 8, which is not the packet's.
-        let cap_len = (whole.len() - start).min(usize::from(record.wire_len));
-        sink.packets.push(Packet {
-            ts: record.ts(),
-            offset: (pos + start) as u32,
-            cap_len: cap_len as u32,
-            wire_len: u32::from(record.wire_len),
-            region: sink.region,
-            link,
-            source: 0,
-            marks: 0,
-        });
+        Some(Found { link, start, len: (whole.len() - start).min(usize::from(record.wire_len)) })
     }
 }
 
-/// Counts a record that holds no packet anybody can read.
-fn skipped(sink: &mut Sink) {
-    sink.counts.malformed += 1;
+/// Where a packet lies in its record, and how much of it is there.
+struct Found {
+    link: LinkType,
+    start: usize,
+    len: usize,
 }
 
 /// Where the extension headers end; `None` if the record ends before they do.

@@ -2,12 +2,14 @@
 //!
 //! Layout: draft-ietf-opsawg-pcap. Both byte orders, micro- and nanoseconds,
 //! and the "modified" format (magic a1b2cd34), whose records carry eight bytes
-//! more. The header's snap length is not trusted: only the cap bounds a packet.
+//! more. The header's snap length is not trusted: only the cap bounds a packet. Packets
+//! that are ERF records are opened.
 
 use como_core::packet::{LinkType, Packet};
 use como_core::time::{Span, Ts};
 
 use super::CAP_LEN_MAX;
+use super::erf::Erf;
 use super::prefetch::Prefetch;
 use super::records::{Flaw, Order, Sink, Stop, array, link_type};
 
@@ -24,6 +26,8 @@ pub struct Pcap {
     record_bytes: usize,
     snaplen: u32,
     link: LinkType,
+    // What opens its packets, where they are ERF records.
+    erf: Option<Erf>,
 }
 
 impl Pcap {
@@ -54,15 +58,16 @@ impl Pcap {
         }
         // The upper bits say how long a frame check sequence is, if one was captured.
         let link = link_type(order.u32_at(header, 20) & 0x03ff_ffff)?;
-        if !link.is_supported() {
+        let erf = (link == LinkType::ERF).then(Erf::default);
+        if !link.is_supported() && erf.is_none() {
             return Err(Flaw::Link(link));
         }
-        Ok(Self { order, step, record_bytes, snaplen: order.u32_at(header, 16), link })
+        Ok(Self { order, step, record_bytes, snaplen: order.u32_at(header, 16), link, erf })
     }
 
-    /// The link type of all packets.
-    pub fn link(&self) -> LinkType {
-        self.link
+    /// The link type of all packets; of those in ERF records, the types of the packets so far.
+    pub fn links(&self) -> Vec<LinkType> {
+        self.erf.as_ref().map_or_else(|| vec![self.link], Erf::links)
     }
 
     /// The step of the timestamps.
@@ -76,12 +81,17 @@ impl Pcap {
     }
 
     /// See [`super::records::Format::walk`].
-    pub fn walk(&self, bytes: &[u8], pos: &mut usize, sink: &mut Sink) -> Result<Stop, Flaw> {
+    pub fn walk(&mut self, bytes: &[u8], pos: &mut usize, sink: &mut Sink) -> Result<Stop, Flaw> {
+        let from = sink.packets.len();
         // Compiled twice, so that the byte order is decided here and not for every number.
-        match self.order {
+        let stop = match self.order {
             Order::Little => self.walk_in(Order::Little, bytes, pos, sink),
             Order::Big => self.walk_in(Order::Big, bytes, pos, sink),
+        };
+        if let Some(erf) = &mut self.erf {
+            erf.open(bytes, from, sink);
         }
+        stop
     }
 
     #[inline(always)]

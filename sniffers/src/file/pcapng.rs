@@ -12,6 +12,7 @@ use como_core::source::weigh;
 use como_core::time::{Span, Ts};
 
 use super::CAP_LEN_MAX;
+use super::erf::Erf;
 use super::pcap::too_long;
 use super::prefetch::Prefetch;
 use super::records::{Flaw, Order, Sink, Stop, array, link_type};
@@ -40,6 +41,8 @@ pub struct PcapNg {
     last_ts: Ts,
     // What all sections so far had.
     links: Vec<LinkType>,
+    // What opens packets that are ERF records.
+    erf: Erf,
     resolution: Option<Span>,
     snaplen: Option<u32>,
 }
@@ -51,6 +54,7 @@ impl Default for PcapNg {
             interfaces: Vec::new(),
             last_ts: Ts(0),
             links: Vec::new(),
+            erf: Erf::default(),
             resolution: None,
             snaplen: None,
         }
@@ -73,9 +77,11 @@ impl PcapNg {
         u32::from_le_bytes(*magic) == SECTION
     }
 
-    /// The link types of the interfaces so far.
+    /// The link types of the interfaces so far, and of the packets in ERF records.
     pub fn links(&self) -> Vec<LinkType> {
-        self.links.clone()
+        let mut links = self.links.clone();
+        links.extend(self.erf.links().iter().filter(|link| !self.links.contains(link)));
+        links
     }
 
     /// The finest step of a clock so far.
@@ -136,8 +142,11 @@ impl PcapNg {
             PACKET_ENHANCED => {
                 let head = array(body, 0).ok_or_else(too_short)?;
                 let id = self.order.u32_at(head, 8);
+                let before = sink.packets.len();
                 self.packet(id, head, body, pos, sink)?;
-                if let Some(weight) = self.weight(body) {
+                if sink.packets.len() > before
+                    && let Some(weight) = self.weight(body)
+                {
                     weigh(sink.weights, &sink.packets[..sink.packets.len() - 1]);
                     sink.weights.push(weight);
                 }
@@ -184,7 +193,7 @@ impl PcapNg {
         }
         let ts = interface.clock.ts(u64::from(high) << 32 | u64::from(low));
         self.last_ts = ts;
-        sink.packets.push(Packet {
+        let packet = Packet {
             ts,
             offset: (pos + offset) as u32,
             cap_len,
@@ -193,7 +202,9 @@ impl PcapNg {
             link: interface.link,
             source: 0,
             marks: 0,
-        });
+        };
+        sink.packets.push(packet);
+        self.open(body, offset, sink);
         Ok(())
     }
 
@@ -221,7 +232,19 @@ impl PcapNg {
             source: 0,
             marks: Packet::NO_TS,
         });
+        self.open(body, offset, sink);
         Ok(())
+    }
+
+    /// Opens the packet just added, which lies `offset` bytes into its block, if it is an ERF record.
+    #[inline]
+    fn open(&mut self, body: &[u8], offset: usize, sink: &mut Sink) {
+        let Some(outer) = sink.packets.pop_if(|packet| packet.link == LinkType::ERF) else {
+            return;
+        };
+        let bytes = body.get(offset..).and_then(|rest| rest.get(..outer.cap_len as usize));
+        let inner = self.erf.inside(outer, bytes.unwrap_or_default(), sink.counts);
+        sink.packets.extend(inner);
     }
 
     fn interface(&mut self, body: &[u8]) -> Result<(), Flaw> {
@@ -234,14 +257,14 @@ impl PcapNg {
         let link = link_type(u32::from(self.order.u16_at(body, 8)))?;
         let snaplen = self.order.u32_at(body, 12);
         let clock = Clock::decode(self.order, &body[16..]);
-        if !self.links.contains(&link) {
+        if link != LinkType::ERF && !self.links.contains(&link) {
             self.links.push(link);
         }
         let step = clock.resolution();
         self.resolution = Some(self.resolution.map_or(step, |finest| finest.min(step)));
         let kept = if snaplen == 0 { u32::MAX } else { snaplen };
         self.snaplen = Some(self.snaplen.map_or(kept, |most| most.max(kept)));
-        let supported = link.is_supported();
+        let supported = link.is_supported() || link == LinkType::ERF;
         self.interfaces.push(Interface { link, snaplen, clock, supported });
         Ok(())
     }

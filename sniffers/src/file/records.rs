@@ -7,6 +7,7 @@ use como_core::packet::{LinkType, Packet, Weight};
 use como_core::source::Counts;
 use como_core::time::Span;
 
+use super::compressed::Packing;
 use super::erf::Erf;
 use super::{pcap::Pcap, pcapng::PcapNg};
 
@@ -85,6 +86,9 @@ impl Format {
                     let Some(header) = array::<24>(bytes, *pos) else {
                         return Ok(Stop::Needs(24));
                     };
+                    if let Some(flaw) = packed(header) {
+                        return Err(flaw);
+                    }
                     if array(header, 0).is_some_and(Erf::is_likely) && !Pcap::is_magic(magic) {
                         *self = Self::Erf(Erf::default());
                         continue;
@@ -108,7 +112,7 @@ impl Format {
     pub fn links(&self) -> Vec<LinkType> {
         match self {
             Self::Unknown => Vec::new(),
-            Self::Pcap(pcap) => vec![pcap.link()],
+            Self::Pcap(pcap) => pcap.links(),
             Self::PcapNg(pcapng) => pcapng.links(),
             Self::Erf(erf) => erf.links(),
         }
@@ -132,6 +136,14 @@ impl Format {
             Self::PcapNg(pcapng) => pcapng.snaplen(),
         }
     }
+}
+
+/// Bytes that are packed yet: files are unpacked before they get here, connections are not,
+/// because to unpack is to wait for whoever sends.
+fn packed(header: &[u8]) -> Option<Flaw> {
+    let (name, unpack) = Packing::of(header).name()?;
+    let why = format!("packed with {name}: send it unpacked, through `{unpack}`");
+    Some(Flaw::Format(why))
 }
 
 /// The `N` bytes at `at`, if they are there.

@@ -90,6 +90,22 @@ fn a_server_takes_several_senders_and_drops_the_one_that_sends_no_capture() {
 }
 
 #[test]
+fn a_packed_stream_is_called_what_it_is_with_what_to_do() {
+    for (magic, name, unpack) in [
+        (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 4][..], "gzip", "zcat"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstdcat"),
+        (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz", "xzcat"),
+        (&[4, 0x22, 0x4d, 0x18], "lz4", "lz4cat"),
+    ] {
+        let (mut source, _, mut stream) = connected("");
+        stream.write_all(&[magic, &[0; 60]].concat()).expect("sent");
+        let error = read(&mut source, usize::MAX).1.expect_err("an error").to_string();
+        let want = format!("packed with {name}: send it unpacked, through `{unpack}` at byte 0");
+        assert!(error.ends_with(&want), "{error}");
+    }
+}
+
+#[test]
 fn an_address_that_makes_no_sense_is_refused() {
     let error = |text| OverIp::open(text).err().expect("an error").to_string();
     assert!(error("somewhere").contains("write `HOST:PORT`"));

@@ -1,14 +1,12 @@
 //! ERF by its bytes: every type that is decoded, what is passed over, damage.
 
-use como_core::packet::LinkType;
-use como_core::source::{Chunk, Counts, Source, Turn};
-use como_core::time::Ts;
-use proptest::prelude::*;
-
 use crate::file::buffered::Buffered;
 use crate::file::mapped::Mapped;
 use crate::file::tests::{Seen, drain, file, over, read};
 use crate::file::{Capture, Taken};
+use como_core::packet::LinkType;
+use como_core::source::{Chunk, Counts, Source, Turn};
+use como_core::time::Ts;
 
 /// A record of this type at 3.5 s, with `tail` behind its header.
 fn record(kind: u8, lost: u16, wire_len: u16, tail: &[u8]) -> Vec<u8> {
@@ -153,27 +151,4 @@ fn a_file_named_as_erf_is_taken_for_one() {
     assert_eq!(capture.description().name, "erf:x");
     let (seen, e) = drain(&mut capture);
     assert_eq!((seen.len(), e.is_none()), (1, true));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn any_bytes_end(
-        head in prop::collection::vec(any::<u8>(), 0..24),
-        records in prop::collection::vec(
-            (any::<u8>(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..40)), 0..6,
-        ),
-        tail in prop::collection::vec(any::<u8>(), 0..40),
-    ) {
-        let records = records.iter().flat_map(|(kind, wire_len, tail)| record(*kind, 0, *wire_len, tail));
-        let bytes: Vec<u8> = records.chain(head).chain(tail).collect();
-        let input = Box::new(Mapped::new(file(&bytes)));
-        let (seen, _) = drain(&mut Capture::over("x".to_owned(), input, Taken::AsErf));
-        prop_assert!(seen.iter().all(|p| p.bytes.len() <= bytes.len()));
-    }
 }

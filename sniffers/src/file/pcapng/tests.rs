@@ -187,3 +187,28 @@ fn damage_anywhere_neither_panics_nor_loops() {
         }
     }
 }
+
+#[test]
+fn records_of_erf_are_opened_on_their_interfaces_alone() {
+    for w in [Writer { big: false }, Writer { big: true }] {
+        let record =
+            [&[9, 9, 9, 9, 9, 9, 9, 9, 2, 4, 0, 21, 0, 0, 0, 60, 0, 0][..], b"abc"].concat();
+        let counters = [&[0; 8][..], &[14, 4, 0, 16, 0, 0, 0, 0]].concat();
+        let blocks = [
+            w.section(),
+            w.interface(197, 0, &[]),
+            w.interface(1, 0, &[]),
+            w.enhanced(0, 7, &counters, 16),
+            w.enhanced(0, 7, &record, 21),
+            w.enhanced(1, 8, &record, 21),
+            w.simple(&record, 21),
+        ];
+        let (ts, later) = (Ts::new(0, 7_000), Ts::new(0, 8_000));
+        let want = vec![
+            seen(ts, b"abc", 60, LinkType::ETHERNET, 0),
+            seen(later, &record, 21, LinkType::ETHERNET, 0),
+            seen(later, b"abc", 60, LinkType::ETHERNET, Packet::NO_TS),
+        ];
+        assert_eq!(read(&blocks.concat()), (want, None));
+    }
+}
