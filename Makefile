@@ -5,11 +5,12 @@ CARGO ?= cargo
 COMO  := target/release/como
 DEMO  := demo
 
-.PHONY: help deps tools build demo test fmt lint docs deny bench bench-costs bench-flows bench-sources bench-wire soak clean
+.PHONY: help deps tools build demo test fmt lint docs deny fuzz bench bench-costs bench-flows bench-sources bench-wire soak clean
 
 help:
 	@echo 'make demo    build, generate a trace, run three modules over it'
 	@echo 'make test    format, lints, docs and every test, as continuous integration runs them'
+	@echo 'make fuzz    any bytes into every decoder, guided by coverage: SECONDS=60 each'
 	@echo 'make bench   measure beside other tools; prints a table, writes JSON'
 	@echo 'make bench-flows  compare flow records, their cost, and samples with nfcapd, sfcapd and nfdump'
 	@echo 'make bench-wire  measure capture from an interface beside tcpdump'
@@ -50,6 +51,7 @@ demo: build
 
 # The tests run last, so that the last lines say how many there were.
 test: tools fmt lint docs deny
+	$(MAKE) fuzz SECONDS=3
 	$(CARGO) build --package como
 	$(CARGO) test --workspace --doc --quiet
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
@@ -74,6 +76,12 @@ deny:
 	else \
 		echo 'cargo-deny is not installed: licences and advisories are not checked'; \
 	fi
+
+# Each decoder for so many seconds, two at a time on two processors. It needs no other toolchain
+# than the tests do; TARGETS=`netflow sflow` runs these alone.
+SECONDS ?= 60
+fuzz: deps
+	CARGO='$(CARGO)' fuzz/run.sh $(SECONDS) $(TARGETS)
 
 bench: build
 	$(CARGO) run --release --package como-bench

@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("repl", &["como_core", "como_sniffers", "como_scripting", "como_modules", "como_web"]),
     ("tests", &["como_tests"]),
     ("bench", &[]),
+    ("fuzz", &["como_core", "como_sniffers", "como_fuzz"]),
 ];
 
 const OURS: &[&str] = &[
@@ -29,6 +30,7 @@ const OURS: &[&str] = &[
     "como_web",
     "como_tests",
     "como_bench",
+    "como_fuzz",
 ];
 
 /// Where each outside package with one door may be mentioned: prefixes of paths.

@@ -1,6 +1,4 @@
-//! Frames and receivers' headers by their bytes, and any bytes at all.
-
-use proptest::prelude::*;
+//! Frames and receivers' headers by their bytes.
 
 use super::elements::Security;
 use super::*;
@@ -347,36 +345,5 @@ fn headers_that_lie_are_malformed() {
         (LinkType::PRISM, &[0x44, 0, 0, 0, 255, 255, 255, 255, 0]),
     ] {
         carries(link, bytes, Err(Layers::MALFORMED));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn any_bytes_have_fields_or_not(
-        head in prop::sample::select(vec![
-            vec![], radiotap(0x6f, &[0; 16]), radiotap(!0, &[0xff; 60]), vec![0, 0, 12, 0],
-            vec![0x80, 0x21, 0x10, 1, 0, 0, 0, 64], vec![0x44, 0, 0, 0, 144, 0, 0, 0],
-        ]),
-        frame in prop::sample::select(vec![
-            vec![], header([0x80, 0]), header([0x88, 3]), data([0x88, 0], &[0x80, 0]),
-        ]),
-        tail in prop::collection::vec(any::<u8>(), 0..200),
-    ) {
-        let bytes = [head, frame, tail].concat();
-        for link in [BARE, LinkType::RADIOTAP, LinkType::AVS, LinkType::PRISM] {
-            let batch = decoded(link, &bytes);
-            for field in Field::ALL {
-                let value = batch.value(0, *field);
-                if let Some(FieldValue::Bytes(bytes)) = value {
-                    prop_assert!(*field == Field::Payload || bytes.len() <= 32);
-                }
-            }
-        }
     }
 }

@@ -1,7 +1,5 @@
 //! pcapng to the byte, read back, and cut short.
 
-use proptest::prelude::*;
-
 use super::*;
 
 fn capture() -> Vec<u8> {
@@ -66,16 +64,4 @@ fn a_packet_longer_than_its_block_is_none() {
     assert_eq!(packet(&block), None);
     block[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(packet(&block), None);
-}
-
-proptest! {
-    #[test]
-    fn any_bytes_are_an_error_or_an_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (packet(&bytes), weight(&bytes), link(&bytes), pcap_record(&bytes));
-        let mut behind = capture();
-        behind.extend(&bytes);
-        let mut blocks = Blocks::new(&behind[..]);
-        while let Ok(Some(_)) = blocks.advance() {}
-        prop_assert!(blocks.read_bytes() >= (behind.len() - bytes.len()) as u64);
-    }
 }
