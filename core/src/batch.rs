@@ -6,8 +6,11 @@
 pub mod columns;
 mod extract;
 
+use std::sync::Arc;
+
 use crate::addr::Addr;
 use crate::field::{Demand, Field, FieldValue, Id};
+use crate::lookup::Lookups;
 use crate::packet::{Layers, Packet, Weight};
 use crate::prefetch::fetch;
 use crate::selection::Selection;
@@ -36,6 +39,7 @@ pub struct Batch {
     regions: Vec<Region>,
     layers: Vec<Layers>,
     columns: Columns,
+    lookups: Arc<Lookups>,
     ids: [Vec<u32>; 3],
     epoch: u64,
     picks: Vec<Selection>,
@@ -163,7 +167,7 @@ impl Batch {
             Some(layers) => *layers,
             None => Layers::find(packet.link, data, packet.wire_len),
         };
-        extract::value(field, View { packet, data, layers })
+        extract::value(field, View { packet, data, layers, lookups: &self.lookups })
     }
 
     /// The captured bytes behind the transport header of packet `at`, as far as IP says they are
@@ -172,7 +176,8 @@ impl Batch {
     /// IP carries. Asks for [`Demand::layers`].
     pub fn payload(&self, at: usize) -> &[u8] {
         let Some(packet) = self.packets.get(at) else { return &[] };
-        let view = View { packet, data: self.data(at), layers: *self.layers(at) };
+        let (data, layers) = (self.data(at), *self.layers(at));
+        let view = View { packet, data, layers, lookups: &self.lookups };
         extract::payload(view).unwrap_or(&[])
     }
 
@@ -250,13 +255,20 @@ impl Batch {
         self.push_all(&[packet], weight.as_slice());
     }
 
+    /// Says in which tables addresses are looked up from now on.
+    pub fn set_lookups(&mut self, lookups: &Arc<Lookups>) {
+        if !Arc::ptr_eq(&self.lookups, lookups) {
+            self.lookups = lookups.clone();
+        }
+    }
+
     /// Finds headers and fills the columns `demand` asks for; ids are the interner's work.
     ///
     /// Works through a few packets at a time, so that headers found are still in
     /// the nearest cache when their values are read, and has the bytes of the
     /// next few fetched meanwhile.
     pub fn decode(&mut self, demand: Demand) {
-        let Self { packets, regions, layers, columns, .. } = self;
+        let Self { packets, regions, layers, columns, lookups, .. } = self;
         layers.clear();
         columns.begin(demand, packets.len());
         if !demand.wants_layers() {
@@ -275,7 +287,7 @@ impl Batch {
             next = blocks.next();
             resolved.find(next.unwrap_or_default(), &mut ahead);
             Layers::find_all(packets, &data, layers);
-            columns.append(Block { packets, data: &data, layers });
+            columns.append(Block { packets, data: &data, layers, lookups });
         }
         columns.finish();
     }

@@ -19,6 +19,7 @@ use crate::costs::{Category, Costs, Stopwatch};
 use crate::field::Demand;
 use crate::filter::{Expr, Plan};
 use crate::intern::Interner;
+use crate::lookup::Lookups;
 use crate::queue::{Refused, Sender};
 use crate::supervisor::counters::Counters;
 use crate::time::{Interval, SECOND, Span, Ts};
@@ -38,6 +39,8 @@ pub enum Control {
     Detach(Arc<str>),
     /// Read one more source.
     Source(Box<Feed>),
+    /// Look addresses up in these tables from now on.
+    Lookups(Arc<Lookups>),
     /// Flush everything and end.
     Stop,
 }
@@ -73,6 +76,8 @@ pub struct Capture {
     pub workers: Vec<Sender<Work>>,
     /// What everybody counts into.
     pub counters: Arc<Counters>,
+    /// The tables that addresses are looked up in.
+    pub lookups: Arc<Lookups>,
     /// Whether to go on when no task is left or no source has anything.
     pub stay: bool,
 }
@@ -185,6 +190,7 @@ impl Capture {
                     }
                 }
                 Control::Attach(joining) => self.place(state, *joining),
+                Control::Lookups(lookups) => self.lookups = lookups,
                 Control::Source(feed) => {
                     feed.push_filter(state.bpf.as_deref());
                     self.merge.add(*feed);
@@ -230,6 +236,7 @@ impl Capture {
         if !batch.is_empty() {
             state.heard = assembler.clock.now().map(|clock| (Instant::now(), clock));
         }
+        batch.set_lookups(&self.lookups);
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
         state.watch.charge(&state.costs, Category::Core);

@@ -109,6 +109,8 @@ fields! {
     IpVersion "ip.version" Uint "4 or 6"
     IpSrc "ip.src" Addr "source address, either family"
     IpDst "ip.dst" Addr "destination address, either family"
+    SrcAsn "src.asn" Uint "AS that announces the source address, from a table"
+    DstAsn "dst.asn" Uint "AS that announces the destination address, from a table"
     IpProto "ip.proto" Uint "protocol number behind IPv6 extension headers"
     IpTtl "ip.ttl" Uint "time to live, hop limit in IPv6"
     IpTos "ip.tos" Uint "type of service, traffic class in IPv6"

@@ -12,6 +12,7 @@ pub mod field;
 pub mod filter;
 pub mod hash;
 pub mod intern;
+pub mod lookup;
 pub mod module;
 pub mod nearest;
 pub mod packet;

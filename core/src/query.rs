@@ -9,6 +9,7 @@ pub mod packets;
 pub mod when;
 
 use crate::filter::FilterError;
+use crate::lookup::MissingTable;
 use crate::nearest::nearest;
 use crate::storage::packets::CopyError;
 use crate::storage::{StoreError, Window};
@@ -88,6 +89,9 @@ pub enum QueryError {
         /// What is wrong with it.
         error: FilterError,
     },
+    /// The filter looks something up for which there is no table.
+    #[error(transparent)]
+    Table(MissingTable),
     /// The records are of other packets.
     #[error(
         "`{module}` measures the packets of `{measured}`, not of `{asked}`: leave the filter out, \

@@ -23,6 +23,7 @@ use crate::capture::{Capture, Control, Joining};
 use crate::costs::Costs;
 use crate::field::Field;
 use crate::filter::{Expr, FilterError};
+use crate::lookup::{Lookups, MissingTable};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::queue;
 use crate::source::Source;
@@ -66,18 +67,20 @@ impl Instance {
 }
 
 /// How a monitor runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Threads that run modules; at least one.
     pub workers: usize,
     /// Whether to stay when all sources have ended, for queries and new modules.
     pub stay: bool,
+    /// The tables that addresses are looked up in.
+    pub lookups: Arc<Lookups>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-        Self { workers, stay: false }
+        Self { workers, stay: false, lookups: Arc::default() }
     }
 }
 
@@ -111,6 +114,14 @@ pub enum AttachError {
         /// The sources, as the message goes on.
         lacking: String,
     },
+    /// It needs something looked up for which there is no table.
+    #[error("module `{instance}`: {missing}")]
+    Table {
+        /// The instance.
+        instance: String,
+        /// The field, and what to do.
+        missing: MissingTable,
+    },
     /// The system has no thread to spare.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
@@ -134,6 +145,7 @@ pub struct Handle {
     control: Sender<Control>,
     counters: Arc<Counters>,
     kinds: Kinds,
+    lookups: Arc<RwLock<Arc<Lookups>>>,
 }
 
 /// What each instance was started from, by its name.
@@ -173,7 +185,7 @@ impl Monitor {
             }
             kinds.write().insert(instance.name.clone(), instance.kind.clone());
             let joining = prepare(instance, false, counters.costs())?;
-            suits(&joining, &offers)?;
+            suits(&joining, &offers, &options.lookups)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
             // Capture holds the other end.
             let _ = control.send(Control::Attach(Box::new(joining)));
@@ -211,10 +223,13 @@ impl Monitor {
             retired,
             workers: queues,
             counters: counters.clone(),
+            lookups: options.lookups.clone(),
             stay: options.stay,
         };
+        let lookups = Arc::new(RwLock::new(options.lookups));
         let capture = spawn("capture", move || capture.run())?;
-        Ok(Self { handle: Handle { control, counters, kinds }, capture, workers, exporter })
+        let handle = Handle { control, counters, kinds, lookups };
+        Ok(Self { handle, capture, workers, exporter })
     }
 
     /// A handle for other threads.
@@ -258,13 +273,26 @@ impl Handle {
         let joins_late = self.counters.clock().is_some();
         let kind = instance.kind.clone();
         let joining = prepare(instance, joins_late, self.counters.costs())?;
-        suits(&joining, &self.counters.offers())?;
+        suits(&joining, &self.counters.offers(), &self.lookups.read())?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
         sent.map_err(|_| AttachError::Ended)?;
         self.kinds.write().insert(name.to_string(), kind);
         self.counters.put_task(&name, counters);
         Ok(())
+    }
+
+    /// The tables that addresses are looked up in.
+    pub fn lookups(&self) -> Arc<Lookups> {
+        self.lookups.read().clone()
+    }
+
+    /// Looks addresses up in these tables from the next batch on. What is read of a table that is
+    /// no longer there is absent.
+    pub fn set_lookups(&self, lookups: Arc<Lookups>) {
+        self.lookups.write().clone_from(&lookups);
+        // One that has ended looks nothing up.
+        let _ = self.control.send(Control::Lookups(lookups));
     }
 
     /// Flushes and drops the instance called `name`; whether there is one.

@@ -30,7 +30,7 @@ pub fn perform(args: &Check) -> Result {
     Session {
         sources,
         instances,
-        options: Options { workers: 1, ..Options::default() },
+        options: Options { workers: 1, lookups: args.sources.tables.load()?, ..Options::default() },
         format: Some(output::chosen(args.format)),
         quiet: true,
         costs: false,

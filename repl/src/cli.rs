@@ -10,6 +10,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use como_core::storage::packets::Capture;
 
+use crate::lookup::Tables;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -141,6 +143,9 @@ pub struct Sources {
     /// Any source, as `como sniffers` lists them: `gen:duration=10s`.
     #[arg(short = 's', long = "source", value_name = "SOURCE")]
     pub specs: Vec<String>,
+    /// Tables.
+    #[command(flatten)]
+    pub tables: Tables,
 }
 
 /// What to measure, and on what.
@@ -192,6 +197,7 @@ Examples:
   como run traffic,protocol,topaddr -r a.pcap -r b.pcap.zst --format ndjson
   como run src=topaddr,dst=topaddr -r trace.pcap -a src.use_src=true -a n=10
   como run trace -i eth0 -w eth0.pcapng udp port 53
+  como run topaddr -r trace.pcap --asn rib.20260101.0000.bz2 dst asn 2529
   ssh router tcpdump -w - | como run topports -r -
 
 An argument without a module goes to every module that has it. The filter is

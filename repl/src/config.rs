@@ -17,6 +17,7 @@ use como_core::time::Span;
 use toml::Spanned;
 
 use crate::error::{Failure, Result, nearest};
+use crate::lookup::Tables;
 
 /// Where the query port listens unless told otherwise: CoMo's port, this machine only.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:44444";
@@ -49,6 +50,8 @@ pub struct Config {
     pub streamsize: u64,
     /// Where queries are answered.
     pub listen: SocketAddr,
+    /// The tables that addresses are looked up in.
+    pub tables: Tables,
     /// What each instance may use.
     pub limits: Limits,
     /// Threads that run modules; 0 is one per core.
@@ -108,6 +111,7 @@ impl Reader<'_> {
             store: self.path(file.store.dir.as_deref().unwrap_or("store")),
             streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
             listen,
+            tables: Tables { asn: self.table(&file.lookup.asn) },
             limits: self.limits(&file.limits)?,
             workers: self.number(&file.limits.workers)?.unwrap_or(0),
         })
@@ -233,6 +237,11 @@ impl Reader<'_> {
 
     fn size(&self, text: &Option<Spanned<String>>) -> Result<Option<u64>> {
         text.as_ref().map(|text| self.parsed(text, size::parse)).transpose()
+    }
+
+    /// The file of a table; none where nothing is written.
+    fn table(&self, file: &Option<String>) -> Option<PathBuf> {
+        file.as_deref().filter(|file| !file.is_empty()).map(|file| self.path(file))
     }
 
     fn path(&self, path: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! `como explain`: what modules need, what sources offer, and whether the two go together.
 
 use como_core::field::{Field, Fields};
+use como_core::lookup::Lookups;
 use como_core::source::{Description, Pace, Sampling, Treatment};
 use como_core::supervisor::Needs;
 use serde_json::json;
@@ -24,13 +25,14 @@ pub fn perform(args: &Explain) -> Result {
         let sources: Vec<_> = sources.iter().map(source_as_json).collect();
         return output::line(&json!({ "modules": modules, "sources": sources }));
     }
-    let modules = needs.iter().map(|needs| module(needs, &sources));
+    let lookups = args.measure.sources.tables.load()?;
+    let modules = needs.iter().map(|needs| module(needs, &sources, &lookups));
     let pages: Vec<String> = modules.chain(sources.iter().map(source)).collect();
     output::line(&pages.join("\n\n"))
 }
 
 /// What a module needs, and what each source lacks of it.
-fn module(needs: &Needs, sources: &[Description]) -> String {
+fn module(needs: &Needs, sources: &[Description], lookups: &Lookups) -> String {
     let mut table = output::pairs();
     table.add_row(["module", &needs.instance]);
     table.add_row(["  filter", &needs.filter]);
@@ -38,6 +40,9 @@ fn module(needs: &Needs, sources: &[Description]) -> String {
     table.add_row(["  needs", &names(&needs.fields)]);
     if !needs.if_any.is_empty() {
         table.add_row(["  reads if there", &names(&needs.if_any)]);
+    }
+    if let Some(missing) = needs.missing_table(lookups) {
+        table.add_row(["  ", &missing.to_string()]);
     }
     for source in sources {
         let missing = needs.missing(source);

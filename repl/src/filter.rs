@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::filter::{Explain, FilterError};
+use como_core::lookup::Lookups;
 use como_core::module::{Export, Kind, Manifest, Module, ModuleError, Setup, Started};
 use como_core::selection::Selection;
 use como_core::supervisor::{Instance, Monitor, Options};
@@ -41,9 +42,13 @@ struct Matched {
 pub fn perform(args: &Filter) -> Result {
     let text = args.words.join(" ");
     let explain = parse(&text)?;
+    let lookups = args.sources.tables.load()?;
+    if let Some(missing) = explain.expr.lacks(&lookups) {
+        return Err(Failure::usage(missing.to_string()));
+    }
     let matched = match args.sources.is_empty() {
         true => None,
-        false => Some(count(&text, args)?),
+        false => Some(count(&text, args, lookups)?),
     };
     let explained = Explained {
         filter: explain.canonical,
@@ -97,11 +102,11 @@ fn show(explained: &Explained) -> Result {
 }
 
 /// Counts what the filter matches, the way every module's filter is evaluated.
-fn count(text: &str, args: &Filter) -> Result<Matched> {
+fn count(text: &str, args: &Filter, lookups: Arc<Lookups>) -> Result<Matched> {
     let total = Arc::new(Total::default());
     let mut instance = Instance::of(Arc::new(Counting::new(total.clone())));
     instance.filter = text.to_owned();
-    let options = Options { workers: 1, ..Options::default() };
+    let options = Options { workers: 1, lookups, ..Options::default() };
     let sources = args.sources.open()?;
     let monitor = Monitor::start(options, sources, vec![instance], Box::new(output::Nowhere))
         .map_err(session::refused)?;

@@ -12,6 +12,7 @@ mod filter;
 mod generate;
 mod info;
 mod init;
+mod lookup;
 mod modules;
 mod output;
 mod progress;

@@ -7,7 +7,9 @@
 mod complete;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use como_core::lookup::Lookups;
 use como_core::supervisor::{Instance, Options};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -37,6 +39,7 @@ struct Desk {
     sources: Vec<String>,
     filter: String,
     loads: Vec<Load>,
+    lookups: Arc<Lookups>,
     format: crate::cli::Format,
 }
 
@@ -54,6 +57,7 @@ pub fn perform(args: &Repl) -> Result {
         sources: args.sources.texts(),
         filter: String::new(),
         loads: Vec::new(),
+        lookups: args.sources.tables.load()?,
         format: output::chosen(args.format),
     };
     let config = Config::builder().completion_type(CompletionType::List).build();
@@ -139,7 +143,11 @@ impl Desk {
         if text.is_empty() {
             return output::line(&self.filter);
         }
-        say(&crate::filter::parse(text)?.canonical);
+        let explain = crate::filter::parse(text)?;
+        if let Some(missing) = explain.expr.lacks(&self.lookups) {
+            return Err(Failure::usage(missing.to_string()));
+        }
+        say(&explain.canonical);
         self.filter = text.to_owned();
         Ok(())
     }
@@ -208,7 +216,7 @@ impl Desk {
         let default = Options::default();
         let workers = default.workers.min(instances.len());
         let sources = sources::open(self.sources.iter().cloned())?;
-        let options = Options { workers, ..default };
+        let options = Options { workers, lookups: self.lookups.clone(), ..default };
         Session {
             sources,
             instances,

@@ -15,6 +15,7 @@ use como_core::storage::redb::RedbStore;
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
 use crate::error::{Failure, Result, with_causes};
+use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 
 /// How long a monitor has to take a connection.
@@ -29,8 +30,8 @@ enum At {
     Url(String),
     /// The store of a monitor that does not run.
     Store(PathBuf),
-    /// The monitor if it runs, otherwise its store.
-    Either(String, PathBuf),
+    /// The monitor if it runs, otherwise its store, with its tables.
+    Either(String, PathBuf, Tables),
 }
 
 /// Asks, and writes the answer.
@@ -46,10 +47,10 @@ pub fn perform(args: &Query) -> Result {
     };
     match place(args)? {
         At::Url(url) => ask(&url, args, format),
-        At::Store(dir) => read(&dir, args, format),
-        At::Either(url, dir) => match is_listening(&url) {
+        At::Store(dir) => read(&dir, args, format, &Tables::default()),
+        At::Either(url, dir, tables) => match is_listening(&url) {
             true => ask(&url, args, format),
-            false => read(&dir, args, format),
+            false => read(&dir, args, format, &tables),
         },
     }
 }
@@ -63,7 +64,7 @@ fn place(args: &Query) -> Result<At> {
     }
     let config = Config::read(&args.config)
         .map_err(|failure| failure.hint("or say where to ask: --url URL or --store DIR"))?;
-    Ok(At::Either(format!("http://{}", config.listen), config.store))
+    Ok(At::Either(format!("http://{}", config.listen), config.store, config.tables))
 }
 
 /// What to ask, as keys and values of a URL or of the core.
@@ -75,7 +76,7 @@ fn pairs(args: &Query) -> Vec<(&'static str, &str)> {
     pairs
 }
 
-fn read(dir: &Path, args: &Query, format: AnswerFormat) -> Result {
+fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Result {
     if args.follow {
         let failure = Failure::usage("a store alone has nothing to follow");
         return Err(failure.hint("--url asks a running monitor"));
@@ -93,7 +94,8 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat) -> Result {
     let format = match format {
         AnswerFormat::Records(format) => format,
         AnswerFormat::Packets(capture) => {
-            let answer = Packets::open(&question, capture, place).map_err(refused)?;
+            let answer = Packets::open(&question, capture, place, tables.load()?);
+            let answer = answer.map_err(refused)?;
             answer.write(&mut out).map_err(refused)?;
             return Ok(out.flush()?);
         }

@@ -24,7 +24,7 @@ pub fn perform(args: &Run) -> Result {
     Session {
         sources: args.measure.sources.open()?,
         instances,
-        options: Options { workers, ..default },
+        options: Options { workers, lookups: args.measure.sources.tables.load()?, ..default },
         format: records.then(|| output::chosen(args.format)),
         quiet: args.quiet,
         costs: args.costs,

@@ -35,6 +35,7 @@ pub fn perform(args: &Serve) -> Result {
     let config = Config::read(&args.config)?;
     let instances = config.instances.iter().map(|i| instance(&config, i));
     let instances: Vec<Instance> = instances.collect::<Result<_>>()?;
+    let lookups = config.tables.load()?;
     let sources = crate::sources::open(config.sources.iter().cloned())?;
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
@@ -45,7 +46,7 @@ pub fn perform(args: &Serve) -> Result {
     let (feed, keeping) = (keeper.feed(), keeper.keeping());
 
     // Modules first, sources last: so every module sees the first packet.
-    let options = Options { stay: true, ..options(&config) };
+    let options = Options { stay: true, lookups, ..options(&config) };
     let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
         .map_err(crate::session::refused)?;
     let deployer = deployer(&config, monitor.handle())?;
@@ -163,8 +164,11 @@ fn obey_signals(
             monitor.stop();
             break;
         }
-        match Config::read(path) {
-            Ok(new) => reload(&mut config, new, monitor, sizes),
+        match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
+            Ok((lookups, new)) => {
+                monitor.set_lookups(lookups);
+                reload(&mut config, new, monitor, sizes);
+            }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
             }

@@ -71,6 +71,8 @@ pub const OFFERS: Fields = Fields::of(&[
     Field::IpVersion,
     Field::IpSrc,
     Field::IpDst,
+    Field::SrcAsn,
+    Field::DstAsn,
     Field::IpProto,
     Field::IpTos,
     Field::IpLen,

@@ -12,11 +12,22 @@ const LINES_MAX: usize = 500;
 /// Which of our packages each one may import. `tests` and `bench` use the command alone.
 const EDGES: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("lookup", &["como_core"]),
     ("sniffers", &["como_core"]),
     ("scripting", &["como_core"]),
     ("modules/native", &["como_core"]),
     ("web", &["como_core"]),
-    ("repl", &["como_core", "como_sniffers", "como_scripting", "como_modules", "como_web"]),
+    (
+        "repl",
+        &[
+            "como_core",
+            "como_lookup",
+            "como_sniffers",
+            "como_scripting",
+            "como_modules",
+            "como_web",
+        ],
+    ),
     ("tests", &["como_tests"]),
     ("bench", &[]),
     ("fuzz", &["como_core", "como_sniffers", "como_fuzz"]),
@@ -24,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
 
 const OURS: &[&str] = &[
     "como_core",
+    "como_lookup",
     "como_sniffers",
     "como_scripting",
     "como_modules",
@@ -37,6 +49,7 @@ const OURS: &[&str] = &[
 const DOORS: &[(&str, &[&str])] = &[
     // The reference that generated packets are held against, too.
     ("etherparse", &["core/src/packet", "sniffers/src/generate/tests"]),
+    ("maxminddb", &["lookup/src/mmdb"]),
     ("redb", &["core/src/storage"]),
     ("mlua", &["scripting/src/lua"]),
     ("rhai", &["scripting/src/rhai"]),

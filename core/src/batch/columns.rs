@@ -6,6 +6,7 @@
 use super::extract::{self, View};
 use crate::addr::Addr;
 use crate::field::{Demand, Field, Kind};
+use crate::lookup::Lookups;
 use crate::packet::{Layers, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
 
@@ -55,6 +56,7 @@ pub(super) struct Block<'a> {
     pub(super) packets: &'a [Packet],
     pub(super) data: &'a [&'a [u8]],
     pub(super) layers: &'a [Layers],
+    pub(super) lookups: &'a Lookups,
 }
 
 impl<'a> Block<'a> {
@@ -64,11 +66,9 @@ impl<'a> Block<'a> {
 
     #[inline(always)]
     fn views(self) -> impl Iterator<Item = View<'a>> {
-        self.packets.iter().zip(self.data).zip(self.layers).map(|((packet, data), layers)| View {
-            packet,
-            data,
-            layers: *layers,
-        })
+        let lookups = self.lookups;
+        let packets = self.packets.iter().zip(self.data).zip(self.layers);
+        packets.map(move |((packet, data), layers)| View { packet, data, layers: *layers, lookups })
     }
 }
 
@@ -191,7 +191,7 @@ fn append(field: Field, block: Block<'_>, column: &mut Column) {
     match &mut column.values {
         Values::U32(values) => own_loops!(values, these, extract::number,
             IpVersion IpProto IpLen IpTtl Sport Dport TcpSport TcpDport UdpSport UdpDport
-            TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen),
+            TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen SrcAsn DstAsn),
         Values::U64(values) => own_loops!(values, these, extract::big, EthSrc EthDst),
         Values::Addr(values) => own_loops!(values, these, extract::addr, IpSrc IpDst),
     }

@@ -5,6 +5,7 @@
 
 use crate::addr::{Addr, Mac};
 use crate::field::{Field, FieldValue, Kind, decode_int, encode_int};
+use crate::lookup::{Lookups, Subject};
 use crate::packet::layers::{fragment_word, ip_end};
 use crate::packet::wlan::{self, Frame, Radio, Role};
 use crate::packet::{Layers, Packet, tunnel};
@@ -15,6 +16,7 @@ pub(super) struct View<'a> {
     pub(super) packet: &'a Packet,
     pub(super) data: &'a [u8],
     pub(super) layers: Layers,
+    pub(super) lookups: &'a Lookups,
 }
 
 /// The value of any field but those a weight decides.
@@ -74,6 +76,7 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
             let (start, end) = payload_span(view)?;
             u32::try_from(end - start).ok()
         }
+        F::SrcAsn | F::DstAsn => looked_up(field, view),
         F::TunnelId => view.inner()?.0,
         F::InnerIpVersion
         | F::InnerIpProto
@@ -84,6 +87,13 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
         _ if layers.has(Layers::WLAN) => wireless(field, view),
         _ => tcp(field, view),
     }
+}
+
+/// What a table knows of an address.
+fn looked_up(field: Field, view: View<'_>) -> Option<u32> {
+    let (subject, is_dst) = Subject::of(field)?;
+    let addr = ip_addr(if is_dst { Field::IpDst } else { Field::IpSrc }, view)?;
+    view.lookups.get(subject, addr)
 }
 
 /// A number of the packet inside a tunnel.
@@ -302,7 +312,7 @@ impl<'a> View<'a> {
         let data = self.data.get(at..end.min(self.data.len()))?;
         let sent = u32::try_from(end - at).unwrap_or(wire_len);
         let layers = Layers::find(link, data, sent);
-        Some((id, View { packet: self.packet, data, layers }))
+        Some((id, View { packet: self.packet, data, layers, lookups: self.lookups }))
     }
 
     /// The 802.11 frame, if it is one.

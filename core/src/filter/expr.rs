@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use crate::field::{Field, encode_int};
+use crate::lookup::{Lookups, MissingTable};
 use crate::packet::Layers;
 
 use super::FilterError;
@@ -188,6 +189,13 @@ impl Expr {
             (left, right) => Term::Compare { left, op, right },
         };
         Self(leaf(term, false))
+    }
+
+    /// The first field it reads that none of the tables serves.
+    pub fn lacks(&self, lookups: &Lookups) -> Option<MissingTable> {
+        let mut plan = super::Plan::default();
+        plan.add(self);
+        lookups.lacks(plan.demand().fields())
     }
 
     /// Calls `visit` with each of its terms.

@@ -210,7 +210,6 @@ pub const SERVICES: [(&str, u16, Over); 56] = [
 
 const FLOW: &str = "it needs flow records; NetFlow, IPFIX and sFlow sources will offer them";
 const RADIO: &str = "write a field, as in `wlan.type == mgt`, `wlan.ta == 00:1b:21:0a:0b:0c`";
-const ASN: &str = "it needs AS numbers; flow sources and a loaded AS table will offer them";
 const LOOKUP: &str = "names are not looked up; write the addresses with `ether host` and `host`";
 const PF: &str = "it needs a packet filter's log, which no source offers";
 const SIDE: &str = "captures do not say which way a packet went";
@@ -222,9 +221,6 @@ const OLD: &str = "write the comparison, as in `ether[0] & 1 != 0`";
 
 /// Words of CoMo and tcpdump that nothing here can serve, and why.
 pub const UNAVAILABLE: &[(&str, &str)] = &[
-    ("asn", ASN),
-    ("src.asn", ASN),
-    ("dst.asn", ASN),
     ("input", FLOW),
     ("output", FLOW),
     ("exporter", FLOW),
@@ -287,6 +283,7 @@ const GRAMMAR: &[&str] = &[
     "dst",
     "host",
     "addr",
+    "asn",
     "net",
     "mask",
     "port",

@@ -193,6 +193,8 @@ fn number(field: Field, whole: bool, mask: u64, set: &Ranges) -> Might {
         | F::IpMf
         | F::IpOffset
         | F::IpFragment
+        | F::SrcAsn
+        | F::DstAsn
         | F::PayloadLen => Might::these("(ip or ip6)"),
         F::TcpSeq | F::TcpAckNumber | F::TcpHlen | F::TcpWindow => Might::these("tcp"),
         F::UdpLen => Might::these("udp"),

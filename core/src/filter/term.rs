@@ -122,6 +122,8 @@ impl Key {
                 | Field::PayloadLen
                 | Field::TcpSeq
                 | Field::TcpAckNumber
+                | Field::SrcAsn
+                | Field::DstAsn
                 | Field::RadioRate,
             ) => u64::from(u32::MAX),
             _ => 0xffff,

@@ -5,14 +5,16 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::answer::{Place, find, parsed};
 use super::{Query, QueryError};
+use crate::lookup::Lookups;
 use crate::storage::packets::{self, Capture, CopyError, Wanted};
 use crate::storage::{Feed, Stream, Window};
 
 /// One answer in packets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Packets {
     dir: PathBuf,
     wanted: Wanted,
@@ -21,8 +23,16 @@ pub struct Packets {
 impl Packets {
     /// Begins to answer. What is wrong with the query is found here, before a byte is written; for
     /// pcap, whose packets must be of one link type, the packets are looked through once.
-    pub fn open(query: &Query, capture: Capture, place: Place<'_>) -> Result<Self, QueryError> {
+    pub fn open(
+        query: &Query,
+        capture: Capture,
+        place: Place<'_>,
+        lookups: Arc<Lookups>,
+    ) -> Result<Self, QueryError> {
         let filter = query.filter.as_deref().map(parsed).transpose()?;
+        if let Some(missing) = filter.as_ref().and_then(|filter| filter.lacks(&lookups)) {
+            return Err(QueryError::Table(missing));
+        }
         // Only names that are known become parts of a path.
         let stream = match find(&query.module, &place) {
             // Killed before its first record was committed.
@@ -37,7 +47,7 @@ impl Packets {
         };
         let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
         let window = Query { wait: false, ..query.clone() }.window(clock)?;
-        let answer = Self { dir, wanted: Wanted { window, filter, capture } };
+        let answer = Self { dir, wanted: Wanted { window, filter, lookups, capture } };
         if capture == Capture::Pcap {
             answer.write(&mut io::sink())?;
         }

@@ -6,6 +6,7 @@ use super::{AttachError, Instance, prepare};
 use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
 use crate::filter::Plan;
+use crate::lookup::{Lookups, MissingTable};
 use crate::source::Description;
 use crate::time::Span;
 
@@ -51,6 +52,11 @@ impl Needs {
     pub fn missing(&self, source: &Description) -> Vec<Field> {
         self.fields.iter().copied().filter(|field| !source.offers.has(*field)).collect()
     }
+
+    /// The first field it reads that no table serves.
+    pub fn missing_table(&self, lookups: &Lookups) -> Option<MissingTable> {
+        lookups.lacks(self.fields.iter().chain(&self.if_any).copied())
+    }
 }
 
 /// What a task reads, for its filter and its module.
@@ -60,10 +66,19 @@ fn demand(joining: &Joining) -> Demand {
     joining.demand.and(filter.demand())
 }
 
-/// Whether some source has each field that a task cannot do without; where there is no source yet,
-/// one may come that has.
-pub(super) fn suits(joining: &Joining, offers: &[Offer]) -> Result<(), AttachError> {
-    let needs = demand(joining).needs();
+/// Whether there is a table for all that a task looks up, and some source has each field that it
+/// cannot do without; where there is no source yet, one may come that has.
+pub(super) fn suits(
+    joining: &Joining,
+    offers: &[Offer],
+    lookups: &Lookups,
+) -> Result<(), AttachError> {
+    let demand = demand(joining);
+    if let Some(missing) = lookups.lacks(demand.fields()) {
+        let instance = joining.task.name.to_string();
+        return Err(AttachError::Table { instance, missing });
+    }
+    let needs = demand.needs();
     let offered = offers.iter().fold(Fields::NONE, |all, (_, offered)| all.and(*offered));
     let missing = needs.without(offered).next();
     let Some(field) = missing.filter(|_| !offers.is_empty()) else { return Ok(()) };

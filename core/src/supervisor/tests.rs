@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::batch::Batch;
 use crate::field::Fields;
+use crate::lookup::Subject;
 use crate::module::{Export, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet};
 use crate::record::{Column, Output, Schema, Type, Value};
@@ -135,7 +136,7 @@ impl Sink for Collect {
 
 fn run(sources: Vec<Box<dyn Source>>, instances: Vec<Instance>) -> (Vec<(String, String)>, Ended) {
     let seen = Seen::default();
-    let options = Options { workers: 2, stay: false };
+    let options = Options { workers: 2, ..Options::default() };
     let sink = Box::new(Collect(seen.clone()));
     let monitor = Monitor::start(options, sources, instances, sink).expect("a start");
     let ended = monitor.wait();
@@ -239,7 +240,7 @@ fn a_sink_that_panics_ends_also_a_monitor_that_would_stay() {
             panic!("broken")
         }
     }
-    let options = Options { workers: 1, stay: true };
+    let options = Options { workers: 1, stay: true, ..Options::default() };
     let (sources, instances) = (vec![source(&[1, 6])], vec![counter("c", "5s", 0)]);
     let monitor = Monitor::start(options, sources, instances, Box::new(Broken)).expect("a start");
     let sink = monitor.wait().sink.expect("an error");
@@ -258,6 +259,25 @@ fn two_modules_of_one_name_are_refused() {
 fn offering(offers: Fields) -> Box<dyn Source> {
     let description = Description { offers, ..source(&[]).description().clone() };
     Box::new(Scripted { description, secs: vec![1], at: 0, fails: false })
+}
+
+#[test]
+fn a_module_that_looks_something_up_without_a_table_is_refused() {
+    let start = |lookups: Lookups| {
+        let filter = "src asn 2529".to_owned();
+        let instance = Instance { filter, ..counter("a", "5s", u64::MAX) };
+        let options = Options { lookups: Arc::new(lookups), ..Options::default() };
+        let sink = Box::new(Collect(Seen::default()));
+        Monitor::start(options, vec![source(&[1])], vec![instance], sink)
+    };
+    let monitor = start(Lookups::default().with(Subject::Asn, Arc::default())).expect("a table");
+    // Taken away from one that runs, it is missing for those to come alone.
+    monitor.set_lookups(Arc::default());
+    let late = Instance { filter: "asn 1".into(), ..counter("b", "5s", u64::MAX) };
+    assert!(matches!(monitor.attach(late), Err(AttachError::Table { .. })));
+    monitor.wait();
+    let refused = start(Lookups::default()).err().expect("no table").to_string();
+    assert!(refused.starts_with("module `a`: `src.asn` is looked up in a table"), "{refused}");
 }
 
 #[test]

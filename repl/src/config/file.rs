@@ -15,6 +15,7 @@ pub struct File {
     pub module: Vec<Module>,
     pub store: Store,
     pub http: Http,
+    pub lookup: Lookup,
     pub limits: Limits,
 }
 
@@ -51,6 +52,13 @@ pub struct Store {
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     pub listen: Option<Spanned<String>>,
+}
+
+/// `[lookup]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lookup {
+    pub asn: Option<String>,
 }
 
 /// `[limits]`

@@ -46,7 +46,8 @@ impl Desk {
         let running = self.running();
         let (feed, packets) = (Some(&self.feed), Some(self.packets.as_path()));
         let place = Place { store: &*self.store, feed, running: &running, packets };
-        let answer = Packets::open(query, capture, place).map_err(|error| refusal(&error))?;
+        let answer = Packets::open(query, capture, place, self.monitor.lookups());
+        let answer = answer.map_err(|error| refusal(&error))?;
         let body = move |out: &mut dyn Write| answer.write(out).map(drop).map_err(broken);
         Ok(HttpAnswer { mime: capture.mime().to_owned(), body: Box::new(body) })
     }

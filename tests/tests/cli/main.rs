@@ -8,6 +8,7 @@ mod help;
 mod info;
 mod init;
 mod lists;
+mod lookup;
 mod packets;
 mod prompt;
 mod query;

@@ -45,10 +45,13 @@ pub enum Kind {
     Sport,
     Proto,
     Chain,
+    /// CoMo's `asn`: the AS of an address, looked up.
+    Asn,
 }
 
 /// Words that may follow a protocol's name to say more.
-const QUALIFIERS: [&str; 11] = [
+const QUALIFIERS: [&str; 12] = [
+    "asn",
     "src",
     "dst",
     "host",
@@ -212,6 +215,7 @@ impl Parser<'_> {
             "port" | "portrange" => Kind::Port,
             "proto" => Kind::Proto,
             "protochain" => Kind::Chain,
+            "asn" => Kind::Asn,
             word => {
                 let why = lookup(names::UNAVAILABLE, word)
                     .unwrap_or("it stands only between a network and its mask");
@@ -219,14 +223,10 @@ impl Parser<'_> {
                 return Err(FilterError::Unavailable { word, why, at: word_at });
             }
         };
+        // `addr asn N` is CoMo's as well.
+        let kind = if word == "addr" && self.takes("asn")? { Kind::Asn } else { kind };
         let head = Head { proto, side, kind };
         head.check(&(at.start..self.end))?;
-        if let (true, Some(why)) =
-            (self.follows("asn")?, lookup(names::UNAVAILABLE, "asn").filter(|_| proto.is_none()))
-        {
-            let (_, at) = self.take()?;
-            return Err(FilterError::Unavailable { word: "asn".to_owned(), why, at });
-        }
         self.values(head)
     }
 
@@ -410,6 +410,10 @@ impl Head {
                 "write `protochain`, `ip protochain` or `ip6 protochain`",
             ),
             Kind::Proto | Kind::Chain => (false, "a protocol has no `src` or `dst`"),
+            Kind::Asn => (
+                proto.is_empty(),
+                "write `asn`, `src asn` or `dst asn`; `and` joins it to a protocol",
+            ),
             Kind::Plain | Kind::Host if proto == "ether" => (true, ""),
             Kind::Plain | Kind::Host | Kind::Net => (
                 matches!(proto, "" | "ip" | "ip6" | "arp" | "rarp"),

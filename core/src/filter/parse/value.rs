@@ -32,6 +32,7 @@ impl<'a> Parser<'a> {
             _ if text.is_empty() || names::is_word(text) => false,
             Kind::Port | Kind::Sport => numeric || service(text).is_some(),
             Kind::Proto | Kind::Chain => numeric || lookup(&names::PROTOCOLS, text).is_some(),
+            Kind::Asn => numeric,
             Kind::Plain | Kind::Host | Kind::Net => numeric || text.contains(':'),
         })
     }
@@ -44,6 +45,7 @@ impl<'a> Parser<'a> {
             (Kind::Port | Kind::Sport, _) => self.ports(head),
             (Kind::Proto, Some("ether")) => self.ether_type(),
             (Kind::Proto | Kind::Chain, _) => self.protocol_number(head),
+            (Kind::Asn, _) => self.asn(head),
             (_, Some("ether")) => {
                 let (text, at) = self.value_text("a link-layer address")?;
                 let hint = Some("write six bytes, as in `00:1b:21:0a:0b:0c`".to_owned());
@@ -291,6 +293,20 @@ impl<'a> Parser<'a> {
             Some("ip6") => self.direct(Expr::all_of([Expr::found(Layers::IPV6), expr])),
             _ => expr,
         })
+    }
+
+    /// `asn N`, of either side or of one.
+    fn asn(&mut self, head: Head) -> Result<Expr> {
+        let (text, at) = self.value_text("the number of an AS")?;
+        let Some(asn) = parse_number(text).and_then(|n| u32::try_from(n).ok()) else {
+            return Err(FilterError::Value {
+                why: format!("`{text}` is no number of an AS"),
+                at,
+                hint: Some("write a number of at most 32 bits, as in `src asn 2529`".to_owned()),
+            });
+        };
+        let of = |field| number(field, Ranges::of(asn.into(), asn.into()));
+        Ok(sides(head.side, of(Field::SrcAsn), of(Field::DstAsn)))
     }
 
     /// `ether proto` with a number or name.

@@ -74,7 +74,12 @@ fn with_a_place_packets_are_kept_and_counted() {
     assert_eq!((rows.value(0, 0), rows.value(0, 2)), (Value::Uint(3), Value::Uint(0)));
     drop(started);
     let mut out = Vec::new();
-    let wanted = Wanted { window: Window::ALL, filter: None, capture: Capture::Pcapng };
+    let wanted = Wanted {
+        window: Window::ALL,
+        filter: None,
+        lookups: Default::default(),
+        capture: Capture::Pcapng,
+    };
     assert_eq!(packets::copy(dir.path(), &wanted, &mut out).expect("a capture"), 3);
     assert!(out.len() < 3 * 56 + 100, "{}", out.len());
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::segments::{self, Segment};
 use crate::batch::Batch;
 use crate::filter::{Expr, Plan};
+use crate::lookup::Lookups;
 use crate::packet::{LinkType, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
 use crate::storage::Window;
@@ -60,12 +61,14 @@ impl Capture {
 }
 
 /// Which packets to copy, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
     /// When they were seen.
     pub window: Window,
     /// What they are; every packet where nothing is said.
     pub filter: Option<Expr>,
+    /// The tables in which the filter looks addresses up.
+    pub lookups: Arc<Lookups>,
     /// How they are written.
     pub capture: Capture,
 }
@@ -262,6 +265,7 @@ impl<'a> Copier<'a> {
             let block = bytes.get(block.clone()).unwrap_or_default();
             self.batch.push(*packet, pcapng::weight(block));
         }
+        self.batch.set_lookups(&self.wanted.lookups);
         self.batch.decode(self.plan.demand());
         self.plan.run(&mut self.batch);
         self.batch.pick(slot).cloned().unwrap_or_else(|| Selection::none(self.blocks.len()))

@@ -57,7 +57,7 @@ fn copied(
     let filter = Some(filter).filter(|f| !f.is_empty());
     let filter = filter.map(|text| Expr::parse(text).expect("a filter"));
     let mut out = Vec::new();
-    let n = copy(dir, &Wanted { window, filter, capture }, &mut out)?;
+    let n = copy(dir, &Wanted { window, filter, lookups: Default::default(), capture }, &mut out)?;
     Ok((n, out))
 }
 

@@ -44,7 +44,7 @@ impl Fed {
         let seen = Seen::default();
         let piped = Piped { description: source(&[]).description().clone(), secs: receiver };
         let sink = Box::new(Collect(seen.clone()));
-        let options = Options { workers: 1, stay: false };
+        let options = Options { workers: 1, ..Options::default() };
         let monitor = Monitor::start(options, vec![Box::new(piped)], instances, sink);
         Self { secs, monitor: monitor.expect("a start"), seen, sent: 0 }
     }
@@ -112,7 +112,7 @@ fn between_a_replaced_module_and_its_successor_no_interval_is_missing() {
 #[test]
 fn a_replacement_does_not_wait_for_packets_that_never_come() {
     let seen = Seen::default();
-    let options = Options { workers: 1, stay: true };
+    let options = Options { workers: 1, stay: true, ..Options::default() };
     let sink = Box::new(Collect(seen.clone()));
     let (secs, receiver) = unbounded();
     let piped = Piped { description: source(&[]).description().clone(), secs: receiver };
@@ -161,7 +161,7 @@ fn stopping_flushes_the_open_interval() {
 #[test]
 fn a_monitor_that_stays_flushes_when_its_sources_end_and_takes_new_ones() {
     let seen = Seen::default();
-    let options = Options { workers: 1, stay: true };
+    let options = Options { workers: 1, stay: true, ..Options::default() };
     let sink = Box::new(Collect(seen.clone()));
     let monitor = Monitor::start(options, vec![], vec![], sink).expect("a start");
     monitor.attach(counter("a", "5s", 0)).expect("attached");
