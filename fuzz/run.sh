@@ -14,14 +14,14 @@ seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
 shift
 cargo=${CARGO:-cargo}
 folder=target/fuzz
-traces=../shared/traces
+traces=${COMO_TRACES:-../shared/traces}
 jobs=$(nproc 2>/dev/null || echo 1)
 
 RUSTC_WORKSPACE_WRAPPER=$PWD/fuzz/rustc.sh \
-    "$cargo" build --quiet --package como-fuzz --features guided --bins
-binaries=${CARGO_TARGET_DIR:-target}/debug
-[ -d "$traces" ] || traces=
-names=$("$binaries/seeds" "$folder/seeds" $traces)
+    "$cargo" build --quiet --package como-fuzz --features guided --bin guided
+guided=${CARGO_TARGET_DIR:-target}/debug/guided
+[ -d "$traces" ] && export COMO_TRACES=$traces
+names=$(COMO_SEEDS=$folder/seeds "$guided")
 
 # One target; its last lines say how many inputs were tried, and the most memory.
 run() {
@@ -29,7 +29,7 @@ run() {
     mkdir -p "$folder/corpus/$name" "$folder/failed/$name" "$folder/log"
     local found=fuzz/found/$name
     [ -d "$found" ] || found=
-    if COMO_FUZZ=$name "$binaries/guided" "$folder/corpus/$name" "$folder/seeds/$name" $found \
+    if COMO_FUZZ=$name "$guided" "$folder/corpus/$name" "$folder/seeds/$name" $found \
         -max_total_time="$seconds" -timeout=$timeout -rss_limit_mb=$memory -max_len=$length \
         -artifact_prefix="$folder/failed/$name/" -print_final_stats=1 \
         >"$folder/log/$name" 2>&1; then
