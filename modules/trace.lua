@@ -5,6 +5,7 @@
 service = "trace"
 args = {
   snaplen = 262144, -- bytes of each packet to keep
+  payload = -1, -- bytes of each packet to keep behind its headers; -1 for all
   file = "", -- capture file to write, in place of records of each packet
   interval = "1s",
 }

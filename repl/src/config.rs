@@ -69,8 +69,12 @@ pub struct InstanceConfig {
     pub filter: String,
     /// Arguments, not yet typed by the module.
     pub args: Args,
-    /// Bytes its records may take.
+    /// Bytes its records may take, and the packets it keeps as many.
     pub streamsize: Option<u64>,
+    /// Whether the packets it keeps are compressed.
+    pub compress: bool,
+    /// The file of the key under which addresses of the packets it keeps are replaced.
+    pub anonymize: Option<PathBuf>,
 }
 
 impl Config {
@@ -146,6 +150,8 @@ impl Reader<'_> {
                 },
                 args: self.args(&name, &module.args)?,
                 streamsize: self.size(&module.streamsize)?,
+                compress: module.compress,
+                anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
                 name,
                 filter,
             });

@@ -11,10 +11,11 @@ use std::time::Duration;
 use como_core::module::Kind;
 use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Step};
 use como_core::storage::redb::RedbStore;
+use como_core::time::Ts;
 
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
-use crate::error::{Failure, Result, with_causes};
+use crate::error::{Failure, Result, say, with_causes};
 use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 
@@ -96,8 +97,12 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
         AnswerFormat::Packets(capture) => {
             let answer = Packets::open(&question, capture, place, tables.load()?);
             let answer = answer.map_err(refused)?;
-            answer.write(&mut out).map_err(refused)?;
-            return Ok(out.flush()?);
+            let copied = answer.write(&mut out).map_err(refused)?;
+            out.flush()?;
+            if copied.packets == 0 {
+                nothing(answer.covered());
+            }
+            return Ok(());
         }
     };
     let mut answer = Answer::open(&question, place).map_err(refused)?;
@@ -122,6 +127,14 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
         }
     }
     Ok(out.flush()?)
+}
+
+/// Says of an empty answer when there are packets.
+fn nothing(covered: Option<(Ts, Ts)>) {
+    say(&match covered {
+        Some((first, last)) => format!("no such packets: those kept are from {first} until {last}"),
+        None => "no packets are kept yet".to_owned(),
+    });
 }
 
 /// The module whose records are shown, for its own way to print, where it can still be found: as

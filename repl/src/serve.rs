@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use como_core::storage::packets::Place;
+use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Writer};
 use como_core::supervisor::keep::{Keeper, Sizes};
@@ -55,6 +55,7 @@ pub fn perform(args: &Serve) -> Result {
         refused: deployer.refused.clone(),
         store,
         packets: crate::config::packets_in(&config.store),
+        looked: door::Looked::default(),
         feed: feed.clone(),
         keeping,
         started: SystemTime::now(),
@@ -92,16 +93,22 @@ fn options(config: &Config) -> Options {
 }
 
 fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
+    // From a file that the operator names: no script may choose, or see, the key.
+    let anonymize = instance.anonymize.as_deref().map(Secret::read).transpose();
+    let anonymize = anonymize.map_err(|error| Failure::new(crate::error::with_causes(&error)))?;
     Ok(Instance {
         name: instance.name.clone(),
         kind: crate::catalogue::find(&instance.module)?,
         filter: instance.filter.clone(),
         args: instance.args.clone(),
         limits: config.limits,
-        packets: Some(Place::Directory {
+        packets: Some(Place::Directory(Room {
             path: crate::config::packets_in(&config.store).join(&instance.name),
             bytes_max: instance.streamsize.unwrap_or(config.streamsize),
-        }),
+            retain: None,
+            compress: instance.compress,
+            anonymize,
+        })),
     })
 }
 

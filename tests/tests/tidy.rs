@@ -51,6 +51,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("etherparse", &["core/src/packet", "sniffers/src/generate/tests"]),
     ("maxminddb", &["lookup/src/mmdb"]),
     ("redb", &["core/src/storage"]),
+    ("ipcrypt_rs", &["core/src/storage/packets"]),
     ("mlua", &["scripting/src/lua"]),
     ("rhai", &["scripting/src/rhai"]),
     ("pcap", &["sniffers/src/live"]),

@@ -13,9 +13,9 @@ use crate::batch::Batch;
 use crate::batch::columns::Values;
 use crate::costs::Costs;
 use crate::field::{Demand, Field};
-use crate::record::{Cells, Column, Data, Records, Schema, Type};
+use crate::record::{Cells, Column, Data, Records, Schema, Type, Value};
 use crate::selection::Selection;
-use crate::storage::packets::{PacketWriter, Place};
+use crate::storage::packets::{PacketWriter, Place, Taken};
 use crate::time::{Interval, Span};
 
 #[cfg(test)]
@@ -29,12 +29,17 @@ const SNAPLEN_DEFAULT: u64 = 262_144;
 
 /// The arguments the service understands.
 pub fn args() -> Vec<ArgSpec> {
-    let arg = |name, default: crate::record::Value, doc: &str| ArgSpec {
+    let arg = |name, default: Value, doc: &str| ArgSpec {
         doc: doc.to_owned(),
         ..ArgSpec::new(name, default)
     };
     vec![
         arg("snaplen", SNAPLEN_DEFAULT.into(), "bytes of each packet to keep"),
+        arg(
+            "payload",
+            (-1i64).into(),
+            "bytes of each packet to keep behind its headers; -1 for all",
+        ),
         arg("file", "".into(), "capture file to write, in place of records of each packet"),
         arg("interval", "1s".into(), "how often to report"),
     ]
@@ -54,8 +59,11 @@ pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError>
     let filter = manifest.filter.clone();
     let (module, demand, schema): (Box<dyn Module>, _, _) = match place(&args, setup) {
         Some(place) => {
-            let keeping = Keeping::new(place, &args, setup.costs.clone())?;
-            (Box::new(keeping), Demand::NONE, kept_schema())
+            let keeping = Keeping::new(place, taken(&args, setup), setup.costs.clone())?;
+            // Only who cuts payload has headers looked for.
+            let demand =
+                if keeping.payload.is_some() { Demand::NONE.layers() } else { Demand::NONE };
+            (Box::new(keeping), demand, kept_schema())
         }
         None => (Box::new(Listing::new(setup.limits.rows_max)), listed_demand(), listed_schema()),
     };
@@ -70,6 +78,28 @@ fn place(args: &Args, setup: &Setup) -> Option<Place> {
     }
 }
 
+/// What is kept of each packet. Of one whose addresses are replaced only the headers are: nobody
+/// knows what addresses the rest names.
+fn taken(args: &Args, setup: &Setup) -> Taken {
+    let snaplen = match args.uint("snaplen") {
+        0 => SNAPLEN_DEFAULT,
+        n => n.min(SNAPLEN_DEFAULT),
+    };
+    let anonymize = match &setup.packets {
+        Some(Place::Directory(room)) => room.anonymize.clone(),
+        _ => None,
+    };
+    let payload = match anonymize {
+        Some(_) => Some(0),
+        None => match args.get("payload") {
+            Some(Value::Int(bytes)) => u32::try_from(*bytes).ok(),
+            Some(Value::Uint(bytes)) => u32::try_from(*bytes).ok(),
+            _ => None,
+        },
+    };
+    Taken { snaplen: snaplen as u32, payload, anonymize }
+}
+
 fn kept_schema() -> Schema {
     Schema::new([
         Column::new("packets", Type::Uint).unit("packets"),
@@ -81,6 +111,8 @@ fn kept_schema() -> Schema {
 /// Writes packets.
 struct Keeping {
     writer: PacketWriter,
+    // Bytes of payload to keep, where it is cut.
+    payload: Option<u32>,
     // Packets and captured bytes of the open interval, and packets lost when it opened.
     packets: u64,
     bytes: u64,
@@ -88,17 +120,11 @@ struct Keeping {
 }
 
 impl Keeping {
-    fn new(place: Place, args: &Args, costs: Arc<Costs>) -> Result<Self, ModuleError> {
-        let file = match &place {
-            Place::File(path) | Place::Directory { path, .. } => path.display().to_string(),
-        };
-        let snaplen = match args.uint("snaplen") {
-            0 => SNAPLEN_DEFAULT,
-            n => n.min(SNAPLEN_DEFAULT),
-        };
-        let writer = PacketWriter::new(place, snaplen as u32, costs)
+    fn new(place: Place, taken: Taken, costs: Arc<Costs>) -> Result<Self, ModuleError> {
+        let (file, payload) = (place.path().display().to_string(), taken.payload);
+        let writer = PacketWriter::new(place, taken, costs)
             .map_err(|error| ModuleError::Target { file, why: error.to_string() })?;
-        Ok(Self { writer, packets: 0, bytes: 0, lost: 0 })
+        Ok(Self { writer, payload, packets: 0, bytes: 0, lost: 0 })
     }
 }
 
@@ -108,7 +134,11 @@ impl Module for Keeping {
         picked.for_each(|at| {
             let packet = &batch.all()[at];
             let weight = weighted.then(|| batch.weight(at));
-            let (data, wire_len) = (batch.data(at), packet.wire_len);
+            let (mut data, wire_len) = (batch.data(at), packet.wire_len);
+            if let Some(payload) = self.payload {
+                let end = batch.layers(at).end(packet.link, data).saturating_add(payload as usize);
+                data = data.get(..end).unwrap_or(data);
+            }
             self.writer.put(packet.source, packet.link, packet.ts, data, wire_len, weight);
             self.packets += 1;
             self.bytes += data.len() as u64;
@@ -116,7 +146,7 @@ impl Module for Keeping {
     }
 
     fn export(&mut self, interval: Interval, out: &mut Export) {
-        self.writer.flush();
+        self.writer.pass(interval.end());
         let lost = self.writer.written().lost();
         out.record(interval)
             .set("packets", std::mem::take(&mut self.packets))

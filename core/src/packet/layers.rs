@@ -8,6 +8,7 @@
 //! packets are, and a walk that knows every link type. Where the first answers,
 //! the second would answer the same; a property test holds them to it.
 
+mod end;
 mod network;
 mod straight;
 mod walk;

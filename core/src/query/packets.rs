@@ -1,7 +1,8 @@
 //! Questions for packets: a window of what an instance keeps of them, as one capture.
 //!
 //! What is answered is what is stored: packets to come are not waited for, and
-//! a filter picks among the packets that the instance's own let through.
+//! a filter picks among the packets that the instance's own let through. An
+//! answer says from when until when packets are kept, also where it has none.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,13 +11,15 @@ use std::sync::Arc;
 use super::answer::{Place, find, parsed};
 use super::{Query, QueryError};
 use crate::lookup::Lookups;
-use crate::storage::packets::{self, Capture, CopyError, Wanted};
+use crate::storage::packets::{self, Capture, Copied, CopyError, Wanted};
 use crate::storage::{Feed, Stream, Window};
+use crate::time::Ts;
 
 /// One answer in packets.
 #[derive(Clone, Debug)]
 pub struct Packets {
     dir: PathBuf,
+    covered: Option<(Ts, Ts)>,
     wanted: Wanted,
 }
 
@@ -47,7 +50,16 @@ impl Packets {
         };
         let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
         let window = Query { wait: false, ..query.clone() }.window(clock)?;
-        let answer = Self { dir, wanted: Wanted { window, filter, lookups, capture } };
+        let covered = packets::covered(&dir).map_err(|source| {
+            let path = dir.display().to_string();
+            QueryError::Packets(CopyError::Read { path, source })
+        })?;
+        let about = match covered {
+            Some((first, last)) => format!("packets kept are from {first} until {last}"),
+            None => "no packets are kept yet".to_owned(),
+        };
+        let answer =
+            Self { dir, covered, wanted: Wanted { window, filter, lookups, capture, about } };
         if capture == Capture::Pcap {
             answer.write(&mut io::sink())?;
         }
@@ -59,8 +71,13 @@ impl Packets {
         self.wanted.window
     }
 
-    /// Writes the capture, and returns how many packets it has.
-    pub fn write(&self, out: &mut dyn Write) -> Result<u64, QueryError> {
+    /// The times of the earliest packet that is kept, and of the latest known.
+    pub fn covered(&self) -> Option<(Ts, Ts)> {
+        self.covered
+    }
+
+    /// Writes the capture, and returns how many packets it has and what finding them took.
+    pub fn write(&self, out: &mut dyn Write) -> Result<Copied, QueryError> {
         packets::copy(&self.dir, &self.wanted, out).map_err(|error| match error {
             CopyError::Write(error) => QueryError::Write(error),
             error => QueryError::Packets(error),

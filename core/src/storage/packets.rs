@@ -3,11 +3,19 @@
 //! A segment is a capture of its own. While it grows it is called
 //! `NUMBER.pcapng`; closed, `NUMBER_FROM_UNTIL.pcapng`, the times in
 //! nanoseconds since 1970, first and last packet included: so a reader opens
-//! only what can hold the time it wants, with no index to lose. Whole buffers
-//! go to the disk in one write each, on a thread of their own.
+//! only what can hold the time it wants. Whole buffers ("slabs") go to the disk
+//! in one write each, on a thread of their own, and an index beside the segment
+//! says what each may hold.
 
+mod anonymize;
+mod bloom;
 mod copy;
+mod disk;
+mod index;
+mod pack;
+mod read;
 mod segments;
+mod tidy;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +29,11 @@ use parking_lot::Mutex;
 use super::pcapng;
 use crate::costs::{Category, Costs, Stopwatch};
 use crate::packet::{LinkType, Weight};
-use crate::time::Ts;
-pub use copy::{Capture, CopyError, Wanted, copy};
+use crate::time::{Span, Ts};
+use anonymize::Anonymizer;
+pub use anonymize::{Secret, SecretError};
+pub use copy::{Capture, Copied, CopyError, Wanted, copy};
+pub use read::{Effort, covered};
 pub use segments::Segment;
 
 /// Bytes gathered before they are written.
@@ -31,33 +42,62 @@ const SLAB_BYTES: usize = 1 << 20;
 /// Slabs that may wait for the disk; then the task waits too.
 const SLABS_WAITING: usize = 8;
 
+/// Into how many segments the time that packets are kept is cut, so that little goes at a time.
+const SEGMENTS_IN_TIME: u64 = 16;
+
 /// Where packets go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// One file, which is begun anew.
     File(PathBuf),
-    /// Segments in a directory, which is made if need be.
-    Directory {
-        /// The directory, of this writer alone.
-        path: PathBuf,
-        /// What all segments together may take.
-        bytes_max: u64,
-    },
+    /// Segments in a directory.
+    Directory(Room),
 }
 
 impl Place {
-    fn path(&self) -> &Path {
+    /// The file or directory.
+    pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Directory { path, .. } => path,
+            Self::File(path) => path,
+            Self::Directory(room) => &room.path,
         }
     }
 
-    /// How large a segment gets: small beside the bound, so that little goes at a time.
-    fn segment_bytes(&self) -> u64 {
+    fn room(&self) -> Option<&Room> {
         match self {
-            Self::File(_) => u64::MAX,
-            Self::Directory { bytes_max, .. } => (bytes_max / 16).clamp(1 << 20, 64 << 20),
+            Self::File(_) => None,
+            Self::Directory(room) => Some(room),
         }
+    }
+}
+
+/// A directory for segments, which is made if need be, and how much is kept there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The directory, of one writer alone.
+    pub path: PathBuf,
+    /// What all segments together may take.
+    pub bytes_max: u64,
+    /// How long packets are kept at least, in packet time, while there is room; forever where
+    /// nothing is said.
+    pub retain: Option<Span>,
+    /// Whether closed segments are compressed.
+    pub compress: bool,
+    /// The key under which addresses are replaced, if they are.
+    pub anonymize: Option<Secret>,
+}
+
+impl Room {
+    /// A directory that is bounded in bytes alone.
+    pub fn new(path: impl Into<PathBuf>, bytes_max: u64) -> Self {
+        Self { path: path.into(), bytes_max, retain: None, compress: false, anonymize: None }
+    }
+
+    /// How large a segment gets: small beside the bound, so that little goes at a time, and large
+    /// enough that there are not too many.
+    fn segment_bytes(&self) -> u64 {
+        let few = (self.bytes_max / 1024).clamp(64 << 20, 1 << 30);
+        (self.bytes_max / 16).clamp(1 << 20, few)
     }
 }
 
@@ -106,6 +146,35 @@ impl Written {
     }
 }
 
+/// What is kept of each packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// At most so many bytes.
+    pub snaplen: u32,
+    /// So many bytes behind the headers, where the rest is cut: by who gives the packets, who knows
+    /// where headers end. Here it is only written down.
+    pub payload: Option<u32>,
+    /// The key under which addresses are replaced, if they are.
+    pub anonymize: Option<Secret>,
+}
+
+impl Taken {
+    /// All of each packet up to a length.
+    pub fn whole(snaplen: u32) -> Self {
+        Self { snaplen, payload: None, anonymize: None }
+    }
+
+    /// What was done to the packets, for whoever opens the capture; nothing where that is nothing.
+    fn lineage(&self) -> String {
+        let cut = self.payload.map(|bytes| format!("payload cut to {bytes} bytes"));
+        let replaced = self.anonymize.as_ref().map(
+            |_| "addresses of IP and ARP replaced under a key (ipcrypt-pfx), prefixes preserved",
+        );
+        let parts = cut.into_iter().chain(replaced.map(str::to_owned));
+        parts.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// A run of whole pcapng blocks of one segment.
 #[derive(Debug, Default)]
 struct Slab {
@@ -115,6 +184,8 @@ struct Slab {
     packets: u64,
     first: Option<Ts>,
     last: Option<Ts>,
+    // The stream's time, where it is known to have come so far.
+    clock: Option<Ts>,
 }
 
 /// Turns packets into pcapng and hands them to the thread that writes.
@@ -126,10 +197,14 @@ pub struct PacketWriter {
     // Bytes of the open segment, the largest number before the first; and its interfaces.
     segment_bytes: u64,
     segment_bytes_max: u64,
+    // The first packet of the open segment, and how much later one may be in it.
+    segment_first: Ts,
+    segment_span_max: Option<Span>,
     interfaces: Vec<(u16, LinkType)>,
     // Whether all goes to one file, which is to be a capture also where no packet comes.
     alone: bool,
     snaplen: u32,
+    lineage: String,
     written: Arc<Written>,
     full: Option<Sender<Slab>>,
     empty: Receiver<Slab>,
@@ -137,20 +212,26 @@ pub struct PacketWriter {
 }
 
 impl PacketWriter {
-    /// Begins to write, at most `snaplen` bytes of each packet. What is wrong with the place shows
-    /// here; what goes wrong later is counted in [`PacketWriter::written`], and what writing costs
-    /// in `costs`.
-    pub fn new(place: Place, snaplen: u32, costs: Arc<Costs>) -> io::Result<Self> {
+    /// Begins to write. What is wrong with the place shows here; what goes wrong later is counted
+    /// in [`PacketWriter::written`], and what writing costs in `costs`.
+    pub fn new(place: Place, taken: Taken, costs: Arc<Costs>) -> io::Result<Self> {
         let (full, slabs) = bounded::<Slab>(SLABS_WAITING);
         let (back, empty) = bounded(SLABS_WAITING + 1);
         let written = Arc::<Written>::default();
-        let segment_bytes_max = place.segment_bytes();
-        let alone = matches!(place, Place::File(_));
-        let mut disk = segments::Disk::new(place, written.clone())?;
+        let room = place.room();
+        let segment_bytes_max = room.map_or(u64::MAX, Room::segment_bytes);
+        let retain = room.and_then(|room| room.retain);
+        let segment_span_max = retain.map(|span| Span(span.0 / SEGMENTS_IN_TIME));
+        let alone = room.is_none();
+        let mut anonymizer = taken.anonymize.as_ref().map(Anonymizer::new);
+        let mut disk = disk::Disk::new(place, written.clone())?;
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || {
             let mut watch = Stopwatch::start();
             for mut slab in slabs {
-                disk.write(&slab);
+                if let Some(anonymizer) = &mut anonymizer {
+                    anonymizer.apply(&mut slab.bytes);
+                }
+                disk.write(&mut slab);
                 watch.charge(&costs, Category::Storage);
                 slab.bytes.clear();
                 // Nobody takes it back once the writer is gone.
@@ -163,9 +244,12 @@ impl PacketWriter {
             slab: Slab::default(),
             segment_bytes: u64::MAX,
             segment_bytes_max,
+            segment_first: Ts(0),
+            segment_span_max,
             interfaces: Vec::new(),
             alone,
-            snaplen,
+            snaplen: taken.snaplen,
+            lineage: taken.lineage(),
             written,
             full: Some(full),
             empty,
@@ -193,7 +277,7 @@ impl PacketWriter {
         let gathered = self.slab.bytes.len();
         let turns = gathered == 0 || gathered >= SLAB_BYTES;
         if turns || self.segment_bytes >= self.segment_bytes_max {
-            self.turn();
+            self.turn(ts);
         }
         let before = self.slab.bytes.len();
         let interface = self.interface(source, link);
@@ -205,9 +289,17 @@ impl PacketWriter {
         self.slab.last = self.slab.last.max(Some(ts));
     }
 
+    /// Says how far the stream's time has come; packets that are too old by then go.
+    pub fn pass(&mut self, clock: Ts) {
+        if self.segment_span_max.is_some() {
+            self.slab.clock = Some(clock);
+        }
+        self.flush();
+    }
+
     /// Hands on what is gathered, so that it is on disk soon.
     pub fn flush(&mut self) {
-        if self.slab.bytes.is_empty() {
+        if self.slab.bytes.is_empty() && self.slab.clock.is_none() {
             return;
         }
         let next = self.empty.try_recv().unwrap_or_default();
@@ -220,15 +312,19 @@ impl PacketWriter {
         }
     }
 
-    /// Begins another slab, and another segment if this one is full or lacks a part.
-    fn turn(&mut self) {
+    /// Begins another slab at `ts`, and another segment if this one is full, spans much of the time
+    /// that packets are kept, or lacks a part.
+    fn turn(&mut self, ts: Ts) {
         self.flush();
         let broken = self.written.broken.swap(false, Ordering::Relaxed);
-        if broken || self.segment_bytes >= self.segment_bytes_max {
+        let age = Span(ts.0.saturating_sub(self.segment_first.0));
+        let long = self.segment_span_max.is_some_and(|max| age > max);
+        if broken || long || self.segment_bytes >= self.segment_bytes_max {
             self.segment_bytes = 0;
+            self.segment_first = ts;
             self.interfaces.clear();
             self.slab.begins = true;
-            pcapng::put_section(&mut self.slab.bytes);
+            pcapng::put_section_about(&mut self.slab.bytes, &self.lineage);
         }
     }
 
@@ -248,7 +344,7 @@ impl PacketWriter {
 impl Drop for PacketWriter {
     fn drop(&mut self) {
         if self.alone && self.segment_bytes == u64::MAX {
-            self.turn();
+            self.turn(Ts(0));
             self.interface(0, LinkType::ETHERNET);
         }
         self.flush();

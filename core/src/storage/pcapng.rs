@@ -8,7 +8,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::packet::{LinkType, Weight};
+use crate::packet::{LinkType, Packet, Weight};
 use crate::time::Ts;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -17,6 +17,7 @@ const PACKET: u32 = 6;
 const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 
 const OPT_END: u16 = 0;
+const OPT_COMMENT: u16 = 1;
 const OPT_USER_APPLICATION: u16 = 4;
 const OPT_IF_NAME: u16 = 2;
 const OPT_IF_TSRESOL: u16 = 9;
@@ -37,11 +38,19 @@ const BLOCK_BYTES_MAX: u32 = 1 << 20;
 
 /// Appends the header of a section.
 pub fn put_section(out: &mut Vec<u8>) {
+    put_section_about(out, "");
+}
+
+/// Appends the header of a section with a comment, unless that is empty.
+pub fn put_section_about(out: &mut Vec<u8>, comment: &str) {
     put_block(out, SECTION, |out| {
         out.extend(BYTE_ORDER.to_le_bytes());
         out.extend([1, 0, 0, 0]);
         // The section's length is not stated: it grows.
         out.extend(u64::MAX.to_le_bytes());
+        if !comment.is_empty() {
+            put_option(out, OPT_COMMENT, comment.as_bytes());
+        }
         put_option(out, OPT_USER_APPLICATION, b"como");
         put_option(out, OPT_END, b"");
     });
@@ -166,28 +175,57 @@ impl<R: Read> Blocks<R> {
         if !fill(&mut self.from, &mut self.block)? {
             return Ok(None);
         }
-        let (kind, len) = (word(&self.block, 0), word(&self.block, 4));
-        let swapped = kind == SECTION && word(&self.block, 8) != BYTE_ORDER;
-        if !(12..=BLOCK_BYTES_MAX).contains(&len) || len % 4 != 0 || swapped {
-            return Err(foreign);
-        }
-        self.block.resize(len as usize, 0);
+        let Some(len) = block_len(&self.block) else { return Err(foreign) };
+        self.block.resize(len, 0);
         if !fill(&mut self.from, &mut self.block[12..])? {
             return Ok(None);
         }
-        if word(&self.block, len as usize - 4) != len {
-            return Err(foreign);
+        let block = whole(&self.block).ok_or(foreign)?;
+        self.read += len as u64;
+        Ok(Some(block))
+    }
+}
+
+/// The block that `bytes` begin with, and what follows it; none where that is not a whole block of
+/// our own.
+#[inline]
+pub fn split(bytes: &[u8]) -> Option<(Block<'_>, &[u8])> {
+    let (block, rest) = bytes.split_at_checked(block_len(bytes)?)?;
+    Some((whole(block)?, rest))
+}
+
+/// Whether `bytes` can be the beginning of no block of our own, however they go on.
+pub(crate) fn is_foreign(bytes: &[u8]) -> bool {
+    match block_len(bytes) {
+        Some(len) => bytes.get(..len).is_some_and(|block| whole(block).is_none()),
+        None => bytes.len() >= 12,
+    }
+}
+
+/// The length that a block states, if one of our own may be so long.
+#[inline]
+fn block_len(head: &[u8]) -> Option<usize> {
+    let (kind, len) = (word(head, 0), word(head, 4));
+    let swapped = kind == SECTION && word(head, 8) != BYTE_ORDER;
+    let fits = (12..=BLOCK_BYTES_MAX).contains(&len) && len.is_multiple_of(4);
+    (fits && !swapped).then_some(len as usize)
+}
+
+/// What a whole block is; none if it is not one of our own.
+#[inline]
+fn whole(bytes: &[u8]) -> Option<Block<'_>> {
+    let len = bytes.len();
+    if word(bytes, len.checked_sub(4)?) as usize != len {
+        return None;
+    }
+    match word(bytes, 0) {
+        SECTION => Some(Block::Section(bytes)),
+        INTERFACE => Some(Block::Interface(bytes)),
+        PACKET if len >= 32 => {
+            let ts = u64::from(word(bytes, 12)) << 32 | u64::from(word(bytes, 16));
+            Some(Block::Packet { ts: Ts(ts), bytes })
         }
-        self.read += u64::from(len);
-        match kind {
-            SECTION => Ok(Some(Block::Section(&self.block))),
-            INTERFACE => Ok(Some(Block::Interface(&self.block))),
-            PACKET if len >= 32 => {
-                let ts = u64::from(word(&self.block, 12)) << 32 | u64::from(word(&self.block, 16));
-                Ok(Some(Block::Packet { ts: Ts(ts), bytes: &self.block }))
-            }
-            _ => Err(foreign),
-        }
+        _ => None,
     }
 }
 
@@ -201,7 +239,7 @@ fn fill(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
 }
 
 /// Where things lie in the block of a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The interface, counted from 0 in the section.
     pub interface: u32,
@@ -209,6 +247,23 @@ pub struct Seen {
     pub data: Range<usize>,
     /// How many bytes were sent.
     pub wire_len: u32,
+}
+
+impl Seen {
+    /// The packet as a batch has it: seen at `ts` in a block that begins `start` bytes into its
+    /// region.
+    pub(crate) fn as_packet(&self, ts: Ts, start: usize, link: LinkType) -> Packet {
+        Packet {
+            ts,
+            offset: (start + self.data.start) as u32,
+            cap_len: self.data.len() as u32,
+            wire_len: self.wire_len,
+            region: 0,
+            link,
+            source: 0,
+            marks: 0,
+        }
+    }
 }
 
 /// Finds a packet in its block; none if the block says it is longer than the block is.
@@ -230,6 +285,15 @@ pub fn weight(block: &[u8]) -> Option<Weight> {
     }
     let long = |at| u64::from(word(counts, at)) | u64::from(word(counts, at + 4)) << 32;
     Some(Weight { packets: long(0), bytes: long(8) })
+}
+
+/// The comment of a section header, if it has one.
+pub fn comment(block: &[u8]) -> Option<&str> {
+    // Of options we write it first.
+    let option = block.get(24..)?;
+    let (code, len) = (word(option, 0) as u16, (word(option, 0) >> 16) as usize);
+    let text = option.get(4..)?.get(..len).filter(|_| code == OPT_COMMENT)?;
+    std::str::from_utf8(text).ok()
 }
 
 /// The link type that the block of an interface states.

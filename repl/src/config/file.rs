@@ -37,6 +37,9 @@ pub struct Module {
     #[serde(default)]
     pub args: toml::Table,
     pub streamsize: Option<Spanned<String>>,
+    #[serde(default)]
+    pub compress: bool,
+    pub anonymize: Option<String>,
 }
 
 /// `[store]`

@@ -1,5 +1,6 @@
 //! The desk behind the HTTP door: status and queries from the running monitor and its store.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,15 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::query::{Answer, Packets, Place, Query, QueryError};
 use como_core::render::Format;
-use como_core::storage::packets::{Capture, CopyError};
+use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
 use como_core::supervisor::Handle;
 use como_core::supervisor::keep::Keeping;
 use como_core::time::Ts;
 use como_web::{Answer as HttpAnswer, Door, Refusal};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::deploy::Refused;
+
+/// What answers with packets took, by instance.
+pub type Looked = Arc<Mutex<BTreeMap<String, Effort>>>;
 
 /// Everything that answers are made of.
 pub struct Desk {
@@ -27,6 +31,8 @@ pub struct Desk {
     pub store: Arc<dyn RecordStore>,
     /// Where packets are kept.
     pub packets: PathBuf,
+    /// What answers with packets took so far, by instance.
+    pub looked: Looked,
     /// What comes.
     pub feed: Feed,
     /// What is safe.
@@ -48,7 +54,12 @@ impl Desk {
         let place = Place { store: &*self.store, feed, running: &running, packets };
         let answer = Packets::open(query, capture, place, self.monitor.lookups());
         let answer = answer.map_err(|error| refusal(&error))?;
-        let body = move |out: &mut dyn Write| answer.write(out).map(drop).map_err(broken);
+        let (name, looked) = (query.module.clone(), self.looked.clone());
+        let body = move |out: &mut dyn Write| {
+            let copied = answer.write(out).map_err(broken)?;
+            looked.lock().entry(name).or_default().add(copied.effort);
+            Ok(())
+        };
         Ok(HttpAnswer { mime: capture.mime().to_owned(), body: Box::new(body) })
     }
 }
@@ -63,6 +74,7 @@ impl Door for Desk {
             "started": started,
             "capture": self.monitor.status(),
             "store": &*self.keeping.read(),
+            "window": &*self.looked.lock(),
             "refused": &*self.refused.read(),
         })
         .to_string()

@@ -4,7 +4,7 @@ use super::*;
 use crate::packet::build::{Frame, batch_of};
 use crate::record::Value;
 use crate::storage::Window;
-use crate::storage::packets::{self, Capture, Wanted};
+use crate::storage::packets::{self, Capture, Room, Wanted};
 use crate::time::Ts;
 
 fn manifest() -> Manifest {
@@ -67,7 +67,7 @@ fn rows_past_the_limit_are_counted() {
 #[test]
 fn with_a_place_packets_are_kept_and_counted() {
     let dir = tempfile::tempdir().expect("a directory");
-    let place = Place::Directory { path: dir.path().to_owned(), bytes_max: 1 << 20 };
+    let place = Place::Directory(Room::new(dir.path(), 1 << 20));
     let mut started = started(&["snaplen=20"], Some(place)).expect("a start");
     assert_eq!(started.demand, Demand::NONE);
     let rows = run(&mut started, &batch(Demand::NONE));
@@ -79,8 +79,10 @@ fn with_a_place_packets_are_kept_and_counted() {
         filter: None,
         lookups: Default::default(),
         capture: Capture::Pcapng,
+        about: String::new(),
     };
-    assert_eq!(packets::copy(dir.path(), &wanted, &mut out).expect("a capture"), 3);
+    let copied = packets::copy(dir.path(), &wanted, &mut out).expect("a capture");
+    assert_eq!(copied.packets, 3);
     assert!(out.len() < 3 * 56 + 100, "{}", out.len());
 }
 
@@ -88,7 +90,7 @@ fn with_a_place_packets_are_kept_and_counted() {
 fn a_file_of_the_users_goes_before_the_store() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("out.pcapng");
-    let place = Place::Directory { path: dir.path().join("store"), bytes_max: 1 << 20 };
+    let place = Place::Directory(Room::new(dir.path().join("store"), 1 << 20));
     let arg = format!("file={}", file.display());
     let mut started = started(&[&arg], Some(place)).expect("a start");
     run(&mut started, &batch(Demand::NONE));

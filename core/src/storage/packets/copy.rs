@@ -3,20 +3,19 @@
 //! Whatever segments the packets come from, the copy has one header and
 //! describes each interface once, so that the simplest tool can read it.
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::segments::{self, Segment};
+use super::read::{Effort, Part, Reading};
 use crate::batch::Batch;
 use crate::filter::{Expr, Plan};
 use crate::lookup::Lookups;
 use crate::packet::{LinkType, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
 use crate::storage::Window;
-use crate::storage::pcapng::{self, Block, Blocks, PcapngError};
+use crate::storage::pcapng::{self, Block};
 
 /// Bytes of packets looked at together.
 const GATHERED_BYTES: usize = 1 << 20;
@@ -71,6 +70,8 @@ pub struct Wanted {
     pub lookups: Arc<Lookups>,
     /// How they are written.
     pub capture: Capture,
+    /// What the copy says of itself, where it is pcapng.
+    pub about: String,
 }
 
 /// Why a copy broke off.
@@ -102,51 +103,35 @@ pub enum CopyError {
     },
 }
 
-/// Copies the packets wanted from the segments in a directory, and returns how many those were.
-///
-/// A segment that cannot be understood is named in the log and left out from there on.
-pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<u64, CopyError> {
-    let read = |path: &Path, source| CopyError::Read { path: path.display().to_string(), source };
-    let mut copier = Copier::new(wanted, out);
-    for segment in segments::list(dir).map_err(|error| read(dir, error))? {
-        if !segment.touches(wanted.window) {
-            continue;
-        }
-        let file = opened(dir, &segment).map_err(|error| read(&segment.path, error))?;
-        let Some(file) = file else { continue };
-        let mut blocks = Blocks::new(BufReader::with_capacity(1 << 18, file));
-        copier.here.clear();
-        loop {
-            let taken = match blocks.advance() {
-                Ok(Some(block)) => copier.take(block)?,
-                Ok(None) => break,
-                Err(PcapngError::Io(error)) => return Err(read(&segment.path, error)),
-                Err(PcapngError::Foreign { .. }) => false,
-            };
-            if !taken {
-                let (path, at) = (segment.path.display(), blocks.read_bytes());
-                tracing::warn!(segment = %path, at, "rest of segment skipped: it is not ours");
-                break;
-            }
-        }
-    }
-    copier.finish()
+/// What a copy came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Packets in it.
+    pub packets: u64,
+    /// What finding them took.
+    pub effort: Effort,
 }
 
-/// Opens a segment, also if it was closed, and so renamed, after it was listed; none if it is gone,
-/// as the oldest may while we read.
-fn opened(dir: &Path, segment: &Segment) -> io::Result<Option<File>> {
-    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    match File::open(&segment.path) {
-        Err(error) if gone(&error) => {
-            let now = segments::list(dir)?.into_iter().find(|s| s.number == segment.number);
-            match now.map(|segment| File::open(segment.path)).transpose() {
-                Err(error) if gone(&error) => Ok(None),
-                other => other,
+/// Copies the packets wanted from the segments in a directory.
+///
+/// What cannot be understood is named in the log, left out and counted.
+pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<Copied, CopyError> {
+    let needs = wanted.filter.as_ref().map_or(Expr::ALL.needs(), Expr::needs);
+    let mut reading = Reading::new(dir, wanted.window, needs)?;
+    let mut copier = Copier::new(wanted, out);
+    while let Some(part) = reading.advance()? {
+        let whole = match part {
+            Part::Segment => {
+                copier.here.clear();
+                true
             }
+            Part::Heads(blocks) | Part::Slab(blocks) => copier.take_all(blocks)?,
+        };
+        if !whole {
+            reading.damaged(reading.at());
         }
-        other => other.map(Some),
     }
+    Ok(Copied { packets: copier.finish()?, effort: reading.effort() })
 }
 
 /// An interface met in a segment.
@@ -168,6 +153,8 @@ struct Copier<'a> {
     // The interfaces of the section being read, as places in `interfaces`.
     here: Vec<usize>,
     numbers: u32,
+    // What was done to the packets of the segment being read.
+    lineage: String,
     // Whole packet blocks, where each lies, and its interface's place.
     bytes: Vec<u8>,
     blocks: Vec<(Range<usize>, usize)>,
@@ -190,6 +177,7 @@ impl<'a> Copier<'a> {
             interfaces: Vec::new(),
             here: Vec::new(),
             numbers: 0,
+            lineage: String::new(),
             bytes: Vec::new(),
             blocks: Vec::new(),
             packets: Vec::new(),
@@ -198,10 +186,27 @@ impl<'a> Copier<'a> {
         }
     }
 
+    /// Takes the next blocks of a segment; false if one of them makes no sense there.
+    fn take_all(&mut self, mut blocks: &[u8]) -> Result<bool, CopyError> {
+        while !blocks.is_empty() {
+            let Some((block, rest)) = pcapng::split(blocks) else { return Ok(false) };
+            if !self.take(block)? {
+                return Ok(false);
+            }
+            blocks = rest;
+        }
+        Ok(true)
+    }
+
     /// Takes the next block of a segment; false if it makes no sense there.
     fn take(&mut self, block: Block<'_>) -> Result<bool, CopyError> {
         match block {
-            Block::Section(_) => self.here.clear(),
+            Block::Section(bytes) => {
+                self.here.clear();
+                if let Some(lineage) = pcapng::comment(bytes) {
+                    lineage.clone_into(&mut self.lineage);
+                }
+            }
             Block::Interface(bytes) => self.meet(bytes),
             Block::Packet { ts, bytes } => {
                 let Some(seen) = pcapng::packet(bytes) else { return Ok(false) };
@@ -211,17 +216,9 @@ impl<'a> Copier<'a> {
                     let start = self.bytes.len();
                     self.bytes.extend(bytes);
                     self.blocks.push((start..self.bytes.len(), place));
-                    self.packets.push(Packet {
-                        ts,
-                        // A mebibyte and a block are far from what the field holds.
-                        offset: (start + seen.data.start) as u32,
-                        cap_len: seen.data.len() as u32,
-                        wire_len: seen.wire_len,
-                        region: 0,
-                        link: self.interfaces[place].link,
-                        source: place as u16,
-                        marks: 0,
-                    });
+                    let link = self.interfaces[place].link;
+                    let packet = seen.as_packet(ts, start, link);
+                    self.packets.push(Packet { source: place as u16, ..packet });
                 }
                 if self.blocks.len() >= BATCH_PACKETS_MAX || self.bytes.len() >= GATHERED_BYTES {
                     self.flush()?;
@@ -303,7 +300,11 @@ impl<'a> Copier<'a> {
         }
         let mut head = Vec::new();
         match self.wanted.capture {
-            Capture::Pcapng => pcapng::put_section(&mut head),
+            Capture::Pcapng => {
+                let says = [&self.wanted.about, &self.lineage].map(String::as_str);
+                let says: Vec<&str> = says.into_iter().filter(|text| !text.is_empty()).collect();
+                pcapng::put_section_about(&mut head, &says.join("; "));
+            }
             Capture::Pcap => pcapng::put_pcap_header(&mut head, link, PCAP_SNAPLEN),
         }
         self.write(&head)

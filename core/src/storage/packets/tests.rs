@@ -4,6 +4,8 @@ use std::fs::File;
 
 use tempfile::TempDir;
 
+mod window;
+
 use super::*;
 use crate::filter::Expr;
 use crate::packet::build::{Frame, batch_of};
@@ -16,7 +18,7 @@ fn dir() -> TempDir {
 }
 
 fn place(dir: &TempDir, bytes_max: u64) -> Place {
-    Place::Directory { path: dir.path().to_owned(), bytes_max }
+    Place::Directory(Room::new(dir.path(), bytes_max))
 }
 
 /// Writes a kilobyte a second.
@@ -28,8 +30,8 @@ fn write(writer: &mut PacketWriter, secs: std::ops::Range<u64>) {
 }
 
 fn written(place: &Place, secs: std::ops::Range<u64>) {
-    let mut writer =
-        PacketWriter::new(place.clone(), 65_535, Arc::default()).expect("a place to write");
+    let mut writer = PacketWriter::new(place.clone(), Taken::whole(65_535), Arc::default())
+        .expect("a place to write");
     write(&mut writer, secs);
 }
 
@@ -57,8 +59,10 @@ fn copied(
     let filter = Some(filter).filter(|f| !f.is_empty());
     let filter = filter.map(|text| Expr::parse(text).expect("a filter"));
     let mut out = Vec::new();
-    let n = copy(dir, &Wanted { window, filter, lookups: Default::default(), capture }, &mut out)?;
-    Ok((n, out))
+    let wanted =
+        Wanted { window, filter, lookups: Default::default(), capture, about: String::new() };
+    let n = copy(dir, &wanted, &mut out)?;
+    Ok((n.packets, out))
 }
 
 fn window(from: u64, to: u64) -> Window {
@@ -138,11 +142,12 @@ fn files_of_others_are_left_alone() {
 fn one_writer_takes_over_from_another() {
     let dir = dir();
     let place = place(&dir, 64 << 20);
-    let mut old =
-        PacketWriter::new(place.clone(), 65_535, Arc::default()).expect("a place to write");
+    let mut old = PacketWriter::new(place.clone(), Taken::whole(65_535), Arc::default())
+        .expect("a place to write");
     write(&mut old, 0..5);
     old.flush();
-    let mut new = PacketWriter::new(place, 65_535, Arc::default()).expect("a place to write");
+    let mut new =
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write");
     write(&mut new, 5..9);
     drop(old);
     drop(new);
@@ -153,8 +158,9 @@ fn one_writer_takes_over_from_another() {
 fn one_file_holds_all_and_keeps_the_snaplen() {
     let dir = dir();
     let path = dir.path().join("out.pcapng");
-    let mut writer = PacketWriter::new(Place::File(path.clone()), 100, Arc::default())
-        .expect("a place to write");
+    let mut writer =
+        PacketWriter::new(Place::File(path.clone()), Taken::whole(100), Arc::default())
+            .expect("a place to write");
     write(&mut writer, 0..3_000);
     writer.put(1, LinkType::RAW, Ts(5), &[1; 4], 4, Some(Weight { packets: 2, bytes: 8 }));
     drop(writer);
@@ -177,7 +183,7 @@ fn a_file_without_packets_is_a_capture_all_the_same() {
     let dir = dir();
     let path = dir.path().join("out.pcapng");
     drop(
-        PacketWriter::new(Place::File(path.clone()), 100, Arc::default())
+        PacketWriter::new(Place::File(path.clone()), Taken::whole(100), Arc::default())
             .expect("a place to write"),
     );
     let bytes = std::fs::read(&path).expect("a file");
@@ -192,9 +198,12 @@ fn a_place_that_cannot_be_written_is_refused_at_once() {
     let dir = dir();
     let file = dir.path().join("a file");
     std::fs::write(&file, b"").expect("a file");
-    let below = Place::Directory { path: file.join("below"), bytes_max: 1 };
-    assert!(PacketWriter::new(below, 100, Arc::default()).is_err());
-    assert!(PacketWriter::new(Place::File(dir.path().to_owned()), 100, Arc::default()).is_err());
+    let below = Place::Directory(Room::new(file.join("below"), 1));
+    assert!(PacketWriter::new(below, Taken::whole(100), Arc::default()).is_err());
+    assert!(
+        PacketWriter::new(Place::File(dir.path().to_owned()), Taken::whole(100), Arc::default())
+            .is_err()
+    );
 }
 
 #[test]
@@ -206,7 +215,8 @@ fn a_full_disk_loses_packets_and_says_so() {
         return;
     }
     let place = Place::File(full.to_owned());
-    let mut writer = PacketWriter::new(place, 65_535, Arc::default()).expect("a place to write");
+    let mut writer =
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write");
     let counts = writer.written.clone();
     write(&mut writer, 0..5_000);
     drop(writer);
@@ -220,8 +230,9 @@ fn a_full_disk_loses_packets_and_says_so() {
 fn what_follows_a_loss_is_kept_at_once_though_little_comes() {
     let dir = dir();
     let path = dir.path().join("packets");
-    let place = Place::Directory { path: path.clone(), bytes_max: 64 << 20 };
-    let mut writer = PacketWriter::new(place, 65_535, Arc::default()).expect("a place to write");
+    let place = Place::Directory(Room::new(&path, 64 << 20));
+    let mut writer =
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write");
     let counts = writer.written.clone();
     std::fs::remove_dir_all(&path).expect("a directory");
     write(&mut writer, 0..1);
@@ -239,8 +250,8 @@ fn what_follows_a_loss_is_kept_at_once_though_little_comes() {
 /// A segment of one TCP and two UDP packets, the last of another link type.
 fn mixed() -> TempDir {
     let dir = dir();
-    let mut writer =
-        PacketWriter::new(place(&dir, 64 << 20), 65_535, Arc::default()).expect("a place to write");
+    let mut writer = PacketWriter::new(place(&dir, 64 << 20), Taken::whole(65_535), Arc::default())
+        .expect("a place to write");
     let frames = [Frame::tcp("10.0.0.1:1", "10.0.0.2:80"), Frame::udp("10.0.0.1:2", "10.0.0.2:53")];
     let batch = batch_of(frames);
     let weight = Some(Weight { packets: 7, bytes: 700 });

@@ -1,0 +1,294 @@
+//! The thread that writes: slabs go to the segment that grows, and the oldest segments go.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::index::{Growing, Indexer};
+use super::segments::{self, Segment};
+use super::tidy::{self, Tidy};
+use super::{Place, Room, Slab, Written};
+use crate::time::Ts;
+
+/// The closed segments, as the thread that writes and the one that tidies up see them.
+pub(super) type Shelf = Arc<Mutex<Vec<Segment>>>;
+
+/// The files, as the thread that writes sees them.
+pub(super) struct Disk {
+    place: Place,
+    written: Arc<Written>,
+    indexer: Indexer,
+    shelf: Shelf,
+    // From the first packet on, where there is anything to tidy.
+    tidy: Option<Tidy>,
+    // Of a directory: held as long as segments are written to it, so after all that writes there.
+    lock: Option<File>,
+    ready: bool,
+    next_number: u64,
+    open: Option<Open>,
+    // Whether the segment lacks a part, so that what follows in it would make no sense.
+    broken: bool,
+}
+
+/// The file that grows.
+pub(super) struct Open {
+    pub file: File,
+    pub path: PathBuf,
+    pub number: u64,
+    pub bytes: u64,
+    // What the file system has set aside for it, or as much as it has.
+    reserved: u64,
+    pub span: Option<(Ts, Ts)>,
+    // None for a single file, and once the disk did not take it.
+    pub index: Option<Growing>,
+}
+
+impl Disk {
+    /// Begins the file; or makes the directory, whose segments are looked at when the first packet
+    /// comes: until then, another instance that this one replaces may still write there.
+    pub(super) fn new(place: Place, written: Arc<Written>) -> io::Result<Self> {
+        let (mut open, mut lock) = (None, None);
+        match &place {
+            Place::File(path) => open = Some(Open::new(path.clone(), 0)?),
+            Place::Directory(Room { path, .. }) => {
+                fs::create_dir_all(path)?;
+                let options = OpenOptions::new().write(true).create(true).truncate(false).clone();
+                lock = Some(options.open(path.join("lock"))?);
+            }
+        }
+        Ok(Self {
+            place,
+            written,
+            indexer: Indexer::default(),
+            shelf: Shelf::default(),
+            tidy: None,
+            ready: lock.is_none(),
+            lock,
+            next_number: 1,
+            open,
+            broken: true,
+        })
+    }
+
+    /// Takes over the directory, and closes what an earlier run left open in it.
+    fn prepare(&mut self) -> io::Result<()> {
+        if let (Some(lock), Place::Directory(room)) = (&self.lock, &self.place) {
+            wait_for(lock)?;
+            let all = segments::list_all(&room.path)?;
+            self.next_number = all.last().map_or(1, |segment| segment.number.saturating_add(1));
+            sweep(&room.path, &all)?;
+            let mut closed = Vec::new();
+            for segment in segments::list(&room.path)? {
+                closed.extend(tidy::adopt(segment)?);
+            }
+            *self.shelf.lock() = closed;
+            let (room, shelf, written) = (room.clone(), self.shelf.clone(), self.written.clone());
+            self.tidy = Some(Tidy::new(room, shelf, written)?);
+        }
+        self.ready = true;
+        Ok(())
+    }
+
+    /// Writes a slab, or counts it as lost; then lets go what is too old.
+    pub(super) fn write(&mut self, slab: &mut Slab) {
+        if !slab.bytes.is_empty() {
+            match self.try_write(slab) {
+                Ok(()) => {
+                    self.written.packets.fetch_add(slab.packets, Ordering::Relaxed);
+                    self.written.bytes.fetch_add(slab.bytes.len() as u64, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    self.broken = true;
+                    self.written.broken.store(true, Ordering::Relaxed);
+                    self.written.lost.fetch_add(slab.packets, Ordering::Relaxed);
+                    let path = self.place.path().display();
+                    self.written.complain(format!("packets for `{path}` are lost: {error}"));
+                }
+            }
+        }
+        if let Some(clock) = slab.clock {
+            self.expire(clock);
+        }
+    }
+
+    fn try_write(&mut self, slab: &mut Slab) -> io::Result<()> {
+        if !self.ready {
+            self.prepare()?;
+        }
+        if slab.begins {
+            self.close();
+            self.broken = false;
+            self.indexer = Indexer::default();
+        }
+        if self.broken {
+            return Err(io::Error::other("what came before them could not be written"));
+        }
+        self.bound(slab.bytes.len() as u64);
+        if self.open.is_none()
+            && let Place::Directory(room) = &self.place
+        {
+            self.open = Some(Open::segment(room, self.next_number)?);
+            self.next_number = self.next_number.saturating_add(1);
+        }
+        match &mut self.open {
+            Some(open) => {
+                open.write(slab)?;
+                open.note(&mut self.indexer, &mut slab.bytes);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the segment that grows. One file stays open under its own name.
+    pub(super) fn close(&mut self) {
+        if let Place::File(_) = self.place {
+            if let Some(open) = &self.open
+                && let Err(error) = open.file.sync_data()
+                // Pipes and devices have nothing to sync.
+                && error.kind() != io::ErrorKind::InvalidInput
+            {
+                self.written.complain(format!("`{}`: {error}", open.path.display()));
+            }
+            return;
+        }
+        let Some(open) = self.open.take() else { return };
+        let segment = Segment {
+            path: open.path.clone(),
+            number: open.number,
+            span: open.span,
+            bytes: open.bytes,
+            packed: false,
+            index_bytes: open.index.as_ref().map_or(0, Growing::bytes),
+        };
+        if open.span.is_none() {
+            if let Err(error) = segment.remove() {
+                self.written.complain(format!("`{}`: {error}", open.path.display()));
+            }
+            return;
+        }
+        self.shelf.lock().push(segment);
+        if let Some(tidy) = &self.tidy {
+            tidy.close(open);
+        }
+    }
+
+    /// Removes the oldest segments until `more` bytes fit under the bound.
+    fn bound(&mut self, more: u64) {
+        let Place::Directory(Room { bytes_max, .. }) = self.place else { return };
+        let open = self.open.as_ref().map_or(0, |open| open.bytes.max(open.reserved));
+        let mut shelf = self.shelf.lock();
+        let mut bytes: u64 = shelf.iter().map(Segment::bytes_all).sum();
+        let mut gone = 0;
+        for oldest in shelf.iter() {
+            if bytes.saturating_add(open).saturating_add(more) <= bytes_max {
+                break;
+            }
+            bytes = bytes.saturating_sub(oldest.bytes_all());
+            self.remove(oldest);
+            gone += 1;
+        }
+        shelf.drain(..gone);
+    }
+
+    /// Removes the segments whose packets are all older than packets may get.
+    fn expire(&mut self, clock: Ts) {
+        let Place::Directory(Room { retain: Some(retain), .. }) = self.place else { return };
+        let oldest = Ts(clock.0.saturating_sub(retain.0));
+        let is_old = |segment: &Segment| segment.span.is_some_and(|(_, last)| last < oldest);
+        let mut shelf = self.shelf.lock();
+        shelf.iter().filter(|segment| is_old(segment)).for_each(|segment| self.remove(segment));
+        shelf.retain(|segment| !is_old(segment));
+    }
+
+    fn remove(&self, segment: &Segment) {
+        if let Err(error) = segment.remove() {
+            self.written.complain(format!("`{}`: {error}", segment.path.display()));
+        }
+    }
+}
+
+impl Open {
+    fn new(path: PathBuf, number: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        Ok(Self { file, path, number, bytes: 0, reserved: 0, span: None, index: None })
+    }
+
+    /// Begins a segment and its index, and has space set aside for it, which nobody sees.
+    fn segment(room: &Room, number: u64) -> io::Result<Self> {
+        let mut open = Self::new(room.path.join(format!("{number:08}.pcapng")), number)?;
+        let bytes = room.segment_bytes();
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        // Not every file system can; then the space is found as it is needed.
+        if rustix::fs::fallocate(&open.file, flags, 0, bytes).is_ok() {
+            open.reserved = bytes;
+        }
+        open.index = Growing::new(&room.path.join(format!("{number:08}.index")), number).ok();
+        Ok(open)
+    }
+
+    fn write(&mut self, slab: &Slab) -> io::Result<()> {
+        if let Err(error) = self.file.write_all(&slab.bytes) {
+            // What is there in part would hide all that follows. Pipes cannot be cut, and need not.
+            let _ = self.file.set_len(self.bytes);
+            let _ = io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.bytes));
+            return Err(error);
+        }
+        self.bytes += slab.bytes.len() as u64;
+        if let (Some(first), Some(last)) = (slab.first, slab.last) {
+            let (from, until) = self.span.unwrap_or((first, last));
+            self.span = Some((from.min(first), until.max(last)));
+        }
+        Ok(())
+    }
+
+    /// Adds the slab that was written to the index. Where that fails the rest of the segment is not
+    /// in it, until it is tidied up.
+    fn note(&mut self, indexer: &mut Indexer, slab: &mut Vec<u8>) {
+        let Some(index) = &mut self.index else { return };
+        let bytes = Arc::new(std::mem::take(slab));
+        let entry = indexer.entry(self.bytes - bytes.len() as u64, &bytes);
+        let noted = entry.is_some_and(|entry| index.put(&entry).is_ok());
+        *slab = Arc::into_inner(bytes).unwrap_or_default();
+        if !noted {
+            self.index = None;
+        }
+    }
+}
+
+/// Removes what interrupted work left: files half written, both forms of a segment, indexes of none.
+fn sweep(dir: &Path, all: &[Segment]) -> io::Result<()> {
+    let mut seen = HashSet::new();
+    let mut known = HashSet::new();
+    for segment in all {
+        match seen.insert(segment.number) {
+            true => drop(known.insert(segment.index())),
+            false => segment.remove()?,
+        }
+    }
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if tidy::is_left_over(&path, &known) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the lock, or says after a while that somebody else keeps it.
+fn wait_for(lock: &File) -> io::Result<()> {
+    for _ in 0..100 {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    Err(io::Error::other("another process or instance writes there: give each its own directory"))
+}

@@ -1,0 +1,290 @@
+//! Reading a window of segments, slab by slab, leaving out those that cannot hold what is wanted.
+//!
+//! What a segment's index covers is chosen by it and checked against its
+//! checksums; what follows (the newest packets of a segment that grows, or all
+//! of one whose index is lost) is read through.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::CopyError;
+use super::index::{Entry, Index, SLAB_BYTES_MAX};
+use super::segments::{self, Segment, Slabs};
+use crate::filter::clues::Needs;
+use crate::storage::Window;
+use crate::time::Ts;
+
+/// What reading a window took, and what the index saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Effort {
+    /// Slabs, of about a mebibyte, that were read.
+    pub slabs_read: u64,
+    /// Slabs that could not hold what was wanted; those of segments of other times are not counted.
+    pub slabs_skipped: u64,
+    /// Bytes of segments that were read.
+    pub bytes_read: u64,
+    /// Bytes of all segments there are.
+    pub bytes_all: u64,
+    /// Slabs, and ends of segments, that were left out because they are damaged.
+    pub damaged: u64,
+}
+
+impl Effort {
+    /// Adds that of another answer, over the same segments.
+    pub fn add(&mut self, other: Self) {
+        self.slabs_read += other.slabs_read;
+        self.slabs_skipped += other.slabs_skipped;
+        self.bytes_read += other.bytes_read;
+        self.bytes_all = other.bytes_all;
+        self.damaged += other.damaged;
+    }
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Part<'a> {
+    /// A segment begins.
+    Segment,
+    /// The sections and interfaces that a slab left out describes.
+    Heads(&'a [u8]),
+    /// A slab that may hold what is wanted, beside what is not.
+    Slab(&'a [u8]),
+}
+
+/// The times of the packets kept in a directory: the earliest, and the latest that is known.
+pub fn covered(dir: &Path) -> io::Result<Option<(Ts, Ts)>> {
+    let mut spans = Vec::new();
+    for segment in segments::list(dir)? {
+        spans.extend(match segment.span {
+            None => Index::read(&segment.index(), segment.number)?.span(),
+            span => span,
+        });
+    }
+    let first = spans.iter().map(|(first, _)| *first).min();
+    Ok(first.zip(spans.iter().map(|(_, last)| *last).max()))
+}
+
+/// A window being read.
+pub(super) struct Reading {
+    window: Window,
+    needs: Needs,
+    segments: VecDeque<Segment>,
+    open: Option<Open>,
+    slab: Vec<u8>,
+    entry: Entry,
+    packed: Vec<u8>,
+    effort: Effort,
+}
+
+/// The segment being read.
+struct Open {
+    segment: Segment,
+    file: File,
+    entries: VecDeque<Entry>,
+    // Where what the index covers ends.
+    covered: u64,
+    tail: Option<Slabs<Box<dyn Read + Send>>>,
+}
+
+/// What became of a slab that the index has.
+enum Found {
+    Sound,
+    /// It is not what was written.
+    Damaged,
+    /// The file ends in it, or before.
+    Short,
+}
+
+/// What follows what an index covers.
+enum Behind {
+    Slab,
+    End,
+    Damaged(u64),
+}
+
+impl Reading {
+    /// Begins to read the segments of a directory.
+    pub fn new(dir: &Path, window: Window, needs: Needs) -> Result<Self, CopyError> {
+        let segments = segments::list(dir).map_err(|error| failed(dir, error))?;
+        let bytes_all = segments.iter().map(|segment| segment.bytes).sum();
+        Ok(Self {
+            window,
+            needs,
+            segments: segments.into_iter().filter(|s| s.touches(window)).collect(),
+            open: None,
+            slab: Vec::new(),
+            entry: Entry::default(),
+            packed: Vec::new(),
+            effort: Effort { bytes_all, ..Effort::default() },
+        })
+    }
+
+    /// What it took so far.
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    /// The next part; none at the end.
+    pub fn advance(&mut self) -> Result<Option<Part<'_>>, CopyError> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let Some(segment) = self.segments.pop_front() else { return Ok(None) };
+                let path = segment.path.clone();
+                self.open = Open::new(segment).map_err(|error| failed(&path, error))?;
+                if self.open.is_some() {
+                    return Ok(Some(Part::Segment));
+                }
+                continue;
+            };
+            if let Some(entry) = open.entries.pop_front() {
+                self.entry = entry;
+                if !self.entry.may_hold(self.window, &self.needs) {
+                    self.effort.slabs_skipped += 1;
+                    if self.entry.heads.is_empty() {
+                        continue;
+                    }
+                    return Ok(Some(Part::Heads(&self.entry.heads)));
+                }
+                let found = open.slab(&self.entry, &mut self.slab, &mut self.packed);
+                match found.map_err(|error| failed(&open.segment.path, error))? {
+                    Found::Sound => {
+                        self.effort.slabs_read += 1;
+                        self.effort.bytes_read += open.cost(&self.entry);
+                        return Ok(Some(Part::Slab(&self.slab)));
+                    }
+                    Found::Damaged => {
+                        self.damaged(self.entry.at);
+                        return Ok(Some(Part::Heads(&self.entry.heads)));
+                    }
+                    Found::Short => {
+                        open.cut(self.entry.at);
+                        self.damaged(self.entry.at);
+                        continue;
+                    }
+                }
+            }
+            match open.read_on(&mut self.slab).map_err(|e| failed(&open.segment.path, e))? {
+                Behind::Slab => {
+                    self.effort.slabs_read += 1;
+                    self.effort.bytes_read += self.slab.len() as u64;
+                    return Ok(Some(Part::Slab(&self.slab)));
+                }
+                Behind::End => self.open = None,
+                Behind::Damaged(at) => {
+                    self.damaged(at);
+                    self.open = None;
+                }
+            }
+        }
+    }
+
+    /// Takes note of bytes that make no sense, from `at` of the capture on.
+    pub fn damaged(&mut self, at: u64) {
+        self.effort.damaged += 1;
+        let path = self.open.as_ref().map(|open| open.segment.path.display().to_string());
+        let segment = path.unwrap_or_default();
+        tracing::warn!(segment, at, "packets of a damaged segment are left out");
+    }
+
+    /// Where the slab given last begins.
+    pub fn at(&self) -> u64 {
+        self.entry.at
+    }
+}
+
+impl Open {
+    /// Opens a segment and reads its index; none if it is gone.
+    fn new(segment: Segment) -> io::Result<Option<Self>> {
+        let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
+        let index = Index::read(&segment.index(), segment.number)?;
+        // Not at the end of one that grows: there it is being written.
+        if index.torn && segment.span.is_some() {
+            tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
+        }
+        let covered = index.covers();
+        Ok(Some(Self { segment, file, entries: index.entries.into(), covered, tail: None }))
+    }
+
+    /// Bytes of the file that a slab takes.
+    fn cost(&self, entry: &Entry) -> u64 {
+        u64::from(if self.segment.packed { entry.packed_bytes } else { entry.bytes })
+    }
+
+    /// Reads a slab of the index.
+    fn slab(&self, entry: &Entry, slab: &mut Vec<u8>, packed: &mut Vec<u8>) -> io::Result<Found> {
+        let sound = |slab: &[u8]| match crc32fast::hash(slab) == entry.crc {
+            true => Found::Sound,
+            false => Found::Damaged,
+        };
+        if !self.segment.packed {
+            let whole = self.bytes(entry.at, entry.bytes, slab)?;
+            return Ok(if whole { sound(slab) } else { Found::Short });
+        }
+        if entry.packed_bytes > 2 * SLAB_BYTES_MAX
+            || !self.bytes(entry.packed_at, entry.packed_bytes, packed)?
+        {
+            return Ok(Found::Damaged);
+        }
+        slab.clear();
+        slab.reserve(entry.bytes as usize);
+        let unpacked = zstd::bulk::Decompressor::new()?.decompress_to_buffer(packed, slab);
+        Ok(if unpacked.is_ok() { sound(slab) } else { Found::Damaged })
+    }
+
+    /// Forgets the index from byte `at` of the capture on: what is there is read through.
+    fn cut(&mut self, at: u64) {
+        self.entries.clear();
+        (self.covered, self.tail) = (at, None);
+    }
+
+    /// Reads bytes of the file; false if it ends before.
+    fn bytes(&self, at: u64, len: u32, out: &mut Vec<u8>) -> io::Result<bool> {
+        out.resize(len as usize, 0);
+        match self.file.read_exact_at(out, at) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads on behind what the index covers.
+    fn read_on(&mut self, slab: &mut Vec<u8>) -> io::Result<Behind> {
+        let mut tail = match self.tail.take() {
+            Some(tail) => tail,
+            None => Slabs::new(self.behind()?, self.covered),
+        };
+        let next = match tail.next(slab) {
+            Ok(Some(_)) => Behind::Slab,
+            Ok(None) if tail.is_foreign() => Behind::Damaged(tail.at()),
+            Ok(None) => Behind::End,
+            // A compressed one that is cut short or damaged.
+            Err(_) if self.segment.packed => Behind::Damaged(tail.at()),
+            Err(error) => return Err(error),
+        };
+        self.tail = Some(tail);
+        Ok(next)
+    }
+
+    fn behind(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = self.file.try_clone()?;
+        if !self.segment.packed {
+            file.seek(SeekFrom::Start(self.covered))?;
+            return Ok(Box::new(file));
+        }
+        if self.covered > 0 {
+            // Compressed segments are whole, and so is what their index covers.
+            return Ok(Box::new(io::empty()));
+        }
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> CopyError {
+    CopyError::Read { path: path.display().to_string(), source }
+}

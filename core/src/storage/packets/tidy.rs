@@ -1,0 +1,258 @@
+//! Tidying up: segments are closed, indexed and compressed on a thread that lets all others go first.
+//!
+//! Closing waits for the disk, which nobody who writes packets should. An index
+//! that is missing is made again, and a closed segment compressed, when
+//! nothing waits to be closed. Everything here can be interrupted at any
+//! instant and is done again by the next run.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+
+use super::disk::{Open, Shelf};
+use super::index::{Entry, Growing, Index, Indexer};
+use super::pack;
+use super::segments::{Segment, Slabs, closed_name};
+use super::{Room, Written};
+use crate::time::Ts;
+
+/// Segments that may wait to be closed; further ones are closed by who brings them.
+const WAITING: usize = 4;
+
+/// The lowest priority there is.
+const NICE: i32 = 19;
+
+/// The thread. Dropping it waits until all that was brought is closed.
+pub(super) struct Tidy {
+    jobs: Option<Sender<Open>>,
+    closer: Closer,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Tidy {
+    /// Starts it for the segments of a directory.
+    pub fn new(room: Room, shelf: Shelf, written: Arc<Written>) -> io::Result<Self> {
+        let (jobs, waiting) = bounded(WAITING);
+        let stop = Arc::<AtomicBool>::default();
+        let closer = Closer { shelf, written };
+        let chores = Chores {
+            room,
+            closer: closer.clone(),
+            waiting,
+            stop: stop.clone(),
+            given_up: HashSet::new(),
+        };
+        let thread = std::thread::Builder::new().name("tidy".to_owned());
+        let thread = Some(thread.spawn(move || chores.run())?);
+        Ok(Self { jobs: Some(jobs), closer, stop, thread })
+    }
+
+    /// Has a segment closed, which is on the shelf already.
+    pub fn close(&self, open: Open) {
+        let refused = match &self.jobs {
+            Some(jobs) => jobs.try_send(open).err().map(|refused| refused.into_inner()),
+            None => Some(open),
+        };
+        refused.into_iter().for_each(|open| self.closer.close(open));
+    }
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It cannot be told any more that it failed.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Closes segments.
+#[derive(Clone)]
+struct Closer {
+    shelf: Shelf,
+    written: Arc<Written>,
+}
+
+impl Closer {
+    /// Gives back what was set aside, waits for the disk and gives the segment its last name.
+    fn close(&self, open: Open) {
+        let done = open
+            .file
+            .set_len(open.bytes)
+            .and_then(|()| open.file.sync_data())
+            .and_then(|()| open.index.as_ref().map_or(Ok(()), Growing::sync));
+        let renamed = done.and_then(|()| {
+            let mut shelf = self.shelf.lock();
+            let place = shelf.iter_mut().find(|segment| segment.number == open.number);
+            // Gone already, where there is little room.
+            let Some(segment) = place else { return Ok(()) };
+            let Some(span) = segment.span else { return Ok(()) };
+            let to = segment.path.with_file_name(closed_name(segment.number, span, false));
+            fs::rename(&segment.path, &to)?;
+            segment.path = to;
+            if open.index.is_none() {
+                segment.index_bytes = 0;
+            }
+            Ok(())
+        });
+        if let Err(error) = renamed {
+            self.written.complain(format!("`{}`: {error}", open.path.display()));
+        }
+    }
+}
+
+/// What the thread has to do.
+struct Chores {
+    room: Room,
+    closer: Closer,
+    waiting: Receiver<Open>,
+    stop: Arc<AtomicBool>,
+    // Segments that could not be indexed or compressed, by number.
+    given_up: HashSet<u64>,
+}
+
+impl Chores {
+    fn run(mut self) {
+        // A thread of the same priority is better than none.
+        let _ = rustix::process::setpriority_process(None, NICE);
+        loop {
+            match self.waiting.try_recv() {
+                Ok(open) => self.closer.close(open),
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {
+                    let Some(segment) = self.next() else {
+                        match self.waiting.recv() {
+                            Ok(open) => self.closer.close(open),
+                            Err(_) => return,
+                        }
+                        continue;
+                    };
+                    if let Err(error) = self.tidy(&segment) {
+                        self.given_up.insert(segment.number);
+                        let path = segment.path.display();
+                        self.closer.written.complain(format!("`{path}`: {error}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next segment that is not as it should be.
+    fn next(&self) -> Option<Segment> {
+        let shelf = self.closer.shelf.lock();
+        let is_untidy = |segment: &&Segment| {
+            segment.is_named_closed()
+                && (segment.index_bytes == 0 || (self.room.compress && !segment.packed))
+                && !self.given_up.contains(&segment.number)
+        };
+        shelf.iter().find(is_untidy).cloned()
+    }
+
+    /// Makes a segment as it should be, unless it is to stop before that is done.
+    fn tidy(&self, segment: &Segment) -> io::Result<()> {
+        let mut goes_on = || self.goes_on();
+        let indexed = |index_bytes| Segment { index_bytes, ..segment.clone() };
+        let done = match segment.packed {
+            true => pack::index_again(segment, &mut goes_on)?.map(indexed),
+            false if self.room.compress => pack::pack(segment, &mut goes_on)?,
+            false => complete(segment, &mut goes_on)?.map(|(_, bytes, _)| indexed(bytes)),
+        };
+        let Some(done) = done else { return Ok(()) };
+        let mut shelf = self.closer.shelf.lock();
+        match shelf.iter_mut().find(|kept| kept.number == segment.number) {
+            Some(kept) => *kept = done.clone(),
+            // It went meanwhile.
+            None => done.remove()?,
+        }
+        drop(shelf);
+        if done.packed && !segment.packed { segment.remove() } else { Ok(()) }
+    }
+
+    /// Closes what waits for it; false when it is time to end.
+    fn goes_on(&self) -> bool {
+        self.waiting.try_iter().for_each(|open| self.closer.close(open));
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a file is one of ours that serves nothing, given the indexes of the segments there are.
+pub(super) fn is_left_over(path: &Path, indexes: &HashSet<PathBuf>) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let ours = |rest: &str| rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_digit());
+    let stem = |kind| name.strip_suffix(kind).is_some_and(ours);
+    stem(".zst.tmp") || ((stem(".zst.index") || stem(".index")) && !indexes.contains(path))
+}
+
+/// A segment of an earlier run; one that was still growing is cut to its whole blocks and closed.
+pub(super) fn adopt(segment: Segment) -> io::Result<Option<Segment>> {
+    if segment.span.is_some() {
+        return Ok(Some(segment));
+    }
+    let Some((bytes, index_bytes, span)) = complete(&segment, &mut || true)? else {
+        return Ok(None);
+    };
+    let Some(span) = span else { return segment.remove().map(|()| None) };
+    let file = OpenOptions::new().write(true).open(&segment.path)?;
+    file.set_len(bytes)?;
+    file.sync_data()?;
+    let path = segment.path.with_file_name(closed_name(segment.number, span, false));
+    fs::rename(&segment.path, &path)?;
+    Ok(Some(Segment { path, span: Some(span), bytes, index_bytes, ..segment }))
+}
+
+/// How many bytes of a segment are whole blocks, how long its index is, and the times of its packets.
+type Complete = (u64, u64, Option<(Ts, Ts)>);
+
+/// Adds to the index of a plain segment what it lacks, as long as `goes_on`.
+fn complete(segment: &Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<Option<Complete>> {
+    let path = segment.index();
+    let mut file = File::open(&segment.path)?;
+    let mut index = Index::read(&path, segment.number)?;
+    // After a crash of the machine the newest slabs may not be what was written.
+    while let Some(newest) = index.entries.last().filter(|newest| !is_sound(&file, newest)) {
+        index.good -= newest.stored_bytes();
+        index.entries.pop();
+    }
+    let mut indexer = Indexer::default();
+    index.entries.iter().for_each(|entry| indexer.pass(entry));
+    let mut growing = match index.entries.is_empty() {
+        true => Growing::new(&path, segment.number)?,
+        false => Growing::resume(&path, index.good)?,
+    };
+    file.seek(SeekFrom::Start(index.covers()))?;
+    let mut slabs = Slabs::new(&file, index.covers());
+    let (mut span, mut bytes) = (index.span(), index.covers());
+    let mut slab = Vec::new();
+    while let Some(at) = slabs.next(&mut slab)? {
+        if !goes_on() {
+            return Ok(None);
+        }
+        let shared = Arc::new(slab);
+        let Some(entry) = indexer.entry(at, &shared) else { break };
+        growing.put(&entry)?;
+        bytes = entry.end();
+        if entry.packets > 0 {
+            let (first, last) = span.unwrap_or((entry.first, entry.last));
+            span = Some((first.min(entry.first), last.max(entry.last)));
+        }
+        slab = Arc::into_inner(shared).unwrap_or_default();
+    }
+    growing.sync()?;
+    Ok(Some((bytes, growing.bytes(), span)))
+}
+
+/// Whether a slab is in the file as it was written.
+fn is_sound(file: &File, entry: &Entry) -> bool {
+    let mut slab = vec![0; entry.bytes as usize];
+    file.read_exact_at(&mut slab, entry.at).is_ok() && crc32fast::hash(&slab) == entry.crc
+}
