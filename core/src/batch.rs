@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::addr::Addr;
 use crate::field::{Demand, Field, FieldValue, Id};
 use crate::lookup::Lookups;
-use crate::packet::{Layers, Packet, Weight};
+use crate::packet::{Known, Layers, Packet, Weight};
 use crate::prefetch::fetch;
 use crate::selection::Selection;
 use crate::source::{Chunk, Region};
@@ -163,9 +163,13 @@ impl Batch {
             _ => {}
         }
         let data = self.data(at);
+        let known = Known::of(packet.marks);
+        if known.is_some_and(|known| !known.fields().has(field)) {
+            return None;
+        }
         let layers = match self.layers.get(at) {
-            Some(layers) => *layers,
-            None => Layers::find(packet.link, data, packet.wire_len),
+            Some(layers) if known.is_none() => *layers,
+            _ => Layers::find(packet.link, data, packet.wire_len),
         };
         extract::value(field, View { packet, data, layers, lookups: &self.lookups })
     }
@@ -288,6 +292,11 @@ impl Batch {
             resolved.find(next.unwrap_or_default(), &mut ahead);
             Layers::find_all(packets, &data, layers);
             columns.append(Block { packets, data: &data, layers, lookups });
+            if packets.iter().fold(0, |marks, packet| marks | packet.marks) & Packet::REPLAYED != 0
+            {
+                columns.keep_known(packets);
+                keep_known(packets, layers);
+            }
         }
         columns.finish();
     }
@@ -311,6 +320,16 @@ impl Batch {
     /// Takes the selections out for refilling.
     pub fn take_picks(&mut self) -> Vec<Selection> {
         std::mem::take(&mut self.picks)
+    }
+}
+
+/// Leaves of the headers of packets that were made from records only what is known.
+#[cold]
+fn keep_known(packets: &[Packet], layers: &mut [Layers]) {
+    for (packet, layers) in packets.iter().zip(layers) {
+        if let Some(known) = Known::of(packet.marks) {
+            layers.keep_known(known);
+        }
     }
 }
 

@@ -251,6 +251,11 @@ impl Demand {
         self
     }
 
+    /// Asks for headers to be found in packets that may have a field, without its column.
+    pub fn relies_on(self, field: Field) -> Self {
+        Self { needs: self.needs.and(Fields::of(&[field])), layers: true, ..self }
+    }
+
     /// Asks for dense ids.
     pub fn id(mut self, id: Id) -> Self {
         self.ids |= 1 << id as u8;

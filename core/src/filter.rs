@@ -16,6 +16,7 @@ mod parse;
 mod plan;
 mod print;
 mod push;
+mod says;
 mod set;
 mod term;
 

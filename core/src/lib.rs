@@ -21,6 +21,7 @@ pub mod query;
 pub mod queue;
 pub mod record;
 pub mod render;
+pub mod replay;
 pub mod selection;
 pub mod size;
 pub mod source;

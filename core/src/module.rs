@@ -153,21 +153,14 @@ pub trait Replay: Send {
     ) -> Result<Vec<Replayed>, Fault>;
 }
 
-/// A packet regenerated from a record: headers only, with the weight the record gives it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A packet regenerated from a record: headers only, as far as the record says them, with the weight
+/// the record gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// When.
     pub ts: Ts,
-    /// Source address.
-    pub src: Option<crate::addr::Addr>,
-    /// Destination address.
-    pub dst: Option<crate::addr::Addr>,
-    /// Protocol number.
-    pub proto: u8,
-    /// Source port, 0 where there is none.
-    pub sport: u16,
-    /// Destination port, 0 where there is none.
-    pub dport: u16,
+    /// Its headers.
+    pub said: crate::packet::Said,
     /// What it stands for.
     pub weight: crate::packet::Weight,
 }

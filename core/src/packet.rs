@@ -4,14 +4,19 @@
 //! into columns once per batch ([`crate::batch`]).
 
 pub mod build;
+pub mod craft;
+pub mod known;
 pub mod layers;
 pub mod link;
+pub mod said;
 pub mod tunnel;
 pub(crate) mod wlan;
 
 use crate::time::Ts;
+pub use known::Known;
 pub use layers::Layers;
 pub use link::LinkType;
+pub use said::Said;
 
 /// What is known of one packet before any header is read. Plain data, 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,9 @@ impl Packet {
     /// what a record does not say (time to live, sequence numbers, payload) is absent, and the
     /// lengths are means, of which the weight gives the exact sum.
     pub const FLOW: u16 = 8;
+    /// It stands for a record of a module, and of its headers only what [`Known::of`] its marks
+    /// says is known. It is a [`Packet::FLOW`], too.
+    pub const REPLAYED: u16 = 16;
 }
 
 /// How many packets and bytes one packet stands for, where that is not itself alone.

@@ -6,16 +6,19 @@
 
 pub mod answer;
 pub mod packets;
+pub mod replayed;
 pub mod when;
 
 use crate::filter::FilterError;
 use crate::lookup::MissingTable;
 use crate::nearest::nearest;
+use crate::replay::ReplayError;
 use crate::storage::packets::CopyError;
 use crate::storage::{StoreError, Window};
 use crate::time::Ts;
 pub use answer::{Answer, Place, Report, Step};
 pub use packets::Packets;
+pub use replayed::Replayed;
 pub use when::{TimeError, Times};
 
 /// What may be asked, and what for.
@@ -25,7 +28,10 @@ pub const KEYS: [(&str, &str); 7] = [
     ("start", "from this instant, in place of the A of `time`; seconds since 1970"),
     ("end", "until this instant, in place of the B of `time`; seconds since 1970"),
     ("filter", "the packets the records must be of"),
-    ("format", "how records are written; `pcapng` or `pcap` for the packets of a `trace`"),
+    (
+        "format",
+        "how records are written; `pcapng` or `pcap` for packets: those of a `trace`, or records replayed",
+    ),
     ("wait", "`no` for what is there already, `yes` to go on until the end of the time asked for"),
 ];
 
@@ -121,6 +127,14 @@ pub enum QueryError {
         module: String,
         /// What was asked for.
         format: &'static str,
+    },
+    /// Packets were asked for where only records are, and of those none can be made.
+    #[error("`{module}` keeps no packets, and none can be made of its records: {why}")]
+    NoReplay {
+        /// The instance.
+        module: String,
+        /// Why not.
+        why: ReplayError,
     },
     /// The packets cannot be given.
     #[error(transparent)]

@@ -50,6 +50,8 @@ pub enum Event {
     Begin(Arc<TaskCounters>),
     /// It recorded something, or nothing for a while.
     Output(Output),
+    /// All that it records before this instant has been said.
+    Closed(Ts),
 }
 
 /// One running module.
@@ -277,6 +279,7 @@ impl Task {
             self.schema = records.schema.clone();
             self.emit(export, Output::Records(records));
         }
+        self.tell(export, Event::Closed(open.end()));
     }
 
     fn begin(&self, export: &Sender<Emission>) {

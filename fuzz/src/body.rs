@@ -224,13 +224,13 @@ pub fn segment(bytes: &[u8]) {
     while let Ok(Some(block)) = blocks.advance() {
         match block {
             pcapng::Block::Packet { bytes, .. } => {
-                let _ = (pcapng::weight(bytes), pcapng::pcap_record(bytes));
+                let _ = (pcapng::stands(bytes), pcapng::pcap_record(bytes));
                 if let Some(seen) = pcapng::packet(bytes) {
                     assert!(bytes.get(seen.data).is_some());
                 }
             }
             pcapng::Block::Interface(bytes) => {
-                let _ = pcapng::link(bytes);
+                let _ = (pcapng::link(bytes), pcapng::fields(bytes), pcapng::description(bytes));
             }
             pcapng::Block::Section(_) => {}
         }

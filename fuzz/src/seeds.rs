@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use como_core::addr::{Addr, Mac};
 use como_core::packet::build::Frame;
-use como_core::packet::{LinkType, Packet, Weight};
+use como_core::packet::{Known, LinkType, Packet, Weight};
 use como_core::record::{Column, Records, Schema, Type, Value};
 use como_core::source::{Chunk, Turn};
 use como_core::storage::block::{Encoder, Origin};
-use como_core::storage::pcapng;
+use como_core::storage::pcapng::{self, Stands};
 use como_core::time::{Span, Ts};
 use como_sniffers::file::{Step, Writer};
 use como_sniffers::{flowtools, netflow, sflow};
@@ -337,8 +337,12 @@ pub fn segment() -> Vec<Vec<u8>> {
     for (at, frame) in frames().iter().enumerate() {
         let weight = (at % 3 == 0).then_some(Weight { packets: 10, bytes: 6000 });
         let ts = Ts::new(1_700_000_000 + at as u64, 1);
-        pcapng::put_packet(&mut out, at as u32 % 2, ts, &frame.bytes(), 60, weight);
+        pcapng::put_packet(&mut out, at as u32 % 2, ts, &frame.bytes(), 60, weight.map(Into::into));
     }
+    let known = Known::DST.and(Known::VERSION);
+    let stands = Stands { weight: Weight { packets: 3, bytes: 180 }, marks: known.marks() };
+    pcapng::put_made_interface(&mut out, LinkType::RAW, "a", "replayed", known.fields());
+    pcapng::put_packet(&mut out, 2, Ts::new(1_700_000_100, 0), &[0x45; 20], 60, Some(stands));
     vec![out]
 }
 

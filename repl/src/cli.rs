@@ -363,7 +363,7 @@ Nothing that exists is overwritten.";
 #[command(after_help = SERVE_EXAMPLES)]
 pub struct Serve {
     /// The configuration; `como init` writes a commented one.
-    #[arg(short, long, value_name = "FILE", default_value = "como.toml")]
+    #[arg(short, long, value_name = "FILE", default_value = crate::config::FILE)]
     pub config: PathBuf,
 }
 
@@ -402,7 +402,7 @@ pub struct Query {
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// The configuration that says where to ask, unless that is said here.
-    #[arg(short, long, value_name = "FILE", default_value = "como.toml")]
+    #[arg(short, long, value_name = "FILE", default_value = crate::config::FILE)]
     pub config: PathBuf,
 }
 

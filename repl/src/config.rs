@@ -19,6 +19,9 @@ use toml::Spanned;
 use crate::error::{Failure, Result, nearest};
 use crate::lookup::Tables;
 
+/// The configuration that is read where none is named.
+pub const FILE: &str = "como.toml";
+
 /// Where the query port listens unless told otherwise: CoMo's port, this machine only.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:44444";
 
@@ -36,7 +39,7 @@ pub fn packets_in(store: &Path) -> PathBuf {
 }
 
 /// A read configuration. Paths are as seen from the current folder.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The folder whose scripts run as soon as they are put there.
     pub modules: PathBuf,
@@ -59,7 +62,7 @@ pub struct Config {
 }
 
 /// One `[[module]]`.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InstanceConfig {
     /// The name that queries use.
     pub name: String,

@@ -84,6 +84,7 @@ fn kept(source: &Description) -> String {
     let by_agents = source.lineage.contains(&Treatment::CutByAgents);
     match source.snaplen {
         _ if source.is_of_flows() => "headers made from flow records".to_owned(),
+        _ if !source.offers.has(Field::Payload) => "headers made from records".to_owned(),
         0 => "whole".to_owned(),
         bytes if by_agents => {
             format!("cut by the agents, at {bytes} bytes unless they were told otherwise")

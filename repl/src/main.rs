@@ -21,6 +21,7 @@ mod query;
 mod run;
 mod serve;
 mod session;
+mod shelf;
 mod sniffers;
 mod sources;
 

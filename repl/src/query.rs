@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use como_core::module::Kind;
-use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Step};
+use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Replayed, Step};
+use como_core::storage::RecordStore;
 use como_core::storage::redb::RedbStore;
 use como_core::time::Ts;
 
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::error::{Failure, Result, say, with_causes};
 use crate::lookup::Tables;
 use crate::output::{self, table::Table};
+use crate::shelf::maker;
 
 /// How long a monitor has to take a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -88,19 +90,30 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
         let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
         return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
     }
-    let store = RedbStore::open(&path)?;
+    let store: Arc<dyn RecordStore> = Arc::new(RedbStore::open(&path)?);
     let packets = crate::config::packets_in(dir);
-    let place = Place { store: &store, feed: None, running: &[], packets: Some(&packets) };
+    let place = Place { store: &*store, feed: None, running: &[], packets: Some(&packets) };
     let mut out = io::BufWriter::new(io::stdout());
     let format = match format {
         AnswerFormat::Records(format) => format,
         AnswerFormat::Packets(capture) => {
-            let answer = Packets::open(&question, capture, place, tables.load()?);
-            let answer = answer.map_err(refused)?;
-            let copied = answer.write(&mut out).map_err(refused)?;
-            out.flush()?;
-            if copied.packets == 0 {
-                nothing(answer.covered());
+            match Packets::open(&question, capture, place, tables.load()?) {
+                Err(QueryError::NoPackets { .. }) => {
+                    let module = store.stream(&question.module)?.unwrap_or_default().module;
+                    let own = kind(args, &module).and_then(|kind| kind.replayer());
+                    let asked = (&question, capture, tables.load()?);
+                    let answer = Replayed::open(asked, place, store.clone(), own);
+                    answer.map_err(refused)?.write(&mut out).map_err(refused)?;
+                    out.flush()?;
+                }
+                answer => {
+                    let answer = answer.map_err(refused)?;
+                    let copied = answer.write(&mut out).map_err(refused)?;
+                    out.flush()?;
+                    if copied.packets == 0 {
+                        nothing(answer.covered());
+                    }
+                }
             }
             return Ok(());
         }
@@ -137,23 +150,9 @@ fn nothing(covered: Option<(Ts, Ts)>) {
     });
 }
 
-/// The module whose records are shown, for its own way to print, where it can still be found: as
-/// the configuration has it, in the modules folder, or shipped.
+/// The module whose records are shown, for its own way to print, where it can still be found.
 fn kind(args: &Query, module: &str) -> Option<Arc<dyn Kind>> {
-    let name = args.module.as_str();
-    let config = Config::read(&args.config).ok();
-    if let Some(config) = &config {
-        let instance = config.instances.iter().find(|instance| instance.name == name);
-        let mut scripts = crate::serve::deploy::paths(&config.modules, name);
-        let found = match instance {
-            Some(instance) => crate::catalogue::find(&instance.module).ok(),
-            None => scripts.find_map(|path| crate::catalogue::load(&path).ok()),
-        };
-        if found.is_some() {
-            return found;
-        }
-    }
-    crate::catalogue::find(module).ok()
+    maker(Config::read(&args.config).ok().as_ref(), &args.module, module)
 }
 
 /// What is wrong with the question, pointing at the place where there is one.

@@ -25,6 +25,7 @@ use signal_hook::iterator::Signals;
 use crate::cli::Serve;
 use crate::config::{Config, InstanceConfig};
 use crate::error::{Failure, Result, say};
+use crate::shelf::Shelf;
 use deploy::Deployer;
 use door::Desk;
 
@@ -36,10 +37,11 @@ pub fn perform(args: &Serve) -> Result {
     let instances = config.instances.iter().map(|i| instance(&config, i));
     let instances: Vec<Instance> = instances.collect::<Result<_>>()?;
     let lookups = config.tables.load()?;
-    let sources = crate::sources::open(config.sources.iter().cloned())?;
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
         Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
+    let shelf = Shelf::of(&config, store.clone());
+    let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
     let sizes = Sizes::default();
     *sizes.write() = streamsizes(&config);
     let keeper = keeper(&config, store.clone(), sizes.clone());

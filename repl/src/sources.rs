@@ -4,6 +4,7 @@ use como_core::source::{Source, SourceError};
 
 use crate::cli::Sources;
 use crate::error::{Failure, Result};
+use crate::shelf::Shelf;
 
 impl Sources {
     /// Whether none was named.
@@ -29,11 +30,19 @@ impl Sources {
     }
 }
 
-/// Opens sources by their texts.
+/// Opens sources by their texts; stores of the past are opened for them.
 pub fn open(texts: impl IntoIterator<Item = String>) -> Result<Vec<Box<dyn Source>>> {
+    open_with(texts, &Shelf::here())
+}
+
+/// Opens sources by their texts; stores of the past are those on the shelf.
+pub fn open_with(
+    texts: impl IntoIterator<Item = String>,
+    shelf: &Shelf,
+) -> Result<Vec<Box<dyn Source>>> {
     let texts: Vec<String> = texts.into_iter().collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    como_sniffers::open_all(&texts).map_err(|error| match error {
+    como_sniffers::open_all(&texts, shelf).map_err(|error| match error {
         SourceError::Spec { text, why } => {
             let hint = match text.contains(['*', '?', '[']) {
                 true => "a name with `*`, `?` or `[` stands for the files it matches",

@@ -2,7 +2,7 @@
 
 use como_core::addr::Addr;
 use como_core::module::Replayed;
-use como_core::packet::Weight;
+use como_core::packet::{Said, Weight};
 use como_core::record::Value;
 use como_core::time::Ts;
 
@@ -12,7 +12,8 @@ use crate::recorder::instant;
 pub const PACKETS_MAX: usize = 1 << 16;
 
 /// One packet, by the names that `value` knows; none where a value is none that a record may have.
-/// What is left out has a plain default. The error says which value is not what it must be.
+/// What is left out of its
+/// headers is absent. The error says which value is not what it must be.
 pub fn packet(value: impl Fn(&str) -> Option<Value>, start: Ts) -> Result<Replayed, String> {
     let wrong = |name: &str, wanted: &str| {
         format!("replay returned a packet whose `{name}` is not {wanted}")
@@ -27,13 +28,16 @@ pub fn packet(value: impl Fn(&str) -> Option<Value>, start: Ts) -> Result<Replay
             _ => Err(wrong(name, "an address")),
         }
     };
-    let number = |name: &str, default: u64, max: u64| match value(name) {
-        Some(Value::Null) => Ok(default),
+    let number = |name: &str, max: u64| match value(name) {
+        Some(Value::Null) => Ok(None),
         value => {
             let number = value.and_then(|v| v.as_uint()).filter(|x| *x <= max);
+            let number = number.map(Some);
             number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
         }
     };
+    let byte = |name| number(name, 255).map(|x| x.map(|x| x as u8));
+    let word = |name| number(name, 65535).map(|x| x.map(|x| x as u16));
     let ts = match value("ts") {
         Some(Value::Null) => start,
         Some(Value::Time(ts)) => ts,
@@ -42,16 +46,31 @@ pub fn packet(value: impl Fn(&str) -> Option<Value>, start: Ts) -> Result<Replay
             instant(seconds.ok_or_else(|| wrong("ts", "a time in seconds"))?)
         }
     };
-    Ok(Replayed {
-        ts,
+    let said = Said {
+        ether_type: word("ether_type")?,
+        version: byte("version")?,
         src: addr("src")?,
         dst: addr("dst")?,
-        proto: number("proto", 0, 255)? as u8,
-        sport: number("sport", 0, 65535)? as u16,
-        dport: number("dport", 0, 65535)? as u16,
-        weight: Weight {
-            packets: number("packets", 1, u64::MAX)?,
-            bytes: number("bytes", 0, u64::MAX)?,
-        },
-    })
+        proto: byte("proto")?,
+        sport: word("sport")?,
+        dport: word("dport")?,
+        tos: byte("tos")?,
+        flags: byte("flags")?,
+        icmp_type: byte("icmp_type")?,
+        icmp_code: byte("icmp_code")?,
+        ip_len: false,
+    };
+    if let (Some(src), Some(dst)) = (said.src, said.dst)
+        && src.is_v6() != dst.is_v6()
+    {
+        return Err("replay returned a packet from one family of IP to the other".to_owned());
+    }
+    if said.version.is_some_and(|version| version != 4 && version != 6) {
+        return Err(wrong("version", "4 or 6"));
+    }
+    let weight = Weight {
+        packets: number("packets", u64::MAX)?.unwrap_or(1),
+        bytes: number("bytes", u64::MAX)?.unwrap_or(0),
+    };
+    Ok(Replayed { ts, said, weight })
 }

@@ -1,4 +1,5 @@
-//! `como`: the packets that another monitor keeps, as they are kept.
+//! `como`: the packets that another monitor keeps, as they are kept, or the records of a module
+//! there, replayed.
 //!
 //! It asks over HTTP for one window after another, each from where the last one
 //! ended to where the other monitor's intervals have closed: nothing before that
@@ -24,9 +25,9 @@ use remote::Remote;
 /// Packets of another monitor, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
     name: "como",
-    usage: "como:http://host:44444/trace",
-    doc: "The packets that an instance of `trace` keeps on another monitor, as they are kept; \
-          connects again and goes on where it was.",
+    usage: "como:http://host:44444/NAME",
+    doc: "The packets that an instance of `trace` keeps on another monitor, or the records of any \
+          other instance there, replayed; connects again and goes on where it was.",
     options: &[
         OptionDoc {
             name: "since",
@@ -76,8 +77,15 @@ impl Como {
             .map_err(|error| options.wrong(error.to_string()))?;
         let filter = options.given("filter");
         let remote = Remote::new(url, filter.unwrap_or("all")).map_err(|why| options.wrong(why))?;
+        let name = format!("{}:{url}", KIND.name);
+        let mut description =
+            Description { resolution: Span(1), ..Description::new(name.clone(), Pace::Stream) };
         let answers = match remote.try_out() {
-            Ok(()) => true,
+            Ok(answer) => {
+                let told = Capture::of_reader(name, answer, Taken::AsTold).described()?;
+                (description.offers, description.lineage) = (told.offers, told.lineage);
+                true
+            }
             // It may be up later, and is asked until then.
             Err(error @ SourceError::Io { .. }) => {
                 tracing::warn!("{}", with_causes(&error));
@@ -85,15 +93,9 @@ impl Como {
             }
             Err(error) => return Err(error),
         };
+        description.lineage.extend(filter.map(|text| Treatment::Filtered(text.to_owned())));
         Ok(Self {
-            description: Description {
-                resolution: Span(1),
-                lineage: filter
-                    .map(|text| Treatment::Filtered(text.to_owned()))
-                    .into_iter()
-                    .collect(),
-                ..Description::new(format!("{}:{url}", KIND.name), Pace::Stream)
-            },
+            description,
             remote,
             since,
             from: None,

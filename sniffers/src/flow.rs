@@ -1,11 +1,10 @@
 //! Flow records as packets: what the sources of flow records share.
 //!
 //! A record becomes one packet, or a few, whose headers are made from it
-//! ([`craft`]), put in the order of its start ([`line`]) and counted ([`tally`]).
+//! ([`como_core::packet::craft`]), put in the order of its start ([`line`]) and counted ([`tally`]).
 //! What a packet stands for is its weight: the record's own counters, exactly.
 
 pub mod carried;
-pub mod craft;
 pub mod line;
 pub mod listener;
 pub mod senders;
@@ -16,6 +15,7 @@ pub mod udp;
 use como_core::addr::Addr;
 use como_core::field::{Field, Fields};
 use como_core::packet::LinkType;
+use como_core::packet::craft::{HEADERS_MAX, Headers};
 use como_core::source::{Description, Pace, SourceError, Treatment};
 use como_core::time::{Span, Ts};
 
@@ -48,6 +48,16 @@ pub struct Flow {
     pub tos: u8,
     /// TCP flags of all its packets, or-ed.
     pub flags: u8,
+}
+
+impl Flow {
+    /// Writes the headers of its packets; returns their length and the mean length of the packets,
+    /// which is at least that.
+    pub fn write(&self, out: &mut [u8; HEADERS_MAX]) -> (usize, u32) {
+        let Self { src, dst, proto, tos, flags, sport, dport, icmp, .. } = *self;
+        let headers = Headers { src, dst, proto, tos, flags, sport, dport, icmp };
+        headers.write(self.bytes.checked_div(self.packets).unwrap_or(0), out)
+    }
 }
 
 /// How records become packets.

@@ -8,6 +8,7 @@ use std::io::Read;
 use como_core::source::{Source, SourceError};
 
 use file::{Capture, Taken};
+pub use ondemand::{Nowhere, Past};
 pub use spec::{Kind, OptionDoc};
 use spec::{Options, Spec};
 
@@ -28,6 +29,7 @@ pub mod flowtools;
 pub mod generate;
 pub mod live;
 pub mod netflow;
+pub mod ondemand;
 pub mod over_ip;
 pub mod sflow;
 
@@ -40,6 +42,7 @@ const KINDS: &[Kind] = &[
     #[cfg(target_os = "linux")]
     afpacket::KIND,
     como::KIND,
+    ondemand::KIND,
     netflow::KIND,
     sflow::KIND,
     flowtools::KIND,
@@ -59,19 +62,19 @@ pub fn interfaces() -> Vec<String> {
 /// Opens what `text` names: a bare path or glob, `-` for standard input, or `KIND:...` of any kind
 /// that [`list`] tells of.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-    open_all(&[text])
+    open_all(&[text], &Nowhere)
 }
 
 /// Opens several texts at once. All plain files among them become one source in time order, so
-/// that a thousand files cost one thread.
-pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
+/// that a thousand files cost one thread. `past` is where records to replay are found.
+pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (mut files, mut erf_files) = (Vec::new(), Vec::new());
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
         let spec = Spec::parse(text, KINDS)?;
         let (rest, wants_inside) = decap::take(spec.rest)?;
         if rest != spec.rest {
-            let opened = open(&format!("{}:{rest}", spec.kind))?;
+            let opened = open_all(&[&format!("{}:{rest}", spec.kind)], past)?;
             sources.extend(opened.into_iter().map(|source| decap::of(source, wants_inside)));
             continue;
         }
@@ -86,6 +89,8 @@ pub fn open_all(texts: &[&str]) -> Result<Vec<Box<dyn Source>>, SourceError> {
             sources.push(Box::new(generate::Generator::open(spec.rest)?));
         } else if spec.kind == como::KIND.name {
             sources.push(Box::new(como::Como::open(spec.rest)?));
+        } else if spec.kind == ondemand::KIND.name {
+            sources.push(ondemand::open(spec.rest, past)?);
         } else if spec.kind == over_ip::KIND.name {
             sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
         } else if spec.kind == netflow::KIND.name {

@@ -5,9 +5,9 @@
 
 use super::extract::{self, View};
 use crate::addr::Addr;
-use crate::field::{Demand, Field, Kind};
+use crate::field::{Demand, Field, Fields, Kind};
 use crate::lookup::Lookups;
-use crate::packet::{Layers, Packet};
+use crate::packet::{Known, Layers, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
 
 /// Which packets have the value.
@@ -37,6 +37,26 @@ pub struct Column {
     pub values: Values,
     /// Which of them are real.
     pub present: Present,
+}
+
+impl Column {
+    /// Makes a value absent; it is counted from the end.
+    fn forget(&mut self, from_end: usize) {
+        fn clear<T: Default>(values: &mut [T], from_end: usize) -> usize {
+            let at = values.len().saturating_sub(from_end);
+            values.get_mut(at).into_iter().for_each(|value| *value = T::default());
+            at
+        }
+        let at = match &mut self.values {
+            Values::U32(values) => clear(values, from_end),
+            Values::U64(values) => clear(values, from_end),
+            Values::Addr(values) => clear(values, from_end),
+        };
+        let Present::Some(these) = &mut self.present else { return };
+        if let Some(word) = these.used_mut().get_mut(at / Block::PACKETS) {
+            *word &= !(1 << (at % Block::PACKETS));
+        }
+    }
 }
 
 /// Values by width.
@@ -118,6 +138,21 @@ impl Columns {
         for field in &self.wanted {
             if let Some(column) = &mut self.slots[*field as usize] {
                 append(*field, block, column);
+            }
+        }
+    }
+
+    /// Takes out of the last packets added, which are these, the values that are not known of them.
+    #[cold]
+    pub(super) fn keep_known(&mut self, packets: &[Packet]) {
+        let known = |packet: &Packet| Known::of(packet.marks).map(Known::fields);
+        let known: Vec<Option<Fields>> = packets.iter().map(known).collect();
+        for field in &self.wanted {
+            let Some(column) = &mut self.slots[*field as usize] else { continue };
+            let lacks = known.iter().enumerate();
+            let lacks = lacks.filter(|(_, known)| known.is_some_and(|known| !known.has(*field)));
+            for (at, _) in lacks {
+                column.forget(packets.len() - at);
             }
         }
     }

@@ -108,7 +108,10 @@ impl Plan {
         self.roots.clear();
         for slot in &self.slots {
             let root = match slot {
-                Some(expr) => builder.step(&expr.0),
+                Some(expr) => {
+                    builder.note_demand(&expr.0);
+                    builder.step(&expr.0)
+                }
                 None => builder.step(&Node::None),
             };
             self.roots.push(root);
@@ -130,6 +133,19 @@ struct Builder {
 }
 
 impl Builder {
+    /// Notes what the terms of a filter ask for; what only guards them asks for nothing else.
+    fn note_demand(&mut self, node: &Node) {
+        match node {
+            Node::All | Node::None => {}
+            Node::And(parts) | Node::Or(parts) => {
+                parts.iter().for_each(|part| self.note_demand(part));
+            }
+            Node::Leaf { term, .. } => {
+                self.demand = self.demand.and(Test::of(term).0.demand());
+            }
+        }
+    }
+
     fn step(&mut self, node: &Node) -> usize {
         if let Some(at) = self.places.get(node) {
             self.steps[*at].uses += 1;
@@ -145,7 +161,6 @@ impl Builder {
             }
             Node::Leaf { term, .. } => {
                 let (test, needs) = Test::of(term);
-                self.demand = self.demand.and(test.demand());
                 if needs == 0 {
                     What::Test(test)
                 } else {

@@ -13,9 +13,11 @@ use crate::batch::Batch;
 use crate::batch::columns::Values;
 use crate::costs::Costs;
 use crate::field::{Demand, Field};
+use crate::packet::Packet;
 use crate::record::{Cells, Column, Data, Records, Schema, Type, Value};
 use crate::selection::Selection;
 use crate::storage::packets::{PacketWriter, Place, Taken};
+use crate::storage::pcapng::Stands;
 use crate::time::{Interval, Span};
 
 #[cfg(test)]
@@ -130,16 +132,16 @@ impl Keeping {
 
 impl Module for Keeping {
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        let weighted = !batch.is_unweighted();
         picked.for_each(|at| {
             let packet = &batch.all()[at];
-            let weight = weighted.then(|| batch.weight(at));
+            let stands = Stands::of(packet, batch.weight(at));
             let (mut data, wire_len) = (batch.data(at), packet.wire_len);
-            if let Some(payload) = self.payload {
+            // Of a packet made from a record there is no payload.
+            if let Some(payload) = self.payload.filter(|_| packet.marks & Packet::FLOW == 0) {
                 let end = batch.layers(at).end(packet.link, data).saturating_add(payload as usize);
                 data = data.get(..end).unwrap_or(data);
             }
-            self.writer.put(packet.source, packet.link, packet.ts, data, wire_len, weight);
+            self.writer.put(packet.source, packet.link, packet.ts, data, wire_len, stands);
             self.packets += 1;
             self.bytes += data.len() as u64;
         });

@@ -296,6 +296,11 @@ impl Frame {
         Self { marks: Packet::FLOW, ..self.weight(packets, bytes) }
     }
 
+    /// Sets what [`Packet::marks`] says.
+    pub fn marks(self, marks: u16) -> Self {
+        Self { marks, ..self }
+    }
+
     /// When it was seen.
     pub fn seen(&self) -> Ts {
         self.ts

@@ -72,17 +72,27 @@ pub struct Column {
     /// One line for a reader; may be empty.
     #[serde(default)]
     pub doc: String,
+    /// What it holds of the packets of its interval, as a module declares it: `ip.dst/24`,
+    /// `count()`. Empty where nobody vouches for that: then no packet is made of it again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub of: String,
 }
 
 impl Column {
     /// A column without unit or description.
     pub fn new(name: impl Into<String>, ty: Type) -> Self {
-        Self { name: name.into(), ty, unit: String::new(), doc: String::new() }
+        Self { name: name.into(), ty, unit: String::new(), doc: String::new(), of: String::new() }
     }
 
     /// The same with a unit.
     pub fn unit(mut self, unit: impl Into<String>) -> Self {
         self.unit = unit.into();
+        self
+    }
+
+    /// The same, holding what a module would declare so.
+    pub fn of(mut self, of: impl Into<String>) -> Self {
+        self.of = of.into();
         self
     }
 }
@@ -105,9 +115,10 @@ impl Schema {
         self.columns.iter().position(|c| c.name == name)
     }
 
-    /// A number that two schemas share only if their names and types are the same.
+    /// A number that two schemas share only if their names and types are the same, and what they
+    /// hold, where that is stated.
     ///
-    /// FNV-1a over names and types in order: part of the storage format, so it never changes.
+    /// FNV-1a over these in order: part of the storage format, so it never changes.
     pub fn hash(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut eat = |bytes: &[u8]| {
@@ -120,6 +131,10 @@ impl Schema {
             eat(&[0]);
             eat(column.ty.name().as_bytes());
             eat(&[0]);
+            if !column.of.is_empty() {
+                eat(column.of.as_bytes());
+                eat(&[1]);
+            }
         }
         hash
     }
@@ -136,6 +151,7 @@ mod tests {
         let hash = |columns: &[&Column]| Schema::new(columns.iter().map(|c| (*c).clone())).hash();
         assert_ne!(hash(&[&a, &b]), hash(&[&b, &a]));
         assert_ne!(hash(&[&a]), hash(&[&Column::new("a", Type::Int)]));
+        assert_ne!(hash(&[&a]), hash(&[&a.clone().of("count()")]));
         assert_eq!(hash(&[&a]), hash(&[&a.clone().unit("bytes")]));
     }
 

@@ -78,8 +78,19 @@ pub enum Treatment {
     Flows,
     /// Packets of a flow were spread over its lifetime.
     Spread,
-    /// Records of this instance became packets again.
-    Replayed(String),
+    /// Records became packets again.
+    Replayed {
+        /// The instance whose they are.
+        instance: String,
+        /// How long their intervals are.
+        interval: Span,
+    },
+    /// Only some of the records were kept, as a top 20: what the others counted is missing.
+    SomeRecords,
+    /// Addresses are those of networks; as the key column is declared.
+    Networks(String),
+    /// As it is told where they come from.
+    Told(String),
     /// What was inside a tunnel became the packet.
     Decapsulated,
 }
@@ -94,7 +105,12 @@ impl fmt::Display for Treatment {
             Self::Shed => f.write_str("shed"),
             Self::Flows => f.write_str("made from flow records"),
             Self::Spread => f.write_str("spread over their flows' lifetimes"),
-            Self::Replayed(instance) => write!(f, "replayed from records of `{instance}`"),
+            Self::Replayed { instance, interval } => {
+                write!(f, "replayed from records of `{instance}`, {interval} each")
+            }
+            Self::SomeRecords => f.write_str("inexact: only some of the records were kept"),
+            Self::Networks(column) => write!(f, "addresses cut to networks, `{column}`"),
+            Self::Told(text) => f.write_str(text),
             Self::Decapsulated => f.write_str("taken out of tunnels"),
         }
     }

@@ -26,12 +26,13 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::pcapng;
+use super::pcapng::{self, Stands};
 use crate::costs::{Category, Costs, Stopwatch};
-use crate::packet::{LinkType, Weight};
+use crate::packet::LinkType;
 use crate::time::{Span, Ts};
 use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
+pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
 pub use read::{Effort, covered};
 pub use segments::Segment;
@@ -271,7 +272,7 @@ impl PacketWriter {
         ts: Ts,
         data: &[u8],
         wire_len: u32,
-        weight: Option<Weight>,
+        stands: Option<Stands>,
     ) {
         // Also where a slab begins: slabs flushed early, as on a quiet wire, are never full.
         let gathered = self.slab.bytes.len();
@@ -282,7 +283,7 @@ impl PacketWriter {
         let before = self.slab.bytes.len();
         let interface = self.interface(source, link);
         let data = &data[..data.len().min(self.snaplen as usize)];
-        pcapng::put_packet(&mut self.slab.bytes, interface, ts, data, wire_len, weight);
+        pcapng::put_packet(&mut self.slab.bytes, interface, ts, data, wire_len, stands);
         self.segment_bytes += (self.slab.bytes.len() - before) as u64;
         self.slab.packets += 1;
         self.slab.first = Some(self.slab.first.map_or(ts, |first| first.min(ts)));

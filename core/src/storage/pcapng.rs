@@ -8,7 +8,8 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::packet::{LinkType, Packet, Weight};
+use crate::field::{Field, Fields};
+use crate::packet::{Known, LinkType, Packet, Weight};
 use crate::time::Ts;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -20,6 +21,7 @@ const OPT_END: u16 = 0;
 const OPT_COMMENT: u16 = 1;
 const OPT_USER_APPLICATION: u16 = 4;
 const OPT_IF_NAME: u16 = 2;
+const OPT_IF_DESCRIPTION: u16 = 3;
 const OPT_IF_TSRESOL: u16 = 9;
 /// A custom option of bytes that may be copied to other files.
 const OPT_CUSTOM: u16 = 2989;
@@ -27,8 +29,41 @@ const OPT_CUSTOM: u16 = 2989;
 /// The enterprise number that RFC 5612 sets aside for those who have none.
 pub const ENTERPRISE: u32 = 32_473;
 
-/// What a custom option of ours begins with after the enterprise number.
-pub const WEIGHT_MARK: [u8; 4] = *b"CoMW";
+/// What custom options of ours begin with after the enterprise number: what a packet stands for;
+/// the same of one whose headers were made from a record; the fields an interface's packets have.
+const WEIGHT_MARK: [u8; 4] = *b"CoMW";
+const MADE_MARK: [u8; 4] = *b"CoMM";
+const FIELDS_MARK: [u8; 4] = *b"CoMF";
+
+/// Which of a packet's marks are written with it.
+const MADE: u16 = Packet::FLOW | Packet::REPLAYED | Known::ALL;
+
+/// What a packet stands for, and how its headers came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// The packets and bytes.
+    pub weight: Weight,
+    /// Of [`Packet::marks`], those that tell of headers made from a record.
+    pub marks: u16,
+}
+
+impl Stands {
+    /// What is to be written with a packet; none where it stands for itself as it was sent.
+    pub fn of(packet: &Packet, weight: Weight) -> Option<Self> {
+        let marks = packet.marks & MADE;
+        (marks != 0 || weight != Weight::of(packet)).then_some(Self { weight, marks })
+    }
+}
+
+impl From<Weight> for Stands {
+    fn from(weight: Weight) -> Self {
+        Self { weight, marks: 0 }
+    }
+}
+
+/// How long the custom options of packets are.
+const WEIGHT_BYTES: usize = 24;
+const MADE_BYTES: usize = 28;
 
 /// Where the captured bytes lie in the block of a packet.
 const PACKET_HEAD: usize = 28;
@@ -58,14 +93,36 @@ pub fn put_section_about(out: &mut Vec<u8>, comment: &str) {
 
 /// Appends the description of the next interface.
 pub fn put_interface(out: &mut Vec<u8>, link: LinkType, name: &str, snaplen: u32) {
+    put_block(out, INTERFACE, |out| interface(out, link, name, snaplen));
+}
+
+/// Appends the description of an interface whose packets were made from records, and have only
+/// these fields.
+pub fn put_made_interface(
+    out: &mut Vec<u8>,
+    link: LinkType,
+    name: &str,
+    description: &str,
+    fields: Fields,
+) {
+    let names: Vec<&str> = fields.without(Fields::NONE).map(Field::name).collect();
+    let mark = [&ENTERPRISE.to_le_bytes()[..], &FIELDS_MARK, names.join(" ").as_bytes()].concat();
     put_block(out, INTERFACE, |out| {
-        out.extend(link.0.to_le_bytes());
-        out.extend([0, 0]);
-        out.extend(snaplen.to_le_bytes());
-        put_option(out, OPT_IF_NAME, name.as_bytes());
-        put_option(out, OPT_IF_TSRESOL, &[9]);
+        interface(out, link, name, 0);
+        out.truncate(out.len() - 4);
+        put_option(out, OPT_IF_DESCRIPTION, description.as_bytes());
+        put_option(out, OPT_CUSTOM, &mark);
         put_option(out, OPT_END, b"");
     });
+}
+
+fn interface(out: &mut Vec<u8>, link: LinkType, name: &str, snaplen: u32) {
+    out.extend(link.0.to_le_bytes());
+    out.extend([0, 0]);
+    out.extend(snaplen.to_le_bytes());
+    put_option(out, OPT_IF_NAME, name.as_bytes());
+    put_option(out, OPT_IF_TSRESOL, &[9]);
+    put_option(out, OPT_END, b"");
 }
 
 /// Appends a packet seen on the given interface, counted from 0 in the section.
@@ -76,7 +133,7 @@ pub fn put_packet(
     ts: Ts,
     data: &[u8],
     wire_len: u32,
-    weight: Option<Weight>,
+    stands: Option<Stands>,
 ) {
     let data = &data[..data.len().min(BLOCK_BYTES_MAX as usize / 2)];
     put_block(out, PACKET, |out| {
@@ -84,13 +141,15 @@ pub fn put_packet(
         head.into_iter().for_each(|number| out.extend(number.to_le_bytes()));
         out.extend(data);
         pad(out, data.len());
-        if let Some(weight) = weight {
-            let mut bytes = [0; 24];
+        if let Some(Stands { weight, marks }) = stands {
+            let mut bytes = [0; MADE_BYTES];
             bytes[..4].copy_from_slice(&ENTERPRISE.to_le_bytes());
-            bytes[4..8].copy_from_slice(&WEIGHT_MARK);
+            bytes[4..8].copy_from_slice(if marks == 0 { &WEIGHT_MARK } else { &MADE_MARK });
             bytes[8..16].copy_from_slice(&weight.packets.to_le_bytes());
-            bytes[16..].copy_from_slice(&weight.bytes.to_le_bytes());
-            put_option(out, OPT_CUSTOM, &bytes);
+            bytes[16..24].copy_from_slice(&weight.bytes.to_le_bytes());
+            bytes[24..26].copy_from_slice(&marks.to_le_bytes());
+            let len = if marks == 0 { WEIGHT_BYTES } else { MADE_BYTES };
+            put_option(out, OPT_CUSTOM, &bytes[..len]);
             put_option(out, OPT_END, b"");
         }
     });
@@ -274,17 +333,49 @@ pub fn packet(block: &[u8]) -> Option<Seen> {
     fits.then(|| Seen { interface: word(block, 8), data, wire_len: word(block, 24) })
 }
 
-/// What the packet in a block stands for, where that is not itself alone.
-pub fn weight(block: &[u8]) -> Option<Weight> {
+/// What the packet in a block stands for, where that is not itself alone as it was sent.
+pub fn stands(block: &[u8]) -> Option<Stands> {
     // Of options we write this one alone.
-    let option = block.get(packet(block)?.data.end.next_multiple_of(4)..)?.get(..28)?;
-    let (head, counts) = option.split_at(12);
-    let code = u32::from(OPT_CUSTOM) | 24 << 16;
-    if word(head, 0) != code || word(head, 4) != ENTERPRISE || head.get(8..)? != WEIGHT_MARK {
+    let option = block.get(packet(block)?.data.end.next_multiple_of(4)..)?;
+    let (code, len) = (word(option, 0) as u16, (word(option, 0) >> 16) as usize);
+    let value = option.get(4..)?.get(..len)?;
+    if code != OPT_CUSTOM || word(value, 0) != ENTERPRISE {
         return None;
     }
-    let long = |at| u64::from(word(counts, at)) | u64::from(word(counts, at + 4)) << 32;
-    Some(Weight { packets: long(0), bytes: long(8) })
+    let marks = match (*value.get(4..)?.first_chunk::<4>()?, len) {
+        (WEIGHT_MARK, WEIGHT_BYTES) => 0,
+        (MADE_MARK, MADE_BYTES) => word(value, 24) as u16 & MADE,
+        _ => return None,
+    };
+    let long = |at| u64::from(word(value, at)) | u64::from(word(value, at + 4)) << 32;
+    Some(Stands { weight: Weight { packets: long(8), bytes: long(16) }, marks })
+}
+
+/// The fields that the packets of an interface have, where its block says so.
+pub fn fields(block: &[u8]) -> Option<Fields> {
+    let value = options(block).find(|(code, value)| {
+        *code == OPT_CUSTOM && word(value, 0) == ENTERPRISE && value.get(4..8) == Some(&FIELDS_MARK)
+    });
+    let names = std::str::from_utf8(value?.1.get(8..)?).ok()?;
+    let fields = names.split(' ').filter_map(Field::named);
+    Some(fields.fold(Fields::NONE, |all, field| all.and(Fields::of(&[field]))))
+}
+
+/// How the block of an interface describes it, where it does.
+pub fn description(block: &[u8]) -> Option<&str> {
+    let (_, value) = options(block).find(|(code, _)| *code == OPT_IF_DESCRIPTION)?;
+    std::str::from_utf8(value).ok()
+}
+
+/// The options in the block of an interface, as far as they are whole. We write little-endian.
+fn options(block: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = block.get(16..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (code, len) = (word(rest, 0) as u16, (word(rest, 0) >> 16) as usize);
+        let value = rest.get(4..)?.get(..len)?;
+        rest = rest.get(4 + len.next_multiple_of(4)..).unwrap_or_default();
+        (code != OPT_END).then_some((code, value))
+    })
 }
 
 /// The comment of a section header, if it has one.
@@ -311,10 +402,15 @@ pub fn put_pcap_header(out: &mut Vec<u8>, link: LinkType, snaplen: u32) {
 /// What stands before a packet in a pcap file, from its block here.
 pub fn pcap_record(block: &[u8]) -> [u8; 16] {
     let ts = u64::from(word(block, 12)) << 32 | u64::from(word(block, 16));
-    let (secs, nanos) = Ts(ts).parts();
+    pcap_head(Ts(ts), word(block, 20), word(block, 24))
+}
+
+/// What stands before a packet in a pcap file.
+pub fn pcap_head(ts: Ts, cap_len: u32, wire_len: u32) -> [u8; 16] {
+    let (secs, nanos) = ts.parts();
     let secs = u32::try_from(secs).unwrap_or(u32::MAX);
     let mut record = [0; 16];
-    let numbers = [secs, nanos, word(block, 20), word(block, 24)];
+    let numbers = [secs, nanos, cap_len, wire_len];
     for (bytes, number) in record.chunks_exact_mut(4).zip(numbers) {
         bytes.copy_from_slice(&number.to_le_bytes());
     }

@@ -14,6 +14,11 @@ use crate::record::{Output, Schema};
 /// A damaged block is named in the log, skipped and counted; the rest stays readable.
 pub struct Scan<'a> {
     store: &'a dyn RecordStore,
+    cursor: Cursor,
+}
+
+/// A place in a stream that is being read: a scan without its store.
+pub struct Cursor {
     stream: String,
     window: Window,
     after: Option<Mark>,
@@ -35,8 +40,27 @@ pub struct Part {
 impl<'a> Scan<'a> {
     /// A scan of one stream; of none if the store has none of that name.
     pub fn new(store: &'a dyn RecordStore, stream: &str, window: Window) -> Self {
+        Self { store, cursor: Cursor::new(stream, window) }
+    }
+
+    /// How many damaged blocks were skipped so far.
+    pub fn damaged(&self) -> u64 {
+        self.cursor.damaged
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<Part, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.cursor.advance(self.store).transpose()
+    }
+}
+
+impl Cursor {
+    /// Before the first of a stream.
+    pub fn new(stream: &str, window: Window) -> Self {
         Self {
-            store,
             stream: stream.to_owned(),
             window,
             after: None,
@@ -47,14 +71,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// How many damaged blocks were skipped so far.
-    pub fn damaged(&self) -> u64 {
-        self.damaged
-    }
-
-    fn next_block(&mut self) -> Result<Option<Stored>, StoreError> {
+    fn next_block(&mut self, store: &dyn RecordStore) -> Result<Option<Stored>, StoreError> {
         if self.page.is_empty() && !self.ended {
-            self.page = self.store.page(&self.stream, self.window, self.after)?.into();
+            self.page = store.page(&self.stream, self.window, self.after)?.into();
         }
         let next = self.page.pop_front();
         match &next {
@@ -64,9 +83,13 @@ impl<'a> Scan<'a> {
         Ok(next)
     }
 
-    fn schema(&mut self, hash: u64) -> Result<Option<Arc<Schema>>, StoreError> {
+    fn schema(
+        &mut self,
+        store: &dyn RecordStore,
+        hash: u64,
+    ) -> Result<Option<Arc<Schema>>, StoreError> {
         if !self.schemas.contains_key(&hash)
-            && let Some(schema) = self.store.schema(&self.stream, hash)?
+            && let Some(schema) = store.schema(&self.stream, hash)?
         {
             self.schemas.insert(hash, schema);
         }
@@ -74,7 +97,11 @@ impl<'a> Scan<'a> {
     }
 
     /// What the block has inside the window; nothing if no row starts there.
-    fn read(&mut self, stored: &Stored) -> Result<Result<Option<Output>, BlockError>, StoreError> {
+    fn read(
+        &mut self,
+        store: &dyn RecordStore,
+        stored: &Stored,
+    ) -> Result<Result<Option<Output>, BlockError>, StoreError> {
         let block = match block::decode(&stored.bytes) {
             Ok(block) => block,
             Err(error) => return Ok(Err(error)),
@@ -86,27 +113,25 @@ impl<'a> Scan<'a> {
         }
         let schema = match block.header.gap {
             true => Some(Arc::default()),
-            false => self.schema(block.header.schema)?,
+            false => self.schema(store, block.header.schema)?,
         };
         let Some(schema) = schema else { return Ok(Err(BlockError::Schema)) };
         Ok(block.into_output(&schema).map(|output| within(output, self.window)))
     }
-}
 
-impl Iterator for Scan<'_> {
-    type Item = Result<Part, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next part of the stream; none at the end.
+    pub fn advance(&mut self, store: &dyn RecordStore) -> Result<Option<Part>, StoreError> {
         loop {
-            let stored = match self.next_block() {
-                Ok(stored) => stored?,
+            let stored = match self.next_block(store) {
+                Ok(Some(stored)) => stored,
+                Ok(None) => return Ok(None),
                 Err(error) => {
                     self.ended = true;
-                    return Some(Err(error));
+                    return Err(error);
                 }
             };
-            match self.read(&stored) {
-                Ok(Ok(Some(output))) => return Some(Ok(Part { seq: stored.mark.seq, output })),
+            match self.read(store, &stored) {
+                Ok(Ok(Some(output))) => return Ok(Some(Part { seq: stored.mark.seq, output })),
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
                     self.damaged += 1;
@@ -115,7 +140,7 @@ impl Iterator for Scan<'_> {
                 }
                 Err(error) => {
                     self.ended = true;
-                    return Some(Err(error));
+                    return Err(error);
                 }
             }
         }

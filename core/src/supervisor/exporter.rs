@@ -24,6 +24,11 @@ pub trait Sink: Send {
     /// Takes what one instance has recorded.
     fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError>;
 
+    /// Learns that it has accepted all that `instance` records before `until`.
+    fn closed(&mut self, instance: &str, until: Ts) {
+        let _ = (instance, until);
+    }
+
     /// Learns how far the stream has come; told once per tick, before the commit.
     fn clock(&mut self, clock: Ts) {
         let _ = clock;
@@ -105,5 +110,9 @@ fn take(sink: &mut dyn Sink, Emission { instance, event }: Emission) -> Result<(
     match event {
         Event::Output(output) => sink.accept(&instance, output),
         Event::Begin(task) => sink.begin(&instance, task.module(), task.filter()),
+        Event::Closed(until) => {
+            sink.closed(&instance, until);
+            Ok(())
+        }
     }
 }

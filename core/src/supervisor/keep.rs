@@ -30,6 +30,8 @@ pub struct Kept {
 pub struct Keeping {
     /// By instance.
     pub streams: BTreeMap<String, Kept>,
+    /// Until when all that an instance records is safe, also where it recorded nothing.
+    pub settled_until: BTreeMap<String, String>,
     /// Why the last commit failed, if it did.
     pub trouble: Option<String>,
     /// Rows lost because the store did not take them for too long.
@@ -45,12 +47,14 @@ pub struct Keeper {
     bytes_max: Sizes,
     bytes_default: u64,
     keeping: Arc<RwLock<Keeping>>,
+    // What will be safe with the next commit.
+    closed: BTreeMap<String, Ts>,
 }
 
 impl Keeper {
     /// A sink over `writer`; a stream may take `bytes_max` bytes of its own, or `bytes_default`.
     pub fn new(writer: Writer, bytes_max: Sizes, bytes_default: u64) -> Self {
-        Self { writer, bytes_max, bytes_default, keeping: Arc::default() }
+        Self { writer, bytes_max, bytes_default, keeping: Arc::default(), closed: BTreeMap::new() }
     }
 
     /// Where its commits are told.
@@ -95,6 +99,10 @@ impl Sink for Keeper {
         Ok(())
     }
 
+    fn closed(&mut self, instance: &str, until: Ts) {
+        self.closed.insert(instance.to_owned(), until);
+    }
+
     fn clock(&mut self, clock: Ts) {
         self.writer.feed().set_clock(clock);
     }
@@ -113,6 +121,9 @@ impl Sink for Keeper {
             tracing::info!("the store takes records again");
         }
         keeping.lost_rows = self.writer.lost_rows();
+        for (instance, until) in std::mem::take(&mut self.closed) {
+            keeping.settled_until.insert(instance, until.to_string());
+        }
         for done in committed {
             let rows = keeping.streams.get(&done.stream).map_or(0, |k| k.rows) + done.rows;
             let kept = Kept { seq: done.seq, committed_until: done.end.to_string(), rows };
@@ -147,9 +158,16 @@ mod tests {
         records.push(Ts::new(10, 0), [7u64.into()]);
         keeper.begin("a", "traffic", "ip").expect("a memory store opens");
         keeper.accept("a", Output::Records(records)).expect("a memory store takes");
-        assert!(keeping.read().streams.is_empty());
+        keeper.closed("a", Ts::new(15, 0));
+        keeper.closed("silent", Ts::new(20, 0));
+        assert!(keeping.read().streams.is_empty() && keeping.read().settled_until.is_empty());
         keeper.commit().expect("a memory store commits");
         let kept = keeping.read().streams["a"].clone();
+        let settled = keeping.read().settled_until.clone();
+        assert_eq!(
+            (&*settled["a"], &*settled["silent"]),
+            ("1970-01-01T00:00:15Z", "1970-01-01T00:00:20Z")
+        );
         assert_eq!((kept.rows, kept.committed_until.as_str()), (1, "1970-01-01T00:00:15Z"));
         let stream = store.stream("a").expect("a memory store answers").expect("a stream");
         assert_eq!((stream.module.as_str(), stream.filter()), ("traffic", "ip"));

@@ -137,6 +137,18 @@ impl Aggregate {
         Ok(Self { function, of })
     }
 
+    /// As it is declared, where that is a name and a field.
+    pub fn text(&self) -> Option<String> {
+        match self.function {
+            Function::Quantile(_)
+            | Function::TopK { .. }
+            | Function::Bitmap { .. }
+            | Function::Ewma(_) => None,
+            _ if self.of.is_empty() => Some(format!("{}()", self.name())),
+            _ => Some(format!("{}(\"{}\")", self.name(), self.of)),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.function.name()

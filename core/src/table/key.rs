@@ -99,6 +99,12 @@ impl KeyColumn {
         Ok(Self { name: name.to_owned(), field, mask: mask.filter(|m| !m.is_whole()), or_zero })
     }
 
+    /// As it is declared.
+    pub fn text(&self) -> String {
+        let mask = self.mask.map_or(String::new(), |Mask { v4, v6 }| format!("/{v4},{v6}"));
+        format!("{}{mask}{}", self.field.name(), if self.or_zero { " or 0" } else { "" })
+    }
+
     /// The type of its values in records.
     pub fn ty(&self) -> Type {
         field_type(self.field)

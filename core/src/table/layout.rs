@@ -98,7 +98,11 @@ impl Layout {
         let key = with_ports_of_flows(key);
         let values = value.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
         let layout = Self::checked(key.clone(), values, plan(&key))?;
-        if full == Full::Sample { layout.with_one_in() } else { Ok(layout) }
+        match full {
+            // A sample of the keys does not hold what was counted.
+            Full::Sample => layout.with_one_in(),
+            _ => Ok(layout.vouched()),
+        }
     }
 
     /// Checks the declaration of a long-term table that rows of `table` are folded into.
@@ -149,6 +153,15 @@ impl Layout {
             .chain(values.iter().map(|v| record::Column::new(&*v.name, v.ty).unit(unit(v))));
         let schema = Arc::new(Schema::new(columns));
         Ok(Self { key, values, plan, derived, says_one_in: false, schema })
+    }
+
+    /// The same, with columns that say what they hold of their interval's packets.
+    fn vouched(mut self) -> Self {
+        let key = self.key.iter().map(KeyColumn::text);
+        let value = self.values.iter().map(|v| v.aggregate.text().unwrap_or_default());
+        let columns = self.schema.columns.iter().cloned().zip(key.chain(value));
+        self.schema = Arc::new(Schema::new(columns.map(|(column, of)| column.of(of))));
+        self
     }
 
     /// The same with a last column `one_in`: how many keys each row's key stands for.

@@ -14,7 +14,7 @@ use como_core::module::{
 };
 use como_core::record::{Cells, Column, Data, Records, Schema, Type};
 use como_core::selection::Selection;
-use como_core::table::Mask;
+use como_core::table::{KeyColumn, Mask};
 use como_core::time::{Interval, Span};
 
 use crate::totals::{Total, Totals};
@@ -87,15 +87,18 @@ impl Topaddr {
         let by_source = args.flag("use-src") || !args.flag("use-dst");
         let id = if by_source { Id::Src } else { Id::Dst };
         let mask = Mask::of(u8::try_from(args.uint("mask")).unwrap_or(u8::MAX));
+        let field = if by_source { Field::IpSrc } else { Field::IpDst };
+        let mask = Some(mask).filter(|mask| !mask.is_whole());
+        let key = KeyColumn { mask, ..KeyColumn::new("addr", field) };
         let schema = Schema::new([
-            Column::new("addr", Type::Addr),
-            Column::new("bytes", Type::Uint).unit("bytes"),
-            Column::new("packets", Type::Uint).unit("packets"),
+            Column::new("addr", Type::Addr).of(key.text()),
+            Column::new("bytes", Type::Uint).unit("bytes").of("sum(\"len\")"),
+            Column::new("packets", Type::Uint).unit("packets").of("count()"),
         ]);
         Self {
             n: usize::try_from(args.uint("n")).unwrap_or(usize::MAX),
             id,
-            mask: Some(mask).filter(|mask| !mask.is_whole()),
+            mask,
             totals: Totals::new(id, rows_max),
             schema: Arc::new(schema),
         }

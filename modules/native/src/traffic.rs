@@ -52,8 +52,8 @@ impl Kind for TrafficKind {
 
 fn schema() -> Schema {
     Schema::new([
-        Column::new("packets", Type::Uint).unit("packets"),
-        Column::new("bytes", Type::Uint).unit("bytes"),
+        Column::new("packets", Type::Uint).unit("packets").of("count()"),
+        Column::new("bytes", Type::Uint).unit("bytes").of("sum(\"len\")"),
     ])
 }
 

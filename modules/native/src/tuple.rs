@@ -12,7 +12,7 @@ use como_core::field::{Demand, Field, Id};
 use como_core::module::{ArgSpec, Export, Kind, Manifest, Module, ModuleError, Setup, Started};
 use como_core::record::{Cells, Column, Data, Records, Schema, Type};
 use como_core::selection::Selection;
-use como_core::table::Mask;
+use como_core::table::{KeyColumn, Mask};
 use como_core::time::{Interval, Span};
 
 use crate::totals::{Total, Totals};
@@ -78,20 +78,21 @@ pub struct Tuple {
 
 impl Tuple {
     fn new(mask: Mask, rows_max: usize) -> Self {
+        let mask = Some(mask).filter(|mask| !mask.is_whole());
+        let addr = |name: &str, field| {
+            let key = KeyColumn { mask, ..KeyColumn::new(name, field) };
+            Column::new(name, Type::Addr).of(key.text())
+        };
         let schema = Schema::new([
-            Column::new("src", Type::Addr),
-            Column::new("dst", Type::Addr),
-            Column::new("proto", Type::Uint),
-            Column::new("sport", Type::Uint),
-            Column::new("dport", Type::Uint),
-            Column::new("packets", Type::Uint).unit("packets"),
-            Column::new("bytes", Type::Uint).unit("bytes"),
+            addr("src", Field::IpSrc),
+            addr("dst", Field::IpDst),
+            Column::new("proto", Type::Uint).of("ip.proto"),
+            Column::new("sport", Type::Uint).of("sport or 0"),
+            Column::new("dport", Type::Uint).of("dport or 0"),
+            Column::new("packets", Type::Uint).unit("packets").of("count()"),
+            Column::new("bytes", Type::Uint).unit("bytes").of("sum(\"len\")"),
         ]);
-        Self {
-            mask: Some(mask).filter(|mask| !mask.is_whole()),
-            totals: Totals::new(Id::Flow, rows_max),
-            schema: Arc::new(schema),
-        }
+        Self { mask, totals: Totals::new(Id::Flow, rows_max), schema: Arc::new(schema) }
     }
 }
 

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use como_core::query::{Answer, Packets, Place, Query, QueryError};
+use como_core::query::{Answer, Packets, Place, Query, QueryError, Replayed};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
 use como_core::supervisor::Handle;
 use como_core::supervisor::keep::Keeping;
 use como_core::time::Ts;
-use como_web::{Answer as HttpAnswer, Door, Refusal};
+use como_web::{Answer as HttpAnswer, Body, Door, Refusal};
 use parking_lot::{Mutex, RwLock};
 
 use super::deploy::Refused;
@@ -52,15 +52,26 @@ impl Desk {
         let running = self.running();
         let (feed, packets) = (Some(&self.feed), Some(self.packets.as_path()));
         let place = Place { store: &*self.store, feed, running: &running, packets };
-        let answer = Packets::open(query, capture, place, self.monitor.lookups());
-        let answer = answer.map_err(|error| refusal(&error))?;
-        let (name, looked) = (query.module.clone(), self.looked.clone());
-        let body = move |out: &mut dyn Write| {
-            let copied = answer.write(out).map_err(broken)?;
-            looked.lock().entry(name).or_default().add(copied.effort);
-            Ok(())
+        let lookups = self.monitor.lookups();
+        let body: Body = match Packets::open(query, capture, place, lookups.clone()) {
+            Ok(answer) => {
+                let (name, looked) = (query.module.clone(), self.looked.clone());
+                Box::new(move |out| {
+                    let copied = answer.write(out).map_err(broken)?;
+                    looked.lock().entry(name).or_default().add(copied.effort);
+                    Ok(())
+                })
+            }
+            Err(QueryError::NoPackets { .. }) => {
+                let own = self.monitor.kind(&query.module).and_then(|kind| kind.replayer());
+                let asked = (query, capture, lookups);
+                let answer = Replayed::open(asked, place, self.store.clone(), own);
+                let answer = answer.map_err(|error| refusal(&error))?;
+                Box::new(move |out| answer.write(out).map(drop).map_err(broken))
+            }
+            Err(error) => return Err(refusal(&error)),
         };
-        Ok(HttpAnswer { mime: capture.mime().to_owned(), body: Box::new(body) })
+        Ok(HttpAnswer { mime: capture.mime().to_owned(), body })
     }
 }
 

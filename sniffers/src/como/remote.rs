@@ -1,5 +1,6 @@
 //! The other monitor: what is asked of it over HTTP, and what it answers.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Remote {
 pub struct Progress {
     /// Its stream's clock; none before its first packet.
     pub clock: Option<Ts>,
-    /// Until when its intervals have closed.
+    /// Until when its intervals have closed, and what was recorded of them is in its store.
     pub closed: Option<Ts>,
 }
 
@@ -38,6 +39,15 @@ pub struct Progress {
 #[derive(Deserialize)]
 struct Status {
     capture: Capture,
+    #[serde(default)]
+    store: Store,
+}
+
+#[derive(Default, Deserialize)]
+struct Store {
+    // Monitors before this was told have none.
+    #[serde(default)]
+    settled_until: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +59,6 @@ struct Capture {
 #[derive(Deserialize)]
 struct Task {
     name: String,
-    module: String,
     closed_until: Option<String>,
 }
 
@@ -76,10 +85,11 @@ impl Remote {
         Ok(Self { agent, base, module, filter: filter.to_owned() })
     }
 
-    /// Whether the instance is there, keeps packets, and takes the filter.
-    pub fn try_out(&self) -> Result<(), SourceError> {
+    /// Whether the instance is there, has packets to give, and takes the filter: a capture of none
+    /// of them, which describes them.
+    pub fn try_out(&self) -> Result<Box<dyn Read + Send>, SourceError> {
         self.progress()?;
-        self.packets(Ts(0), Ts(1)).map(drop)
+        self.packets(Ts(0), Ts(1))
     }
 
     /// How far the instance is.
@@ -89,18 +99,23 @@ impl Remote {
             .map_err(|_| self.fails("what answers there is no `como serve`".to_owned()))?;
         let tasks = status.capture.tasks;
         let Some(task) = tasks.iter().find(|task| task.name == self.module) else {
-            let kept = tasks.iter().filter(|task| task.module == "trace");
-            let kept: Vec<&str> = kept.map(|task| task.name.as_str()).collect();
-            let names = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
-            let why =
-                format!("nothing is called `{}` there; packets are kept by {names}", self.module);
+            let known: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+            let names = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+            let why = format!("nothing is called `{}` there; running are {names}", self.module);
             return Err(self.fails(why));
         };
         let time = |text: &Option<String>| {
             let times = Times::between(text.as_deref(), None).ok()?;
             text.as_ref().and(times.resolve(Ts(0)).ok()).map(|window| window.from)
         };
-        Ok(Progress { clock: time(&status.capture.clock), closed: time(&task.closed_until) })
+        let closed = time(&task.closed_until);
+        let settled = status.store.settled_until.get(&self.module).cloned();
+        let closed = match settled {
+            Some(settled) => closed.min(time(&Some(settled))),
+            None if status.store.settled_until.is_empty() => closed,
+            None => None,
+        };
+        Ok(Progress { clock: time(&status.capture.clock), closed })
     }
 
     /// The packets of a window, as a capture.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Pace, Source, SourceError, Treatment, Turn};
 use como_core::time::Ts;
 
 use super::Taken;
@@ -112,6 +112,12 @@ impl Capture {
         }
     }
 
+    /// Its description, once it has been read as far as the first packet.
+    pub fn described(mut self) -> Result<Description, SourceError> {
+        self.look_ahead()?;
+        Ok(self.description)
+    }
+
     /// Reads the first packet. Only what makes the file none of ours is an error here: one that
     /// is cut short or damaged gives all it holds first.
     fn look_ahead(&mut self) -> Result<(), SourceError> {
@@ -122,8 +128,11 @@ impl Capture {
             links: self.format.links(),
             resolution: self.format.resolution(),
             size_bytes: self.description.size_bytes,
+            offers: self.format.offers(),
             ..Description::new(name, self.description.pace).cut(self.format.snaplen())
         };
+        let made = self.format.made().iter().cloned().map(Treatment::Told);
+        self.description.lineage.splice(0..0, made);
         self.first_ts = first.packets.first().map(|p| p.ts);
         self.pending = Some(first);
         match result {

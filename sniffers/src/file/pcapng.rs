@@ -7,8 +7,10 @@
 
 mod clock;
 
-use como_core::packet::{LinkType, Packet, Weight};
+use como_core::field::Fields;
+use como_core::packet::{LinkType, Packet};
 use como_core::source::weigh;
+use como_core::storage::pcapng::{self, Stands};
 use como_core::time::{Span, Ts};
 
 use super::CAP_LEN_MAX;
@@ -33,6 +35,9 @@ const WHOLE_BYTES_MAX: usize = super::input::WANT_MAX;
 /// A section may not describe more interfaces than this.
 const INTERFACES_MAX: usize = 65_536;
 
+/// How many descriptions of replays are remembered.
+const MADE_MAX: usize = 8;
+
 /// The open section.
 #[derive(Debug)]
 pub struct PcapNg {
@@ -45,6 +50,9 @@ pub struct PcapNg {
     erf: Erf,
     resolution: Option<Span>,
     snaplen: Option<u32>,
+    offers: Option<Fields>,
+    // How interfaces whose packets were made from records are described.
+    made: Vec<String>,
 }
 
 impl Default for PcapNg {
@@ -57,6 +65,8 @@ impl Default for PcapNg {
             erf: Erf::default(),
             resolution: None,
             snaplen: None,
+            offers: None,
+            made: Vec::new(),
         }
     }
 }
@@ -92,6 +102,16 @@ impl PcapNg {
     /// The longest snap length so far.
     pub fn snaplen(&self) -> u32 {
         self.snaplen.filter(|len| (*len as usize) < CAP_LEN_MAX).unwrap_or(0)
+    }
+
+    /// The fields that packets of the interfaces so far may have.
+    pub fn offers(&self) -> Fields {
+        self.offers.unwrap_or(Fields::ALL)
+    }
+
+    /// What is told of interfaces whose packets were made from records.
+    pub fn made(&self) -> &[String] {
+        &self.made
     }
 
     /// See [`super::records::Format::walk`].
@@ -145,9 +165,11 @@ impl PcapNg {
                 let before = sink.packets.len();
                 self.packet(id, head, body, pos, sink)?;
                 if sink.packets.len() > before
-                    && let Some(weight) = self.weight(body)
+                    && let Some(Stands { weight, marks }) = self.stands(body)
+                    && let Some((packet, before)) = sink.packets.split_last_mut()
                 {
-                    weigh(sink.weights, &sink.packets[..sink.packets.len() - 1]);
+                    packet.marks |= marks;
+                    weigh(sink.weights, before);
                     sink.weights.push(weight);
                 }
                 Ok(())
@@ -167,8 +189,8 @@ impl PcapNg {
     }
 
     /// What a packet stands for, where we wrote it and said so. We write little-endian.
-    fn weight(&self, body: &[u8]) -> Option<Weight> {
-        if self.order == Order::Little { como_core::storage::pcapng::weight(body) } else { None }
+    fn stands(&self, body: &[u8]) -> Option<Stands> {
+        if self.order == Order::Little { pcapng::stands(body) } else { None }
     }
 
     /// Adds the packet of an enhanced or obsolete block, which agree from byte 12 on.
@@ -264,6 +286,16 @@ impl PcapNg {
         self.resolution = Some(self.resolution.map_or(step, |finest| finest.min(step)));
         let kept = if snaplen == 0 { u32::MAX } else { snaplen };
         self.snaplen = Some(self.snaplen.map_or(kept, |most| most.max(kept)));
+        let ours = self.order == Order::Little;
+        let has = pcapng::fields(body).filter(|_| ours);
+        if let Some(told) = pcapng::description(body).filter(|_| has.is_some())
+            && self.made.len() < MADE_MAX
+            && !self.made.iter().any(|known| known == told)
+        {
+            self.made.push(told.to_owned());
+        }
+        let has = has.unwrap_or(Fields::ALL);
+        self.offers = Some(self.offers.map_or(has, |all| all.and(has)));
         let supported = link.is_supported() || link == LinkType::ERF;
         self.interfaces.push(Interface { link, snaplen, clock, supported });
         Ok(())

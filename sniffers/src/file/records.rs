@@ -3,6 +3,7 @@
 //! A parser walks over the bytes of one window and adds packets to a chunk. It
 //! owns no bytes and knows no files, so it is the same for every input.
 
+use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet, Weight};
 use como_core::source::Counts;
 use como_core::time::Span;
@@ -134,6 +135,22 @@ impl Format {
             Self::Unknown | Self::Erf(_) => 0,
             Self::Pcap(pcap) => pcap.snaplen(),
             Self::PcapNg(pcapng) => pcapng.snaplen(),
+        }
+    }
+
+    /// The fields its packets may have, as far as read.
+    pub fn offers(&self) -> Fields {
+        match self {
+            Self::PcapNg(pcapng) => pcapng.offers(),
+            _ => Fields::ALL,
+        }
+    }
+
+    /// What it tells of packets in it that were made from records.
+    pub fn made(&self) -> &[String] {
+        match self {
+            Self::PcapNg(pcapng) => pcapng.made(),
+            _ => &[],
         }
     }
 }

@@ -452,7 +452,7 @@ fn weighted(seconds: &[u64]) -> Vec<u8> {
     pcapng::put_section(&mut out);
     pcapng::put_interface(&mut out, LinkType::ETHERNET, "source 0", 0);
     for second in seconds {
-        let ten = (second % 2 == 1).then_some(Weight { packets: 10, bytes: 6000 });
+        let ten = (second % 2 == 1).then_some(Weight { packets: 10, bytes: 6000 }.into());
         pcapng::put_packet(&mut out, 0, Ts::new(*second, 0), &[1; 60], 60, ten);
     }
     out

@@ -7,12 +7,12 @@
 
 use std::collections::VecDeque;
 
+use como_core::packet::craft::HEADERS_MAX;
 use como_core::packet::{LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::Chunk;
 use como_core::time::{Span, Ts};
 
-use super::craft::{self, HEADERS_MAX};
 use super::{Flow, Shape};
 use crate::pool::{Buffer, Pool};
 
@@ -160,7 +160,7 @@ fn piece(flow: &Flow, nth: u64, pieces: u64) -> Flow {
 /// those of a full chunk.
 fn push(flow: &Flow, buffer: &mut Buffer, chunk: &mut Chunk) {
     let mut headers = [0; HEADERS_MAX];
-    let (len, wire_len) = craft::write(flow, &mut headers);
+    let (len, wire_len) = flow.write(&mut headers);
     let offset = buffer.len() as u32;
     let cap_len = buffer.append(&headers[..len]) as u32;
     chunk.weights.push(Weight { packets: flow.packets, bytes: flow.bytes });

@@ -4,6 +4,7 @@
 //! is bounded whatever arrives, and no packet waits for another datagram.
 
 use como_core::addr::Addr;
+use como_core::packet::craft::HEADERS_MAX;
 use como_core::packet::{Layers, LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::flows::Volume;
@@ -13,7 +14,6 @@ use como_core::time::Ts;
 use super::agents::Agents;
 use super::datagram::{Fields, Item, Sampled, head};
 use crate::flow::Flow;
-use crate::flow::craft::{self, HEADERS_MAX};
 use crate::flow::tally::Tally;
 use crate::pool::{Buffer, Pool};
 
@@ -171,7 +171,7 @@ fn packet(sampled: &Sampled, ts: Ts, headers: &mut Buffer) -> (Packet, u32) {
         }
         Sampled::Ip(fields) => {
             let mut made = [0; HEADERS_MAX];
-            let (len, wire_len) = craft::write(&one(fields), &mut made);
+            let (len, wire_len) = one(fields).write(&mut made);
             let cap_len = headers.append(&made[..len]);
             // What the agent did not pick is not to be read from what was made up.
             (of(cap_len, wire_len, LinkType::RAW, Packet::FLOW), fields.len)

@@ -2,6 +2,7 @@
 
 mod packets;
 mod remote;
+mod replay;
 mod server;
 mod windows;
 #[cfg(target_os = "linux")]

@@ -31,7 +31,8 @@ fn read_whole() -> (Folder, Server) {
 }
 
 fn config(source: &str) -> String {
-    let traffic = "[[module]]\nname = \"t\"\nuse = \"traffic\"\n";
+    let traffic = "[[module]]\nname = \"t\"\nuse = \"traffic\"\n\
+        [[module]]\nname = \"f\"\nuse = \"flowcount\"\n";
     format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n[[source]]\nuse = \"{source}\"\n{KEEP}streamsize = \"16MB\"\n{traffic}"
     )
@@ -76,16 +77,16 @@ fn packets_of_a_window_come_over_http_and_from_the_store_alike() {
     let (folder, server) = read_whole();
     let url = format!("http://{}", server.address());
     check_windows(&folder, &["--url", &url]);
-    let refused = ["query", "t", "--format", "pcapng", "--url", &url];
-    folder.como(refused).refused(2, &["`t` keeps no packets", "`trace`"]);
-    let reply = get(server.address(), "/t?format=pcap&wait=no");
+    let refused = ["query", "f", "--format", "pcapng", "--url", &url];
+    folder.como(refused).refused(2, &["`f` keeps no packets", "how many bytes"]);
+    let reply = get(server.address(), "/f?format=pcap&wait=no");
     assert_eq!((reply.status, reply.body.contains("keeps no packets")), (400, true));
     assert_eq!(get(server.address(), "/none?format=pcap").status, 404);
     assert_eq!(get(server.address(), "/keep?format=pcapng&filter=tcp%20and").status, 400);
     assert_eq!(server.end(), 0);
     check_windows(&folder, &["--store", "store"]);
-    let refused = ["query", "t", "--format", "pcapng", "--store", "store"];
-    folder.como(refused).refused(2, &["`t` keeps no packets", "`trace`"]);
+    let refused = ["query", "f", "--format", "pcapng", "--store", "store"];
+    folder.como(refused).refused(2, &["`f` keeps no packets", "how many bytes"]);
 }
 
 #[test]

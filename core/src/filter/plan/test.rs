@@ -93,7 +93,9 @@ impl Test {
                 demand
             }
             Self::Contains { field, .. } => Demand::NONE.field(*field),
-            _ => Demand::NONE.layers(),
+            Self::Found(layers) => found(*layers),
+            Self::Chain(_) => Demand::NONE.relies_on(Field::IpProto),
+            Self::Address { .. } => Demand::NONE.layers(),
         }
     }
 
@@ -211,6 +213,19 @@ fn numbers(
                 }),
             }
         }
+    }
+}
+
+/// What a source must offer for these headers to be found in its packets.
+fn found(layers: u32) -> Demand {
+    const TRANSPORT: u32 =
+        Layers::TCP | Layers::UDP | Layers::SCTP | Layers::ICMP | Layers::ICMP6 | Layers::PROTO;
+    if layers & !TRANSPORT == 0 {
+        Demand::NONE.relies_on(Field::IpProto)
+    } else if layers & !Layers::IP == 0 {
+        Demand::NONE.relies_on(Field::IpVersion)
+    } else {
+        Demand::NONE.layers()
     }
 }
 

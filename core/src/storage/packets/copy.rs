@@ -21,7 +21,7 @@ use crate::storage::pcapng::{self, Block};
 const GATHERED_BYTES: usize = 1 << 20;
 
 /// What pcap files say they keep of a packet at most.
-const PCAP_SNAPLEN: u32 = 262_144;
+pub(crate) const PCAP_SNAPLEN: u32 = 262_144;
 
 /// How a copy is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -218,7 +218,8 @@ impl<'a> Copier<'a> {
                     self.blocks.push((start..self.bytes.len(), place));
                     let link = self.interfaces[place].link;
                     let packet = seen.as_packet(ts, start, link);
-                    self.packets.push(Packet { source: place as u16, ..packet });
+                    let marks = pcapng::stands(bytes).map_or(0, |stands| stands.marks);
+                    self.packets.push(Packet { source: place as u16, marks, ..packet });
                 }
                 if self.blocks.len() >= BATCH_PACKETS_MAX || self.bytes.len() >= GATHERED_BYTES {
                     self.flush()?;
@@ -260,7 +261,7 @@ impl<'a> Copier<'a> {
         self.batch.push_region(bytes.clone());
         for (packet, (block, _)) in self.packets.iter().zip(&self.blocks) {
             let block = bytes.get(block.clone()).unwrap_or_default();
-            self.batch.push(*packet, pcapng::weight(block));
+            self.batch.push(*packet, pcapng::stands(block).map(|stands| stands.weight));
         }
         self.batch.set_lookups(&self.wanted.lookups);
         self.batch.decode(self.plan.demand());

@@ -8,6 +8,7 @@ mod window;
 
 use super::*;
 use crate::filter::Expr;
+use crate::packet::Weight;
 use crate::packet::build::{Frame, batch_of};
 use crate::storage::Window;
 
@@ -162,7 +163,7 @@ fn one_file_holds_all_and_keeps_the_snaplen() {
         PacketWriter::new(Place::File(path.clone()), Taken::whole(100), Arc::default())
             .expect("a place to write");
     write(&mut writer, 0..3_000);
-    writer.put(1, LinkType::RAW, Ts(5), &[1; 4], 4, Some(Weight { packets: 2, bytes: 8 }));
+    writer.put(1, LinkType::RAW, Ts(5), &[1; 4], 4, Some(Weight { packets: 2, bytes: 8 }.into()));
     drop(writer);
     let bytes = std::fs::metadata(&path).expect("a file").len();
     assert!(bytes < 3_001 * 140, "{bytes}");
@@ -256,7 +257,14 @@ fn mixed() -> TempDir {
     let batch = batch_of(frames);
     let weight = Some(Weight { packets: 7, bytes: 700 });
     for (at, weight) in [(0, None), (1, weight)] {
-        writer.put(0, LinkType::ETHERNET, Ts(at as u64 * SEC), batch.data(at), 60, weight);
+        writer.put(
+            0,
+            LinkType::ETHERNET,
+            Ts(at as u64 * SEC),
+            batch.data(at),
+            60,
+            weight.map(Weight::into),
+        );
     }
     writer.put(1, LinkType::RAW, Ts(2 * SEC), &batch.data(1)[14..], 46, None);
     dir

@@ -8,7 +8,7 @@ fn capture() -> Vec<u8> {
     put_interface(&mut out, LinkType::ETHERNET, "source 0", 96);
     put_packet(&mut out, 0, Ts(0x1_0000_0002), &[1, 2, 3, 4, 5], 60, None);
     let weight = Weight { packets: 10, bytes: 6000 };
-    put_packet(&mut out, 0, Ts(0x1_0000_0009), &[6], 600, Some(weight));
+    put_packet(&mut out, 0, Ts(0x1_0000_0009), &[6], 600, Some(weight.into()));
     out
 }
 
@@ -47,12 +47,28 @@ fn a_packet_is_found_in_its_block_and_so_is_its_weight() {
             Block::Interface(bytes) => assert_eq!(link(bytes), LinkType::ETHERNET),
             Block::Packet { bytes, .. } => {
                 let found = packet(bytes).expect("a packet");
-                seen.push((bytes[found.data].to_vec(), found.wire_len, weight(bytes)));
+                seen.push((bytes[found.data].to_vec(), found.wire_len, stands(bytes)));
             }
         }
     }
     let ten = Weight { packets: 10, bytes: 6000 };
-    assert_eq!(seen, [(vec![1, 2, 3, 4, 5], 60, None), (vec![6], 600, Some(ten))]);
+    assert_eq!(seen, [(vec![1, 2, 3, 4, 5], 60, None), (vec![6], 600, Some(ten.into()))]);
+}
+
+#[test]
+fn a_packet_made_from_a_record_says_so_and_its_interface_what_it_has() {
+    let known = Known::DST.and(Known::VERSION);
+    let made = Stands { weight: Weight { packets: 3, bytes: 120 }, marks: known.marks() };
+    let mut block = Vec::new();
+    put_packet(&mut block, 0, Ts(1), &[1, 2, 3, 4, 5], 40, Some(made));
+    assert_eq!(stands(&block), Some(made));
+    let mut block = Vec::new();
+    put_made_interface(&mut block, LinkType::RAW, "a", "replay of a, 5 s", known.fields());
+    assert_eq!(fields(&block), Some(known.fields()));
+    assert_eq!((link(&block), description(&block)), (LinkType::RAW, Some("replay of a, 5 s")));
+    let mut plain = Vec::new();
+    put_interface(&mut plain, LinkType::RAW, "a", 0);
+    assert_eq!((fields(&plain), description(&plain)), (None, None));
 }
 
 #[test]

@@ -98,8 +98,8 @@ end
     let packets = replayer.replay(interval, &records.schema, &values).expect("replays");
     assert_eq!(packets.iter().map(|p| p.ts).collect::<Vec<_>>(), [Ts::new(7, 0), Ts::new(8, 0)]);
     assert_eq!(
-        (packets[1].proto, packets[1].weight.bytes, packets[1].weight.packets),
-        (17, 100, 1)
+        (packets[1].said.proto, packets[1].weight.bytes, packets[1].weight.packets),
+        (Some(17), 100, 1)
     );
 }
 

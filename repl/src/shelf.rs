@@ -1,0 +1,95 @@
+//! The shelf: stores of the past and the modules that made what is in them.
+//!
+//! A store has one process, and in it is open once: whoever asks for a
+//! directory again gets the store that is open.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use como_core::module::{Kind, Replay};
+use como_core::storage::redb::RedbStore;
+use como_core::storage::{RecordStore, Stream};
+use como_sniffers::Past;
+use parking_lot::Mutex;
+
+use crate::catalogue;
+use crate::config::{self, Config};
+
+/// Stores that are open, by directory.
+#[derive(Default)]
+pub struct Shelf {
+    open: Mutex<BTreeMap<PathBuf, Arc<dyn RecordStore>>>,
+    config: Option<Config>,
+}
+
+impl Shelf {
+    /// With the configuration in the folder where the command runs, if there is one.
+    pub fn here() -> Self {
+        let config = Path::new(config::FILE);
+        let config = config.is_file().then(|| Config::read(config).ok()).flatten();
+        Self { config, ..Self::default() }
+    }
+
+    /// A monitor's own: its store is open already.
+    pub fn of(config: &Config, store: Arc<dyn RecordStore>) -> Self {
+        let open = BTreeMap::from([(place(&config.store), store)]);
+        Self { open: Mutex::new(open), config: Some(config.clone()) }
+    }
+}
+
+/// A directory as it is told from others.
+fn place(dir: &Path) -> PathBuf {
+    dir.canonicalize().unwrap_or_else(|_| dir.to_owned())
+}
+
+impl Past for Shelf {
+    fn store(&self, dir: &Path) -> Result<Arc<dyn RecordStore>, String> {
+        let mut open = self.open.lock();
+        let place = place(dir);
+        if let Some(store) = open.get(&place) {
+            return Ok(store.clone());
+        }
+        let path = config::records_in(dir);
+        if !path.exists() {
+            return Err(format!("there is no store in `{}`", dir.display()));
+        }
+        let store: Arc<dyn RecordStore> =
+            Arc::new(RedbStore::open(&path).map_err(|error| error.to_string())?);
+        open.insert(place, store.clone());
+        Ok(store)
+    }
+
+    fn replay(
+        &self,
+        dir: &Path,
+        stream: &Stream,
+        module: Option<&str>,
+    ) -> Result<Option<Box<dyn Replay>>, String> {
+        let kind = match module {
+            Some(module) => Some(catalogue::find(module).map_err(|failure| failure.text())?),
+            None => {
+                let config = self.config.as_ref().filter(|c| place(&c.store) == place(dir));
+                maker(config, &stream.name, &stream.module)
+            }
+        };
+        Ok(kind.and_then(|kind| kind.replayer()))
+    }
+}
+
+/// The module that made the records of an instance, where it can still be found: as the
+/// configuration has it, in the modules folder, or shipped.
+pub fn maker(config: Option<&Config>, name: &str, module: &str) -> Option<Arc<dyn Kind>> {
+    if let Some(config) = config {
+        let instance = config.instances.iter().find(|instance| instance.name == name);
+        let mut scripts = crate::serve::deploy::paths(&config.modules, name);
+        let found = match instance {
+            Some(instance) => catalogue::find(&instance.module).ok(),
+            None => scripts.find_map(|path| catalogue::load(&path).ok()),
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    catalogue::find(module).ok()
+}
