@@ -65,6 +65,8 @@ pub enum Verb {
     Sniffers(Sniffers),
     /// Load a script, run it on generated traffic, and say what is wrong with it.
     Check(Check),
+    /// Measure what the callbacks of modules cost, in all the forms they have.
+    Bench(Bench),
     /// Write a commented como.toml and an empty modules folder.
     Init(Init),
     /// Run the monitor that stays: sources, modules folder, store, queries over HTTP.
@@ -341,6 +343,43 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   como check top.lua
   como check top.lua -a n=5 -r trace.pcap";
+
+/// Arguments of `como bench`.
+#[derive(Args, Debug, Default)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub struct Bench {
+    /// The modules: shipped names or scripts, several with commas.
+    #[arg(value_name = "MODULE", conflicts_with = "all")]
+    pub modules: Option<String>,
+    /// All shipped modules that count packets.
+    #[arg(long)]
+    pub all: bool,
+    /// Where the packets come from [default: generated traffic].
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Set an argument of the modules that have it.
+    #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
+    pub args: Vec<String>,
+    /// How many packets at most.
+    #[arg(long, value_name = "N", default_value_t = 262_144)]
+    pub packets: u64,
+    /// How many rounds, of which the medians are taken.
+    #[arg(long, value_name = "N", default_value_t = 9)]
+    pub runs: usize,
+    /// Table or ndjson [default: table on a terminal, ndjson elsewhere].
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  como bench topaddr
+  como bench mine.lua -r trace.pcap
+  como bench --all --format table
+
+Measured are callbacks alone, in CPU time, over packets decoded beforehand; all
+forms of a module take turns in one run. What counts is the ratio to the native
+twin: NAME-native, where there is one.";
 
 /// Arguments of `como init`.
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Each verb is a file; [`cli`] says what may be typed.
 
+mod bench;
 mod catalogue;
 mod check;
 mod cli;
@@ -55,6 +56,7 @@ fn perform(verb: Verb) -> Result {
         Verb::Sniffers(args) => sniffers::perform(&args),
         Verb::Info(args) => info::perform(&args),
         Verb::Check(args) => check::perform(&args),
+        Verb::Bench(args) => bench::perform(&args),
         Verb::Gen(args) => generate::perform(&args),
         Verb::Serve(args) => serve::perform(&args),
         Verb::Query(args) => query::perform(&args),

@@ -172,6 +172,23 @@ pub fn reads(source: &str, language: Language) -> Reads {
     scan.reads
 }
 
+/// What a script computes by itself, packet by packet, rather than declare it.
+pub fn computes(source: &str, language: Language) -> Option<&'static str> {
+    let tokens = tokens(source, language);
+    let defines = |name: &str| {
+        uses(&tokens, name).any(|at| {
+            let word = |at: usize| tokens.get(at).is_some_and(|t| t.is("function") || t.is("fn"));
+            at.checked_sub(1).is_some_and(word) || word(at + 2)
+        })
+    };
+    match (defines("check"), defines("update")) {
+        (true, true) => Some("check and update"),
+        (true, false) => Some("check"),
+        (false, true) => Some("update"),
+        (false, false) => None,
+    }
+}
+
 /// Where a name stands that is not a field's.
 pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let dotted = |at: usize| at > 0 && (tokens[at - 1].is(".") || tokens[at - 1].is(":"));

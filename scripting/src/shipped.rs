@@ -18,6 +18,7 @@ pub const SCRIPTS: &[(&str, &str)] = scripts! {
     "protocol.lua"
     "protocol.rhai"
     "sessions.lua"
+    "syn.lua"
     "topaddr.lua"
     "topaddr.rhai"
     "topports.lua"

@@ -5,6 +5,7 @@
 //! tell which one runs. They stand on the module trait alone, so each file may
 //! be copied as the start of another module.
 
+pub mod syn;
 pub mod topaddr;
 mod totals;
 pub mod traffic;
@@ -20,6 +21,7 @@ use como_core::module::Kind;
 /// Every module of this package.
 pub fn kinds() -> Vec<Arc<dyn Kind>> {
     vec![
+        Arc::new(syn::SynKind::default()),
         Arc::new(traffic::TrafficKind::default()),
         Arc::new(topaddr::TopaddrKind::default()),
         Arc::new(tuple::TupleKind::default()),

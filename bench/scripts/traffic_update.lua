@@ -1,0 +1,13 @@
+-- Packets and bytes, counted by hand.
+function init()
+  return { packets = 0, bytes = 0 }
+end
+
+function update(pkt, state)
+  state.packets = state.packets + pkt.packets
+  state.bytes = state.bytes + pkt.bytes
+end
+
+function export(state)
+  return state
+end

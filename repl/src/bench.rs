@@ -1,0 +1,248 @@
+//! `como bench`: what the callbacks of a module cost, in all the forms it has.
+//!
+//! All forms run in turns in one process over the same batches, which are decoded, numbered and
+//! filtered before the clock starts: what is measured is `check` and `update` alone, in CPU time
+//! of this thread. Times on a shared machine mean little; the ratio to the native twin of the same
+//! run means something.
+
+mod forms;
+mod traffic;
+
+use std::io::IsTerminal;
+
+use como_core::batch::Batch;
+use como_core::field::Demand;
+use como_core::filter::{self, Plan};
+use como_core::module::{Export, Limits, Module, Setup, Started};
+use como_core::record::Schema;
+use como_core::selection::Selection;
+use como_core::time::{Interval, Span, Ts};
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use std::sync::Arc;
+
+use crate::catalogue;
+use crate::cli::{Bench, Format};
+use crate::error::{Failure, Result};
+use crate::output;
+use forms::Form;
+
+/// CPU time that one call may take here: what is measured is not to be stopped.
+const CALL_MS_MAX: u64 = 60_000;
+const MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// What one form of a module costs.
+#[derive(Debug, Serialize)]
+struct Row {
+    module: String,
+    form: String,
+    ns_per_packet: f64,
+    /// To the native twin, of this run.
+    ratio: Option<f64>,
+    export_us: f64,
+    packets: u64,
+}
+
+/// Measures the modules asked for, one after another.
+pub fn perform(args: &Bench) -> Result {
+    let names: Vec<String> = match (&args.modules, args.all) {
+        (Some(names), _) => names.split(',').map(|name| name.trim().to_owned()).collect(),
+        (None, true) => forms::names(),
+        (None, false) => {
+            let failure = Failure::usage("there is no module to measure");
+            return Err(failure.hint("name one, or write `como bench --all`"));
+        }
+    };
+    let mut rows = Vec::new();
+    for name in names {
+        rows.extend(measure(&name, args)?);
+    }
+    let format = args.format.unwrap_or(match std::io::stdout().is_terminal() {
+        true => Format::Table,
+        false => Format::Ndjson,
+    });
+    match format {
+        Format::Table => output::line(&table(&rows)),
+        Format::Ndjson => {
+            rows.iter().try_for_each(|row| output::line(&serde_json::to_string(row)?))
+        }
+        _ => Err(Failure::usage("measurements are a table or ndjson")),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = output::list(["MODULE", "FORM", "NS/PACKET", "x NATIVE", "EXPORT US"]);
+    for row in rows {
+        table.add_row([
+            row.module.clone(),
+            row.form.clone(),
+            format!("{:.2}", row.ns_per_packet),
+            row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
+            format!("{:.0}", row.export_us),
+        ]);
+    }
+    (2..5).for_each(|column| output::align_right(&mut table, column));
+    output::text(table)
+}
+
+/// A form that runs, with what its filter picks of each batch.
+struct Runner {
+    form: Form,
+    module: Box<dyn Module>,
+    schema: Arc<Schema>,
+    picks: Vec<Selection>,
+    update_ns: Vec<u64>,
+    export_ns: Vec<u64>,
+}
+
+fn measure(name: &str, args: &Bench) -> Result<Vec<Row>> {
+    let forms = forms::of(name)?;
+    let mut started = Vec::new();
+    let (mut demand, mut plan) = (Demand::NONE, Plan::default());
+    for form in forms {
+        let one: Started = start(&form, args)?;
+        let parsed =
+            filter::parse(&one.filter).map_err(|e| crate::filter::wrong(&one.filter, &e))?;
+        demand = demand.and(one.demand);
+        started.push((form, plan.add(&parsed.expr), one));
+    }
+    demand = demand.and(plan.demand());
+    let mut batches = traffic::batches(args, demand)?;
+    batches.iter_mut().for_each(|batch| plan.run(batch));
+    let packets: usize = batches.iter().map(Batch::len).sum();
+    if packets == 0 {
+        return Err(Failure::new("there are no packets to measure with"));
+    }
+    let runner = |(form, slot, started): (Form, usize, Started)| Runner {
+        form,
+        module: started.module,
+        schema: started.schema.unwrap_or_default(),
+        picks: batches.iter().map(|b| picked(b, slot)).collect(),
+        update_ns: Vec::new(),
+        export_ns: Vec::new(),
+    };
+    let mut runners: Vec<Runner> = started.into_iter().map(runner).collect();
+    // The first round fills caches and tables, and is not counted.
+    for round in 0..=args.runs.max(1) {
+        for runner in &mut runners {
+            runner.run(&batches, round > 0)?;
+        }
+    }
+    Ok(rows(name, packets, &mut runners))
+}
+
+fn picked(batch: &Batch, slot: usize) -> Selection {
+    batch.pick(slot).cloned().unwrap_or_else(|| Selection::none(batch.len()))
+}
+
+fn start(form: &Form, args: &Bench) -> Result<Started> {
+    let given = args.args.iter().filter(|text| {
+        let key = text.split('=').next().unwrap_or_default();
+        catalogue::takes(form.kind.as_ref(), key)
+    });
+    let given =
+        como_core::module::Args::parse(given).map_err(|error| Failure::usage(error.to_string()))?;
+    let limits = Limits {
+        call_ms_max: CALL_MS_MAX,
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        ..Limits::default()
+    };
+    let setup = Setup { instance: form.name.clone(), args: given, limits, ..Setup::default() };
+    form.kind.start(&setup).map_err(|error| catalogue::refused(&error))
+}
+
+impl Runner {
+    /// One round over all batches, and the export behind it.
+    fn run(&mut self, batches: &[Batch], counts: bool) -> Result {
+        let checks = self.module.checks();
+        let began = cpu_ns();
+        for (batch, picked) in batches.iter().zip(&self.picks) {
+            if checks {
+                let mut picked = picked.clone();
+                self.module.check(batch, &mut picked);
+                self.module.update(batch, &picked);
+            } else {
+                self.module.update(batch, picked);
+            }
+        }
+        let updated = cpu_ns();
+        let interval = Interval::holding(Ts::new(1, 0), Span::from_secs(1));
+        let mut out = Export::new(interval, self.schema.clone());
+        self.module.export(interval, &mut out);
+        if counts {
+            self.update_ns.push(updated.saturating_sub(began));
+            self.export_ns.push(cpu_ns().saturating_sub(updated));
+        }
+        match self.module.fault() {
+            Some(fault) => Err(Failure::new(format!("{}: {}", self.form.name, fault.message))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn rows(name: &str, packets: usize, runners: &mut [Runner]) -> Vec<Row> {
+    let twin = runners.iter_mut().find(|runner| runner.form.is_native);
+    let twin = twin.map(|runner| median(&mut runner.update_ns));
+    let row = |runner: &mut Runner| {
+        let ns = median(&mut runner.update_ns);
+        Row {
+            module: name.to_owned(),
+            form: runner.form.name.clone(),
+            ns_per_packet: ns / packets as f64,
+            ratio: twin.filter(|twin| *twin > 0.0).map(|twin| ns / twin),
+            export_us: median(&mut runner.export_ns) / 1000.0,
+            packets: packets as u64,
+        }
+    };
+    runners.iter_mut().map(row).collect()
+}
+
+fn median(times: &mut [u64]) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(0.0, |ns| *ns as f64)
+}
+
+/// CPU time of this thread.
+fn cpu_ns() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(names: &str, want: &[&str]) {
+        let args =
+            Bench { modules: Some(names.into()), packets: 5000, runs: 1, ..Bench::default() };
+        let rows = measure(names, &args).unwrap_or_else(|failure| panic!("{failure}"));
+        let forms: Vec<&str> = rows.iter().map(|row| row.form.as_str()).collect();
+        assert_eq!(forms, want);
+        assert!(rows.iter().all(|row| row.ns_per_packet > 0.0 && row.packets == 5000));
+    }
+
+    #[test]
+    fn a_shipped_module_is_measured_in_all_its_forms() {
+        check(
+            "traffic",
+            &["native", "declared, Lua", "declared, Rhai", "update, Lua", "update, Rhai"],
+        );
+    }
+
+    #[test]
+    fn a_native_twin_is_the_measure() {
+        let args = Bench { packets: 5000, runs: 1, ..Bench::default() };
+        let rows = measure("topaddr", &args).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(rows[0].form, "native");
+        assert_eq!(rows[0].ratio, Some(1.0));
+        assert!(rows[1].ratio.is_some_and(|ratio| ratio > 0.0));
+    }
+
+    #[test]
+    fn medians_do_not_mind_one_slow_round() {
+        assert_eq!(median(&mut [9_000, 1, 2]), 2.0);
+        assert_eq!(median(&mut []), 0.0);
+    }
+}
