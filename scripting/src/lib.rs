@@ -6,6 +6,7 @@
 mod begin;
 pub mod declare;
 mod library;
+mod lift;
 mod lua;
 pub mod recorder;
 mod replayed;

@@ -7,6 +7,7 @@ mod convert;
 mod driver;
 mod feed;
 mod handles;
+mod lifted;
 mod module;
 mod records;
 mod script;
@@ -28,7 +29,7 @@ use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
 use crate::library::Library;
 use crate::scan::Language;
-use module::LuaModule;
+use module::{Lifts, LuaModule};
 use records::{Printer, Replayer};
 use script::Source;
 use tables::State;
@@ -69,12 +70,14 @@ impl Kind for Lua {
         let text = (self.source.text.as_str(), Language::Lua);
         let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
             .map_err(|error| self.error(error))?;
+        let lifts = Lifts::of(text.0, |callback| self.callbacks.has(callback), &setup.limits);
         let demand = ran.reads.demand().and(begun.demand());
+        let demand = lifts.update.iter().fold(demand, |all, update| all.and(update.demand()));
         let Beginning { interval, tables, schema, recorder } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let file = &self.source.file;
-        let module = LuaModule::new(ran, shared, recorder, setup.limits)
+        let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
             .map_err(|trouble| trouble.error(file))?;
         Ok(Started { module: Box::new(module), filter, demand, interval, schema })
     }

@@ -16,10 +16,12 @@ use super::convert::{self, Nanos};
 use super::driver::{self, Missing};
 use super::feed::Feed;
 use super::handles::{Wide, object};
+use super::lifted;
 use super::script::Ran;
 use super::tables::{self, Rows, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
+use crate::lift::{self, Cond, Lifted};
 use crate::recorder::{RECORDS_MAX, Recorder, Returned, Row, stored_schema};
 
 /// Packets of one batch that may fail before the rest of it is given up.
@@ -41,6 +43,30 @@ pub struct LuaModule {
     own_long: mlua::Value,
     limits: Limits,
     fault: Option<Fault>,
+    lifts: Lifts,
+}
+
+/// What of a script's packet callbacks runs without its virtual machine.
+#[derive(Default)]
+pub struct Lifts {
+    /// `update`.
+    pub update: Option<Lifted>,
+    /// `check`.
+    pub check: Option<Cond>,
+    /// Whether the state of the open interval is as `update` takes it to be.
+    fits: bool,
+}
+
+impl Lifts {
+    /// Looks through the source of a script that has these callbacks.
+    pub fn of(source: &str, has: impl Fn(Callback) -> bool, limits: &Limits) -> Self {
+        let check = lift::parse::check(source).filter(|_| has(Callback::Check));
+        // A `check` that runs may look at the state, which must be up to date then.
+        let update = (check.is_some() || !has(Callback::Check)) && has(Callback::Update);
+        let update = update.then(|| lift::parse::update(source)).flatten();
+        let update = update.and_then(|program| Lifted::new(program, limits));
+        Self { update, check, fits: false }
+    }
 }
 
 /// Which loop of the driver.
@@ -57,6 +83,7 @@ impl LuaModule {
         tables: Option<Shared>,
         recorder: Recorder,
         limits: Limits,
+        lifts: Lifts,
     ) -> Result<Self, Trouble> {
         let build = || {
             let lua = ran.vm.lua();
@@ -84,6 +111,7 @@ impl LuaModule {
             own_long,
             limits,
             fault,
+            lifts,
         };
         module.begin()?;
         Ok(module)
@@ -104,7 +132,31 @@ impl LuaModule {
             }
             Ok(state) => state.clone(),
         };
+        let update = self.lifts.update.as_ref();
+        self.lifts.fits = update.is_some_and(|update| lifted::fits(&self.state, update));
         state.map(|_| ())
+    }
+
+    /// Brings the state up to date with what was added up natively.
+    fn settle(&mut self) {
+        let Some(update) = &mut self.lifts.update else { return };
+        let settled = lifted::settle(self.ran.vm.lua(), update, &self.state);
+        if let Err(error) = settled {
+            let trouble = self.ran.vm.trouble(error, false);
+            self.note(trouble);
+        }
+    }
+
+    /// Runs `update` natively, where that is surely the same.
+    fn update_natively(&mut self, batch: &Batch, picked: &Selection) -> bool {
+        let Some(update) = self.lifts.update.as_mut().filter(|_| self.lifts.fits) else {
+            return false;
+        };
+        let done = update.update(batch, picked);
+        if !done || update.is_full() {
+            self.settle();
+        }
+        done
     }
 
     fn note(&mut self, trouble: Trouble) {
@@ -395,6 +447,12 @@ impl Module for LuaModule {
 
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
         if self.checks() && !picked.is_empty() {
+            let natively = self.lifts.check.as_ref().and_then(|check| check.pick(batch, picked));
+            if let Some(passed) = natively {
+                *picked = passed;
+                return;
+            }
+            self.settle();
             self.feed.forget_verdicts();
             self.pass(Pass::Check, batch, picked);
             self.feed.narrow(picked);
@@ -404,13 +462,17 @@ impl Module for LuaModule {
     fn update(&mut self, batch: &Batch, picked: &Selection) {
         if let Some(shared) = &self.tables {
             shared.lock().declared.update(batch, picked);
-        } else if self.ran.function(Callback::Update).is_some() && !picked.is_empty() {
+        } else if self.ran.function(Callback::Update).is_some()
+            && !picked.is_empty()
+            && !self.update_natively(batch, picked)
+        {
             self.pass(Pass::Update, batch, picked);
         }
     }
 
     fn export(&mut self, _: como_core::time::Interval, out: &mut Export) {
         self.ran.vm.tidy();
+        self.settle();
         if let Err(trouble) = self.records(out) {
             self.note(trouble);
         }
@@ -433,7 +495,8 @@ impl Module for LuaModule {
 
     fn state_bytes(&self) -> usize {
         let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.state_bytes());
-        self.ran.vm.bytes() + tables
+        let lifted = self.lifts.update.as_ref().map_or(0, Lifted::state_bytes);
+        self.ran.vm.bytes() + tables + lifted
     }
 
     fn overflowed(&self) -> u64 {

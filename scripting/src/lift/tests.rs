@@ -1,0 +1,226 @@
+//! A lifted callback against the same in the virtual machine.
+
+use como_core::module::Limits;
+use como_core::packet::build::{ACK, Frame, SYN};
+
+use super::parse;
+use crate::running::{Running, some};
+
+/// Where this stands in a script, it is made one that cannot be lifted.
+const MARK: &str = "--[[vm]]";
+
+/// Packets of several kinds and hosts; some stand for more than themselves.
+fn frames(seed: u64, sampled: bool) -> Vec<Frame> {
+    let mut state = seed;
+    let mut below = |n: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (state >> 33) % n
+    };
+    let mut frames = some();
+    frames.extend((0..300).map(|_| {
+        let (a, b) = (format!("10.0.0.{}", below(9)), format!("10.0.1.{}", below(40)));
+        let (a, b) = (format!("{a}:{}", below(5)), format!("{b}:{}", 80 + below(3)));
+        let len = 60 + below(900) as usize;
+        let frame = match below(4) {
+            0 => Frame::udp(a.as_str(), b.as_str()),
+            1 => Frame::tcp(a.as_str(), b.as_str()).flags(SYN),
+            2 => Frame::tcp(a.as_str(), b.as_str()).flags(SYN | ACK),
+            _ => Frame::tcp(a.as_str(), b.as_str()).flags(ACK),
+        };
+        match sampled && below(3) == 0 {
+            true => frame.len(len).weight(10, 10 * len as u64),
+            false => frame.len(len),
+        }
+    }));
+    frames
+}
+
+fn outcome(text: &str) -> (Vec<String>, Vec<String>) {
+    let mut running = Running::start("test.lua", text, &[], Limits::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut rows = Vec::new();
+    for round in 0..6 {
+        running.feed(frames(round, round % 2 == 1));
+        running.feed(frames(round + 50, false));
+        let mut made = running.rows();
+        made.sort();
+        rows.extend(made);
+    }
+    (rows, running.faults.iter().map(|fault| fault.message.clone()).collect())
+}
+
+const EXPORT: &str = r#"
+function export(state)
+  local rows = {}
+  local function walk(path, value)
+    if type(value) == "table" then
+      for k, v in value do walk(path .. "/" .. tostring(k), v) end
+    else
+      table.insert(rows, { path = path, value = value })
+    end
+  end
+  walk("", state)
+  return rows
+end
+"#;
+
+/// Lifts, and says the same as when it is not lifted.
+#[track_caller]
+fn check(callbacks: &str) {
+    let text = format!("{callbacks}{EXPORT}");
+    assert!(parse::update(&text).is_some(), "it is not lifted");
+    let (rows, faults) = outcome(&text);
+    let plain = text.replace(MARK, "local _ = nil");
+    assert!(parse::update(&plain).is_none(), "it is lifted all the same");
+    assert_eq!((&rows, &faults), (&outcome(&plain).0, &outcome(&plain).1));
+    assert!(rows.len() > 6, "nothing was counted");
+}
+
+#[test]
+fn counters() {
+    check(
+        "function init() return { packets = 0, n = { bytes = 0, twos = 0, len = 5 } } end
+function update(pkt, state) --[[vm]]
+  state.packets += pkt.packets
+  state.n.bytes = state.n.bytes + pkt.bytes
+  state.n.twos += 2
+  state.n.len += pkt.len
+end",
+    );
+}
+
+#[test]
+fn counters_by_key() {
+    check(
+        "function init() return { bytes = {}, packets = {}, ports = {} } end
+function update(pkt, state) --[[vm]]
+  local dst = pkt.ip.dst
+  if dst then
+    state.bytes[dst] = (state.bytes[dst] or 0) + pkt.bytes
+    state.packets[dst] = (state.packets[dst] or 0) + pkt.packets
+  end
+  local ports = state.ports
+  if pkt.tcp and pkt.tcp.dport ~= 81 then
+    ports[pkt.tcp.dport] = (ports[pkt.tcp.dport] or 0) + 1
+  end
+end",
+    );
+}
+
+#[test]
+fn rows_by_key() {
+    check(
+        "function init() return {} end
+function update(pkt, state) --[[vm]]
+  if not pkt.ip then return end
+  local row = state[pkt.ip.src]
+  if not row then
+    row = { packets = 0, bytes = 0, big = 0 }
+    state[pkt.ip.src] = row
+  end
+  row.packets += pkt.packets
+  row.bytes += pkt.len
+  if pkt.len > 500 then row.big += 1 end
+end",
+    );
+}
+
+#[test]
+fn what_fails_in_the_script_fails_as_it_does_there() {
+    // Some packets are not IP.
+    check(
+        "function init() return {} end
+function update(pkt, state) --[[vm]]
+  state[pkt.ip.dst] = (state[pkt.ip.dst] or 0) + pkt.bytes
+end",
+    );
+    check(
+        "function init() return { n = 0 } end
+function update(pkt, state) --[[vm]]
+  if pkt.ip.ttl < 65 or pkt.udp then state.n += 1 end
+end",
+    );
+}
+
+#[test]
+fn a_state_that_is_not_fresh_is_left_to_the_script() {
+    check(
+        "function init(args, last) return last or {} end
+function update(pkt, state) --[[vm]]
+  if pkt.ip then state[pkt.ip.dst] = (state[pkt.ip.dst] or 0) + pkt.bytes end
+end",
+    );
+    check(
+        "function init() return { n = setmetatable({}, { __index = function() return 7 end }) } end
+function update(pkt, state) --[[vm]]
+  if pkt.udp then state.n[pkt.udp.dport] = (state.n[pkt.udp.dport] or 0) + pkt.bytes end
+end",
+    );
+}
+
+#[test]
+fn checks_narrow_alike() {
+    for cond in [
+        "pkt.tcp.flags.syn and not pkt.tcp.flags.ack",
+        "not (pkt.udp or pkt.tcp.dport == 80) and pkt.ip",
+        "pkt.len >= 100",
+        "pkt.udp ~= nil and pkt.udp.dport <= 81 or pkt.len < 61",
+        "pkt.ip.ttl > 3",
+    ] {
+        let text = format!(
+            "function init() return {{ n = 0 }} end
+function check(pkt) {MARK} return {cond} end
+function update(pkt, state) {MARK} state.n += pkt.packets end{EXPORT}"
+        );
+        assert!(parse::check(&text).is_some(), "{cond}");
+        assert_eq!(outcome(&text), outcome(&text.replace(MARK, "local _ = nil")), "{cond}");
+    }
+}
+
+#[test]
+fn whatever_is_not_surely_understood_is_not_lifted() {
+    for body in [
+        "state.n = state.n + pkt.bytes * 2",
+        "state.n = state.m + pkt.bytes",
+        "state.n += pkt.ip.ttl",
+        "local n = state.n n += pkt.bytes",
+        "state += pkt.bytes",
+        "state.a[pkt.ip.dst] += pkt.bytes",
+        "state.a[pkt.ip.dst].b += pkt.bytes",
+        "local row = state[pkt.ip.dst] row.bytes += pkt.bytes",
+        "local r = state[pkt.ip.dst] if pkt.tcp then if not r then r = { n = 0 } state[pkt.ip.dst] = r end end r.n += 1",
+        "state.n += pkt.bytes print(pkt.len)",
+        "state.n += pkt.bytes -- and more\n * 3",
+        "if pkt.len > 3 + 4 then state.n += 1 end",
+        "if not pkt.len == 3 then state.n += 1 end",
+        "if pkt.tcp.flags.syn == nil then state.n += 1 end",
+        "if pkt.ip.dst == other then state.n += 1 end",
+        "for i = 1, 2 do state.n += 1 end",
+        "state.n += 0x10",
+        "",
+    ] {
+        let text = format!("function update(pkt, state)\n{body}\nend");
+        assert_eq!(parse::update(&text), None, "{body}");
+    }
+    for text in [
+        "local function update(pkt, state) state.n += 1 end",
+        "function update(pkt, state) state.n += 1 end\nupdate = other",
+        "if a then\n function update(pkt, state) state.n += 1 end end",
+        "function update(pkt) state.n += 1 end",
+        "function update(pkt, pkt) pkt.n += 1 end",
+        "function update(pkt: any, state) state.n += 1 end",
+        "function update(pkt, state) state.n += 1",
+    ] {
+        assert_eq!(parse::update(text), None, "{text}");
+    }
+    let deep = format!(
+        "function update(pkt, state) {}state.n += 1 {}end",
+        "if pkt.ip then ".repeat(500),
+        "end ".repeat(500)
+    );
+    assert_eq!(parse::update(&deep), None);
+    let deep = format!("function check(pkt) return {}pkt.ip{} end", "(".repeat(5000), ")".repeat(5000));
+    assert_eq!(parse::check(&deep), None);
+    let nots = format!("function check(pkt) return {}pkt.ip end", "not ".repeat(5000));
+    assert_eq!(parse::check(&nots), None);
+}
