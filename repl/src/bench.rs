@@ -11,13 +11,13 @@ mod traffic;
 use std::io::IsTerminal;
 
 use como_core::batch::Batch;
+use como_core::costs::thread_cpu_ns;
 use como_core::field::Demand;
 use como_core::filter::{self, Plan};
 use como_core::module::{Export, Limits, Module, Setup, Started};
 use como_core::record::Schema;
 use como_core::selection::Selection;
 use como_core::time::{Interval, Span, Ts};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -155,7 +155,7 @@ impl Runner {
     /// One round over all batches, and the export behind it.
     fn run(&mut self, batches: &[Batch], counts: bool) -> Result {
         let checks = self.module.checks();
-        let began = cpu_ns();
+        let began = thread_cpu_ns();
         for (batch, picked) in batches.iter().zip(&self.picks) {
             if checks {
                 let mut picked = picked.clone();
@@ -165,13 +165,13 @@ impl Runner {
                 self.module.update(batch, picked);
             }
         }
-        let updated = cpu_ns();
+        let updated = thread_cpu_ns();
         let interval = Interval::holding(Ts::new(1, 0), Span::from_secs(1));
         let mut out = Export::new(interval, self.schema.clone());
         self.module.export(interval, &mut out);
         if counts {
             self.update_ns.push(updated.saturating_sub(began));
-            self.export_ns.push(cpu_ns().saturating_sub(updated));
+            self.export_ns.push(thread_cpu_ns().saturating_sub(updated));
         }
         match self.module.fault() {
             Some(fault) => Err(Failure::new(format!("{}: {}", self.form.name, fault.message))),
@@ -200,13 +200,6 @@ fn rows(name: &str, packets: usize, runners: &mut [Runner]) -> Vec<Row> {
 fn median(times: &mut [u64]) -> f64 {
     times.sort_unstable();
     times.get(times.len() / 2).map_or(0.0, |ns| *ns as f64)
-}
-
-/// CPU time of this thread.
-fn cpu_ns() -> u64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -74,8 +74,7 @@ impl<'a> Parser<'a> {
         let mut found = uses(tokens, name);
         let at = found.next().filter(|at| *at > 0)?;
         let function = tokens.get(at - 1).filter(|t| t.is("function"))?;
-        let begins =
-            function.at == 0 || source.as_bytes().get(function.at - 1) == Some(&b'\n');
+        let begins = function.at == 0 || source.as_bytes().get(function.at - 1) == Some(&b'\n');
         if found.next().is_some() || !begins {
             return None;
         }
@@ -359,7 +358,9 @@ impl<'a> Parser<'a> {
         if name != self.packet {
             let alias = self.alias(name)?.clone();
             let ends = ![".", "[", "(", ":"].iter().any(|mark| self.is(0, mark));
-            return matches!(alias, Alias::Field(_) | Alias::Layer(_)).then_some(alias).filter(|_| ends);
+            return matches!(alias, Alias::Field(_) | Alias::Layer(_))
+                .then_some(alias)
+                .filter(|_| ends);
         }
         let mut words: Vec<&str> = Vec::new();
         while self.take(".") {
@@ -518,7 +519,8 @@ impl Alias {
         }
         let Self::Field(field) = self else { return None };
         let wanted = matches!(field.kind(), Kind::Uint);
-        let number = (token.shape == Shape::Number && wanted).then(|| token.text.parse().ok())??;
+        let number =
+            (token.shape == Shape::Number && wanted).then(|| token.text.parse().ok())??;
         Some(Cond::Compare(*field, sign, number))
     }
 

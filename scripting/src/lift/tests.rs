@@ -219,7 +219,8 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
         "end ".repeat(500)
     );
     assert_eq!(parse::update(&deep), None);
-    let deep = format!("function check(pkt) return {}pkt.ip{} end", "(".repeat(5000), ")".repeat(5000));
+    let deep =
+        format!("function check(pkt) return {}pkt.ip{} end", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(parse::check(&deep), None);
     let nots = format!("function check(pkt) return {}pkt.ip end", "not ".repeat(5000));
     assert_eq!(parse::check(&nots), None);

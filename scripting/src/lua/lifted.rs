@@ -12,9 +12,8 @@ pub fn fits(state: &mlua::Value, lifted: &Lifted) -> bool {
     let mlua::Value::Table(state) = state else { return false };
     lifted.groups().iter().all(|group| {
         group.targets.iter().all(|target| match group.key {
-            Some(_) => table(state, &target.path).is_some_and(|table| {
-                is_plain(&table) && table.raw_len() == 0 && table.is_empty()
-            }),
+            Some(_) => table(state, &target.path)
+                .is_some_and(|table| is_plain(&table) && table.raw_len() == 0 && table.is_empty()),
             None => number(state, &target.path).is_some(),
         })
     })
