@@ -75,6 +75,8 @@ pub enum Verb {
     Query(Query),
     /// Open a prompt to write, run and query modules.
     Repl(Repl),
+    /// Print what scripts find, for an editor or to read.
+    Stubs(Stubs),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print a manual page.
@@ -474,6 +476,32 @@ Examples:
   como> filter tcp and port 443
   como> load topaddr n=5
   como> run";
+
+/// Arguments of `como stubs`.
+#[derive(Args, Debug)]
+#[command(after_help = STUBS_EXAMPLES)]
+pub struct Stubs {
+    /// Definitions for an editor, or the manual.
+    #[arg(value_enum, value_name = "WHAT", default_value_t = StubsOf::Lua)]
+    pub what: StubsOf,
+}
+
+/// What is printed of what scripts find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StubsOf {
+    /// LuaCATS definitions, which language servers for Lua read.
+    Lua,
+    /// The manual, docs/module-api.md.
+    Manual,
+}
+
+const STUBS_EXAMPLES: &str = "\
+Examples:
+  como stubs lua > como.d.lua
+  como stubs manual > docs/module-api.md
+
+Put como.d.lua beside your modules, or where your editor's language server for
+Lua looks for libraries.";
 
 /// Arguments of `como completions`.
 #[derive(Args, Debug)]

@@ -31,7 +31,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Verb};
+use cli::{Cli, StubsOf, Verb};
+use como_scripting::api::manual;
 use error::{Failure, Result, nearest};
 
 fn main() -> ExitCode {
@@ -61,6 +62,7 @@ fn perform(verb: Verb) -> Result {
         Verb::Serve(args) => serve::perform(&args),
         Verb::Query(args) => query::perform(&args),
         Verb::Repl(args) => prompt::perform(&args),
+        Verb::Stubs(args) => stubs(args.what),
         Verb::Completions(args) => completions(args.shell),
         Verb::Man(args) => man(args.verb.as_deref()),
     }
@@ -77,6 +79,14 @@ fn talk(verbose: u8) {
     };
     let out = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
     out.without_time().with_target(false).init();
+}
+
+fn stubs(what: StubsOf) -> Result {
+    let text = match what {
+        StubsOf::Lua => manual::stubs(),
+        StubsOf::Manual => manual::manual(),
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 fn completions(shell: clap_complete::Shell) -> Result {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use como_core::lookup::Lookups;
 use como_core::supervisor::{Instance, Options};
+use como_scripting::api::manual;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
@@ -30,7 +31,7 @@ const COMMANDS: [(&str, &str, &str); 8] = [
     ("unload", "NAME", "drop a module"),
     ("run", "[MODULE] [KEY=VALUE ...]", "run what is loaded, or just this; Ctrl-C ends it"),
     ("query", "MODULE [A:B]", "what the monitor of como.toml has recorded"),
-    ("help", "", "show this"),
+    ("help", "[NAME]", "show this, or what scripts find under that name"),
     ("quit", "", "leave; Ctrl-D does too"),
 ];
 
@@ -100,6 +101,18 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("history"))
 }
 
+/// Says what a name means in scripts.
+fn about(name: &str) -> Result {
+    if let Some(page) = manual::help(name) {
+        return output::line(&page);
+    }
+    let failure = Failure::usage(format!("scripts find nothing called `{name}`"));
+    Err(match manual::near(name) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("docs/module-api.md lists all; the tab key completes names"),
+    })
+}
+
 impl Desk {
     /// Does one line; whether it was the last.
     fn perform(&mut self, line: &str) -> Result<bool> {
@@ -112,7 +125,8 @@ impl Desk {
             "unload" => self.unload(rest)?,
             "run" => self.run(rest)?,
             "query" => self.query(rest)?,
-            "help" => help()?,
+            "help" if rest.is_empty() => help()?,
+            "help" => about(rest)?,
             "quit" | "exit" => return Ok(true),
             _ => {
                 let failure = Failure::usage(format!("there is no command `{word}`"));

@@ -3,6 +3,7 @@
 //! A script declares by plain top-level names what it measures; this crate turns
 //! it into a [`Kind`] that nobody can tell from a native one.
 
+pub mod api;
 mod begin;
 pub mod declare;
 mod library;
@@ -94,7 +95,9 @@ fn load_from(file: &str, text: &str, folder: Option<&Path>) -> Result<Arc<dyn Ki
     let libraries = library::gather(file, text, language, folder)?;
     match language {
         Language::Lua => Ok(Arc::new(lua::Lua::load(file, &name, text, libraries)?)),
-        Language::Rhai => Ok(Arc::new(rhai::Rhai::load(file, &name, text, libraries)?)),
+        Language::Rhai => {
+            Ok(Arc::new(rhai::Rhai::load(file, &name, &api::rhai_text(text), libraries)?))
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Names {
     commands: Vec<String>,
     modules: Vec<String>,
     fields: Vec<String>,
+    /// What scripts find.
+    library: Vec<String>,
     files: FilenameCompleter,
 }
 
@@ -24,6 +26,7 @@ impl Names {
             commands: commands.into_iter().map(str::to_owned).collect(),
             modules: catalogue::names(),
             fields: Field::ALL.iter().map(|field| field.name().to_owned()).collect(),
+            library: como_scripting::api::manual::names(),
             files: FilenameCompleter::new(),
         }
     }
@@ -35,6 +38,7 @@ impl Names {
         let known = match before.split_whitespace().next() {
             _ if start == 0 => &self.commands,
             Some("filter") => &self.fields,
+            Some("help") => &self.library,
             Some("load" | "run" | "unload" | "query") => &self.modules,
             _ => return (start, Vec::new()),
         };
@@ -84,6 +88,7 @@ mod tests {
         check("so", 0, "source");
         check("filter tcp.fl", 7, "tcp.flags.syn");
         check("filter not (ip.d", 12, "ip.dst");
+        check("help net.c", 5, "net.contains");
         assert_eq!(names.matching("source tr", 9), (7, vec![]));
     }
 }

@@ -179,7 +179,9 @@ impl<'a> Parser<'a> {
         if place.path.is_empty() && place.key.is_none() {
             return None;
         }
-        let amount = if self.take_pair("+", "=") {
+        // A value that may be nil is not added to.
+        let may_lack = place.key.is_some() && place.row.is_none();
+        let amount = if !may_lack && self.take_pair("+", "=") {
             self.amount()?
         } else {
             self.expect("=")?;

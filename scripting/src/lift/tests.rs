@@ -73,7 +73,7 @@ fn check(callbacks: &str) {
     let plain = text.replace(MARK, "local _ = nil");
     assert!(parse::update(&plain).is_none(), "it is lifted all the same");
     assert_eq!((&rows, &faults), (&outcome(&plain).0, &outcome(&plain).1));
-    assert!(rows.len() > 6, "nothing was counted");
+    assert!(rows.len() >= 6, "nothing was counted");
 }
 
 #[test]

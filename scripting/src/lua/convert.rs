@@ -10,6 +10,7 @@ use como_core::time::Ts;
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Variadic};
 
 use super::handles::{Wide, object};
+use crate::api::{ENTRIES, TOPICS};
 use crate::declare::Tree;
 use crate::recorder::Row;
 
@@ -28,6 +29,22 @@ pub fn aggregate(lua: &Lua, name: &'static str) -> mlua::Result<mlua::Function> 
         let args = given.iter().map(value_of).collect::<mlua::Result<Vec<_>>>()?;
         Aggregate::new(name, &args).map(Declared).map_err(mlua::Error::runtime)
     })
+}
+
+/// Puts the library of both languages into `base`, a table for each topic.
+pub fn library(lua: &Lua, base: &Table) -> mlua::Result<()> {
+    for (topic, _) in TOPICS {
+        let table = lua.create_table()?;
+        for entry in ENTRIES.iter().filter(|entry| entry.topic == topic) {
+            let call = lua.create_function(move |lua, given: Variadic<mlua::Value>| {
+                let given = given.iter().map(value_of).collect::<mlua::Result<Vec<_>>>()?;
+                lua_of(lua, &entry.run(&given).map_err(mlua::Error::runtime)?)
+            })?;
+            table.raw_set(entry.name, call)?;
+        }
+        base.raw_set(topic, table)?;
+    }
+    Ok(())
 }
 
 /// The flags that the number in `tcp.flags` is made of.

@@ -406,6 +406,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table) -> mlua::Result<Table> {
         }
     })?;
     base.set("require", require)?;
+    convert::library(lua, base)?;
     base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
     lua.set_app_data(super::talk::Talk::default());
     let log = lua.create_function(|lua, values: Variadic<mlua::Value>| {

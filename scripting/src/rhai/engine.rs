@@ -19,6 +19,7 @@ use rhai::{
 use super::talk::Talk;
 use super::watch::Watch;
 use super::{addr, keyed, packet, tables, value};
+use crate::api::{ENTRIES, Entry};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -89,6 +90,7 @@ pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine 
 
 fn furnish(engine: &mut Engine, limits: &Limits) {
     aggregates(engine);
+    library(engine);
     addr::register(engine);
     packet::register(engine);
     tables::register(engine);
@@ -125,6 +127,24 @@ fn aggregates(engine: &mut Engine) {
                 aggregate(name, &[a, b, c])
             });
     }
+}
+
+/// The library of both languages. What a script writes as `net.contains(...)` comes here as
+/// `net_contains(...)`: see [`crate::api::rhai_text`].
+fn library(engine: &mut Engine) {
+    for entry in ENTRIES {
+        let name = format!("{}_{}", entry.topic, entry.name);
+        engine
+            .register_fn(&name, move |a: Dynamic| call(entry, &[a]))
+            .register_fn(&name, move |a: Dynamic, b: Dynamic| call(entry, &[a, b]))
+            .register_fn(&name, move |a: Dynamic, b: Dynamic, c: Dynamic| call(entry, &[a, b, c]));
+    }
+}
+
+fn call(entry: &Entry, args: &[Dynamic]) -> Fallible<Dynamic> {
+    let args: Result<Vec<Value>, String> = args.iter().map(value::to_value).collect();
+    let args = args.map_err(|other| format!("{} does not take {other}", entry.path()))?;
+    Ok(value::of_value(entry.run(&args)?))
 }
 
 fn aggregate(name: &str, args: &[Dynamic]) -> Fallible<Aggregate> {

@@ -8,7 +8,7 @@ fn the_shipped_modules_are_listed() {
     let listed = folder.como(["modules"]).ok().stdout;
     let shipped =
         ["traffic", "protocol", "ethtypes", "topaddr", "topports", "tuple", "flowcount", "apps"];
-    for name in shipped.into_iter().chain(["trace", "sessions"]) {
+    for name in shipped.into_iter().chain(["trace", "sessions", "syn"]) {
         let line = |line: &&str| line.split_whitespace().next() == Some(name);
         assert!(listed.lines().any(|l| line(&l)), "{name} is missing in: {listed}");
         let page = folder.como(["modules", name]).ok().stdout;

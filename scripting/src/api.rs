@@ -1,0 +1,121 @@
+//! The library that scripts of both languages find: one table of what there is.
+//!
+//! Each [`Entry`] has a name, a signature, a line of documentation, an example that runs as a test
+//! in both languages, and the function itself, which works on the values of records. The bindings
+//! of both hosts, the manual (`docs/module-api.md`), the stubs for editors and the prompt's help
+//! are all made from it, so that none of them can say something else than another.
+
+mod calls;
+pub mod manual;
+mod net;
+mod pattern;
+mod payload;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+mod time;
+
+use como_core::record::Value;
+
+pub use table::ENTRIES;
+
+/// One function of the library.
+pub struct Entry {
+    /// What it belongs to: `net` in `net.contains`.
+    pub topic: &'static str,
+    /// Its name within.
+    pub name: &'static str,
+    /// Parameters, each with its type; the type of one that may be left out ends in `?`.
+    pub params: &'static [(&'static str, &'static str)],
+    /// The type of what it returns; where that may be nil it ends in `?`.
+    pub returns: &'static str,
+    /// What it does, in a sentence.
+    pub doc: &'static str,
+    /// In what its numbers are; empty where that goes without saying.
+    pub units: &'static str,
+    /// A call, the same in both languages, and what it gives.
+    pub example: (&'static str, &'static str),
+    /// The first version that has it.
+    pub since: &'static str,
+    /// The function.
+    pub call: fn(&[Value]) -> Result<Value, String>,
+}
+
+/// What the functions are about, in the order of the manual.
+pub const TOPICS: [(&str, &str); 8] = [
+    ("net", "addresses and networks"),
+    ("time", "instants and lengths of time, in seconds"),
+    ("hash", "numbers that stand for values"),
+    ("text", "texts and bytes"),
+    ("regex", "patterns, in linear time"),
+    ("dns", "headers of DNS messages"),
+    ("http", "first lines and headers of HTTP/1"),
+    ("tls", "the first message of a TLS client"),
+];
+
+/// The longest text or byte string that a function of the library makes.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+
+impl Entry {
+    /// Its name as scripts write it.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.topic, self.name)
+    }
+
+    /// How it is called, with types.
+    pub fn signature(&self) -> String {
+        let params: Vec<String> = self.params.iter().map(|(n, ty)| format!("{n}: {ty}")).collect();
+        format!("{}({}) -> {}", self.path(), params.join(", "), self.returns)
+    }
+
+    /// How many arguments it takes at least.
+    pub fn required(&self) -> usize {
+        self.params.iter().filter(|(_, ty)| !ty.ends_with('?')).count()
+    }
+
+    /// Calls it. A mistake says which function, what is wrong and what would be right.
+    pub fn run(&self, given: &[Value]) -> Result<Value, String> {
+        // A nil at the end is as good as nothing.
+        let len = given.iter().rposition(|value| *value != Value::Null).map_or(0, |at| at + 1);
+        let given = given.get(..len).unwrap_or(given);
+        let wrong = if given.len() < self.required() {
+            format!("takes {} arguments, and was given {}", self.required(), given.len())
+        } else if given.len() > self.params.len() {
+            format!("takes at most {} arguments, and was given {}", self.params.len(), given.len())
+        } else {
+            match (self.call)(given) {
+                Ok(value) => return Ok(value),
+                Err(wrong) => wrong,
+            }
+        };
+        Err(format!("{}: {wrong}; for instance {}", self.path(), self.example.0))
+    }
+}
+
+/// The function called `path`, as `net.contains`.
+pub fn find(path: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.path() == path)
+}
+
+/// The text of a Rhai script in which calls of the library are what Rhai takes for a function's
+/// name: `net_contains(`, of the same length as `net.contains(`.
+pub fn rhai_text(source: &str) -> String {
+    use crate::scan::{Language, tokens::tokens};
+    let tokens = tokens(source, Language::Rhai);
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let mut text = source.to_owned();
+    for at in 0..tokens.len() {
+        let dotted = at > 0 && is(at - 1, ".");
+        let call = tokens.get(at + 2).filter(|_| !dotted && is(at + 1, ".") && is(at + 3, "("));
+        let Some(name) = call else { continue };
+        let is_entry = |e: &&Entry| e.topic == tokens[at].text && e.name == name.text;
+        let close = tokens[at + 1].at + 1 == name.at
+            && tokens[at].at + tokens[at].text.len() == tokens[at + 1].at;
+        if close && ENTRIES.iter().any(|entry| is_entry(&entry)) {
+            let dot = tokens[at + 1].at;
+            text.replace_range(dot..=dot, "_");
+        }
+    }
+    text
+}

@@ -1,0 +1,237 @@
+//! What is made from the table: the manual in `docs/module-api.md`, stubs for editors, and the
+//! page of one name for the prompt.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use como_core::field::{Field, Kind};
+use como_core::nearest::nearest;
+use como_core::table::AGGREGATES;
+
+use super::{ENTRIES, Entry, TOPICS, find};
+use crate::declare::Callback;
+
+/// What scripts have beside the library: name, how it is written in Lua and in Rhai (empty where
+/// it is not there), what it is.
+pub const BASICS: [(&str, &str, &str, &str); 12] = [
+    ("addr", "addr(\"10.0.0.1\")", "addr(\"10.0.0.1\")", "the address that a text stands for"),
+    ("masked", "a:masked(24)", "a.masked(24)", "an address with only its first bits"),
+    (
+        "within",
+        "a:within(\"10.0.0.0/8\")",
+        "a.within(\"10.0.0.0/8\")",
+        "whether an address lies in a network",
+    ),
+    ("is_v6", "a.is_v6", "a.is_v6", "whether an address is of IPv6"),
+    (
+        "log",
+        "log(\"text\")",
+        "log(\"text\")",
+        "writes to the monitor's log, ten lines a second at most",
+    ),
+    ("top", "top(t, 10, \"bytes\")", "t.top(10)", "the largest entries of a table of your own"),
+    (
+        "table.top",
+        "table:top(\"bytes\", 10)",
+        "table.top(\"bytes\", 10)",
+        "the rows of a core table that are largest in a column",
+    ),
+    (
+        "table.all",
+        "table:all()",
+        "table.all()",
+        "all rows of a core table, in the order of their keys",
+    ),
+    (
+        "table.find",
+        "table:find(key)",
+        "table.find(key)",
+        "the row of a core table with that key, or nil",
+    ),
+    ("table.len", "#table", "table.len()", "how many rows a core table has"),
+    (
+        "long.fold",
+        "long:fold(table)",
+        "long.fold(table)",
+        "adds the interval's rows to the long-term table",
+    ),
+    (
+        "table",
+        "",
+        "table()",
+        "an empty table that takes any key, for Rhai: `t[key]`, `t.add(key, n)`",
+    ),
+];
+
+/// The manual, as `docs/module-api.md` holds it.
+pub fn manual() -> String {
+    let mut page = String::from(
+        "# What scripts find\n\n\
+         Made by `como stubs manual` from the table that the bindings of both languages, the\n\
+         editors' stubs and the prompt's help are made of; a test says when it is stale. How a\n\
+         module is written stands in [modules.md](modules.md).\n\n\
+         A type that ends in `?` may be nil (`()` in Rhai), or left out where it is a parameter's.\n\
+         `address` is an address or its text, `bytes` a text or a payload, `time` a number of\n\
+         seconds or a text like `\"5m\"`.\n",
+    );
+    page += "\n## Callbacks\n\n";
+    for callback in Callback::ALL {
+        let _ = writeln!(page, "* `{}({})`", callback.name(), callback.params().join(", "));
+    }
+    page += "\n## Aggregates\n\n| written | is |\n|---|---|\n";
+    for usage in &AGGREGATES {
+        let _ = writeln!(page, "| `{}` | {} |", usage.usage, usage.doc);
+    }
+    page += "\n## Basics\n\n| in Lua | in Rhai | is |\n|---|---|---|\n";
+    for (_, lua, rhai, doc) in BASICS {
+        let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let _ = writeln!(page, "| {} | {} | {doc} |", code(lua), code(rhai));
+    }
+    for (topic, about) in TOPICS {
+        let _ = write!(page, "\n## {topic}: {about}\n");
+        for entry in ENTRIES.iter().filter(|entry| entry.topic == topic) {
+            let _ = write!(page, "\n### `{}`\n\n{}", entry.signature(), details(entry));
+        }
+    }
+    page += "\n## Fields of a packet\n\n| `pkt.` | type | is |\n|---|---|---|\n";
+    for field in Field::ALL {
+        let _ = writeln!(page, "| `{}` | {} | {} |", field.name(), kind(field.kind()), field.doc());
+    }
+    page
+}
+
+/// What is said of a function below its signature.
+fn details(entry: &Entry) -> String {
+    let mut text = format!("{}\n", entry.doc);
+    if !entry.units.is_empty() {
+        let _ = write!(text, "In {}.\n", entry.units);
+    }
+    let (call, gives) = entry.example;
+    let _ = write!(text, "Since {}.\n\n    {call}\n    -- {gives}\n", entry.since);
+    text
+}
+
+/// The page of one name: a function of the library, an aggregate, a field; or what is near it.
+pub fn help(name: &str) -> Option<String> {
+    if let Some(entry) = find(name) {
+        return Some(format!("{}\n{}", entry.signature(), details(entry).trim_end()));
+    }
+    if let Some(usage) = AGGREGATES.iter().find(|usage| usage.name == name) {
+        return Some(format!("{}: {}", usage.usage, usage.doc));
+    }
+    if let Some((_, lua, rhai, doc)) = BASICS.iter().find(|(known, ..)| *known == name) {
+        return Some(format!("{doc}\n  Lua:  {lua}\n  Rhai: {rhai}"));
+    }
+    let field = Field::named(name.strip_prefix("pkt.").unwrap_or(name));
+    field.map(|field| format!("pkt.{}: {}, {}", field.name(), kind(field.kind()), field.doc()))
+}
+
+/// Every name that [`help`] knows.
+pub fn names() -> Vec<String> {
+    let entries = ENTRIES.iter().map(Entry::path);
+    let aggregates = AGGREGATES.iter().map(|usage| usage.name.to_owned());
+    let basics = BASICS.iter().map(|(name, ..)| (*name).to_owned());
+    entries.chain(aggregates).chain(basics).collect()
+}
+
+/// The known name nearest to one that is not known.
+pub fn near(name: &str) -> Option<String> {
+    let names = names();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bool => "bool",
+        Kind::Uint | Kind::Int | Kind::Big => "number",
+        Kind::Addr => "address",
+        Kind::Mac => "mac",
+        Kind::Bytes => "bytes",
+    }
+}
+
+/// A type as LuaCATS writes it.
+fn lua_type(ty: &str) -> String {
+    let (ty, optional) = ty.strip_suffix('?').map_or((ty, ""), |ty| (ty, "?"));
+    let ty = match ty {
+        "text" | "bytes" => "string",
+        "bool" => "boolean",
+        "address" => "(addr|string)",
+        "mac" => "addr",
+        "time" => "(number|string)",
+        ty => ty,
+    };
+    format!("{ty}{optional}")
+}
+
+/// Definitions for editors that know LuaCATS annotations (lua-language-server and others).
+pub fn stubs() -> String {
+    let mut text = String::from(
+        "---@meta como\n-- What Lua modules of como find. Made by `como stubs lua`.\n\n\
+         ---@class addr\n---@field is_v6 boolean\nlocal addr_methods = {}\n\
+         ---@param bits number\n---@return addr\nfunction addr_methods:masked(bits) end\n\
+         ---@param network string\n---@return boolean\nfunction addr_methods:within(network) end\n\n\
+         ---The address that a text stands for.\n---@param text string\n---@return addr\n\
+         function addr(text) end\n\n\
+         ---Writes to the monitor's log, ten lines a second at most.\n---@param ... any\n\
+         function log(...) end\n\n\
+         ---The `n` largest entries of a table of your own.\n---@param t table\n\
+         ---@param n? number\n---@param by? string\n---@return { key: any, value: any }[]\n\
+         function top(t, n, by) end\n\n---@class aggregate\n",
+    );
+    for usage in &AGGREGATES {
+        let _ = write!(
+            text,
+            "---{}\n---@param field? string\n---@param ... any\n---@return aggregate\n\
+             function {}(field, ...) end\n",
+            usage.doc, usage.name
+        );
+    }
+    for (topic, about) in TOPICS {
+        let _ = write!(text, "\n---{about}\n{topic} = {{}}\n");
+        for entry in ENTRIES.iter().filter(|entry| entry.topic == topic) {
+            let _ = writeln!(text, "---{}", entry.doc);
+            let mut names = Vec::new();
+            for (name, ty) in entry.params {
+                let mark = if ty.ends_with('?') { "?" } else { "" };
+                let ty = lua_type(ty.trim_end_matches('?'));
+                let _ = writeln!(text, "---@param {name}{mark} {ty}");
+                names.push(*name);
+            }
+            let returns = lua_type(entry.returns).replace("(addr|string)", "addr");
+            let names = names.join(", ");
+            let _ = write!(text, "---@return {returns}\nfunction {}({names}) end\n", entry.path());
+        }
+    }
+    text + classes().as_str()
+}
+
+/// The packet as classes, one for each name with names inside.
+fn classes() -> String {
+    let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let all: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+    for field in Field::ALL {
+        let (class, name) = field.name().rsplit_once('.').unwrap_or(("", field.name()));
+        let holds_more = all.iter().any(|n| n.starts_with(&format!("{}.", field.name())));
+        let ty = match holds_more {
+            true => format!("number|packet.{}", field.name()),
+            false => lua_type(kind(field.kind())).replace("(addr|string)", "addr"),
+        };
+        let line = format!("---@field {name}? {ty} {}", field.doc());
+        classes.entry(class.to_owned()).or_default().push(line);
+    }
+    let names: Vec<String> = classes.keys().filter(|name| !name.is_empty()).cloned().collect();
+    for class in names {
+        let (outer, name) = class.rsplit_once('.').unwrap_or(("", &class));
+        if Field::named(&class).is_none() {
+            let line = format!("---@field {name}? packet.{class}");
+            classes.entry(outer.to_owned()).or_default().push(line);
+        }
+    }
+    let mut text = String::new();
+    for (class, lines) in classes {
+        let dot = if class.is_empty() { "" } else { "." };
+        let _ = write!(text, "\n---@class packet{dot}{class}\n{}\n", lines.join("\n"));
+    }
+    text
+}

@@ -1,0 +1,101 @@
+//! `text` and `hash`: bytes as texts, and numbers that stand for values; all bounded in length.
+
+use como_core::record::Value;
+
+use super::TEXT_BYTES_MAX;
+use super::calls::{bytes, wanted, whole};
+
+/// The longest byte string that is made longer here.
+const INPUT_BYTES_MAX: usize = TEXT_BYTES_MAX / 4;
+
+fn bounded(given: &[Value], at: usize) -> Result<&[u8], String> {
+    let bytes = bytes(given, at)?;
+    match bytes.len() > INPUT_BYTES_MAX {
+        true => Err(format!("argument {} is longer than {INPUT_BYTES_MAX} bytes", at + 1)),
+        false => Ok(bytes),
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(given: &[Value]) -> Result<Value, String> {
+    let digit = |n: u8| char::from_digit(n.into(), 16).unwrap_or('0');
+    let pairs = bounded(given, 0)?.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    Ok(Value::Text(pairs.collect()))
+}
+
+/// The bytes that hexadecimal digits stand for; blanks between them mean nothing.
+pub fn unhex(given: &[Value]) -> Result<Value, String> {
+    let wrong = || wanted(0, "pairs of hexadecimal digits", given.first());
+    let digits = bytes(given, 0)?.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|n| u8::try_from(n).ok());
+    let digits: Vec<u8> = digits.map(digit).collect::<Option<_>>().ok_or_else(wrong)?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    match rest.is_empty() && pairs.len() <= TEXT_BYTES_MAX {
+        true => Ok(Value::Bytes(pairs.iter().map(|[high, low]| high << 4 | low).collect())),
+        false => Err(wrong()),
+    }
+}
+
+/// Bytes as a text that is safe to show: what is no printable ASCII is a dot.
+pub fn printable(given: &[Value]) -> Result<Value, String> {
+    let shown = |byte: &u8| match byte {
+        b' '..=b'~' => char::from(*byte),
+        _ => '.',
+    };
+    Ok(Value::Text(bounded(given, 0)?.iter().map(shown).collect()))
+}
+
+/// The number in some bytes, the first byte the highest (network order); nil beyond the end.
+pub fn uint(given: &[Value]) -> Result<Value, String> {
+    let all = bytes(given, 0)?;
+    let at = usize::try_from(whole(given, 1, 0, 1 << 30)?).unwrap_or(usize::MAX);
+    let len = usize::try_from(whole(given, 2, 1, 6)?).unwrap_or(1);
+    let number = |bytes: &[u8]| bytes.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+    let found = at.checked_add(len).and_then(|end| all.get(at..end));
+    Ok(found.map_or(Value::Null, |bytes| Value::Uint(number(bytes))))
+}
+
+/// Some of the bytes, from a place on; fewer at the end.
+pub fn part(given: &[Value]) -> Result<Value, String> {
+    let all = bytes(given, 0)?;
+    let at = usize::try_from(whole(given, 1, 0, 1 << 30)?).unwrap_or(usize::MAX).min(all.len());
+    let len = usize::try_from(whole(given, 2, 0, TEXT_BYTES_MAX as i64)?).unwrap_or(0);
+    let end = at.saturating_add(len).min(all.len());
+    Ok(Value::Bytes(all.get(at..end).unwrap_or_default().to_vec()))
+}
+
+/// What a value is hashed by: its kind and its bytes.
+fn hashed(given: &[Value], at: usize) -> Result<u64, String> {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let fnv = |kind: u8, bytes: &[u8]| {
+        let all = std::iter::once(&kind).chain(bytes);
+        all.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
+    };
+    Ok(match given.get(at) {
+        Some(Value::Addr(addr)) => {
+            fnv(if addr.is_v6() { 6 } else { 4 }, &addr.bits().to_be_bytes())
+        }
+        Some(Value::Mac(mac)) => fnv(1, &mac.0.to_be_bytes()),
+        Some(Value::Text(text)) => fnv(2, text.as_bytes()),
+        Some(Value::Bytes(bytes)) => fnv(2, bytes),
+        // A number is the same number in both languages, whatever holds it.
+        Some(Value::Uint(x)) => fnv(3, &(*x as f64).to_bits().to_be_bytes()),
+        Some(Value::Int(x)) => fnv(3, &(*x as f64).to_bits().to_be_bytes()),
+        Some(Value::Float(x)) => fnv(3, &x.to_bits().to_be_bytes()),
+        other => return Err(wanted(at, "an address, a number or a text", other)),
+    })
+}
+
+/// A hash of 48 bits, the same in every run (FNV-1a, folded).
+pub fn number(given: &[Value]) -> Result<Value, String> {
+    let hash = hashed(given, 0)?;
+    Ok(Value::Uint((hash ^ hash >> 48) & ((1 << 48) - 1)))
+}
+
+/// One of `n` buckets, from 0, evenly spread and the same in every run.
+pub fn bucket(given: &[Value]) -> Result<Value, String> {
+    let n = whole(given, 1, 1, 1 << 32)?;
+    let mixed = hashed(given, 0)?.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    Ok(Value::Uint(mixed.wrapping_mul(u64::try_from(n).unwrap_or(1)) >> 32))
+}
