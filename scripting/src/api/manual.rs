@@ -104,7 +104,7 @@ pub fn manual() -> String {
 fn details(entry: &Entry) -> String {
     let mut text = format!("{}\n", entry.doc);
     if !entry.units.is_empty() {
-        let _ = write!(text, "In {}.\n", entry.units);
+        let _ = writeln!(text, "In {}.", entry.units);
     }
     let (call, gives) = entry.example;
     let _ = write!(text, "Since {}.\n\n    {call}\n    -- {gives}\n", entry.since);

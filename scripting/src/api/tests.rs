@@ -79,7 +79,7 @@ fn odd() -> Vec<Value> {
         Value::from("(a{9}){9}"),
         Value::Text("x".repeat(70_000)),
         Value::Bytes(vec![0xff; 600]),
-        Value::Bytes(vec![0xc0, 0x0c].repeat(20)),
+        Value::Bytes([0xc0, 0x0c].repeat(20)),
         Value::Bytes(vec![22; 50]),
         Value::Addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().expect("an address")),
     ]);

@@ -1,10 +1,35 @@
 //! A script's state, brought up to date with what was added up for it natively ([`crate::lift`]).
 
+use como_core::module::Limits;
 use como_core::record::Value;
 use mlua::{Lua, Table};
 
 use super::convert;
-use crate::lift::{Lifted, Target};
+use crate::declare::Callback;
+use crate::lift::{self, Cond, Lifted, Target};
+
+/// What of a script's packet callbacks runs without its virtual machine.
+#[derive(Default)]
+pub struct Lifts {
+    /// `update`.
+    pub update: Option<Lifted>,
+    /// `check`.
+    pub check: Option<Cond>,
+    /// Whether the state of the open interval is as `update` takes it to be.
+    pub fits: bool,
+}
+
+impl Lifts {
+    /// Looks through the source of a script that has these callbacks.
+    pub fn of(source: &str, has: impl Fn(Callback) -> bool, limits: &Limits) -> Self {
+        let check = lift::parse::check(source).filter(|_| has(Callback::Check));
+        // A `check` that runs may look at the state, which must be up to date then.
+        let update = (check.is_some() || !has(Callback::Check)) && has(Callback::Update);
+        let update = update.then(|| lift::parse::update(source)).flatten();
+        let update = update.and_then(|program| Lifted::new(program, limits));
+        Self { update, check, fits: false }
+    }
+}
 
 /// Whether a fresh state is what the lifted program takes it for: plain tables, empty where they
 /// are indexed by a key, and numbers where it adds to one.

@@ -16,12 +16,12 @@ use super::convert::{self, Nanos};
 use super::driver::{self, Missing};
 use super::feed::Feed;
 use super::handles::{Wide, object};
-use super::lifted;
+use super::lifted::{self, Lifts};
 use super::script::Ran;
 use super::tables::{self, Rows, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
-use crate::lift::{self, Cond, Lifted};
+use crate::lift::Lifted;
 use crate::recorder::{RECORDS_MAX, Recorder, Returned, Row, stored_schema};
 
 /// Packets of one batch that may fail before the rest of it is given up.
@@ -44,29 +44,6 @@ pub struct LuaModule {
     limits: Limits,
     fault: Option<Fault>,
     lifts: Lifts,
-}
-
-/// What of a script's packet callbacks runs without its virtual machine.
-#[derive(Default)]
-pub struct Lifts {
-    /// `update`.
-    pub update: Option<Lifted>,
-    /// `check`.
-    pub check: Option<Cond>,
-    /// Whether the state of the open interval is as `update` takes it to be.
-    fits: bool,
-}
-
-impl Lifts {
-    /// Looks through the source of a script that has these callbacks.
-    pub fn of(source: &str, has: impl Fn(Callback) -> bool, limits: &Limits) -> Self {
-        let check = lift::parse::check(source).filter(|_| has(Callback::Check));
-        // A `check` that runs may look at the state, which must be up to date then.
-        let update = (check.is_some() || !has(Callback::Check)) && has(Callback::Update);
-        let update = update.then(|| lift::parse::update(source)).flatten();
-        let update = update.and_then(|program| Lifted::new(program, limits));
-        Self { update, check, fits: false }
-    }
 }
 
 /// Which loop of the driver.
