@@ -96,6 +96,9 @@ fn load_from(file: &str, text: &str, folder: Option<&Path>) -> Result<Arc<dyn Ki
     match language {
         Language::Lua => Ok(Arc::new(lua::Lua::load(file, &name, text, libraries)?)),
         Language::Rhai => {
+            let called =
+                |library: Library| Library { text: api::rhai_text(&library.text), ..library };
+            let libraries = libraries.into_iter().map(called).collect();
             Ok(Arc::new(rhai::Rhai::load(file, &name, &api::rhai_text(text), libraries)?))
         }
     }
