@@ -5,7 +5,7 @@ CARGO ?= cargo
 COMO  := target/release/como
 DEMO  := demo
 
-.PHONY: help deps tools build demo test fmt lint docs deny fuzz bench bench-costs bench-flows bench-sources bench-wire soak clean
+.PHONY: help deps tools build demo test fmt lint docs deny fuzz bench bench-costs bench-flows bench-sources bench-window bench-wire soak clean
 
 help:
 	@echo 'make demo    build, generate a trace, run three modules over it'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench-flows  compare flow records, their cost, and samples with nfcapd, sfcapd and nfdump'
 	@echo 'make bench-wire  measure capture from an interface beside tcpdump'
 	@echo 'make bench-sources  measure every kind of source'
+	@echo 'make bench-window  keep packets beside dd and tcpdump -w, and ask for some of them'
 	@echo 'make bench-costs  three modules on three sources, by what the time is spent on'
 	@echo 'make soak    the long runs: many more random cases, many more kills'
 	@echo 'make build   the command, optimised: $(COMO)'
@@ -92,6 +93,10 @@ bench-wire: build
 
 bench-sources: build
 	$(CARGO) run --release --package como-bench -- sources
+
+# What keeping packets, finding them again and measuring over them costs.
+bench-window: build
+	$(CARGO) run --release --package como-bench -- window --runs 3
 
 bench-costs: build
 	$(CARGO) run --release --package como-bench -- costs --packets 500000 --runs 3

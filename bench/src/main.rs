@@ -10,6 +10,7 @@ mod measure;
 mod samples;
 mod sources;
 mod veth;
+mod window;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -53,11 +54,12 @@ struct Report {
 type Perform = fn(&Options, &Path) -> Result<()>;
 
 /// What is measured where another word stands first; beside other tools where none does.
-const OTHERS: [(&str, Perform); 4] = [
+const OTHERS: [(&str, Perform); 5] = [
     ("wire", wire::perform),
     ("sources", sources::perform),
     ("costs", costs::perform),
     ("samples", samples::perform),
+    ("window", window::perform),
 ];
 
 fn main() -> Result<()> {

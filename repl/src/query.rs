@@ -11,6 +11,7 @@ use std::time::Duration;
 use como_core::module::Kind;
 use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Replayed, Step};
 use como_core::storage::RecordStore;
+use como_core::storage::packets::{Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::time::Ts;
 
@@ -110,9 +111,7 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
                     let answer = answer.map_err(refused)?;
                     let copied = answer.write(&mut out).map_err(refused)?;
                     out.flush()?;
-                    if copied.packets == 0 {
-                        nothing(answer.covered());
-                    }
+                    found(copied, answer.covered());
                 }
             }
             return Ok(());
@@ -142,12 +141,20 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
     Ok(out.flush()?)
 }
 
-/// Says of an empty answer when there are packets.
-fn nothing(covered: Option<(Ts, Ts)>) {
-    say(&match covered {
-        Some((first, last)) => format!("no such packets: those kept are from {first} until {last}"),
-        None => "no packets are kept yet".to_owned(),
+/// Says what the answer took; of an empty one, when there are packets.
+fn found(Copied { packets, effort }: Copied, covered: Option<(Ts, Ts)>) {
+    let Effort { bytes_read, bytes_all, damaged, .. } = effort;
+    let share = 100.0 * bytes_read as f64 / bytes_all.max(1) as f64;
+    say(&match (packets, covered) {
+        (0, None) => "no packets are kept yet".to_owned(),
+        (0, Some((first, last))) => {
+            format!("no such packets: those kept are from {first} until {last}")
+        }
+        _ => format!("{packets} packets; {share:.1} % of what is kept was read"),
     });
+    if damaged > 0 {
+        say(&format!("{damaged} damaged parts were left out; the log names them"));
+    }
 }
 
 /// The module whose records are shown, for its own way to print, where it can still be found.

@@ -264,3 +264,59 @@ fn kept_packets_say_what_was_done_to_them() {
     assert!(text.contains("payload cut to 0 bytes; addresses of IP and ARP replaced"), "{text}");
     assert!(!bytes.windows(4).any(|four| four == [192, 0, 2, 1]));
 }
+
+/// A file system of its own of so many mebibytes, where that may be made; gone when dropped.
+struct Small(TempDir);
+
+impl Small {
+    fn new(mebibytes: u32) -> Option<Self> {
+        let dir = dir();
+        let size = format!("size={mebibytes}m");
+        let mut mount = Command::new("mount");
+        let output =
+            mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output().ok()?;
+        output.status.success().then(|| Self(dir))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
+    let Some(disk) = Small::new(8) else {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    };
+    let other = disk.0.path().join("other");
+    fs::write(&other, vec![0; 5 << 20]).expect("a file");
+    let path = disk.0.path().join("packets");
+    let mut writer = writer(Room::new(&path, 64 << 20));
+    let counts = writer.written.clone();
+    let done = |n: u64| {
+        while counts.packets() + counts.lost() < n {
+            std::thread::yield_now();
+        }
+    };
+    for start in (0..5_000).step_by(500) {
+        write(&mut writer, start..start + 500);
+        writer.flush();
+        done(start + 500);
+    }
+    let (kept, lost) = (counts.packets(), counts.lost());
+    assert!(kept >= 1_500 && lost >= 1_500, "{kept} kept, {lost} lost");
+    let trouble = counts.trouble().expect("a complaint");
+    assert!(trouble.contains("No space left"), "{trouble}");
+    let before = seconds(&path, Window::ALL);
+    assert_eq!((before.len() as u64, before[0]), (kept, 0));
+    fs::remove_file(&other).expect("a file");
+    write(&mut writer, 9_000..9_500);
+    drop(writer);
+    assert_eq!((counts.packets(), counts.lost()), (kept + 500, lost));
+    let after = seconds(&path, Window::ALL);
+    assert_eq!(after, [before, (9_000..9_500).collect()].concat());
+}
