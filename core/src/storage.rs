@@ -8,6 +8,7 @@
 pub mod block;
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod evolve;
 pub mod feed;
 pub mod memory;
 pub mod packets;
@@ -19,7 +20,7 @@ pub mod writer;
 use std::sync::Arc;
 
 use crate::record::Schema;
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 use block::Sealed;
 pub use feed::{Feed, Subscription};
 pub use memory::MemoryStore;
@@ -40,7 +41,7 @@ pub trait RecordStore: Send + Sync {
     /// Puts a group of blocks, all or none, and returns when they would survive a crash.
     ///
     /// A block put again takes the place of the one with its stream, first row and number. Each
-    /// stream is then cut to its bound.
+    /// stream is then cut to its bounds, of bytes and of age.
     fn put(&self, group: &[Append]) -> Result<(), StoreError>;
 
     /// Every stream, by name.
@@ -51,6 +52,10 @@ pub trait RecordStore: Send + Sync {
 
     /// The schema that blocks of a stream refer to by `hash`.
     fn schema(&self, name: &str, hash: u64) -> Result<Option<Arc<Schema>>, StoreError>;
+
+    /// Every schema that blocks of a stream refer to, with the number of the first block from
+    /// which on it was in force, the newest last. One whose blocks have all gone is forgotten.
+    fn schemas(&self, name: &str) -> Result<Vec<(u64, Arc<Schema>)>, StoreError>;
 
     /// The next blocks of a stream that touch `window`, oldest first, behind `after`: at most
     /// [`PAGE_BYTES`], and nothing stays locked or open between one page and the next. An empty
@@ -65,6 +70,10 @@ pub trait RecordStore: Send + Sync {
     /// Removes the oldest blocks of a stream until at most `bytes` are left, and returns how many
     /// blocks that were. The newest block stays, so that no bound makes a stream useless.
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError>;
+
+    /// Removes the blocks that ended longer ago than their stream's `age_max`, seen from `now` or
+    /// from the stream's own end, whichever is later. Returns how many blocks that were.
+    fn expire(&self, now: Ts) -> Result<u64, StoreError>;
 
     /// Removes a stream and all that is known of it. Returns whether there was one.
     fn remove(&self, name: &str) -> Result<bool, StoreError>;
@@ -106,6 +115,9 @@ pub struct About {
     pub filter: String,
     /// How many bytes of blocks the stream may hold; unbounded where none.
     pub bytes_max: Option<u64>,
+    /// How long records are kept after the end of their interval, in packet time; for ever where
+    /// none. What was said last holds also while nothing writes the stream.
+    pub age_max: Option<Span>,
 }
 
 /// A stream as the store knows it.
@@ -121,18 +133,27 @@ pub struct Stream {
     pub blocks: u64,
     /// How many bytes they have.
     pub bytes: u64,
+    /// How many rows they have; not known of streams begun by versions that did not count them.
+    pub rows: Option<u64>,
     /// The start of its first row or gap.
     pub first: Option<Ts>,
     /// The first instant behind its rows and gaps.
     pub end: Option<Ts>,
     /// The number the next block gets. Numbers are never used twice, not even of removed blocks.
     pub next_seq: u64,
+    /// How long its records are kept.
+    pub age_max: Option<Span>,
+    /// How many blocks went because of a bound, since the stream began.
+    pub reclaimed_blocks: u64,
+    /// How many bytes those had.
+    pub reclaimed_bytes: u64,
 }
 
 impl Stream {
     /// Takes note of what is measured from block `seq` on.
     pub(crate) fn note(&mut self, about: &About, seq: u64) {
         self.module.clone_from(&about.module);
+        self.age_max = about.age_max;
         if self.filters.last().is_none_or(|m| m.filter != about.filter) {
             self.filters.push(Measured { seq, filter: about.filter.clone() });
         }

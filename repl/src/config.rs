@@ -28,6 +28,9 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:44444";
 /// Bytes a module's records may take in the store unless told otherwise.
 pub const STREAMSIZE_DEFAULT: u64 = 1_000_000_000;
 
+/// As long as there is room.
+pub const FOREVER: Span = Span(u64::MAX);
+
 /// The file of records in a store's folder.
 pub fn records_in(store: &Path) -> PathBuf {
     store.join("records.redb")
@@ -51,6 +54,8 @@ pub struct Config {
     pub store: PathBuf,
     /// Bytes for the records of an instance that does not say.
     pub streamsize: u64,
+    /// How long the records of an instance that does not say are kept.
+    pub retain: Span,
     /// Where queries are answered.
     pub listen: SocketAddr,
     /// The tables that addresses are looked up in.
@@ -78,6 +83,8 @@ pub struct InstanceConfig {
     pub compress: bool,
     /// The file of the key under which addresses of the packets it keeps are replaced.
     pub anonymize: Option<PathBuf>,
+    /// How long its records are kept, and the packets it keeps.
+    pub retain: Option<Span>,
 }
 
 impl Config {
@@ -117,6 +124,7 @@ impl Reader<'_> {
             instances: self.instances(&file.module)?,
             store: self.path(file.store.dir.as_deref().unwrap_or("store")),
             streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
+            retain: self.age(&file.store.retain)?.unwrap_or(FOREVER),
             listen,
             tables: Tables { asn: self.table(&file.lookup.asn) },
             limits: self.limits(&file.limits)?,
@@ -155,6 +163,7 @@ impl Reader<'_> {
                 streamsize: self.size(&module.streamsize)?,
                 compress: module.compress,
                 anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
+                retain: self.age(&module.retain)?,
                 name,
                 filter,
             });
@@ -251,6 +260,18 @@ impl Reader<'_> {
     /// The file of a table; none where nothing is written.
     fn table(&self, file: &Option<String>) -> Option<PathBuf> {
         file.as_deref().filter(|file| !file.is_empty()).map(|file| self.path(file))
+    }
+
+    /// How long to keep something: a span, or `forever`.
+    fn age(&self, text: &Option<Spanned<String>>) -> Result<Option<Span>> {
+        let Some(text) = text else { return Ok(None) };
+        match text.get_ref().as_str() {
+            "forever" => Ok(Some(FOREVER)),
+            _ => match self.parsed(text, Span::parse)? {
+                Span(0) => Err(self.wrong(text, "nothing would be kept: at least 1s".to_owned())),
+                age => Ok(Some(age)),
+            },
+        }
     }
 
     fn path(&self, path: &str) -> PathBuf {

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Writer};
-use como_core::supervisor::keep::{Keeper, Sizes};
+use como_core::supervisor::keep::{Bound, Bounds, Keeper, SharedBounds};
 use como_core::supervisor::{Handle, Instance, Monitor, Options};
 use como_web::Web;
 use crossbeam_channel::Sender;
@@ -23,7 +23,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::Serve;
-use crate::config::{Config, InstanceConfig};
+use crate::config::{Config, FOREVER, InstanceConfig};
 use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
 use deploy::Deployer;
@@ -42,9 +42,9 @@ pub fn perform(args: &Serve) -> Result {
         Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
     let shelf = Shelf::of(&config, store.clone());
     let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
-    let sizes = Sizes::default();
-    *sizes.write() = streamsizes(&config);
-    let keeper = keeper(&config, store.clone(), sizes.clone());
+    let bounds = SharedBounds::default();
+    *bounds.write() = bounds_of(&config);
+    let keeper = keeper(store.clone(), bounds.clone());
     let (feed, keeping) = (keeper.feed(), keeper.keeping());
 
     // Modules first, sources last: so every module sees the first packet.
@@ -69,7 +69,7 @@ pub fn perform(args: &Serve) -> Result {
     }
     say(&format!("listening on http://{}", web.address()));
 
-    obey_signals(signals, &args.config, config, &monitor, &sizes);
+    obey_signals(signals, &args.config, config, &monitor, &bounds);
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
@@ -107,23 +107,27 @@ fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
         packets: Some(Place::Directory(Room {
             path: crate::config::packets_in(&config.store).join(&instance.name),
             bytes_max: instance.streamsize.unwrap_or(config.streamsize),
-            retain: None,
+            retain: Some(instance.retain.unwrap_or(config.retain)).filter(|age| *age != FOREVER),
             compress: instance.compress,
             anonymize,
         })),
     })
 }
 
-/// The bytes that instances' records may take where they say so themselves.
-fn streamsizes(config: &Config) -> BTreeMap<String, u64> {
-    config.instances.iter().filter_map(|i| Some((i.name.clone(), i.streamsize?))).collect()
+/// How much of their records instances keep.
+fn bounds_of(config: &Config) -> Bounds {
+    let bound = |i: &InstanceConfig| Bound { bytes: i.streamsize, age: i.retain };
+    Bounds {
+        own: config.instances.iter().map(|i| (i.name.clone(), bound(i))).collect(),
+        default: Bound { bytes: Some(config.streamsize), age: Some(config.retain) },
+    }
 }
 
-fn keeper(config: &Config, store: Arc<dyn RecordStore>, sizes: Sizes) -> Keeper {
+fn keeper(store: Arc<dyn RecordStore>, bounds: SharedBounds) -> Keeper {
     // The start in nanoseconds tells this run from every other.
     let boot = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let writer = Writer::new(store, &node(), u64::try_from(boot).unwrap_or(u64::MAX));
-    Keeper::new(writer, sizes, config.streamsize)
+    Keeper::new(writer, bounds)
 }
 
 /// This machine's name, as blocks carry it.
@@ -166,7 +170,7 @@ fn obey_signals(
     path: &Path,
     mut config: Config,
     monitor: &Monitor,
-    sizes: &Sizes,
+    bounds: &SharedBounds,
 ) {
     for signal in signals.forever() {
         if signal != SIGHUP {
@@ -176,7 +180,7 @@ fn obey_signals(
         match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
-                reload(&mut config, new, monitor, sizes);
+                reload(&mut config, new, monitor, bounds);
             }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
@@ -191,8 +195,8 @@ fn obey_signals(
 }
 
 /// Brings the running instances in step with a new configuration.
-fn reload(old: &mut Config, new: Config, monitor: &Handle, sizes: &Sizes) {
-    *sizes.write() = streamsizes(&new);
+fn reload(old: &mut Config, new: Config, monitor: &Handle, bounds: &SharedBounds) {
+    *bounds.write() = bounds_of(&new);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
         monitor.detach(&gone.name);
     }
@@ -208,8 +212,11 @@ fn reload(old: &mut Config, new: Config, monitor: &Handle, sizes: &Sizes) {
     if fixed(old) != fixed(&new) {
         tracing::warn!("modules folder, store, address and sources change with a restart only");
     }
-    if (old.streamsize, old.workers) != (new.streamsize, new.workers) {
-        tracing::warn!("`streamsize` of the store and `workers` change with a restart only");
+    let slow = |c: &Config| (c.streamsize, c.retain, c.workers);
+    if slow(old) != slow(&new) {
+        tracing::warn!(
+            "`streamsize` and `retain` of the store and `workers` change with a restart only"
+        );
     }
     tracing::info!("the configuration was read again");
     *old = new;

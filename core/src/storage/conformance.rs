@@ -18,6 +18,10 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
     streams_know_their_sizes_span_and_numbers(&fresh());
     the_oldest_blocks_go_first(&fresh());
     a_bound_holds_after_every_commit(&fresh());
+    what_is_too_old_goes(&fresh());
+    the_clock_ages_streams_that_nobody_writes(&fresh());
+    rows_and_reclaimed_blocks_are_counted(&fresh());
+    schemas_are_known_until_their_blocks_are_gone(&fresh());
     a_removed_stream_leaves_nothing_to_others(&fresh());
     numbers_go_on_when_all_blocks_are_gone(&fresh());
     a_long_stream_comes_in_pages(&fresh());
@@ -174,6 +178,76 @@ fn a_bound_holds_after_every_commit(store: &dyn RecordStore) {
     check(store, "a", Window::ALL, &rows(170..200));
 }
 
+fn aged(first_seq: u64, parts: &[(u64, u64)], secs: u64) -> Append {
+    let mut part = append("a", first_seq, parts);
+    part.about.age_max = Some(Span::from_secs(secs));
+    part
+}
+
+fn what_is_too_old_goes(store: &dyn RecordStore) {
+    let origin = Origin { stream: "a".into(), ..Origin::default() };
+    let mut first = aged(0, &[(0, 10), (10, 20)], 15);
+    let gap = Encoder::default().gap(&origin, 2, Ts::new(20, 0), Ts::new(23, 0));
+    first.blocks.push(gap.expect("a gap"));
+    put(store, &[first]);
+    // A block stays as long as any of its rows is young enough.
+    check(store, "a", window(0, 20), &rows(0..20));
+    put(store, &[aged(3, &[(23, 25)], 15)]);
+    check(store, "a", window(0, 20), &rows(10..20));
+    // A gap that lasts keeps no older block.
+    let gap = Encoder::default().gap(&origin, 4, Ts::new(25, 0), Ts::new(400, 0));
+    let mut last = aged(5, &[(400, 405)], 15);
+    last.blocks.insert(0, gap.expect("a gap"));
+    put(store, &[last]);
+    let all = [Seen::Gap(25, 400)].into_iter().chain(rows(400..405)).collect::<Vec<_>>();
+    check(store, "a", Window::ALL, &all);
+}
+
+fn the_clock_ages_streams_that_nobody_writes(store: &dyn RecordStore) {
+    put(store, &[aged(0, &[(0, 10), (10, 20)], 15), append("b", 0, &[(0, 10)])]);
+    assert_eq!(store.expire(Ts::new(24, 0)).expect("a store that works"), 0);
+    assert_eq!(store.expire(Ts::new(25, 0)).expect("a store that works"), 1);
+    check(store, "a", Window::ALL, &rows(10..20));
+    assert_eq!(store.expire(Ts::new(1_000, 0)).expect("a store that works"), 1);
+    let a = stream(store, "a");
+    assert_eq!((a.blocks, a.bytes, a.rows, a.next_seq), (0, 0, Some(0), 2));
+    assert_eq!((a.first, a.end), (None, Some(Ts::new(20, 0))));
+    assert_eq!((a.age_max, a.reclaimed_blocks), (Some(Span::from_secs(15)), 2));
+    check(store, "b", Window::ALL, &rows(0..10));
+}
+
+fn rows_and_reclaimed_blocks_are_counted(store: &dyn RecordStore) {
+    put(store, &[append("a", 0, &[(0, 10), (10, 12), (12, 15)])]);
+    put(store, &[append("a", 2, &[(12, 15)])]);
+    let before = stream(store, "a");
+    assert_eq!((before.rows, before.reclaimed_blocks), (Some(15), 0));
+    store.trim("a", before.bytes - 1).expect("a store that works");
+    let after = stream(store, "a");
+    assert_eq!((after.rows, after.reclaimed_blocks), (Some(5), 1));
+    assert_eq!(after.reclaimed_bytes, before.bytes - after.bytes);
+}
+
+fn schemas_are_known_until_their_blocks_are_gone(store: &dyn RecordStore) {
+    let origin = Origin { stream: "a".into(), ..Origin::default() };
+    let schema = |name| Arc::new(Schema::new([Column::new(name, Type::Uint)]));
+    let at = |seq: u64, schema: &Arc<Schema>| {
+        let mut records = Records::empty(schema.clone(), Span::from_secs(1));
+        records.push(Ts::new(seq, 0), [Value::Uint(seq)]);
+        Encoder::default().records(&origin, seq, &records, 0..1).expect("a small block")
+    };
+    let (old, new) = (schema("old"), schema("new"));
+    for (seq, schema) in [(0, &old), (1, &old), (2, &new), (3, &old), (4, &new)] {
+        let (stream, schemas) = ("a".to_owned(), vec![schema.clone()]);
+        let blocks = vec![at(seq, schema)];
+        put(store, &[Append { stream, about: About::default(), schemas, blocks }]);
+    }
+    let known = || store.schemas("a").expect("a store that works");
+    assert_eq!(known(), [(3, old), (4, new.clone())]);
+    store.trim("a", 0).expect("a store that works");
+    assert_eq!(known(), [(4, new)]);
+    assert_eq!(store.schemas("nobody").expect("a store that works"), []);
+}
+
 fn a_removed_stream_leaves_nothing_to_others(store: &dyn RecordStore) {
     put(store, &[append("a", 0, &[(0, 5)]), append("b", 0, &[(0, 3)])]);
     assert!(store.remove("a").expect("a store that works"));
@@ -235,7 +309,7 @@ fn damaged_blocks_are_skipped_and_counted(store: &dyn RecordStore) {
 fn filters_are_remembered_by_number(store: &dyn RecordStore) {
     for (seq, filter) in ["tcp", "tcp", "udp", "tcp"].into_iter().enumerate() {
         let mut part = append("a", seq as u64, &[(seq as u64, seq as u64 + 1)]);
-        part.about = About { module: "m".into(), filter: filter.into(), bytes_max: None };
+        part.about = About { module: "m".into(), filter: filter.into(), ..About::default() };
         put(store, &[part]);
     }
     let a = stream(store, "a");

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::evolve::{in_use, note_schema};
 use super::{Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
+use crate::time::Ts;
 
 /// Streams in memory. They end with it.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub struct MemoryStore {
 struct Kept {
     stream: Stream,
     schemas: BTreeMap<u64, Arc<Schema>>,
+    // The first block of each schema in force, by number.
+    in_force: Vec<(u64, u64)>,
     blocks: BTreeMap<Mark, Sealed>,
 }
 
@@ -34,6 +38,7 @@ impl Kept {
             stream.note(&append.about, header.seq);
             stream.next_seq = stream.next_seq.max(header.seq.saturating_add(1));
             stream.end = stream.end.max(Some(header.end()));
+            note_schema(&mut self.in_force, header);
             let mark = Mark { first: header.first, seq: header.seq };
             let before = self.blocks.insert(mark, sealed.clone());
             stream.bytes += sealed.bytes.len() as u64;
@@ -42,14 +47,35 @@ impl Kept {
         if let Some(bytes) = append.about.bytes_max {
             self.trim(bytes);
         }
+        self.expire(Ts(0));
+    }
+
+    fn expire(&mut self, now: Ts) -> u64 {
+        let mut removed = 0;
+        if let Some(age) = self.stream.age_max {
+            let horizon = self.stream.end.unwrap_or_default().max(now) - age;
+            let due = |sealed: &Sealed| sealed.header.end() <= horizon;
+            while let Some(mark) = self.blocks.iter().find(|(_, s)| due(s)).map(|(mark, _)| *mark) {
+                self.reclaim(mark);
+                removed += 1;
+            }
+        }
         self.count();
+        removed
+    }
+
+    fn reclaim(&mut self, mark: Mark) {
+        let Some(gone) = self.blocks.remove(&mark) else { return };
+        self.stream.bytes -= gone.bytes.len() as u64;
+        self.stream.reclaimed_blocks += 1;
+        self.stream.reclaimed_bytes += gone.bytes.len() as u64;
     }
 
     fn trim(&mut self, bytes: u64) -> u64 {
         let mut removed = 0;
         while self.stream.bytes > bytes && self.blocks.len() > 1 {
-            let Some((_, oldest)) = self.blocks.pop_first() else { break };
-            self.stream.bytes -= oldest.bytes.len() as u64;
+            let Some((mark, _)) = self.blocks.first_key_value() else { break };
+            self.reclaim(*mark);
             removed += 1;
         }
         self.count();
@@ -58,6 +84,8 @@ impl Kept {
 
     fn count(&mut self) {
         self.stream.blocks = self.blocks.len() as u64;
+        let rows = self.blocks.values().map(|sealed| u64::from(sealed.header.rows));
+        self.stream.rows = Some(rows.sum());
         self.stream.first = self.blocks.first_key_value().map(|(mark, _)| mark.first);
     }
 }
@@ -81,6 +109,14 @@ impl RecordStore for MemoryStore {
 
     fn schema(&self, name: &str, hash: u64) -> Result<Option<Arc<Schema>>, StoreError> {
         Ok(self.streams.read().get(name).and_then(|kept| kept.schemas.get(&hash).cloned()))
+    }
+
+    fn schemas(&self, name: &str) -> Result<Vec<(u64, Arc<Schema>)>, StoreError> {
+        let streams = self.streams.read();
+        let Some(kept) = streams.get(name) else { return Ok(Vec::new()) };
+        let oldest = kept.blocks.keys().map(|mark| mark.seq).min();
+        let known = |(seq, hash)| Some((seq, kept.schemas.get(&hash)?.clone()));
+        Ok(in_use(&kept.in_force, oldest).into_iter().filter_map(known).collect())
     }
 
     fn page(
@@ -111,6 +147,10 @@ impl RecordStore for MemoryStore {
 
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {
         Ok(self.streams.write().get_mut(name).map_or(0, |kept| kept.trim(bytes)))
+    }
+
+    fn expire(&self, now: Ts) -> Result<u64, StoreError> {
+        Ok(self.streams.write().values_mut().map(|kept| kept.expire(now)).sum())
     }
 
     fn remove(&self, name: &str) -> Result<bool, StoreError> {

@@ -11,6 +11,7 @@
 mod meta;
 mod pieces;
 mod side;
+mod tables;
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,13 +24,15 @@ use ::redb::{
 };
 use parking_lot::RwLock;
 
+use super::evolve::in_use;
 use super::{Append, Mark, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
-use crate::time::Span;
+use crate::time::{Span, Ts};
 
-use meta::{Meta, json, meta, parsed};
-use pieces::{PIECES, Pieces};
+use meta::{meta, parsed};
+use pieces::PIECES;
 use side::Side;
+use tables::{Tables, keys};
 
 type Key = (u32, u64, u64);
 type Blocks<'txn> = Table<'txn, Key, &'static [u8]>;
@@ -265,101 +268,6 @@ fn greet(database: &Database) -> Result<(), Failure> {
     }
 }
 
-/// All keys of a stream.
-fn keys(id: u32) -> std::ops::RangeInclusive<Key> {
-    (id, 0, 0)..=(id, u64::MAX, u64::MAX)
-}
-
-/// The tables of one write.
-struct Tables<'txn> {
-    about: Table<'txn, &'static str, u64>,
-    streams: Table<'txn, &'static str, &'static [u8]>,
-    schemas: Table<'txn, (u32, u64), &'static [u8]>,
-    blocks: Blocks<'txn>,
-    gaps: Blocks<'txn>,
-    pieces: Pieces<'txn>,
-}
-
-impl<'txn> Tables<'txn> {
-    fn open(transaction: &'txn WriteTransaction) -> Result<Self, Failure> {
-        Ok(Self {
-            about: transaction.open_table(ABOUT)?,
-            streams: transaction.open_table(STREAMS)?,
-            schemas: transaction.open_table(SCHEMAS)?,
-            blocks: transaction.open_table(BLOCKS)?,
-            gaps: transaction.open_table(GAPS)?,
-            pieces: transaction.open_table(PIECES)?,
-        })
-    }
-
-    /// What is known of a stream; a new one gets a number of its own.
-    fn meta(&mut self, name: &str) -> Result<Meta, Failure> {
-        if let Some(meta) = meta(&self.streams, name)? {
-            return Ok(meta);
-        }
-        let id = self.about.get(NEXT_ID)?.map_or(0, |id| id.value());
-        self.about.insert(NEXT_ID, id.saturating_add(1))?;
-        let id = u32::try_from(id);
-        let id = id.map_err(|_| Failure::Damaged("it has had too many streams".to_owned()))?;
-        Ok(Meta { id, ..Meta::default() })
-    }
-
-    fn put(&mut self, append: &Append) -> Result<(), Failure> {
-        let mut meta = self.meta(&append.stream)?;
-        for schema in &append.schemas {
-            let key = (meta.id, schema.hash());
-            if self.schemas.get(key)?.is_none() {
-                self.schemas.insert(key, &json(&**schema)?[..])?;
-            }
-        }
-        let mut stream = meta.stream(&append.stream, None);
-        for sealed in &append.blocks {
-            let header = &sealed.header;
-            stream.note(&append.about, header.seq);
-            meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
-            meta.end = meta.end.max(Some(header.end().0));
-            let reach = (header.last - header.first).0;
-            let (table, longest) = match header.gap {
-                true => (&mut self.gaps, &mut meta.gap_reach),
-                false => (&mut self.blocks, &mut meta.reach),
-            };
-            *longest = reach.max(*longest);
-            let key = (meta.id, header.first.0, header.seq);
-            let before = pieces::insert(table, &mut self.pieces, key, &sealed.bytes)?;
-            meta.bytes = (meta.bytes + sealed.bytes.len() as u64) - before.unwrap_or(0);
-            meta.blocks += u64::from(before.is_none());
-        }
-        meta.module = stream.module;
-        meta.filters = stream.filters.into_iter().map(|m| (m.seq, m.filter)).collect();
-        if let Some(bytes) = append.about.bytes_max {
-            self.trim(&mut meta, bytes)?;
-        }
-        self.streams.insert(&append.stream[..], &json(&meta)?[..])?;
-        Ok(())
-    }
-
-    fn trim(&mut self, meta: &mut Meta, bytes: u64) -> Result<u64, Failure> {
-        let mut removed = 0;
-        while meta.bytes > bytes && meta.blocks > 1 {
-            let oldest = |table: &Blocks<'_>| -> Result<Option<Key>, Failure> {
-                Ok(table.range(keys(meta.id))?.next().transpose()?.map(|(key, _)| key.value()))
-            };
-            let (block, gap) = (oldest(&self.blocks)?, oldest(&self.gaps)?);
-            let (table, key) = match (block, gap) {
-                (Some(block), Some(gap)) if gap < block => (&mut self.gaps, gap),
-                (Some(block), _) => (&mut self.blocks, block),
-                (None, Some(gap)) => (&mut self.gaps, gap),
-                (None, None) => break,
-            };
-            let size = pieces::remove(table, &mut self.pieces, key)?;
-            meta.bytes = meta.bytes.saturating_sub(size);
-            meta.blocks -= 1;
-            removed += 1;
-        }
-        Ok(removed)
-    }
-}
-
 fn first(transaction: &ReadTransaction, id: u32) -> Result<Option<u64>, Failure> {
     let mut first = None;
     for table in [BLOCKS, GAPS] {
@@ -410,6 +318,27 @@ impl RecordStore for RedbStore {
         })
     }
 
+    fn schemas(&self, name: &str) -> Result<Vec<(u64, Arc<Schema>)>, StoreError> {
+        self.read(|transaction| {
+            let meta = meta(&transaction.open_table(STREAMS)?, name)?;
+            let Some(meta) = meta else { return Ok(Vec::new()) };
+            let first = |table: TableDefinition<Key, &'static [u8]>| -> Result<_, Failure> {
+                let entry = transaction.open_table(table)?.range(keys(meta.id))?.next();
+                Ok(entry.transpose()?.map(|(key, _)| key.value().2))
+            };
+            let schemas = transaction.open_table(SCHEMAS)?;
+            let mut known = Vec::new();
+            for (seq, hash) in in_use(&meta.schemas, first(BLOCKS)?) {
+                if let Some(json) = schemas.get((meta.id, hash))?
+                    && let Ok(schema) = serde_json::from_slice::<Schema>(json.value())
+                {
+                    known.push((seq, Arc::new(schema)));
+                }
+            }
+            Ok(known)
+        })
+    }
+
     fn page(
         &self,
         name: &str,
@@ -443,8 +372,22 @@ impl RecordStore for RedbStore {
             let mut tables = Tables::open(transaction)?;
             let Some(mut meta) = meta(&tables.streams, name)? else { return Ok(0) };
             let removed = tables.trim(&mut meta, bytes)?;
-            tables.streams.insert(name, &json(&meta)?[..])?;
+            tables.keep(name, &meta)?;
             Ok(removed)
+        })
+    }
+
+    fn expire(&self, now: Ts) -> Result<u64, StoreError> {
+        if !self.read(|transaction| tables::is_due(transaction, now))? {
+            return Ok(0);
+        }
+        self.write(|transaction| {
+            let mut tables = Tables::open(transaction)?;
+            tables.aged()?.into_iter().try_fold(0, |removed, (name, mut meta)| {
+                let more = tables.expire(&mut meta, now)?;
+                tables.keep(&name, &meta)?;
+                Ok(removed + more)
+            })
         })
     }
 

@@ -163,6 +163,11 @@ impl Writer {
         Ok(committed)
     }
 
+    /// Removes what streams have kept long enough, where the stream's clock is `now`.
+    pub fn expire(&self, now: Ts) -> Result<u64, StoreError> {
+        self.store.expire(now)
+    }
+
     fn lose(&mut self, output: &Output) {
         if let Output::Records(records) = output {
             self.lost_rows = self.lost_rows.saturating_add(records.rows() as u64);

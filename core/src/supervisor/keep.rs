@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::exporter::{Sink, SinkError};
 use crate::record::Output;
 use crate::storage::{About, Feed, StoreError, Writer};
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 
 /// How far one stream is safe, as `/status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,23 +38,54 @@ pub struct Keeping {
     pub lost_rows: u64,
 }
 
-/// The bytes that streams of their own size may take, by instance; read when one begins.
-pub type Sizes = Arc<RwLock<BTreeMap<String, u64>>>;
+/// How often what is too old is looked for, in packet time.
+const EXPIRY: Span = Span::from_secs(10);
+
+/// How much of its records a stream keeps; the default where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// At most so many bytes.
+    pub bytes: Option<u64>,
+    /// At most for so long; the longest span there is means for ever.
+    pub age: Option<Span>,
+}
+
+/// How much streams keep of their records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of those with bounds of their own, by instance.
+    pub own: BTreeMap<String, Bound>,
+    /// Of the others.
+    pub default: Bound,
+}
+
+impl Bounds {
+    fn of(&self, stream: &str) -> Bound {
+        let own = self.own.get(stream).copied().unwrap_or_default();
+        let age = own.age.or(self.default.age).filter(|age| age.0 < u64::MAX);
+        Bound { bytes: own.bytes.or(self.default.bytes), age }
+    }
+}
+
+/// The bounds as they are now; read when a stream begins.
+pub type SharedBounds = Arc<RwLock<Bounds>>;
 
 /// Writes a monitor's records to its store.
 pub struct Keeper {
     writer: Writer,
-    bytes_max: Sizes,
-    bytes_default: u64,
+    bounds: SharedBounds,
     keeping: Arc<RwLock<Keeping>>,
     // What will be safe with the next commit.
     closed: BTreeMap<String, Ts>,
+    // When what is too old is looked for next.
+    expires: Ts,
 }
 
 impl Keeper {
-    /// A sink over `writer`; a stream may take `bytes_max` bytes of its own, or `bytes_default`.
-    pub fn new(writer: Writer, bytes_max: Sizes, bytes_default: u64) -> Self {
-        Self { writer, bytes_max, bytes_default, keeping: Arc::default(), closed: BTreeMap::new() }
+    /// A sink over `writer` that keeps as much as the bounds allow.
+    pub fn new(writer: Writer, bounds: SharedBounds) -> Self {
+        let (keeping, closed) = Default::default();
+        Self { writer, bounds, keeping, closed, expires: Ts(0) }
     }
 
     /// Where its commits are told.
@@ -65,6 +96,17 @@ impl Keeper {
     /// What it has kept so far.
     pub fn keeping(&self) -> Arc<RwLock<Keeping>> {
         self.keeping.clone()
+    }
+
+    /// Lets go of what has been kept long enough.
+    fn expire(&mut self) {
+        let Some(clock) = self.writer.feed().clock().filter(|clock| *clock >= self.expires) else {
+            return;
+        };
+        self.expires = clock + EXPIRY;
+        if let Err(error) = self.writer.expire(clock) {
+            self.note_trouble(&error);
+        }
     }
 
     fn note_trouble(&self, error: &StoreError) {
@@ -80,11 +122,12 @@ impl Keeper {
 
 impl Sink for Keeper {
     fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
-        let bytes_max = self.bytes_max.read().get(instance).copied();
+        let bound = self.bounds.read().of(instance);
         let about = About {
             module: module.to_owned(),
             filter: filter.to_owned(),
-            bytes_max: Some(bytes_max.unwrap_or(self.bytes_default)),
+            bytes_max: bound.bytes,
+            age_max: bound.age,
         };
         if let Err(error) = self.writer.open(instance, about) {
             self.note_trouble(&error);
@@ -129,6 +172,8 @@ impl Sink for Keeper {
             let kept = Kept { seq: done.seq, committed_until: done.end.to_string(), rows };
             keeping.streams.insert(done.stream, kept);
         }
+        drop(keeping);
+        self.expire();
         Ok(())
     }
 
@@ -145,13 +190,12 @@ mod tests {
     use super::*;
     use crate::record::{Column, Records, Schema, Type};
     use crate::storage::{MemoryStore, RecordStore};
-    use crate::time::Span;
 
     #[test]
     fn what_is_committed_is_acknowledged_with_its_end() {
         let store = Arc::new(MemoryStore::default());
         let writer = Writer::new(store.clone(), "node", 1);
-        let mut keeper = Keeper::new(writer, Sizes::default(), 1 << 20);
+        let mut keeper = Keeper::new(writer, SharedBounds::default());
         let keeping = keeper.keeping();
         let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
         let mut records = Records::empty(schema, Span::from_secs(5));

@@ -40,6 +40,7 @@ pub struct Module {
     #[serde(default)]
     pub compress: bool,
     pub anonymize: Option<String>,
+    pub retain: Option<Spanned<String>>,
 }
 
 /// `[store]`
@@ -48,6 +49,7 @@ pub struct Module {
 pub struct Store {
     pub dir: Option<String>,
     pub streamsize: Option<Spanned<String>>,
+    pub retain: Option<Spanned<String>>,
 }
 
 /// `[http]`

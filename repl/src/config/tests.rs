@@ -23,6 +23,7 @@ fn an_empty_file_has_the_defaults() {
     assert_eq!(config.listen.to_string(), LISTEN_DEFAULT);
     assert_eq!(config.limits, Limits::default());
     assert_eq!((config.streamsize, config.workers), (STREAMSIZE_DEFAULT, 0));
+    assert_eq!(config.retain, FOREVER);
 }
 
 #[test]
@@ -34,6 +35,7 @@ fn an_instance_has_all_it_is_given() {
         filter = "tcp"
         args = { n = 20, interval = "300s" }
         streamsize = "5GB"
+        retain = "30d"
         [[module]]
         use = "mine/count.lua"
     "#;
@@ -42,6 +44,7 @@ fn an_instance_has_all_it_is_given() {
     assert_eq!((&*top.name, &*top.module, &*top.filter), ("top destinations", "topaddr", "tcp"));
     assert_eq!(top.args.get("n"), Some(&Value::Int(20)));
     assert_eq!(top.streamsize, Some(5_000_000_000));
+    assert_eq!((top.retain, count.retain), (Some(Span::from_secs(30 * 86_400)), None));
     assert_eq!((&*count.name, &*count.module), ("count", "/etc/como/mine/count.lua"));
 }
 
@@ -55,6 +58,7 @@ fn the_template_is_valid_and_its_comments_are_the_defaults() {
         TEMPLATE.lines().map(|line| if is_key(line) { &line[1..] } else { line }).collect();
     let set = read(&all.join("\n")).expect("valid with every key set");
     assert_eq!(set.instances[0].streamsize, Some(STREAMSIZE_DEFAULT));
+    assert_eq!(set.instances[0].retain, Some(FOREVER));
     let plain = Config { instances: Vec::new(), ..plain };
     assert_eq!(Config { instances: Vec::new(), ..set }, plain);
 }
@@ -120,6 +124,16 @@ fn a_mistake_in_the_syntax_is_underlined() {
     assert!(failure.contains("como.toml:1"), "{failure}");
     let failure = read("[[module]]\nname = \"a\"\n").expect_err("no use").to_string();
     assert!(failure.contains("missing key `use`"), "{failure}");
+}
+
+#[test]
+fn records_are_kept_for_a_span_or_for_ever() {
+    let config = read("[store]\nretain = \"30d\"\n").expect("valid");
+    assert_eq!(config.retain, Span::from_secs(30 * 86_400));
+    check_error(
+        "[store]\nretain = \"0s\"\n",
+        "error: nothing would be kept: at least 1s\n  como.toml:2\n  retain = \"0s\"\n           ^^^^",
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ::redb::ReadableTable;
 
 use super::Failure;
 use crate::storage::{Measured, Stream};
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 
 /// What the store keeps of a stream beside its blocks.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -20,6 +20,18 @@ pub(super) struct Meta {
     // before a window a search begins. Never shrinks.
     pub reach: u64,
     pub gap_reach: u64,
+    // What follows came later; streams begun before lack it.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    #[serde(default)]
+    pub age_max: Option<u64>,
+    #[serde(default)]
+    pub reclaimed_blocks: u64,
+    #[serde(default)]
+    pub reclaimed_bytes: u64,
+    // Which schema is in force from which block on, by number and hash.
+    #[serde(default)]
+    pub schemas: Vec<(u64, u64)>,
 }
 
 impl Meta {
@@ -36,6 +48,10 @@ impl Meta {
             first: first.map(Ts),
             end: self.end.map(Ts),
             next_seq: self.next_seq,
+            rows: self.rows,
+            age_max: self.age_max.map(Span),
+            reclaimed_blocks: self.reclaimed_blocks,
+            reclaimed_bytes: self.reclaimed_bytes,
         }
     }
 }

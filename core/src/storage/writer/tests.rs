@@ -42,6 +42,12 @@ impl RecordStore for Faulty {
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {
         self.inner.trim(name, bytes)
     }
+    fn expire(&self, now: Ts) -> Result<u64, StoreError> {
+        self.inner.expire(now)
+    }
+    fn schemas(&self, name: &str) -> Result<Vec<(u64, Arc<Schema>)>, StoreError> {
+        self.inner.schemas(name)
+    }
     fn remove(&self, name: &str) -> Result<bool, StoreError> {
         self.inner.remove(name)
     }
@@ -182,7 +188,7 @@ fn a_changed_filter_starts_another_block_of_the_same_tick() {
 fn a_stream_that_could_not_be_opened_keeps_what_it_measures_and_counts_what_it_lost() {
     let (mut writer, store) = writer();
     store.silent.store(true, Ordering::Relaxed);
-    let about = About { module: "m".into(), filter: "tcp".into(), bytes_max: Some(1 << 20) };
+    let about = About { module: "m".into(), filter: "tcp".into(), ..About::default() };
     assert!(writer.open("a", about).is_err());
     assert!(writer.write("a", Output::Records(records(0..3))).is_err());
     assert_eq!(writer.lost_rows(), 3);
