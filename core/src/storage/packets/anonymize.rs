@@ -193,13 +193,11 @@ impl Anonymizer {
         let Some(l4) = l4 else { return };
         match layers.found & (Layers::TCP | Layers::UDP | Layers::ICMP | Layers::ICMP6) {
             Layers::TCP => change.mend(packet, l4 + 16),
-            Layers::UDP => {
-                // None was sent, which IPv4 allows.
-                if packet.get(l4 + 6..l4 + 8).is_some_and(|sum| sum != [0, 0]) {
-                    change.mend(packet, l4 + 6);
-                    if let Some(sum @ [0, 0]) = packet.get_mut(l4 + 6..l4 + 8) {
-                        sum.fill(0xff);
-                    }
+            // Over IPv4 there may be none.
+            Layers::UDP if packet.get(l4 + 6..l4 + 8).is_some_and(|sum| sum != [0, 0]) => {
+                change.mend(packet, l4 + 6);
+                if let Some(sum @ [0, 0]) = packet.get_mut(l4 + 6..l4 + 8) {
+                    sum.fill(0xff);
                 }
             }
             // RFC 792: a redirect names a gateway.

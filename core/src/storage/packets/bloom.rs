@@ -56,7 +56,7 @@ fn places(clue: Clue, bytes: usize) -> impl Iterator<Item = (usize, u8)> {
     let bits = bytes as u128 * 8;
     (0..PROBES).map(move |probe| {
         let hash = clue.wrapping_add(step.wrapping_mul(probe));
-        let place = (u128::from(hash) * bits >> 64) as usize;
+        let place = ((u128::from(hash) * bits) >> 64) as usize;
         (place / 8, 1 << (place % 8))
     })
 }
