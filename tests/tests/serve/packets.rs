@@ -63,6 +63,11 @@ fn check_windows(folder: &Folder, place: &[&str]) {
     let count = |more: &[&str]| packets(folder, &asked(folder, &[place, more].concat()));
     assert_eq!(count(&some), seconds[2..5].iter().sum::<u64>());
     assert_eq!(count(&["--time", "2023-01-01:2023-01-02"]), 0);
+    // An empty answer says when there would have been any.
+    let empty = asked(folder, &[place, &["--time", "2023-01-01:2023-01-02"]].concat());
+    let empty = std::fs::read(empty).expect("a file");
+    let says = String::from_utf8_lossy(&empty).into_owned();
+    assert!(says.contains("packets kept are from 2024-01-01T00:00:0"), "{says}");
     let picked = folder.como(["filter", "udp port 53", "-r", "a.pcap", "--json"]).ok().ndjson();
     assert_eq!(count(&["--filter", "udp port 53"]), picked[0]["packets"].as_u64().unwrap_or(0));
     let whole = written(folder, "pcap", place);
@@ -77,6 +82,8 @@ fn packets_of_a_window_come_over_http_and_from_the_store_alike() {
     let (folder, server) = read_whole();
     let url = format!("http://{}", server.address());
     check_windows(&folder, &["--url", &url]);
+    let status = get(server.address(), "/status").body;
+    assert!(status.contains("\"window\":{\"keep\":{\"slabs_read\":"), "{status}");
     let refused = ["query", "f", "--format", "pcapng", "--url", &url];
     folder.como(refused).refused(2, &["`f` keeps no packets", "how many bytes"]);
     let reply = get(server.address(), "/f?format=pcap&wait=no");

@@ -137,7 +137,9 @@ impl Chores {
                         }
                         continue;
                     };
-                    if let Err(error) = self.tidy(&segment) {
+                    if let Err(error) = self.tidy(&segment)
+                        && self.is_kept(&segment)
+                    {
                         self.given_up.insert(segment.number);
                         let path = segment.path.display();
                         self.closer.written.complain(format!("`{path}`: {error}"));
@@ -156,6 +158,11 @@ impl Chores {
                 && !self.given_up.contains(&segment.number)
         };
         shelf.iter().find(is_untidy).cloned()
+    }
+
+    /// Whether a segment is there still, and not gone to make room.
+    fn is_kept(&self, segment: &Segment) -> bool {
+        self.closer.shelf.lock().iter().any(|kept| kept.number == segment.number)
     }
 
     /// Makes a segment as it should be, unless it is to stop before that is done.
