@@ -10,7 +10,7 @@ use como_core::replay::{OnDemand, ReplayError, Replayer};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use como_core::storage::{MemoryStore, RecordStore, Scan, Window, Writer};
-use como_core::supervisor::keep::{Keeper, Sizes};
+use como_core::supervisor::keep::{Keeper, SharedBounds};
 use como_core::supervisor::{Instance, Monitor, Options};
 use como_core::time::{Span, Ts};
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ fn run(
 ) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
     let writer = Writer::new(store.clone(), "node", 1);
-    let keeper = Keeper::new(writer, Sizes::default(), u64::MAX);
+    let keeper = Keeper::new(writer, SharedBounds::default());
     let args = Args::parse(args).expect("arguments");
     let filter = filter.to_owned();
     let instance = Instance { args, filter, name: "m".into(), ..Instance::of(kind.clone()) };
