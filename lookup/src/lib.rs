@@ -62,23 +62,33 @@ impl From<como_core::lookup::TooMany> for Broken {
 
 /// The table about `subject` in a file: MRT, MaxMind's format or text, also in gzip or bzip2.
 pub fn load(subject: Subject, path: &Path) -> Result<Trie, LookupError> {
-    let name = || path.display().to_string();
-    let read = || -> Result<TrieBuilder, Broken> {
-        let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
-        match file.fill_buf()? {
-            [0x1f, 0x8b, ..] => plain(subject, &mut buffered(MultiGzDecoder::new(file))),
-            [b'B', b'Z', b'h', ..] => plain(subject, &mut buffered(MultiBzDecoder::new(file))),
-            _ => plain(subject, &mut file),
-        }
-    };
-    match read() {
+    let name = path.display().to_string();
+    match File::open(path) {
+        Ok(file) => read(subject, &name, file),
+        Err(source) => Err(LookupError::Io { file: name, source }),
+    }
+}
+
+/// The table about `subject` in `bytes`, which messages call `name`; otherwise as [`load`].
+pub fn read(subject: Subject, name: &str, bytes: impl Read) -> Result<Trie, LookupError> {
+    let file = name.to_owned();
+    match unpacked(subject, bytes) {
         Ok(found) if found.is_empty() => {
             let why = format!("holds no {}", subject.name());
-            Err(LookupError::Format { file: name(), why })
+            Err(LookupError::Format { file, why })
         }
         Ok(found) => Ok(found.build()),
-        Err(Broken::Io(source)) => Err(LookupError::Io { file: name(), source }),
-        Err(Broken::Format(why)) => Err(LookupError::Format { file: name(), why }),
+        Err(Broken::Io(source)) => Err(LookupError::Io { file, source }),
+        Err(Broken::Format(why)) => Err(LookupError::Format { file, why }),
+    }
+}
+
+fn unpacked(subject: Subject, bytes: impl Read) -> Result<TrieBuilder, Broken> {
+    let mut bytes = BufReader::with_capacity(1 << 18, bytes);
+    match bytes.fill_buf()? {
+        [0x1f, 0x8b, ..] => plain(subject, &mut buffered(MultiGzDecoder::new(bytes))),
+        [b'B', b'Z', b'h', ..] => plain(subject, &mut buffered(MultiBzDecoder::new(bytes))),
+        _ => plain(subject, &mut bytes),
     }
 }
 

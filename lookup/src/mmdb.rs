@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::io::{BufRead, Read};
 use std::net::IpAddr;
 
-use como_core::lookup::{PREFIXES_MAX, Subject, TrieBuilder};
-use maxminddb::{MaxMindDbError, Reader, WithinOptions};
+use como_core::lookup::{Subject, TrieBuilder};
+use maxminddb::{MaxMindDbError, Metadata, Reader, WithinOptions};
 use serde::Deserialize;
 
 use super::Broken;
@@ -41,7 +41,7 @@ enum Asn {
 impl Entry {
     fn value(&self, subject: Subject) -> Option<u32> {
         match subject {
-            Subject::Asn => self.autonomous_system_number.or(match self.asn.as_ref()? {
+            Subject::Asn => self.autonomous_system_number.or_else(|| match self.asn.as_ref()? {
                 Asn::Number(asn) => Some(*asn),
                 Asn::Text(text) => text.trim_start_matches("AS").parse().ok(),
             }),
@@ -61,15 +61,14 @@ pub(super) fn read(subject: Subject, input: &mut dyn BufRead) -> Result<TrieBuil
     }
     let damaged = |error: MaxMindDbError| Broken::Format(format!("is damaged: {error}"));
     let reader = Reader::from_source(&bytes[..]).map_err(damaged)?;
+    if !is_tree(&bytes, reader.metadata()) {
+        return Err(Broken::Format("is damaged: its nodes are no tree".to_owned()));
+    }
     let mut found = TrieBuilder::default();
     // Many networks share an entry: each is decoded once.
     let mut known: HashMap<usize, Option<u32>> = HashMap::new();
-    // Networks without an entry are walked too, so that no tree takes longer than its walk.
-    let options = WithinOptions::default().include_networks_without_data();
-    for (nth, network) in reader.networks(options).map_err(damaged)?.enumerate() {
-        if nth > 4 * PREFIXES_MAX {
-            return Err(Broken::Format(format!("more than {} networks", 4 * PREFIXES_MAX)));
-        }
+    let options = WithinOptions::default();
+    for network in reader.networks(options).map_err(damaged)? {
         let network = network.map_err(damaged)?;
         let Some(offset) = network.offset() else { continue };
         let value = match known.get(&offset) {
@@ -92,4 +91,51 @@ pub(super) fn read(subject: Subject, input: &mut dyn BufRead) -> Result<TrieBuil
         return Err(Broken::Format(why));
     }
     Ok(found)
+}
+
+/// Whether every node is led to from one place at most, so that a walk ends. Only the node where
+/// IPv4 begins may be led to from elsewhere: those places merely stand for it, and are not walked.
+fn is_tree(bytes: &[u8], description: &Metadata) -> bool {
+    let width = usize::from(description.record_size) / 4;
+    let count = description.node_count as usize;
+    let Some(tree) = count.checked_mul(width).and_then(|len| bytes.get(..len)) else {
+        return false;
+    };
+    let sides = |node: usize| Some(sides(tree.get(node.checked_mul(width)?..)?.get(..width)?));
+    let mut begin = 0;
+    for _ in 0..if description.ip_version == 6 { 96 } else { 0 } {
+        let Some([left, _]) = sides(begin) else { break };
+        begin = left;
+    }
+    let mut is_known = vec![false; count];
+    // From where IPv4 begins nothing leads back to there.
+    let mut walk = |root: usize, left_out: Option<usize>| {
+        let mut open = vec![root];
+        while let Some(node) = open.pop() {
+            let Some(is_known) = is_known.get_mut(node).filter(|_| Some(node) != left_out) else {
+                continue;
+            };
+            if std::mem::replace(is_known, true) {
+                return false;
+            }
+            open.extend(sides(node).into_iter().flatten());
+        }
+        true
+    };
+    walk(begin, None) && (begin == 0 || walk(0, Some(begin)))
+}
+
+/// Where both sides of a node lead to; of records of 28 bits the middle byte holds the upper ones.
+fn sides(node: &[u8]) -> [usize; 2] {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all << 8 | usize::from(*byte));
+    match node {
+        [left @ .., middle, a, b, c] if left.len() == 3 => [
+            usize::from(middle >> 4) << 24 | number(left),
+            usize::from(middle & 15) << 24 | number(&[*a, *b, *c]),
+        ],
+        _ => {
+            let (left, right) = node.split_at(node.len() / 2);
+            [number(left), number(right)]
+        }
+    }
 }

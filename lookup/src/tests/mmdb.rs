@@ -13,16 +13,21 @@ enum Data {
     Number(u32),
     Long(u64),
     Map(Vec<(&'static str, Data)>),
+    EmptyList,
 }
 
-use Data::{Long, Map, Number, Short, Text};
+use Data::{EmptyList, Long, Map, Number, Short, Text};
 
 impl Data {
-    /// Its bytes: a type and size, then the value. Nothing here is long.
+    /// Its bytes: a type and size, then the value. Nothing here is very long.
     fn encode(&self) -> Vec<u8> {
         match self {
-            Text(text) => [&[0x40 | text.len() as u8][..], text.as_bytes()].concat(),
+            Text(text) if text.len() < 29 => {
+                [&[0x40 | text.len() as u8][..], text.as_bytes()].concat()
+            }
+            Text(text) => [&[0x5d, text.len() as u8 - 29][..], text.as_bytes()].concat(),
             Short(number) => [&[0xa2][..], &number.to_be_bytes()].concat(),
+            EmptyList => vec![0, 4],
             Long(number) => [&[8, 2][..], &number.to_be_bytes()].concat(),
             Number(number) => [&[0xc4][..], &number.to_be_bytes()].concat(),
             Map(pairs) => {
@@ -86,6 +91,8 @@ fn file(networks: &[(&str, u8, Data)]) -> Vec<u8> {
         ("binary_format_major_version", Short(2)),
         ("binary_format_minor_version", Short(0)),
         ("build_epoch", Long(1)),
+        ("description", Map(vec![])),
+        ("languages", EmptyList),
     ]);
     bytes.extend(description.encode());
     bytes
@@ -129,4 +136,15 @@ fn a_damaged_file_is_refused() {
     // The root leads back to itself.
     content[..6].fill(0);
     assert!(table(Subject::Asn, &content).is_err_and(|error| error.starts_with("is damaged")));
+}
+
+#[test]
+fn nodes_that_are_no_tree_are_refused_before_they_are_walked() {
+    let mut content = file(&[("10.0.0.0", 8, Map(vec![("asn", Text("AS1"))]))]);
+    // Both sides of each node lead to the next one: 2 to the power of 104 networks.
+    for node in 0..103u8 {
+        let next = [0, 0, node + 1];
+        content[usize::from(node) * 6..][..6].copy_from_slice(&[next, next].concat());
+    }
+    refused(Subject::Asn, &content, "is damaged: its nodes are no tree");
 }
