@@ -38,7 +38,7 @@ run() {
         echo "$name: $tried inputs, at most $peak MiB"
     else
         echo "$name: FAILED"
-        grep -v '^#\|^INFO' "$folder/log/$name" | tail -n 25
+        grep -A 2 'panicked at\|ERROR: libFuzzer\|Test unit written' "$folder/log/$name"
         return 1
     fi
 }

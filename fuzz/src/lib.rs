@@ -35,6 +35,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "times", run: body::times, seeds: seeds::times },
     Target { name: "block", run: body::block, seeds: seeds::block },
     Target { name: "segment", run: body::segment, seeds: seeds::segment },
+    Target { name: "mrt", run: body::table, seeds: seeds::mrt },
+    Target { name: "mmdb", run: body::table, seeds: seeds::mmdb },
+    Target { name: "prefixes", run: body::table, seeds: seeds::prefixes },
 ];
 
 /// The target of this name.

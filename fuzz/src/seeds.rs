@@ -346,6 +346,66 @@ pub fn segment() -> Vec<Vec<u8>> {
     vec![out]
 }
 
+/// Dumps of routes, of both families and both widths of numbers.
+pub fn mrt() -> Vec<Vec<u8>> {
+    let record = |kind: u8, subtype: u8, body: &[u8]| {
+        [&[0x66, 0, 0, 0, 0, kind, 0, subtype, 0, 0, 0, body.len() as u8], body].concat()
+    };
+    // Where it comes from, and a path of two or a set of one.
+    let wide = [0x40, 1, 1, 0, 0x50, 2, 0, 10, 2, 2, 0, 0, 0x0d, 0x1c, 0, 0, 0xfc, 0];
+    let narrow = [0x40, 2, 4, 1, 1, 0x5b, 0xa0, 0xc0, 17, 6, 2, 1, 0, 1, 0, 9];
+    let rib = |head: &[u8], between: &[u8]| {
+        [head, &[0, 1], &[0; 6], between, &[0, wide.len() as u8], &wide].concat()
+    };
+    let old = [&[0, 0, 0, 1, 10, 2, 0, 0, 16, 1], &[9; 10][..], &[0, 16], &narrow].concat();
+    let generic = [&[0, 0, 0, 9, 0, 1, 1, 8, 12, 0, 1][..], &[0; 6], &[0, 18], &wide].concat();
+    let records = [
+        record(13, 1, &[0; 8]),
+        record(13, 2, &rib(&[0, 0, 0, 9, 8, 10], &[])),
+        record(13, 4, &rib(&[0, 0, 0, 9, 32, 0x20, 1, 0xd, 0xb8], &[])),
+        record(13, 8, &rib(&[0, 0, 0, 9, 24, 192, 0, 2], &[0, 0, 0, 5])),
+        record(13, 6, &generic),
+        record(12, 1, &old),
+    ];
+    records.iter().cloned().chain([records.concat()]).collect()
+}
+
+/// A file in MaxMind's format: a tree of one node, whose left half belongs to somebody.
+pub fn mmdb() -> Vec<Vec<u8>> {
+    let text = |text: &str| [&[0x40 | text.len() as u8], text.as_bytes()].concat();
+    // The left half is the first entry, behind 16 zeros; the right one is nobody's.
+    let tree = [0, 0, 17, 0, 0, 1];
+    let number = [&[0xe1, 0x58][..], b"autonomous_system_number", &[0xc2, 0xfc, 0]].concat();
+    let asn = [&[0xe1][..], &text("asn"), &text("AS64513")].concat();
+    let pairs: [(&str, &[u8]); 9] = [
+        ("node_count", &[0xc1, 1]),
+        ("record_size", &[0xa1, 24]),
+        ("ip_version", &[0xa1, 4]),
+        ("database_type", b"\x44Made"),
+        ("binary_format_major_version", &[0xa1, 2]),
+        ("binary_format_minor_version", &[0xa1, 0]),
+        ("build_epoch", &[1, 2, 1]),
+        ("description", &[0xe0]),
+        ("languages", &[0, 4]),
+    ];
+    let description: Vec<u8> =
+        pairs.iter().flat_map(|(key, value)| [&text(key), *value].concat()).collect();
+    let file = |entry: &[u8]| {
+        [&tree, &[0; 16][..], entry, b"\xab\xcd\xefMaxMind.com\xe9", &description].concat()
+    };
+    vec![file(&number), file(&asn)]
+}
+
+/// Prefixes as text.
+pub fn prefixes() -> Vec<Vec<u8>> {
+    [
+        "# Made by hand.\n10.0.0.0/8,64512\n10.1.0.0/16 AS64513 and so on\n",
+        "network,autonomous_system_number\n\"2001:db8::/32\";4200000000\r\n192.0.2.1\t7\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
 /// Packets taken from each real capture.
 const PER_CAPTURE: usize = 24;
 

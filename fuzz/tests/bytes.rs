@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use como_core::lookup::Subject;
 use como_fuzz::nearby::Nearby;
-use como_fuzz::{TARGETS, Target, named};
+use como_fuzz::{TARGETS, Target, named, seeds};
 
 /// How many inputs near the seeds are tried; a hundred times as many with `COMO_SOAK`.
 const TRIES: usize = 2_000;
@@ -57,6 +58,16 @@ fn every_target_has_a_name_and_a_test_of_its_own() {
     for (at, target) in TARGETS.iter().enumerate() {
         assert!(TARGETS[..at].iter().all(|other| other.name != target.name), "{}", target.name);
         assert!(own.contains(&format!("check(\"{}\")", target.name)), "{}", target.name);
+    }
+}
+
+#[test]
+fn tables_among_the_seeds_are_tables() {
+    let tables = [seeds::mrt().split_off(1), seeds::mmdb(), seeds::prefixes()].concat();
+    for bytes in tables {
+        let table = como_lookup::read(Subject::Asn, "seed", &bytes[..]);
+        let table = table.map(|table| table.prefixes() > 0).map_err(|e| e.to_string());
+        assert_eq!(table, Ok(true), "{}", bytes.escape_ascii());
     }
 }
 
@@ -118,6 +129,21 @@ fn any_text_is_a_time_or_a_mistake() {
 #[test]
 fn any_record_block_is_read_or_refused() {
     check("block");
+}
+
+#[test]
+fn any_dump_of_routes_is_read_or_refused() {
+    check("mrt");
+}
+
+#[test]
+fn any_file_in_maxminds_format_is_read_or_refused() {
+    check("mmdb");
+}
+
+#[test]
+fn any_text_is_a_table_of_prefixes_or_none() {
+    check("prefixes");
 }
 
 #[test]

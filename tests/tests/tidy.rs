@@ -30,7 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("tests", &["como_tests"]),
     ("bench", &[]),
-    ("fuzz", &["como_core", "como_sniffers", "como_fuzz"]),
+    ("fuzz", &["como_core", "como_sniffers", "como_lookup", "como_fuzz"]),
 ];
 
 const OURS: &[&str] = &[
