@@ -54,6 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ipcrypt_rs", &["core/src/storage/packets"]),
     ("mlua", &["scripting/src/lua"]),
     ("rhai", &["scripting/src/rhai"]),
+    ("regex", &["scripting/src/api/pattern"]),
     ("pcap", &["sniffers/src/live"]),
     ("tiny_http", &["web/src"]),
     ("rustyline", &["repl/src/prompt"]),

@@ -4,6 +4,7 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use como_core::module::{Fault, Limits, ModuleError};
@@ -46,6 +47,8 @@ pub struct Vm {
     /// What the code of the script is called inside, and that of each library with its file.
     chunk: String,
     chunks: Vec<(String, String)>,
+    /// How many lines the script has; the driver stands behind them.
+    lines: AtomicU32,
 }
 
 /// What went wrong in a script, and where.
@@ -103,7 +106,8 @@ impl Vm {
             let watch = Watch::new(&lua);
             let chunk = chunk_name(file.rsplit('/').next().unwrap_or(file));
             let (file, chunks) = (file.to_owned(), Vec::new());
-            Ok(Self { lua, watch, base, prelude, libraries, limits, file, chunk, chunks })
+            let lines = AtomicU32::new(0);
+            Ok(Self { lua, watch, base, prelude, libraries, limits, file, chunk, chunks, lines })
         };
         build().map_err(|error| ModuleError::Script {
             file: file.to_owned(),
@@ -131,6 +135,7 @@ impl Vm {
     ) -> Result<mlua::Function, Trouble> {
         // Alone first: an error must not speak of what the driver adds.
         Compiler::new().compile(source).map_err(|error| syntax(&error))?;
+        self.lines.store(source.lines().count().try_into().unwrap_or(u32::MAX), Relaxed);
         self.compile(&self.chunk, text, environment).map_err(|error| match error {
             mlua::Error::SyntaxError { .. } => Trouble::new(
                 0,
@@ -271,6 +276,11 @@ impl Vm {
                 message += &format!(" (called in {}:{caller})", self.chunk);
                 Trouble { file: file.cloned(), ..Trouble::new(line, message) }
             }
+            (None, _) => {
+                let trace = if trace.is_empty() { traceback } else { trace };
+                message += &calls(trace, &self.chunk, self.lines.load(Relaxed));
+                Trouble::new(line, message)
+            }
             _ => Trouble { file: file.cloned(), ..Trouble::new(line, message) },
         }
     }
@@ -328,6 +338,22 @@ fn line_of<'a>(text: &'a str, chunk: &str) -> Option<(u32, &'a str)> {
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let line = rest[..end].parse().ok()?;
     Some((line, rest[end..].trim_start_matches([':', ' '])))
+}
+
+/// How many calls are told of those that led to an error.
+const CALLS_MAX: usize = 4;
+
+/// The calls between functions of the script that led to an error, the innermost first. What lies
+/// behind line `last` is the driver.
+fn calls(trace: &str, chunk: &str, last: u32) -> String {
+    let frame = |text| {
+        let (line, rest) = line_of(text, chunk)?;
+        Some((line, rest.strip_prefix("in function '")?.strip_suffix('\'')?))
+    };
+    let frames: Vec<(u32, &str)> = trace.lines().map(str::trim).filter_map(frame).collect();
+    let calls = frames.windows(2).filter(|pair| pair[1].0 <= last);
+    let told = |pair: &[(u32, &str)]| format!("; in `{}`, called in line {}", pair[0].1, pair[1].0);
+    calls.take(CALLS_MAX).map(told).collect()
 }
 
 /// The longest message kept of an error.

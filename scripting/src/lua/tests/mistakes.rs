@@ -46,6 +46,32 @@ fn mistakes_are_refused_with_their_line() {
 }
 
 #[test]
+fn an_error_in_a_helper_tells_who_called_it() {
+    let text = "
+local help = {}
+function help.inner(x)
+  return x.y.z
+end
+function help.outer(x)
+  local y = help.inner(x)
+  return y
+end
+function update(pkt) end
+function export()
+  local all = help.outer({})
+  return all
+end";
+    let mut running = start(text);
+    running.rows();
+    let told: Vec<&str> = running.faults.iter().map(|fault| fault.message.as_str()).collect();
+    assert_eq!(
+        told,
+        ["test.lua:4: attempt to index nil with 'z'; in `inner`, called in line 7; \
+          in `outer`, called in line 12"]
+    );
+}
+
+#[test]
 fn a_callback_that_fails_says_where_and_the_rest_goes_on() {
     let text = r#"
 function init() return { n = 0 } end
