@@ -12,9 +12,7 @@ use crate::module::Replayed;
 use crate::packet::{Packet, Weight};
 use crate::record::{Output, Records};
 use crate::selection::BATCH_PACKETS_MAX;
-use crate::source::{
-    Chunk, Counts, Description, Pace, Sampling, Source, SourceError, Treatment, Turn,
-};
+use crate::source::{Chunk, Counts, Description, Pace, Source, SourceError, Treatment, Turn};
 use crate::storage::scan::{Cursor, Part};
 use crate::storage::{RecordStore, Stream, Window};
 use crate::time::{Span, Ts};
@@ -128,7 +126,6 @@ impl OnDemand {
         self.description.resolution = Span(interval.0.max(1));
         self.description.links = links;
         self.description.offers = offers;
-        self.description.sampling = Sampling::None;
         self.description.lineage = treatments;
         Ok(())
     }

@@ -272,6 +272,7 @@ fn join(whole: &mut Description, part: &Description) {
         }
     }
     whole.resolution = whole.resolution.min(part.resolution);
+    whole.offers = whole.offers.and(part.offers);
     if whole.lineage != part.lineage {
         // What was done to the packets of some files only is said of none: `snaplen` tells.
         whole.lineage.retain(|treatment| part.lineage.contains(treatment));

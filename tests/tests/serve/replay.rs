@@ -160,3 +160,40 @@ fn a_monitor_reads_the_records_of_another_and_of_its_own_past() {
     again.until(&url, |body| records(body) == want);
     assert_eq!(again.end(), 0);
 }
+
+/// Counts what only its own `replay` can say again.
+const OWN: &str = r#"
+-- Bytes and packets by destination, in a form of its own.
+args = { interval = "1s" }
+key = { dst = "ip.dst" }
+value = { bytes = sum("len"), packets = count() }
+function export(table)
+  local rows = {}
+  for row in table do
+    rows[#rows + 1] = { host = row.dst, size = row.bytes, n = row.packets }
+  end
+  return rows
+end
+function replay(record)
+  return { dst = record.host, bytes = record.size, packets = record.n }
+end
+"#;
+
+#[test]
+fn a_script_says_itself_what_its_records_stand_for() {
+    let folder = Folder::new();
+    folder.write("como.toml", config(SOURCE, &modules(&[MODULES[4]])));
+    folder.write("modules/own.lua", OWN);
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/own?time=:&wait=no", |body| body.lines().count() > 100);
+    server.until("/topaddr?time=:&wait=no", |body| body.lines().count() > 100);
+    assert_eq!(server.end(), 0);
+    let args = ["-a", "n=100000"];
+    check_same(&folder, "topaddr", "topaddr", "ondemand:store,module=own", &args);
+    std::fs::remove_file(folder.path().join("como.toml")).expect("it was there");
+    let by = "ondemand:store,module=own,use=modules/own.lua";
+    check_same(&folder, "topaddr", "topaddr", by, &args);
+    let alone = ["run", "traffic", "-s", "ondemand:store,module=own"];
+    folder.como(alone).refused(1, &["do not say what they hold", "replay(record)"]);
+}
