@@ -83,7 +83,7 @@ fn packets_of_a_window_come_over_http_and_from_the_store_alike() {
     let url = format!("http://{}", server.address());
     check_windows(&folder, &["--url", &url]);
     let status = get(server.address(), "/status").body;
-    assert!(status.contains("\"window\":{\"keep\":{\"slabs_read\":"), "{status}");
+    assert!(status.contains("\"window\":{\"keep\":{\"bytes_all\":"), "{status}");
     let refused = ["query", "f", "--format", "pcapng", "--url", &url];
     folder.como(refused).refused(2, &["`f` keeps no packets", "how many bytes"]);
     let reply = get(server.address(), "/f?format=pcap&wait=no");
