@@ -91,7 +91,7 @@ fn an_unknown_key_is_underlined_and_the_nearest_named() {
     check_error(
         "colour = 1\n",
         "error: unknown key `colour`\n  como.toml:1\n  colour = 1\n  ^^^^^^\n\
-         hint: known here: modules, source, module, store, http, limits",
+         hint: known here: modules, source, module, store, http, lookup, limits",
     );
 }
 
