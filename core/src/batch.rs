@@ -9,6 +9,7 @@ mod extract;
 use std::sync::Arc;
 
 use crate::addr::Addr;
+use crate::capture::offers::Offers;
 use crate::field::{Demand, Field, FieldValue, Id};
 use crate::lookup::Lookups;
 use crate::packet::{Known, Layers, Packet, Weight};
@@ -32,6 +33,8 @@ pub struct Batch {
     /// The stream's clock at the first packet: all packets are counted in the intervals that
     /// hold it, and nothing that follows is counted earlier.
     pub clock: Ts,
+    /// What each source of the stream offers.
+    pub offers: Arc<Offers>,
     /// How many packets are counted in another interval than their timestamp's.
     pub late: u32,
     packets: Vec<Packet>,

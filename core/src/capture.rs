@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod clock;
 pub mod feed;
 pub mod merge;
+pub mod offers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -237,6 +238,7 @@ impl Capture {
             state.heard = assembler.clock.now().map(|clock| (Instant::now(), clock));
         }
         batch.set_lookups(&self.lookups);
+        batch.offers = self.merge.offers().clone();
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
         state.watch.charge(&state.costs, Category::Core);
@@ -256,6 +258,7 @@ impl Capture {
             }
         }
         assembler.keep(batch);
+        self.merge.settle();
     }
 
     /// Nothing arrived for a while: what is at hand goes out, and on a wire time goes on.

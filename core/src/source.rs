@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::packet::{LinkType, Packet, Weight};
 use crate::time::Ts;
-pub use description::{Description, Pace, Sampling, Treatment};
+pub use description::{Covered, Description, Pace, Sampling, Treatment};
 pub use flows::Flows;
 
 /// Bytes that packets lie in: a window of a mapped file, or a recycled buffer.

@@ -20,6 +20,7 @@ pub mod writer;
 use std::sync::Arc;
 
 use crate::record::Schema;
+use crate::source::Covered;
 use crate::time::{Span, Ts};
 use block::Sealed;
 pub use feed::{Feed, Subscription};
@@ -33,6 +34,9 @@ pub const PAGE_BYTES: usize = 1 << 20;
 
 /// How many filters of the past a stream remembers.
 pub const FILTERS_MAX: usize = 64;
+
+/// How many changes of its sources a stream remembers.
+pub const COVERAGES_MAX: usize = 64;
 
 /// A place to keep blocks. One process writes; many threads read.
 ///
@@ -118,6 +122,8 @@ pub struct About {
     /// How long records are kept after the end of their interval, in packet time; for ever where
     /// none. What was said last holds also while nothing writes the stream.
     pub age_max: Option<Span>,
+    /// The sources that the records cover; none where nobody said.
+    pub sources: Vec<Covered>,
 }
 
 /// A stream as the store knows it.
@@ -129,6 +135,8 @@ pub struct Stream {
     pub module: String,
     /// What was measured, oldest first; each holds until the next begins.
     pub filters: Vec<Measured>,
+    /// The sources that its records cover, oldest first; each holds until the next begins.
+    pub sources: Vec<Coverage>,
     /// How many blocks it holds.
     pub blocks: u64,
     /// How many bytes they have.
@@ -150,8 +158,15 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Takes note of what is measured from block `seq` on.
-    pub(crate) fn note(&mut self, about: &About, seq: u64) {
+    /// Takes note of what is measured from a block on.
+    pub(crate) fn note(&mut self, about: &About, header: &block::Header) {
+        let (seq, since) = (header.seq, header.first);
+        if self.sources.last().map_or(&[][..], |c| &c.sources) != about.sources {
+            self.sources.push(Coverage { since, sources: about.sources.clone() });
+        }
+        if self.sources.len() > COVERAGES_MAX {
+            self.sources.remove(0);
+        }
         self.module.clone_from(&about.module);
         self.age_max = about.age_max;
         if self.filters.last().is_none_or(|m| m.filter != about.filter) {
@@ -166,6 +181,15 @@ impl Stream {
     pub fn filter(&self) -> &str {
         self.filters.last().map_or("", |m| &m.filter)
     }
+}
+
+/// The sources that records cover from some time on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// The start of the first of those records.
+    pub since: Ts,
+    /// The sources.
+    pub sources: Vec<Covered>,
 }
 
 /// A filter, and the first block of records it picked the packets of.

@@ -28,7 +28,7 @@ use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::queue;
 use crate::source::Source;
 use crate::storage::packets::Place;
-use crate::worker::{Task, Worker};
+use crate::worker::{Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use needs::Needs;
@@ -121,6 +121,14 @@ pub enum AttachError {
         instance: String,
         /// The field, and what to do.
         missing: MissingTable,
+    },
+    /// Each field that it needs is given by some source, and no source gives all.
+    #[error("module `{instance}` needs fields that no one source has together: {lacking}")]
+    Scattered {
+        /// The instance.
+        instance: String,
+        /// What each source does not give.
+        lacking: String,
     },
     /// The system has no thread to spare.
     #[error("cannot start a thread")]
@@ -369,16 +377,18 @@ fn prepare(
     };
     let filter = parse(&started.filter)?.and(parse(&instance.filter)?);
     let module = &instance.kind.manifest().name;
+    let needs = needs::demand(&filter, started.demand).needs();
     let task = Task {
         name: instance.name.into(),
         module: started.module,
         slot: 0,
         interval: started.interval,
         schema: started.schema.unwrap_or_default(),
-        counters: Arc::new(TaskCounters::new(module, filter.to_string(), started.interval)),
+        counters: Arc::new(TaskCounters::new(module, filter.to_string(), started.interval, needs)),
         open: None,
         joins_late,
         failures: 0,
+        taken: Taken::new(needs),
     };
     Ok(Joining { task, filter, demand: started.demand })
 }

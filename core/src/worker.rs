@@ -3,6 +3,8 @@
 //! A task belongs to one worker, so nothing here is locked. A module that
 //! panics, or keeps failing, is parked: it gets no more packets, the others do.
 
+mod taken;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::record::{Output, Schema};
 use crate::selection::Selection;
 use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
+pub use taken::Taken;
 
 /// Calls in a row that may fail before a task is parked.
 pub const FAULTS_MAX: u32 = 10;
@@ -48,8 +51,8 @@ pub struct Emission {
 pub enum Event {
     /// It begins, perhaps in place of its namesake.
     Begin(Arc<TaskCounters>),
-    /// It recorded something, or nothing for a while.
-    Output(Output),
+    /// It recorded something, or nothing for a while, of the sources with these numbers.
+    Output(Output, Arc<[u16]>),
     /// All that it records before this instant has been said.
     Closed(Ts),
 }
@@ -74,6 +77,8 @@ pub struct Task {
     pub joins_late: bool,
     /// Calls in a row that failed.
     pub failures: u32,
+    /// The sources whose packets it takes.
+    pub taken: Taken,
 }
 
 /// One worker thread.
@@ -159,7 +164,9 @@ impl Worker {
             seat.task.pass(end, next.start(), &self.export);
         }
         let task = &mut seat.task;
-        if task.reach(batch.clock, &self.export) && !batch.is_empty() {
+        let is_open = task.reach(batch.clock, &self.export);
+        task.taken.note(&batch.offers);
+        if is_open && !batch.is_empty() {
             task.update(batch);
         }
     }
@@ -216,7 +223,7 @@ impl Task {
     fn pass(&mut self, from: Ts, to: Ts, export: &Sender<Emission>) {
         let silent = to - from;
         if silent > LEAP_MAX || silent.0 / self.interval.0 > ZEROS_MAX {
-            self.emit(export, Output::Gap { from, to });
+            self.emit(export, Output::Gap { from, to }, Arc::default());
             return;
         }
         let mut empty = Interval::holding(from, self.interval);
@@ -243,6 +250,8 @@ impl Task {
                 &all
             }
         };
+        let suiting = self.taken.among(batch, picked);
+        let picked = suiting.as_ref().unwrap_or(picked);
         let module = &mut self.module;
         let counted = guarded(|| {
             if !module.checks() {
@@ -261,6 +270,7 @@ impl Task {
     /// Exports the open interval, if there is one. `last` when nothing will follow.
     fn close(&mut self, export: &Sender<Emission>, last: bool) {
         let Some(open) = self.open.take() else { return };
+        let covered = self.taken.close();
         if self.is_parked() {
             return;
         }
@@ -277,7 +287,7 @@ impl Task {
         self.counters.note_interval(open, written.iter().map(|r| r.rows() as u64).sum());
         for records in written {
             self.schema = records.schema.clone();
-            self.emit(export, Output::Records(records));
+            self.emit(export, Output::Records(records), covered.clone());
         }
         self.tell(export, Event::Closed(open.end()));
     }
@@ -286,8 +296,8 @@ impl Task {
         self.tell(export, Event::Begin(self.counters.clone()));
     }
 
-    fn emit(&self, export: &Sender<Emission>, output: Output) {
-        self.tell(export, Event::Output(output));
+    fn emit(&self, export: &Sender<Emission>, output: Output, covered: Arc<[u16]>) {
+        self.tell(export, Event::Output(output, covered));
     }
 
     fn tell(&self, export: &Sender<Emission>, event: Event) {

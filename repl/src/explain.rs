@@ -7,10 +7,10 @@ use como_core::supervisor::Needs;
 use serde_json::json;
 
 use crate::cli::Explain;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::{catalogue, output, session};
 
-/// Explains modules and sources; nothing runs.
+/// Explains modules and sources; nothing runs. A module without a source that suits is a failure.
 pub fn perform(args: &Explain) -> Result {
     let instances = catalogue::measured(&args.measure)?;
     let needs = instances.into_iter().map(|instance| Needs::of(instance).map_err(session::refused));
@@ -22,13 +22,27 @@ pub fn perform(args: &Explain) -> Result {
     if args.json {
         let modules = needs.iter().map(|needs| module_as_json(needs, &sources));
         let modules: Vec<_> = modules.collect();
-        let sources: Vec<_> = sources.iter().map(source_as_json).collect();
-        return output::line(&json!({ "modules": modules, "sources": sources }));
+        let all: Vec<_> = sources.iter().map(source_as_json).collect();
+        output::line(&json!({ "modules": modules, "sources": all }))?;
+    } else {
+        let lookups = args.measure.sources.tables.load()?;
+        let modules = needs.iter().map(|needs| module(needs, &sources, &lookups));
+        let pages: Vec<String> = modules.chain(sources.iter().map(source)).collect();
+        output::line(&pages.join("\n\n"))?;
     }
-    let lookups = args.measure.sources.tables.load()?;
-    let modules = needs.iter().map(|needs| module(needs, &sources, &lookups));
-    let pages: Vec<String> = modules.chain(sources.iter().map(source)).collect();
-    output::line(&pages.join("\n\n"))
+    verdict(&needs, &sources)
+}
+
+/// Whether each module has a source that it can work on, where sources are named.
+fn verdict(needs: &[Needs], sources: &[Description]) -> Result {
+    let works = |needs: &&Needs| sources.iter().any(|source| needs.missing(source).is_empty());
+    match needs.iter().find(|needs| !sources.is_empty() && !works(needs)) {
+        Some(needs) => {
+            let which = if sources.len() == 1 { "this source" } else { "any of these sources" };
+            Err(Failure::new(format!("module `{}` cannot work on {which}", needs.instance)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What a module needs, and what each source lacks of it.
@@ -73,9 +87,7 @@ fn source(source: &Description) -> String {
         table.add_row(["  lineage", &lineage.join(", then ")]);
     }
     table.add_row(["  come", pace(source.pace)]);
-    let offered: Vec<Field> = fields(source.offers);
-    let all = offered.len() == Field::COUNT;
-    table.add_row(["  fields", &if all { "all".to_owned() } else { names(&offered) }]);
+    table.add_row(["  fields", &offered(source.offers)]);
     output::text(table)
 }
 
@@ -109,6 +121,31 @@ fn pace(pace: Pace) -> &'static str {
         Pace::Stream => "as they happen; they wait when modules are slow",
         Pace::Live => "as they happen; shed and counted when modules are slow",
     }
+}
+
+/// The fields there are, or those there are not where these are fewer.
+fn offered(set: Fields) -> String {
+    let (offered, missing) = (fields(set), fields(Fields::ALL.but(set)));
+    match missing.len() {
+        0 => "all".to_owned(),
+        few if few < offered.len() => format!("all but {}", grouped(set, &missing)),
+        _ => names(&offered),
+    }
+}
+
+/// Names of fields, those of which no one is in `set` by the prefix they share.
+fn grouped(set: Fields, missing: &[Field]) -> String {
+    let group = |field: &Field| {
+        let (prefix, _) = field.name().split_once('.')?;
+        let all = Fields::under(&format!("{prefix}."));
+        fields(all).iter().all(|field| !set.has(*field)).then(|| format!("{prefix}.*"))
+    };
+    let mut names: Vec<String> = missing
+        .iter()
+        .map(|field| group(field).unwrap_or_else(|| field.name().to_owned()))
+        .collect();
+    names.dedup();
+    names.join(" ")
 }
 
 fn fields(set: Fields) -> Vec<Field> {

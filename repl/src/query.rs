@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use como_core::module::Kind;
 use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Replayed, Step};
-use como_core::storage::RecordStore;
 use como_core::storage::packets::{Copied, Effort};
 use como_core::storage::redb::RedbStore;
+use como_core::storage::{Coverage, RecordStore};
 use como_core::time::Ts;
 
 use crate::cli::{AnswerFormat, Format, Query};
@@ -131,6 +131,8 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
                     Step::End => break,
                 }
             }
+            out.flush()?;
+            say_sources(&sources(answer.sources()));
         }
         format => {
             let kind = kind(args, &module);
@@ -154,6 +156,45 @@ fn found(Copied { packets, effort }: Copied, covered: Option<(Ts, Ts)>) {
     });
     if damaged > 0 {
         say(&format!("{damaged} damaged parts were left out; the log names them"));
+    }
+}
+
+/// The sources that an answer covers, as JSON: from when on, which, and how good they were.
+pub fn sources(coverage: &[Coverage]) -> String {
+    let coverage = coverage
+        .iter()
+        .map(|c| serde_json::json!({ "since": c.since.to_string(), "sources": c.sources }));
+    let text = serde_json::Value::from_iter(coverage).to_string();
+    // A header of HTTP is ASCII.
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_ascii() {
+            true => ascii.push(c),
+            false => {
+                let units = c.encode_utf16(&mut [0; 2]).to_vec();
+                units.iter().for_each(|unit| ascii += &format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
+}
+
+/// Says on standard error which sources an answer for people covers, from what [`sources`] made.
+fn say_sources(text: &str) {
+    let coverage: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    for part in coverage.as_array().into_iter().flatten() {
+        let covered = part["sources"].as_array().into_iter().flatten();
+        let names: Vec<String> = covered
+            .map(|source| {
+                let told = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+                let sampling = told(&source["sampling"]).map(|text| format!("sampling {text}"));
+                let lineage = source["lineage"].as_array().into_iter().flatten().filter_map(told);
+                let how: Vec<String> = sampling.into_iter().chain(lineage).collect();
+                format!("{} ({})", told(&source["source"]).unwrap_or_default(), how.join(", "))
+            })
+            .collect();
+        let since = part["since"].as_str().unwrap_or_default();
+        say(&format!("from {since} on of {}", names.join("; ")));
     }
 }
 
@@ -203,17 +244,19 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     let request = request.query_pairs(pairs(args)).query("format", name);
     let mut response = request.call().map_err(|error| unanswered(url, &error))?;
     let status = response.status();
-    let mut body = response.body_mut().as_reader();
     if !status.is_success() {
         let mut text = String::new();
         // A body that breaks off still says something.
-        let _ = body.take(REFUSAL_BYTES).read_to_string(&mut text);
+        let _ = response.body_mut().as_reader().take(REFUSAL_BYTES).read_to_string(&mut text);
         return Err(match (text.trim(), status.is_client_error()) {
             ("", _) => Failure::new(format!("{url} answers {status}")),
             (text, true) => Failure::usage(text),
             (text, false) => Failure::new(text),
         });
     }
+    let told = response.headers().get(como_web::SOURCES).and_then(|told| told.to_str().ok());
+    let told = told.filter(|_| format == AnswerFormat::Records(Format::Table)).map(str::to_owned);
+    let mut body = response.body_mut().as_reader();
     let mut out = io::stdout();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -223,7 +266,10 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         };
         match buffer.get(..read) {
             Some(part) if !part.is_empty() => out.write_all(part)?,
-            _ => return Ok(()),
+            _ => {
+                told.iter().for_each(|told| say_sources(told));
+                return Ok(());
+            }
         }
         // Records that come one at a time are shown one at a time.
         out.flush()?;

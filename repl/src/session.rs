@@ -55,6 +55,7 @@ impl Session {
         }
         if !self.quiet {
             say(&summary(&ended.status, begun.elapsed()));
+            left_out(&ended.status).iter().for_each(|line| say(line));
         }
         if self.costs {
             say(&costs(&ended.status.cpu_seconds));
@@ -109,6 +110,18 @@ fn costs(seconds: &CostStatus) -> String {
     )
 }
 
+/// Which sources each module took no packets of, because they do not give what it needs.
+fn left_out(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    for task in &status.tasks {
+        let others = status.sources.iter().map(|source| &source.name);
+        for name in others.filter(|name| !task.sources.contains(name)) {
+            lines.push(format!("module `{}` left out {name}: see `como explain`", task.name));
+        }
+    }
+    lines
+}
+
 /// Whether all went well: a source that broke off, or a module that failed, is said and counts.
 pub fn verdict(status: &Status) -> Result {
     let broken = status.sources.iter().filter_map(|source| source.error.clone());
@@ -136,8 +149,8 @@ pub fn refused(error: AttachError) -> Failure {
             let failure = failure.at("", &text, error.at());
             error.hint().into_iter().fold(failure, Failure::hint)
         }
-        error @ AttachError::Lacks { .. } => Failure::from(error)
-            .hint("a capture, `live:` and `gen:` have all fields; `como sniffers` lists sources"),
+        error @ (AttachError::Lacks { .. } | AttachError::Scattered { .. }) => Failure::from(error)
+            .hint("`como explain MODULE -s SOURCE` shows what is needed and what is there"),
         AttachError::Module(error) => crate::catalogue::refused(&error),
         error => error.into(),
     }

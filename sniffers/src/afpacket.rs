@@ -169,6 +169,7 @@ impl AfPacket {
         Ok(Self {
             description: Description {
                 links: vec![link],
+                offers: link.offers(),
                 resolution: Span(1),
                 delay: shared.config.delay(),
                 sampling: Sampling::None,

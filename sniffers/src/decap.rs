@@ -4,7 +4,7 @@
 //! whose inside was not captured, stays what it is; lengths on the wire become
 //! those of the inside.
 
-use como_core::packet::{Layers, Packet, tunnel};
+use como_core::packet::{Layers, LinkType, Packet, tunnel};
 use como_core::source::{Chunk, Description, Flows, Source, SourceError, Treatment, Turn};
 use como_core::time::Ts;
 
@@ -43,6 +43,8 @@ pub fn of(source: Box<dyn Source>, wanted: bool) -> Box<dyn Source> {
         return source;
     }
     let mut description = source.description().clone();
+    // What is inside is IP, or Ethernet.
+    description.offers = description.offers.and(LinkType::ETHERNET.offers());
     description.keep_up(source.description(), &[Treatment::Decapsulated]);
     Box::new(Decap { source, description })
 }

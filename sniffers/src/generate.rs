@@ -62,6 +62,7 @@ impl Generator {
         Ok(Self {
             description: Description {
                 links: vec![LinkType::ETHERNET],
+                offers: LinkType::ETHERNET.offers(),
                 resolution: Span(1),
                 sampling: Sampling::None,
                 size_bytes: size,

@@ -187,6 +187,7 @@ impl Live {
         Ok(Self {
             description: Description {
                 links: vec![link],
+                offers: link.offers(),
                 resolution: Span(STEP_NS),
                 delay: config.delay(),
                 sampling: Sampling::None,

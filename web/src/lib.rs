@@ -43,9 +43,14 @@ pub trait Door: Send + Sync {
 pub struct Answer {
     /// The media type.
     pub mime: String,
+    /// The sources that it covers, as JSON, where that is known: sent as the header [`SOURCES`].
+    pub sources: Option<String>,
     /// Writes the body.
     pub body: Body,
 }
+
+/// The header that says which sources an answer covers.
+pub const SOURCES: &str = "Como-Sources";
 
 /// Writes a body piece by piece; an error of the writer means that the client has gone.
 pub type Body = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
@@ -163,9 +168,16 @@ fn send(client: &mut dyn Write, answer: Answer, only_head: bool) -> io::Result<(
         "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
          Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
-         Connection: close\r\n\r\n",
+         Connection: close\r\n",
         answer.mime
     )?;
+    // JSON as it is made here has no line ends; what is not ASCII would be no header.
+    if let Some(sources) =
+        answer.sources.filter(|text| text.bytes().all(|b| (b' '..127).contains(&b)))
+    {
+        write!(client, "{SOURCES}: {sources}\r\n")?;
+    }
+    write!(client, "\r\n")?;
     if only_head {
         return client.flush();
     }

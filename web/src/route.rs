@@ -34,7 +34,8 @@ pub fn answer(url: &str, door: &dyn Door) -> Result<Answer, Refusal> {
 }
 
 fn text(mime: &str, body: String) -> Answer {
-    Answer { mime: mime.to_owned(), body: Box::new(move |out| out.write_all(body.as_bytes())) }
+    let body = Box::new(move |out: &mut dyn std::io::Write| out.write_all(body.as_bytes()));
+    Answer { mime: mime.to_owned(), sources: None, body }
 }
 
 fn bad(text: impl Into<String>) -> Refusal {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::costs::{Category, Costs, Stopwatch};
+use crate::field::Fields;
 use crate::packet::Weight;
 use crate::queue::{self, Nothing, Refused};
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn};
@@ -35,8 +36,12 @@ pub struct Feed {
     deliveries: queue::Receiver<Delivery>,
     used: Sender<Chunk>,
     wanted: Sender<Option<String>>,
+    /// The number of the source in the monitor.
+    pub number: u16,
     /// How its packets come.
     pub pace: Pace,
+    /// The fields its packets may have.
+    pub offers: Fields,
     /// What the source has delivered and lost.
     pub counters: Arc<SourceCounters>,
 }
@@ -49,7 +54,7 @@ impl Feed {
         counters: Arc<SourceCounters>,
         costs: Arc<Costs>,
     ) -> std::io::Result<Self> {
-        let pace = source.description().pace;
+        let Description { pace, offers, .. } = *source.description();
         let (send, deliveries) = queue::bounded(QUEUE);
         let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
         let (wanted, filters) = unbounded();
@@ -66,7 +71,7 @@ impl Feed {
             costs,
         };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
-        Ok(Self { deliveries, used, wanted, pace, counters })
+        Ok(Self { deliveries, used, wanted, number, pace, offers, counters })
     }
 
     /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is

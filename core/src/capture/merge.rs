@@ -4,9 +4,11 @@
 //! other source's next packet. A file's next packet is waited for; a silent
 //! live source is not, so that it never stalls the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::feed::{Delivery, Feed};
+use super::offers::Offers;
 use crate::source::{Chunk, Pace, SourceError};
 use crate::time::Ts;
 
@@ -32,6 +34,9 @@ struct Lane {
 pub struct Merge {
     lanes: Vec<Lane>,
     errors: Vec<SourceError>,
+    offers: Arc<Offers>,
+    // Sources that have ended, and of which packets may still wait for their batch.
+    ending: Vec<u16>,
 }
 
 /// What comes next in the merged stream.
@@ -59,13 +64,15 @@ pub struct Run {
 impl Merge {
     /// Merges these sources; the index of each is its number.
     pub fn new(feeds: Vec<Feed>) -> Self {
-        let mut merge = Self { lanes: Vec::new(), errors: Vec::new() };
+        let (lanes, errors, ending) = Default::default();
+        let mut merge = Self { lanes, errors, offers: Arc::default(), ending };
         feeds.into_iter().for_each(|feed| merge.add(feed));
         merge
     }
 
     /// Merges one more source.
     pub fn add(&mut self, feed: Feed) {
+        Arc::make_mut(&mut self.offers).put(feed.number, feed.offers);
         self.lanes.push(Lane {
             feed,
             chunk: Chunk::default(),
@@ -90,6 +97,18 @@ impl Merge {
     /// Whether some source would lose packets if it were kept waiting.
     pub fn is_live(&self) -> bool {
         self.lanes.iter().any(|l| l.feed.pace == Pace::Live && !l.ended)
+    }
+
+    /// What each source offers.
+    pub fn offers(&self) -> &Arc<Offers> {
+        &self.offers
+    }
+
+    /// Takes note that all packets which were handed out before now are in a batch.
+    pub fn settle(&mut self) {
+        for number in self.ending.drain(..) {
+            Arc::make_mut(&mut self.offers).end(number);
+        }
     }
 
     /// What went wrong with sources so far.
@@ -154,6 +173,7 @@ impl Merge {
                 }
                 Some(Delivery::End(error)) => {
                     lane.ended = true;
+                    self.ending.push(lane.feed.number);
                     lane.feed.counters.note_end(error.as_ref());
                     self.errors.extend(error);
                 }

@@ -35,6 +35,22 @@ impl Fields {
         Self { bits: self.bits | other.bits }
     }
 
+    /// Those whose names begin so.
+    pub fn under(prefix: &str) -> Self {
+        let named = Field::ALL.iter().filter(|field| field.name().starts_with(prefix));
+        named.fold(Self::NONE, |all, field| all.and(Self::of(&[*field])))
+    }
+
+    /// Those that are not in `other`.
+    pub const fn but(self, other: Self) -> Self {
+        Self { bits: self.bits & !other.bits }
+    }
+
+    /// Whether all of `other` are among them.
+    pub const fn covers(self, other: Self) -> bool {
+        other.bits & !self.bits == 0
+    }
+
     /// Those that are not in `other`, in table order.
     pub fn without(self, other: Self) -> impl Iterator<Item = Field> {
         Field::ALL.iter().copied().filter(move |field| self.has(*field) && !other.has(*field))
@@ -53,5 +69,8 @@ mod tests {
         assert!(set.without(Fields::of(&[Field::IpSrc])).eq([Field::Len, Field::Payload]));
         assert_eq!(Fields::NONE.without(Fields::NONE).count(), 0);
         assert_eq!(set.without(Fields::ALL).count(), 0);
+        assert!(Fields::ALL.covers(set) && set.covers(Fields::NONE) && !set.covers(Fields::ALL));
+        let less = Fields::ALL.but(Fields::under("wlan."));
+        assert!(less.has(Field::RadioSignal) && !less.has(Field::WlanSsid));
     }
 }

@@ -3,6 +3,8 @@
 //! Numbers are those of the tcpdump group's registry (LINKTYPE_*), which pcap
 //! and pcapng files carry.
 
+use crate::field::Fields;
+
 /// A link type by its registry number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkType(pub u16);
@@ -87,6 +89,23 @@ impl LinkType {
     /// Whether packets of this type are decoded; a source of another type is refused when it opens.
     pub fn is_supported(self) -> bool {
         SUPPORTED.contains(&self)
+    }
+
+    /// The fields that packets of this type may have.
+    pub fn offers(self) -> Fields {
+        let air = Fields::under("wlan.").and(Fields::under("radio."));
+        match self {
+            Self::RAW | Self::RAW_BSD | Self::RAW_OPENBSD | Self::IPV4 | Self::IPV6 => {
+                let link = ["eth.", "vlan.", "mpls.", "pppoe.", "arp."];
+                let below = link.into_iter().fold(air, |all, name| all.and(Fields::under(name)));
+                Fields::ALL.but(below)
+            }
+            Self::ETHERNET | Self::NULL | Self::LOOP | Self::PPP | Self::CHDLC => {
+                Fields::ALL.but(air)
+            }
+            Self::LINUX_SLL | Self::LINUX_SLL2 => Fields::ALL.but(air),
+            _ => Fields::ALL,
+        }
     }
 
     /// What people call it; `unknown` where nobody the project knows has met it.

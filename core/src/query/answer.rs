@@ -15,7 +15,7 @@ use crate::record::Output;
 use crate::render::Renderer;
 use crate::storage::feed::News;
 use crate::storage::scan::within;
-use crate::storage::{Feed, RecordStore, Scan, Stream, Subscription, Window};
+use crate::storage::{Coverage, Feed, RecordStore, Scan, Stream, Subscription, Window};
 use crate::time::{Interval, Span, Ts};
 
 /// How long a step waits for what comes.
@@ -118,6 +118,16 @@ impl<'a> Answer<'a> {
         let (first, end) = (self.stream.first?, self.stream.end?);
         let covered = Window { from: first.max(self.window.from), to: end.min(self.window.to) };
         (covered.from < covered.to).then_some(covered)
+    }
+
+    /// Which sources the records of the window cover, and from when on, as far as it is known
+    /// before they are read.
+    pub fn sources(&self) -> &[Coverage] {
+        let all = &self.stream.sources;
+        // What held when the window begins, and what came to hold within it.
+        let from = all.iter().rposition(|c| c.since <= self.window.from).unwrap_or(0);
+        let to = all.iter().position(|c| c.since >= self.window.to).unwrap_or(all.len());
+        all.get(from..to).unwrap_or_default()
     }
 
     /// What is known of the stream asked.

@@ -340,3 +340,23 @@ fn damaged_blocks_are_reported() {
     assert_eq!(steps(&mut answer).0.len(), 20);
     assert_eq!(answer.report().damaged, 1);
 }
+
+#[test]
+fn an_answer_knows_the_sources_that_its_window_covers() {
+    let mut room = Room::new();
+    for (name, from) in [("x", 20), ("y", 30)] {
+        let covered = crate::source::Covered { source: name.into(), ..Default::default() };
+        room.writer.cover("traffic", &[covered]);
+        room.commit(from, from + 10);
+    }
+    let names = |time: &str| -> Vec<String> {
+        let query = Query::parse([("module", "traffic"), ("time", time), ("wait", "no")]);
+        let answer = Answer::open(&query.expect("a query"), room.place()).expect("an answer");
+        let sources = answer.sources().iter().flat_map(|c| &c.sources);
+        sources.map(|covered| covered.source.clone()).collect()
+    };
+    assert_eq!(names("-40s:-25s"), Vec::<String>::new());
+    assert_eq!(names("-40s:-15s"), ["x"]);
+    assert_eq!(names("-15s:0"), ["x", "y"]);
+    assert_eq!(names("-10s:0"), ["y"]);
+}

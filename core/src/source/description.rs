@@ -66,6 +66,8 @@ impl fmt::Display for Sampling {
 pub enum Treatment {
     /// Only what a filter accepts was let through; its text.
     Filtered(String),
+    /// Only what a filter accepts that was pushed down from here: no less than any task wants.
+    Pushed(String),
     /// Cut after so many bytes.
     Cut(u32),
     /// Cut by the agents that sampled them, each as it was told.
@@ -99,6 +101,7 @@ impl fmt::Display for Treatment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered(filter) => write!(f, "filtered by `{filter}`"),
+            Self::Pushed(filter) => write!(f, "filtered by the kernel with `{filter}`"),
             Self::Cut(bytes) => write!(f, "cut at {bytes} bytes"),
             Self::CutByAgents => f.write_str("cut by the agents that sampled them"),
             Self::Anonymized => f.write_str("anonymized"),
@@ -172,11 +175,22 @@ impl Description {
         self
     }
 
-    /// Notes which filter lets packets through by now, in place of an earlier one.
+    /// Notes which filter the kernel lets packets through by, in place of an earlier one.
     pub fn note_filter(&mut self, filter: Option<&str>) {
-        self.lineage.retain(|treatment| !matches!(treatment, Treatment::Filtered(_)));
+        self.lineage.retain(|treatment| !matches!(treatment, Treatment::Pushed(_)));
         if let Some(filter) = filter {
-            self.lineage.insert(0, Treatment::Filtered(filter.to_owned()));
+            self.lineage.insert(0, Treatment::Pushed(filter.to_owned()));
+        }
+    }
+
+    /// What is kept of it beside records. A filter that was pushed down changes none of them.
+    pub fn covered(&self) -> Covered {
+        let pushed = |treatment: &&Treatment| matches!(treatment, Treatment::Pushed(_));
+        let lineage = self.lineage.iter().filter(|treatment| !pushed(treatment));
+        Covered {
+            source: self.name.clone(),
+            sampling: self.sampling.to_string(),
+            lineage: lineage.map(ToString::to_string).collect(),
         }
     }
 
@@ -190,6 +204,17 @@ impl Description {
             self.lineage = [&from.lineage, then].concat();
         }
     }
+}
+
+/// A source that records cover, and how good its packets were: what is kept beside the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Covered {
+    /// How it was named.
+    pub source: String,
+    /// How many packets it delivered of those there were.
+    pub sampling: String,
+    /// What was done to its packets before.
+    pub lineage: Vec<String>,
 }
 
 #[cfg(test)]
@@ -224,7 +249,10 @@ mod tests {
         under.sampling.note(8);
         over.keep_up(&under, &then);
         let told: Vec<String> = over.lineage.iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["filtered by `udp`", "cut at 96 bytes", "taken out of tunnels"]);
+        assert_eq!(
+            told,
+            ["filtered by the kernel with `udp`", "cut at 96 bytes", "taken out of tunnels"]
+        );
         assert_eq!(over.sampling, Sampling::OneIn(8));
     }
 }

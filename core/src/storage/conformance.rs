@@ -27,6 +27,7 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
     a_long_stream_comes_in_pages(&fresh());
     damaged_blocks_are_skipped_and_counted(&fresh());
     filters_are_remembered_by_number(&fresh());
+    sources_are_remembered_by_time(&fresh());
     streams_with_similar_names_stay_apart(&fresh());
     a_scan_goes_on_while_blocks_come_and_go(&fresh());
 }
@@ -316,6 +317,20 @@ fn filters_are_remembered_by_number(store: &dyn RecordStore) {
     let filters: Vec<(u64, &str)> = a.filters.iter().map(|m| (m.seq, &m.filter[..])).collect();
     assert_eq!(filters, [(0, "tcp"), (2, "udp"), (3, "tcp")]);
     assert_eq!((&a.module[..], a.filter()), ("m", "tcp"));
+}
+
+fn sources_are_remembered_by_time(store: &dyn RecordStore) {
+    let covered = |name: &str| Covered { source: name.into(), ..Covered::default() };
+    let known = [vec![], vec!["x"], vec!["x"], vec!["x", "y"], vec![]];
+    for (seq, names) in known.iter().enumerate() {
+        let mut part = append("a", seq as u64, &[(seq as u64, seq as u64 + 1)]);
+        part.about.sources = names.iter().map(|name| covered(name)).collect();
+        put(store, &[part]);
+    }
+    let a = stream(store, "a");
+    let seen: Vec<(Ts, usize)> = a.sources.iter().map(|c| (c.since, c.sources.len())).collect();
+    assert_eq!(seen, [(Ts::new(1, 0), 1), (Ts::new(3, 0), 2), (Ts::new(4, 0), 0)]);
+    assert_eq!(a.sources[1].sources[1], covered("y"));
 }
 
 fn streams_with_similar_names_stay_apart(store: &dyn RecordStore) {

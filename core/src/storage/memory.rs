@@ -35,7 +35,7 @@ impl Kept {
         }
         for sealed in &append.blocks {
             let header = &sealed.header;
-            stream.note(&append.about, header.seq);
+            stream.note(&append.about, header);
             stream.next_seq = stream.next_seq.max(header.seq.saturating_add(1));
             stream.end = stream.end.max(Some(header.end()));
             note_schema(&mut self.in_force, header);

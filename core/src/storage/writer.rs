@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::block::{self, BlockError, Encoder, Origin, PAYLOAD_BYTES, Sealed};
 use super::{About, Append, Feed, RecordStore, StoreError};
 use crate::record::{Output, Records, Schema};
+use crate::source::Covered;
 use crate::time::{Span, Ts};
 
 /// What may wait for a store that does not take it, in bytes of blocks.
@@ -109,6 +110,18 @@ impl Writer {
         let pending = Pending { origin, about, next_seq, open: None, open_bytes: 0 };
         self.streams.insert(stream.to_owned(), pending);
         Ok(())
+    }
+
+    /// Says which sources the records of an open stream cover from now on.
+    pub fn cover(&mut self, stream: &str, sources: &[Covered]) {
+        if let Some(about) = self.unopened.get_mut(stream) {
+            about.sources = sources.to_vec();
+        }
+        let Some(pending) = self.streams.get_mut(stream) else { return };
+        let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
+        let done = pending.close(&mut sealing);
+        pending.about.sources = sources.to_vec();
+        self.count(done);
     }
 
     /// Takes what an instance exported. An interval without rows leaves no trace.

@@ -12,9 +12,10 @@ use serde::Serialize;
 use super::needs::{Offer, offer};
 use crate::batch::Batch;
 use crate::costs::{CostStatus, Costs};
+use crate::field::Fields;
 use crate::module::{Fault, Module};
 use crate::packet::Packet;
-use crate::source::{Chunk, Description, SourceError, Treatment};
+use crate::source::{Chunk, Covered, Description, SourceError, Treatment};
 use crate::time::{Interval, Span, Ts};
 
 /// One source's counters.
@@ -147,6 +148,7 @@ pub struct TaskCounters {
     module: String,
     filter: String,
     interval: Span,
+    needs: Fields,
     seen: AtomicU64,
     picked: AtomicU64,
     intervals: AtomicU64,
@@ -171,6 +173,8 @@ pub struct TaskStatus {
     pub filter: String,
     /// How long its intervals are.
     pub interval: String,
+    /// The sources whose packets it takes: those that offer what it needs.
+    pub sources: Vec<String>,
     /// Packets that passed by.
     pub packets_seen: u64,
     /// Packets that its filter and its `check` picked.
@@ -197,11 +201,12 @@ pub struct TaskStatus {
 
 impl TaskCounters {
     /// Zeros for a task.
-    pub fn new(module: &str, filter: String, interval: Span) -> Self {
+    pub fn new(module: &str, filter: String, interval: Span, needs: Fields) -> Self {
         Self {
             module: module.to_owned(),
             filter,
             interval,
+            needs,
             seen: AtomicU64::new(0),
             picked: AtomicU64::new(0),
             intervals: AtomicU64::new(0),
@@ -260,13 +265,14 @@ impl TaskCounters {
         }
     }
 
-    fn status(&self, name: &str) -> TaskStatus {
+    fn status(&self, name: &str, sources: Vec<String>) -> TaskStatus {
         let closed = self.closed.load(Relaxed);
         TaskStatus {
             name: name.to_owned(),
             module: self.module.clone(),
             filter: self.filter.clone(),
             interval: self.interval.to_string(),
+            sources,
             packets_seen: self.seen.load(Relaxed),
             packets_picked: self.picked.load(Relaxed),
             intervals: self.intervals.load(Relaxed),
@@ -352,6 +358,20 @@ impl Counters {
         offers.map(|source| offer(&source.description.read())).collect()
     }
 
+    /// The sources that offer all of `needs`, by name.
+    fn suiting(&self, needs: Fields) -> Vec<String> {
+        let sources = self.sources.read();
+        let offers = sources.iter().map(|source| offer(&source.description.read()));
+        offers.filter(|(_, fields)| fields.covers(needs)).map(|(name, _)| name).collect()
+    }
+
+    /// What records cover that were measured on the sources of these numbers, as far as known now.
+    pub fn covered(&self, numbers: &[u16]) -> Vec<Covered> {
+        let sources = self.sources.read();
+        let found = numbers.iter().filter_map(|number| sources.get(usize::from(*number)));
+        found.map(|source| source.description().covered()).collect()
+    }
+
     /// Adds a source and returns its number.
     pub fn add_source(&self, source: Arc<SourceCounters>) -> u16 {
         let mut sources = self.sources.write();
@@ -394,7 +414,8 @@ impl Counters {
     /// Everything as it is now.
     pub fn status(&self) -> Status {
         let sources: Vec<SourceStatus> = self.sources.read().iter().map(|s| s.status()).collect();
-        let tasks = self.tasks.read().iter().map(|(name, t)| t.status(name)).collect();
+        let tasks = self.tasks.read();
+        let tasks = tasks.iter().map(|(name, t)| t.status(name, self.suiting(t.needs))).collect();
         Status {
             clock: self.clock().map(|c| c.to_string()),
             packets: self.packets.load(Relaxed),

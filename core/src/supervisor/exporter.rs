@@ -1,11 +1,14 @@
 //! The export thread: takes what tasks emit to the sink, and commits once per tick.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::counters::Counters;
 use crate::costs::{Category, Stopwatch};
 use crate::queue::{Nothing, Receiver};
 use crate::record::Output;
+use crate::source::Covered;
 use crate::time::Ts;
 use crate::worker::{Emission, Event};
 
@@ -18,6 +21,12 @@ pub trait Sink: Send {
     /// `filter`, in its canonical form, picks.
     fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
         let _ = (instance, module, filter);
+        Ok(())
+    }
+
+    /// Learns which sources the records cover that `instance` gives from now on.
+    fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
+        let _ = (instance, sources);
         Ok(())
     }
 
@@ -81,10 +90,11 @@ pub fn run(
 ) -> Result<(), SinkError> {
     let mut due = Instant::now() + TICK;
     let mut watch = Stopwatch::start();
+    let mut covers = HashMap::new();
     loop {
         let ended = match emitted.recv_until(due) {
             Ok(emission) => {
-                take(&mut *sink, emission)?;
+                take(&mut *sink, emission, counters, &mut covers)?;
                 false
             }
             Err(Nothing::Late) => false,
@@ -106,10 +116,31 @@ pub fn run(
     }
 }
 
-fn take(sink: &mut dyn Sink, Emission { instance, event }: Emission) -> Result<(), SinkError> {
+/// What the sink was told that each instance's records cover.
+type Covers = HashMap<Arc<str>, Vec<Covered>>;
+
+fn take(
+    sink: &mut dyn Sink,
+    Emission { instance, event }: Emission,
+    counters: &Counters,
+    covers: &mut Covers,
+) -> Result<(), SinkError> {
     match event {
-        Event::Output(output) => sink.accept(&instance, output),
-        Event::Begin(task) => sink.begin(&instance, task.module(), task.filter()),
+        Event::Output(output, sources) => {
+            // Of a gap no source is known, which changes nothing for what follows it.
+            if matches!(output, Output::Records(_)) {
+                let covered = counters.covered(&sources);
+                if covers.get(&instance) != Some(&covered) {
+                    sink.cover(&instance, &covered)?;
+                    covers.insert(instance.clone(), covered);
+                }
+            }
+            sink.accept(&instance, output)
+        }
+        Event::Begin(task) => {
+            covers.remove(&instance);
+            sink.begin(&instance, task.module(), task.filter())
+        }
         Event::Closed(until) => {
             sink.closed(&instance, until);
             Ok(())

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::exporter::{Sink, SinkError};
 use crate::record::Output;
+use crate::source::Covered;
 use crate::storage::{About, Feed, StoreError, Writer};
 use crate::time::{Span, Ts};
 
@@ -128,10 +129,16 @@ impl Sink for Keeper {
             filter: filter.to_owned(),
             bytes_max: bound.bytes,
             age_max: bound.age,
+            sources: Vec::new(),
         };
         if let Err(error) = self.writer.open(instance, about) {
             self.note_trouble(&error);
         }
+        Ok(())
+    }
+
+    fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
+        self.writer.cover(instance, sources);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AttachError, Instance, prepare};
 use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
-use crate::filter::Plan;
+use crate::filter::{Expr, Plan};
 use crate::lookup::{Lookups, MissingTable};
 use crate::source::Description;
 use crate::time::Span;
@@ -37,7 +37,7 @@ impl Needs {
     /// What an instance would ask for; it is started for that, and dropped.
     pub fn of(instance: Instance) -> Result<Self, AttachError> {
         let joining = prepare(instance, false, &Arc::default())?;
-        let demand = demand(&joining);
+        let demand = demand(&joining.filter, joining.demand);
         let needed = demand.needs();
         Ok(Self {
             instance: joining.task.name.to_string(),
@@ -60,30 +60,39 @@ impl Needs {
 }
 
 /// What a task reads, for its filter and its module.
-fn demand(joining: &Joining) -> Demand {
-    let mut filter = Plan::default();
-    filter.add(&joining.filter);
-    joining.demand.and(filter.demand())
+pub(super) fn demand(filter: &Expr, module: Demand) -> Demand {
+    let mut plan = Plan::default();
+    plan.add(filter);
+    module.and(plan.demand())
 }
 
-/// Whether there is a table for all that a task looks up, and some source has each field that it
+/// Whether there is a table for all that a task looks up, and some source has all fields that it
 /// cannot do without; where there is no source yet, one may come that has.
 pub(super) fn suits(
     joining: &Joining,
     offers: &[Offer],
     lookups: &Lookups,
 ) -> Result<(), AttachError> {
-    let demand = demand(joining);
+    let demand = demand(&joining.filter, joining.demand);
+    let instance = joining.task.name.to_string();
     if let Some(missing) = lookups.lacks(demand.fields()) {
-        let instance = joining.task.name.to_string();
         return Err(AttachError::Table { instance, missing });
     }
     let needs = demand.needs();
+    if offers.is_empty() || offers.iter().any(|(_, offered)| offered.covers(needs)) {
+        return Ok(());
+    }
     let offered = offers.iter().fold(Fields::NONE, |all, (_, offered)| all.and(*offered));
-    let missing = needs.without(offered).next();
-    let Some(field) = missing.filter(|_| !offers.is_empty()) else { return Ok(()) };
+    let Some(field) = needs.without(offered).next() else {
+        let lacks = |(name, offered): &Offer| {
+            let fields: Vec<&str> = needs.without(*offered).map(Field::name).collect();
+            format!("`{name}` does not give `{}`", fields.join("`, `"))
+        };
+        let lacking: Vec<String> = offers.iter().map(lacks).collect();
+        return Err(AttachError::Scattered { instance, lacking: lacking.join("; ") });
+    };
     let names: Vec<String> = offers.iter().map(|(name, _)| format!("`{name}`")).collect();
     let verb = if names.len() == 1 { "does" } else { "do" };
     let lacking = format!("{} {verb}", names.join(", "));
-    Err(AttachError::Lacks { instance: joining.task.name.to_string(), field, lacking })
+    Err(AttachError::Lacks { instance, field, lacking })
 }

@@ -14,7 +14,7 @@ use crate::module::{Export, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;
-use crate::source::{Chunk, Description, Pace, SourceError, Turn};
+use crate::source::{Chunk, Covered, Description, Pace, SourceError, Turn};
 use crate::time::{Interval, SECOND, Span, Ts};
 
 /// A source that delivers one packet at each of these seconds, a few at a time.
@@ -253,6 +253,55 @@ fn two_modules_of_one_name_are_refused() {
     let started =
         Monitor::start(Options::default(), vec![], instances, Box::new(Collect(Seen::default())));
     assert!(matches!(started, Err(AttachError::Twice(name)) if name == "c"));
+}
+
+#[test]
+fn a_task_takes_packets_of_the_sources_that_suit_and_its_records_say_which() {
+    #[derive(Clone, Default)]
+    struct Covers(Seen);
+    impl Sink for Covers {
+        fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
+            let names: Vec<&str> = sources.iter().map(|covered| &covered.source[..]).collect();
+            self.0.lock().push((instance.to_owned(), names.join(" ")));
+            Ok(())
+        }
+        fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError> {
+            Collect(self.0.clone()).accept(instance, output)
+        }
+    }
+    let flows = Fields::of(&[Field::IpDst]);
+    let of = |name: &str, offers, secs: &[u64]| -> Box<dyn Source> {
+        let description = Description { offers, ..Description::new(name.into(), Pace::Stored) };
+        Box::new(Scripted { description, secs: secs.to_vec(), at: 0, fails: false })
+    };
+    let sources = vec![of("whole", Fields::ALL, &[1, 2, 6]), of("flows", flows, &[1, 3, 7, 8])];
+    let all = counter("all", "5s", 0);
+    let some = Instance { filter: "not ip.ttl == 5".to_owned(), ..counter("some", "5s", 0) };
+    let covers = Covers::default();
+    let (options, instances) = (Options { workers: 1, ..Options::default() }, vec![all, some]);
+    let monitor = Monitor::start(options, sources, instances, Box::new(covers.clone()));
+    let status = monitor.expect("a start").wait().status;
+    let seen = covers.0.lock().clone();
+    let of = |name: &str| -> Vec<String> {
+        seen.iter().filter(|(n, _)| n == name).map(|(_, line)| line.clone()).collect()
+    };
+    assert_eq!(of("all"), ["whole flows", "0 4", "5 3"]);
+    assert_eq!(of("some"), ["whole", "0 2", "5 1"]);
+    let sources: Vec<usize> = status.tasks.iter().map(|task| task.sources.len()).collect();
+    assert_eq!(sources, [2, 1]);
+}
+
+#[test]
+fn a_module_that_needs_what_only_several_sources_have_together_is_refused() {
+    let offers = [Field::IpTtl, Field::IpTos].map(|field| Fields::of(&[field]));
+    let sources = offers.map(offering).into_iter().collect();
+    let filter = "ip.ttl < 5 and ip.tos == 0".to_owned();
+    let instance = Instance { filter, ..counter("a", "5s", 0) };
+    let sink = Box::new(Collect(Seen::default()));
+    let refused = Monitor::start(Options::default(), sources, vec![instance], sink).err();
+    let want = "module `a` needs fields that no one source has together: `scripted` does not give \
+                `ip.tos`; `scripted` does not give `ip.ttl`";
+    assert_eq!(refused.map(|error| error.to_string()).as_deref(), Some(want));
 }
 
 /// A source whose packets have these fields alone.

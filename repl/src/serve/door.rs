@@ -71,7 +71,7 @@ impl Desk {
             }
             Err(error) => return Err(refusal(&error)),
         };
-        Ok(HttpAnswer { mime: capture.mime().to_owned(), body })
+        Ok(HttpAnswer { mime: capture.mime().to_owned(), sources: None, body })
     }
 }
 
@@ -113,7 +113,9 @@ impl Door for Desk {
         // What is wrong with the query is found now, while the answer's status can still say so.
         let feed = Some(&self.feed);
         let place = Place { store: &*self.store, feed, running: &running, packets: None };
-        drop(Answer::open(&query, place).map_err(|error| refusal(&error))?);
+        let answer = Answer::open(&query, place).map_err(|error| refusal(&error))?;
+        let sources = crate::query::sources(answer.sources());
+        drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let kind = self.monitor.kind(module);
         let body = move |out: &mut dyn Write| {
@@ -124,7 +126,8 @@ impl Door for Desk {
                 .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
             written.map(drop).map_err(broken)
         };
-        Ok(HttpAnswer { mime: format.mime().to_owned(), body: Box::new(body) })
+        let mime = format.mime().to_owned();
+        Ok(HttpAnswer { mime, sources: Some(sources), body: Box::new(body) })
     }
 }
 

@@ -5,6 +5,7 @@
 //! more. The header's snap length is not trusted: only the cap bounds a packet. Packets
 //! that are ERF records are opened.
 
+use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet};
 use como_core::time::{Span, Ts};
 
@@ -68,6 +69,11 @@ impl Pcap {
     /// The link type of all packets; of those in ERF records, the types of the packets so far.
     pub fn links(&self) -> Vec<LinkType> {
         self.erf.as_ref().map_or_else(|| vec![self.link], Erf::links)
+    }
+
+    /// The fields that packets of its link type may have; of ERF records each has its own.
+    pub fn offers(&self) -> Fields {
+        if self.erf.is_some() { Fields::ALL } else { self.link.offers() }
     }
 
     /// The step of the timestamps.

@@ -138,9 +138,10 @@ impl Format {
         }
     }
 
-    /// The fields its packets may have, as far as read.
+    /// The fields its packets may have: fewer than all only where no other packets can follow.
     pub fn offers(&self) -> Fields {
         match self {
+            Self::Pcap(pcap) => pcap.offers(),
             Self::PcapNg(pcapng) => pcapng.offers(),
             _ => Fields::ALL,
         }

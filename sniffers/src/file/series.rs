@@ -271,6 +271,7 @@ fn join(whole: &mut Description, part: &Description) {
             whole.links.push(*link);
         }
     }
+    whole.offers = whole.offers.and(part.offers);
     whole.resolution = whole.resolution.min(part.resolution);
     whole.offers = whole.offers.and(part.offers);
     if whole.lineage != part.lineage {

@@ -3,7 +3,8 @@
 use ::redb::ReadableTable;
 
 use super::Failure;
-use crate::storage::{Measured, Stream};
+use crate::source::Covered;
+use crate::storage::{Coverage, Measured, Stream};
 use crate::time::{Span, Ts};
 
 /// What the store keeps of a stream beside its blocks.
@@ -12,6 +13,9 @@ pub(super) struct Meta {
     pub id: u32,
     pub module: String,
     pub filters: Vec<(u64, String)>,
+    // Older versions kept none.
+    #[serde(default)]
+    pub sources: Vec<(u64, Vec<Covered>)>,
     pub blocks: u64,
     pub bytes: u64,
     pub end: Option<u64>,
@@ -39,10 +43,15 @@ impl Meta {
     pub fn stream(&self, name: &str, first: Option<u64>) -> Stream {
         let measured =
             |(seq, filter): &(u64, String)| Measured { seq: *seq, filter: filter.clone() };
+        let coverage = |(since, sources): &(u64, Vec<Covered>)| Coverage {
+            since: Ts(*since),
+            sources: sources.clone(),
+        };
         Stream {
             name: name.to_owned(),
             module: self.module.clone(),
             filters: self.filters.iter().map(measured).collect(),
+            sources: self.sources.iter().map(coverage).collect(),
             blocks: self.blocks,
             bytes: self.bytes,
             first: first.map(Ts),

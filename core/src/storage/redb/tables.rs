@@ -60,7 +60,7 @@ impl<'txn> Tables<'txn> {
         let mut stream = meta.stream(&append.stream, None);
         for sealed in &append.blocks {
             let header = &sealed.header;
-            stream.note(&append.about, header.seq);
+            stream.note(&append.about, header);
             meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
             meta.end = meta.end.max(Some(header.end().0));
             let reach = (header.last - header.first).0;
@@ -79,6 +79,7 @@ impl<'txn> Tables<'txn> {
             }
         }
         meta.module = stream.module;
+        meta.sources = stream.sources.into_iter().map(|c| (c.since.0, c.sources)).collect();
         meta.filters = stream.filters.into_iter().map(|m| (m.seq, m.filter)).collect();
         meta.age_max = append.about.age_max.map(|age| age.0);
         if let Some(bytes) = append.about.bytes_max {

@@ -185,6 +185,21 @@ fn a_changed_filter_starts_another_block_of_the_same_tick() {
 }
 
 #[test]
+fn records_of_other_sources_begin_another_block() {
+    let (mut writer, store) = writer();
+    writer.open("a", About::default()).expect("a store that works");
+    for (name, secs) in [("x", 0..2), ("x", 2..3), ("y", 3..5)] {
+        writer.cover("a", &[Covered { source: name.into(), ..Covered::default() }]);
+        write(&mut writer, "a", secs);
+    }
+    writer.commit().expect("a store that works");
+    let stream = store.stream("a").expect("a store that works").expect("a stream");
+    let sources: Vec<_> =
+        stream.sources.iter().map(|c| (c.since.parts().0, &c.sources[0].source[..])).collect();
+    assert_eq!(sources, [(0, "x"), (3, "y")]);
+}
+
+#[test]
 fn a_stream_that_could_not_be_opened_keeps_what_it_measures_and_counts_what_it_lost() {
     let (mut writer, store) = writer();
     store.silent.store(true, Ordering::Relaxed);
