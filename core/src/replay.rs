@@ -2,7 +2,7 @@
 //!
 //! A record becomes a packet, or a few, that stand for what it counted. A
 //! module may say how ([`crate::module::Replay`]); where the columns themselves
-//! say what they hold ([`Column::of`]) it follows from them ([`derive`]). What
+//! say what they hold ([`Column::of`]) it follows from them ([`mod@derive`]). What
 //! a record does not say its packets do not have.
 //!
 //! [`Column::of`]: crate::record::Column::of
