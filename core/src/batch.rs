@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::addr::Addr;
 use crate::capture::offers::Offers;
+use crate::community::CommunityId;
 use crate::field::{Demand, Field, FieldValue, Id};
 use crate::lookup::Lookups;
 use crate::packet::{Known, Layers, Packet, Weight};
@@ -152,6 +153,14 @@ impl Batch {
     pub fn addrs(&self, field: Field) -> Option<(&[Addr], &Present)> {
         match self.column(field)? {
             Column { values: Values::Addr(values), present } => Some((values, present)),
+            _ => None,
+        }
+    }
+
+    /// The column of Community IDs.
+    pub fn community_ids(&self) -> Option<(&[CommunityId], &Present)> {
+        match self.column(Field::FlowCommunityId)? {
+            Column { values: Values::CommunityId(values), present } => Some((values, present)),
             _ => None,
         }
     }

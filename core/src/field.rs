@@ -3,9 +3,12 @@
 //! Filters, declared keys, scripts, completions and manuals all read this
 //! table. A field of a layer the packet does not have is absent, never 0.
 
+mod code;
 mod set;
 
 use crate::addr::{Addr, Mac};
+use crate::community::CommunityId;
+pub use code::{Code, CodeError};
 pub use set::Fields;
 
 /// What kind of value a field has.
@@ -23,6 +26,10 @@ pub enum Kind {
     Mac,
     /// Nanoseconds, or a count that may pass 32 bits.
     Big,
+    /// A few letters, kept as a number.
+    Code,
+    /// The Community ID of a flow; text to all who read it.
+    CommunityId,
     /// The bytes themselves; never a column, read in place.
     Bytes,
 }
@@ -42,6 +49,10 @@ pub enum FieldValue<'a> {
     Mac(Mac),
     /// Of a [`Kind::Big`] field.
     Big(u64),
+    /// Of a [`Kind::Code`] field.
+    Code(Code),
+    /// Of a [`Kind::CommunityId`] field.
+    CommunityId(CommunityId),
     /// Of a [`Kind::Bytes`] field.
     Bytes(&'a [u8]),
 }
@@ -111,6 +122,8 @@ fields! {
     IpDst "ip.dst" Addr "destination address, either family"
     SrcAsn "src.asn" Uint "AS that announces the source address, from a table"
     DstAsn "dst.asn" Uint "AS that announces the destination address, from a table"
+    SrcCountry "src.country" Code "country the source address is in, by two letters, from a table"
+    DstCountry "dst.country" Code "country the destination address is in, by two letters, from a table"
     IpProto "ip.proto" Uint "protocol number behind IPv6 extension headers"
     IpTtl "ip.ttl" Uint "time to live, hop limit in IPv6"
     IpTos "ip.tos" Uint "type of service, traffic class in IPv6"
@@ -149,6 +162,7 @@ fields! {
     Icmp6Code "icmp6.code" Uint "ICMPv6 code"
     PayloadLen "payload.len" Uint "bytes behind the transport header, as the IP header states them"
     Payload "payload" Bytes "the captured bytes behind the transport header"
+    FlowCommunityId "flow.community_id" CommunityId "Community ID of the flow, as other tools compute it"
     TunnelId "tunnel.id" Uint "GRE key, VXLAN or GENEVE network, GTP endpoint"
     InnerIpVersion "inner.ip.version" Uint "of the packet inside a tunnel: 4 or 6"
     InnerIpSrc "inner.ip.src" Addr "source address inside a tunnel"

@@ -7,6 +7,7 @@
 pub mod addr;
 pub mod batch;
 pub mod capture;
+pub mod community;
 pub mod costs;
 pub mod field;
 pub mod filter;

@@ -17,16 +17,19 @@ pub use trie::{PREFIXES_MAX, TooMany, Trie, TrieBuilder};
 pub enum Subject {
     /// The number of the autonomous system that announces it.
     Asn,
+    /// The country it is in, as a [`crate::field::Code`] is kept.
+    Country,
 }
 
 impl Subject {
     /// Every one.
-    pub const ALL: [Self; 1] = [Self::Asn];
+    pub const ALL: [Self; 2] = [Self::Asn, Self::Country];
 
     /// Its name in configurations and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Asn => "asn",
+            Self::Country => "country",
         }
     }
 
@@ -36,6 +39,8 @@ impl Subject {
         match field {
             Field::SrcAsn => Some((Self::Asn, false)),
             Field::DstAsn => Some((Self::Asn, true)),
+            Field::SrcCountry => Some((Self::Country, false)),
+            Field::DstCountry => Some((Self::Country, true)),
             _ => None,
         }
     }

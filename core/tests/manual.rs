@@ -28,6 +28,7 @@ fn every_field_stands_in_the_table() {
             Kind::Uint | Kind::Int | Kind::Big => "number",
             Kind::Addr => "address",
             Kind::Mac => "MAC",
+            Kind::Code | Kind::CommunityId => "text",
             Kind::Bytes => "bytes",
         };
         let row = format!("| `{}` | {kind} | {} |", field.name(), field.doc());

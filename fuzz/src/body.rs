@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use como_core::addr::{Addr, Mac};
 use como_core::batch::{Batch, Values};
-use como_core::field::{Demand, Field, FieldValue, Kind, decode_int};
+use como_core::field::{Code, Demand, Field, FieldValue, Kind, decode_int};
 use como_core::filter::{self, Expr, Plan};
 use como_core::lookup::Subject;
 use como_core::packet::build::{Frame, batch_of};
@@ -79,12 +79,16 @@ fn check_columns(batch: &Batch) {
                 Values::U32(values) if field.kind() == Kind::Int => {
                     FieldValue::Int(decode_int(values[at]))
                 }
+                Values::U32(values) if field.kind() == Kind::Code => {
+                    FieldValue::Code(Code::from_kept(values[at]))
+                }
                 Values::U32(values) => FieldValue::Uint(values[at]),
                 Values::U64(values) if field.kind() == Kind::Mac => {
                     FieldValue::Mac(Mac(values[at]))
                 }
                 Values::U64(values) => FieldValue::Big(values[at]),
                 Values::Addr(values) => FieldValue::Addr(values[at]),
+                Values::CommunityId(values) => FieldValue::CommunityId(values[at]),
             });
             assert_eq!(got, batch.value(at, field), "{} of packet {at}", field.name());
             if let Some(FieldValue::Uint(value)) = got {

@@ -15,6 +15,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use bzip2::bufread::MultiBzDecoder;
+use como_core::field::Code;
 use como_core::lookup::{Subject, Trie, TrieBuilder};
 use flate2::bufread::MultiGzDecoder;
 
@@ -90,6 +91,12 @@ fn unpacked(subject: Subject, bytes: impl Read) -> Result<TrieBuilder, Broken> {
         [b'B', b'Z', b'h', ..] => plain(subject, &mut buffered(MultiBzDecoder::new(bytes))),
         _ => plain(subject, &mut bytes),
     }
+}
+
+/// A country's two letters (ISO 3166-1) as tables keep them.
+fn country(text: &str) -> Option<u32> {
+    let is_country = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_country { text.parse::<Code>().ok().map(Code::kept) } else { None }
 }
 
 fn buffered(input: impl Read) -> impl BufRead {

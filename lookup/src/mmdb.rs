@@ -28,6 +28,21 @@ struct Entry {
     autonomous_system_number: Option<u32>,
     /// Of IPinfo, `AS2529`.
     asn: Option<Asn>,
+    /// Of MaxMind and DB-IP a map with the letters, of IPinfo the letters or the name.
+    country: Option<Country>,
+    /// Of IPinfo, where `country` is the name.
+    country_code: Option<String>,
+}
+
+/// A country as files write it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Country {
+    Text(String),
+    Map {
+        /// Two letters; where an address belongs to a continent alone there are none.
+        iso_code: Option<String>,
+    },
 }
 
 /// The number of an AS as files write it.
@@ -45,6 +60,14 @@ impl Entry {
                 Asn::Number(asn) => Some(*asn),
                 Asn::Text(text) => text.trim_start_matches("AS").parse().ok(),
             }),
+            Subject::Country => {
+                let letters = match (&self.country_code, &self.country) {
+                    (Some(text), _) | (None, Some(Country::Text(text))) => text,
+                    (None, Some(Country::Map { iso_code })) => iso_code.as_ref()?,
+                    (None, None) => return None,
+                };
+                super::country(letters)
+            }
         }
     }
 }

@@ -57,6 +57,15 @@ fn the_blocks_of_a_csv_file_are_a_table() {
 }
 
 #[test]
+fn text_may_say_countries() {
+    let code = |text: &str| text.parse::<Code>().ok().map(Code::kept);
+    check(Subject::Country, b"10.0.0.0/8 de\n", &[("10.0.0.1", code("DE"))]);
+    let line = "line 1: `Germany` is no country; lines are as in `10.0.0.0/8,VALUE`";
+    refused(Subject::Country, b"10.0.0.0/8 Germany\n", line);
+    refused(Subject::Country, mrt::HEAD, "a dump of routes says no country");
+}
+
+#[test]
 fn a_mistake_in_a_text_is_named_with_its_line() {
     let hint = "lines are as in `10.0.0.0/8,VALUE`";
     let line = format!("line 2: `10.0.0.0/33` is no prefix; {hint}");

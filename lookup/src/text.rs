@@ -63,9 +63,10 @@ fn prefix_of(text: &str) -> Option<(Addr, u8)> {
     (len <= addr.width()).then_some((addr, len))
 }
 
-/// A value as tables keep it: `2529` or `AS2529`.
+/// A value as tables keep it: `2529` or `AS2529`; `DE`.
 fn value_of(subject: Subject, text: &str) -> Option<u32> {
     match subject {
         Subject::Asn => text.trim_start_matches(['A', 'S', 'a', 's']).parse().ok(),
+        Subject::Country => super::country(text),
     }
 }

@@ -126,7 +126,10 @@ impl Reader<'_> {
             streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
             retain: self.age(&file.store.retain)?.unwrap_or(FOREVER),
             listen,
-            tables: Tables { asn: self.table(&file.lookup.asn) },
+            tables: Tables {
+                asn: self.table(&file.lookup.asn),
+                country: self.table(&file.lookup.country),
+            },
             limits: self.limits(&file.limits)?,
             workers: self.number(&file.limits.workers)?.unwrap_or(0),
         })

@@ -15,13 +15,16 @@ pub struct Tables {
     /// Look up AS numbers (`src.asn`) in a routing dump (MRT), a MaxMind file, or text.
     #[arg(long, value_name = "FILE")]
     pub asn: Option<PathBuf>,
+    /// Look up countries (`src.country`) in a MaxMind file, or text.
+    #[arg(long, value_name = "FILE")]
+    pub country: Option<PathBuf>,
 }
 
 impl Tables {
     /// Reads the files. One that is wrong is an error that names it.
     pub fn load(&self) -> Result<Arc<Lookups>> {
         let mut lookups = Lookups::default();
-        for (subject, file) in [(Subject::Asn, &self.asn)] {
+        for (subject, file) in [(Subject::Asn, &self.asn), (Subject::Country, &self.country)] {
             let Some(file) = file else { continue };
             let table = como_lookup::load(subject, file)?;
             tracing::info!(

@@ -5,6 +5,7 @@
 
 use super::extract::{self, View};
 use crate::addr::Addr;
+use crate::community::CommunityId;
 use crate::field::{Demand, Field, Fields, Kind};
 use crate::lookup::Lookups;
 use crate::packet::{Known, Layers, Packet};
@@ -62,12 +63,14 @@ impl Column {
 /// Values by width.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Booleans and numbers of at most 32 bits, with a sign as [`crate::field::encode_int`] makes them.
+    /// Booleans, codes, and numbers of at most 32 bits, with a sign as [`crate::field::encode_int`] makes them.
     U32(Vec<u32>),
     /// Link-layer addresses and big numbers.
     U64(Vec<u64>),
     /// IP addresses.
     Addr(Vec<Addr>),
+    /// Community IDs.
+    CommunityId(Vec<CommunityId>),
 }
 
 /// A few consecutive packets of a batch, their bytes and their headers.
@@ -106,6 +109,7 @@ struct Spare {
     u32s: Vec<Vec<u32>>,
     u64s: Vec<Vec<u64>>,
     addrs: Vec<Vec<Addr>>,
+    community_ids: Vec<Vec<CommunityId>>,
     #[expect(clippy::vec_box, reason = "a box goes into a column as it is and comes back")]
     picks: Vec<Box<Selection>>,
 }
@@ -176,6 +180,7 @@ impl Spare {
             Values::U32(values) => self.u32s.push(values),
             Values::U64(values) => self.u64s.push(values),
             Values::Addr(values) => self.addrs.push(values),
+            Values::CommunityId(values) => self.community_ids.push(values),
         }
         if let Present::Some(these) = column.present {
             self.picks.push(these);
@@ -184,9 +189,12 @@ impl Spare {
 
     fn column(&mut self, kind: Kind, len: usize) -> Column {
         let values = match kind {
-            Kind::Bool | Kind::Uint | Kind::Int | Kind::Bytes => Values::U32(reuse(&mut self.u32s)),
+            Kind::Bool | Kind::Uint | Kind::Int | Kind::Code | Kind::Bytes => {
+                Values::U32(reuse(&mut self.u32s))
+            }
             Kind::Mac | Kind::Big => Values::U64(reuse(&mut self.u64s)),
             Kind::Addr => Values::Addr(reuse(&mut self.addrs)),
+            Kind::CommunityId => Values::CommunityId(reuse(&mut self.community_ids)),
         };
         let none = Selection::none(len);
         let present = match self.picks.pop() {
@@ -229,6 +237,7 @@ fn append(field: Field, block: Block<'_>, column: &mut Column) {
             TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen SrcAsn DstAsn),
         Values::U64(values) => own_loops!(values, these, extract::big, EthSrc EthDst),
         Values::Addr(values) => own_loops!(values, these, extract::addr, IpSrc IpDst),
+        Values::CommunityId(values) => each(block, values, these, extract::community_id),
     }
 }
 

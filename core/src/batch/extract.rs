@@ -4,7 +4,8 @@
 //! they cannot differ. A value whose bytes were not captured is absent.
 
 use crate::addr::{Addr, Mac};
-use crate::field::{Field, FieldValue, Kind, decode_int, encode_int};
+use crate::community::{CommunityId, Ends};
+use crate::field::{Code, Field, FieldValue, Kind, decode_int, encode_int};
 use crate::lookup::{Lookups, Subject};
 use crate::packet::layers::{fragment_word, ip_end};
 use crate::packet::wlan::{self, Frame, Radio, Role};
@@ -28,6 +29,8 @@ pub(super) fn value(field: Field, view: View<'_>) -> Option<FieldValue<'_>> {
         Kind::Addr => FieldValue::Addr(addr(field, view)?),
         Kind::Mac => FieldValue::Mac(Mac(big(field, view)?)),
         Kind::Big => FieldValue::Big(big(field, view)?),
+        Kind::Code => FieldValue::Code(Code::from_kept(number(field, view)?)),
+        Kind::CommunityId => FieldValue::CommunityId(community_id(view)?),
         Kind::Bytes if field == Field::WlanSsid => FieldValue::Bytes(view.frame()?.ssid()?),
         Kind::Bytes => FieldValue::Bytes(payload(view)?),
     })
@@ -76,7 +79,7 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
             let (start, end) = payload_span(view)?;
             u32::try_from(end - start).ok()
         }
-        F::SrcAsn | F::DstAsn => looked_up(field, view),
+        F::SrcAsn | F::DstAsn | F::SrcCountry | F::DstCountry => looked_up(field, view),
         F::TunnelId => view.inner()?.0,
         F::InnerIpVersion
         | F::InnerIpProto
@@ -94,6 +97,30 @@ fn looked_up(field: Field, view: View<'_>) -> Option<u32> {
     let (subject, is_dst) = Subject::of(field)?;
     let addr = ip_addr(if is_dst { Field::IpDst } else { Field::IpSrc }, view)?;
     view.lookups.get(subject, addr)
+}
+
+/// The Community ID of the packet's flow. A later fragment, which has no ports, has none.
+pub(super) fn community_id(view: View<'_>) -> Option<CommunityId> {
+    let (src, dst) = (ip_addr(Field::IpSrc, view)?, ip_addr(Field::IpDst, view)?);
+    let proto = view.layers.protocol()?;
+    let ports = |layer| {
+        let at = view.l4(layer)?;
+        view.chunk(at)
+            .map(|[a, b, c, d]| Ends::Ports(u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    };
+    let message = |layer| {
+        let at = view.l4(layer)?;
+        view.chunk(at).map(|[kind, code]| Ends::Message(kind, code))
+    };
+    let ends = match (proto, src.is_v6()) {
+        (1, false) => message(Layers::ICMP)?,
+        (6, _) => ports(Layers::TCP)?,
+        (17, _) => ports(Layers::UDP)?,
+        (58, true) => message(Layers::ICMP6)?,
+        (132, _) => ports(Layers::SCTP)?,
+        _ => Ends::None,
+    };
+    Some(CommunityId::of(src, dst, proto, ends))
 }
 
 /// A number of the packet inside a tunnel.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::addr::Mac;
+use crate::field::Code;
 use crate::field::Kind;
 use crate::field::decode_int;
 use crate::packet::LinkType;
@@ -52,6 +53,10 @@ fn check_columns(batch: &Batch) {
                 Values::U32(values) if field.kind() == Kind::Int => {
                     FieldValue::Int(decode_int(values[at]))
                 }
+                Values::U32(values) if field.kind() == Kind::Code => {
+                    FieldValue::Code(Code::from_kept(values[at]))
+                }
+                Values::CommunityId(values) => FieldValue::CommunityId(values[at]),
                 Values::U32(values) => FieldValue::Uint(values[at]),
                 Values::U64(values) if field.kind() == Kind::Mac => {
                     FieldValue::Mac(Mac(values[at]))

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use crate::community::CommunityId;
 use crate::field::{Field, encode_int};
 use crate::lookup::{Lookups, MissingTable};
 use crate::packet::Layers;
@@ -158,6 +159,11 @@ impl Expr {
     /// The packets whose `field` contains these bytes, or is these with nothing around them.
     pub fn contains(field: Field, whole: bool, bytes: &[u8]) -> Self {
         Self(leaf(Term::Contains { field, whole, bytes: bytes.into() }, false))
+    }
+
+    /// The packets of the flow with this Community ID.
+    pub fn community_id(id: CommunityId) -> Self {
+        Self(leaf(Term::CommunityId(id), false))
     }
 
     /// The packets for which two computed numbers compare so.

@@ -174,7 +174,8 @@ pub fn number(batch: &Batch, at: usize, field: Field) -> Option<u64> {
             FieldValue::Int(value) => Some(u64::from(encode_int(value))),
             FieldValue::Big(value) => Some(value),
             FieldValue::Mac(mac) => Some(mac.0),
-            FieldValue::Addr(_) | FieldValue::Bytes(_) => None,
+            FieldValue::Code(code) => Some(u64::from(code.kept())),
+            FieldValue::Addr(_) | FieldValue::CommunityId(_) | FieldValue::Bytes(_) => None,
         },
     }
 }

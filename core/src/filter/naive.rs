@@ -81,7 +81,8 @@ fn value(batch: &Batch, at: usize, key: Key) -> Option<u64> {
         FieldValue::Int(n) => encode_int(n).into(),
         FieldValue::Mac(mac) => mac.0,
         FieldValue::Big(n) => n,
-        FieldValue::Addr(_) | FieldValue::Bytes(_) => return None,
+        FieldValue::Code(code) => code.kept().into(),
+        FieldValue::Addr(_) | FieldValue::CommunityId(_) | FieldValue::Bytes(_) => return None,
     })
 }
 
@@ -181,7 +182,7 @@ fn key() -> impl Strategy<Value = Key> {
     let fields: Vec<Field> = Field::ALL
         .iter()
         .copied()
-        .filter(|f| !matches!(f.kind(), Kind::Addr | Kind::Bytes))
+        .filter(|f| !matches!(f.kind(), Kind::Addr | Kind::CommunityId | Kind::Bytes))
         .collect();
     prop_oneof![
         20 => prop::sample::select(fields).prop_map(Key::Field),
@@ -191,7 +192,7 @@ fn key() -> impl Strategy<Value = Key> {
 }
 
 fn narrow_key() -> impl Strategy<Value = Key> {
-    key().prop_filter("fits arithmetic", |key| key.limit() <= u64::from(u32::MAX))
+    key().prop_filter("fits arithmetic", |key| key.limit() <= u64::from(u32::MAX) && !key.is_code())
 }
 
 fn arith() -> impl Strategy<Value = Arith> {

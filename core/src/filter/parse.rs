@@ -6,6 +6,7 @@
 
 mod compare;
 mod primitive;
+mod text;
 mod value;
 
 use std::ops::Range;

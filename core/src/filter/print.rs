@@ -7,7 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::addr::Mac;
-use crate::field::{Field, Kind, decode_int};
+use crate::field::{Code, Field, Kind, decode_int};
 use crate::packet::Layers;
 
 use super::expr::{Expr, FLAGS, Node, TAGS};
@@ -75,6 +75,9 @@ fn positive(term: &Term) -> Text {
         Term::Compare { left, op, right } => {
             Text::simple(format!("{} {} {}", arith(left, false), op.text(), arith(right, false)))
         }
+        Term::CommunityId(id) => {
+            Text::simple(format!("{} == \"{id}\"", Field::FlowCommunityId.name()))
+        }
         Term::Contains { field, whole, bytes } => {
             let relation = if *whole { "==" } else { "contains" };
             Text::simple(format!("{} {relation} {}", field.name(), quoted(bytes)))
@@ -119,6 +122,7 @@ fn number(key: Key, mask: u64, set: &Ranges) -> String {
     let value = |v: u128| match kind {
         Kind::Mac => Mac(v as u64).to_string(),
         Kind::Int => decode_int(v as u32).to_string(),
+        Kind::Code => code(v as u32),
         _ => v.to_string(),
     };
     let max = u128::from(if full { key.limit() } else { mask });
@@ -139,6 +143,15 @@ fn number(key: Key, mask: u64, set: &Ranges) -> String {
             });
             format!("{left} in {{{}}}", each.collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+/// A code by its letters; by its number where that is the edge of a range and no code.
+fn code(kept: u32) -> String {
+    let text = Code::from_kept(kept).to_string();
+    match text.parse::<Code>() {
+        Ok(code) if code.kept() == kept => format!("\"{text}\""),
+        _ => kept.to_string(),
     }
 }
 

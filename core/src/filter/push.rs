@@ -116,7 +116,7 @@ fn leaf(term: &Term) -> Might {
         Term::Address { key: AddrKey::InnerSrc | AddrKey::InnerDst, .. } => {
             Might::these("(ip or ip6)")
         }
-        Term::Chain(_) | Term::Contains { field: Field::Payload, .. } => {
+        Term::Chain(_) | Term::CommunityId(_) | Term::Contains { field: Field::Payload, .. } => {
             Might::these("(ip or ip6)")
         }
         Term::Contains { .. } => Might::None,
@@ -195,6 +195,8 @@ fn number(field: Field, whole: bool, mask: u64, set: &Ranges) -> Might {
         | F::IpFragment
         | F::SrcAsn
         | F::DstAsn
+        | F::SrcCountry
+        | F::DstCountry
         | F::PayloadLen => Might::these("(ip or ip6)"),
         F::TcpSeq | F::TcpAckNumber | F::TcpHlen | F::TcpWindow => Might::these("tcp"),
         F::UdpLen => Might::these("udp"),

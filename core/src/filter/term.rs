@@ -1,5 +1,6 @@
 //! Terms: the yes-no questions a filter is made of, each about one thing.
 
+use crate::community::CommunityId;
 use crate::field::{Field, Kind};
 use crate::packet::Layers;
 
@@ -30,6 +31,8 @@ pub enum Term {
     },
     /// Whether a protocol number occurs in the chain of headers behind the network header.
     Chain(u8),
+    /// Whether the flow has this Community ID.
+    CommunityId(CommunityId),
     /// How two computed numbers compare.
     Compare {
         /// The left side.
@@ -81,6 +84,11 @@ impl Key {
         matches!(self, Self::Field(field) if field.kind() == Kind::Int)
     }
 
+    /// Whether it is a code, which is compared with letters and never computed with.
+    pub fn is_code(self) -> bool {
+        matches!(self, Self::Field(field) if field.kind() == Kind::Code)
+    }
+
     /// The greatest value it can have.
     pub fn limit(self) -> u64 {
         let Self::Field(field) = self else {
@@ -90,7 +98,7 @@ impl Key {
             (Kind::Bool, _) => 1,
             (Kind::Mac, _) => (1 << 48) - 1,
             (Kind::Big, _) => u64::MAX,
-            (Kind::Int, _) => u64::from(u32::MAX),
+            (Kind::Int | Kind::Code, _) => u64::from(u32::MAX),
             (_, Field::WlanType) => 3,
             (_, Field::WlanSecurity) => 5,
             (_, Field::WlanSubtype | Field::WlanFrag) => 15,

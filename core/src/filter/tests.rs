@@ -221,6 +221,12 @@ fn mistakes_are_underlined() {
     assert_eq!(message("tcp.dport == 70000"), "70000 is more than `tcp.dport` can be: 65535");
     assert_eq!(hint("10.0.0.1"), "write `host 10.0.0.1`, `src 10.0.0.1` or `dst 10.0.0.1`");
     assert_eq!(message("ip6 host 10.0.0.1"), "`ip6` goes before no IPv4 address");
+    assert_eq!(
+        message("src.country == Germany"),
+        "`Germany` is no code: one to four letters or digits"
+    );
+    assert!(message("flow.community_id == \"1:x\"").contains("no Community ID"));
+    assert!(message("flow.community_id > \"1:x\"").contains("`==` or `in`"));
     assert_eq!(message("src asn x"), "`x` is no number of an AS");
     assert_eq!(message("tcp src asn 5"), "these words do not go together");
     assert!(message("exporter 10.0.0.1").contains("NetFlow"));

@@ -10,7 +10,8 @@ use super::error::{DeclareError, field_named};
 use crate::addr::{Addr, Mac};
 use crate::batch::Batch;
 use crate::batch::columns::Values;
-use crate::field::{Field, Kind, decode_int, encode_int};
+use crate::community::CommunityId;
+use crate::field::{Code, Field, Kind, decode_int, encode_int};
 use crate::hash::{TableHash, write_addr};
 use crate::record::{Type, Value};
 use crate::time::Ts;
@@ -92,6 +93,9 @@ impl KeyColumn {
         if or_zero && field.kind() == Kind::Addr {
             return Err(fail("an address has no 0"));
         }
+        if or_zero && field.kind() == Kind::CommunityId {
+            return Err(fail("a Community ID has no 0"));
+        }
         if or_zero && field.kind() == Kind::Int {
             return Err(fail("0 is a value like any other of a field with a sign"));
         }
@@ -136,10 +140,12 @@ fn mask(bits: &str) -> Result<Mask, String> {
 /// One key value: what a packet has in a field, or a row in a key column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
-    /// A number, with a sign as it is kept; a link-layer address, an instant, yes or no.
+    /// A number, with a sign as it is kept; a code, a link-layer address, an instant, yes or no.
     Number(u64),
     /// An IP address.
     Addr(Addr),
+    /// A Community ID.
+    CommunityId(CommunityId),
 }
 
 impl Cell {
@@ -147,6 +153,8 @@ impl Cell {
     pub fn value(self, ty: Type) -> Value {
         match (self, ty) {
             (Self::Addr(addr), _) => Value::Addr(addr),
+            (Self::CommunityId(id), _) => Value::Text(id.to_string()),
+            (Self::Number(x), Type::Text) => Value::Text(code(x).to_string()),
             (Self::Number(x), Type::Bool) => Value::Bool(x != 0),
             (Self::Number(x), Type::Mac) => Value::Mac(Mac(x)),
             (Self::Number(x), Type::Time) => Value::Time(Ts(x)),
@@ -166,6 +174,11 @@ impl Cell {
                 let small = value.as_int().and_then(|x| i32::try_from(x).ok());
                 small.map(|x| Self::Number(encode_int(x).into()))
             }
+            (Value::Text(text), Type::Text) => match text.parse() {
+                Ok(id) => Some(Self::CommunityId(id)),
+                Err(_) if text.is_empty() => Some(Self::Number(0)),
+                Err(_) => text.parse::<Code>().ok().map(|code| Self::Number(code.kept().into())),
+            },
             (value, Type::Uint) => value.as_uint().map(Self::Number),
             _ => None,
         }
@@ -175,6 +188,7 @@ impl Cell {
         match self {
             Self::Number(x) => hasher.write_u64(x),
             Self::Addr(addr) => write_addr(hasher, addr),
+            Self::CommunityId(id) => hasher.write(&id.bytes()),
         }
     }
 }
@@ -182,6 +196,11 @@ impl Cell {
 /// A number with a sign, from what a column of such keeps.
 pub(super) fn int(kept: u64) -> i64 {
     decode_int(kept as u32).into()
+}
+
+/// A code, from what a column of such keeps.
+pub(super) fn code(kept: u64) -> Code {
+    Code::from_kept(kept as u32)
 }
 
 /// The hash of a whole key.
@@ -202,6 +221,7 @@ pub fn field_type(field: Field) -> Type {
         (_, Kind::Int) => Type::Int,
         (_, Kind::Addr) => Type::Addr,
         (_, Kind::Mac) => Type::Mac,
+        (_, Kind::Code | Kind::CommunityId) => Type::Text,
         (_, Kind::Bytes) => Type::Bytes,
     }
 }
@@ -220,6 +240,7 @@ pub fn cell(batch: &Batch, field: Field, at: usize) -> Option<Cell> {
         Values::U32(v) => v.get(at).map(|x| Cell::Number(u64::from(*x))),
         Values::U64(v) => v.get(at).map(|x| Cell::Number(*x)),
         Values::Addr(v) => v.get(at).map(|x| Cell::Addr(*x)),
+        Values::CommunityId(v) => v.get(at).map(|x| Cell::CommunityId(*x)),
     }
 }
 
@@ -243,17 +264,24 @@ fn free(batch: &Batch, field: Field, at: usize) -> Option<u64> {
 pub(super) enum KeyCells {
     Number(Vec<u64>),
     Addr(Vec<Addr>),
+    CommunityId(Vec<CommunityId>),
 }
 
 impl KeyCells {
-    pub fn empty(ty: Type) -> Self {
-        if ty == Type::Addr { Self::Addr(Vec::new()) } else { Self::Number(Vec::new()) }
+    /// No values of a field.
+    pub fn of(field: Field) -> Self {
+        match field.kind() {
+            Kind::Addr => Self::Addr(Vec::new()),
+            Kind::CommunityId => Self::CommunityId(Vec::new()),
+            _ => Self::Number(Vec::new()),
+        }
     }
 
     pub fn get(&self, row: usize) -> Cell {
         match self {
             Self::Number(v) => Cell::Number(v[row]),
             Self::Addr(v) => Cell::Addr(v[row]),
+            Self::CommunityId(v) => Cell::CommunityId(v[row]),
         }
     }
 
@@ -262,8 +290,10 @@ impl KeyCells {
         match (self, cell) {
             (Self::Number(v), Cell::Number(x)) => v.push(x),
             (Self::Addr(v), Cell::Addr(x)) => v.push(x),
-            (Self::Number(v), Cell::Addr(_)) => v.push(0),
-            (Self::Addr(v), Cell::Number(_)) => v.push(Addr::default()),
+            (Self::CommunityId(v), Cell::CommunityId(x)) => v.push(x),
+            (Self::Number(v), _) => v.push(0),
+            (Self::Addr(v), _) => v.push(Addr::default()),
+            (Self::CommunityId(v), _) => v.push(CommunityId::default()),
         }
     }
 
@@ -304,6 +334,7 @@ impl KeyCells {
         match self {
             Self::Number(v) => v.retain(|_| next()),
             Self::Addr(v) => v.retain(|_| next()),
+            Self::CommunityId(v) => v.retain(|_| next()),
         }
     }
 
@@ -311,6 +342,7 @@ impl KeyCells {
         match self {
             Self::Number(v) => v.clear(),
             Self::Addr(v) => v.clear(),
+            Self::CommunityId(v) => v.clear(),
         }
     }
 
@@ -319,6 +351,7 @@ impl KeyCells {
         match self {
             Self::Number(_) => size_of::<u64>(),
             Self::Addr(_) => size_of::<Addr>(),
+            Self::CommunityId(_) => size_of::<CommunityId>(),
         }
     }
 
@@ -326,6 +359,7 @@ impl KeyCells {
         match self {
             Self::Number(v) => v.capacity() * size_of::<u64>(),
             Self::Addr(v) => v.capacity() * size_of::<Addr>(),
+            Self::CommunityId(v) => v.capacity() * size_of::<CommunityId>(),
         }
     }
 }

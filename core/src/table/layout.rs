@@ -298,10 +298,11 @@ pub(super) fn bits(field: Field) -> u32 {
         | Field::Link => 16,
         _ => match field.kind() {
             Kind::Bool => 1,
-            Kind::Uint | Kind::Int => 32,
+            Kind::Uint | Kind::Int | Kind::Code => 32,
             Kind::Addr if matches!(field, Field::IpSrc | Field::IpDst) => ID_BITS,
             // No id stands for it, and the value is too wide to be packed.
             Kind::Addr => 129,
+            Kind::CommunityId => 160,
             Kind::Mac | Kind::Big | Kind::Bytes => 64,
         },
     }
@@ -359,6 +360,7 @@ fn result(function: Function, ty: Type) -> Result<Type, String> {
         Type::Int => "numbers without a sign",
         Type::Bytes => "values, not bytes",
         Type::Time => "numbers, not instants",
+        Type::Text => "numbers, not text",
         _ => "numbers",
     };
     match function {
@@ -374,7 +376,7 @@ fn result(function: Function, ty: Type) -> Result<Type, String> {
         {
             Ok(Type::Float)
         }
-        Function::First | Function::Last if ty != Type::Bytes => Ok(ty),
+        Function::First | Function::Last if !matches!(ty, Type::Bytes | Type::Text) => Ok(ty),
         Function::Distinct | Function::Bitmap { .. } if ty != Type::Bytes => Ok(Type::Uint),
         Function::TopK { .. } if ty != Type::Bytes => Ok(Type::Text),
         _ => Err(format!("`{}` works on {wanted}", function.name())),

@@ -3,7 +3,7 @@
 use super::Table;
 use super::accumulate::{Accumulators, Op, Place, Sketches, var};
 use super::aggregate::Function;
-use super::key::{Cell, KeyCells, field_type, int};
+use super::key::{Cell, KeyCells, code, field_type, int};
 use super::layout::{Column, Of};
 use super::sketch::Frequent;
 use crate::addr::{Addr, Mac};
@@ -191,6 +191,9 @@ impl Table {
             Some(Cell::Number(x)) => (x, true),
             Some(Cell::Addr(addr)) if addr.is_v6() => (1 << 63 | (addr.bits() >> 65) as u64, false),
             Some(Cell::Addr(addr)) => (addr.bits() as u64, true),
+            Some(Cell::CommunityId(id)) => {
+                (id.bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)), false)
+            }
         };
         let (first, is_whole) = next();
         // What follows counts only between equals.
@@ -236,6 +239,9 @@ impl Table {
     fn key_cells(&self, ty: Type, values: &KeyCells, rows: &[usize]) -> Cells {
         let mut cells = match values {
             KeyCells::Addr(v) => Cells::of(Data::Addr(rows.iter().map(|row| v[*row]).collect())),
+            KeyCells::CommunityId(v) => {
+                Cells::of(Data::Text(rows.iter().map(|row| v[*row].to_string()).collect()))
+            }
             KeyCells::Number(v) => numbers(ty, rows.iter().map(|row| Some(v[*row]))),
         };
         if rows.iter().any(|row| self.is_other(*row)) {
@@ -268,6 +274,7 @@ fn numbers(ty: Type, values: impl Iterator<Item = Option<u64>>) -> Cells {
         Type::Mac => filled(values.map(|x| x.map(Mac)), Data::Mac),
         Type::Time => filled(values.map(|x| x.map(Ts)), Data::Time),
         Type::Int => filled(values.map(|x| x.map(int)), Data::Int),
+        Type::Text => filled(values.map(|x| x.map(|x| code(x).to_string())), Data::Text),
         _ => filled(values, Data::Uint),
     }
 }

@@ -82,7 +82,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub fn new(layout: Arc<Layout>, bounds: Bounds, keep_seen: bool) -> Self {
-        let keys = layout.key.iter().map(|k| KeyCells::empty(k.ty())).collect();
+        let keys = layout.key.iter().map(|k| KeyCells::of(k.field)).collect();
         let values = Accumulators::new(&layout.values, bounds.bytes_max);
         let mut new = Self {
             bounds: Bounds { rows_max: bounds.rows_max.clamp(1, REFUSED as usize / 2), ..bounds },

@@ -40,6 +40,7 @@ impl Item {
         match self {
             Self::Cell(Cell::Number(x)) => for_sketches(|hasher| hasher.write_u64(x)),
             Self::Cell(Cell::Addr(addr)) => for_sketches(|hasher| write_addr(hasher, addr)),
+            Self::Cell(Cell::CommunityId(id)) => for_sketches(|hasher| hasher.write(&id.bytes())),
             Self::Flow { ends, proto, ports } => hash_flow(ends, proto, ports),
         }
     }
@@ -54,6 +55,7 @@ impl Item {
                 Value::Bool(yes) => yes.to_string(),
                 Value::Uint(x) => x.to_string(),
                 Value::Int(x) => x.to_string(),
+                Value::Text(text) => text,
                 _ => String::new(),
             },
             Self::Flow { ends: [src, dst], proto, ports: [sport, dport] } => {

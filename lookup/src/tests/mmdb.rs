@@ -125,6 +125,33 @@ fn networks_of_both_families_say_their_as() {
 }
 
 #[test]
+fn networks_say_their_country_in_every_shape() {
+    let content = file(&[
+        (
+            "10.0.0.0",
+            8,
+            Map(vec![
+                ("city", Map(vec![("geoname_id", Number(1))])),
+                ("country", Map(vec![("geoname_id", Number(2)), ("iso_code", Text("DE"))])),
+            ]),
+        ),
+        ("11.0.0.0", 8, Map(vec![("country", Text("FR"))])),
+        ("12.0.0.0", 8, Map(vec![("country", Text("Italy")), ("country_code", Text("IT"))])),
+        ("13.0.0.0", 8, Map(vec![("continent", Text("EU"))])),
+        ("14.0.0.0", 8, Map(vec![("country", Text("Spain"))])),
+    ]);
+    let code = |text: &str| text.parse::<Code>().ok().map(Code::kept);
+    let want = [
+        ("10.0.0.1", code("DE")),
+        ("11.0.0.1", code("FR")),
+        ("12.0.0.1", code("IT")),
+        ("13.0.0.1", None),
+        ("14.0.0.1", None),
+    ];
+    check(Subject::Country, &content, &want);
+}
+
+#[test]
 fn a_file_about_something_else_is_refused() {
     let content = file(&[("10.0.0.0", 8, Map(vec![("name", Text("somebody"))]))]);
     refused(Subject::Asn, &content, "a file of type `Made-Here` says no asn");

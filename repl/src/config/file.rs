@@ -64,6 +64,7 @@ pub struct Http {
 #[serde(deny_unknown_fields, default)]
 pub struct Lookup {
     pub asn: Option<String>,
+    pub country: Option<String>,
 }
 
 /// `[limits]`

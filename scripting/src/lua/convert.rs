@@ -107,6 +107,7 @@ pub fn value_of(value: &mlua::Value) -> mlua::Result<Value> {
                 match *wide {
                     Wide::Addr(addr) => Value::Addr(addr),
                     Wide::Mac(mac) => Value::Mac(mac),
+                    wide => Value::Text(wide.to_string()),
                 }
             } else if let Ok(nanos) = object.borrow::<Nanos>() {
                 Value::Time(Ts(nanos.0))

@@ -15,6 +15,7 @@ use std::fmt::Write;
 
 use como_core::field::{Field, Kind};
 
+use super::handles::Wide;
 use crate::scan::tokens::{Token, tokens};
 use crate::scan::{Language, Read, Reads, TS_NS, uses};
 
@@ -231,7 +232,7 @@ impl<'a> Driver<'a> {
     /// One field's value, as an expression.
     fn value(&self, text: &mut String, at: usize, mixed: bool) -> String {
         match (self.fields[at].kind(), mixed) {
-            (Kind::Addr | Kind::Mac, _) => format!("__H[__como_u32(__b{at}, __i * 4)]"),
+            (kind, _) if Wide::has(kind) => format!("__H[__como_u32(__b{at}, __i * 4)]"),
             (Kind::Bool, false) => format!("__como_f64(__b{at}, __i * 8) == 1"),
             (_, false) => format!("__como_f64(__b{at}, __i * 8)"),
             (kind, true) => {

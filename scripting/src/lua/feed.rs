@@ -31,7 +31,7 @@ impl Feed {
     pub fn new(lua: &Lua, reads: &Reads) -> mlua::Result<Self> {
         let buffer = |bytes: usize| lua.create_buffer_with_capacity(bytes * BATCH_PACKETS_MAX);
         let field = |field: &Field| {
-            let wide = matches!(field.kind(), Kind::Addr | Kind::Mac);
+            let wide = Wide::has(field.kind());
             Ok((*field, buffer(if wide { 4 } else { 8 })?))
         };
         let layer = |name: &&'static str| {
@@ -90,7 +90,7 @@ impl Feed {
     ) -> mlua::Result<bool> {
         self.places.clear();
         picked.for_each(|at| self.places.push(at));
-        let wide = self.fields.iter().filter(|(f, _)| matches!(f.kind(), Kind::Addr | Kind::Mac));
+        let wide = self.fields.iter().filter(|(f, _)| Wide::has(f.kind()));
         handles.reserve(lua, wide.count() * self.places.len())?;
         let mut mixed = false;
         let (places, stage) = (&self.places, &mut self.stage);
@@ -100,9 +100,7 @@ impl Feed {
                 Kind::Addr if matches!(field, Field::IpSrc | Field::IpDst) => {
                     addresses(lua, handles, batch, *field, places, stage)?
                 }
-                Kind::Addr | Kind::Mac => {
-                    other_addresses(lua, handles, batch, *field, places, stage)?
-                }
+                kind if Wide::has(kind) => others(lua, handles, batch, *field, places, stage)?,
                 _ => numbers(batch, *field, places, stage),
             };
             buffer.write_bytes(0, stage);
@@ -216,7 +214,7 @@ fn addresses(
     Ok(mixed)
 }
 
-fn other_addresses(
+fn others(
     lua: &Lua,
     handles: &mut Handles,
     batch: &Batch,
@@ -225,12 +223,17 @@ fn other_addresses(
     stage: &mut Vec<u8>,
 ) -> mlua::Result<bool> {
     let mut mixed = false;
+    // Hashed once for all who ask.
+    let hashed = batch.community_ids().filter(|_| field == Field::FlowCommunityId);
     for at in places {
-        let slot = match batch.value(*at, field) {
-            Some(FieldValue::Mac(mac)) => handles.slot(lua, Wide::Mac(mac))?,
-            Some(FieldValue::Addr(addr)) => handles.slot(lua, Wide::Addr(addr))?,
-            _ => 0,
+        let wide = match hashed {
+            Some((ids, present)) if present.has(*at) => {
+                ids.get(*at).copied().map(Wide::CommunityId)
+            }
+            Some(_) => None,
+            None => batch.value(*at, field).and_then(Wide::of),
         };
+        let slot = wide.map_or(Ok(0), |wide| handles.slot(lua, wide))?;
         mixed |= slot == 0;
         stage.extend_from_slice(&slot.to_le_bytes());
     }

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 use como_core::addr::{Addr, Mac, Prefix};
 use como_core::batch::Batch;
+use como_core::community::CommunityId;
+use como_core::field::{Code, FieldValue, Kind};
 use como_core::hash::TableHash;
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods};
 
@@ -24,6 +26,33 @@ pub enum Wide {
     Addr(Addr),
     /// A link-layer address.
     Mac(Mac),
+    /// A code, which a script sees as text.
+    Code(Code),
+    /// A Community ID, which a script sees as text.
+    CommunityId(CommunityId),
+}
+
+impl Wide {
+    /// Whether a field's values stand behind handles.
+    pub fn has(kind: Kind) -> bool {
+        matches!(kind, Kind::Addr | Kind::Mac | Kind::Code | Kind::CommunityId)
+    }
+
+    /// The value of such a field.
+    pub fn of(value: FieldValue<'_>) -> Option<Self> {
+        Some(match value {
+            FieldValue::Addr(addr) => Self::Addr(addr),
+            FieldValue::Mac(mac) => Self::Mac(mac),
+            FieldValue::Code(code) => Self::Code(code),
+            FieldValue::CommunityId(id) => Self::CommunityId(id),
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a string of the VM, equal to others by what it says.
+    fn is_text(self) -> bool {
+        matches!(self, Self::Code(_) | Self::CommunityId(_))
+    }
 }
 
 impl std::fmt::Display for Wide {
@@ -31,6 +60,8 @@ impl std::fmt::Display for Wide {
         match self {
             Self::Addr(addr) => addr.fmt(f),
             Self::Mac(mac) => mac.fmt(f),
+            Self::Code(code) => code.fmt(f),
+            Self::CommunityId(id) => id.fmt(f),
         }
     }
 }
@@ -114,7 +145,11 @@ impl Handles {
             )));
         }
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32 + 1);
-        let made = lua.create_userdata(wide).and_then(|object| self.objects.raw_set(slot, object));
+        let object = match wide.is_text() {
+            true => lua.create_string(wide.to_string()).map(mlua::Value::String),
+            false => lua.create_userdata(wide).map(mlua::Value::UserData),
+        };
+        let made = object.and_then(|object| self.objects.raw_set(slot, object));
         if let Err(error) = made {
             self.free.push(slot);
             return Err(error);
@@ -172,8 +207,9 @@ impl Handles {
         lua.gc_collect()?;
         let (objects, free) = (&self.objects, &mut self.free);
         let mut result = Ok(());
-        self.slots.retain(|_, slot| match weak.raw_get::<mlua::Value>(*slot) {
-            Ok(object) if !object.is_nil() => {
+        self.slots.retain(|wide, slot| match weak.raw_get::<mlua::Value>(*slot) {
+            // A string is never given up by a weak table, and needs not be the same one again.
+            Ok(object) if !object.is_nil() && !wide.is_text() => {
                 result = std::mem::replace(&mut result, Ok(()))
                     .and_then(|()| objects.raw_set(*slot, object));
                 true
@@ -208,11 +244,11 @@ impl UserData for Wide {
         });
         methods.add_method("masked", |lua, this, bits: u8| match this {
             Self::Addr(addr) => object(lua, Self::Addr(addr.masked(bits))),
-            Self::Mac(_) => Err(mlua::Error::runtime("only an IP address can be masked")),
+            _ => Err(mlua::Error::runtime("only an IP address can be masked")),
         });
         methods.add_method("within", |_, this, network: String| match this {
             Self::Addr(addr) => Ok(prefix(&network)?.contains(*addr)),
-            Self::Mac(_) => Ok(false),
+            _ => Ok(false),
         });
     }
 }

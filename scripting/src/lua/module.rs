@@ -393,9 +393,8 @@ fn fetch(lua: &Lua, batch: &Batch, at: usize, name: &str) -> mlua::Result<mlua::
             Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
             Some(FieldValue::Int(x)) => Ok(mlua::Value::Number(f64::from(x))),
             Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(super::feed::number(field, x))),
-            Some(FieldValue::Addr(x)) => object(lua, Wide::Addr(x)),
-            Some(FieldValue::Mac(x)) => object(lua, Wide::Mac(x)),
             Some(FieldValue::Bytes(x)) => lua.create_string(x).map(mlua::Value::String),
+            Some(value) => Wide::of(value).map_or(Ok(mlua::Value::Nil), |wide| object(lua, wide)),
         },
         Some(Missing::TsNs) => {
             let ts = batch.all().get(at).map_or(0, |packet| packet.ts.0);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use como_core::addr::{Addr, Mac};
 use como_core::batch::{Batch, Present};
-use como_core::field::{Field, Kind, decode_int};
+use como_core::community::CommunityId;
+use como_core::field::{Code, Field, Kind, decode_int};
 use parking_lot::Mutex;
 use rhai::{Dynamic, Engine, EvalAltResult, INT};
 
@@ -73,6 +74,8 @@ pub(super) enum Feed<'a> {
     Int(&'a [u32], &'a Present),
     Mac(&'a [u64], &'a Present),
     Addr(&'a [Addr], &'a Present),
+    Code(&'a [u32], &'a Present),
+    CommunityId(&'a [CommunityId], &'a Present),
     /// No column.
     Slow(Read),
 }
@@ -90,6 +93,8 @@ impl<'a> Feed<'a> {
             Kind::Int => batch.numbers(field).map(|(v, p)| Self::Int(v, p)),
             Kind::Mac => batch.bigs(field).map(|(v, p)| Self::Mac(v, p)),
             Kind::Addr => batch.addrs(field).map(|(v, p)| Self::Addr(v, p)),
+            Kind::Code => batch.numbers(field).map(|(v, p)| Self::Code(v, p)),
+            Kind::CommunityId => batch.community_ids().map(|(v, p)| Self::CommunityId(v, p)),
             Kind::Big | Kind::Bytes => None,
         };
         column.unwrap_or(Self::Slow(read))
@@ -109,6 +114,10 @@ impl<'a> Feed<'a> {
             }
             Self::Mac(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from(Mac(*x))),
             Self::Addr(v, p) if p.has(at) => v.get(at).map(|x| Dynamic::from(*x)),
+            Self::Code(v, p) if p.has(at) => {
+                v.get(at).map(|x| Code::from_kept(*x).to_string().into())
+            }
+            Self::CommunityId(v, p) if p.has(at) => v.get(at).map(|x| x.to_string().into()),
             Self::Slow(read) => return read.slow(batch, at),
             _ => None,
         };
@@ -188,7 +197,10 @@ impl Packet {
 
     /// The prefix of the layer called `name` here.
     fn layer(&self, name: &str) -> Option<&'static str> {
-        const PREFIXES: [&str; 16] = [
+        const PREFIXES: [&str; 19] = [
+            "src.",
+            "dst.",
+            "flow.",
             "eth.",
             "vlan.",
             "mpls.",

@@ -29,6 +29,8 @@ pub(super) fn of_field(value: FieldValue<'_>) -> Dynamic {
         FieldValue::Big(x) => number(x),
         FieldValue::Addr(x) => Dynamic::from(x),
         FieldValue::Mac(x) => Dynamic::from(x),
+        FieldValue::Code(x) => x.to_string().into(),
+        FieldValue::CommunityId(x) => x.to_string().into(),
         FieldValue::Bytes(x) => Dynamic::from_blob(x.to_vec()),
     }
 }

@@ -82,3 +82,70 @@ fn export(state, long, args) {
   rows
 }
 ";
+
+/// Records of a script over `a.pcap` with a table of countries.
+fn by_country(folder: &Folder, script: &str) -> Vec<serde_json::Value> {
+    folder.como(["run", script, "-r", "a.pcap", "--country", "countries.txt"]).ok().ndjson()
+}
+
+#[test]
+fn countries_are_text_in_filters_keys_and_scripts() {
+    let folder = folder();
+    folder.write("countries.txt", "10.0.0.0/9,DE\n10.128.0.0/9,FR\n");
+    let count = |filter: &str| {
+        let args = ["filter", "--json", filter, "-r", "a.pcap", "--country", "countries.txt"];
+        folder.como(args).ok().ndjson()[0]["packets"].as_u64().expect("a number")
+    };
+    let low = count("ip and dst net 10.0.0.0/9");
+    assert_eq!(count("dst.country == \"DE\""), low);
+    assert_eq!(count("dst.country == de"), low);
+    assert_eq!(count("dst.country in {DE, FR}"), count("ip and dst net 10.0.0.0/8"));
+    assert_eq!(count("dst.country != DE"), count("ip and dst net 10.128.0.0/9"));
+    let shown =
+        folder.como(["filter", "--json", "src.country in {DE, FR}", "--country", "countries.txt"]);
+    assert_eq!(shown.ok().ndjson()[0]["filter"], "src.country in {\"DE\", \"FR\"}");
+    let key = "args = { interval = \"1d\" }\nkey = { c = \"dst.country or 0\" }\n\
+               value = { n = count(), top = topk(\"src.country\", 2) }\n";
+    folder.write("key.lua", key);
+    folder
+        .write("update.lua", LUA.replace("dst.asn or 0", "dst.country or ''").replace("asn", "c"));
+    let rhai = RHAI.replace("dst.asn", "dst.country").replace("asn = 0", "asn = \"\"");
+    folder.write("update.rhai", rhai.replace("#{ asn", "#{ c"));
+    for script in ["key.lua", "update.lua", "update.rhai"] {
+        let records = by_country(&folder, script);
+        let of = |country: &str| -> u64 {
+            let these = records.iter().filter(|record| record["c"] == country);
+            these.filter_map(|record| record["n"].as_u64()).sum()
+        };
+        assert_eq!(of("DE"), low, "{script}");
+        assert_eq!(["DE", "FR", ""].map(of).iter().sum::<u64>(), 3000, "{script}");
+    }
+}
+
+#[test]
+fn flows_are_known_by_their_community_id_everywhere() {
+    let folder = folder();
+    folder.write("key.lua", "args = { interval = \"1d\" }\nkey = { id = \"flow.community_id\" }\nvalue = { n = count() }\n");
+    folder.write(
+        "update.lua",
+        LUA.replace("dst.asn or 0", "flow.community_id or ''").replace("asn", "id"),
+    );
+    let rhai = RHAI.replace("dst.asn", "flow.community_id").replace("asn = 0", "asn = \"\"");
+    folder.write("update.rhai", rhai.replace("#{ asn", "#{ id").replace("top(9)", "top(9999)"));
+    let run = |script: &str| {
+        let records = folder.como(["run", script, "-r", "a.pcap"]).ok().ndjson();
+        let ids = records.iter().map(|r| {
+            (r["id"].as_str().expect("text").to_owned(), r["n"].as_u64().expect("a number"))
+        });
+        ids.filter(|(id, _)| !id.is_empty()).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let keyed = run("key.lua");
+    assert!(keyed.len() > 10 && keyed.keys().all(|id| id.starts_with("1:") && id.len() == 30));
+    assert_eq!(keyed, run("update.lua"));
+    assert_eq!(keyed, run("update.rhai"));
+    let (id, n) = keyed.iter().max_by_key(|(_, n)| **n).expect("a flow");
+    let filter = format!("flow.community_id == \"{id}\"");
+    let counted = folder.como(["filter", "--json", &filter, "-r", "a.pcap"]).ok().ndjson();
+    assert_eq!(counted[0]["packets"].as_u64(), Some(*n));
+    assert_eq!(counted[0]["filter"], filter);
+}

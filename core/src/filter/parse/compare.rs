@@ -225,12 +225,15 @@ impl Parser<'_> {
             (Some(field), _) if field.kind() == Kind::Bytes => {
                 return self.bytes_field(field).map(|e| Some(Piece::Is(e)));
             }
+            (Some(field), _) if field.kind() == Kind::CommunityId => {
+                return self.community_id(field).map(|e| Some(Piece::Is(e)));
+            }
             (Some(field), _) => Key::Field(field),
             (_, Some(key)) => key,
             _ => return Ok(None),
         };
         match key {
-            Key::Field(field) if matches!(field.kind(), Kind::Mac | Kind::Big) => {
+            Key::Field(field) if matches!(field.kind(), Kind::Mac | Kind::Big | Kind::Code) => {
                 self.wide_field(name, &[key]).map(|e| Some(Piece::Is(e)))
             }
             _ => {
@@ -342,6 +345,7 @@ impl Parser<'_> {
             return self.signed_value(key);
         }
         match self.lexer.peek()? {
+            (Token::Word | Token::Text(_), _) if key.is_code() => self.code(),
             (Token::Number(value), at) => {
                 self.take()?;
                 self.within(key, value, &at)?;
@@ -409,42 +413,6 @@ impl Parser<'_> {
             hint: None,
         })
     }
-
-    /// `payload contains "text"` or `payload contains 0x48656c6c6f`; `==` where it is all.
-    fn bytes_field(&mut self, field: Field) -> Result<Expr> {
-        let name = field.name();
-        let whole = field != Field::Payload && self.relation()? == Some(Relation::Eq);
-        if !whole && !self.takes("contains")? {
-            let (want, hint) = match field {
-                Field::Payload => (
-                    "`contains`",
-                    "write `payload contains \"GET \"` or `payload contains 0x474554`",
-                ),
-                _ => ("`==` or `contains`", "write `wlan.ssid == \"guests\"`, or `not` before it"),
-            };
-            return Err(self.expected(&format!("{want} behind `{name}`"), Some(hint.to_owned())));
-        }
-        let (text, value_at) = self.lexer.peek_value();
-        let (bytes, at) = match text.strip_prefix("0x") {
-            Some(digits) => {
-                self.lexer.skip(&value_at);
-                self.end = value_at.end;
-                (hex(digits).unwrap_or_default(), value_at)
-            }
-            None => match self.lexer.peek()? {
-                (Token::Text(bytes), at) => {
-                    self.take()?;
-                    (bytes, at)
-                }
-                _ => return Err(self.expected("a text in quotes or bytes as `0x..`", None)),
-            },
-        };
-        if bytes.is_empty() && !whole {
-            let why = "the bytes to look for are empty or no pairs of hexadecimal digits".into();
-            return Err(FilterError::Value { why, at, hint: None });
-        }
-        Ok(Expr::contains(field, whole, &bytes))
-    }
 }
 
 /// The error that an address stands where no word says whose it is.
@@ -457,15 +425,6 @@ fn bare(text: &str, at: Range<usize>) -> FilterError {
             "write `{ether}host {text}`, `{ether}src {text}` or `{ether}dst {text}`"
         )),
     }
-}
-
-/// Bytes from pairs of hexadecimal digits.
-fn hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let pairs = (0..digits.len()).step_by(2);
-    pairs.map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
 }
 
 /// `vlan2.id` and `mpls2.label`: the second tag or label from outside, and further ones.

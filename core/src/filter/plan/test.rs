@@ -4,6 +4,7 @@ use memchr::memmem::Finder;
 
 use crate::addr::Addr;
 use crate::batch::{Batch, Column, Values};
+use crate::community::CommunityId;
 use crate::field::{Demand, Field, FieldValue, Kind};
 use crate::filter::inside;
 use crate::filter::set::{AddrSet, AddrSpan, Ranges};
@@ -22,6 +23,7 @@ pub enum Test {
     Chain(u8),
     Compare { left: Arith, op: Relation, right: Arith, flip: u32 },
     Contains { field: Field, whole: bool, finder: Box<Finder<'static>> },
+    CommunityId(CommunityId),
 }
 
 impl Test {
@@ -60,6 +62,7 @@ impl Test {
                 let flip = if left.is_signed() || right.is_signed() { 1 << 31 } else { 0 };
                 (Self::Compare { left, op, right, flip }, needs)
             }
+            Term::CommunityId(id) => (Self::CommunityId(*id), 0),
             Term::Contains { field, whole, bytes } => {
                 let finder = Box::new(Finder::new(bytes).into_owned());
                 let needs = if *field == Field::Payload { Layers::IP } else { Layers::WLAN };
@@ -92,6 +95,7 @@ impl Test {
                 }
                 demand
             }
+            Self::CommunityId(_) => Demand::NONE.field(Field::FlowCommunityId),
             Self::Contains { field, .. } => Demand::NONE.field(*field),
             Self::Found(layers) => found(*layers),
             Self::Chain(_) => Demand::NONE.relies_on(Field::IpProto),
@@ -125,6 +129,14 @@ impl Test {
             Self::Compare { left, op, right, flip } => kernel::each(len, within, |at| {
                 inside::compare(batch, at, (left, *op, right), *flip).unwrap_or(false)
             }),
+            Self::CommunityId(want) => match batch.community_ids() {
+                Some((ids, present)) => {
+                    kernel::column(ids, present, within, |id: CommunityId| id == *want)
+                }
+                None => kernel::each(len, within, |at| {
+                    batch.value(at, Field::FlowCommunityId) == Some(FieldValue::CommunityId(*want))
+                }),
+            },
             Self::Contains { field: Field::Payload, whole: false, finder } => {
                 kernel::each(len, within, |at| finder.find(batch.payload(at)).is_some())
             }

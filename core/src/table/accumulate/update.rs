@@ -155,7 +155,7 @@ fn numbers(batch: &Batch, field: Field, picks: &Picks, mut visit: impl FnMut(usi
                         visit(row, i, v[i]);
                     }
                 }),
-                (Values::Addr(_), _) => {}
+                (Values::Addr(_) | Values::CommunityId(_), _) => {}
             },
             None => picks.each(|row, i| {
                 if let Some(Cell::Number(value)) = cell(batch, field, i) {

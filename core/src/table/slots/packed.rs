@@ -166,7 +166,7 @@ fn pack<C: Code>(part: Part, batch: &Batch, codes: &mut [C], picked: &mut Select
                 *code = code.with(bits, *value);
             }
         }
-        Values::Addr(_) => return false,
+        Values::Addr(_) | Values::CommunityId(_) => return false,
     }
     true
 }
