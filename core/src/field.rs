@@ -163,7 +163,7 @@ fields! {
     PayloadLen "payload.len" Uint "bytes behind the transport header, as the IP header states them"
     Payload "payload" Bytes "the captured bytes behind the transport header"
     FlowCommunityId "flow.community_id" CommunityId "Community ID of the flow, as other tools compute it"
-    TunnelId "tunnel.id" Uint "GRE key, VXLAN or GENEVE network, GTP endpoint"
+    TunnelId "tunnel.id" Uint "GRE key, PPTP call, VXLAN or GENEVE network, GTP endpoint"
     InnerIpVersion "inner.ip.version" Uint "of the packet inside a tunnel: 4 or 6"
     InnerIpSrc "inner.ip.src" Addr "source address inside a tunnel"
     InnerIpDst "inner.ip.dst" Addr "destination address inside a tunnel"
