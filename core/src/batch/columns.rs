@@ -52,6 +52,7 @@ impl Column {
             Values::U32(values) => clear(values, from_end),
             Values::U64(values) => clear(values, from_end),
             Values::Addr(values) => clear(values, from_end),
+            Values::CommunityId(values) => clear(values, from_end),
         };
         let Present::Some(these) = &mut self.present else { return };
         if let Some(word) = these.used_mut().get_mut(at / Block::PACKETS) {

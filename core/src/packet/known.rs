@@ -66,11 +66,13 @@ impl Known {
         use Field as F;
         let always = [F::Len, F::CapLen, F::Ts, F::Packets, F::Bytes, F::Source, F::Link];
         let ports = |port: Self| self.has(port.and(Self::PROTO));
-        let parts: [(bool, &[Field]); 14] = [
+        // Whatever its protocol tells flows apart by must be known.
+        let flow = [Self::SRC, Self::DST, Self::PROTO, Self::SPORT, Self::DPORT, Self::ICMP];
+        let parts: [(bool, &[Field]); 15] = [
             (true, &always),
             (self.has(Self::VERSION), &[F::IpVersion]),
-            (self.has(Self::SRC), &[F::IpSrc, F::SrcAsn]),
-            (self.has(Self::DST), &[F::IpDst, F::DstAsn]),
+            (self.has(Self::SRC), &[F::IpSrc, F::SrcAsn, F::SrcCountry]),
+            (self.has(Self::DST), &[F::IpDst, F::DstAsn, F::DstCountry]),
             (self.has(Self::PROTO), &[F::IpProto]),
             (self.has(Self::SPORT), &[F::Sport]),
             (self.has(Self::DPORT), &[F::Dport]),
@@ -80,6 +82,7 @@ impl Known {
             (self.has(Self::FLAGS), &TCP_FLAGS),
             (self.has(Self::ICMP), &[F::IcmpType, F::IcmpCode, F::Icmp6Type, F::Icmp6Code]),
             (self.has(Self::IP_LEN), &[F::IpLen]),
+            (flow.into_iter().all(|part| self.has(part)), &[F::FlowCommunityId]),
             (self.has(Self::ETHER_TYPE), &[F::EthType]),
         ];
         let known = parts.iter().filter(|(known, _)| *known);

@@ -146,6 +146,7 @@ const fn kind(kind: Kind) -> &'static str {
         Kind::Uint | Kind::Int | Kind::Big => "number",
         Kind::Addr => "address",
         Kind::Mac => "mac",
+        Kind::Code | Kind::CommunityId => "text",
         Kind::Bytes => "bytes",
     }
 }
