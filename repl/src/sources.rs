@@ -19,6 +19,7 @@ impl Sources {
             let hint = "give -r FILE, -i INTERFACE or -s SOURCE; `-r -` is standard input";
             return Err(failure.hint(hint));
         }
+        self.files.iter().try_for_each(|file| is_no_kind(file))?;
         open(self.texts())
     }
 
@@ -28,6 +29,17 @@ impl Sources {
         let live = self.interfaces.iter().map(|iface| format!("live:{iface}"));
         files.chain(live).chain(self.specs.iter().cloned()).collect()
     }
+}
+
+/// Whether what stands behind `-r` is no source of a kind, which belongs behind `-s`.
+fn is_no_kind(file: &str) -> Result {
+    let kind = file.split_once(':').map(|(kind, _)| kind);
+    let is_kind = como_sniffers::list().iter().any(|known| Some(known.name) == kind);
+    if !is_kind || std::path::Path::new(file).exists() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("there is no file `{file}`"))
+        .hint(format!("did you mean `-s {file}`?")))
 }
 
 /// Opens sources by their texts; stores of the past are opened for them.
@@ -62,6 +74,13 @@ mod tests {
     fn check(source: &str, want: &str) {
         let failure = open([source.to_owned()]).err().expect("no source");
         assert_eq!(failure.to_string(), want);
+    }
+
+    #[test]
+    fn a_kind_behind_the_option_for_files_is_pointed_out() {
+        let wrong = is_no_kind("erf:x").expect_err("no file").to_string();
+        assert_eq!(wrong, "error: there is no file `erf:x`\nhint: did you mean `-s erf:x`?\n");
+        assert!(is_no_kind("x:y.pcap").is_ok());
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod records;
 
 use std::path::{Path, PathBuf};
 
-use como_core::source::{Source, SourceError};
+use como_core::source::{Pace, Source, SourceError};
 
 pub use capture::Capture;
 pub use follow::Follow;
@@ -87,18 +87,23 @@ pub const CAP_LEN_MAX: usize = 256 << 10;
 /// Opens what `texts` name: a file, a glob, or `-` for standard input each.
 ///
 /// All plain files together are one source, read in time order; standard input and each named
-/// pipe are sources of their own, because nobody can look at their first packet and come back.
-pub fn open(texts: &[&str], taken: Taken) -> Result<Vec<Box<dyn Source>>, SourceError> {
+/// pipe are sources of their own, because nobody can look at their first packet and come back;
+/// `pipes` says whether other sources wait for what they have next.
+pub fn open(
+    texts: &[&str],
+    taken: Taken,
+    pipes: Pace,
+) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let mut files = Vec::new();
     for text in texts {
         if *text == "-" {
-            sources.push(Box::new(Capture::of_stdin(taken)?));
+            sources.push(Box::new(Capture::of_stdin(taken)?.come(pipes)));
             continue;
         }
         for path in paths(text)? {
             if path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir()) {
-                sources.push(Box::new(Capture::open(&path, taken)?));
+                sources.push(Box::new(Capture::open(&path, taken)?.come(pipes)));
             } else {
                 files.push(path);
             }
@@ -124,7 +129,7 @@ pub fn open_with(
     let speed = paced::speed(options)?;
     let sources = match options.flag("follow", false)? {
         true => vec![Box::new(Follow::open(name, taken)?) as Box<dyn Source>],
-        false => open(&[name], taken)?,
+        false => open(&[name], taken, Pace::Stored)?,
     };
     let pace = |source| -> Box<dyn Source> {
         match speed {

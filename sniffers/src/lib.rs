@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use como_core::source::{Source, SourceError};
+use como_core::source::{Pace, Source, SourceError};
 
 use file::{Capture, Taken};
 pub use ondemand::{Nowhere, Past};
@@ -111,8 +111,11 @@ pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>,
             }
         }
     }
-    sources.splice(0..0, file::open(&erf_files, Taken::AsErf)?);
-    sources.splice(0..0, file::open(&files, Taken::AsTold)?);
+    // Nobody knows when the next packet of a pipe comes: a wire must not wait for it.
+    let come = sources.iter().find(|source| source.description().pace != Pace::Stored);
+    let pipes = come.map_or(Pace::Stored, |_| Pace::Stream);
+    sources.splice(0..0, file::open(&erf_files, Taken::AsErf, pipes)?);
+    sources.splice(0..0, file::open(&files, Taken::AsTold, pipes)?);
     Ok(sources)
 }
 

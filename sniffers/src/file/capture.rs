@@ -63,6 +63,12 @@ impl Capture {
         Self::of(name, File::from(owned), taken)
     }
 
+    /// The same with packets that come so.
+    pub fn come(mut self, pace: Pace) -> Self {
+        self.description.pace = pace;
+        self
+    }
+
     /// Reads a plain file that somebody writes to, while `grows` says so, and looks at its first
     /// packet if that is there.
     pub fn of_growing(

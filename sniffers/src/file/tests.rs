@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use como_core::packet::{LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::{Chunk, Source, SourceError, Turn};
+use como_core::source::{Chunk, Pace, Source, SourceError, Turn};
 use como_core::storage::pcapng;
 use como_core::time::Ts;
 
@@ -386,10 +386,10 @@ fn a_pipe_with_nothing_to_say_is_idle() {
 #[test]
 fn a_missing_file_and_a_directory_are_named() {
     for path in ["/no/such/file.pcap", "/"] {
-        let e = super::open(&[path], Taken::AsTold).err().expect("an error");
+        let e = super::open(&[path], Taken::AsTold, Pace::Stored).err().expect("an error");
         assert!(matches!(&e, SourceError::Io { name, .. } if name == path), "{e}");
     }
-    let e = super::open(&["/no/such/*.pcap"], Taken::AsTold).err().expect("an error");
+    let e = super::open(&["/no/such/*.pcap"], Taken::AsTold, Pace::Stored).err().expect("an error");
     assert_eq!(e.to_string(), "source `/no/such/*.pcap`: no file matches");
 }
 
