@@ -58,15 +58,33 @@ pub trait Module: Send {
     fn overflowed(&self) -> u64 {
         0
     }
+
+    /// Lines not written to the log since the start because there were too many.
+    fn muted(&self) -> u64 {
+        0
+    }
 }
 
 /// Something a module did wrong: a script error, a limit it passed. Counted, logged, never fatal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whether a limit was passed, rather than an error raised.
-    pub limit: bool,
+    /// The limit that was passed; none where an error was raised.
+    pub limit: Option<Limit>,
     /// What happened and where: file, line, and the limit's value where one was passed.
     pub message: String,
+}
+
+/// What a call used too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// CPU time.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Rows of a table, records of an interval.
+    Rows,
+    /// Bytes of records.
+    Output,
 }
 
 /// What one instance may use. Each is per instance.
@@ -78,11 +96,21 @@ pub struct Limits {
     pub memory_bytes_max: usize,
     /// CPU time of one call into a script (a batch, an export), in milliseconds.
     pub call_ms_max: u64,
+    /// What the records that a script makes of one interval may hold, in bytes.
+    pub output_bytes_max: usize,
+    /// Lines that a script may write to the log in a minute.
+    pub log_lines_max: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { rows_max: 1 << 20, memory_bytes_max: 64 << 20, call_ms_max: 50 }
+        Self {
+            rows_max: 1 << 20,
+            memory_bytes_max: 64 << 20,
+            call_ms_max: 50,
+            output_bytes_max: 64 << 20,
+            log_lines_max: 600,
+        }
     }
 }
 

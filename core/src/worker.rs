@@ -264,7 +264,8 @@ impl Task {
             kept.count()
         });
         let counted = self.judge(counted).unwrap_or(0);
-        self.counters.note_update(batch.len() as u64, counted as u64, &*self.module);
+        self.counters.note_update(batch.len() as u64, counted as u64);
+        self.counters.note_state(&self.name, &*self.module);
     }
 
     /// Exports the open interval, if there is one. `last` when nothing will follow.
@@ -283,6 +284,7 @@ impl Task {
             module.export(open, &mut out);
         });
         self.judge(written);
+        self.counters.note_state(&self.name, &*self.module);
         let written = out.into_records();
         self.counters.note_interval(open, written.iter().map(|r| r.rows() as u64).sum());
         for records in written {
@@ -337,6 +339,6 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
             .map(|s| (*s).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "of no known kind".to_owned());
-        Fault { limit: false, message: format!("panicked: {text}") }
+        Fault { limit: None, message: format!("panicked: {text}") }
     })
 }

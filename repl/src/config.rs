@@ -225,12 +225,19 @@ impl Reader<'_> {
         let memory = self.size(&limits.memory)?;
         let memory = self.at_least(memory, &limits.memory, 1 << 20, "1MiB")?;
         let rows = self.at_least(self.number(&limits.rows)?, &limits.rows, 1, "1")?;
+        let output = self.size(&limits.output)?;
+        let log = self.number(&limits.log)?;
         Ok(Limits {
             rows_max: rows.unwrap_or(default.rows_max),
             memory_bytes_max: memory.map_or(default.memory_bytes_max, |bytes| {
                 usize::try_from(bytes).unwrap_or(usize::MAX)
             }),
             call_ms_max: call_ms.unwrap_or(default.call_ms_max),
+            output_bytes_max: output.map_or(default.output_bytes_max, |bytes| {
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }),
+            log_lines_max: log
+                .map_or(default.log_lines_max, |lines| u32::try_from(lines).unwrap_or(u32::MAX)),
         })
     }
 

@@ -9,6 +9,7 @@ pub mod declare;
 mod library;
 mod lift;
 mod lua;
+mod passed;
 pub mod recorder;
 mod replayed;
 mod rhai;
@@ -17,6 +18,7 @@ mod running;
 pub mod scan;
 pub mod shipped;
 pub mod stdlib;
+mod talk;
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -12,7 +12,6 @@ mod module;
 mod records;
 mod script;
 mod tables;
-mod talk;
 mod vm;
 mod watch;
 

@@ -17,7 +17,6 @@ mod records;
 mod returned;
 mod script;
 mod tables;
-mod talk;
 mod value;
 mod watch;
 

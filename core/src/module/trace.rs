@@ -158,7 +158,7 @@ impl Module for Keeping {
 
     fn fault(&mut self) -> Option<Fault> {
         let message = self.writer.written().trouble()?;
-        Some(Fault { limit: false, message })
+        Some(Fault { limit: None, message })
     }
 
     fn state_bytes(&self) -> usize {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::addr::{Addr, Mac};
-use crate::module::Fault;
+use crate::module::{Fault, Limit};
 use crate::record::{Column, Value};
 use crate::time::Span;
 
@@ -178,7 +178,7 @@ impl Print for Own {
         match &values[1] {
             Value::Uint(1500) => Ok(Some("big \u{1b}[2J\tone".into())),
             Value::Uint(7) => Ok(None),
-            _ => Err(Fault { limit: false, message: "no".into() }),
+            _ => Err(Fault { limit: None, message: "no".into() }),
         }
     }
 }
@@ -198,7 +198,7 @@ struct Failing(Arc<AtomicU64>);
 impl Print for Failing {
     fn print(&mut self, _: Ts, _: &Schema, _: &[Value]) -> Result<Option<String>, Fault> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Err(Fault { limit: true, message: "too slow".into() })
+        Err(Fault { limit: Some(Limit::Cpu), message: "too slow".into() })
     }
 }
 

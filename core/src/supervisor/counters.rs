@@ -13,7 +13,7 @@ use super::needs::{Offer, offer};
 use crate::batch::Batch;
 use crate::costs::{CostStatus, Costs};
 use crate::field::Fields;
-use crate::module::{Fault, Module};
+use crate::module::{Fault, Limit, Module};
 use crate::packet::Packet;
 use crate::source::{Chunk, Covered, Description, SourceError, Treatment};
 use crate::time::{Interval, Span, Ts};
@@ -155,7 +155,9 @@ pub struct TaskCounters {
     records: AtomicU64,
     closed: AtomicU64,
     faults: AtomicU64,
+    passed: [AtomicU64; 4],
     overflowed: AtomicU64,
+    muted: AtomicU64,
     state_bytes: AtomicU64,
     busy_ns: AtomicU64,
     parked: AtomicBool,
@@ -191,12 +193,29 @@ pub struct TaskStatus {
     pub last_fault: Option<String>,
     /// Whether it is parked because it kept failing.
     pub parked: bool,
+    /// How often it passed which limit.
+    pub limits: LimitsPassed,
     /// Entries that found no room in its tables.
     pub overflowed: u64,
     /// About how many bytes its state holds.
     pub state_bytes: u64,
     /// Seconds of CPU time that its worker spent on it.
     pub busy_seconds: f64,
+}
+
+/// How often a task passed each of its limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LimitsPassed {
+    /// Calls stopped because they took too long.
+    pub cpu: u64,
+    /// Calls that wanted too much memory.
+    pub memory: u64,
+    /// Exports of too many records.
+    pub rows: u64,
+    /// Exports of too many bytes.
+    pub output: u64,
+    /// Lines that the log did not take.
+    pub log: u64,
 }
 
 impl TaskCounters {
@@ -213,7 +232,9 @@ impl TaskCounters {
             records: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             faults: AtomicU64::new(0),
+            passed: Default::default(),
             overflowed: AtomicU64::new(0),
+            muted: AtomicU64::new(0),
             state_bytes: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
             parked: AtomicBool::new(false),
@@ -231,11 +252,22 @@ impl TaskCounters {
         &self.filter
     }
 
-    /// Counts a batch's packets and what the task's state has come to.
-    pub fn note_update(&self, seen: u64, picked: u64, module: &dyn Module) {
+    /// Counts a batch's packets.
+    pub fn note_update(&self, seen: u64, picked: u64) {
         self.seen.fetch_add(seen, Relaxed);
         self.picked.fetch_add(picked, Relaxed);
-        self.overflowed.store(module.overflowed(), Relaxed);
+    }
+
+    /// Notes what the task's state has come to; tells the log once that a table is full.
+    pub fn note_state(&self, task: &str, module: &dyn Module) {
+        let overflowed = module.overflowed();
+        if self.overflowed.swap(overflowed, Relaxed) == 0 && overflowed > 0 {
+            tracing::warn!(
+                "module `{task}`: its table has no room for {overflowed} more entries, which are \
+                 folded, evicted or left out: give it more `rows`"
+            );
+        }
+        self.muted.store(module.muted(), Relaxed);
         self.state_bytes.store(module.state_bytes() as u64, Relaxed);
     }
 
@@ -254,6 +286,9 @@ impl TaskCounters {
     /// Counts a failed call; tells the log of each new message once.
     pub fn note_fault(&self, task: &str, fault: &Fault, parked: bool) {
         self.faults.fetch_add(1, Relaxed);
+        if let Some(limit) = fault.limit {
+            self.passed[limit as usize].fetch_add(1, Relaxed);
+        }
         let was_parked = self.parked.swap(parked, Relaxed);
         let mut last = self.fault.lock();
         if last.as_deref() != Some(fault.message.as_str()) {
@@ -263,6 +298,10 @@ impl TaskCounters {
         if parked && !was_parked {
             tracing::error!("module `{task}` keeps failing and is parked: mend it and redeploy");
         }
+    }
+
+    fn passed(&self, limit: Limit) -> u64 {
+        self.passed[limit as usize].load(Relaxed)
     }
 
     fn status(&self, name: &str, sources: Vec<String>) -> TaskStatus {
@@ -281,6 +320,13 @@ impl TaskCounters {
             faults: self.faults.load(Relaxed),
             last_fault: self.fault.lock().clone(),
             parked: self.parked.load(Relaxed),
+            limits: LimitsPassed {
+                cpu: self.passed(Limit::Cpu),
+                memory: self.passed(Limit::Memory),
+                rows: self.passed(Limit::Rows),
+                output: self.passed(Limit::Output),
+                log: self.muted.load(Relaxed),
+            },
             overflowed: self.overflowed.load(Relaxed),
             state_bytes: self.state_bytes.load(Relaxed),
             busy_seconds: self.busy_ns.load(Relaxed) as f64 / 1e9,

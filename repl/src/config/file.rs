@@ -74,5 +74,7 @@ pub struct Limits {
     pub rows: Option<Spanned<u64>>,
     pub memory: Option<Spanned<String>>,
     pub call: Option<Spanned<String>>,
+    pub output: Option<Spanned<String>>,
+    pub log: Option<Spanned<u64>>,
     pub workers: Option<Spanned<u64>>,
 }

@@ -27,7 +27,7 @@ pub const BASICS: [(&str, &str, &str, &str); 12] = [
         "log",
         "log(\"text\")",
         "log(\"text\")",
-        "writes to the monitor's log, ten lines a second at most",
+        "writes to the monitor's log, 600 lines a minute at most",
     ),
     ("top", "top(t, 10, \"bytes\")", "t.top(10)", "the largest entries of a table of your own"),
     (
@@ -174,7 +174,7 @@ pub fn stubs() -> String {
          ---@param network string\n---@return boolean\nfunction addr_methods:within(network) end\n\n\
          ---The address that a text stands for.\n---@param text string\n---@return addr\n\
          function addr(text) end\n\n\
-         ---Writes to the monitor's log, ten lines a second at most.\n---@param ... any\n\
+         ---Writes to the monitor's log, 600 lines a minute at most.\n---@param ... any\n\
          function log(...) end\n\n\
          ---The `n` largest entries of a table of your own.\n---@param t table\n\
          ---@param n? number\n---@param by? string\n---@return { key: any, value: any }[]\n\

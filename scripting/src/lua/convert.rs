@@ -12,6 +12,7 @@ use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Varia
 use super::handles::{Wide, object};
 use crate::api::{ENTRIES, TOPICS};
 use crate::declare::Tree;
+use crate::passed::Output;
 use crate::recorder::Row;
 
 /// How deep a declaration may nest, and how many entries of one table it may have.
@@ -138,8 +139,8 @@ pub fn lua_of(lua: &Lua, value: &Value) -> mlua::Result<mlua::Value> {
     })
 }
 
-/// A table's names and values, in no order.
-pub fn row_of(table: &Table) -> mlua::Result<Row> {
+/// A table's names and values, in no order, as long as `output` has room for them.
+pub fn row_of(table: &Table, output: &mut Output) -> mlua::Result<Row> {
     let mut row = Vec::new();
     for pair in table.pairs::<mlua::Value, mlua::Value>() {
         let (name, value) = pair?;
@@ -152,6 +153,8 @@ pub fn row_of(table: &Table) -> mlua::Result<Row> {
         if row.len() == ENTRIES_MAX {
             return Err(mlua::Error::runtime("a record has too many columns"));
         }
+        let inside = if let mlua::Value::String(x) = &value { x.as_bytes().len() } else { 0 };
+        output.value(name.as_bytes().len(), inside).map_err(mlua::Error::external)?;
         row.push((name.to_string_lossy(), value_of(&value)?));
     }
     Ok(row)

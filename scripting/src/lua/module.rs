@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use como_core::batch::Batch;
 use como_core::field::FieldValue;
 use como_core::module::declared::Action;
-use como_core::module::{Export, Fault, Limits, Module};
+use como_core::module::{Export, Fault, Limit, Limits, Module};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table;
@@ -22,7 +22,8 @@ use super::tables::{self, Rows, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
 use crate::lift::Lifted;
-use crate::recorder::{RECORDS_MAX, Recorder, Returned, Row, stored_schema};
+use crate::passed::Output;
+use crate::recorder::{Recorder, Returned, Row, stored_schema};
 
 /// Packets of one batch that may fail before the rest of it is given up.
 const ERRORS_MAX: u32 = 4;
@@ -136,10 +137,16 @@ impl LuaModule {
         done
     }
 
+    /// What names no line, as when memory was up, is told with that of the callback.
+    fn placed(&self, callback: Callback, trouble: Trouble) -> Trouble {
+        let line = if trouble.line > 0 { trouble.line } else { self.ran.line(callback) };
+        Trouble { line, ..trouble }
+    }
+
     fn note(&mut self, trouble: Trouble) {
         let fault = self.ran.vm.fault(trouble);
         match &self.fault {
-            Some(first) if first.limit || !fault.limit => {}
+            Some(first) if first.limit.is_some() || fault.limit.is_none() => {}
             _ => self.fault = Some(fault),
         }
     }
@@ -162,8 +169,9 @@ impl LuaModule {
         let (mut from, mut errors) = (0, 0);
         while from < count {
             let Err(trouble) = self.run(pass, batch, mixed, from) else { break };
-            let stop = trouble.limit;
-            self.note(trouble);
+            let stop = trouble.limit.is_some();
+            let callback = if pass == Pass::Update { Callback::Update } else { Callback::Check };
+            self.note(self.placed(callback, trouble));
             errors += 1;
             if stop || errors == ERRORS_MAX {
                 break;
@@ -228,10 +236,12 @@ impl LuaModule {
             }
             return Ok(());
         };
+        let output = Output::new(&self.limits);
         let returned = self.ran.vm.call(|| {
             let value = export.call::<mlua::Value>(self.export_args()?)?;
-            returned(&value, out)
-        })?;
+            returned(&value, out, output)
+        });
+        let returned = returned.map_err(|trouble| self.placed(Callback::Export, trouble))?;
         self.write(returned, out)
     }
 
@@ -252,12 +262,16 @@ impl LuaModule {
     fn store(&self, store: &Function, rows: Vec<Row>, out: &mut Export) -> Result<(), Trouble> {
         let vm = &self.ran.vm;
         let mut records = Records::empty(stored_schema(), out.interval().len());
+        let mut output = Output::new(&self.limits);
         for row in rows {
             let bytes = vm.call(|| {
                 let record =
                     convert::table_of(vm.lua(), row.iter().map(|(name, v)| (name.as_str(), v)))?;
-                Ok(store.call::<mlua::LuaString>(record)?.as_bytes().to_vec())
-            })?;
+                let stored = store.call::<mlua::LuaString>(record)?;
+                output.bytes(stored.as_bytes().len()).map_err(mlua::Error::external)?;
+                Ok(stored.as_bytes().to_vec())
+            });
+            let bytes = bytes.map_err(|trouble| self.placed(Callback::Store, trouble))?;
             records.push(out.interval().start(), [Value::Bytes(bytes)]);
         }
         out.records(records);
@@ -311,7 +325,7 @@ impl LuaModule {
             });
             answers.push(*answer.as_ref().unwrap_or(&None));
             if let Err(error) = answer {
-                let stop = error.limit || shared.lock().generation != generation;
+                let stop = error.limit.is_some() || shared.lock().generation != generation;
                 trouble.get_or_insert(error);
                 if stop {
                     break;
@@ -320,7 +334,8 @@ impl LuaModule {
             if began.elapsed() > most {
                 let message =
                     format!("`action` took more than {} ms for all rows", most.as_millis());
-                trouble.get_or_insert(Trouble { limit: true, ..Trouble::new(0, message) });
+                trouble
+                    .get_or_insert(Trouble { limit: Some(Limit::Cpu), ..Trouble::new(0, message) });
                 break;
             }
         }
@@ -340,7 +355,7 @@ fn named(name: &str) -> mlua::Result<Action> {
 }
 
 /// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
-fn returned(value: &mlua::Value, out: &Export) -> mlua::Result<Returned> {
+fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::Result<Returned> {
     match value {
         mlua::Value::Nil => Ok(Returned::Rows(Vec::new())),
         mlua::Value::UserData(object) if object.is::<Rows>() => {
@@ -353,7 +368,10 @@ fn returned(value: &mlua::Value, out: &Export) -> mlua::Result<Returned> {
             let mut rows = Vec::new();
             for record in table.sequence_values::<mlua::Value>() {
                 match record? {
-                    mlua::Value::Table(record) => rows.push(convert::row_of(&record)?),
+                    mlua::Value::Table(record) => {
+                        output.record().map_err(mlua::Error::external)?;
+                        rows.push(convert::row_of(&record, &mut output)?);
+                    }
                     other => {
                         let ty = other.type_name();
                         return Err(mlua::Error::runtime(format!(
@@ -361,14 +379,9 @@ fn returned(value: &mlua::Value, out: &Export) -> mlua::Result<Returned> {
                         )));
                     }
                 }
-                if rows.len() > RECORDS_MAX {
-                    return Err(mlua::Error::runtime(format!(
-                        "export returned more than {RECORDS_MAX} records"
-                    )));
-                }
             }
             if rows.is_empty() {
-                let row = convert::row_of(table)?;
+                let row = convert::row_of(table, &mut output)?;
                 rows.extend((!row.is_empty()).then_some(row));
             }
             Ok(Returned::Rows(rows))
@@ -473,6 +486,10 @@ impl Module for LuaModule {
         let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.state_bytes());
         let lifted = self.lifts.update.as_ref().map_or(0, Lifted::state_bytes);
         self.ran.vm.bytes() + tables + lifted
+    }
+
+    fn muted(&self) -> u64 {
+        self.ran.vm.muted()
     }
 
     fn overflowed(&self) -> u64 {

@@ -12,6 +12,7 @@ use mlua::{Function, Table};
 use super::convert;
 use super::script::Ran;
 use crate::declare::Callback;
+use crate::passed;
 use crate::replayed::{self, PACKETS_MAX};
 
 /// A record of the script's own, as its callbacks get it.
@@ -58,6 +59,8 @@ impl Print for Printer {
             let record = record(&self.ran, ts, schema, values)?;
             let shown =
                 self.print.call::<Option<mlua::LuaString>>((record, self.format.as_str()))?;
+            let bytes = shown.as_ref().map_or(0, |text| text.as_bytes().len());
+            passed::shown(bytes).map_err(mlua::Error::external)?;
             Ok(shown.map(|text| text.to_string_lossy()))
         });
         shown.map_err(|trouble| vm.fault(trouble))

@@ -4,10 +4,11 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use como_core::module::{Fault, Limits, ModuleError};
+use como_core::module::{Fault, Limit, Limits, ModuleError};
 use como_core::table::AGGREGATES;
 use mlua::chunk::Compiler;
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
@@ -16,7 +17,9 @@ use super::convert;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::watch::Watch;
 use crate::library::{self, Library};
+use crate::passed::Passed;
 use crate::scan::LAYERS;
+use crate::talk::{LINE_CHARS_MAX, Talk};
 
 /// What a sandboxed script has no use for, or could harm others with.
 const REMOVED: [&str; 11] = [
@@ -54,8 +57,8 @@ pub struct Vm {
 /// What went wrong in a script, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Whether a limit was passed.
-    pub limit: bool,
+    /// The limit that was passed, if one was.
+    pub limit: Option<Limit>,
     /// The file, where it is not the script itself but a library.
     pub file: Option<String>,
     /// The line, from 1; 0 where unknown.
@@ -67,7 +70,7 @@ pub struct Trouble {
 impl Trouble {
     /// Something wrong in a line of the script.
     pub fn new(line: u32, message: impl Into<String>) -> Self {
-        Self { limit: false, file: None, line, message: message.into() }
+        Self { limit: None, file: None, line, message: message.into() }
     }
 
     /// Why the module in `file` does not start.
@@ -103,6 +106,7 @@ impl Vm {
             let handles_max = limits.memory_bytes_max / 4 / HANDLE_BYTES;
             lua.set_app_data(Handles::new(&lua, handles_max)?);
             lua.set_memory_limit(limits.memory_bytes_max / 4 * 3)?;
+            lua.set_app_data(Arc::new(Talk::new(file, limits.log_lines_max)));
             let watch = Watch::new(&lua);
             let chunk = chunk_name(file.rsplit('/').next().unwrap_or(file));
             let (file, chunks) = (file.to_owned(), Vec::new());
@@ -222,7 +226,7 @@ impl Vm {
         if stopped {
             let message =
                 format!("stopped after {} ms of CPU time in one call", self.limits.call_ms_max);
-            return Trouble { limit: true, file, line, message };
+            return Trouble { limit: Some(Limit::Cpu), file, line, message };
         }
         let bare = memory && (message.is_empty() || message == "not enough memory");
         let message = match bare {
@@ -231,7 +235,8 @@ impl Vm {
             }
             false => message,
         };
-        Trouble { limit: memory, file, line, message }
+        let memory = memory.then_some(Limit::Memory);
+        Trouble { limit: memory.or_else(|| passed(&error)), file, line, message }
     }
 
     /// The place an error names, and its text without place and traceback.
@@ -320,6 +325,11 @@ impl Vm {
         }
     }
 
+    /// Lines of its log that were too many.
+    pub fn muted(&self) -> u64 {
+        self.lua.app_data_ref::<Arc<Talk>>().map_or(0, |talk| talk.muted())
+    }
+
     /// About how many bytes it holds.
     pub fn bytes(&self) -> usize {
         let handles = self.with_handles(|_, handles| handles.bytes()).unwrap_or(0);
@@ -381,6 +391,16 @@ fn lowered(message: &str) -> String {
     }
 }
 
+/// Which limit of ours an error says was passed.
+fn passed(error: &mlua::Error) -> Option<Limit> {
+    match root(error).0 {
+        mlua::Error::ExternalError(error) => {
+            error.downcast_ref::<Passed>().map(|passed| passed.limit)
+        }
+        _ => None,
+    }
+}
+
 fn is_memory(error: &mlua::Error) -> bool {
     match root(error).0 {
         mlua::Error::MemoryError(_) => true,
@@ -398,6 +418,18 @@ fn root(error: &mlua::Error) -> (&mlua::Error, &str) {
         found = (cause, if found.1.is_empty() { traceback } else { found.1 });
     }
     found
+}
+
+/// Values as a line, parted by blanks.
+fn line(values: &[mlua::Value]) -> String {
+    let mut line = String::new();
+    for value in values {
+        let text = value.to_string().unwrap_or_else(|_| value.type_name().to_owned());
+        // No more than a line can show.
+        line.extend(text.chars().take(LINE_CHARS_MAX.saturating_sub(line.len())));
+        line.push(' ');
+    }
+    line
 }
 
 /// Puts our functions into the library and takes out what does not belong there.
@@ -434,9 +466,10 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table) -> mlua::Result<Table> {
     base.set("require", require)?;
     convert::library(lua, base)?;
     base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
-    lua.set_app_data(super::talk::Talk::default());
     let log = lua.create_function(|lua, values: Variadic<mlua::Value>| {
-        super::talk::say(lua, &values);
+        if let Some(talk) = lua.app_data_ref::<Arc<Talk>>().map(|talk| talk.clone()) {
+            talk.say(|| line(&values));
+        }
         Ok(())
     })?;
     base.set("log", &log)?;

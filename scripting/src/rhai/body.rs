@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use como_core::field::{Demand, Field};
 use rhai::{
-    AST, Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, OptimizationLevel,
-    ParseError, Scope, Stmt, StmtBlock,
+    AST, ASTNode, Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression,
+    OptimizationLevel, ParseError, ParseErrorType, Scope, Stmt, StmtBlock,
 };
 
 use super::engine::Functions;
@@ -28,6 +28,7 @@ pub(super) struct Body {
     /// The script's functions, and those written inside the body.
     libraries: Vec<Functions>,
     params: Vec<String>,
+    line: u32,
 }
 
 /// What a callback reads of its packet.
@@ -82,6 +83,7 @@ pub(super) fn compile(
     // What is in the block, not the block itself: that might be optimised away.
     let inner = AST::new(block.iter().cloned(), ast.shared_lib().clone());
     let inner = engine.optimize_ast(&Scope::new(), inner, OptimizationLevel::Simple);
+    changes_constant(&inner)?;
     let statements = inner.statements().iter().cloned();
     let block = StmtBlock::new(statements, block.position(), block.end_position());
     let mut scope = Scope::new();
@@ -94,8 +96,27 @@ pub(super) fn compile(
         caches: Caches::new(),
         libraries: vec![functions.clone(), inner.shared_lib().clone()],
         params: place.params.iter().map(|p| (*p).to_owned()).collect(),
+        line: place.line,
     };
     Ok(Some((body, packets)))
+}
+
+/// Refuses to set what has turned out to be a constant, as `args.n = 2` does: Rhai would take the
+/// constant's value for the place to put the new one, and panic.
+fn changes_constant(body: &AST) -> Result<(), ParseError> {
+    let mut found = None;
+    body.walk(&mut |path: &[ASTNode]| {
+        if let Some(ASTNode::Stmt(Stmt::Assignment(set))) = path.last() {
+            let place = &set.1.lhs;
+            let fixed = place.is_constant();
+            found = found.or(fixed.then(|| place.position()));
+        }
+        found.is_none()
+    });
+    match found {
+        Some(at) => Err(ParseError(ParseErrorType::AssignmentToConstant(String::new()).into(), at)),
+        None => Ok(()),
+    }
 }
 
 impl Body {
@@ -123,6 +144,11 @@ impl Body {
     /// Whether the callback takes parameter number `at`.
     pub fn takes(&self, at: usize) -> bool {
         at < self.params.len()
+    }
+
+    /// The line it begins in.
+    pub fn line(&self) -> u32 {
+        self.line
     }
 
     /// Runs once.

@@ -16,10 +16,10 @@ use rhai::{
     NativeCallContext, OptimizationLevel, Shared, Token,
 };
 
-use super::talk::Talk;
 use super::watch::Watch;
 use super::{addr, keyed, packet, tables, value};
 use crate::api::{ENTRIES, Entry};
+use crate::talk::Talk;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -44,8 +44,8 @@ const REFUSED: [&str; 4] = ["curry", "eval", "exit", "sleep"];
 /// The library, made once for all engines.
 static LIBRARY: LazyLock<StandardPackage> = LazyLock::new(StandardPackage::new);
 
-/// An engine for the script `name`, whose calls `watch` ends.
-pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine {
+/// An engine for a script, whose calls `watch` ends, and whose log is `talk`.
+pub(super) fn engine(talk: &Arc<Talk>, limits: &Limits, watch: &Arc<Watch>) -> Engine {
     let mut engine = Engine::new_raw();
     LIBRARY.register_into_engine(&mut engine);
     engine
@@ -73,14 +73,13 @@ pub(super) fn engine(name: &str, limits: &Limits, watch: &Arc<Watch>) -> Engine 
     });
     let clock = watch.clone();
     engine.on_progress(move |operations| clock.is_late(operations).then_some(Dynamic::UNIT));
-    let talk = Arc::new(Talk::new(name));
     let debug = talk.clone();
-    engine.on_debug(move |text, _, at| debug.say(&format!("{at}: {text}")));
+    engine.on_debug(move |text, _, at| debug.say(|| format!("{at}: {text}")));
     for name in ["print_", "log"] {
         let talk = talk.clone();
         engine.register_fn(name, move |context: NativeCallContext, value: Dynamic| {
             let text = context.call_native_fn::<ImmutableString>("to_string", (value,))?;
-            talk.say(&text);
+            talk.say(|| text.to_string());
             Fallible::Ok(())
         });
     }

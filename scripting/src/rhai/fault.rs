@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use como_core::module::{Fault, ModuleError};
+use como_core::module::{Fault, Limit, ModuleError};
 use rhai::{EvalAltResult, ParseError, Position};
 
 use crate::library::is_shipped;
+use crate::passed::Passed;
 
 /// Which library's file a function is from, by its name; those of the script itself are not here.
 pub(super) type Files = BTreeMap<String, String>;
@@ -14,7 +15,7 @@ pub(super) type Files = BTreeMap<String, String>;
 struct Told<'a> {
     file: &'a str,
     line: u32,
-    limit: bool,
+    limit: Option<Limit>,
     message: String,
 }
 
@@ -46,7 +47,7 @@ fn told<'a>(
         });
     }
     let mut at = line(error.position());
-    let limit = error.is_system_exception();
+    let limit = passed(&error);
     error.clear_position();
     let mut message = match &*error {
         EvalAltResult::ErrorTerminated(..) => {
@@ -56,6 +57,7 @@ fn told<'a>(
         EvalAltResult::ErrorDataTooLarge(what, _) => {
             format!("{} passes its limit", lowered(what.clone()))
         }
+        EvalAltResult::ErrorSystem(_, source) => source.to_string(),
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         other => lowered(other.to_string()),
     };
@@ -69,6 +71,24 @@ fn told<'a>(
         message.push_str(call);
     }
     Told { file, line: at, limit, message }
+}
+
+/// Which limit an error says was passed.
+fn passed(error: &EvalAltResult) -> Option<Limit> {
+    match error {
+        EvalAltResult::ErrorTerminated(..) => Some(Limit::Cpu),
+        EvalAltResult::ErrorSystem(_, source) => source.downcast_ref::<Passed>().map(|p| p.limit),
+        error => error.is_system_exception().then_some(Limit::Memory),
+    }
+}
+
+/// A limit that was passed, as an error in `line` of a script.
+pub(super) fn limit(passed: Passed, line: u32) -> Box<EvalAltResult> {
+    let mut error = EvalAltResult::ErrorSystem(String::new(), Box::new(passed));
+    if let Ok(line) = u16::try_from(line) {
+        error.set_position(Position::new(line.max(1), 1));
+    }
+    Box::new(error)
 }
 
 /// A script's error at work.

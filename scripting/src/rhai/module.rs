@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
-use como_core::module::{Export, Fault, Limits, Module, ModuleError};
+use como_core::module::{Export, Fault, Limit, Limits, Module, ModuleError};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table::Table;
@@ -14,12 +14,14 @@ use rhai::{Dynamic, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
+use super::fault::limit;
 use super::packet::{Feed, Holder};
 use super::returned::{answer, returned};
 use super::script::Ran;
 use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
 use crate::declare::Callback;
+use crate::passed::{Output, Passed};
 use crate::recorder::{Recorder, Returned, stored_schema};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -119,7 +121,7 @@ impl RhaiModule {
     fn note(&mut self, error: Box<EvalAltResult>) {
         let fault = self.ran.fault(error);
         match &self.fault {
-            Some(first) if first.limit || !fault.limit => {}
+            Some(first) if first.limit.is_some() || fault.limit.is_none() => {}
             _ => self.fault = Some(fault),
         }
     }
@@ -202,7 +204,7 @@ impl RhaiModule {
             self.weighed = 0;
             let began = self.begin();
             let message = format!("{}: {message}", self.ran.file());
-            self.fault = Some(Fault { limit: true, message });
+            self.fault = Some(Fault { limit: Some(Limit::Memory), message });
             if let Err(error) = began {
                 self.note(error);
             }
@@ -243,7 +245,9 @@ impl RhaiModule {
             },
         );
         export.set(2, self.ran.args_map());
-        let returned = self.ran.call(|engine| returned(&export.run(engine)?, out));
+        let output = Output::new(&self.limits);
+        let line = export.line();
+        let returned = self.ran.call(|engine| returned(&export.run(engine)?, out, line, output));
         if self.tables.is_none() && export.takes(0) {
             self.state = export.take(0);
         }
@@ -263,6 +267,7 @@ impl RhaiModule {
             return Ok(());
         };
         let mut records = Records::empty(stored_schema(), out.interval().len());
+        let mut output = Output::new(&self.limits);
         for row in returned.into_rows() {
             let row = row.into_iter().map(|(name, v)| (name.into(), value::of_value(v)));
             store.set(0, Dynamic::from_map(row.collect::<Map>()));
@@ -272,6 +277,7 @@ impl RhaiModule {
                 Ok(Value::Text(text)) => text.into_bytes(),
                 _ => return Err(format!("store returned {}, not bytes", named(&bytes)).into()),
             };
+            output.bytes(bytes.len()).map_err(|passed| limit(passed, store.line()))?;
             records.push(out.interval().start(), [Value::Bytes(bytes)]);
         }
         out.records(records);
@@ -340,10 +346,10 @@ impl RhaiModule {
                 break;
             }
             if began.elapsed() > most {
-                let ms = most.as_millis();
-                error.get_or_insert_with(|| {
-                    format!("`action` took more than {ms} ms for all rows").into()
-                });
+                let message =
+                    format!("`action` took more than {} ms for all rows", most.as_millis());
+                let passed = Passed { limit: Limit::Cpu, message };
+                error.get_or_insert_with(|| limit(passed, action.line()));
                 break;
             }
         }
@@ -403,6 +409,10 @@ impl Module for RhaiModule {
     fn state_bytes(&self) -> usize {
         let tables = self.tables.as_ref().map_or(0, |t| t.lock().declared.state_bytes());
         tables.saturating_add(self.weighed)
+    }
+
+    fn muted(&self) -> u64 {
+        self.ran.talk.muted()
     }
 
     fn overflowed(&self) -> u64 {

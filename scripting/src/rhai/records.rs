@@ -10,9 +10,11 @@ use como_core::time::{Interval, Ts};
 use rhai::{Dynamic, EvalAltResult, Map};
 
 use super::body::Body;
+use super::fault::limit;
 use super::script::Ran;
 use super::value::{self, named};
 use crate::declare::Callback;
+use crate::passed;
 use crate::replayed::{self, PACKETS_MAX};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -87,7 +89,10 @@ impl Print for Reader {
     ) -> Result<Option<String>, Fault> {
         self.call(ts, schema, values, |answer| match value::to_value(answer) {
             Ok(Value::Null) => Ok(None),
-            Ok(Value::Text(text)) => Ok(Some(text)),
+            Ok(Value::Text(text)) => {
+                passed::shown(text.len()).map_err(|passed| limit(passed, 0))?;
+                Ok(Some(text))
+            }
             _ => Err(format!("print returned {}, not text", named(answer)).into()),
         })
     }

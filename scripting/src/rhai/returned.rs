@@ -4,9 +4,11 @@ use como_core::module::Export;
 use como_core::module::declared::Action;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
 
+use super::fault::limit;
 use super::tables::{Rows, View};
 use super::value::{self, named};
-use crate::recorder::{RECORDS_MAX, Returned, Row};
+use crate::passed::Output;
+use crate::recorder::{Returned, Row};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -24,7 +26,14 @@ pub(super) fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
 }
 
 /// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
-pub(super) fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
+///
+/// `line` is where `export` stands, for what passes a limit.
+pub(super) fn returned(
+    value: &Dynamic,
+    out: &Export,
+    line: u32,
+    mut output: Output,
+) -> Fallible<Returned> {
     if value.is_unit() {
         return Ok(Returned::Rows(Vec::new()));
     }
@@ -35,7 +44,7 @@ pub(super) fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
         return view.clone().all()?.records(out.interval()).map(Returned::Whole);
     }
     if let Ok(map) = value.as_map_ref() {
-        let row = row(&map)?;
+        let row = row(&map, line, &mut output)?;
         return Ok(Returned::Rows(if row.is_empty() { Vec::new() } else { vec![row] }));
     }
     let Ok(list) = value.as_array_ref() else {
@@ -46,11 +55,11 @@ pub(super) fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
         .into());
     };
     let list: &Array = &list;
-    if list.len() > RECORDS_MAX {
-        return Err(format!("export returned more than {RECORDS_MAX} records").into());
-    }
     let rows = list.iter().map(|record| match record.as_map_ref() {
-        Ok(map) => row(&map),
+        Ok(map) => {
+            output.record().map_err(|passed| limit(passed, line))?;
+            row(&map, line, &mut output)
+        }
         Err(_) => {
             let other = named(record);
             Err(format!("export returned a list with {other} in it: a record is a map").into())
@@ -59,12 +68,17 @@ pub(super) fn returned(value: &Dynamic, out: &Export) -> Fallible<Returned> {
     rows.collect::<Fallible<Vec<Row>>>().map(Returned::Rows)
 }
 
-/// A map as a record.
-fn row(map: &Map) -> Fallible<Row> {
+/// A map as a record, as long as `output` has room for it.
+fn row(map: &Map, line: u32, output: &mut Output) -> Fallible<Row> {
     map.iter()
-        .map(|(name, v)| match value::to_value(v) {
-            Ok(value) => Ok((name.to_string(), value)),
-            Err(other) => Err(format!("`{name}`: {other} is no value of a record").into()),
+        .map(|(name, v)| {
+            let text = v.as_immutable_string_ref().map_or(0, |text| text.len());
+            let inside = v.as_blob_ref().map_or(text, |blob| blob.len());
+            output.value(name.len(), inside).map_err(|passed| limit(passed, line))?;
+            match value::to_value(v) {
+                Ok(value) => Ok((name.to_string(), value)),
+                Err(other) => Err(format!("`{name}`: {other} is no value of a record").into()),
+            }
         })
         .collect()
 }

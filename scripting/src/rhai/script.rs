@@ -15,6 +15,7 @@ use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
 use crate::library::Library;
 use crate::scan::{Language, no_field, written_order};
+use crate::talk::Talk;
 
 /// A script as it was written.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Ran {
     pub engine: Engine,
     /// What ends a call that takes too long.
     pub watch: Arc<Watch>,
+    /// What it says.
+    pub talk: Arc<Talk>,
     /// What it says of itself.
     pub declared: Declared,
     /// Its arguments as the user set them.
@@ -58,7 +61,8 @@ impl Source {
             return Err(self.error(0, message));
         }
         let watch = Arc::new(Watch::new());
-        let mut engine = engine(&self.name, &limits, &watch);
+        let talk = Arc::new(Talk::new(&self.file, limits.log_lines_max));
+        let mut engine = engine(&talk, &limits, &watch);
         let files = libraries::load(&mut engine, &self.libraries, &limits, &watch)?;
         let ast =
             engine.compile(&*self.text).map_err(|error| fault::unparsed(&error, &self.file))?;
@@ -91,7 +95,17 @@ impl Source {
         names.set_var("args", Dynamic::from_map(args_map(&args)));
         engine.register_global_module(names.into());
         let functions = ast.shared_lib().clone();
-        Ok(Ran { engine, watch, declared, args, functions, source: self.clone(), files, limits })
+        Ok(Ran {
+            engine,
+            watch,
+            talk,
+            declared,
+            args,
+            functions,
+            source: self.clone(),
+            files,
+            limits,
+        })
     }
 
     /// Refuses names of a packet that no field has, where it is certain that a packet is meant.

@@ -317,7 +317,7 @@ fn export(state) { state }
     let mut running = start(script);
     running.feed(some());
     let [fault] = &running.faults[..] else { panic!("{:?}", running.faults) };
-    assert!(!fault.limit);
+    assert!(fault.limit.is_none());
     let want = "test.rhai:2: function not found: nothing (i64); in `helper`, called in line 7";
     assert_eq!(fault.message, want);
     assert_eq!(running.rows(), ["n=6"]);

@@ -9,12 +9,11 @@ use super::same;
 /// The head of a library without its comment marks: title, prose, and the example in a fence.
 fn head(text: &str) -> String {
     let mark = if text.starts_with("--") { "--" } else { "//" };
-    let lines = text.lines().map_while(|line| line.strip_prefix(mark));
-    let plain =
-        |line: &str| line.trim_start_matches('-').strip_prefix(' ').unwrap_or("").to_owned();
-    lines
-        .map(|line| if line.starts_with("- ") { line[2..].to_owned() } else { plain(line) } + "\n")
-        .collect()
+    let plain = |line: &str| {
+        let line = line.strip_prefix("- ").or(line.strip_prefix(' ')).unwrap_or(line);
+        line.to_owned() + "\n"
+    };
+    text.lines().map_while(|line| line.strip_prefix(mark)).map(plain).collect()
 }
 
 /// The example in a head.

@@ -84,7 +84,7 @@ function export(state) return { n = state.n } end
     let mut running = start(text);
     running.feed(some());
     assert_eq!(running.rows(), ["n=6"]);
-    let want = Fault { limit: false, message: "test.lua:5: a strange packet".into() };
+    let want = Fault { limit: None, message: "test.lua:5: a strange packet".into() };
     assert_eq!(running.faults, [want]);
     for (callback, body) in [
         ("init", "function init(a, last) if last then error('x') end return {} end"),

@@ -34,7 +34,7 @@ fn stopped(script: &str) {
                 running.feed(some());
                 let _ = running.rows();
             }
-            running.faults.iter().any(|fault| fault.limit)
+            running.faults.iter().any(|fault| fault.limit.is_some())
         }
     };
     let took = began.elapsed();
@@ -127,7 +127,7 @@ fn state_that_nests_or_grows_is_begun_anew() {
     for _ in 0..500 {
         running.feed(some());
     }
-    assert!(running.faults.iter().any(|f| f.limit && f.message.contains("begun anew")));
+    assert!(running.faults.iter().any(|f| f.limit.is_some() && f.message.contains("begun anew")));
     assert!(running.started.module.state_bytes() < 200_000);
 }
 
@@ -294,7 +294,7 @@ fn an_error_in_each_callback_is_told_and_survived() {
         running.feed(some());
         let _ = running.rows();
         let fault = running.faults.first().unwrap_or_else(|| panic!("{name} said nothing"));
-        assert!(fault.message.ends_with(": no") && !fault.limit, "{}", fault.message);
+        assert!(fault.message.ends_with(": no") && fault.limit.is_none(), "{}", fault.message);
     }
     let thrown = start_with(
         "fn init(a) { throw #{ x: [1] } } fn update(p, s) {} fn export(s) {}",

@@ -1,0 +1,2 @@
+-- refused: a bitmap for more than there are.
+value = { q = bitmap("flow", 2 ^ 60) }

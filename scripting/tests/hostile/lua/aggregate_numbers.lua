@@ -1,0 +1,2 @@
+-- refused: NaN into an aggregate.
+value = { q = quantile("len", 0 / 0) }

@@ -1,0 +1,2 @@
+-- refused: a source of functions.
+⟪10000*function f() ⟫

@@ -1,0 +1,2 @@
+-- refused: a source of braces.
+x = ⟪40000*{⟫⟪40000*}⟫

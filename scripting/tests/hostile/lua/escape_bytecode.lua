@@ -1,0 +1,6 @@
+-- error: code out of bytecode.
+function init() return {} end
+function update(pkt, state)
+  load("\27Lua")()
+end
+function export(state) return { n = 1 } end

@@ -1,0 +1,6 @@
+-- error: the registry.
+function init() return {} end
+function update(pkt, state)
+  debug.getregistry()
+end
+function export(state) return { n = 1 } end

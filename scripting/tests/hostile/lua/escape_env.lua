@@ -1,0 +1,6 @@
+-- error: the environment by getfenv.
+function init() return {} end
+function update(pkt, state)
+  getfenv(0).x = 1
+end
+function export(state) return { n = 1 } end

@@ -1,0 +1,6 @@
+-- error: the collector is stopped.
+function init() return {} end
+function update(pkt, state)
+  collectgarbage("stop")
+end
+function export(state) return { n = 1 } end

@@ -1,0 +1,6 @@
+-- error: code out of text.
+function init() return {} end
+function update(pkt, state)
+  loadstring("return 1")()
+end
+function export(state) return { n = 1 } end

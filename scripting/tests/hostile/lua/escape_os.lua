@@ -1,0 +1,6 @@
+-- error: a process.
+function init() return {} end
+function update(pkt, state)
+  os.execute("true")
+end
+function export(state) return { n = 1 } end

@@ -1,0 +1,6 @@
+-- error: another environment by setfenv.
+function init() return {} end
+function update(pkt, state)
+  setfenv(1, {})
+end
+function export(state) return { n = 1 } end

@@ -1,0 +1,2 @@
+-- refused: a source of one long name.
+⟪200000*x⟫ = 1

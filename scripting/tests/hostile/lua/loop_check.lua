@@ -1,0 +1,3 @@
+-- cpu: an endless loop in check.
+value = { n = count() }
+function check() while true do end end

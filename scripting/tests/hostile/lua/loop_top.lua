@@ -1,0 +1,2 @@
+-- refused: an endless loop at the top level.
+while true do end

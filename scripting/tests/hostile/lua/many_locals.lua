@@ -1,0 +1,3 @@
+-- any: more locals than a function holds.
+⟪300*local a# = # ⟫
+value = { n = count() }

@@ -1,0 +1,3 @@
+-- refused: a library called /etc/passwd.
+local x = require("/etc/passwd")
+value = { n = count() }

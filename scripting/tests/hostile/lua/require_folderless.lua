@@ -1,0 +1,3 @@
+-- refused: a library called lib/x.
+local x = require("lib/x")
+value = { n = count() }

@@ -1,0 +1,3 @@
+-- refused: a library called lib/../../m.
+local x = require("lib/../../m")
+value = { n = count() }

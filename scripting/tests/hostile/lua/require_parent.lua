@@ -1,0 +1,3 @@
+-- refused: a library called ../m.
+local x = require("../m")
+value = { n = count() }

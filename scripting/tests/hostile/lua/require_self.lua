@@ -1,0 +1,3 @@
+-- refused: a library called @self/x.
+local x = require("@self/x")
+value = { n = count() }

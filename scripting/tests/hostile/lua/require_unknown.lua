@@ -1,0 +1,3 @@
+-- refused: a library called os.
+local x = require("os")
+value = { n = count() }
