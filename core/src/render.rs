@@ -18,6 +18,7 @@ use crate::module::Print;
 use crate::nearest::nearest;
 use crate::record::{Output, Records, Schema, Type};
 use crate::storage::packets::Capture;
+use crate::storage::scan::Damage;
 use crate::time::Ts;
 pub use text::{header, row};
 
@@ -42,6 +43,12 @@ pub trait Renderer: Send {
     /// Says that no source covered a span, where the format can say so.
     fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
         let _ = (from, to, out);
+        Ok(())
+    }
+
+    /// Says that something stored could not be read, where the format can say so.
+    fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (damage, out);
         Ok(())
     }
 

@@ -12,12 +12,12 @@ use como_core::module::Kind;
 use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Replayed, Step};
 use como_core::storage::packets::{Copied, Effort};
 use como_core::storage::redb::RedbStore;
-use como_core::storage::{Coverage, RecordStore};
+use como_core::storage::{Coverage, RecordStore, Window};
 use como_core::time::Ts;
 
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
-use crate::error::{Failure, Result, say, with_causes};
+use crate::error::{Failure, Message, Result, say, with_causes};
 use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 use crate::shelf::maker;
@@ -91,7 +91,11 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
         let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
         return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
     }
-    let store: Arc<dyn RecordStore> = Arc::new(RedbStore::open(&path)?);
+    let (store, damaged) = RedbStore::open_to_read(&path)?;
+    if let Some(error) = damaged {
+        Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
+    }
+    let store: Arc<dyn RecordStore> = Arc::new(store);
     let packets = crate::config::packets_in(dir);
     let place = Place { store: &*store, feed: None, running: &[], packets: Some(&packets) };
     let mut out = io::BufWriter::new(io::stdout());
@@ -119,6 +123,9 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
     };
     let mut answer = Answer::open(&question, place).map_err(refused)?;
     let module = answer.stream().module.clone();
+    if let Some(stored) = answer.missed() {
+        say(&missed(&args.module, stored));
+    }
     match format {
         Format::Table => {
             let mut table = Table::new(false);
@@ -126,6 +133,9 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
                 match answer.step().map_err(refused)? {
                     Step::Output(part) => {
                         out.write_all(table.output(&args.module, &part).as_bytes())?
+                    }
+                    Step::Damaged(damage) => {
+                        out.write_all(format!("-- damaged: {damage} --\n").as_bytes())?;
                     }
                     Step::Waiting => {}
                     Step::End => break,
@@ -220,6 +230,16 @@ fn refused(error: QueryError) -> Failure {
     }
 }
 
+/// That nothing is stored of the time asked for, and of which time something is.
+pub fn missed(name: &str, stored: Option<Window>) -> String {
+    match stored {
+        Some(Window { from, to }) => {
+            format!("no records of `{name}` in this time: there are from {from} to {to}")
+        }
+        None => format!("no records of `{name}` yet"),
+    }
+}
+
 fn is_listening(url: &str) -> bool {
     let address = url.strip_prefix("http://").unwrap_or(url);
     let address = address.parse::<std::net::SocketAddr>();
@@ -244,6 +264,9 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     let request = request.query_pairs(pairs(args)).query("format", name);
     let mut response = request.call().map_err(|error| unanswered(url, &error))?;
     let status = response.status();
+    if let Some(missed) = response.headers().get(como_web::MISSED).and_then(|h| h.to_str().ok()) {
+        say(missed);
+    }
     if !status.is_success() {
         let mut text = String::new();
         // A body that breaks off still says something.

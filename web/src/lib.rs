@@ -24,6 +24,9 @@ use guard::Guard;
 pub use head::Refusal;
 use private::Private;
 
+/// The header that says, where an answer is empty, of which time there is something.
+pub const MISSED: &str = "X-Como-Missed";
+
 /// How long answers that are being written may take to end when the door closes.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -45,6 +48,8 @@ pub struct Answer {
     pub mime: String,
     /// The sources that it covers, as JSON, where that is known: sent as the header [`SOURCES`].
     pub sources: Option<String>,
+    /// Where nothing is stored of the time asked for: in words, of which time there is something.
+    pub missed: Option<String>,
     /// Writes the body.
     pub body: Body,
 }
@@ -177,7 +182,11 @@ fn send(client: &mut dyn Write, answer: Answer, only_head: bool) -> io::Result<(
     {
         write!(client, "{SOURCES}: {sources}\r\n")?;
     }
-    write!(client, "\r\n")?;
+    if let Some(missed) = &answer.missed {
+        let plain = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
+        write!(client, "{MISSED}: {}\r\n", missed.chars().map(plain).collect::<String>())?;
+    }
+    client.write_all(b"\r\n")?;
     if only_head {
         return client.flush();
     }

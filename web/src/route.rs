@@ -35,7 +35,7 @@ pub fn answer(url: &str, door: &dyn Door) -> Result<Answer, Refusal> {
 
 fn text(mime: &str, body: String) -> Answer {
     let body = Box::new(move |out: &mut dyn std::io::Write| out.write_all(body.as_bytes()));
-    Answer { mime: mime.to_owned(), sources: None, body }
+    Answer { mime: mime.to_owned(), sources: None, missed: None, body }
 }
 
 fn bad(text: impl Into<String>) -> Refusal {

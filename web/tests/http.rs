@@ -37,7 +37,12 @@ impl Door for Fake {
                 asked.fetch_sub(1, Ordering::SeqCst);
                 ended.unwrap_or(Ok(()))
             });
-            return Ok(Answer { mime: "application/x-ndjson".to_owned(), sources: None, body });
+            return Ok(Answer {
+                mime: "application/x-ndjson".to_owned(),
+                sources: None,
+                missed: None,
+                body,
+            });
         }
         if module != "traffic" {
             let text = format!("there is no module `{module}`; did you mean `traffic`?");
@@ -49,7 +54,7 @@ impl Door for Fake {
             }
             Ok(())
         });
-        Ok(Answer { mime: "application/x-ndjson".to_owned(), sources: None, body })
+        Ok(Answer { mime: "application/x-ndjson".to_owned(), sources: None, missed: None, body })
     }
 }
 

@@ -6,15 +6,17 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Query, QueryError};
 use crate::filter::Expr;
 use crate::nearest::nearest;
-use crate::record::Output;
+use crate::record::{Output, Records, Schema};
 use crate::render::Renderer;
+use crate::storage::evolve::{conformed, unified};
 use crate::storage::feed::News;
-use crate::storage::scan::within;
+use crate::storage::scan::{Damage, Found, within};
 use crate::storage::{Coverage, Feed, RecordStore, Scan, Stream, Subscription, Window};
 use crate::time::{Interval, Span, Ts};
 
@@ -51,6 +53,8 @@ pub struct Answer<'a> {
     len: Span,
     // Steps that brought nothing since the last interval of the window closed.
     overtime: u32,
+    // The columns of records of several schemas.
+    columns: Option<Arc<Schema>>,
     report: Report,
 }
 
@@ -59,6 +63,8 @@ pub struct Answer<'a> {
 pub enum Step {
     /// Records, or a gap, inside the window.
     Output(Output),
+    /// A stored block that cannot be read, and so is left out.
+    Damaged(Damage),
     /// Nothing yet; a chance to see whether anyone still wants the answer.
     Waiting,
     /// All of the answer has been given.
@@ -86,8 +92,15 @@ impl<'a> Answer<'a> {
         let stream = find(&query.module, &place)?;
         let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
         let window = query.window(clock)?;
+        let mut scan = Scan::new(place.store, &query.module, window);
+        let schemas = place.store.schemas(&query.module)?;
+        let columns = match schemas.len() {
+            0 | 1 => None,
+            _ => unified(&schemas, scan.next_seq()?.unwrap_or(u64::MAX)),
+        };
         let answer = Self {
-            scan: Scan::new(place.store, &query.module, window),
+            scan,
+            columns,
             live: subscription.filter(|_| query.wait && window.to > clock),
             place,
             stream,
@@ -130,6 +143,15 @@ impl<'a> Answer<'a> {
         all.get(from..to).unwrap_or_default()
     }
 
+    /// Where nothing stored lies in the time asked for and nothing is waited for: the time of
+    /// which there is something, if there is any.
+    pub fn missed(&self) -> Option<Option<Window>> {
+        if self.live.is_some() || self.covered().is_some() {
+            return None;
+        }
+        Some(self.stream.first.zip(self.stream.end).map(|(from, to)| Window { from, to }))
+    }
+
     /// What is known of the stream asked.
     pub fn stream(&self) -> &Stream {
         &self.stream
@@ -147,14 +169,19 @@ impl<'a> Answer<'a> {
 
     /// The next part of the answer. Waits a tenth of a second at most, and only for what comes.
     pub fn step(&mut self) -> Result<Step, QueryError> {
-        let step = if self.scanned { self.follow()? } else { self.past()? };
+        let mut step = if self.scanned { self.follow()? } else { self.past()? };
+        if let (Some(columns), Step::Output(Output::Records(records))) = (&self.columns, &mut step)
+        {
+            let own = std::mem::replace(records, Records::empty(columns.clone(), Span(0)));
+            *records = conformed(own, columns);
+        }
         match &step {
             Step::Output(Output::Records(records)) => {
                 self.report.rows += records.rows() as u64;
                 self.len = records.len;
             }
             Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
-            Step::Waiting | Step::End => {}
+            Step::Damaged(_) | Step::Waiting | Step::End => {}
         }
         Ok(step)
     }
@@ -175,6 +202,7 @@ impl<'a> Answer<'a> {
                         out.flush()?;
                     }
                 }
+                Step::Damaged(damage) => renderer.damage(&damage, out)?,
                 Step::Waiting => out.flush()?,
                 Step::End => break,
             }
@@ -186,7 +214,11 @@ impl<'a> Answer<'a> {
 
     fn past(&mut self) -> Result<Step, QueryError> {
         let end = self.live.as_ref().map_or(u64::MAX, |live| live.from_seq);
-        while let Some(part) = self.scan.next().transpose()? {
+        while let Some(found) = self.scan.find().transpose()? {
+            let part = match found {
+                Found::Part(part) => part,
+                Found::Damage(damage) => return Ok(Step::Damaged(damage)),
+            };
             if part.seq < end && self.admits(part.seq) {
                 return Ok(Step::Output(part.output));
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::record::{Output, Records};
+use crate::record::{Column, Output, Records, Type, Value};
 use crate::render::Format;
 use crate::storage::conformance::records;
 use crate::storage::{About, Feed, MemoryStore, RecordStore, Writer};
@@ -182,6 +182,7 @@ fn steps(answer: &mut Answer<'_>) -> (Vec<u64>, bool) {
     loop {
         match answer.step().expect("a store that works") {
             Step::Output(output) => rows.extend(seconds(&output)),
+            Step::Damaged(_) => {}
             Step::Waiting => return (rows, false),
             Step::End => return (rows, true),
         }
@@ -208,6 +209,8 @@ fn time_not_covered_is_answered_with_nothing_and_says_so() {
     let room = Room::new();
     let mut answer = ask(&room, "module=traffic&time=1000:2000&wait=no").expect("an answer");
     assert_eq!(answer.covered(), None);
+    let stored = Window { from: Ts(0), to: Ts::new(20, 0) };
+    assert_eq!(answer.missed(), Some(Some(stored)));
     assert_eq!(steps(&mut answer), (vec![], true));
     let half = ask(&room, "module=traffic&time=15:2000&wait=no").expect("an answer");
     assert_eq!(half.covered(), Some(Window { from: Ts::new(15, 0), to: Ts::new(20, 0) }));
@@ -339,6 +342,63 @@ fn damaged_blocks_are_reported() {
     let mut answer = ask(&room, "module=traffic&wait=no").expect("an answer");
     assert_eq!(steps(&mut answer).0.len(), 20);
     assert_eq!(answer.report().damaged, 1);
+    let mut out = Vec::new();
+    let mut answer = ask(&room, "module=traffic&wait=no").expect("an answer");
+    let mut renderer = crate::render::Format::Ndjson.renderer();
+    answer.write(&mut *renderer, &mut out, || true).expect("memory");
+    let text = String::from_utf8(out).expect("text");
+    let said = "{\"ts\":\"1970-01-01T00:00:07.000000005Z\",\"damaged_until\":";
+    assert!(text.contains(said) && text.contains("\"damaged\":\"block 9 from "), "{text}");
+}
+
+/// Rows of these columns, one a second, committed on their own.
+fn commit_as(room: &mut Room, columns: &[(&str, Type)], secs: std::ops::Range<u64>) {
+    let columns = columns.iter().map(|(name, ty)| Column::new(*name, *ty));
+    let schema = Arc::new(crate::record::Schema::new(columns));
+    let mut records = Records::empty(schema.clone(), crate::time::Span::from_secs(1));
+    for sec in secs {
+        let values = schema.columns.iter().map(|_| Value::Uint(sec));
+        records.push(Ts::new(sec, 0), values.collect::<Vec<_>>());
+    }
+    room.writer.write("traffic", Output::Records(records)).expect("a store that works");
+    room.writer.commit().expect("a store that works");
+}
+
+fn answered(room: &Room, text: &str) -> String {
+    let mut out = Vec::new();
+    let query = parsed(text).expect("a query");
+    let format = crate::render::Format::named(query.format.as_deref().unwrap_or("csv"));
+    let mut renderer = format.expect("a format").renderer();
+    let mut answer = Answer::open(&query, room.place()).expect("an answer");
+    answer.write(&mut *renderer, &mut out, || true).expect("memory");
+    String::from_utf8(out).expect("text").replace("\r\n", "\n").replace("1970-01-01T00:00:", "")
+}
+
+#[test]
+fn records_of_several_schemas_are_answered_as_one() {
+    let mut room = Room::new();
+    commit_as(&mut room, &[("extra", Type::Float), ("n", Type::Int)], 20..22);
+    let csv = answered(&room, "module=traffic&time=18:&wait=no");
+    assert_eq!(csv, "ts,extra,n\n18Z,,18\n19Z,,19\n20Z,20.0,20\n21Z,21.0,21\n");
+    commit_as(&mut room, &[("other", Type::Uint)], 22..23);
+    let all = "module=traffic&time=19:&wait=no";
+    let csv = answered(&room, all);
+    assert_eq!(csv, "ts,other,extra,n\n19Z,,,19\n20Z,,20.0,20\n21Z,,21.0,21\n22Z,22,,\n");
+    let json = answered(&room, &format!("{all}&format=ndjson"));
+    assert!(
+        json.starts_with("{\"ts\":\"19Z\",\"other\":null,\"extra\":null,\"n\":19}\n"),
+        "{json}"
+    );
+    // Columns that nothing in the window has any more are left out.
+    assert_eq!(answered(&room, "module=traffic&time=22:&wait=no"), "ts,other\n22Z,22\n");
+}
+
+#[test]
+fn a_type_that_cannot_be_widened_begins_columns_of_its_own() {
+    let mut room = Room::new();
+    commit_as(&mut room, &[("n", Type::Text)], 20..21);
+    let csv = answered(&room, "module=traffic&time=19:&wait=no");
+    assert_eq!(csv, "ts,n\n19Z,19\nts,n\n20Z,\n");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::{Align, BUFFER_BYTES, Renderer, flush, text};
 use crate::record::{Records, Schema};
+use crate::storage::scan::Damage;
 use crate::time::Ts;
 
 const HEAD: &[u8] = b"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -43,6 +44,20 @@ impl Html {
     }
 }
 
+impl Html {
+    /// A line across all columns.
+    fn aside(&mut self, what: &str, out: &mut dyn Write) -> io::Result<()> {
+        let mut text = vec![b'>'];
+        put_markup(&mut text, what);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if self.columns.is_none() {
+            return writeln!(out, "<p class=\"gap\"{text}</p>");
+        }
+        let span = self.classes.len() + 1;
+        writeln!(out, "<tr class=\"gap\"><td colspan=\"{span}\"{text}</td></tr>")
+    }
+}
+
 impl Renderer for Html {
     fn begin(&mut self, schema: Option<&Schema>, out: &mut dyn Write) -> io::Result<()> {
         self.buffer.extend(HEAD);
@@ -71,14 +86,11 @@ impl Renderer for Html {
     }
 
     fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
-        if self.columns.is_none() {
-            return writeln!(out, "<p class=\"gap\">no source from {from} to {to}</p>");
-        }
-        let span = self.classes.len() + 1;
-        writeln!(
-            out,
-            "<tr class=\"gap\"><td colspan=\"{span}\">no source from {from} to {to}</td></tr>"
-        )
+        self.aside(&format!("no source from {from} to {to}"), out)
+    }
+
+    fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
+        self.aside(&format!("damaged: {damage}"), out)
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {

@@ -1,12 +1,14 @@
 //! JSON: an object a line, or one array of them.
 //!
-//! A gap is an object with `ts`, its first instant, and `gap_until`.
+//! A gap is an object with `ts`, its first instant, and `gap_until`; a stored
+//! block that cannot be read is one with `damaged_until` and `damaged`.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{BUFFER_BYTES, Renderer, flush, text};
 use crate::record::{Cells, Data, Records, Schema};
+use crate::storage::scan::Damage;
 use crate::time::Ts;
 
 /// Objects, and what stands between them.
@@ -53,6 +55,22 @@ impl Objects {
             self.buffer.extend_from_slice(key);
             put_value(&mut self.buffer, cells, row);
         }
+        self.buffer.push(b'}');
+    }
+
+    fn put_damage(&mut self, damage: &Damage) {
+        self.put_head(damage.from);
+        self.buffer.extend(b",\"damaged_until\":");
+        match damage.to {
+            Ts(u64::MAX) => self.buffer.extend(b"null"),
+            to => {
+                self.buffer.push(b'"');
+                text::put_ts(&mut self.buffer, to);
+                self.buffer.push(b'"');
+            }
+        }
+        self.buffer.extend(b",\"damaged\":");
+        put_string(&mut self.buffer, &damage.to_string());
         self.buffer.push(b'}');
     }
 
@@ -129,6 +147,12 @@ impl Renderer for Ndjson {
         self.objects.buffer.push(b'\n');
         flush(&mut self.objects.buffer, out)
     }
+
+    fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.put_damage(damage);
+        self.objects.buffer.push(b'\n');
+        flush(&mut self.objects.buffer, out)
+    }
 }
 
 /// One array of objects.
@@ -162,6 +186,12 @@ impl Renderer for Array {
     fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
         self.part();
         self.objects.put_gap(from, to);
+        flush(&mut self.objects.buffer, out)
+    }
+
+    fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
+        self.part();
+        self.objects.put_damage(damage);
         flush(&mut self.objects.buffer, out)
     }
 

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::{Align, BUFFER_BYTES, Renderer, flush, text};
 use crate::record::{Records, Schema};
+use crate::storage::scan::Damage;
 use crate::time::Ts;
 
 /// How many rows are looked at before the first is written.
@@ -75,5 +76,9 @@ impl Renderer for Plain {
 
     fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "-- no source from {from} to {to} --")
+    }
+
+    fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "-- damaged: {damage} --")
     }
 }

@@ -10,6 +10,7 @@
 
 mod meta;
 mod pieces;
+mod salvage;
 mod side;
 mod tables;
 
@@ -19,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageError, Table, TableDefinition, WriteTransaction,
 };
 use parking_lot::RwLock;
 
@@ -59,10 +60,34 @@ pub struct RedbStore {
     path: String,
     open: Opener,
     // None between an I/O error and the next call.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Handle>>,
+    // Whether pages that cannot be read are passed over, as in a file known to be damaged.
+    salvages: bool,
 }
 
-type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+type Opener = Box<dyn Fn() -> Result<Handle, DatabaseError> + Send + Sync>;
+
+/// An open file.
+enum Handle {
+    Whole(Database),
+    ReadOnly(ReadOnlyDatabase),
+}
+
+impl Handle {
+    fn begin_read(&self) -> Result<ReadTransaction, Failure> {
+        Ok(match self {
+            Self::Whole(database) => database.begin_read()?,
+            Self::ReadOnly(database) => database.begin_read()?,
+        })
+    }
+
+    fn whole(&self) -> Result<&Database, Failure> {
+        match self {
+            Self::Whole(database) => Ok(database),
+            Self::ReadOnly(_) => Err(Failure::Damaged("it is open for reading only".to_owned())),
+        }
+    }
+}
 
 /// What went wrong inside, before it is told with the file's name.
 enum Failure {
@@ -98,12 +123,13 @@ impl RedbStore {
     /// Opens the store in a file that must be there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = path.to_owned();
-        let old = move || builder(file.metadata().map_or(0, |m| m.len())).open(&file);
+        let old =
+            move || builder(file.metadata().map_or(0, |m| m.len())).open(&file).map(Handle::Whole);
         Self::with(path.display().to_string(), Box::new(old))
     }
 
     fn with(path: String, open: Opener) -> Result<Self, StoreError> {
-        let store = Self { path, open, database: RwLock::new(None) };
+        let store = Self { path, open, database: RwLock::new(None), salvages: false };
         store.reopen()?;
         Ok(store)
     }
@@ -125,7 +151,7 @@ impl RedbStore {
     /// Gives space back to the system, where more than half of the file holds nothing.
     fn tidy(&self) {
         let mut database = self.database.write();
-        let Some(open) = database.as_mut() else { return };
+        let Some(Handle::Whole(open)) = database.as_mut() else { return };
         let tidied = guard(|| {
             let transaction = open.begin_write()?;
             let stats = transaction.stats()?;
@@ -143,7 +169,7 @@ impl RedbStore {
     }
 
     /// Does something with the open file, which it opens anew after an I/O error.
-    fn on<T>(&self, what: impl Fn(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
+    fn on<T>(&self, what: impl Fn(&Handle) -> Result<T, Failure>) -> Result<T, StoreError> {
         if self.database.read().is_none() {
             self.reopen()?;
         }
@@ -152,7 +178,9 @@ impl RedbStore {
             None => Err(StorageError::DatabaseClosed.into()),
         };
         done.map_err(|failure| {
-            *self.database.write() = None;
+            if !self.salvages {
+                *self.database.write() = None;
+            }
             self.told(failure)
         })
     }
@@ -168,7 +196,7 @@ impl RedbStore {
         &self,
         what: impl Fn(&WriteTransaction) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        self.on(|database| commit(database, &what))
+        self.on(|database| commit(database.whole()?, &what))
     }
 
     fn told(&self, failure: Failure) -> StoreError {
@@ -206,7 +234,7 @@ fn make(new: &Path, path: &Path) -> Result<(), StoreError> {
         _ => {}
     }
     let file = new.to_owned();
-    let made = move || builder(0).create(&file);
+    let made = move || builder(0).create(&file).map(Handle::Whole);
     drop(RedbStore::with(new.display().to_string(), Box::new(made))?);
     std::fs::rename(new, path).map_err(io)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
@@ -238,13 +266,13 @@ fn commit<T>(
 }
 
 /// Makes a new file a store, and makes sure that an old one is.
-fn greet(database: &Database) -> Result<(), Failure> {
+fn greet(database: &Handle) -> Result<(), Failure> {
     let names: Vec<String> = {
         use ::redb::TableHandle;
         database.begin_read()?.list_tables()?.map(|table| table.name().to_owned()).collect()
     };
     if names.is_empty() {
-        return commit(database, |transaction| {
+        return commit(database.whole()?, |transaction| {
             transaction.open_table(ABOUT)?.insert(FORMAT, VERSION)?;
             transaction.open_table(STREAMS)?;
             transaction.open_table(SCHEMAS)?;
@@ -276,6 +304,34 @@ fn first(transaction: &ReadTransaction, id: u32) -> Result<Option<u64>, Failure>
         first = [first, start].into_iter().flatten().min();
     }
     Ok(first)
+}
+
+/// The next blocks of a stream, of at most so many bytes, save that it is always one.
+fn page(
+    transaction: &ReadTransaction,
+    name: &str,
+    window: Window,
+    after: Option<Mark>,
+    bytes_max: usize,
+) -> Result<Vec<Stored>, Failure> {
+    let meta = meta(&transaction.open_table(STREAMS)?, name)?;
+    let Some(meta) = meta else { return Ok(Vec::new()) };
+    let blocks = transaction.open_table(BLOCKS)?;
+    let gaps = transaction.open_table(GAPS)?;
+    let pieces = transaction.open_table(PIECES)?;
+    let mut sides = [
+        Side::new((&blocks, &pieces), meta.id, window, Span(meta.reach), after)?,
+        Side::new((&gaps, &pieces), meta.id, window, Span(meta.gap_reach), after)?,
+    ];
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(next) = Side::oldest(&mut sides)? {
+        bytes += next.bytes.len();
+        if bytes > bytes_max && !page.is_empty() {
+            break;
+        }
+        page.push(next);
+    }
+    Ok(page)
 }
 
 impl RecordStore for RedbStore {
@@ -328,7 +384,17 @@ impl RecordStore for RedbStore {
             };
             let schemas = transaction.open_table(SCHEMAS)?;
             let mut known = Vec::new();
-            for (seq, hash) in in_use(&meta.schemas, first(BLOCKS)?) {
+            let mut in_use = in_use(&meta.schemas, first(BLOCKS)?);
+            if meta.rows.is_none() {
+                // Begun before schemas were noted by number.
+                for entry in schemas.range((meta.id, 0)..=(meta.id, u64::MAX))? {
+                    let hash = entry?.0.value().1;
+                    if !in_use.iter().any(|(_, noted)| *noted == hash) {
+                        in_use.insert(0, (0, hash));
+                    }
+                }
+            }
+            for (seq, hash) in in_use {
                 if let Some(json) = schemas.get((meta.id, hash))?
                     && let Ok(schema) = serde_json::from_slice::<Schema>(json.value())
                 {
@@ -345,26 +411,10 @@ impl RecordStore for RedbStore {
         window: Window,
         after: Option<Mark>,
     ) -> Result<Vec<Stored>, StoreError> {
-        self.read(|transaction| {
-            let meta = meta(&transaction.open_table(STREAMS)?, name)?;
-            let Some(meta) = meta else { return Ok(Vec::new()) };
-            let blocks = transaction.open_table(BLOCKS)?;
-            let gaps = transaction.open_table(GAPS)?;
-            let pieces = transaction.open_table(PIECES)?;
-            let mut sides = [
-                Side::new((&blocks, &pieces), meta.id, window, Span(meta.reach), after)?,
-                Side::new((&gaps, &pieces), meta.id, window, Span(meta.gap_reach), after)?,
-            ];
-            let (mut page, mut bytes) = (Vec::new(), 0);
-            while let Some(next) = Side::oldest(&mut sides)? {
-                bytes += next.bytes.len();
-                if bytes > PAGE_BYTES && !page.is_empty() {
-                    break;
-                }
-                page.push(next);
-            }
-            Ok(page)
-        })
+        if self.salvages {
+            return self.page_around_damage(name, window, after);
+        }
+        self.read(|transaction| page(transaction, name, window, after, PAGE_BYTES))
     }
 
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {

@@ -1,11 +1,13 @@
 //! Scans: the records of a stream in a window, oldest first, a page at a time.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 use super::block::{self, BlockError};
 use super::{Mark, RecordStore, StoreError, Stored, Window};
 use crate::record::{Output, Schema};
+use crate::time::Ts;
 
 /// Reads a stream lazily: the rows whose interval starts inside the window, and the gaps that
 /// reach into it, cut to it. Rows are in time order within one output; outputs are in the order
@@ -28,6 +30,43 @@ pub struct Cursor {
     ended: bool,
 }
 
+/// What a scan comes upon.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// Rows or a gap.
+    Part(Part),
+    /// Something that cannot be read.
+    Damage(Damage),
+}
+
+/// A block, or what lies where blocks were, that cannot be read: which, and from when until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The block's number; none where pages of the file are damaged, which may hold several.
+    pub seq: Option<u64>,
+    /// The start of its first row, or of the last one before it that could be read.
+    pub from: Ts,
+    /// The first instant behind it, as far as it is known.
+    pub to: Ts,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seq {
+            Some(seq) => write!(f, "block {seq}")?,
+            None => f.write_str("blocks")?,
+        }
+        write!(f, " from {}", self.from)?;
+        match self.to {
+            Ts(u64::MAX) => f.write_str(" on")?,
+            to => write!(f, " to {to}")?,
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
 /// What one block had to give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
@@ -47,11 +86,23 @@ impl<'a> Scan<'a> {
     pub fn damaged(&self) -> u64 {
         self.cursor.damaged
     }
+
+    /// The number of the next block, if there is one.
+    pub fn next_seq(&mut self) -> Result<Option<u64>, StoreError> {
+        self.cursor.look(self.store)?;
+        Ok(self.cursor.page.front().map(|stored| stored.mark.seq))
+    }
+
+    /// The next part, or the next thing that cannot be read.
+    pub fn find(&mut self) -> Option<Result<Found, StoreError>> {
+        self.cursor.find(self.store).transpose()
+    }
 }
 
 impl Iterator for Scan<'_> {
     type Item = Result<Part, StoreError>;
 
+    /// The next part; what is damaged is passed over.
     fn next(&mut self) -> Option<Self::Item> {
         self.cursor.advance(self.store).transpose()
     }
@@ -71,10 +122,16 @@ impl Cursor {
         }
     }
 
-    fn next_block(&mut self, store: &dyn RecordStore) -> Result<Option<Stored>, StoreError> {
+    /// Reads on where all that was read has been given.
+    fn look(&mut self, store: &dyn RecordStore) -> Result<(), StoreError> {
         if self.page.is_empty() && !self.ended {
             self.page = store.page(&self.stream, self.window, self.after)?.into();
         }
+        Ok(())
+    }
+
+    fn next_block(&mut self, store: &dyn RecordStore) -> Result<Option<Stored>, StoreError> {
+        self.look(store)?;
         let next = self.page.pop_front();
         match &next {
             Some(stored) => self.after = Some(stored.mark),
@@ -94,6 +151,19 @@ impl Cursor {
             self.schemas.insert(hash, schema);
         }
         Ok(self.schemas.get(&hash).cloned())
+    }
+
+    /// Where a block is that cannot be read, as far as its place and its bytes tell.
+    fn damage(&self, before: Option<Mark>, stored: &Stored, error: &BlockError) -> Damage {
+        let Mark { first, seq } = stored.mark;
+        if stored.bytes.is_empty() {
+            let from = before.map_or(self.window.from, |mark| mark.first);
+            let why = "pages of the store are damaged".to_owned();
+            return Damage { seq: None, from, to: first, why };
+        }
+        let header = block::peek(&stored.bytes).ok().filter(|header| header.first == first);
+        let to = header.map_or(first, |header| header.end());
+        Damage { seq: Some(seq), from: first, to, why: error.to_string() }
     }
 
     /// What the block has inside the window; nothing if no row starts there.
@@ -119,9 +189,21 @@ impl Cursor {
         Ok(block.into_output(&schema).map(|output| within(output, self.window)))
     }
 
-    /// The next part of the stream; none at the end.
+    /// The next part of the stream; none at the end. What is damaged is passed over.
     pub fn advance(&mut self, store: &dyn RecordStore) -> Result<Option<Part>, StoreError> {
         loop {
+            match self.find(store)? {
+                Some(Found::Part(part)) => return Ok(Some(part)),
+                Some(Found::Damage(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next part, or the next thing that cannot be read.
+    fn find(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
+        loop {
+            let before = self.after;
             let stored = match self.next_block(store) {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return Ok(None),
@@ -131,12 +213,15 @@ impl Cursor {
                 }
             };
             match self.read(store, &stored) {
-                Ok(Ok(Some(output))) => return Ok(Some(Part { seq: stored.mark.seq, output })),
+                Ok(Ok(Some(output))) => {
+                    return Ok(Some(Found::Part(Part { seq: stored.mark.seq, output })));
+                }
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
                     self.damaged += 1;
-                    let Mark { first, seq } = stored.mark;
-                    tracing::warn!(stream = self.stream, seq, %first, "block skipped: {error}");
+                    let damage = self.damage(before, &stored, &error);
+                    tracing::warn!(stream = self.stream, "skipped: {damage}");
+                    return Ok(Some(Found::Damage(damage)));
                 }
                 Err(error) => {
                     self.ended = true;

@@ -71,7 +71,7 @@ impl Desk {
             }
             Err(error) => return Err(refusal(&error)),
         };
-        Ok(HttpAnswer { mime: capture.mime().to_owned(), sources: None, body })
+        Ok(HttpAnswer { mime: capture.mime().to_owned(), sources: None, missed: None, body })
     }
 }
 
@@ -115,6 +115,7 @@ impl Door for Desk {
         let place = Place { store: &*self.store, feed, running: &running, packets: None };
         let answer = Answer::open(&query, place).map_err(|error| refusal(&error))?;
         let sources = crate::query::sources(answer.sources());
+        let missed = answer.missed().map(|stored| crate::query::missed(module, stored));
         drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let kind = self.monitor.kind(module);
@@ -127,7 +128,7 @@ impl Door for Desk {
             written.map(drop).map_err(broken)
         };
         let mime = format.mime().to_owned();
-        Ok(HttpAnswer { mime, sources: Some(sources), body: Box::new(body) })
+        Ok(HttpAnswer { mime, sources: Some(sources), missed, body: Box::new(body) })
     }
 }
 

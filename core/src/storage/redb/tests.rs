@@ -15,7 +15,7 @@ fn the_store_on_disk_conforms() {
     conformance::all(|| {
         let memory = Mutex::new(Some(::redb::backends::InMemoryBackend::new()));
         let open = move || match memory.lock().take() {
-            Some(memory) => Database::builder().create_with_backend(memory),
+            Some(memory) => Database::builder().create_with_backend(memory).map(Handle::Whole),
             None => Err(DatabaseError::Storage(StorageError::DatabaseClosed)),
         };
         RedbStore::with("memory".to_owned(), Box::new(open)).expect("a new store")
