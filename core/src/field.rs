@@ -217,6 +217,11 @@ impl Field {
                 | Self::Link
         )
     }
+
+    /// Whether it is a packet's own where packets stand for several, and so an average or a guess.
+    const fn is_single(self) -> bool {
+        matches!(self, Self::Len | Self::CapLen | Self::Ts | Self::IpLen)
+    }
 }
 
 /// Which values are interned into dense ids: addresses, and the flows they form.
@@ -238,13 +243,15 @@ pub struct Demand {
     needs: Fields,
     ids: u8,
     layers: bool,
+    singly: bool,
 }
 
 const _: () = assert!(Field::COUNT <= 128, "Demand has a bit per field");
 
 impl Demand {
     /// Nothing: packets are only counted.
-    pub const NONE: Self = Self { fields: 0, needs: Fields::NONE, ids: 0, layers: false };
+    pub const NONE: Self =
+        Self { fields: 0, needs: Fields::NONE, ids: 0, layers: false, singly: false };
 
     /// Asks for a field without which there is nothing to do: for its column, unless it is known
     /// without decoding, or bytes.
@@ -256,6 +263,7 @@ impl Demand {
 
     /// Asks for a field that may as well be absent.
     pub fn field_if_any(mut self, field: Field) -> Self {
+        self.singly |= field.is_single();
         if matches!(field.kind(), Kind::Bytes) {
             self.layers = true;
         } else if !field.is_free() {
@@ -288,6 +296,23 @@ impl Demand {
         }
     }
 
+    /// Asks for a field that is only summed, so that the sums of many packets do as well.
+    pub fn summed(self, field: Field) -> Self {
+        Self { singly: self.singly, ..self.field(field) }
+    }
+
+    /// Asks for what packets are one by one: made from counts they have it on average only.
+    pub fn singly(mut self) -> Self {
+        self.singly = true;
+        self
+    }
+
+    /// Whether it matters what packets are one by one, their own lengths and times, and not only
+    /// what they come to together.
+    pub const fn is_singly(self) -> bool {
+        self.singly
+    }
+
     /// Asks for headers to be found, without any column.
     pub fn layers(mut self) -> Self {
         self.layers = true;
@@ -301,6 +326,7 @@ impl Demand {
             needs: self.needs.and(other.needs),
             ids: self.ids | other.ids,
             layers: self.layers || other.layers,
+            singly: self.singly || other.singly,
         }
     }
 
@@ -358,6 +384,7 @@ mod tests {
 
     #[test]
     fn counting_asks_for_nothing() {
-        assert_eq!(Demand::NONE.field(Field::Bytes).field(Field::Ts), Demand::NONE);
+        assert_eq!(Demand::NONE.field(Field::Bytes).field(Field::Packets), Demand::NONE);
+        assert!(Demand::NONE.field(Field::Len).is_singly());
     }
 }

@@ -6,7 +6,9 @@
 
 pub mod answer;
 pub mod packets;
+pub mod past;
 pub mod replayed;
+pub mod run;
 pub mod when;
 
 use crate::filter::FilterError;
@@ -16,13 +18,15 @@ use crate::replay::ReplayError;
 use crate::storage::packets::CopyError;
 use crate::storage::{StoreError, Window};
 use crate::time::Ts;
-pub use answer::{Answer, Place, Report, Step};
+pub use answer::{Answer, Place, Report, Step, Steps};
 pub use packets::Packets;
+pub use past::{Candidate, Past};
 pub use replayed::Replayed;
+pub use run::Run;
 pub use when::{TimeError, Times};
 
 /// What may be asked, and what for.
-pub const KEYS: [(&str, &str); 7] = [
+pub const KEYS: [(&str, &str); 9] = [
     ("module", "the instance whose records are asked for"),
     ("time", "A:B, from A until B: `-5m:0`, `@20260101120000:+1h`, `2026-01-01T12:00:00Z:`"),
     ("start", "from this instant, in place of the A of `time`; seconds since 1970"),
@@ -33,6 +37,11 @@ pub const KEYS: [(&str, &str); 7] = [
         "how records are written; `pcapng` or `pcap` for packets: those of a `trace`, or records replayed",
     ),
     ("wait", "`no` for what is there already, `yes` to go on until the end of the time asked for"),
+    (
+        "source",
+        "the instance over whose packets or records the module is run afresh; `auto` chooses",
+    ),
+    ("explain", "`yes` for what could be read to answer, and what would be chosen, in place of it"),
 ];
 
 /// One question.
@@ -48,6 +57,21 @@ pub struct Query {
     pub format: Option<String>,
     /// Whether to go on with records to come, as long as the time asked for lasts.
     pub wait: bool,
+    /// What the module is to be run over afresh, where that is asked for.
+    pub source: Option<From>,
+    /// Whether to say what could be read to answer, in place of the answer.
+    pub explain: bool,
+    /// Arguments for the module, where it is run afresh: given as `arg.NAME`.
+    pub args: Vec<(String, String)>,
+}
+
+/// What a module is run over for a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// Whatever serves best.
+    Best,
+    /// What this instance stored.
+    Instance(String),
 }
 
 /// Why a query is not answered. Nothing is disturbed by it.
@@ -71,9 +95,14 @@ pub enum QueryError {
     /// No instance was named.
     #[error("no module is named: add `module=NAME`")]
     NoModule,
-    /// `wait` has another value.
-    #[error("parameter `wait` is `{0}`: write `yes` or `no`")]
-    Wait(String),
+    /// One that is yes or no has another value.
+    #[error("parameter `{key}` is `{value}`: write `yes` or `no`")]
+    YesNo {
+        /// Which.
+        key: &'static str,
+        /// As the user wrote it.
+        value: String,
+    },
     /// The time makes no sense.
     #[error(transparent)]
     Time(#[from] TimeError),
@@ -142,9 +171,46 @@ pub enum QueryError {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A module that ran for the question failed, or what it read did.
+    #[error("`{module}` broke off: {why}")]
+    Run {
+        /// The module.
+        module: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A module cannot be run for the question.
+    #[error(transparent)]
+    Attach(#[from] crate::supervisor::AttachError),
+    /// Nothing that is stored serves.
+    #[error("nothing that is stored serves `{module}` in the time asked for{}", reasons(.refused))]
+    NothingServes {
+        /// The module.
+        module: String,
+        /// What is stored, and why it does not serve.
+        refused: Vec<(String, String)>,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
+}
+
+fn reasons(refused: &[(String, String)]) -> String {
+    let one = |(name, why): &(String, String)| format!("; `{name}`: {why}");
+    match refused {
+        [] => ": no records are kept that could be replayed, and no packets".to_owned(),
+        refused => refused.iter().map(one).collect(),
+    }
+}
+
+/// The value of a parameter that is yes or no.
+fn yes_or_no(key: &'static str, value: Option<&str>) -> Result<Option<bool>, QueryError> {
+    match value {
+        None => Ok(None),
+        Some("yes" | "true" | "1") => Ok(Some(true)),
+        Some("no" | "false" | "0") => Ok(Some(false)),
+        Some(other) => Err(QueryError::YesNo { key, value: other.chars().take(60).collect() }),
+    }
 }
 
 fn nearest_or(nearest: &Option<String>, known: &[impl AsRef<str>]) -> String {
@@ -162,7 +228,16 @@ impl Query {
     /// Everything that is stored of an instance.
     pub fn all(module: &str) -> Self {
         let module = module.to_owned();
-        Self { module, times: None, filter: None, format: None, wait: false }
+        Self {
+            module,
+            times: None,
+            filter: None,
+            format: None,
+            wait: false,
+            source: None,
+            explain: false,
+            args: Vec::new(),
+        }
     }
 
     /// Reads keys and values, as they come from a URL, a prompt or a command line.
@@ -170,7 +245,12 @@ impl Query {
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, QueryError> {
         let mut given: [Option<&str>; KEYS.len()] = [None; KEYS.len()];
+        let mut args: Vec<(String, String)> = Vec::new();
         for (key, value) in pairs {
+            if let Some(name) = key.strip_prefix("arg.") {
+                args.push((name.to_owned(), value.to_owned()));
+                continue;
+            }
             let at = KEYS.iter().position(|(known, _)| *known == key).ok_or_else(|| {
                 let nearest = nearest(key, KEYS.map(|(known, _)| known)).map(str::to_owned);
                 QueryError::UnknownKey { key: key.chars().take(60).collect(), nearest }
@@ -179,7 +259,7 @@ impl Query {
                 return Err(QueryError::Twice(KEYS[at].0));
             }
         }
-        let [module, time, start, end, filter, format, wait] = given;
+        let [module, time, start, end, filter, format, wait, source, explain] = given;
         let times = match (time, start, end) {
             (None, None, None) => None,
             (Some(text), None, None) => Some(Times::parse(text)?),
@@ -192,11 +272,13 @@ impl Query {
             times,
             filter: filter.map(str::to_owned),
             format: format.filter(|f| !f.is_empty()).map(str::to_owned),
-            wait: match wait {
-                None | Some("yes" | "true" | "1") => true,
-                Some("no" | "false" | "0") => false,
-                Some(other) => return Err(QueryError::Wait(other.chars().take(60).collect())),
-            },
+            wait: yes_or_no("wait", wait)?.unwrap_or(true),
+            source: source.map(|name| match name {
+                "" | "auto" => From::Best,
+                name => From::Instance(name.to_owned()),
+            }),
+            explain: yes_or_no("explain", explain)?.unwrap_or(false),
+            args,
         })
     }
 

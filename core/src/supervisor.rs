@@ -152,12 +152,12 @@ pub struct Monitor {
 pub struct Handle {
     control: Sender<Control>,
     counters: Arc<Counters>,
-    kinds: Kinds,
+    instances: Instances,
     lookups: Arc<RwLock<Arc<Lookups>>>,
 }
 
 /// What each instance was started from, by its name.
-type Kinds = Arc<RwLock<HashMap<String, Arc<dyn Kind>>>>;
+type Instances = Arc<RwLock<HashMap<String, Instance>>>;
 
 impl std::ops::Deref for Monitor {
     type Target = Handle;
@@ -184,14 +184,14 @@ impl Monitor {
         sink: Box<dyn Sink>,
     ) -> Result<Self, AttachError> {
         let counters = Arc::new(Counters::default());
-        let kinds = Kinds::default();
+        let known = Instances::default();
         let offers: Vec<_> = sources.iter().map(|source| offer(source.description())).collect();
         let (control, orders) = unbounded();
         for instance in instances {
             if counters.has_task(&instance.name) {
                 return Err(AttachError::Twice(instance.name));
             }
-            kinds.write().insert(instance.name.clone(), instance.kind.clone());
+            known.write().insert(instance.name.clone(), instance.clone());
             let joining = prepare(instance, false, counters.costs())?;
             suits(&joining, &offers, &options.lookups)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
@@ -236,7 +236,7 @@ impl Monitor {
         };
         let lookups = Arc::new(RwLock::new(options.lookups));
         let capture = spawn("capture", move || capture.run())?;
-        let handle = Handle { control, counters, kinds, lookups };
+        let handle = Handle { control, counters, instances: known, lookups };
         Ok(Self { handle, capture, workers, exporter })
     }
 
@@ -279,13 +279,13 @@ impl Handle {
     /// boundary.
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
         let joins_late = self.counters.clock().is_some();
-        let kind = instance.kind.clone();
+        let kept = instance.clone();
         let joining = prepare(instance, joins_late, self.counters.costs())?;
         suits(&joining, &self.counters.offers(), &self.lookups.read())?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
         sent.map_err(|_| AttachError::Ended)?;
-        self.kinds.write().insert(name.to_string(), kind);
+        self.instances.write().insert(name.to_string(), kept);
         self.counters.put_task(&name, counters);
         Ok(())
     }
@@ -306,13 +306,18 @@ impl Handle {
     /// Flushes and drops the instance called `name`; whether there is one.
     pub fn detach(&self, name: &str) -> bool {
         let known = self.counters.remove_task(name);
-        self.kinds.write().remove(name);
+        self.instances.write().remove(name);
         known && self.control.send(Control::Detach(name.into())).is_ok()
+    }
+
+    /// What runs under this name, as it was started.
+    pub fn instance(&self, name: &str) -> Option<Instance> {
+        self.instances.read().get(name).cloned()
     }
 
     /// The module that runs under this name, for its own way to show records.
     pub fn kind(&self, name: &str) -> Option<Arc<dyn Kind>> {
-        self.kinds.read().get(name).cloned()
+        self.instances.read().get(name).map(|instance| instance.kind.clone())
     }
 
     /// What everybody has counted so far.
@@ -394,4 +399,4 @@ fn prepare(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

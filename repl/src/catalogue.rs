@@ -165,7 +165,7 @@ pub fn takes(kind: &dyn Kind, key: &str) -> bool {
     kind.manifest().args.iter().any(|arg| same(&arg.name))
 }
 
-fn wrong(error: &ArgError) -> Failure {
+pub fn wrong(error: &ArgError) -> Failure {
     // The core's message ends with what to try; a hint stands on its own line here.
     match error.to_string().split_once("; ") {
         Some((what, hint)) => Failure::usage(what).hint(hint),

@@ -3,14 +3,14 @@
 //! Only what was typed; what it means is each verb's own file. Completions
 //! and manual pages are made from the same definitions.
 
+mod query;
 mod writing;
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValue;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use como_core::storage::packets::Capture;
+pub use query::{AnswerFormat, Query};
 pub use writing::{Bench, Stubs, StubsOf};
 
 use crate::lookup::Tables;
@@ -99,42 +99,6 @@ pub enum Format {
     Json,
     /// As the module itself prints.
     Plain,
-}
-
-/// How answers are written: records, or the packets of a `trace`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerFormat {
-    /// Records.
-    Records(Format),
-    /// Packets.
-    Packets(Capture),
-}
-
-impl ValueEnum for AnswerFormat {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[
-            Self::Records(Format::Table),
-            Self::Records(Format::Ndjson),
-            Self::Records(Format::Csv),
-            Self::Records(Format::Json),
-            Self::Records(Format::Plain),
-            Self::Packets(Capture::Pcapng),
-            Self::Packets(Capture::Pcap),
-        ]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Self::Records(format) => format.to_possible_value(),
-            Self::Packets(capture) => {
-                let help = match capture {
-                    Capture::Pcapng => "The packets that a trace keeps",
-                    Capture::Pcap => "The same for old tools, where all are of one link type",
-                };
-                Some(PossibleValue::new(capture.name()).help(help))
-            }
-        }
-    }
 }
 
 /// Where packets come from. Several are merged by time.
@@ -382,47 +346,6 @@ Examples:
   curl 'http://127.0.0.1:44444/top?time=-5m:0&wait=no'
 
 SIGTERM and Ctrl-C flush and end; SIGHUP reads the configuration again.";
-
-/// Arguments of `como query`.
-#[derive(Args, Debug)]
-#[command(after_help = QUERY_EXAMPLES)]
-pub struct Query {
-    /// The instance whose records are asked for.
-    #[arg(value_name = "MODULE")]
-    pub module: String,
-    /// From A until B, where 0 is the newest record: `-5m:0`, `2026-01-01T12:00:00Z:+1h`.
-    #[arg(short, long, value_name = "A:B", allow_hyphen_values = true)]
-    pub time: Option<String>,
-    /// The packets that the records must be of; where packets are asked for, which of them.
-    #[arg(long, value_name = "EXPR")]
-    pub filter: Option<String>,
-    /// Go on with the records to come.
-    #[arg(long)]
-    pub follow: bool,
-    /// How to write the answer [default: table on a terminal, ndjson elsewhere].
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub format: Option<AnswerFormat>,
-    /// Ask the monitor that listens here.
-    #[arg(long, value_name = "URL", conflicts_with = "store")]
-    pub url: Option<String>,
-    /// Read the store in this folder, which no monitor may have open.
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
-    /// The configuration that says where to ask, unless that is said here.
-    #[arg(short, long, value_name = "FILE", default_value = crate::config::FILE)]
-    pub config: PathBuf,
-}
-
-const QUERY_EXAMPLES: &str = "\
-Examples:
-  como query traffic --time -5m:0
-  como query traffic --time 2026-01-01T12:00:00Z:+1h --format csv
-  como query 'top destinations' --url http://monitor:44444 --follow
-  como query traffic --store /var/lib/como/store
-  como query trace --time -1m:0 --filter 'port 53' --format pcapng > dns.pcapng
-
-Without --url and --store the monitor of como.toml is asked, or its store when
-it does not run.";
 
 /// Arguments of `como repl`.
 #[derive(Args, Debug)]

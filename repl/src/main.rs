@@ -2,6 +2,7 @@
 //!
 //! Each verb is a file; [`cli`] says what may be typed.
 
+mod afresh;
 mod bench;
 mod catalogue;
 mod check;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use como_core::module::Kind;
-use como_core::query::{Answer, Packets, Place, Query as Question, QueryError, Replayed, Step};
+use como_core::query::{
+    Answer, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
+};
 use como_core::storage::packets::{Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Coverage, RecordStore, Window};
@@ -20,7 +22,10 @@ use crate::config::Config;
 use crate::error::{Failure, Message, Result, say, with_causes};
 use crate::lookup::Tables;
 use crate::output::{self, table::Table};
+use crate::progress::{Curtain, Progress};
 use crate::shelf::maker;
+
+mod rerun;
 
 /// How long a monitor has to take a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -72,12 +77,18 @@ fn place(args: &Query) -> Result<At> {
 }
 
 /// What to ask, as keys and values of a URL or of the core.
-fn pairs(args: &Query) -> Vec<(&'static str, &str)> {
+fn pairs(args: &Query) -> Vec<(String, &str)> {
     let mut pairs = vec![("module", args.module.as_str())];
     pairs.extend(args.time.as_deref().map(|time| ("time", time)));
     pairs.extend(args.filter.as_deref().map(|filter| ("filter", filter)));
+    pairs.extend(args.source.as_deref().map(|source| ("source", source)));
+    pairs.extend(args.explain.then_some(("explain", "yes")));
     pairs.push(("wait", if args.follow { "yes" } else { "no" }));
-    pairs
+    let own = args.args.iter().map(|text| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (format!("arg.{name}"), value)
+    });
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(own).collect()
 }
 
 fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Result {
@@ -85,7 +96,9 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
         let failure = Failure::usage("a store alone has nothing to follow");
         return Err(failure.hint("--url asks a running monitor"));
     }
-    let question = Question::parse(pairs(args)).map_err(refused)?;
+    let question = pairs(args);
+    let question = question.iter().map(|(key, value)| (key.as_str(), *value));
+    let question = Question::parse(question).map_err(refused)?;
     let path = crate::config::records_in(dir);
     if !path.exists() {
         let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
@@ -121,36 +134,81 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
             return Ok(());
         }
     };
-    let mut answer = Answer::open(&question, place).map_err(refused)?;
-    let module = answer.stream().module.clone();
-    if let Some(stored) = answer.missed() {
-        say(&missed(&args.module, stored));
+    let rerun = |otherwise| {
+        let asked = (args, &question, otherwise);
+        rerun::perform(store.clone(), &packets, asked, format, tables)
+    };
+    if question.source.is_some() || question.explain {
+        return rerun(None);
     }
+    match Answer::open(&question, place) {
+        Ok(mut answer) => {
+            let kind = kind(args, &answer.stream().module.clone());
+            if let Some(stored) = answer.missed() {
+                say(&missed(&args.module, stored));
+            }
+            let nothing = Progress::new(true);
+            show(&mut answer, &args.module, format, kind.as_deref(), &nothing.curtain())
+        }
+        // Why the records do not answer says more than why nothing else does.
+        Err(error @ QueryError::OtherFilter { .. }) => rerun(Some(error)),
+        Err(QueryError::UnknownModule { name, .. }) if is_module(&name) => rerun(None),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Whether a text names a script, or a shipped module.
+fn is_module(name: &str) -> bool {
+    crate::catalogue::names().iter().any(|known| known == name) || crate::catalogue::is_path(name)
+}
+
+/// Writes an answer, beside whatever the curtain hides meanwhile.
+fn show(
+    steps: &mut impl Steps,
+    name: &str,
+    format: Format,
+    kind: Option<&dyn Kind>,
+    curtain: &Curtain,
+) -> Result {
+    let mut out = Hidden { out: io::BufWriter::new(io::stdout()), curtain };
     match format {
         Format::Table => {
             let mut table = Table::new(false);
             loop {
-                match answer.step().map_err(refused)? {
-                    Step::Output(part) => {
-                        out.write_all(table.output(&args.module, &part).as_bytes())?
-                    }
+                match steps.step().map_err(refused)? {
+                    Step::Output(part) => out.write_all(table.output(name, &part).as_bytes())?,
                     Step::Damaged(damage) => {
                         out.write_all(format!("-- damaged: {damage} --\n").as_bytes())?;
                     }
-                    Step::Waiting => {}
+                    Step::Waiting => out.flush()?,
                     Step::End => break,
                 }
             }
             out.flush()?;
-            say_sources(&sources(answer.sources()));
+            say_sources(&sources(steps.sources()));
         }
         format => {
-            let kind = kind(args, &module);
-            let mut renderer = output::renderer(format, kind.as_deref());
-            answer.write(renderer.as_mut(), &mut out, || true).map_err(refused)?;
+            let mut renderer = output::renderer(format, kind);
+            steps.write(renderer.as_mut(), &mut out, || true).map_err(refused)?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// Standard output, with the progress out of the way while something is written.
+struct Hidden<'a> {
+    out: io::BufWriter<io::Stdout>,
+    curtain: &'a Curtain,
+}
+
+impl Write for Hidden<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.curtain.behind(|| self.out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.curtain.behind(|| self.out.flush())
+    }
 }
 
 /// Says what the answer took; of an empty one, when there are packets.

@@ -5,6 +5,7 @@
 
 pub mod deploy;
 mod door;
+mod rerun;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,6 +59,8 @@ pub fn perform(args: &Serve) -> Result {
         store,
         packets: crate::config::packets_in(&config.store),
         looked: door::Looked::default(),
+        runs: rerun::Runs::default(),
+        limits: config.limits,
         feed: feed.clone(),
         keeping,
         started: SystemTime::now(),

@@ -117,6 +117,9 @@ impl Reads {
         if !self.complete || !self.layers.is_empty() {
             demand = demand.layers();
         }
+        if !self.complete {
+            demand = demand.singly();
+        }
         demand
     }
 

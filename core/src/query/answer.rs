@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Query, QueryError};
 use crate::filter::Expr;
@@ -69,6 +69,48 @@ pub enum Step {
     Waiting,
     /// All of the answer has been given.
     End,
+}
+
+/// Something that is read a step at a time.
+pub trait Steps {
+    /// The next part. Waits a tenth of a second at most, and only for what comes.
+    fn step(&mut self) -> Result<Step, QueryError>;
+
+    /// What it came to so far.
+    fn report(&self) -> Report;
+
+    /// What it is made of, and how good that was.
+    fn sources(&self) -> &[Coverage];
+
+    /// Writes all of it, as long as `wanted` says so, and tells what it came to. What was written
+    /// is not held back for longer than a step.
+    fn write(
+        &mut self,
+        renderer: &mut dyn Renderer,
+        out: &mut dyn Write,
+        mut wanted: impl FnMut() -> bool,
+    ) -> Result<Report, QueryError>
+    where
+        Self: Sized,
+    {
+        renderer.begin(None, out)?;
+        let mut flushed = Instant::now();
+        while wanted() {
+            match self.step()? {
+                Step::Output(output) => renderer.output(&output, out)?,
+                Step::Damaged(damage) => renderer.damage(&damage, out)?,
+                Step::Waiting => out.flush()?,
+                Step::End => break,
+            }
+            if flushed.elapsed() > PATIENCE {
+                out.flush()?;
+                flushed = Instant::now();
+            }
+        }
+        renderer.end(out)?;
+        out.flush()?;
+        Ok(self.report())
+    }
 }
 
 /// What an answer came to.
@@ -133,16 +175,6 @@ impl<'a> Answer<'a> {
         (covered.from < covered.to).then_some(covered)
     }
 
-    /// Which sources the records of the window cover, and from when on, as far as it is known
-    /// before they are read.
-    pub fn sources(&self) -> &[Coverage] {
-        let all = &self.stream.sources;
-        // What held when the window begins, and what came to hold within it.
-        let from = all.iter().rposition(|c| c.since <= self.window.from).unwrap_or(0);
-        let to = all.iter().position(|c| c.since >= self.window.to).unwrap_or(all.len());
-        all.get(from..to).unwrap_or_default()
-    }
-
     /// Where nothing stored lies in the time asked for and nothing is waited for: the time of
     /// which there is something, if there is any.
     pub fn missed(&self) -> Option<Option<Window>> {
@@ -160,56 +192,6 @@ impl<'a> Answer<'a> {
     /// Whether it will go on with what comes.
     pub fn follows(&self) -> bool {
         self.live.is_some()
-    }
-
-    /// What it came to so far.
-    pub fn report(&self) -> Report {
-        Report { damaged: self.scan.damaged(), ..self.report }
-    }
-
-    /// The next part of the answer. Waits a tenth of a second at most, and only for what comes.
-    pub fn step(&mut self) -> Result<Step, QueryError> {
-        let mut step = if self.scanned { self.follow()? } else { self.past()? };
-        if let (Some(columns), Step::Output(Output::Records(records))) = (&self.columns, &mut step)
-        {
-            let own = std::mem::replace(records, Records::empty(columns.clone(), Span(0)));
-            *records = conformed(own, columns);
-        }
-        match &step {
-            Step::Output(Output::Records(records)) => {
-                self.report.rows += records.rows() as u64;
-                self.len = records.len;
-            }
-            Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
-            Step::Damaged(_) | Step::Waiting | Step::End => {}
-        }
-        Ok(step)
-    }
-
-    /// Writes the whole answer, as long as `wanted` says so, and tells what it came to.
-    pub fn write(
-        &mut self,
-        renderer: &mut dyn Renderer,
-        out: &mut dyn Write,
-        mut wanted: impl FnMut() -> bool,
-    ) -> Result<Report, QueryError> {
-        renderer.begin(None, out)?;
-        while wanted() {
-            match self.step()? {
-                Step::Output(output) => {
-                    renderer.output(&output, out)?;
-                    if self.scanned {
-                        out.flush()?;
-                    }
-                }
-                Step::Damaged(damage) => renderer.damage(&damage, out)?,
-                Step::Waiting => out.flush()?,
-                Step::End => break,
-            }
-        }
-        renderer.end(out)?;
-        out.flush()?;
-        Ok(self.report())
     }
 
     fn past(&mut self) -> Result<Step, QueryError> {
@@ -275,6 +257,38 @@ impl<'a> Answer<'a> {
     }
 }
 
+impl Steps for Answer<'_> {
+    fn step(&mut self) -> Result<Step, QueryError> {
+        let mut step = if self.scanned { self.follow()? } else { self.past()? };
+        if let (Some(columns), Step::Output(Output::Records(records))) = (&self.columns, &mut step)
+        {
+            let own = std::mem::replace(records, Records::empty(columns.clone(), Span(0)));
+            *records = conformed(own, columns);
+        }
+        match &step {
+            Step::Output(Output::Records(records)) => {
+                self.report.rows += records.rows() as u64;
+                self.len = records.len;
+            }
+            Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
+            Step::Damaged(_) | Step::Waiting | Step::End => {}
+        }
+        Ok(step)
+    }
+
+    fn report(&self) -> Report {
+        Report { damaged: self.scan.damaged(), ..self.report }
+    }
+
+    fn sources(&self) -> &[Coverage] {
+        let all = &self.stream.sources;
+        // What held when the window begins, and what came to hold within it.
+        let from = all.iter().rposition(|c| c.since <= self.window.from).unwrap_or(0);
+        let to = all.iter().position(|c| c.since >= self.window.to).unwrap_or(all.len());
+        all.get(from..to).unwrap_or_default()
+    }
+}
+
 /// A filter in the form in which equal ones are equal.
 fn canonical(text: &str) -> Result<String, QueryError> {
     parsed(text).map(|expr| expr.to_string())
@@ -302,8 +316,13 @@ pub(super) fn find(name: &str, place: &Place<'_>) -> Result<Stream, QueryError> 
     }
     let mut known: Vec<String> = place.store.streams()?.into_iter().map(|s| s.name).collect();
     known.extend(place.running.iter().map(|(name, _)| name.clone()));
+    Err(unknown(name, known))
+}
+
+/// There is nothing of this name, but of these.
+pub(super) fn unknown(name: &str, mut known: Vec<String>) -> QueryError {
     known.sort();
     known.dedup();
     let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-    Err(QueryError::UnknownModule { name: name.chars().take(200).collect(), nearest, known })
+    QueryError::UnknownModule { name: name.chars().take(200).collect(), nearest, known }
 }

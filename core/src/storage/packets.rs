@@ -15,6 +15,7 @@ mod index;
 mod pack;
 mod read;
 mod segments;
+mod source;
 mod tidy;
 
 use std::io;
@@ -36,6 +37,7 @@ pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
 pub use read::{Effort, covered};
 pub use segments::Segment;
+pub use source::Kept;
 
 /// Bytes gathered before they are written.
 const SLAB_BYTES: usize = 1 << 20;

@@ -31,6 +31,8 @@ pub struct Needs {
     pub fields: Vec<Field>,
     /// The fields it reads where they are, and goes on without.
     pub if_any: Vec<Field>,
+    /// Whether it looks at packets one by one, at their own lengths and times.
+    pub singly: bool,
 }
 
 impl Needs {
@@ -45,6 +47,7 @@ impl Needs {
             interval: joining.task.interval,
             fields: needed.without(Fields::NONE).collect(),
             if_any: demand.fields().filter(|field| !needed.has(*field)).collect(),
+            singly: demand.is_singly(),
         })
     }
 

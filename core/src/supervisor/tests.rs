@@ -25,7 +25,7 @@ struct Scripted {
     fails: bool,
 }
 
-fn source(secs: &[u64]) -> Box<dyn Source> {
+pub(crate) fn source(secs: &[u64]) -> Box<dyn Source> {
     let description = Description {
         links: vec![LinkType::RAW],
         resolution: Span(1),
@@ -106,7 +106,7 @@ impl Kind for Counter {
     }
 }
 
-fn counter(name: &str, interval: &str, unlucky: u64) -> Instance {
+pub(crate) fn counter(name: &str, interval: &str, unlucky: u64) -> Instance {
     let manifest = Manifest { name: name.into(), ..Manifest::default() }.with_interval();
     let mut args = Args::default();
     args.set("interval", Value::Text(interval.into()));

@@ -156,6 +156,11 @@ impl Aggregate {
 }
 
 impl Function {
+    /// Whether what many packets come to together says as much as each of them.
+    pub const fn adds_up(self) -> bool {
+        matches!(self, Self::Count | Self::Sum | Self::Mean | Self::Rate)
+    }
+
     /// The name users write.
     pub const fn name(self) -> &'static str {
         match self {

@@ -196,6 +196,7 @@ impl Layout {
         }
         for value in &self.values {
             demand = match value.of {
+                Of::Field(field) if value.aggregate.function.adds_up() => demand.summed(field),
                 Of::Field(field) => demand.field(field),
                 Of::Flow => FLOW.into_iter().fold(demand, Demand::field),
                 Of::Packets | Of::Column(_) => demand,

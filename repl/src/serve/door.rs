@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use como_core::query::{Answer, Packets, Place, Query, QueryError, Replayed};
+use como_core::module::Limits;
+use como_core::query::{Answer, Packets, Place, Query, QueryError, Replayed, Steps};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
@@ -17,6 +18,7 @@ use como_web::{Answer as HttpAnswer, Body, Door, Refusal};
 use parking_lot::{Mutex, RwLock};
 
 use super::deploy::Refused;
+use super::rerun::Runs;
 
 /// What answers with packets took, by instance.
 pub type Looked = Arc<Mutex<BTreeMap<String, Effort>>>;
@@ -37,6 +39,10 @@ pub struct Desk {
     pub feed: Feed,
     /// What is safe.
     pub keeping: Arc<RwLock<Keeping>>,
+    /// Modules that run for questions.
+    pub runs: Runs,
+    /// What one of them may use, where it is no instance's.
+    pub limits: Limits,
     /// When the monitor started, by the wall clock.
     pub started: SystemTime,
 }
@@ -113,7 +119,13 @@ impl Door for Desk {
         // What is wrong with the query is found now, while the answer's status can still say so.
         let feed = Some(&self.feed);
         let place = Place { store: &*self.store, feed, running: &running, packets: None };
-        let answer = Answer::open(&query, place).map_err(|error| refusal(&error))?;
+        if query.source.is_some() || query.explain {
+            return self.rerun(&query, format, None);
+        }
+        let answer = match Answer::open(&query, place) {
+            Ok(answer) => answer,
+            Err(error) => return self.instead(&query, format, &error),
+        };
         let sources = crate::query::sources(answer.sources());
         let missed = answer.missed().map(|stored| crate::query::missed(module, stored));
         drop(answer);
@@ -133,7 +145,7 @@ impl Door for Desk {
 }
 
 /// An answer that ends early: the client has gone, or something went wrong here.
-fn broken(error: QueryError) -> io::Error {
+pub fn broken(error: QueryError) -> io::Error {
     match error {
         QueryError::Write(error) => error,
         error => {
@@ -143,11 +155,11 @@ fn broken(error: QueryError) -> io::Error {
     }
 }
 
-fn bad(text: impl Into<String>) -> Refusal {
+pub fn bad(text: impl Into<String>) -> Refusal {
     Refusal::new(400, "Bad Request", text)
 }
 
-fn refusal(error: &QueryError) -> Refusal {
+pub fn refusal(error: &QueryError) -> Refusal {
     let text = error.to_string();
     match error {
         QueryError::UnknownModule { .. } => Refusal::new(404, "Not Found", text),

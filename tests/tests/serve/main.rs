@@ -3,6 +3,7 @@
 mod packets;
 mod remote;
 mod replay;
+mod rerun;
 mod server;
 mod windows;
 #[cfg(target_os = "linux")]

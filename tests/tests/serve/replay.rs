@@ -98,7 +98,9 @@ fn modules_run_over_what_others_stored() {
     folder.como(refused).refused(1, &["how many bytes", "sum(\"len\")"]);
     let refused = ["run", "traffic", "-s", &of("tupel")];
     folder.como(refused).refused(1, &["nothing is stored of `tupel`", "did you mean `tuple`?"]);
-    let told = folder.como(["explain", "topports", "-s", &of("topaddr")]).ok().stdout;
+    let told = folder.como(["explain", "topports", "-s", &of("topaddr")]);
+    assert_eq!(told.code, 1, "{}", told.stderr);
+    let told = told.stdout;
     for words in ["does not give dport", "replayed from records of `topaddr`, 1s each", "ip.dst"] {
         assert!(told.contains(words), "`{words}` is missing in: {told}");
     }

@@ -74,7 +74,6 @@ impl Test {
     /// What it asks the capture stage to prepare.
     pub fn demand(&self) -> Demand {
         let key = |demand: Demand, key: Key| match key {
-            Key::Field(field) if field.is_free() => demand,
             Key::Field(field) if !in_place(field) => demand.field(field),
             _ => demand.layers(),
         };

@@ -136,7 +136,7 @@ fn counting_everything_asks_for_nothing() {
     let mut plan = Plan::default();
     plan.add(&parse(""));
     plan.add(&parse("len > 100 and source == 0"));
-    assert_eq!(plan.demand(), crate::field::Demand::NONE);
+    assert_eq!(plan.demand(), crate::field::Demand::NONE.singly());
     plan.add(&parse("tcp"));
     assert!(plan.demand().wants_layers());
     assert_eq!(plan.demand().fields().count(), 0, "words for layers need no column");

@@ -129,6 +129,16 @@ impl Reading {
         self.effort
     }
 
+    /// Bytes of the segments that may still hold what is wanted, the one being read left out.
+    pub fn left_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Takes the slab given last; the next is read into `spare`.
+    pub fn take_slab(&mut self, spare: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.slab, spare)
+    }
+
     /// The next part; none at the end.
     pub fn advance(&mut self) -> Result<Option<Part<'_>>, CopyError> {
         loop {

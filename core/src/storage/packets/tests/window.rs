@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::*;
+use crate::source::{Chunk, Source, Turn};
 
 /// Packets of a thousand bytes from ever other hosts, one a millisecond; one in `rare` of
 /// 192.0.2.1, in runs of ten.
@@ -319,4 +320,25 @@ fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
     assert_eq!((counts.packets(), counts.lost()), (kept + 500, lost));
     let after = seconds(&path, Window::ALL);
     assert_eq!(after, [before, (9_000..9_500).collect()].concat());
+}
+
+#[test]
+fn kept_packets_are_a_source_like_any() {
+    let dir = dir();
+    written(&place(&dir, 1 << 30), 0..5000);
+    let mut source =
+        Kept::open("kept".to_owned(), dir.path(), window(100, 4900), None).expect("segments");
+    let mut seconds = Vec::new();
+    loop {
+        let mut chunk = Chunk::default();
+        if source.next(&mut chunk).expect("it reads") == Turn::End {
+            break;
+        }
+        for packet in &chunk.packets {
+            let sec = packet.ts.0 / SEC;
+            assert_eq!((packet.wire_len, chunk.data(packet)), (1500, &[sec as u8; 1000][..]));
+            seconds.push(sec);
+        }
+    }
+    assert!(seconds.into_iter().eq(100..4900));
 }

@@ -1,0 +1,280 @@
+//! What a module can be run over that was stored before it was asked for, and which is best.
+//!
+//! Packets that were kept, and records that can be replayed. Each candidate
+//! says from when until when it reaches, what must be read, and, where it does
+//! not serve, why not. Sources are never mixed: an answer is of one of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::answer::unknown;
+use super::{From, Query, QueryError, Run};
+use crate::field::Kind;
+use crate::filter::Expr;
+use crate::lookup::Lookups;
+use crate::module::Replay;
+use crate::record::{Column, Records, Schema, Type, Value};
+use crate::replay::{OnDemand, Replayer};
+use crate::source::{Source, Treatment};
+use crate::storage::packets::{self, CopyError, Kept};
+use crate::storage::{RecordStore, Stream, Window};
+use crate::supervisor::{Instance, Needs};
+use crate::time::{Span, Ts};
+
+/// The own way of the module that made a stream's records to replay them, where it has one.
+pub type OwnWay<'a> = dyn Fn(&Stream) -> Option<Box<dyn Replay>> + 'a;
+
+/// Where the past is kept.
+pub struct Past<'a> {
+    /// Records.
+    pub store: Arc<dyn RecordStore>,
+    /// Packets, in a folder for each instance that keeps them.
+    pub packets: &'a Path,
+    /// How records are replayed where their module says so itself.
+    pub own: &'a OwnWay<'a>,
+}
+
+/// Something stored that a module might run over.
+pub struct Candidate {
+    /// The instance that stored it.
+    pub name: String,
+    /// Whether it is packets, and not records to be replayed.
+    pub is_packets: bool,
+    /// The part of the window asked for that it reaches; none where it reaches nothing of it.
+    pub covered: Option<Window>,
+    /// About how many bytes must be read.
+    pub bytes: u64,
+    /// Why it cannot serve; none where it can.
+    pub refusal: Option<String>,
+    /// Why it serves only one who asks for it by name: it says something else, or less.
+    pub reservation: Option<String>,
+    // None where it cannot serve at all.
+    source: Option<Box<dyn Source>>,
+}
+
+impl Past<'_> {
+    /// The time that a query asks for; where no clock goes on, the newest record's is the clock.
+    pub fn window(&self, query: &Query, clock: Option<Ts>) -> Result<Window, QueryError> {
+        let newest = self.store.streams()?.into_iter().filter_map(|stream| stream.end).max();
+        let clock = clock.or(newest).unwrap_or_default();
+        Query { wait: false, ..query.clone() }.window(clock)
+    }
+
+    /// Everything stored, whether it serves or not, the best first: what reaches furthest of the
+    /// window, and of equals what costs least to read.
+    pub fn candidates(&self, needs: &Needs, window: Window) -> Result<Vec<Candidate>, QueryError> {
+        let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
+        let mut all = Vec::new();
+        for dir in folders(self.packets) {
+            all.push(self.kept(&dir, needs, &filter, window)?);
+        }
+        for stream in self.store.streams()? {
+            if !all.iter().any(|candidate: &Candidate| candidate.name == stream.name) {
+                all.push(self.replayed(stream, needs, window)?);
+            }
+        }
+        // An interval more or less is no reason to read packets instead of a few records.
+        let reach = |candidate: &Candidate| {
+            let reached = candidate.covered.map_or(0, |covered| (covered.to - covered.from).0);
+            reached / needs.interval.0.max(1)
+        };
+        all.sort_by_key(|candidate| {
+            let unfit = (candidate.refusal.is_some(), candidate.reservation.is_some());
+            (unfit, std::cmp::Reverse(reach(candidate).div_ceil(2)), candidate.bytes)
+        });
+        Ok(all)
+    }
+
+    /// Runs a module over what is stored. What is asked for by name is taken also where it is not
+    /// quite what is wanted; the answer then says so.
+    pub fn run(
+        &self,
+        instance: Instance,
+        from: &From,
+        window: Window,
+        lookups: Arc<Lookups>,
+    ) -> Result<Run, QueryError> {
+        let needs = Needs::of(instance.clone())?;
+        if let Some(missing) = needs.missing_table(&lookups) {
+            return Err(QueryError::Table(missing));
+        }
+        let candidates = self.candidates(&needs, window)?;
+        let serves = |candidate: &Candidate| match from {
+            From::Best => candidate.refusal.is_none() && candidate.reservation.is_none(),
+            From::Instance(name) => candidate.refusal.is_none() && candidate.name == *name,
+        };
+        if let From::Instance(name) = from
+            && !candidates.iter().any(|candidate| candidate.name == *name)
+        {
+            let known = candidates.into_iter().map(|candidate| candidate.name).collect();
+            return Err(unknown(name, known));
+        }
+        let why_not = |candidate: &Candidate| {
+            let why = candidate.refusal.as_ref().or(candidate.reservation.as_ref());
+            why.map(|why| (candidate.name.clone(), why.clone()))
+        };
+        let refused: Vec<_> = candidates.iter().filter_map(why_not).collect();
+        let chosen = candidates.into_iter().find(serves);
+        let chosen = chosen.and_then(|chosen| chosen.source.zip(Some(chosen.reservation)));
+        match chosen {
+            Some((source, reservation)) => {
+                let mut run = Run::start(instance, vec![source], window, lookups)?;
+                if let Some(reservation) = reservation {
+                    run.reserve(&reservation);
+                }
+                Ok(run)
+            }
+            None => Err(QueryError::NothingServes { module: needs.instance, refused }),
+        }
+    }
+
+    /// What could be read to answer, and what would be chosen, as records.
+    pub fn explain(&self, instance: Instance, window: Window) -> Result<Records, QueryError> {
+        let needs = Needs::of(instance)?;
+        let schema = Schema::new([
+            Column::new("source", Type::Text),
+            Column::new("what", Type::Text),
+            Column::new("from", Type::Time),
+            Column::new("to", Type::Time),
+            Column::new("bytes", Type::Uint),
+            Column::new("chosen", Type::Bool),
+            Column::new("why_not", Type::Text),
+        ]);
+        let mut records = Records::empty(Arc::new(schema), Span(0));
+        for (at, candidate) in self.candidates(&needs, window)?.into_iter().enumerate() {
+            let what = if candidate.is_packets { "packets" } else { "records, replayed" };
+            let end =
+                |at: fn(Window) -> Ts| candidate.covered.map_or(Value::Null, |w| at(w).into());
+            let (from, to) = (end(|window| window.from), end(|window| window.to));
+            let why_not = candidate.refusal.or(candidate.reservation);
+            let chosen = at == 0 && why_not.is_none();
+            let why_not = why_not.map_or(Value::Null, Value::Text);
+            let bytes = Value::Uint(candidate.bytes);
+            let row =
+                [Value::Text(candidate.name), what.into(), from, to, bytes, chosen.into(), why_not];
+            records.push(window.from, row);
+        }
+        Ok(records)
+    }
+
+    /// Packets that an instance kept.
+    fn kept(
+        &self,
+        dir: &Path,
+        needs: &Needs,
+        filter: &Expr,
+        window: Window,
+    ) -> Result<Candidate, QueryError> {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let unread = |source| {
+            let path = dir.display().to_string();
+            QueryError::Packets(CopyError::Read { path, source })
+        };
+        let span = packets::covered(dir).map_err(unread)?;
+        let span =
+            span.map(|(first, last)| Window { from: first, to: Ts(last.0.saturating_add(1)) });
+        let source = Kept::open(format!("packets of {name}"), dir, window, Some(filter))
+            .map_err(QueryError::Packets)?;
+        let stream = self.store.stream(&name)?;
+        let measured = stream.iter().flat_map(|stream| &stream.filters).map(|m| m.filter.as_str());
+        let reservation = measured.filter_map(|kept| filtered(kept, needs)).next();
+        Ok(Candidate {
+            name,
+            is_packets: true,
+            covered: span.and_then(|span| common(span, window)),
+            bytes: source.description().size_bytes.unwrap_or(0),
+            refusal: lacking(&source, needs),
+            reservation,
+            source: Some(Box::new(source)),
+        })
+    }
+
+    /// Records of an instance.
+    fn replayed(
+        &self,
+        stream: Stream,
+        needs: &Needs,
+        window: Window,
+    ) -> Result<Candidate, QueryError> {
+        let name = stream.name.clone();
+        let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
+        let covered = span.and_then(|span| common(span, window));
+        let bytes = stream.bytes;
+        let replayer = Replayer::new((self.own)(&stream));
+        let title = format!("records of {name}");
+        let opened = OnDemand::open(title, self.store.clone(), stream, window, replayer);
+        let mut candidate = Candidate {
+            name,
+            is_packets: false,
+            covered,
+            bytes,
+            refusal: None,
+            reservation: None,
+            source: None,
+        };
+        match opened {
+            Ok(source) => {
+                candidate.refusal = lacking(&source, needs);
+                candidate.reservation = inexact(&source, needs);
+                candidate.source = Some(Box::new(source));
+            }
+            Err(error) => candidate.refusal = Some(error.to_string()),
+        }
+        Ok(candidate)
+    }
+}
+
+/// The folders in a folder; none where there is no such folder.
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    let entries = dir.read_dir().into_iter().flatten().flatten();
+    let mut all: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    all.sort();
+    all
+}
+
+fn common(a: Window, b: Window) -> Option<Window> {
+    let both = Window { from: a.from.max(b.from), to: a.to.min(b.to) };
+    (both.from < both.to).then_some(both)
+}
+
+/// Why packets that passed the filter `kept` are not those that are asked for.
+fn filtered(kept: &str, needs: &Needs) -> Option<String> {
+    let is_all = matches!(kept, "" | "all");
+    (!is_all && kept != needs.filter).then(|| format!("it has only the packets of `{kept}`"))
+}
+
+/// Why records say less than is asked for.
+fn inexact(source: &dyn Source, needs: &Needs) -> Option<String> {
+    let description = source.description();
+    let step = description.resolution;
+    if needs.singly {
+        return Some("it says what packets come to, not what each was".to_owned());
+    }
+    let refused = description.lineage.iter().find_map(|treatment| match treatment {
+        Treatment::Filtered(kept) => filtered(kept, needs),
+        Treatment::SomeRecords => Some("only some of its records were kept".to_owned()),
+        Treatment::Networks(_) if wants_hosts(needs) => {
+            Some("its addresses are those of networks".to_owned())
+        }
+        _ => None,
+    });
+    refused.or_else(|| {
+        let fits = needs.interval.0.is_multiple_of(step.0.max(1));
+        (!fits).then(|| format!("its records are of {step} and {} are asked for", needs.interval))
+    })
+}
+
+fn wants_hosts(needs: &Needs) -> bool {
+    needs.fields.iter().chain(&needs.if_any).any(|field| field.kind() == Kind::Addr)
+}
+
+/// Why a module that needs more than a source offers cannot run over it.
+fn lacking(source: &dyn Source, needs: &Needs) -> Option<String> {
+    let missing = needs.missing(source.description());
+    let field = missing.first()?;
+    Some(format!("it does not say `{}`, {}", field.name(), field.doc()))
+}
+
+#[cfg(test)]
+mod tests;

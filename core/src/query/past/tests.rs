@@ -1,0 +1,129 @@
+//! Candidates: who serves, who does not and why, and who is best.
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::packet::LinkType;
+use crate::query::{Step, Steps};
+use crate::record::Output;
+use crate::storage::packets::{PacketWriter, Place, Room, Taken};
+use crate::storage::{About, MemoryStore, Writer};
+use crate::supervisor::tests::counter;
+use crate::time::SECOND;
+
+/// A minute of which packets are kept, one a second, and records of five seconds each.
+struct Minute {
+    dir: TempDir,
+    store: Arc<MemoryStore>,
+}
+
+fn minute() -> Minute {
+    let dir = tempfile::tempdir().expect("a directory");
+    let place = Place::Directory(Room::new(dir.path().join("kept"), 1 << 30));
+    let mut writer =
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write");
+    for sec in 0..60 {
+        writer.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+    }
+    drop(writer);
+    let store = Arc::new(MemoryStore::default());
+    let mut writer = Writer::new(store.clone(), "node", 1);
+    let about = About { module: "traffic".to_owned(), ..About::default() };
+    writer.open("counts", about).expect("memory");
+    let schema = Arc::new(Schema::new([
+        Column::new("packets", Type::Uint).of("count()"),
+        Column::new("bytes", Type::Uint).of("sum(\"len\")"),
+    ]));
+    let mut records = Records::empty(schema, Span::from_secs(5));
+    for start in (0..60).step_by(5) {
+        records.push(Ts::new(start, 0), [5u64.into(), 5000u64.into()]);
+    }
+    writer.write("counts", Output::Records(records)).expect("memory");
+    writer.commit().expect("memory");
+    Minute { dir, store }
+}
+
+impl Minute {
+    fn past(&self) -> Past<'_> {
+        Past { store: self.store.clone(), packets: self.dir.path(), own: &|_| None }
+    }
+}
+
+fn asked(interval: &str, filter: &str) -> Instance {
+    Instance { filter: filter.to_owned(), ..counter("c", interval, 0) }
+}
+
+/// Runs over the minute from 10 to 40 seconds, and returns each record's start and packets.
+fn counts(minute: &Minute, instance: Instance, from: &From) -> Result<Vec<(u64, u64)>, QueryError> {
+    let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
+    let mut run = minute.past().run(instance, from, window, Arc::default())?;
+    let mut rows = Vec::new();
+    loop {
+        match run.step()? {
+            Step::Output(Output::Records(records)) => rows.extend((0..records.rows()).map(|row| {
+                let packets = records.value(row, 0).as_uint().expect("a count");
+                (records.starts[row].0 / SECOND, packets)
+            })),
+            Step::Output(Output::Gap { .. }) | Step::Damaged(_) | Step::Waiting => {}
+            Step::End => return Ok(rows),
+        }
+    }
+}
+
+/// What is chosen for an instance, and why not the others.
+#[track_caller]
+fn check(interval: &str, filter: &str, want: &[(&str, Option<&str>)]) {
+    let minute = minute();
+    let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
+    let shown = minute.past().explain(asked(interval, filter), window).expect("a store");
+    let text = |row, column| match shown.value(row, column) {
+        Value::Text(text) => Some(text),
+        _ => None,
+    };
+    let got: Vec<_> = (0..shown.rows()).map(|row| (text(row, 0), text(row, 6))).collect();
+    let want: Vec<_> =
+        want.iter().map(|(name, why)| (Some(name.to_string()), why.map(str::to_owned))).collect();
+    assert_eq!(got, want);
+    assert_eq!(shown.value(0, 5), Value::Bool(true));
+}
+
+#[test]
+fn records_are_read_before_packets_where_they_say_enough() {
+    check("10s", "", &[("counts", None), ("kept", None)]);
+    let rows = counts(&minute(), asked("10s", ""), &From::Best).expect("an answer");
+    assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
+}
+
+#[test]
+fn packets_are_read_where_records_do_not_say_enough() {
+    let coarse = "its records are of 5s and 3s are asked for";
+    check("3s", "", &[("kept", None), ("counts", Some(coarse))]);
+    let proto = "it does not say `ip.proto`, protocol number behind IPv6 extension headers";
+    check("10s", "tcp", &[("kept", None), ("counts", Some(proto))]);
+    let each = "it says what packets come to, not what each was";
+    check("10s", "len > 500", &[("kept", None), ("counts", Some(each))]);
+    let rows = counts(&minute(), asked("10s", "len > 500"), &From::Best).expect("an answer");
+    assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
+}
+
+#[test]
+fn who_is_asked_for_by_name_is_taken_or_named_as_the_reason() {
+    let minute = minute();
+    let named = |name: &str| From::Instance(name.to_owned());
+    let rows = counts(&minute, asked("10s", ""), &named("kept")).expect("an answer");
+    assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
+    let error = counts(&minute, asked("10s", ""), &named("cept")).expect_err("no such");
+    assert_eq!(error.to_string(), "no module `cept`; did you mean `kept`?");
+    let error = counts(&minute, asked("10s", "tcp"), &named("counts")).expect_err("no ports");
+    assert!(error.to_string().contains("`counts`: it does not say `ip.proto`"), "{error}");
+}
+
+#[test]
+fn a_window_of_which_nothing_is_stored_is_answered_with_nothing() {
+    let minute = minute();
+    let later = Window { from: Ts::new(1000, 0), to: Ts::new(2000, 0) };
+    let run = minute.past().run(asked("10s", "tcp"), &From::Best, later, Arc::default());
+    let mut run = run.expect("a start");
+    while run.step().expect("no fault") != Step::End {}
+    assert_eq!(run.report().rows, 0);
+}

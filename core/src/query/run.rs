@@ -1,0 +1,153 @@
+//! A module that runs for one question: over packets of the past, in a monitor of its own.
+//!
+//! Its threads yield to those that measure what comes now. Whoever loses
+//! interest drops it, and it ends. What it has recorded is given as soon as an
+//! interval closes, long before the window is read through.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::QueryError;
+use super::answer::{Report, Step, Steps};
+use crate::lookup::Lookups;
+use crate::record::Output;
+use crate::source::Source;
+use crate::storage::scan::within;
+use crate::storage::{Coverage, Window};
+use crate::supervisor::counters::Counters;
+use crate::supervisor::{AttachError, Instance, Monitor, Options, Sink, SinkError};
+use crate::time::{Interval, Span};
+
+/// Closed intervals that the reader may be behind.
+const QUEUE: usize = 16;
+
+/// How long a step waits.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How much less of a processor it gets than what runs all the time, as `nice(1)` counts.
+const NICENESS: i32 = 10;
+
+/// One module at work for one question.
+pub struct Run {
+    name: String,
+    sources: Vec<Coverage>,
+    // None once it has ended.
+    monitor: Option<Monitor>,
+    outputs: Receiver<Output>,
+    window: Window,
+    report: Report,
+}
+
+impl Run {
+    /// Begins to run `instance` over `sources`. Its records are those of intervals that touch
+    /// `window`; which packets it sees is the sources' to choose.
+    pub fn start(
+        instance: Instance,
+        sources: Vec<Box<dyn Source>>,
+        window: Window,
+        lookups: Arc<Lookups>,
+    ) -> Result<Self, AttachError> {
+        let name = instance.name.clone();
+        let covered = sources.iter().map(|source| source.description().covered()).collect();
+        let covered = vec![Coverage { since: window.from, sources: covered }];
+        let (given, outputs) = bounded(QUEUE);
+        let begin = move || {
+            // Threads take after the one that starts them. Without the right to, it is as before.
+            let _ = rustix::process::nice(NICENESS);
+            let options = Options { workers: 1, stay: false, lookups };
+            Monitor::start(options, sources, vec![instance], Box::new(Desk { given }))
+        };
+        let thread = thread::Builder::new().name("query run".to_owned()).spawn(begin)?;
+        let monitor = thread.join().map_err(|_| AttachError::Ended)??;
+        let report = Report::default();
+        Ok(Self { name, sources: covered, monitor: Some(monitor), outputs, window, report })
+    }
+
+    /// Says of what it runs over that it is not quite what was asked for.
+    pub(super) fn reserve(&mut self, reservation: &str) {
+        for source in self.sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
+            source.lineage.push(format!("inexact: {reservation}"));
+        }
+    }
+
+    /// How far it is, until it has ended.
+    pub fn counters(&self) -> Option<Arc<Counters>> {
+        self.monitor.as_ref().map(|monitor| monitor.counters())
+    }
+
+    /// What became of it, once nothing more comes.
+    fn end(&mut self) -> Result<Step, QueryError> {
+        let Some(monitor) = self.monitor.take() else { return Ok(Step::End) };
+        let status = monitor.wait().status;
+        let broken = status.sources.into_iter().find_map(|source| source.error);
+        let failed = status.tasks.into_iter().find_map(|task| task.last_fault);
+        match broken.or(failed) {
+            Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
+            None => Ok(Step::End),
+        }
+    }
+}
+
+impl Steps for Run {
+    fn step(&mut self) -> Result<Step, QueryError> {
+        let output = match self.outputs.recv_timeout(PATIENCE) {
+            Ok(output) => output,
+            Err(RecvTimeoutError::Timeout) => return Ok(Step::Waiting),
+            Err(RecvTimeoutError::Disconnected) => return self.end(),
+        };
+        match &output {
+            Output::Records(records) => {
+                // The first interval may have begun before what was asked for.
+                let from = match records.len {
+                    Span(0) => self.window.from,
+                    len => Interval::holding(self.window.from, len).start(),
+                };
+                let touched = Window { from, ..self.window };
+                let Some(output) = within(output, touched) else { return Ok(Step::Waiting) };
+                if let Output::Records(records) = &output {
+                    self.report.rows += records.rows() as u64;
+                }
+                Ok(Step::Output(output))
+            }
+            Output::Gap { .. } => {
+                let Some(gap) = within(output, self.window) else { return Ok(Step::Waiting) };
+                self.report.gaps += 1;
+                Ok(Step::Output(gap))
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        self.report
+    }
+
+    fn sources(&self) -> &[Coverage] {
+        &self.sources
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(monitor) = &self.monitor {
+            // The queue to us closes too, which frees whoever waits for a place in it.
+            monitor.stop();
+        }
+    }
+}
+
+/// Hands records to the one who asked.
+struct Desk {
+    given: Sender<Output>,
+}
+
+impl Sink for Desk {
+    fn accept(&mut self, _: &str, output: Output) -> Result<(), SinkError> {
+        self.given.send(output).map_err(|_| SinkError::new("nobody waits for the answer any more"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

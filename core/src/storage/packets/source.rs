@@ -1,0 +1,151 @@
+//! Kept packets as a source: a window of segments, read as a capture is.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::CopyError;
+use super::read::{Part, Reading};
+use crate::filter::Expr;
+use crate::packet::{LinkType, Packet};
+use crate::selection::BATCH_PACKETS_MAX;
+use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh};
+use crate::storage::Window;
+use crate::storage::pcapng::{self, Block};
+
+/// Slabs that are kept to be filled again.
+const SLABS: usize = 16;
+
+/// The packets of a window, from the segments in a directory.
+pub struct Kept {
+    description: Description,
+    reading: Reading,
+    window: Window,
+    // Of the section being read.
+    links: Vec<LinkType>,
+    slab: Arc<Vec<u8>>,
+    // Where the next block of the slab begins.
+    at: usize,
+    used: VecDeque<Arc<Vec<u8>>>,
+}
+
+impl Kept {
+    /// Begins to read the packets of `window`; those that `filter` does not pass may be left out.
+    pub fn open(
+        name: String,
+        dir: &Path,
+        window: Window,
+        filter: Option<&Expr>,
+    ) -> Result<Self, CopyError> {
+        let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
+        let reading = Reading::new(dir, window, needs)?;
+        let mut description = Description::new(name, Pace::Stored);
+        description.size_bytes = Some(reading.left_bytes());
+        Ok(Self {
+            description,
+            reading,
+            window,
+            links: Vec::new(),
+            slab: Arc::default(),
+            at: 0,
+            used: VecDeque::new(),
+        })
+    }
+
+    /// Reads the next slab; false at the end.
+    fn advance(&mut self) -> Result<bool, CopyError> {
+        loop {
+            match self.reading.advance()? {
+                None => return Ok(false),
+                Some(Part::Segment) => self.links.clear(),
+                Some(Part::Heads(mut blocks)) => {
+                    while let Some((block, rest)) = pcapng::split(blocks) {
+                        meet(&mut self.links, &block);
+                        blocks = rest;
+                    }
+                }
+                Some(Part::Slab(_)) => break,
+            }
+        }
+        let free = self.used.front_mut().is_some_and(|slab| Arc::get_mut(slab).is_some());
+        let spare = if free { self.used.pop_front() } else { None };
+        let spare = spare.and_then(Arc::into_inner).unwrap_or_default();
+        let slab = Arc::new(self.reading.take_slab(spare));
+        let old = std::mem::replace(&mut self.slab, slab);
+        if self.used.len() < SLABS {
+            self.used.push_back(old);
+        }
+        self.at = 0;
+        Ok(true)
+    }
+
+    /// Takes packets out of the slab until the chunk is full or the slab at its end.
+    fn take(&mut self, chunk: &mut Chunk) {
+        let slab = self.slab.clone();
+        while chunk.packets.len() < BATCH_PACKETS_MAX && self.at < slab.len() {
+            let Some((block, rest)) = pcapng::split(&slab[self.at..]) else { return self.skip() };
+            let start = self.at;
+            self.at = slab.len() - rest.len();
+            let Block::Packet { ts, bytes } = block else {
+                meet(&mut self.links, &block);
+                continue;
+            };
+            let Some(seen) = pcapng::packet(bytes) else { return self.skip() };
+            let Some(link) = self.links.get(seen.interface as usize) else { return self.skip() };
+            if ts < self.window.from || ts >= self.window.to {
+                continue;
+            }
+            let mut packet: Packet = seen.as_packet(ts, start, *link);
+            if let Some(stands) = pcapng::stands(bytes) {
+                packet.marks |= stands.marks;
+                weigh(&mut chunk.weights, &chunk.packets);
+                chunk.weights.push(stands.weight);
+            }
+            chunk.packets.push(packet);
+        }
+        chunk.settle_weights();
+        if !chunk.packets.is_empty() {
+            chunk.regions.push(slab);
+        }
+    }
+
+    /// Leaves out the rest of a slab that makes no sense.
+    fn skip(&mut self) {
+        self.reading.damaged(self.reading.at());
+        self.at = self.slab.len();
+    }
+}
+
+/// Takes note of what describes the packets that follow.
+fn meet(links: &mut Vec<LinkType>, block: &Block<'_>) {
+    match block {
+        Block::Section(_) => links.clear(),
+        Block::Interface(bytes) => links.push(pcapng::link(bytes)),
+        Block::Packet { .. } => {}
+    }
+}
+
+impl Source for Kept {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        while chunk.packets.is_empty() {
+            if self.at >= self.slab.len() && !self.advance().map_err(|e| self.broken(e))? {
+                return Ok(Turn::End);
+            }
+            self.take(chunk);
+        }
+        let all = self.description.size_bytes.unwrap_or(0);
+        chunk.read_bytes = all.saturating_sub(self.reading.left_bytes());
+        Ok(Turn::More)
+    }
+}
+
+impl Kept {
+    fn broken(&self, error: CopyError) -> SourceError {
+        let name = format!("`{}`", self.description.name);
+        SourceError::Device { name, why: crate::source::with_causes(&error) }
+    }
+}

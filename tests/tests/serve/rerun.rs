@@ -1,0 +1,100 @@
+//! Modules that run afresh over what is stored: never deployed, with another filter, from a script.
+
+use como_tests::{Folder, Ran};
+
+use super::config;
+use super::server::Server;
+
+const SOURCE: &str = "gen:packets=5000,duration=10s,seed=3";
+
+/// Packets kept whole, and flows of a second each.
+const MODULES: &str = "\
+[[module]]
+name = \"kept\"
+use = \"trace\"
+[[module]]
+name = \"flows\"
+use = \"tuple\"
+args = { interval = \"1s\" }
+";
+
+const SCRIPT: &str = "\
+-- Packets and the longest of each protocol.
+args = { interval = \"2s\" }
+key = { proto = \"ip.proto\" }
+value = { packets = count(), longest = max(\"len\") }
+";
+
+/// A monitor that has read all of the source and kept it.
+fn read_whole() -> (Folder, Server) {
+    let folder = Folder::new();
+    folder.write("como.toml", config(SOURCE, MODULES));
+    folder.write("mine.lua", SCRIPT);
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/flows?time=:&wait=no", |body| body.contains("00:00:09Z"));
+    // What is kept is on disk with the records of its last interval.
+    server.until("/kept?time=:&wait=no", |body| body.contains("00:00:05Z"));
+    (folder, server)
+}
+
+/// What `como run` says of all packets.
+fn ran(folder: &Folder, args: &[&str]) -> Ran {
+    let run = ["run", "-s", SOURCE, "--format", "ndjson", "-q"];
+    folder.como(run.iter().chain(args)).ok()
+}
+
+#[test]
+fn a_module_that_never_ran_answers_over_the_past_as_if_it_had() {
+    let (folder, server) = read_whole();
+    let url = format!("http://{}", server.address());
+    let check = |place: &[&str]| {
+        let asked = |args: &[&str]| {
+            let query = ["query", "--time", ":", "--format", "ndjson"];
+            folder.como(query.iter().chain(place).chain(args)).ok().stdout
+        };
+        let two = ["-a", "interval=2s", "-a", "n=5"];
+        let top = ran(&folder, &[&["topports"][..], &two].concat()).stdout;
+        assert_eq!(asked(&[&["topports"][..], &two].concat()), top);
+        assert_eq!(asked(&[&["topports", "--source", "kept"][..], &two].concat()), top);
+        // The instance runs, but of all packets.
+        let tcp = ran(&folder, &["tuple", "-a", "interval=1s", "tcp port 80"]).stdout;
+        assert!(!tcp.is_empty());
+        let mut lines: Vec<_> = tcp.lines().collect();
+        lines.sort_unstable();
+        let answer = asked(&["flows", "-a", "interval=1s", "--filter", "tcp port 80"]);
+        let mut got: Vec<_> = answer.lines().collect();
+        got.sort_unstable();
+        assert_eq!(got, lines);
+    };
+    check(&["--url", &url]);
+    assert_eq!(server.end(), 0);
+    check(&["--store", "store"]);
+}
+
+#[test]
+fn a_script_just_written_answers_over_the_past() {
+    let (folder, server) = read_whole();
+    assert_eq!(server.end(), 0);
+    let query = |args: &[&str]| {
+        let base = ["query", "mine.lua", "--store", "store", "--time", ":", "--format", "ndjson"];
+        folder.como(base.iter().chain(args))
+    };
+    assert_eq!(query(&[]).ok().stdout, ran(&folder, &["mine.lua"]).stdout);
+    let explained = query(&["--explain"]).ok();
+    let rows = explained.ndjson();
+    assert_eq!((&rows[0]["source"], &rows[0]["chosen"]), (&"kept".into(), &true.into()));
+    let why_not = rows[1]["why_not"].as_str().expect("a reason");
+    assert!(why_not.contains("not what each was"), "{why_not}");
+    query(&["--source", "cept"]).refused(2, &["no module `cept`", "kept"]);
+    query(&["-a", "intervall=1s"]).refused(2, &["intervall", "interval"]);
+}
+
+#[test]
+fn a_window_beyond_what_is_stored_is_an_empty_answer() {
+    let (folder, server) = read_whole();
+    assert_eq!(server.end(), 0);
+    let time = "2030-01-01T00:00:00Z:+1h";
+    let query = ["query", "topports", "--store", "store", "--time", time, "--format", "ndjson"];
+    assert_eq!(folder.como(query).ok().stdout, "");
+}
