@@ -7,7 +7,7 @@ use super::extract::{self, View};
 use crate::addr::Addr;
 use crate::community::CommunityId;
 use crate::field::{Demand, Field, Fields, Kind};
-use crate::lookup::Lookups;
+use crate::lookup::{Lookups, Subject};
 use crate::packet::{Known, Layers, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
 
@@ -233,13 +233,30 @@ fn append(field: Field, block: Block<'_>, column: &mut Column) {
     }
     let Present::Some(these) = &mut column.present else { return };
     match &mut column.values {
+        Values::U32(values) if Subject::of(field).is_some() => look_up(field, block, values, these),
         Values::U32(values) => own_loops!(values, these, extract::number,
             IpVersion IpProto IpLen IpTtl Sport Dport TcpSport TcpDport UdpSport UdpDport
-            TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen SrcAsn DstAsn),
+            TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen),
         Values::U64(values) => own_loops!(values, these, extract::big, EthSrc EthDst),
         Values::Addr(values) => own_loops!(values, these, extract::addr, IpSrc IpDst),
         Values::CommunityId(values) => each(block, values, these, extract::community_id),
     }
+}
+
+/// Adds what a table knows of an address of each packet, looked up side by side.
+fn look_up(field: Field, block: Block<'_>, values: &mut Vec<u32>, these: &mut Selection) {
+    let Some((subject, is_dst)) = Subject::of(field) else { return };
+    let mut known = [0; Block::PACKETS];
+    if let Some(table) = block.lookups.table(subject) {
+        let mut addrs = [None; Block::PACKETS];
+        let side = if is_dst { Field::IpDst } else { Field::IpSrc };
+        for (addr, view) in addrs.iter_mut().zip(block.views()) {
+            *addr = extract::addr(side, view);
+        }
+        known = table.get_all(&addrs);
+    }
+    let mut known = known.into_iter();
+    each(block, values, these, |_| known.next().filter(|value| *value != 0));
 }
 
 #[inline(always)]
@@ -247,7 +264,7 @@ fn each<'a, T: Default>(
     block: Block<'a>,
     values: &mut Vec<T>,
     these: &mut Selection,
-    read: impl Fn(View<'a>) -> Option<T>,
+    mut read: impl FnMut(View<'a>) -> Option<T>,
 ) {
     let word = values.len() / Block::PACKETS;
     let mut bits = 0;
