@@ -152,7 +152,7 @@ fn tuple_says_what_is_declared() {
 #[test]
 fn manifests_name_their_arguments() {
     let names: Vec<String> = kinds().iter().map(|k| k.manifest().name.clone()).collect();
-    assert_eq!(names, ["traffic-native", "topaddr-native", "tuple-native"]);
+    assert_eq!(names, ["syn-native", "traffic-native", "topaddr-native", "tuple-native"]);
     for kind in kinds() {
         assert!(kind.manifest().args.iter().any(|a| a.name == "interval"));
         let args = Args::parse(["colour=red"]).expect("arguments");
