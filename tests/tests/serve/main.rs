@@ -186,6 +186,33 @@ fn hangup_rereads_the_configuration_and_keeps_the_old_one_when_it_is_wrong() {
 }
 
 #[test]
+fn hangup_rereads_tables_and_keeps_the_old_ones_when_one_is_wrong() {
+    let folder = Folder::new();
+    let source = "gen:rate=2000,duration=600s,pace=true";
+    folder.write("como.toml", config(source, "[lookup]\nasn = \"ases.txt\"\n"));
+    let script = MODULE.to_owned() + "filter = \"ip\"\nkey = { asn = \"dst.asn or 0\" }\n";
+    folder.write("modules/ases.lua", script);
+    let announce = |asn: &str| folder.write("ases.txt", format!("0.0.0.0/0 {asn}\n::/0 {asn}\n"));
+    let url = "/ases?time=-1h:0&wait=no";
+    let of = |body: &str, asn: u32| body.matches(&format!("\"asn\":{asn},")).count();
+
+    announce("64500");
+    let server = Server::start(&folder);
+    server.until(url, |body| of(body, 64500) > 0);
+    announce("64501");
+    server.hang_up();
+    server.until(url, |body| of(body, 64501) > 0);
+    announce("nobody");
+    server.hang_up();
+    let before = of(&get(server.address(), url).body, 64501);
+    server.until(url, |body| of(body, 64501) > before + 1);
+    announce("64502");
+    server.hang_up();
+    server.until(url, |body| of(body, 64502) > 0 && of(body, 0) == 0);
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
 fn a_follower_gets_records_as_they_are_committed() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
