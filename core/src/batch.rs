@@ -93,6 +93,14 @@ impl Batch {
         Counter { batch: self, bytes: false }
     }
 
+    /// How many packets all of them stand for.
+    pub fn total_packets(&self) -> u64 {
+        if self.is_unweighted() {
+            return self.len() as u64;
+        }
+        (0..self.len()).fold(0, |sum, at| sum.saturating_add(self.weight(at).packets))
+    }
+
     /// Bytes on the wire as a weighted column.
     pub fn bytes(&self) -> Counter<'_> {
         Counter { batch: self, bytes: true }

@@ -27,9 +27,9 @@ use crate::time::{Interval, SECOND, Span, Ts};
 use crate::worker::{Task, Work};
 use assemble::Assembler;
 use feed::Feed;
-use merge::{Merge, Next};
+use merge::{Merge, Next, Run};
 
-/// How long a wire may be silent before intervals close without it.
+/// How long a wire may be silent, beyond its delay, before intervals close without it.
 const GRACE: Span = Span(SECOND);
 
 /// What the supervisor asks of the capture stage.
@@ -125,17 +125,15 @@ impl Capture {
         let mut flushed = 0;
         loop {
             match self.obey(&mut state, &mut assembler) {
-                Obeyed::Stop => break,
+                Obeyed::Stop => {
+                    self.close(&mut state, &mut assembler);
+                    break;
+                }
                 Obeyed::Nothing => {}
             }
             match self.merge.advance() {
-                Next::Run(run) => {
-                    let live = self.merge.is_live();
-                    assembler.begin(&run, live);
-                    while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
-                        self.send(&mut state, batch, &mut assembler);
-                    }
-                }
+                Next::Run(run) => self.assemble(&run, &mut state, &mut assembler),
+                Next::Held => self.cut(&mut state, &mut assembler),
                 Next::Quiet => self.rest(&mut state, &mut assembler),
                 Next::End if self.stay => self.idle(&mut state, &mut assembler, &mut flushed),
                 Next::End => break,
@@ -149,6 +147,23 @@ impl Capture {
         for worker in &self.workers {
             // A worker that is gone has nothing left to flush.
             let _ = worker.send(Work::End);
+        }
+    }
+
+    /// Hands out a run of packets, as far as it fills batches.
+    fn assemble(&mut self, run: &Run, state: &mut State, assembler: &mut Assembler) {
+        let live = self.merge.is_live();
+        assembler.begin(run, live);
+        while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
+            self.send(state, batch, assembler);
+        }
+    }
+
+    /// Hands out what is at hand of wires that go on: it has been taken from them.
+    fn close(&mut self, state: &mut State, assembler: &mut Assembler) {
+        self.merge.close();
+        while let Next::Run(run) = self.merge.advance() {
+            self.assemble(&run, state, assembler);
         }
     }
 
@@ -180,9 +195,7 @@ impl Capture {
             self.replan(state, assembler);
         }
         while let Ok(control) = self.control.try_recv() {
-            if let Some(batch) = assembler.cut() {
-                self.send(state, batch, assembler);
-            }
+            self.cut(state, assembler);
             match control {
                 Control::Stop => return Obeyed::Stop,
                 Control::Detach(name) => {
@@ -254,25 +267,30 @@ impl Capture {
             if !self.merge.is_live() {
                 let _ = worker.send_unhurried(work);
             } else if let Err(Refused::Full(_)) = worker.send_within(work, Duration::ZERO) {
-                self.counters.note_shed(batch.len() as u64);
+                self.counters.note_shed(batch.total_packets());
             }
         }
         assembler.keep(batch);
         self.merge.settle();
     }
 
-    /// Nothing arrived for a while: what is at hand goes out, and on a wire time goes on.
-    fn rest(&mut self, state: &mut State, assembler: &mut Assembler) {
+    /// Sends the batch that is being built.
+    fn cut(&mut self, state: &mut State, assembler: &mut Assembler) {
         if let Some(batch) = assembler.cut() {
             self.send(state, batch, assembler);
         }
+    }
+
+    /// Nothing arrived for a while: what is at hand goes out, and on a wire time goes on.
+    fn rest(&mut self, state: &mut State, assembler: &mut Assembler) {
+        self.cut(state, assembler);
         // Of anything but a wire, silence may as well mean that packets are long in coming.
         if self.merge.is_live()
             && let Some((when, clock)) = state.heard
         {
             // Packet time goes on as fast as ours, wherever it stands.
             let silent = u64::try_from(when.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            if let Some(batch) = assembler.tick(clock + Span(silent) - GRACE) {
+            if let Some(batch) = assembler.tick(clock + Span(silent) - GRACE - self.merge.delay()) {
                 self.send(state, batch, assembler);
             }
         }

@@ -79,7 +79,7 @@ pub fn weigh(weights: &mut Vec<Weight>, packets: &[Packet]) {
 pub struct Counts {
     /// Packets lost before they reached the source (kernel, interface).
     pub dropped: u64,
-    /// Records the source could not read as packets, skipped.
+    /// Unreadable: records that the source could make no packets of, skipped.
     pub malformed: u64,
     /// How often its device came back after it had been down or away.
     pub reopened: u64,

@@ -18,7 +18,7 @@ use crossbeam_channel::{Sender, unbounded};
 use parking_lot::RwLock;
 
 use crate::capture::feed::Feed;
-use crate::capture::merge::Merge;
+use crate::capture::merge::{self, Merge};
 use crate::capture::{Capture, Control, Joining};
 use crate::costs::Costs;
 use crate::field::Field;
@@ -28,6 +28,7 @@ use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::queue;
 use crate::source::Source;
 use crate::storage::packets::Place;
+use crate::time::Span;
 use crate::worker::{Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
@@ -75,12 +76,14 @@ pub struct Options {
     pub stay: bool,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
+    /// How long packets of one wire wait for those of another, beyond the other's own delay.
+    pub window: Span,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-        Self { workers, stay: false, lookups: Arc::default() }
+        Self { workers, stay: false, lookups: Arc::default(), window: merge::WINDOW_DEFAULT }
     }
 }
 
@@ -226,7 +229,7 @@ impl Monitor {
         let feeds = sources.into_iter().map(|source| feed(source, &counters));
         let feeds = feeds.collect::<Result<_, _>>()?;
         let capture = Capture {
-            merge: Merge::new(feeds),
+            merge: Merge::new(feeds, options.window),
             control: orders,
             retired,
             workers: queues,

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use como_core::time::Span;
 pub use query::{AnswerFormat, Query};
-pub use writing::{Bench, Stubs, StubsOf};
+pub use writing::{Bench, Completions, Man, Stubs, StubsOf};
 
 use crate::lookup::Tables;
 
@@ -152,6 +153,9 @@ pub struct Run {
     /// Threads that run modules [default: one per core, at most one per module].
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// How long packets of one wire wait for those of another, beyond its delay [default: 10ms].
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
+    pub window: Option<Span>,
     /// No progress bar and no summary.
     #[arg(short, long)]
     pub quiet: bool,
@@ -365,35 +369,6 @@ Examples:
   como> filter tcp and port 443
   como> load topaddr n=5
   como> run";
-
-/// Arguments of `como completions`.
-#[derive(Args, Debug)]
-#[command(after_help = COMPLETIONS_EXAMPLES)]
-pub struct Completions {
-    /// The shell.
-    #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
-}
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  como completions bash > ~/.local/share/bash-completion/completions/como
-  como completions zsh > ~/.zfunc/_como
-  como completions fish > ~/.config/fish/completions/como.fish";
-
-/// Arguments of `como man`.
-#[derive(Args, Debug)]
-#[command(after_help = MAN_EXAMPLES)]
-pub struct Man {
-    /// The page of one verb instead of the general one.
-    #[arg(value_name = "VERB")]
-    pub verb: Option<String>,
-}
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  como man | man -l -
-  como man run > /usr/local/share/man/man1/como-run.1";
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use como_core::capture::merge::WINDOW_DEFAULT;
 use como_core::module::{Args, Limits};
 use como_core::record::Value;
 use como_core::size;
@@ -48,6 +49,8 @@ pub struct Config {
     pub modules: PathBuf,
     /// What to capture from.
     pub sources: Vec<String>,
+    /// How long packets of one wire wait for those of another, beyond the other's own delay.
+    pub window: Span,
     /// The instances to run.
     pub instances: Vec<InstanceConfig>,
     /// Where records are kept.
@@ -121,6 +124,7 @@ impl Reader<'_> {
         Ok(Config {
             modules: self.path(file.modules.as_deref().unwrap_or("modules")),
             sources: file.source.iter().map(|s| self.source(&s.r#use)).collect::<Result<_>>()?,
+            window: self.span(&file.capture.window)?.unwrap_or(WINDOW_DEFAULT),
             instances: self.instances(&file.module)?,
             store: self.path(file.store.dir.as_deref().unwrap_or("store")),
             streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
@@ -220,7 +224,7 @@ impl Reader<'_> {
 
     fn limits(&self, limits: &file::Limits) -> Result<Limits> {
         let default = Limits::default();
-        let call = limits.call.as_ref().map(|text| self.parsed(text, Span::parse)).transpose()?;
+        let call = self.span(&limits.call)?;
         let call_ms = self.at_least(call.map(|span| span.0 / 1_000_000), &limits.call, 1, "1ms")?;
         let memory = self.size(&limits.memory)?;
         let memory = self.at_least(memory, &limits.memory, 1 << 20, "1MiB")?;
@@ -282,6 +286,10 @@ impl Reader<'_> {
                 age => Ok(Some(age)),
             },
         }
+    }
+
+    fn span(&self, text: &Option<Spanned<String>>) -> Result<Option<Span>> {
+        text.as_ref().map(|text| self.parsed(text, Span::parse)).transpose()
     }
 
     fn path(&self, path: &str) -> PathBuf {

@@ -24,7 +24,12 @@ pub fn perform(args: &Run) -> Result {
     Session {
         sources: args.measure.sources.open()?,
         instances,
-        options: Options { workers, lookups: args.measure.sources.tables.load()?, ..default },
+        options: Options {
+            workers,
+            lookups: args.measure.sources.tables.load()?,
+            window: args.window.unwrap_or(default.window),
+            ..default
+        },
         format: records.then(|| output::chosen(args.format)),
         quiet: args.quiet,
         costs: args.costs,

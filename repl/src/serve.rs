@@ -91,9 +91,10 @@ fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn options(config: &Config) -> Options {
+    let default = Options { window: config.window, ..Options::default() };
     match config.workers {
-        0 => Options::default(),
-        workers => Options { workers, ..Options::default() },
+        0 => default,
+        workers => Options { workers, ..default },
     }
 }
 

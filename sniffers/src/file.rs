@@ -120,16 +120,17 @@ pub fn open(
     Ok(sources)
 }
 
-/// Opens what a text names that has options of its own.
+/// Opens what a text names that has options of its own; `pipes` as for [`open`].
 pub fn open_with(
     name: &str,
     taken: Taken,
     options: &Options,
+    pipes: Pace,
 ) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let speed = paced::speed(options)?;
     let sources = match options.flag("follow", false)? {
         true => vec![Box::new(Follow::open(name, taken)?) as Box<dyn Source>],
-        false => open(&[name], taken, Pace::Stored)?,
+        false => open(&[name], taken, pipes)?,
     };
     let pace = |source| -> Box<dyn Source> {
         match speed {

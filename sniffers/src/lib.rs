@@ -4,6 +4,8 @@
 //! door, [`list`] what there is behind it. A kind is one file or folder.
 
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use como_core::source::{Pace, Source, SourceError};
 
@@ -68,13 +70,35 @@ pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
 /// Opens several texts at once. All plain files among them become one source in time order, so
 /// that a thousand files cost one thread. `past` is where records to replay are found.
 pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let (pipes, others): (Vec<&str>, Vec<&str>) = texts.iter().partition(|text| is_pipe(text));
+    let mut sources = open_each(&others, past, Pace::Stored)?;
+    // Nobody knows when the next packet of a pipe comes: a wire must not wait for it.
+    let come = sources.iter().any(|source| source.description().pace != Pace::Stored);
+    let pace = if come { Pace::Stream } else { Pace::Stored };
+    sources.splice(0..0, open_each(&pipes, past, pace)?);
+    Ok(sources)
+}
+
+/// Whether a text names standard input or a named pipe, with options or without.
+fn is_pipe(text: &str) -> bool {
+    let Ok(Spec { rest, .. }) = Spec::parse(text, KINDS) else { return false };
+    let name = if Path::new(rest).exists() { rest } else { rest.split(',').next().unwrap_or(rest) };
+    name == "-" || Path::new(name).metadata().is_ok_and(|meta| meta.file_type().is_fifo())
+}
+
+/// Opens several texts; `pipes` is how packets come of those that are no files.
+fn open_each(
+    texts: &[&str],
+    past: &dyn Past,
+    pipes: Pace,
+) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (mut files, mut erf_files) = (Vec::new(), Vec::new());
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for text in texts {
         let spec = Spec::parse(text, KINDS)?;
         let (rest, wants_inside) = decap::take(spec.rest)?;
         if rest != spec.rest {
-            let opened = open_all(&[&format!("{}:{rest}", spec.kind)], past)?;
+            let opened = open_each(&[&format!("{}:{rest}", spec.kind)], past, pipes)?;
             sources.extend(opened.into_iter().map(|source| decap::of(source, wants_inside)));
             continue;
         }
@@ -94,9 +118,9 @@ pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>,
         } else if spec.kind == over_ip::KIND.name {
             sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
         } else if spec.kind == netflow::KIND.name {
-            sources.extend(netflow::open(spec.rest)?);
+            sources.extend(netflow::open(spec.rest, pipes)?);
         } else if spec.kind == sflow::KIND.name {
-            sources.extend(sflow::open(spec.rest)?);
+            sources.extend(sflow::open(spec.rest, pipes)?);
         } else if spec.kind == flowtools::KIND.name {
             sources.push(Box::new(flowtools::FlowTools::open(spec.rest)?));
         } else {
@@ -107,13 +131,10 @@ pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>,
             let (name, options) = Options::behind(kind, spec.rest)?;
             match options.is_empty() {
                 true => files.push(name),
-                false => sources.extend(file::open_with(name, taken, &options)?),
+                false => sources.extend(file::open_with(name, taken, &options, pipes)?),
             }
         }
     }
-    // Nobody knows when the next packet of a pipe comes: a wire must not wait for it.
-    let come = sources.iter().find(|source| source.description().pace != Pace::Stored);
-    let pipes = come.map_or(Pace::Stored, |_| Pace::Stream);
     sources.splice(0..0, file::open(&erf_files, Taken::AsErf, pipes)?);
     sources.splice(0..0, file::open(&files, Taken::AsTold, pipes)?);
     Ok(sources)

@@ -105,8 +105,7 @@ struct Config {
 impl Config {
     /// Reads `eth0,option=value,...`.
     fn parse(text: &str) -> Result<Self, SourceError> {
-        let (device, options) = text.split_once(',').unwrap_or((text, ""));
-        let options = Options::parse(&KIND, options)?;
+        let (device, options) = Options::of_device(&KIND, text)?;
         let timeout = options.span("timeout", Span(100_000_000))?.0 / 1_000_000;
         if !(1..=1_000).contains(&timeout) {
             return Err(options.wrong("`timeout` must be from 1ms to 1s".to_owned()));

@@ -18,7 +18,7 @@ mod record;
 mod sampling;
 mod template;
 
-use como_core::source::{Source, SourceError};
+use como_core::source::{Pace, Source, SourceError};
 
 pub(crate) use clock::{Clock, When};
 
@@ -48,9 +48,9 @@ const OPTIONS: [OptionDoc; 6] = [
 ];
 
 /// Opens what stands behind `netflow:`.
-pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-    match text.strip_prefix("udp://") {
-        Some(rest) => Ok(vec![Box::new(collector::Collector::open(rest)?)]),
-        None => capture::open(text),
+pub fn open(text: &str, pipes: Pace) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    match text.starts_with("udp://") {
+        true => Ok(vec![Box::new(collector::Collector::open(text)?)]),
+        false => capture::open(text, pipes),
     }
 }

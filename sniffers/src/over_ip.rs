@@ -44,6 +44,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long a sender may take to begin.
 const BEGIN: Duration = Duration::from_secs(10);
 
+/// How often the log says at most that somebody connected who sent no capture.
+const COMPLAIN: Duration = Duration::from_secs(60);
+
 /// Senders served at a time; more wait to be accepted.
 const SENDERS_MAX: usize = 16;
 
@@ -53,6 +56,8 @@ pub struct OverIp {
     peer: Peer,
     senders: Vec<Sender>,
     closed_bytes: u64,
+    // When one that had sent no packet was last complained of.
+    complained: Option<Instant>,
 }
 
 enum Peer {
@@ -68,6 +73,8 @@ struct Sender {
     fd: RawFd,
     since: Instant,
     read_bytes: u64,
+    // Whether it has sent a packet.
+    known: bool,
     // Whether packets are left of what was read already.
     has_more: bool,
 }
@@ -90,6 +97,7 @@ impl OverIp {
             peer: Peer::Connect { address: address.to_owned(), reconnect, tried: Instant::now() },
             senders: Vec::new(),
             closed_bytes: 0,
+            complained: None,
         };
         if listen {
             let bound = TcpListener::bind(address)
@@ -174,9 +182,21 @@ impl OverIp {
         if matches!(self.peer, Peer::Connect { reconnect: false, .. }) {
             return Some(error);
         }
-        tracing::warn!("{}", with_causes(&error));
+        match sender.known || self.may_complain() {
+            true => tracing::warn!("{}", with_causes(&error)),
+            false => tracing::debug!("{}", with_causes(&error)),
+        }
         chunk.counts.add(Counts { malformed: 1, ..Counts::default() });
         None
+    }
+
+    /// Whether it is time to say again that somebody sent no capture: ports are scanned.
+    fn may_complain(&mut self) -> bool {
+        let may = self.complained.is_none_or(|then| then.elapsed() >= COMPLAIN);
+        if may {
+            self.complained = Some(Instant::now());
+        }
+        may
     }
 }
 
@@ -185,7 +205,7 @@ impl Sender {
         let fd = stream.as_raw_fd();
         keep_alive(fd);
         let capture = Capture::of_socket(name.to_owned(), OwnedFd::from(stream));
-        Self { capture, fd, since: Instant::now(), read_bytes: 0, has_more: false }
+        Self { capture, fd, since: Instant::now(), read_bytes: 0, known: false, has_more: false }
     }
 }
 
@@ -207,6 +227,7 @@ impl Source for OverIp {
             let mut sender = self.senders.remove(at);
             let turn = sender.capture.next(chunk);
             sender.read_bytes = chunk.read_bytes;
+            sender.known |= !chunk.packets.is_empty();
             sender.has_more = chunk.packets.len() >= BATCH_PACKETS_MAX;
             self.senders.push(sender);
             if !matches!(turn, Ok(Turn::More | Turn::Idle)) {

@@ -53,10 +53,10 @@ fn description(name: String, pace: Pace) -> Description {
 }
 
 /// Opens what stands behind `sflow:`.
-pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-    match text.strip_prefix("udp://") {
-        Some(rest) => Ok(vec![Box::new(collector::Collector::open(rest)?)]),
-        None => capture::open(text),
+pub fn open(text: &str, pipes: Pace) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    match text.starts_with("udp://") {
+        true => Ok(vec![Box::new(collector::Collector::open(text)?)]),
+        false => capture::open(text, pipes),
     }
 }
 

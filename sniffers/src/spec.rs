@@ -108,13 +108,24 @@ impl<'a> Options<'a> {
         {
             name = before;
         }
-        let options = Self::parse(kind, &text[name.len()..]).map_err(|error| match error {
+        Ok((name, Self::told_of(kind, text, &text[name.len()..])?))
+    }
+
+    /// Takes `DEVICE,name=value,...` apart: no device has a comma in its name.
+    pub fn of_device(kind: &'a Kind, text: &'a str) -> Result<(&'a str, Self), SourceError> {
+        let (device, options) = text.split_once(',').unwrap_or((text, ""));
+        Ok((device, Self::told_of(kind, text, options)?))
+    }
+
+    /// Reads options of the source that is written as `text`, which errors repeat as it is.
+    fn told_of(kind: &'a Kind, text: &'a str, options: &'a str) -> Result<Self, SourceError> {
+        let options = Self::parse(kind, options).map_err(|error| match error {
             SourceError::Spec { why, .. } => {
                 SourceError::Spec { text: format!("{}:{text}", kind.name), why }
             }
             error => error,
         })?;
-        Ok((name, Self { text, ..options }))
+        Ok(Self { text, ..options })
     }
 
     /// Whether none is given.
@@ -244,6 +255,21 @@ mod tests {
             wrong,
             "source `gen:a.pcap,sed=3`: there is no option `sed`: did you mean `seed`?"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_options_of_a_device_is_said_of_all_that_was_written() {
+        let of_device = |text| Options::of_device(&KINDS[1], text);
+        let (device, options) = of_device("eth0,seed=7").expect("options");
+        assert_eq!((device, options.given("seed")), ("eth0", Some("7")));
+        let wrong = of_device("eth0,sed=3").expect_err("an error").to_string();
+        assert_eq!(
+            wrong,
+            "source `gen:eth0,sed=3`: there is no option `sed`: did you mean `seed`?"
+        );
+        let (_, options) = of_device("eth0,seed=x").expect("options");
+        let wrong = options.number("seed", 1, 0, 9).expect_err("an error").to_string();
+        assert_eq!(wrong, "source `gen:eth0,seed=x`: `seed=x` must be a number from 0 to 9");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::packet::Weight;
 use crate::queue::{self, Nothing, Refused};
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn};
 use crate::supervisor::counters::SourceCounters;
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 
 /// Chunks a source may be ahead of capture.
 const QUEUE: usize = 4;
@@ -40,6 +40,8 @@ pub struct Feed {
     pub number: u16,
     /// How its packets come.
     pub pace: Pace,
+    /// How long after its time a packet may be handed over.
+    pub delay: Span,
     /// The fields its packets may have.
     pub offers: Fields,
     /// What the source has delivered and lost.
@@ -54,7 +56,7 @@ impl Feed {
         counters: Arc<SourceCounters>,
         costs: Arc<Costs>,
     ) -> std::io::Result<Self> {
-        let Description { pace, offers, .. } = *source.description();
+        let Description { pace, delay, offers, .. } = *source.description();
         let (send, deliveries) = queue::bounded(QUEUE);
         let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
         let (wanted, filters) = unbounded();
@@ -71,7 +73,18 @@ impl Feed {
             costs,
         };
         std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
-        Ok(Self { deliveries, used, wanted, number, pace, offers, counters })
+        Ok(Self { deliveries, used, wanted, number, pace, delay, offers, counters })
+    }
+
+    /// A feed without a thread, and the end at which a test hands over what it says.
+    #[cfg(test)]
+    pub fn of_test(number: u16, description: &Description) -> (queue::Sender<Delivery>, Self) {
+        let (send, deliveries) = queue::bounded(QUEUE);
+        let (used, _) = crossbeam_channel::bounded(0);
+        let (wanted, _) = unbounded();
+        let Description { pace, delay, offers, .. } = *description;
+        let counters = Arc::new(SourceCounters::new(description));
+        (send, Self { deliveries, used, wanted, number, pace, delay, offers, counters })
     }
 
     /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is
@@ -148,14 +161,13 @@ impl Reader {
 
     /// Numbers and counts the packets while they are in the cache; whether they are in order.
     fn look_over(&self, chunk: &mut Chunk) -> bool {
-        let (mut bytes, mut latest, mut ordered) = (0u64, Ts(0), true);
+        let (mut latest, mut ordered) = (Ts(0), true);
         for packet in &mut chunk.packets {
             packet.source = self.number;
-            bytes += u64::from(packet.wire_len);
             ordered &= packet.ts >= latest;
             latest = packet.ts;
         }
-        self.counters.note_read(chunk, bytes);
+        self.counters.note_read(chunk, stood_for(chunk));
         ordered
     }
 
@@ -173,7 +185,7 @@ impl Reader {
         match self.send.send_within(delivery, patience) {
             Ok(()) => true,
             Err(Refused::Full(Delivery::Chunk(chunk, _))) => {
-                self.counters.note_shed(stood_for(&chunk));
+                self.counters.note_shed(stood_for(&chunk).packets);
                 true
             }
             Err(Refused::Full(Delivery::End(_)) | Refused::Gone(_)) => false,
@@ -181,12 +193,15 @@ impl Reader {
     }
 }
 
-/// How many packets a chunk stands for.
-fn stood_for(chunk: &Chunk) -> u64 {
-    if chunk.weights.is_empty() {
-        return chunk.packets.len() as u64;
-    }
-    chunk.weights.iter().map(|w: &Weight| w.packets).fold(0, u64::saturating_add)
+/// What the packets of a chunk stand for together. As many weights as there are packets, or none.
+pub(crate) fn stood_for(chunk: &Chunk) -> Weight {
+    let add = |sum: Weight, one: Weight| Weight {
+        packets: sum.packets.saturating_add(one.packets),
+        bytes: sum.bytes.saturating_add(one.bytes),
+    };
+    let weighed = chunk.weights.iter().copied();
+    let others = chunk.packets.iter().skip(chunk.weights.len()).map(Weight::of);
+    weighed.chain(others).fold(Weight { packets: 0, bytes: 0 }, add)
 }
 
 #[cfg(test)]

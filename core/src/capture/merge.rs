@@ -1,48 +1,74 @@
 //! Merging several sources into one stream by timestamp.
 //!
 //! A run is the longest stretch of one source's chunk that goes before every
-//! other source's next packet. A file's next packet is waited for; a silent
-//! live source is not, so that it never stalls the others.
+//! other source's next packet. A file's next packet is waited for. A wire's is
+//! waited for as long as that wire may take to hand a packet over, so that the
+//! packets of two wires come in order and a silent one stalls nobody.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::feed::{Delivery, Feed};
 use super::offers::Offers;
 use crate::source::{Chunk, Pace, SourceError};
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 
-/// How long capture waits for a live source before it goes on without it.
-const LIVE_WINDOW: Duration = Duration::from_millis(10);
+/// How long packets wait for those of another wire, beyond that wire's own delay, by default.
+pub const WINDOW_DEFAULT: Span = Span(10_000_000);
 
-/// How long capture waits for a file before it looks up.
-const FILE_WINDOW: Duration = Duration::from_millis(20);
+/// Chunks of a wire that are held while others are waited for. One that has more goes on without
+/// them, so that nothing is shed for the sake of order.
+const HELD_MAX: usize = 32;
 
-/// One source and the chunk of it that is being merged.
+/// How long capture waits for wires at a time while it holds packets of others. Meanwhile their
+/// queues fill, which have room for more than this.
+const HELD_WAIT: Duration = Duration::from_millis(5);
+
+/// How long capture waits at a time when it holds nothing.
+const IDLE_WAIT: Duration = Duration::from_millis(10);
+
+/// How long capture waits for a file at a time where there is no wire.
+const FILE_WAIT: Duration = Duration::from_millis(20);
+
+/// One source and what of it is being merged.
 struct Lane {
     feed: Feed,
     chunk: Chunk,
     // Whether the chunk's timestamps never step back.
     ordered: bool,
     at: usize,
-    // A silent live source is not waited for until it delivers again.
+    // When the chunk was taken over.
+    came: Instant,
+    // What follows the chunk: of a wire, what it gave while others were waited for.
+    ahead: VecDeque<(Instant, Delivery)>,
+    // The latest time in it so far.
+    latest: Option<Ts>,
+    // Files and streams do not wait for a silent source until it delivers again.
     silent: bool,
+    // Nothing more will be delivered.
+    gone: bool,
+    // And all that was delivered has been merged.
     ended: bool,
 }
 
 /// All sources of a monitor.
 pub struct Merge {
     lanes: Vec<Lane>,
+    window: Span,
     errors: Vec<SourceError>,
     offers: Arc<Offers>,
     // Sources that have ended, and of which packets may still wait for their batch.
     ending: Vec<u16>,
+    closing: bool,
 }
 
 /// What comes next in the merged stream.
 pub enum Next {
     /// Packets of one source, as a range of its chunk.
     Run(Run),
+    /// Packets are at hand, and wait for those of other sources.
+    Held,
     /// Nothing arrived for a while.
     Quiet,
     /// All sources have ended.
@@ -62,10 +88,12 @@ pub struct Run {
 }
 
 impl Merge {
-    /// Merges these sources; the index of each is its number.
-    pub fn new(feeds: Vec<Feed>) -> Self {
+    /// Merges these sources; the index of each is its number. Packets wait for those of another
+    /// wire for `window` longer than that may take to hand them over.
+    pub fn new(feeds: Vec<Feed>, window: Span) -> Self {
         let (lanes, errors, ending) = Default::default();
-        let mut merge = Self { lanes, errors, offers: Arc::default(), ending };
+        let offers = Arc::default();
+        let mut merge = Self { lanes, window, errors, offers, ending, closing: false };
         feeds.into_iter().for_each(|feed| merge.add(feed));
         merge
     }
@@ -78,7 +106,11 @@ impl Merge {
             chunk: Chunk::default(),
             ordered: true,
             at: 0,
+            came: Instant::now(),
+            ahead: VecDeque::new(),
+            latest: None,
             silent: false,
+            gone: false,
             ended: false,
         });
     }
@@ -96,7 +128,13 @@ impl Merge {
 
     /// Whether some source would lose packets if it were kept waiting.
     pub fn is_live(&self) -> bool {
-        self.lanes.iter().any(|l| l.feed.pace == Pace::Live && !l.ended)
+        self.lanes.iter().any(|l| l.is(Pace::Live) && !l.ended)
+    }
+
+    /// How long after its time a packet of a wire may come out of here at most.
+    pub fn delay(&self) -> Span {
+        let wires = self.lanes.iter().filter(|l| l.is(Pace::Live) && !l.ended);
+        beyond(self.window, wires.map(|l| l.feed.delay).max().unwrap_or(Span(0)))
     }
 
     /// What each source offers.
@@ -116,23 +154,38 @@ impl Merge {
         std::mem::take(&mut self.errors)
     }
 
-    /// Finds the next run and moves behind it.
+    /// From now on nothing is taken from sources, and what is at hand waits for nobody.
+    pub fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// Finds the next run and moves behind it; waits a little where there is none yet.
     pub fn advance(&mut self) -> Next {
-        let idle = self.lanes.iter().all(|l| l.head().is_none());
-        let mut waited = false;
+        match self.step(Instant::now()) {
+            next @ (Next::Run(_) | Next::End) => next,
+            waiting if self.closing => waiting,
+            waiting => {
+                self.wait(matches!(waiting, Next::Held));
+                self.step(Instant::now())
+            }
+        }
+    }
+
+    /// Takes over what is there, and finds the next run if there is one by now.
+    fn step(&mut self, now: Instant) -> Next {
         for at in 0..self.lanes.len() {
-            waited |= !self.refill(at, idle);
+            if !self.closing {
+                self.lanes[at].take_over(now);
+            }
+            self.refill(at);
         }
         let heads = || self.lanes.iter().enumerate().filter_map(|(i, l)| Some((l.head()?, i)));
-        let Some((_, source)) = heads().min() else {
+        let Some((first, source)) = heads().min() else {
             return if self.lanes.iter().all(|l| l.ended) { Next::End } else { Next::Quiet };
         };
-        // A file that is late must not be overtaken; a silent live source may be.
-        let missing = |l: &Lane| l.is_stored() && !l.ended && l.head().is_none();
-        if waited && self.lanes.iter().any(missing) {
-            return Next::Quiet;
-        }
-        let limit = heads().filter(|(_, i)| *i != source).min().map_or(Ts(u64::MAX), |(ts, _)| ts);
+        let next = heads().filter(|(_, i)| *i != source).min().map_or(Ts(u64::MAX), |(ts, _)| ts);
+        let Some(sure) = self.sure_until(first, source, now) else { return Next::Held };
+        let limit = next.min(sure);
         let lane = &mut self.lanes[source];
         let from = lane.at;
         let rest = &lane.chunk.packets[from..];
@@ -144,55 +197,128 @@ impl Merge {
         Next::Run(Run { source, from, to: lane.at, ordered: lane.ordered })
     }
 
-    /// Makes sure that a lane has a next packet; returns whether it has, or needs none.
-    /// When nothing at all is at hand (`idle`) even a silent source is worth a wait.
-    fn refill(&mut self, at: usize, idle: bool) -> bool {
+    /// Until when packets of `source` may go, of which the next one is of `first`, for all that is
+    /// still to be expected of sources that have none at hand; `None` where it has to wait.
+    fn sure_until(&mut self, first: Ts, source: usize, now: Instant) -> Option<Ts> {
+        let mut sure = Ts(u64::MAX);
+        if self.closing {
+            return Some(sure);
+        }
+        let lane = &self.lanes[source];
+        let (came, wire) = (lane.came, lane.is(Pace::Live));
+        let pressed = lane.ahead.len() >= HELD_MAX;
+        for (at, other) in self.lanes.iter_mut().enumerate() {
+            if at == source || other.ended || other.head().is_some() {
+                continue;
+            }
+            if other.is(Pace::Stored) {
+                return None;
+            }
+            // Where clocks agree, a wire's packets do not come before those it has given.
+            if let Some(latest) = other.latest.filter(|latest| *latest >= first) {
+                sure = sure.min(latest);
+                continue;
+            }
+            let both_wires = wire && other.is(Pace::Live);
+            if pressed || (other.silent && !both_wires) {
+                continue;
+            }
+            if now.duration_since(came)
+                < Duration::from_nanos(beyond(self.window, other.feed.delay).0)
+            {
+                return None;
+            }
+            other.silent = true;
+        }
+        Some(sure)
+    }
+
+    /// Makes the next chunk of a lane the one that is merged, if its last one is.
+    fn refill(&mut self, at: usize) {
         let lane = &mut self.lanes[at];
-        while lane.head().is_none() && !lane.ended {
-            let patience = match (lane.is_stored(), lane.silent) {
-                (true, _) => FILE_WINDOW,
-                (false, false) => LIVE_WINDOW,
-                (false, true) => {
-                    if idle {
-                        LIVE_WINDOW
-                    } else {
-                        Duration::ZERO
-                    }
-                }
-            };
-            match lane.feed.next(patience) {
-                Some(Delivery::Chunk(chunk, ordered)) => {
-                    lane.ordered = ordered;
-                    lane.silent = chunk.packets.is_empty();
+        while lane.head().is_none()
+            && let Some((came, delivery)) = lane.ahead.pop_front()
+        {
+            match delivery {
+                Delivery::Chunk(chunk, ordered) => {
+                    (lane.ordered, lane.came, lane.at) = (ordered, came, 0);
                     let spent = std::mem::replace(&mut lane.chunk, chunk);
                     lane.feed.recycle(spent);
-                    lane.at = 0;
-                    if lane.silent {
-                        return false;
-                    }
+                    let times = lane.chunk.packets.iter().map(|p| p.ts);
+                    let last = if ordered { times.last() } else { times.max() };
+                    lane.latest = lane.latest.max(last);
                 }
-                Some(Delivery::End(error)) => {
+                Delivery::End(error) => {
                     lane.ended = true;
                     self.ending.push(lane.feed.number);
                     lane.feed.counters.note_end(error.as_ref());
                     self.errors.extend(error);
                 }
-                None => {
-                    lane.silent = true;
-                    return false;
+            }
+        }
+    }
+
+    /// Waits a little for the sources that have nothing at hand.
+    fn wait(&mut self, held: bool) {
+        let wanted = |l: &Lane| l.head().is_none() && l.ahead.is_empty() && !l.gone;
+        let count = self.lanes.iter().filter(|l| wanted(l)).count();
+        let share =
+            if held { HELD_WAIT } else { IDLE_WAIT } / u32::try_from(count.max(1)).unwrap_or(1);
+        let live = self.is_live();
+        let mut patience = None;
+        for lane in self.lanes.iter_mut().filter(|l| wanted(l)) {
+            let own = if lane.is(Pace::Stored) && !live { FILE_WAIT } else { share };
+            if let Some(delivery) = lane.feed.next(patience.unwrap_or(own)) {
+                lane.put(Instant::now(), delivery);
+                // Of the others only what is there by now.
+                if !lane.ahead.is_empty() {
+                    patience = Some(Duration::ZERO);
                 }
             }
         }
-        true
     }
 }
 
 impl Lane {
-    fn is_stored(&self) -> bool {
-        self.feed.pace == Pace::Stored
+    fn is(&self, pace: Pace) -> bool {
+        self.feed.pace == pace
     }
 
     fn head(&self) -> Option<Ts> {
         self.chunk.packets.get(self.at).map(|p| p.ts)
     }
+
+    /// Takes what its source has handed over: of a wire all, because it does not wait.
+    fn take_over(&mut self, now: Instant) {
+        while !self.gone
+            && match self.is(Pace::Live) {
+                true => self.ahead.len() < HELD_MAX,
+                false => self.head().is_none() && self.ahead.is_empty(),
+            }
+            && let Some(delivery) = self.feed.next(Duration::ZERO)
+        {
+            self.put(now, delivery);
+        }
+    }
+
+    /// Keeps what its source has handed over; a sign of life is only noted.
+    fn put(&mut self, now: Instant, delivery: Delivery) {
+        match delivery {
+            Delivery::Chunk(chunk, _) if chunk.packets.is_empty() => {
+                self.silent = true;
+                self.feed.recycle(chunk);
+                return;
+            }
+            Delivery::Chunk(..) => self.silent = false,
+            Delivery::End(_) => self.gone = true,
+        }
+        self.ahead.push_back((now, delivery));
+    }
 }
+
+fn beyond(window: Span, delay: Span) -> Span {
+    Span(window.0.saturating_add(delay.0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ pub struct Report {
     pub truncated: u64,
     /// Packets the source knows were lost before it.
     pub dropped: u64,
-    /// Records of the source that are no packets it could read.
+    /// Unreadable records: those of which the source could make no packets.
     pub skipped_records: u64,
     /// The addresses that sent most bytes.
     pub top_src_ip_bytes: Vec<Row>,
@@ -263,7 +263,7 @@ impl Report {
             ("malformed", self.malformed),
             ("truncated", self.truncated),
             ("dropped", self.dropped),
-            ("records skipped", self.skipped_records),
+            ("unreadable", self.skipped_records),
             ("steps back in time", self.ts_backwards),
             ("without a timestamp", self.packets_without_ts),
         ] {

@@ -14,7 +14,7 @@ use crate::batch::Batch;
 use crate::costs::{CostStatus, Costs};
 use crate::field::Fields;
 use crate::module::{Fault, Limit, Module};
-use crate::packet::Packet;
+use crate::packet::{Packet, Weight};
 use crate::source::{Chunk, Covered, Description, SourceError, Treatment};
 use crate::time::{Interval, Span, Ts};
 
@@ -43,9 +43,9 @@ pub struct SourceStatus {
     pub sampling: String,
     /// What was done to its packets so far, in this order.
     pub lineage: Vec<String>,
-    /// Packets it delivered.
+    /// Packets it delivered, each counted as many as it stands for.
     pub packets: u64,
-    /// Bytes on the wire of those packets.
+    /// Bytes on the wire that those packets stand for.
     pub bytes: u64,
     /// Packets lost before they reached it.
     pub dropped: u64,
@@ -96,10 +96,10 @@ impl SourceCounters {
         description
     }
 
-    /// Counts what a turn of the source gave, with its bytes on the wire.
-    pub fn note_read(&self, chunk: &Chunk, bytes: u64) {
-        self.packets.fetch_add(chunk.packets.len() as u64, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
+    /// Counts what a turn of the source gave, and what its packets stand for.
+    pub fn note_read(&self, chunk: &Chunk, weight: Weight) {
+        self.packets.fetch_add(weight.packets, Relaxed);
+        self.bytes.fetch_add(weight.bytes, Relaxed);
         self.dropped.fetch_add(chunk.counts.dropped, Relaxed);
         self.unreadable.fetch_add(chunk.counts.malformed, Relaxed);
         self.reopened.fetch_add(chunk.counts.reopened, Relaxed);
@@ -354,9 +354,9 @@ pub struct Counters {
 pub struct Status {
     /// The stream's clock.
     pub clock: Option<String>,
-    /// Packets merged into the stream.
+    /// Packets merged into the stream, each counted as many as it stands for.
     pub packets: u64,
-    /// Bytes on the wire that the sources delivered.
+    /// Bytes on the wire that the packets which the sources delivered stand for.
     pub bytes: u64,
     /// Packets lost before us.
     pub dropped: u64,
@@ -386,13 +386,13 @@ impl Counters {
         let last = batch.all().iter().rfind(|p| p.marks & Packet::AHEAD == 0);
         self.clock.store(last.map_or(batch.clock, |p| p.ts.max(batch.clock)).0, Relaxed);
         let (malformed, truncated) = batch.faulty();
-        self.packets.fetch_add(batch.len() as u64, Relaxed);
+        self.packets.fetch_add(batch.total_packets(), Relaxed);
         self.late.fetch_add(u64::from(batch.late), Relaxed);
         self.malformed.fetch_add(malformed, Relaxed);
         self.truncated.fetch_add(truncated, Relaxed);
     }
 
-    /// Counts packets that a worker's queue had no room for.
+    /// Counts packets that a worker's queue had no room for, as many as they stand for.
     pub fn note_shed(&self, packets: u64) {
         self.shed.fetch_add(packets, Relaxed);
     }

@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::field::Fields;
 use crate::lookup::Subject;
 use crate::module::{Export, Manifest, Module, Started};
-use crate::packet::{LinkType, Packet};
+use crate::packet::{LinkType, Packet, Weight};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;
 use crate::source::{Chunk, Covered, Description, Pace, SourceError, Turn};
@@ -194,6 +194,33 @@ fn sources_merge_by_time() {
     let lines: Vec<&str> = seen.iter().map(|(_, line)| line.as_str()).collect();
     assert_eq!(lines, ["0 4", "5 3", "10 4"]);
     assert_eq!((ended.status.packets, ended.status.late), (11, 0));
+}
+
+#[test]
+fn a_packet_that_comes_late_is_counted_as_late_in_the_interval_that_is_open() {
+    let (seen, ended) = run(vec![source(&[1, 6, 2, 7])], vec![counter("c", "5s", 0)]);
+    let lines: Vec<&str> = seen.iter().map(|(_, line)| line.as_str()).collect();
+    assert_eq!(lines, ["0 1", "5 3"]);
+    assert_eq!((ended.status.packets, ended.status.late), (4, 1));
+}
+
+#[test]
+fn packets_are_counted_for_what_they_stand_for() {
+    let mut weighed = source(&[1, 2]);
+    let mut chunk = Chunk::default();
+    weighed.next(&mut chunk).expect("packets");
+    chunk.weights = vec![Weight { packets: 10, bytes: 700 }];
+    chunk.settle_weights();
+    let source = SourceCounters::new(weighed.description());
+    let counters = Counters::default();
+    source.note_read(&chunk, crate::capture::feed::stood_for(&chunk));
+    counters.add_source(Arc::new(source));
+    let mut batch = Batch::default();
+    batch.push_all(&chunk.packets, &chunk.weights);
+    counters.note_batch(&batch);
+    let status = counters.status();
+    assert_eq!((status.packets, status.bytes), (11, 800));
+    assert_eq!((status.sources[0].packets, status.sources[0].bytes), (11, 800));
 }
 
 #[test]

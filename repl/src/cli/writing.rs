@@ -66,3 +66,32 @@ Examples:
 
 Put como.d.lua beside your modules, or where your editor's language server for
 Lua looks for libraries.";
+
+/// Arguments of `como completions`.
+#[derive(Args, Debug)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  como completions bash > ~/.local/share/bash-completion/completions/como
+  como completions zsh > ~/.zfunc/_como
+  como completions fish > ~/.config/fish/completions/como.fish";
+
+/// Arguments of `como man`.
+#[derive(Args, Debug)]
+#[command(after_help = MAN_EXAMPLES)]
+pub struct Man {
+    /// The page of one verb instead of the general one.
+    #[arg(value_name = "VERB")]
+    pub verb: Option<String>,
+}
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  como man | man -l -
+  como man run > /usr/local/share/man/man1/como-run.1";

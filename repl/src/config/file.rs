@@ -12,6 +12,7 @@ use toml::Spanned;
 pub struct File {
     pub modules: Option<String>,
     pub source: Vec<Source>,
+    pub capture: Capture,
     pub module: Vec<Module>,
     pub store: Store,
     pub http: Http,
@@ -24,6 +25,13 @@ pub struct File {
 #[serde(deny_unknown_fields)]
 pub struct Source {
     pub r#use: Spanned<String>,
+}
+
+/// `[capture]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capture {
+    pub window: Option<Spanned<String>>,
 }
 
 /// `[[module]]`

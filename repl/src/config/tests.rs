@@ -65,7 +65,8 @@ fn the_template_is_valid_and_its_comments_are_the_defaults() {
 
 #[test]
 fn the_template_describes_every_key() {
-    let sections = ["", "[[source]]\n", "[[module]]\n", "[store]\n", "[http]\n", "[limits]\n"];
+    let sections =
+        ["", "[[source]]\n", "[capture]\n", "[[module]]\n", "[store]\n", "[http]\n", "[limits]\n"];
     for section in sections {
         let error = toml::from_str::<file::File>(&format!("{section}zzz = 1")).expect_err("zzz");
         let (_, known) = unknown_key(error.message()).expect("an unknown key");
@@ -91,7 +92,7 @@ fn an_unknown_key_is_underlined_and_the_nearest_named() {
     check_error(
         "colour = 1\n",
         "error: unknown key `colour`\n  como.toml:1\n  colour = 1\n  ^^^^^^\n\
-         hint: known here: modules, source, module, store, http, lookup, limits",
+         hint: known here: modules, source, capture, module, store, http, lookup, limits",
     );
 }
 
@@ -134,6 +135,15 @@ fn records_are_kept_for_a_span_or_for_ever() {
         "[store]\nretain = \"0s\"\n",
         "error: nothing would be kept: at least 1s\n  como.toml:2\n  retain = \"0s\"\n           ^^^^",
     );
+}
+
+#[test]
+fn wires_are_merged_within_a_window_that_is_a_span() {
+    assert_eq!(read("").expect("valid").window, Span(10_000_000));
+    let config = read("[capture]\nwindow = \"250ms\"\n").expect("valid");
+    assert_eq!(config.window, Span(250_000_000));
+    let failure = read("[capture]\nwindow = \"soon\"\n").expect_err("no span").to_string();
+    assert!(failure.contains("como.toml:2"), "{failure}");
 }
 
 #[test]

@@ -109,8 +109,7 @@ pub enum Direction {
 impl Config {
     /// Reads `eth0,option=value,...`.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        let (device, options) = text.split_once(',').unwrap_or((text, ""));
-        let options = Options::parse(&KIND, options)?;
+        let (device, options) = Options::of_device(&KIND, text)?;
         let device = device.trim().to_owned();
         if device == "any" {
             let why = "a ring listens to one interface: `live:any` listens to all".to_owned();
@@ -206,25 +205,25 @@ mod tests {
         );
         refuses(
             "eth0,fanout=hsh",
-            "source `afpacket:fanout=hsh`: `fanout=hsh` is none of hash, cpu, lb, qm, rnd, \
+            "source `afpacket:eth0,fanout=hsh`: `fanout=hsh` is none of hash, cpu, lb, qm, rnd, \
              rollover: did you mean `hash`?",
         );
         refuses(
             "eth0,block=1GB",
-            "source `afpacket:block=1GB`: `block=1GB` must be from 64KiB to 64MiB",
+            "source `afpacket:eth0,block=1GB`: `block=1GB` must be from 64KiB to 64MiB",
         );
         refuses(
             "eth0,rings=64,blocks=65536",
-            "source `afpacket:rings=64,blocks=65536`: all rings together must not take more than \
+            "source `afpacket:eth0,rings=64,blocks=65536`: all rings together must not take more than \
              4 GiB",
         );
         refuses(
             "eth0,timeout=1s",
-            "source `afpacket:timeout=1s`: `timeout` must be from 1ms to 50ms",
+            "source `afpacket:eth0,timeout=1s`: `timeout` must be from 1ms to 50ms",
         );
         refuses(
             "eth0,rings=2,timeout=20ms",
-            "source `afpacket:rings=2,timeout=20ms`: `timeout` must be from 1ms to 10ms with \
+            "source `afpacket:eth0,rings=2,timeout=20ms`: `timeout` must be from 1ms to 10ms with \
              several rings",
         );
     }

@@ -1,9 +1,10 @@
 //! Following: a file that grows, or a folder into which a rotating capture writes.
 //!
 //! Files are read one after another, the one changed longest ago first, and the
-//! last is read on as it grows. A capture that was changed later ends the one
-//! before it: its writer has closed that by then. A file is known by its name and its first bytes, so
-//! that one which a ring (`tcpdump -W`) writes anew is read anew.
+//! last is read on as it grows. Others stay open for a while, and are read on
+//! when they grow after all: two may write into one folder. A file is known by
+//! its name and its first bytes, so that one which a ring (`tcpdump -W`) writes
+//! anew is read anew.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -30,6 +31,12 @@ const HEAD_BYTES: usize = 64;
 /// How often the folder is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// A file beside others that has not changed for so long is complete.
+const RESTED: Duration = Duration::from_secs(300);
+
+/// Files that are kept open. Of more, those that have not grown for longest are complete.
+const OPEN_MAX: usize = 16;
+
 /// How many names of files that were read are kept.
 const NAMES_MAX: usize = 1024;
 
@@ -47,9 +54,9 @@ pub struct Follow {
     taken: Taken,
     // Files that were read, or could not be.
     done: HashMap<PathBuf, Seen>,
-    reading: Option<Reading>,
-    // The file after it, once that is there.
-    next: Option<Reading>,
+    // Files that may have more: the one being read first, then those that it followed, from the
+    // one that was read last on.
+    open: VecDeque<Reading>,
     // Names of files that were read, the last ones, for their packed copies.
     names: VecDeque<PathBuf>,
     // When the folder was last looked at.
@@ -57,14 +64,17 @@ pub struct Follow {
     done_bytes: u64,
 }
 
-/// The file being read.
+/// A file that has been read, as far as it goes by now.
 struct Reading {
     capture: Capture,
-    // Cleared once a newer file is there.
+    // Cleared once it is complete.
     grows: Arc<AtomicBool>,
     path: PathBuf,
     head: [u8; HEAD_BYTES],
     read_bytes: u64,
+    // How long the file was, and when it had been changed, when it was last read.
+    len: u64,
+    changed: SystemTime,
 }
 
 impl Follow {
@@ -73,7 +83,7 @@ impl Follow {
     pub fn open(what: &str, taken: Taken) -> Result<Self, SourceError> {
         let path = Path::new(what);
         if path.exists() || !what.contains(['*', '?', '[']) {
-            let failed = |source| SourceError::Io { what: "open", name: what.to_owned(), source };
+            let failed = |source| SourceError::Io { what: "follow", name: what.to_owned(), source };
             let meta = path.metadata().map_err(failed)?;
             if meta.is_dir() {
                 path.read_dir().map_err(failed)?;
@@ -90,8 +100,7 @@ impl Follow {
             what: what.to_owned(),
             taken,
             done: HashMap::new(),
-            reading: None,
-            next: None,
+            open: VecDeque::new(),
             names: VecDeque::new(),
             looked: None,
             done_bytes: 0,
@@ -150,13 +159,13 @@ impl Follow {
             Packing::Plain => Capture::of_growing(&path, grows.clone(), self.taken),
             _ => Capture::open(&path, self.taken),
         };
-        let head = seen.head;
+        let Seen { changed, head } = seen;
         self.done.insert(path.clone(), seen);
         match capture {
             Ok(capture) => {
                 self.names.truncate(NAMES_MAX);
                 self.names.push_front(path.clone());
-                Some(Reading { capture, grows, path, head, read_bytes: 0 })
+                Some(Reading { capture, grows, path, head, read_bytes: 0, len: 0, changed })
             }
             Err(error) => {
                 tracing::warn!("passed over: {}", with_causes(&error));
@@ -165,22 +174,36 @@ impl Follow {
         }
     }
 
-    /// Nothing more is in the file for now: looks for the next; whether there is one.
+    /// Nothing more is in the file for now: looks for another to read; whether there is one.
     fn look_around(&mut self) -> bool {
-        if self.next.is_some() || self.looked.is_some_and(|then| then.elapsed() < LOOK) {
+        if self.looked.is_some_and(|then| then.elapsed() < LOOK) {
             return false;
         }
         self.looked = Some(Instant::now());
-        let Some((path, seen)) = self.newer() else { return false };
-        self.next = self.begin(path, seen);
+        let found = match self.newer() {
+            Some((path, seen)) => self.begin(path, seen),
+            None => self.next_open(),
+        };
+        let Some(found) = found else { return false };
+        self.open.push_front(found);
         self.looked = None;
-        match &self.reading {
-            // What was written before the newer file came is still to be read.
-            Some(reading) if self.next.is_some() => reading.grows.store(false, Ordering::Release),
-            Some(_) => {}
-            None => self.reading = self.next.take(),
-        }
         true
+    }
+
+    /// Of the files that others followed, one that has more, or that is complete and to be ended.
+    fn next_open(&mut self) -> Option<Reading> {
+        let behind = 1..self.open.len();
+        let grown = behind.clone().find(|at| self.open[*at].has_grown());
+        let at = grown.or_else(|| {
+            // The one changed last may go on: its writer has only nothing to say.
+            let last = self.open.iter().map(|reading| reading.changed).max()?;
+            let rests = |reading: &Reading| reading.changed < last && reading.rests();
+            let complete = behind.rev().find(|at| rests(&self.open[*at]));
+            let complete = complete.or((self.open.len() > OPEN_MAX).then_some(self.open.len() - 1));
+            self.open[complete?].grows.store(false, Ordering::Release);
+            complete
+        })?;
+        self.open.remove(at)
     }
 }
 
@@ -188,6 +211,10 @@ impl Reading {
     /// Reads on; whether there may be more. Where a file breaks off, or is not the same any more,
     /// it has ended.
     fn next(&mut self, chunk: &mut Chunk) -> bool {
+        if let Ok(meta) = self.path.metadata() {
+            self.len = meta.len();
+            self.changed = meta.modified().unwrap_or(self.changed);
+        }
         match head(&self.path) {
             _ if !self.grows.load(Ordering::Acquire) => {}
             Ok(head) if head == self.head => {}
@@ -207,6 +234,16 @@ impl Reading {
             }
         }
     }
+
+    /// Whether there may be more in it than was read, or it is not there any more.
+    fn has_grown(&self) -> bool {
+        self.path.metadata().map_or(true, |meta| meta.len() != self.len)
+    }
+
+    /// Whether nobody has written to it for long.
+    fn rests(&self) -> bool {
+        SystemTime::now().duration_since(self.changed).is_ok_and(|age| age >= RESTED)
+    }
 }
 
 impl Source for Follow {
@@ -215,13 +252,13 @@ impl Source for Follow {
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        if let Some(reading) = &mut self.reading
+        if let Some(reading) = self.open.front_mut()
             && !reading.next(chunk)
         {
             self.done_bytes += reading.read_bytes;
-            self.reading = self.next.take();
+            self.open.pop_front();
         }
-        let open = self.reading.as_ref().map_or(0, |reading| reading.read_bytes);
+        let open: u64 = self.open.iter().map(|reading| reading.read_bytes).sum();
         chunk.read_bytes = self.done_bytes + open;
         if !chunk.packets.is_empty() {
             return Ok(Turn::More);

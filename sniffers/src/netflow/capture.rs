@@ -1,6 +1,6 @@
 //! Export packets in captures: every UDP payload that is one, on whatever port.
 
-use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
 use como_core::time::Span;
 
 use super::KIND;
@@ -43,11 +43,12 @@ impl Take for Records {
     }
 }
 
-/// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard input.
-pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
+/// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard
+/// input; `pipes` is how packets come of that.
+pub fn open(text: &str, pipes: Pace) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (file, options) = Options::behind(&KIND, text)?;
     let (shape, senders) = asked(&options)?;
-    let sources = file::open_with(file, Taken::AsTold, &options)?.into_iter();
+    let sources = file::open_with(file, Taken::AsTold, &options, pipes)?.into_iter();
     let exports = |packets| Exports::new(file, packets, senders.clone(), shape);
     Ok(sources.map(|packets| Box::new(exports(packets)) as Box<dyn Source>).collect())
 }

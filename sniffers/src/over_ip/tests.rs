@@ -90,6 +90,26 @@ fn a_server_takes_several_senders_and_drops_the_one_that_sends_no_capture() {
 }
 
 #[test]
+fn who_sends_no_capture_is_complained_of_once_a_minute() {
+    let mut source = OverIp::open("127.0.0.1:0,listen=true").expect("a source");
+    let Peer::Listen(listener) = &source.peer else { panic!("it listens") };
+    let address = listener.local_addr().expect("an address");
+    let mut scan = || {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        let mut refused = 0;
+        while refused == 0 {
+            let mut chunk = Chunk::default();
+            source.next(&mut chunk).expect("a turn");
+            refused += chunk.counts.malformed;
+        }
+        source.complained.expect("a complaint")
+    };
+    let first = scan();
+    assert_eq!((scan(), scan()), (first, first), "the others are for who looks closer");
+}
+
+#[test]
 fn a_packed_stream_is_called_what_it_is_with_what_to_do() {
     for (magic, name, unpack) in [
         (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 4][..], "gzip", "zcat"),

@@ -1,6 +1,6 @@
 //! sFlow in captures: every UDP payload that is a datagram of it, on whatever port.
 
-use como_core::source::{Chunk, Description, Flows, Source, SourceError, Turn};
+use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
 
 use super::KIND;
 use super::datagram::is_datagram;
@@ -29,11 +29,12 @@ impl Take for Samples {
     }
 }
 
-/// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard input.
-pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
+/// Opens `FILE,option=value,...`; the file may be a glob, or `-` for standard
+/// input; `pipes` is how packets come of that.
+pub fn open(text: &str, pipes: Pace) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (file, options) = Options::behind(&KIND, text)?;
     let senders = Senders::parse(&options)?;
-    let sources = file::open_with(file, Taken::AsTold, &options)?.into_iter();
+    let sources = file::open_with(file, Taken::AsTold, &options, pipes)?.into_iter();
     let sampling = |packets| Sampling::new(file, packets, senders.clone());
     Ok(sources.map(|packets| Box::new(sampling(packets)) as Box<dyn Source>).collect())
 }

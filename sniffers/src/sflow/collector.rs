@@ -18,10 +18,10 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Opens `ADDR:PORT,option=value,...`; without an address, any of this machine's.
+    /// Opens `udp://ADDR:PORT,option=value,...`; without an address, any of this machine's.
     pub fn open(text: &str) -> Result<Self, SourceError> {
-        let (place, options) = text.split_once(',').unwrap_or((text, ""));
-        let options = Options::parse(&KIND, options)?;
+        let (place, options) = Options::of_device(&KIND, text)?;
+        let place = place.strip_prefix("udp://").unwrap_or(place);
         let listener = Listener::open(&KIND, 6343, place, Senders::parse(&options)?)?;
         Ok(Self {
             description: Description {

@@ -90,6 +90,7 @@ fn a_packet_cut_off_by_the_next_file_is_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let cut = [capture(&[1]), record(2)[..20].to_vec()].concat();
     std::fs::write(dir.path().join("a"), cut).expect("a file");
+    rest(&dir.path().join("a"));
     let mut follow =
         Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
     assert_eq!(read(&mut follow), [1]);
@@ -109,7 +110,72 @@ fn a_packet_cut_off_by_the_next_file_is_counted() {
 #[test]
 fn a_folder_that_is_not_there_is_an_error() {
     let error = Follow::open("/no/such/folder", Taken::AsTold).err().expect("an error");
-    assert!(error.to_string().contains("/no/such/folder"), "{error}");
+    let want = "cannot follow `/no/such/folder`: No such file or directory";
+    assert_eq!(with_causes(&error), want);
+}
+
+/// Makes a file one that nobody has written to for long.
+fn rest(path: &Path) {
+    let file = File::options().append(true).open(path).expect("the file");
+    file.set_modified(SystemTime::now() - 2 * RESTED).expect("a time");
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    let mut file = File::options().append(true).open(path).expect("the file");
+    file.write_all(bytes).expect("written");
+}
+
+#[test]
+fn two_writers_into_one_folder_are_both_read_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    std::fs::write(path("a"), capture(&[1])).expect("a file");
+    assert_eq!(read(&mut follow), [1]);
+    std::fs::write(path("b"), capture(&[2])).expect("a file");
+    assert_eq!(read(&mut follow), [2]);
+    for second in [3, 5, 7] {
+        append(&path("a"), &record(second));
+        assert_eq!(read(&mut follow), [u64::from(second)]);
+        append(&path("b"), &record(second + 1)[..20]);
+        assert!(read(&mut follow).is_empty());
+        append(&path("b"), &record(second + 1)[20..]);
+        assert_eq!(read(&mut follow), [u64::from(second) + 1]);
+    }
+}
+
+#[test]
+fn an_older_file_moved_in_does_not_end_the_one_that_grows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    std::fs::write(path("new"), capture(&[5])).expect("a file");
+    assert_eq!(read(&mut follow), [5]);
+    std::fs::write(path(".old"), capture(&[1, 2])).expect("a file");
+    rest(&path(".old"));
+    std::fs::rename(path(".old"), path("old")).expect("moved");
+    assert_eq!(read(&mut follow), [1, 2]);
+    append(&path("new"), &record(6));
+    assert_eq!(read(&mut follow), [6]);
+    // By now the older one is complete.
+    assert_eq!(follow.open.len(), 1);
+}
+
+#[test]
+fn of_many_files_only_so_many_stay_open() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    for at in 0..2 * OPEN_MAX as u32 {
+        std::fs::write(dir.path().join(format!("f{at}")), capture(&[at])).expect("a file");
+        assert_eq!(read(&mut follow), [u64::from(at)]);
+    }
+    for _ in 0..3 {
+        read(&mut follow);
+    }
+    assert!(follow.open.len() <= OPEN_MAX, "{}", follow.open.len());
 }
 
 #[test]

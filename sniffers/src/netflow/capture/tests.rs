@@ -126,7 +126,7 @@ fn a_source_comes_to_know_how_its_exporters_sample() {
 
 #[test]
 fn options_that_make_no_sense_are_refused() {
-    let e = |text| open(text).err().expect("an error").to_string();
+    let e = |text| open(text, Pace::Stored).err().expect("an error").to_string();
     assert!(e("x,flows=two").ends_with("`flows=two` must be one or spread"));
     assert!(e("x,pieces=1").contains("2 to 256"));
     assert!(e("/no/such/file").contains("cannot open"));
