@@ -57,7 +57,7 @@ impl Run {
         let begin = move || {
             // Threads take after the one that starts them. Without the right to, it is as before.
             let _ = rustix::process::nice(NICENESS);
-            let options = Options { workers: 1, stay: false, lookups };
+            let options = Options { workers: 1, lookups, ..Options::default() };
             Monitor::start(options, sources, vec![instance], Box::new(Desk { given }))
         };
         let thread = thread::Builder::new().name("query run".to_owned()).spawn(begin)?;
