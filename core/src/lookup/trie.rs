@@ -9,8 +9,9 @@
 //! What a look-up costs is waiting for memory, so those of a block of packets
 //! are walked side by side: each step of one is fetched during those of others.
 //!
-//! Memory: 1 MiB for IPv4 and 4 MiB for IPv6 where there are such prefixes,
-//! 32 bytes for a step and 4 for a value. See `bench/README.md` for a million.
+//! Memory: 32 bytes for a step, 4 for a value, and 4 for an entry of the array,
+//! which has up to 64 for each prefix and at most 1 MiB for IPv4 and 4 for IPv6.
+//! See `bench/README.md` for a million.
 
 use crate::addr::Addr;
 use crate::prefetch::fetch;
@@ -114,7 +115,7 @@ impl TrieBuilder {
     pub fn build(self) -> Trie {
         let (v4, v6) = (sorted(self.v4), sorted(self.v6));
         let prefixes = v4.len() + v6.len();
-        Trie { v4: Family::of(&v4), v6: Family::of(&v6), prefixes }
+        Trie { v4: Family::of(&told_apart(v4)), v6: Family::of(&told_apart(v6)), prefixes }
     }
 }
 
@@ -140,13 +141,28 @@ fn sorted<B: Bits>(mut routes: Vec<Route<B>>) -> Vec<Route<B>> {
     routes
 }
 
+/// Those of sorted routes that say another thing than the one around them.
+fn told_apart<B: Bits>(mut routes: Vec<Route<B>>) -> Vec<Route<B>> {
+    let mut around: Vec<Route<B>> = Vec::new();
+    routes.retain(|route| {
+        let holds = |outer: &Route<B>| route.bits.shared(outer.bits) >= u32::from(outer.len);
+        while around.pop_if(|outer| !holds(outer)).is_some() {}
+        let differs = around.last().map_or(0, |outer| outer.value) != route.value;
+        if differs {
+            around.push(*route);
+        }
+        differs
+    });
+    routes
+}
+
 /// An address of one family as a number.
 trait Bits: Copy + Ord {
-    /// Bits that the first array decides.
+    /// The most bits that the first array decides.
     const FIRST: u32;
 
-    /// The first [`Bits::FIRST`] bits.
-    fn first(self) -> usize;
+    /// The first `count` bits, of which there is at least one.
+    fn first(self, count: u32) -> usize;
 
     /// The six bits behind the first `at`, filled up with zeros.
     fn chunk(self, at: u32) -> u32;
@@ -159,8 +175,8 @@ impl Bits for u32 {
     const FIRST: u32 = 18;
 
     #[inline(always)]
-    fn first(self) -> usize {
-        (self >> (32 - Self::FIRST)) as usize
+    fn first(self, count: u32) -> usize {
+        (self >> (32 - count)) as usize
     }
 
     #[inline(always)]
@@ -178,8 +194,8 @@ impl Bits for u128 {
     const FIRST: u32 = 20;
 
     #[inline(always)]
-    fn first(self) -> usize {
-        (self >> (128 - Self::FIRST)) as usize
+    fn first(self, count: u32) -> usize {
+        (self >> (128 - count)) as usize
     }
 
     #[inline(always)]
@@ -231,22 +247,24 @@ enum At {
 /// The trie of one family.
 #[derive(Clone, Debug)]
 struct Family<B> {
-    /// Empty where there is no prefix at all.
+    /// Bits that the first array decides.
+    first: u32,
+    /// The first array; empty where there is no prefix at all.
     entries: Vec<u32>,
     steps: Vec<Step<B>>,
     values: Vec<u32>,
 }
 
-impl<B> Default for Family<B> {
+impl<B: Bits> Default for Family<B> {
     fn default() -> Self {
-        Self { entries: Vec::new(), steps: Vec::new(), values: Vec::new() }
+        Self { first: B::FIRST, entries: Vec::new(), steps: Vec::new(), values: Vec::new() }
     }
 }
 
 impl<B: Bits> Family<B> {
     #[inline]
     fn get(&self, addr: B) -> u32 {
-        let (mut at, mut depth) = (self.start(addr), B::FIRST);
+        let (mut at, mut depth) = (self.start(addr), self.first);
         while let At::Step(place) = at {
             at = self.step(place, addr, depth);
             depth += STRIDE;
@@ -257,13 +275,15 @@ impl<B: Bits> Family<B> {
     /// Looks up the addresses whose bit in `which` is set. All walks are equally deep, and what
     /// each needs next is fetched while the others step.
     fn get_all(&self, which: u64, addr: impl Fn(usize) -> B, values: &mut [u32; WALKS]) {
-        each(which, |nth| self.entries.get(addr(nth).first()).into_iter().for_each(fetch));
+        each(which, |nth| {
+            self.entries.get(addr(nth).first(self.first)).into_iter().for_each(fetch)
+        });
         let mut walks = [At::End(0); WALKS];
         each(which, |nth| {
             walks[nth] = self.start(addr(nth));
             self.fetch(walks[nth]);
         });
-        let (mut under_way, mut depth) = (which, B::FIRST);
+        let (mut under_way, mut depth) = (which, self.first);
         while under_way != 0 {
             each(under_way, |nth| match walks[nth] {
                 At::Step(place) => {
@@ -280,7 +300,7 @@ impl<B: Bits> Family<B> {
     /// The first step of a walk.
     #[inline(always)]
     fn start(&self, addr: B) -> At {
-        match self.entries.get(addr.first()) {
+        match self.entries.get(addr.first(self.first)) {
             Some(entry) if entry & IS_LEAF == 0 => At::Step(*entry),
             Some(entry) => At::Value(entry & !IS_LEAF),
             None => At::End(0),
@@ -331,13 +351,18 @@ impl<B: Bits> Family<B> {
             + self.steps.capacity() * size_of::<Step<B>>()
     }
 
-    /// The trie of routes as [`sorted`] leaves them.
+    /// The trie of routes as [`told_apart`] leaves them.
     fn of(routes: &[Route<B>]) -> Self {
         let mut new = Self::default();
         if routes.is_empty() {
             return new;
         }
-        let cases = Cases::of(routes, 1 << B::FIRST, 0, B::FIRST, |bits| bits.first());
+        // A few prefixes need no large array; whole strides keep to the lengths that are usual.
+        while new.first >= 2 * STRIDE && routes.len() <= 1 << (new.first - STRIDE) {
+            new.first -= STRIDE;
+        }
+        let first = new.first;
+        let cases = Cases::of(routes, 1 << first, 0, first, |bits| bits.first(first));
         new.entries.reserve_exact(cases.values.len());
         let mut groups = cases.groups.into_iter().peekable();
         for (case, value) in cases.values.into_iter().enumerate() {
@@ -345,7 +370,7 @@ impl<B: Bits> Family<B> {
                 Some(group) => {
                     let place = new.steps.len();
                     new.steps.push(Step::UNMADE);
-                    new.fill(place, group.routes, B::FIRST, value);
+                    new.fill(place, group.routes, first, value);
                     place as u32
                 }
                 None => {
@@ -399,7 +424,7 @@ struct Cases<'a, B> {
     groups: Vec<Group<'a, B>>,
 }
 
-/// The routes within one case, that do not all say what it says already.
+/// The routes within one case.
 struct Group<'a, B> {
     case: usize,
     routes: &'a [Route<B>],
@@ -431,9 +456,7 @@ impl<'a, B: Bits> Cases<'a, B> {
                 |route: &Route<B>| u32::from(route.len) > depth && case_of(route.bits) == case;
             let many = routes[at..].iter().take_while(|route| inside(route)).count();
             let routes = &routes[at..at + many];
-            if routes.iter().any(|route| route.value != values[case]) {
-                groups.push(Group { case, routes });
-            }
+            groups.push(Group { case, routes });
             at += many;
         }
         Self { values, groups }

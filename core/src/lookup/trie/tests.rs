@@ -132,9 +132,6 @@ fn scan(prefixes: &[(Addr, u8, u32)], addr: Addr) -> Option<u32> {
 }
 
 proptest! {
-    // Each fills the first arrays of both families.
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn a_trie_answers_as_a_scan_does(prefixes in prefixes(), others in prop::collection::vec(any::<u128>(), 20)) {
         let mut builder = TrieBuilder::default();
@@ -149,18 +146,49 @@ proptest! {
                 .map(|bits| Addr::from_bits(addr.is_v6(), bits))
         });
         let others = others.iter().flat_map(|bits| [true, false].map(|v6| Addr::from_bits(v6, *bits)));
-        let addrs: Vec<Addr> = edges.chain(others).collect();
-        for addrs in addrs.chunks(WALKS / 2) {
-            // Every other has none, as packets without IP.
-            let mut walks = [None; WALKS];
-            for (walk, addr) in walks.iter_mut().step_by(2).zip(addrs) {
-                *walk = Some(*addr);
-            }
-            for (addr, value) in walks.into_iter().zip(trie.get_all(&walks)) {
-                let want = addr.and_then(|addr| scan(&prefixes, addr));
-                prop_assert_eq!((value != 0).then_some(value), want, "{:?}", addr);
-                prop_assert_eq!(addr.and_then(|addr| trie.get(addr)), want, "{:?}", addr);
-            }
+        check_all(&trie, &prefixes, &edges.chain(others).collect::<Vec<_>>());
+    }
+}
+
+/// Alone and side by side, every other without an address, as packets without IP.
+#[track_caller]
+fn check_all(trie: &Trie, prefixes: &[(Addr, u8, u32)], addrs: &[Addr]) {
+    for addrs in addrs.chunks(WALKS / 2) {
+        let mut walks = [None; WALKS];
+        for (walk, addr) in walks.iter_mut().step_by(2).zip(addrs) {
+            *walk = Some(*addr);
         }
+        for (addr, value) in walks.into_iter().zip(trie.get_all(&walks)) {
+            let want = addr.and_then(|addr| scan(prefixes, addr));
+            assert_eq!((value != 0).then_some(value), want, "{addr:?} side by side");
+            assert_eq!(addr.and_then(|addr| trie.get(addr)), want, "{addr:?} alone");
+        }
+    }
+}
+
+/// Enough prefixes for first arrays of every size.
+#[test]
+fn tables_of_every_size_answer_as_a_scan_does() {
+    let mut seed = 7u128;
+    let mut next = || {
+        seed = seed.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(11);
+        seed ^ seed >> 67
+    };
+    for count in [10, 100, 1000, 5000, 20_000] {
+        let mut builder = TrieBuilder::default();
+        let mut prefixes = Vec::new();
+        for nth in 0..2 * count {
+            let addr = Addr::from_bits(nth % 2 == 0, next());
+            let len = (next() % 40) as u8 + 4;
+            prefixes.push((addr, len.min(addr.width()), next() as u32 % 1000));
+        }
+        for (addr, len, value) in &prefixes {
+            builder.add(*addr, *len, *value).expect("few prefixes");
+        }
+        let near = prefixes.iter().step_by(prefixes.len() / 20 + 1);
+        let near = near.map(|(addr, ..)| Addr::from_bits(addr.is_v6(), addr.bits() ^ 0xffff));
+        let far = (0..40).map(|nth| Addr::from_bits(nth % 2 == 0, next()));
+        let addrs: Vec<Addr> = near.chain(far).collect();
+        check_all(&builder.build(), &prefixes, &addrs);
     }
 }
