@@ -45,9 +45,9 @@ struct Status {
 
 #[derive(Default, Deserialize)]
 struct Store {
-    // Monitors before this was told have none.
-    #[serde(default)]
-    settled_until: BTreeMap<String, String>,
+    // Monitors before this was told have none; an instance that is not there yet has nothing
+    // settled.
+    settled_until: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -109,11 +109,9 @@ impl Remote {
             text.as_ref().and(times.resolve(Ts(0)).ok()).map(|window| window.from)
         };
         let closed = time(&task.closed_until);
-        let settled = status.store.settled_until.get(&self.module).cloned();
-        let closed = match settled {
-            Some(settled) => closed.min(time(&Some(settled))),
-            None if status.store.settled_until.is_empty() => closed,
-            None => None,
+        let closed = match status.store.settled_until {
+            Some(mut settled) => closed.min(time(&settled.remove(&self.module))),
+            None => closed,
         };
         Ok(Progress { clock: time(&status.capture.clock), closed })
     }
@@ -161,5 +159,43 @@ impl Remote {
 
     fn fails(&self, why: String) -> SourceError {
         SourceError::Device { name: format!("{}{}", self.base, self.module), why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+
+    use super::*;
+
+    /// How far `t`, whose intervals have closed until 20 seconds, is where this is told of the
+    /// store.
+    #[track_caller]
+    fn check(store: &str, want: Option<Ts>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/t", listener.local_addr().expect("an address"));
+        let task = r#"{"name":"t","closed_until":"1970-01-01T00:00:20Z"}"#;
+        let body = format!(r#"{{"capture":{{"clock":null,"tasks":[{task}]}}{store}}}"#);
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            lines.map_while(Result::ok).find(|line| line.is_empty());
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all([head, body].concat().as_bytes()).expect("an answer");
+        });
+        let progress = Remote::new(&url, "").expect("an instance").progress().expect("an answer");
+        assert_eq!(progress.closed, want, "{store}");
+        answering.join().expect("it answered");
+    }
+
+    #[test]
+    fn nothing_is_closed_before_the_store_has_settled_it() {
+        let settled = |text: &str| format!(r#","store":{{"settled_until":{{{text}}}}}"#);
+        check(&settled(r#""t":"1970-01-01T00:00:15Z""#), Some(Ts::new(15, 0)));
+        check(&settled(""), None);
+        check(&settled(r#""other":"1970-01-01T00:00:15Z""#), None);
+        // A monitor that does not tell.
+        check("", Some(Ts::new(20, 0)));
+        check(r#","store":{"streams":{}}"#, Some(Ts::new(20, 0)));
     }
 }
