@@ -66,6 +66,7 @@ impl Replayed {
         };
         written.map_err(|error| match error {
             capture::WriteError::Write(error) => QueryError::Write(error),
+            capture::WriteError::Copy(error) => QueryError::Packets(error),
             capture::WriteError::Replay(ReplayError::Store(error)) => error.into(),
             capture::WriteError::Replay(why) => QueryError::NoReplay { module, why },
         })

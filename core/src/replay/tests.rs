@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::addr::Addr;
-use crate::packet::Weight;
-use crate::record::{Column, Type, Value};
+use crate::packet::{LinkType, Weight};
+use crate::record::{Column, Output, Type, Value};
+use crate::storage::packets::Capture;
+use crate::storage::pcapng::{self, Block, Blocks};
+use crate::storage::{About, MemoryStore, RecordStore, Window, Writer};
 use crate::time::Span;
 
 const DST: Addr = Addr::v4([10, 0, 0, 2]);
@@ -110,4 +113,56 @@ fn what_a_module_makes_itself_stays_in_the_interval_of_its_record() {
     own.expect("a replay");
     let times: Vec<Ts> = packets.iter().map(|packet| packet.ts).collect();
     assert_eq!(times, [Ts::new(10, 0), Ts::new(12, 0), Ts::new(14, 999_999_999)]);
+}
+
+/// Answers with one packet a record, every second of which begins with an EtherType.
+struct InTurn;
+
+impl Replay for InTurn {
+    fn replay(&mut self, of: Interval, _: &Schema, _: &[Value]) -> Result<Vec<Replayed>, Fault> {
+        let ts = of.start();
+        let ether_type = (ts.parts().0 % 10 == 5).then_some(0x0806);
+        let said = Said { ether_type, ..Said::default() };
+        Ok([Replayed { ts, said, weight: Weight { packets: 1, bytes: 60 } }].into())
+    }
+}
+
+/// The capture of what [`InTurn`] makes of four records.
+fn capture_in_turn(capture: Capture) -> Result<Vec<u8>, capture::WriteError> {
+    let store = Arc::new(MemoryStore::default());
+    let mut writer = Writer::new(store.clone(), "node", 1);
+    writer.open("t", About::default()).expect("a memory store opens");
+    let schema = Arc::new(Schema::new([Column::new("data", Type::Bytes)]));
+    let mut records = Records::empty(schema, Span::from_secs(5));
+    for secs in [10, 15, 20, 25] {
+        records.push(Ts::new(secs, 0), [Value::Bytes(vec![1])]);
+    }
+    writer.write("t", Output::Records(records)).expect("a memory store takes");
+    writer.commit().expect("a memory store commits");
+    let stream = store.stream("t").expect("an answer").expect("a stream");
+    let replayer = Replayer::new(Some(Box::new(InTurn)));
+    let source = OnDemand::open("t".to_owned(), store, stream, Window::ALL, replayer);
+    let mut out = Vec::new();
+    let lookups = Arc::default();
+    capture::write(source.expect("a source"), (None, &lookups), capture, &mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn packets_that_begin_otherwise_have_an_interface_of_their_own_or_are_refused() {
+    let file = capture_in_turn(Capture::Pcapng).expect("a capture");
+    let (mut blocks, mut links, mut seen) = (Blocks::new(&file[..]), Vec::new(), Vec::new());
+    while let Some(block) = blocks.advance().expect("a capture") {
+        match block {
+            Block::Section(_) => {}
+            Block::Interface(bytes) => links.push(pcapng::link(bytes)),
+            Block::Packet { bytes, .. } => {
+                let packet = pcapng::packet(bytes).expect("a packet");
+                seen.push(packet.interface);
+            }
+        }
+    }
+    assert_eq!((links, seen), (vec![LinkType::RAW, LinkType::LINUX_SLL], vec![0, 1, 0, 1]));
+    let error = capture_in_turn(Capture::Pcap).expect_err("of two links").to_string();
+    assert!(error.contains("do not fit into one pcap file"), "{error}");
 }
