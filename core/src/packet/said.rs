@@ -69,7 +69,7 @@ impl Said {
             (self.ether_type.is_some(), Known::ETHER_TYPE),
             (self.version().is_some(), Known::VERSION),
             (self.src.is_some(), Known::SRC),
-            (self.dst.is_some(), Known::DST),
+            (self.dst.is_some_and(|dst| self.fits(dst)), Known::DST),
             (self.proto.is_some(), Known::PROTO),
             (self.sport.is_some(), Known::SPORT),
             (self.dport.is_some(), Known::DPORT),
@@ -86,6 +86,11 @@ impl Said {
     fn version(&self) -> Option<u8> {
         let of = |addr: Addr| if addr.is_v6() { 6 } else { 4 };
         self.src.or(self.dst).map(of).or(self.version)
+    }
+
+    /// Whether an address is of that version: another has no place in the packet.
+    fn fits(&self, addr: Addr) -> bool {
+        addr.is_v6() == (self.version() == Some(6))
     }
 
     /// What the packet begins with.
@@ -113,7 +118,7 @@ impl Said {
         }
         let is_v6 = self.version() == Some(6);
         let none = Addr::from_bits(is_v6, 0);
-        let addr = |addr: Option<Addr>| addr.filter(|a| a.is_v6() == is_v6).unwrap_or(none);
+        let addr = |addr: Option<Addr>| addr.filter(|a| self.fits(*a)).unwrap_or(none);
         // Where no protocol is said, one that has what is said; nobody is told of it.
         let proto = self.proto.unwrap_or(match self {
             Self { flags: Some(_), .. } => TCP,
@@ -173,6 +178,10 @@ mod tests {
         check(
             Said { dst: Some(a), ..Said::default() },
             &[(Field::IpVersion, U(4)), (Field::IpDst, A(a))],
+        );
+        check(
+            Said { src: Some(a), dst: Some(b), ..Said::default() },
+            &[(Field::IpVersion, U(4)), (Field::IpSrc, A(a))],
         );
         check(Said { proto: Some(6), ..Said::default() }, &[(Field::IpProto, U(6))]);
         check(Said { dport: Some(53), ..Said::default() }, &[(Field::Dport, U(53))]);
