@@ -119,6 +119,9 @@ pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<Copied, 
     let needs = wanted.filter.as_ref().map_or(Expr::ALL.needs(), Expr::needs);
     let mut reading = Reading::new(dir, wanted.window, needs)?;
     let mut copier = Copier::new(wanted, out);
+    if wanted.capture == Capture::Pcapng {
+        copier.lineages = reading.lineages();
+    }
     while let Some(part) = reading.advance()? {
         let whole = match part {
             Part::Segment => {
@@ -153,8 +156,8 @@ struct Copier<'a> {
     // The interfaces of the section being read, as places in `interfaces`.
     here: Vec<usize>,
     numbers: u32,
-    // What was done to the packets of the segment being read.
-    lineage: String,
+    // What was done to the packets of the window's segments.
+    lineages: Vec<String>,
     // Whole packet blocks, where each lies, and its interface's place.
     bytes: Vec<u8>,
     blocks: Vec<(Range<usize>, usize)>,
@@ -177,7 +180,7 @@ impl<'a> Copier<'a> {
             interfaces: Vec::new(),
             here: Vec::new(),
             numbers: 0,
-            lineage: String::new(),
+            lineages: Vec::new(),
             bytes: Vec::new(),
             blocks: Vec::new(),
             packets: Vec::new(),
@@ -201,12 +204,7 @@ impl<'a> Copier<'a> {
     /// Takes the next block of a segment; false if it makes no sense there.
     fn take(&mut self, block: Block<'_>) -> Result<bool, CopyError> {
         match block {
-            Block::Section(bytes) => {
-                self.here.clear();
-                if let Some(lineage) = pcapng::comment(bytes) {
-                    lineage.clone_into(&mut self.lineage);
-                }
-            }
+            Block::Section(_) => self.here.clear(),
             Block::Interface(bytes) => self.meet(bytes),
             Block::Packet { ts, bytes } => {
                 let Some(seen) = pcapng::packet(bytes) else { return Ok(false) };
@@ -302,8 +300,9 @@ impl<'a> Copier<'a> {
         let mut head = Vec::new();
         match self.wanted.capture {
             Capture::Pcapng => {
-                let says = [&self.wanted.about, &self.lineage].map(String::as_str);
-                let says: Vec<&str> = says.into_iter().filter(|text| !text.is_empty()).collect();
+                let says = std::iter::once(&self.wanted.about).chain(&self.lineages);
+                let says = says.map(String::as_str).filter(|text| !text.is_empty());
+                let says: Vec<&str> = says.collect();
                 pcapng::put_section_about(&mut head, &says.join("; "));
             }
             Capture::Pcap => pcapng::put_pcap_header(&mut head, link, PCAP_SNAPLEN),

@@ -17,6 +17,7 @@ use super::index::{Entry, Index, SLAB_BYTES_MAX};
 use super::segments::{self, Segment, Slabs};
 use crate::filter::clues::Needs;
 use crate::storage::Window;
+use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
 
 /// What reading a window took, and what the index saved.
@@ -76,6 +77,8 @@ pub(super) struct Reading {
     segments: VecDeque<Segment>,
     open: Option<Open>,
     slab: Vec<u8>,
+    // Where it begins.
+    at: u64,
     entry: Entry,
     packed: Vec<u8>,
     effort: Effort,
@@ -102,7 +105,8 @@ enum Found {
 
 /// What follows what an index covers.
 enum Behind {
-    Slab,
+    /// A slab, and where it begins.
+    Slab(u64),
     End,
     Damaged(u64),
 }
@@ -118,6 +122,7 @@ impl Reading {
             segments: segments.into_iter().filter(|s| s.touches(window)).collect(),
             open: None,
             slab: Vec::new(),
+            at: 0,
             entry: Entry::default(),
             packed: Vec::new(),
             effort: Effort { bytes_all, ..Effort::default() },
@@ -127,6 +132,20 @@ impl Reading {
     /// What it took so far.
     pub fn effort(&self) -> Effort {
         self.effort
+    }
+
+    /// What was done to the packets of the segments to be read, as those say, each said once.
+    pub fn lineages(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for segment in &self.segments {
+            // What cannot be read is complained of when its packets are.
+            if let Ok(Some(lineage)) = lineage(segment.clone())
+                && !said.contains(&lineage)
+            {
+                said.push(lineage);
+            }
+        }
+        said
     }
 
     /// Bytes of the segments that may still hold what is wanted, the one being read left out.
@@ -163,6 +182,7 @@ impl Reading {
                 let found = open.slab(&self.entry, &mut self.slab, &mut self.packed);
                 match found.map_err(|error| failed(&open.segment.path, error))? {
                     Found::Sound => {
+                        self.at = self.entry.at;
                         self.effort.slabs_read += 1;
                         self.effort.bytes_read += open.cost(&self.entry);
                         return Ok(Some(Part::Slab(&self.slab)));
@@ -179,7 +199,8 @@ impl Reading {
                 }
             }
             match open.read_on(&mut self.slab).map_err(|e| failed(&open.segment.path, e))? {
-                Behind::Slab => {
+                Behind::Slab(at) => {
+                    self.at = at;
                     self.effort.slabs_read += 1;
                     self.effort.bytes_read += self.slab.len() as u64;
                     return Ok(Some(Part::Slab(&self.slab)));
@@ -203,7 +224,7 @@ impl Reading {
 
     /// Where the slab given last begins.
     pub fn at(&self) -> u64 {
-        self.entry.at
+        self.at
     }
 }
 
@@ -269,7 +290,7 @@ impl Open {
             None => Slabs::new(self.behind()?, self.covered),
         };
         let next = match tail.next(slab) {
-            Ok(Some(_)) => Behind::Slab,
+            Ok(Some(at)) => Behind::Slab(at),
             Ok(None) if tail.is_foreign() => Behind::Damaged(tail.at()),
             Ok(None) => Behind::End,
             // A compressed one that is cut short or damaged.
@@ -293,6 +314,19 @@ impl Open {
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
     }
+}
+
+/// What the section that a segment begins with says was done to its packets.
+fn lineage(segment: Segment) -> io::Result<Option<String>> {
+    let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
+    let from: Box<dyn Read> = match segment.packed {
+        true => Box::new(zstd::stream::read::Decoder::new(file)?),
+        false => Box::new(file),
+    };
+    Ok(match Blocks::new(from).advance() {
+        Ok(Some(Block::Section(bytes))) => pcapng::comment(bytes).map(str::to_owned),
+        _ => None,
+    })
 }
 
 fn failed(path: &Path, source: io::Error) -> CopyError {

@@ -79,6 +79,17 @@ impl Kept {
         Ok(true)
     }
 
+    /// Reads on until there are packets for a chunk, or nothing is left to be read.
+    fn fill(&mut self, chunk: &mut Chunk) -> Result<Turn, CopyError> {
+        while chunk.packets.is_empty() {
+            if self.at >= self.slab.len() && !self.advance()? {
+                return Ok(Turn::End);
+            }
+            self.take(chunk);
+        }
+        Ok(Turn::More)
+    }
+
     /// Takes packets out of the slab until the chunk is full or the slab at its end.
     fn take(&mut self, chunk: &mut Chunk) {
         let slab = self.slab.clone();
@@ -131,15 +142,12 @@ impl Source for Kept {
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        while chunk.packets.is_empty() {
-            if self.at >= self.slab.len() && !self.advance().map_err(|e| self.broken(e))? {
-                return Ok(Turn::End);
-            }
-            self.take(chunk);
-        }
+        let damaged = self.reading.effort().damaged;
+        let turn = self.fill(chunk);
+        chunk.counts.malformed += self.reading.effort().damaged - damaged;
         let all = self.description.size_bytes.unwrap_or(0);
         chunk.read_bytes = all.saturating_sub(self.reading.left_bytes());
-        Ok(Turn::More)
+        turn.map_err(|error| self.broken(error))
     }
 }
 

@@ -164,6 +164,14 @@ fn a_damaged_slab_costs_its_packets_alone() {
     let (n, effort, _) = effort(dir.path(), Window::ALL, "all");
     assert_eq!(effort.damaged, 1);
     assert!((1_900..2_100).contains(&n), "{n}");
+    let mut kept = Kept::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
+    let (mut malformed, mut turn) = (0, Turn::More);
+    while turn != Turn::End {
+        let mut chunk = Chunk::default();
+        turn = kept.next(&mut chunk).expect("it reads");
+        malformed += chunk.counts.malformed;
+    }
+    assert_eq!(malformed, 1);
 }
 
 #[test]
@@ -264,6 +272,16 @@ fn kept_packets_say_what_was_done_to_them() {
     let text = String::from_utf8_lossy(&bytes[..300]).into_owned();
     assert!(text.contains("payload cut to 0 bytes; addresses of IP and ARP replaced"), "{text}");
     assert!(!bytes.windows(4).any(|four| four == [192, 0, 2, 1]));
+    // A copy says so too of packets that were kept in other ways.
+    for payload in [1, 1, 2] {
+        let taken = Taken { snaplen: 65_535, payload: Some(payload), anonymize: None };
+        let place = Place::Directory(room(&dir, 64 << 20));
+        let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+        hosts(&mut writer, 10, 100);
+    }
+    let (_, _, copy) = effort(dir.path(), Window::ALL, "all");
+    let text = String::from_utf8_lossy(&copy[..300]).into_owned();
+    assert!(text.contains("preserved; payload cut to 1 bytes; payload cut to 2 bytes"), "{text}");
 }
 
 /// A file system of its own of so many mebibytes, where that may be made; gone when dropped.
