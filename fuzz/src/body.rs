@@ -248,11 +248,13 @@ pub fn segment(bytes: &[u8]) {
 
 /// A table of whose addresses are, in whatever format its bytes say.
 pub fn table(bytes: &[u8]) {
-    let Ok(table) = como_lookup::read(Subject::Asn, "any", bytes) else { return };
-    // Deflate makes at most 1032 bytes of one; the shortest prefix takes four with its value.
-    assert!(table.prefixes() <= bytes.len() * 1032 / 4);
-    for addr in [Addr::v4([10, 0, 0, 1]), Addr::v6([0xfe; 16])] {
-        assert_ne!(table.get(addr), Some(0));
+    for subject in Subject::ALL {
+        let Ok(table) = como_lookup::read(subject, "any", bytes) else { continue };
+        // Deflate makes at most 1032 bytes of one; the shortest prefix takes four with its value.
+        assert!(table.prefixes() <= bytes.len() * 1032 / 4);
+        for addr in [Addr::v4([10, 0, 0, 1]), Addr::v6([0xfe; 16])] {
+            assert_ne!(table.get(addr), Some(0));
+        }
     }
 }
 

@@ -273,7 +273,6 @@ fn join(whole: &mut Description, part: &Description) {
     }
     whole.offers = whole.offers.and(part.offers);
     whole.resolution = whole.resolution.min(part.resolution);
-    whole.offers = whole.offers.and(part.offers);
     if whole.lineage != part.lineage {
         // What was done to the packets of some files only is said of none: `snaplen` tells.
         whole.lineage.retain(|treatment| part.lineage.contains(treatment));
