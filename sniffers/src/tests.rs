@@ -29,6 +29,7 @@ fn check_pipe(text: &str, other: Option<&str>, want: Pace) {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 fn standard_input_comes_as_a_stream_beside_a_wire_whatever_it_is_read_as() {
     // Of tests that are run at a terminal, the one that runs them is at it.
     if std::io::IsTerminal::is_terminal(&std::io::stdin()) {

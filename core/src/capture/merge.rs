@@ -244,8 +244,8 @@ impl Merge {
                     (lane.ordered, lane.came, lane.at) = (ordered, came, 0);
                     let spent = std::mem::replace(&mut lane.chunk, chunk);
                     lane.feed.recycle(spent);
-                    let times = lane.chunk.packets.iter().map(|p| p.ts);
-                    let last = if ordered { times.last() } else { times.max() };
+                    let mut times = lane.chunk.packets.iter().map(|p| p.ts);
+                    let last = if ordered { times.next_back() } else { times.max() };
                     lane.latest = lane.latest.max(last);
                 }
                 Delivery::End(error) => {
