@@ -224,6 +224,18 @@ fn check(export: impl Fn(&[(Ends, Flow)]) -> Datagrams, filter: &str) {
 }
 
 #[test]
+fn the_summary_counts_packets_of_flow_records_for_what_they_stand_for() {
+    let folder = Folder::new();
+    let ends = (vec![192, 0, 2, 1], vec![192, 0, 2, 2], 17, 1, 2);
+    let first_ms = 1_767_225_600_000;
+    let flow = Flow { packets: 1_500, bytes: 150_000, first_ms, last_ms: first_ms + 1_000 };
+    let exports = folder.write("exports.pcap", capture(&v5(&[(ends, flow)])));
+    let source = format!("netflow:{}", exports.display());
+    let ran = folder.como(["run", "traffic", "-s", &source]).ok();
+    assert!(ran.stderr.contains("1,500 packets, 150,000 bytes"), "{}", ran.stderr);
+}
+
+#[test]
 fn netflow_v5_says_what_its_packets_said() {
     check(v5, "ip.version == 4");
 }

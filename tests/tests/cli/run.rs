@@ -119,7 +119,9 @@ fn standard_input_and_several_files_are_sources() {
 fn the_summary_stands_on_standard_error() {
     let folder = trace::folder();
     let ran = folder.como(["run", "traffic", "-r", "a.pcap"]).ok();
-    for word in ["3,000 packets", "bytes", "dropped", "malformed", "late", "seconds", "packets/s"] {
+    for word in
+        ["3,000 packets", "bytes", "dropped", "unreadable", "malformed", "late", "packets/s"]
+    {
         assert!(ran.stderr.contains(word), "`{word}` is missing in: {}", ran.stderr);
     }
     assert_eq!(folder.como(["run", "traffic", "-q", "-r", "a.pcap"]).ok().stderr, "");
