@@ -125,6 +125,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Where it may keep packets, if it is one that does.
     pub packets: Option<crate::storage::packets::Place>,
+    /// Whether it may write files: not where it only runs to be looked at.
+    pub writes: bool,
     /// What threads of its own charge.
     pub costs: Arc<crate::costs::Costs>,
 }

@@ -58,7 +58,7 @@ pub struct Query {
     /// Whether to go on with records to come, as long as the time asked for lasts.
     pub wait: bool,
     /// What the module is to be run over afresh, where that is asked for.
-    pub source: Option<From>,
+    pub source: Option<Over>,
     /// Whether to say what could be read to answer, in place of the answer.
     pub explain: bool,
     /// Arguments for the module, where it is run afresh: given as `arg.NAME`.
@@ -67,7 +67,7 @@ pub struct Query {
 
 /// What a module is run over for a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Over {
     /// Whatever serves best.
     Best,
     /// What this instance stored.
@@ -179,6 +179,9 @@ pub enum QueryError {
         /// What went wrong.
         why: String,
     },
+    /// Packets were asked for, and what only a module that runs afresh takes.
+    #[error("`{0}` is for records, and packets are asked for: leave it out, or the format")]
+    ForRecords(&'static str),
     /// A module cannot be run for the question.
     #[error(transparent)]
     Attach(#[from] crate::supervisor::AttachError),
@@ -274,12 +277,25 @@ impl Query {
             format: format.filter(|f| !f.is_empty()).map(str::to_owned),
             wait: yes_or_no("wait", wait)?.unwrap_or(true),
             source: source.map(|name| match name {
-                "" | "auto" => From::Best,
-                name => From::Instance(name.to_owned()),
+                "" | "auto" => Over::Best,
+                name => Over::Instance(name.to_owned()),
             }),
             explain: yes_or_no("explain", explain)?.unwrap_or(false),
             args,
         })
+    }
+
+    /// Whether packets may be the answer; the error names what is only for records.
+    pub fn allows_packets(&self) -> Result<(), QueryError> {
+        let given = [
+            ("source", self.source.is_some()),
+            ("explain", self.explain),
+            ("arg.", !self.args.is_empty()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => Err(QueryError::ForRecords(key)),
+            None => Ok(()),
+        }
     }
 
     /// The time asked for, where the stream's clock is `clock`.

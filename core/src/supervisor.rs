@@ -78,12 +78,15 @@ pub struct Options {
     pub lookups: Arc<Lookups>,
     /// How long packets of one wire wait for those of another, beyond the other's own delay.
     pub window: Span,
+    /// Whether modules may write files of their own, as `trace` does.
+    pub writes: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-        Self { workers, stay: false, lookups: Arc::default(), window: merge::WINDOW_DEFAULT }
+        let window = merge::WINDOW_DEFAULT;
+        Self { workers, stay: false, lookups: Arc::default(), window, writes: true }
     }
 }
 
@@ -195,7 +198,7 @@ impl Monitor {
                 return Err(AttachError::Twice(instance.name));
             }
             known.write().insert(instance.name.clone(), instance.clone());
-            let joining = prepare(instance, false, counters.costs())?;
+            let joining = prepare(instance, false, counters.costs(), options.writes)?;
             suits(&joining, &offers, &options.lookups)?;
             counters.put_task(&joining.task.name, joining.task.counters.clone());
             // Capture holds the other end.
@@ -283,7 +286,7 @@ impl Handle {
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
         let joins_late = self.counters.clock().is_some();
         let kept = instance.clone();
-        let joining = prepare(instance, joins_late, self.counters.costs())?;
+        let joining = prepare(instance, joins_late, self.counters.costs(), true)?;
         suits(&joining, &self.counters.offers(), &self.lookups.read())?;
         let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
         let sent = self.control.send(Control::Attach(Box::new(joining)));
@@ -367,12 +370,14 @@ fn prepare(
     instance: Instance,
     joins_late: bool,
     costs: &Arc<Costs>,
+    writes: bool,
 ) -> Result<Joining, AttachError> {
     let setup = Setup {
         instance: instance.name.clone(),
         args: instance.args,
         limits: instance.limits,
         packets: instance.packets,
+        writes,
         costs: costs.clone(),
     };
     let started = instance.kind.start(&setup)?;

@@ -115,6 +115,7 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
     let format = match format {
         AnswerFormat::Records(format) => format,
         AnswerFormat::Packets(capture) => {
+            question.allows_packets().map_err(refused)?;
             match Packets::open(&question, capture, place, tables.load()?) {
                 Err(QueryError::NoPackets { .. }) => {
                     let module = store.stream(&question.module)?.unwrap_or_default().module;

@@ -72,8 +72,11 @@ pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError>
     Ok(Started { module, filter, demand, interval, schema: Some(Arc::new(schema)) })
 }
 
-/// Where packets go: the user's file before the configured store.
+/// Where packets go, if anywhere: the user's file before the configured store.
 fn place(args: &Args, setup: &Setup) -> Option<Place> {
+    if !setup.writes {
+        return None;
+    }
     match args.text("file") {
         "" => setup.packets.clone(),
         file => Some(Place::File(PathBuf::from(file))),

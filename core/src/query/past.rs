@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::answer::unknown;
-use super::{From, Query, QueryError, Run};
+use super::{Over, Query, QueryError, Run};
 use crate::field::Kind;
 use crate::filter::Expr;
 use crate::lookup::Lookups;
 use crate::module::Replay;
 use crate::record::{Column, Records, Schema, Type, Value};
 use crate::replay::{OnDemand, Replayer};
-use crate::source::{Source, Treatment};
-use crate::storage::packets::{self, CopyError, Kept};
+use crate::source::{Source, Treatment, with_causes};
+use crate::storage::packets::{self, Kept};
 use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
@@ -90,7 +90,7 @@ impl Past<'_> {
     pub fn run(
         &self,
         instance: Instance,
-        from: &From,
+        over: &Over,
         window: Window,
         lookups: Arc<Lookups>,
     ) -> Result<Run, QueryError> {
@@ -99,11 +99,11 @@ impl Past<'_> {
             return Err(QueryError::Table(missing));
         }
         let candidates = self.candidates(&needs, window)?;
-        let serves = |candidate: &Candidate| match from {
-            From::Best => candidate.refusal.is_none() && candidate.reservation.is_none(),
-            From::Instance(name) => candidate.refusal.is_none() && candidate.name == *name,
+        let serves = |candidate: &Candidate| match over {
+            Over::Best => candidate.refusal.is_none() && candidate.reservation.is_none(),
+            Over::Instance(name) => candidate.refusal.is_none() && candidate.name == *name,
         };
-        if let From::Instance(name) = from
+        if let Over::Instance(name) = over
             && !candidates.iter().any(|candidate| candidate.name == *name)
         {
             let known = candidates.into_iter().map(|candidate| candidate.name).collect();
@@ -120,7 +120,7 @@ impl Past<'_> {
             Some((source, reservation)) => {
                 let mut run = Run::start(instance, vec![source], window, lookups)?;
                 if let Some(reservation) = reservation {
-                    run.reserve(&reservation);
+                    run.reserve(reservation);
                 }
                 Ok(run)
             }
@@ -166,27 +166,33 @@ impl Past<'_> {
         window: Window,
     ) -> Result<Candidate, QueryError> {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let unread = |source| {
-            let path = dir.display().to_string();
-            QueryError::Packets(CopyError::Read { path, source })
+        let stream = self.store.stream(&name)?;
+        let mut candidate = Candidate::new(name, true);
+        candidate.reservation = match &stream {
+            Some(stream) => filtered(stream, needs).or_else(|| treated(stream)),
+            None => Some("nothing says which packets it kept".to_owned()),
         };
-        let span = packets::covered(dir).map_err(unread)?;
+        let title = format!("packets of {}", candidate.name);
+        let opened = packets::covered(dir).map_err(|error| error.to_string()).and_then(|span| {
+            let source = Kept::open(title, dir, window, Some(filter));
+            source.map(|source| (span, source)).map_err(|error| with_causes(&error))
+        });
+        let (span, source) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                candidate.refusal = Some(why);
+                return Ok(candidate);
+            }
+        };
         let span =
             span.map(|(first, last)| Window { from: first, to: Ts(last.0.saturating_add(1)) });
-        let source = Kept::open(format!("packets of {name}"), dir, window, Some(filter))
-            .map_err(QueryError::Packets)?;
-        let stream = self.store.stream(&name)?;
-        let measured = stream.iter().flat_map(|stream| &stream.filters).map(|m| m.filter.as_str());
-        let reservation = measured.filter_map(|kept| filtered(kept, needs)).next();
-        Ok(Candidate {
-            name,
-            is_packets: true,
-            covered: span.and_then(|span| common(span, window)),
-            bytes: source.description().size_bytes.unwrap_or(0),
-            refusal: lacking(&source, needs),
-            reservation,
-            source: Some(Box::new(source)),
-        })
+        candidate.covered = span.and_then(|span| common(span, window));
+        candidate.bytes = source.description().size_bytes.unwrap_or(0);
+        candidate.refusal = lacking(&source, needs);
+        let told = source.told().map(|told| format!("what it kept was changed: {told}"));
+        candidate.reservation = candidate.reservation.or(told);
+        candidate.source = Some(Box::new(source));
+        Ok(candidate)
     }
 
     /// Records of an instance.
@@ -196,32 +202,44 @@ impl Past<'_> {
         needs: &Needs,
         window: Window,
     ) -> Result<Candidate, QueryError> {
-        let name = stream.name.clone();
+        let mut candidate = Candidate::new(stream.name.clone(), false);
         let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
-        let covered = span.and_then(|span| common(span, window));
-        let bytes = stream.bytes;
+        candidate.covered = span.and_then(|span| common(span, window));
+        candidate.bytes = share(stream.bytes, span, candidate.covered);
+        candidate.reservation = filtered(&stream, needs);
         let replayer = Replayer::new((self.own)(&stream));
-        let title = format!("records of {name}");
-        let opened = OnDemand::open(title, self.store.clone(), stream, window, replayer);
-        let mut candidate = Candidate {
-            name,
-            is_packets: false,
-            covered,
-            bytes,
-            refusal: None,
-            reservation: None,
-            source: None,
-        };
-        match opened {
+        let title = format!("records of {}", candidate.name);
+        match OnDemand::open(title, self.store.clone(), stream, window, replayer) {
             Ok(source) => {
                 candidate.refusal = lacking(&source, needs);
-                candidate.reservation = inexact(&source, needs);
+                candidate.reservation = candidate.reservation.or_else(|| inexact(&source, needs));
                 candidate.source = Some(Box::new(source));
             }
             Err(error) => candidate.refusal = Some(error.to_string()),
         }
         Ok(candidate)
     }
+}
+
+impl Candidate {
+    fn new(name: String, is_packets: bool) -> Self {
+        Self {
+            name,
+            is_packets,
+            covered: None,
+            bytes: 0,
+            refusal: None,
+            reservation: None,
+            source: None,
+        }
+    }
+}
+
+/// The part of `bytes`, spread over `span`, that lies in `covered`.
+fn share(bytes: u64, span: Option<Window>, covered: Option<Window>) -> u64 {
+    let (Some(span), Some(covered)) = (span, covered) else { return 0 };
+    let (part, all) = ((covered.to - covered.from).0, (span.to - span.from).0);
+    (u128::from(bytes) * u128::from(part) / u128::from(all.max(1))) as u64
 }
 
 /// The folders in a folder; none where there is no such folder.
@@ -238,10 +256,19 @@ fn common(a: Window, b: Window) -> Option<Window> {
     (both.from < both.to).then_some(both)
 }
 
-/// Why packets that passed the filter `kept` are not those that are asked for.
-fn filtered(kept: &str, needs: &Needs) -> Option<String> {
-    let is_all = matches!(kept, "" | "all");
-    (!is_all && kept != needs.filter).then(|| format!("it has only the packets of `{kept}`"))
+/// Why what an instance measured is not, or not always, what is asked for.
+fn filtered(stream: &Stream, needs: &Needs) -> Option<String> {
+    let other = stream.filters.iter().find(|measured| {
+        !matches!(measured.filter.as_str(), "" | "all") && measured.filter != needs.filter
+    });
+    other.map(|measured| format!("it has only the packets of `{}`", measured.filter))
+}
+
+/// What was done to packets before an instance kept them.
+fn treated(stream: &Stream) -> Option<String> {
+    let covered = stream.sources.iter().flat_map(|coverage| &coverage.sources);
+    let lineage = covered.flat_map(|covered| &covered.lineage).next()?;
+    Some(format!("its packets are not as they were sent: {lineage}"))
 }
 
 /// Why records say less than is asked for.
@@ -252,7 +279,6 @@ fn inexact(source: &dyn Source, needs: &Needs) -> Option<String> {
         return Some("it says what packets come to, not what each was".to_owned());
     }
     let refused = description.lineage.iter().find_map(|treatment| match treatment {
-        Treatment::Filtered(kept) => filtered(kept, needs),
         Treatment::SomeRecords => Some("only some of its records were kept".to_owned()),
         Treatment::Networks(_) if wants_hosts(needs) => {
             Some("its addresses are those of networks".to_owned())

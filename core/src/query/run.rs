@@ -28,12 +28,15 @@ const QUEUE: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How much less of a processor it gets than what runs all the time, as `nice(1)` counts.
+#[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
 /// One module at work for one question.
 pub struct Run {
     name: String,
     sources: Vec<Coverage>,
+    // Why what it runs over is not quite what was asked for.
+    reservation: Option<String>,
     // None once it has ended.
     monitor: Option<Monitor>,
     outputs: Receiver<Output>,
@@ -56,18 +59,34 @@ impl Run {
         let (given, outputs) = bounded(QUEUE);
         let begin = move || {
             // Threads take after the one that starts them. Without the right to, it is as before.
+            // Elsewhere this would lower the whole monitor.
+            #[cfg(target_os = "linux")]
             let _ = rustix::process::nice(NICENESS);
-            let options = Options { workers: 1, lookups, ..Options::default() };
+            let options = Options { workers: 1, lookups, writes: false, ..Options::default() };
             Monitor::start(options, sources, vec![instance], Box::new(Desk { given }))
         };
         let thread = thread::Builder::new().name("query run".to_owned()).spawn(begin)?;
         let monitor = thread.join().map_err(|_| AttachError::Ended)??;
         let report = Report::default();
-        Ok(Self { name, sources: covered, monitor: Some(monitor), outputs, window, report })
+        Ok(Self {
+            name,
+            sources: covered,
+            reservation: None,
+            monitor: Some(monitor),
+            outputs,
+            window,
+            report,
+        })
     }
 
     /// Says of what it runs over that it is not quite what was asked for.
-    pub(super) fn reserve(&mut self, reservation: &str) {
+    pub(super) fn reserve(&mut self, reservation: String) {
+        self.reservation = Some(reservation);
+        self.note_reservation();
+    }
+
+    fn note_reservation(&mut self) {
+        let Some(reservation) = &self.reservation else { return };
         for source in self.sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
             source.lineage.push(format!("inexact: {reservation}"));
         }
@@ -81,9 +100,17 @@ impl Run {
     /// What became of it, once nothing more comes.
     fn end(&mut self) -> Result<Step, QueryError> {
         let Some(monitor) = self.monitor.take() else { return Ok(Step::End) };
+        let counters = monitor.counters();
         let status = monitor.wait().status;
+        // What they said of themselves at first may have turned out to be too good.
+        for coverage in &mut self.sources {
+            coverage.sources = counters.covered(&[0]);
+        }
+        self.note_reservation();
         let broken = status.sources.into_iter().find_map(|source| source.error);
-        let failed = status.tasks.into_iter().find_map(|task| task.last_fault);
+        // One that only stumbled has answered, and said so in the log.
+        let parked = status.tasks.into_iter().find(|task| task.parked);
+        let failed = parked.and_then(|task| task.last_fault);
         match broken.or(failed) {
             Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
             None => Ok(Step::End),

@@ -38,7 +38,7 @@ pub struct Needs {
 impl Needs {
     /// What an instance would ask for; it is started for that, and dropped.
     pub fn of(instance: Instance) -> Result<Self, AttachError> {
-        let joining = prepare(instance, false, &Arc::default())?;
+        let joining = prepare(instance, false, &Arc::default(), false)?;
         let demand = demand(&joining.filter, joining.demand);
         let needed = demand.needs();
         Ok(Self {

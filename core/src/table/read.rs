@@ -232,7 +232,7 @@ impl Table {
             starts: vec![interval.start(); rows.len()],
             len: interval.len(),
             cells,
-            cut: rows.len() < self.rows() || self.rows.cut,
+            cut: rows.len() < self.rows() || self.rows.cut || self.rows.other.is_some(),
         }
     }
 

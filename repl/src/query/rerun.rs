@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use como_core::module::Kind;
-use como_core::query::{From, Past, Query as Question, QueryError};
+use como_core::query::{Over, Past, Query as Question, QueryError};
 use como_core::record::Output;
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::Instance;
@@ -40,8 +40,8 @@ pub fn perform(
         let records = Output::Records(past.explain(instance, window).map_err(refused)?);
         return explain(&records, format);
     }
-    let from = question.source.clone().unwrap_or(From::Best);
-    let run = past.run(instance, &from, window, tables.load()?);
+    let over = question.source.clone().unwrap_or(Over::Best);
+    let run = past.run(instance, &over, window, tables.load()?);
     let mut run = run.map_err(|error| match (error, otherwise) {
         (QueryError::NothingServes { .. }, Some(otherwise)) => refused(otherwise),
         (error, _) => refused(error),

@@ -111,6 +111,7 @@ impl Door for Desk {
         let query =
             Query::parse(pairs.chain([("module", module)])).map_err(|error| refusal(&error))?;
         if let Some(capture) = query.format.as_deref().and_then(Capture::named) {
+            query.allows_packets().map_err(|error| refusal(&error))?;
             return self.packets(&query, capture);
         }
         let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use como_core::query::{From, Past, Query, QueryError, Steps};
+use como_core::query::{Over, Past, Query, QueryError, Steps};
 use como_core::record::Output;
 use como_core::render::Format;
 use como_core::storage::Stream;
@@ -70,6 +70,7 @@ impl Desk {
         let past = Past { store: self.store.clone(), packets: &self.packets, own: &own };
         let window = past.window(query, self.feed.clock()).map_err(|error| refusal(&error))?;
         let mime = format.mime().to_owned();
+        let seat = self.runs.take()?;
         if query.explain {
             let records = past.explain(instance, window).map_err(|error| refusal(&error))?;
             let body = move |out: &mut dyn Write| {
@@ -80,9 +81,8 @@ impl Desk {
             };
             return Ok(Answer { mime, sources: None, missed: None, body: Box::new(body) });
         }
-        let seat = self.runs.take()?;
-        let from = query.source.clone().unwrap_or(From::Best);
-        let run = past.run(instance, &from, window, self.monitor.lookups());
+        let over = query.source.clone().unwrap_or(Over::Best);
+        let run = past.run(instance, &over, window, self.monitor.lookups());
         let mut run = run.map_err(|error| match (&error, otherwise) {
             (QueryError::NothingServes { .. }, Some(otherwise)) => refusal(otherwise),
             _ => refusal(&error),

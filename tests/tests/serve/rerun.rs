@@ -98,3 +98,26 @@ fn a_window_beyond_what_is_stored_is_an_empty_answer() {
     let query = ["query", "topports", "--store", "store", "--time", time, "--format", "ndjson"];
     assert_eq!(folder.como(query).ok().stdout, "");
 }
+
+#[test]
+fn whoever_asks_writes_no_file() {
+    let (folder, server) = read_whole();
+    folder.write("precious", "untouched");
+    let precious = folder.path().join("precious");
+    let argument = format!("file={}", precious.display());
+    let url = format!("http://{}", server.address());
+    for more in [&["--explain"][..], &["--source", "kept"]] {
+        let query = ["query", "trace", "--url", &url, "--time", ":", "-a", &argument];
+        folder.como(query.iter().chain(more)).ok();
+    }
+    folder.como(["explain", "trace", "-a", &argument, "-s", SOURCE]).ok();
+    assert_eq!(std::fs::read_to_string(precious).expect("it is there"), "untouched");
+}
+
+#[test]
+fn packets_are_not_asked_for_with_what_only_records_have() {
+    let (folder, server) = read_whole();
+    let url = format!("http://{}", server.address());
+    let query = ["query", "kept", "--url", &url, "--format", "pcapng", "--source", "kept"];
+    folder.como(query).refused(2, &["`source` is for records"]);
+}

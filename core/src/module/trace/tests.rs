@@ -13,7 +13,7 @@ fn manifest() -> Manifest {
 
 fn started(args: &[&str], packets: Option<Place>) -> Result<Started, ModuleError> {
     let args = Args::parse(args).expect("name=value");
-    start(&manifest(), &Setup { args, packets, ..Setup::default() })
+    start(&manifest(), &Setup { args, packets, writes: true, ..Setup::default() })
 }
 
 fn batch(demand: Demand) -> Batch {

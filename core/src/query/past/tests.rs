@@ -30,6 +30,7 @@ fn minute() -> Minute {
     let mut writer = Writer::new(store.clone(), "node", 1);
     let about = About { module: "traffic".to_owned(), ..About::default() };
     writer.open("counts", about).expect("memory");
+    writer.open("kept", About { module: "trace".to_owned(), ..About::default() }).expect("memory");
     let schema = Arc::new(Schema::new([
         Column::new("packets", Type::Uint).of("count()"),
         Column::new("bytes", Type::Uint).of("sum(\"len\")"),
@@ -38,6 +39,8 @@ fn minute() -> Minute {
     for start in (0..60).step_by(5) {
         records.push(Ts::new(start, 0), [5u64.into(), 5000u64.into()]);
     }
+    // What keeps packets says how many of each interval.
+    writer.write("kept", Output::Records(records.clone())).expect("memory");
     writer.write("counts", Output::Records(records)).expect("memory");
     writer.commit().expect("memory");
     Minute { dir, store }
@@ -54,9 +57,9 @@ fn asked(interval: &str, filter: &str) -> Instance {
 }
 
 /// Runs over the minute from 10 to 40 seconds, and returns each record's start and packets.
-fn counts(minute: &Minute, instance: Instance, from: &From) -> Result<Vec<(u64, u64)>, QueryError> {
+fn counts(minute: &Minute, instance: Instance, over: &Over) -> Result<Vec<(u64, u64)>, QueryError> {
     let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
-    let mut run = minute.past().run(instance, from, window, Arc::default())?;
+    let mut run = minute.past().run(instance, over, window, Arc::default())?;
     let mut rows = Vec::new();
     loop {
         match run.step()? {
@@ -90,7 +93,7 @@ fn check(interval: &str, filter: &str, want: &[(&str, Option<&str>)]) {
 #[test]
 fn records_are_read_before_packets_where_they_say_enough() {
     check("10s", "", &[("counts", None), ("kept", None)]);
-    let rows = counts(&minute(), asked("10s", ""), &From::Best).expect("an answer");
+    let rows = counts(&minute(), asked("10s", ""), &Over::Best).expect("an answer");
     assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
 }
 
@@ -102,14 +105,14 @@ fn packets_are_read_where_records_do_not_say_enough() {
     check("10s", "tcp", &[("kept", None), ("counts", Some(proto))]);
     let each = "it says what packets come to, not what each was";
     check("10s", "len > 500", &[("kept", None), ("counts", Some(each))]);
-    let rows = counts(&minute(), asked("10s", "len > 500"), &From::Best).expect("an answer");
+    let rows = counts(&minute(), asked("10s", "len > 500"), &Over::Best).expect("an answer");
     assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
 }
 
 #[test]
 fn who_is_asked_for_by_name_is_taken_or_named_as_the_reason() {
     let minute = minute();
-    let named = |name: &str| From::Instance(name.to_owned());
+    let named = |name: &str| Over::Instance(name.to_owned());
     let rows = counts(&minute, asked("10s", ""), &named("kept")).expect("an answer");
     assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
     let error = counts(&minute, asked("10s", ""), &named("cept")).expect_err("no such");
@@ -122,7 +125,7 @@ fn who_is_asked_for_by_name_is_taken_or_named_as_the_reason() {
 fn a_window_of_which_nothing_is_stored_is_answered_with_nothing() {
     let minute = minute();
     let later = Window { from: Ts::new(1000, 0), to: Ts::new(2000, 0) };
-    let run = minute.past().run(asked("10s", "tcp"), &From::Best, later, Arc::default());
+    let run = minute.past().run(asked("10s", "tcp"), &Over::Best, later, Arc::default());
     let mut run = run.expect("a start");
     while run.step().expect("no fault") != Step::End {}
     assert_eq!(run.report().rows, 0);

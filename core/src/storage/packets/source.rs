@@ -23,6 +23,8 @@ pub struct Kept {
     window: Window,
     // Of the section being read.
     links: Vec<LinkType>,
+    // What the first section says was done to its packets.
+    told: Option<String>,
     slab: Arc<Vec<u8>>,
     // Where the next block of the slab begins.
     at: usize,
@@ -41,15 +43,50 @@ impl Kept {
         let reading = Reading::new(dir, window, needs)?;
         let mut description = Description::new(name, Pace::Stored);
         description.size_bytes = Some(reading.left_bytes());
-        Ok(Self {
+        let mut source = Self {
             description,
             reading,
             window,
             links: Vec::new(),
+            told: None,
             slab: Arc::default(),
             at: 0,
             used: VecDeque::new(),
-        })
+        };
+        source.advance()?;
+        source.look();
+        Ok(source)
+    }
+
+    /// What was done to its packets when they were kept, as its first section says.
+    pub fn told(&self) -> Option<&str> {
+        self.told.as_deref()
+    }
+
+    /// Looks at what stands before the first packet.
+    fn look(&mut self) {
+        let slab = self.slab.clone();
+        while let Some((block, rest)) = pcapng::split(&slab[self.at..]) {
+            match &block {
+                Block::Packet { .. } => return,
+                block => self.meet(block),
+            }
+            self.at = slab.len() - rest.len();
+        }
+    }
+
+    /// Takes note of what describes the packets that follow.
+    fn meet(&mut self, block: &Block<'_>) {
+        match block {
+            Block::Section(bytes) => {
+                self.links.clear();
+                if self.told.is_none() {
+                    self.told = pcapng::comment(bytes).map(str::to_owned);
+                }
+            }
+            Block::Interface(bytes) => self.links.push(pcapng::link(bytes)),
+            Block::Packet { .. } => {}
+        }
     }
 
     /// Reads the next slab; false at the end.
@@ -58,10 +95,12 @@ impl Kept {
             match self.reading.advance()? {
                 None => return Ok(false),
                 Some(Part::Segment) => self.links.clear(),
-                Some(Part::Heads(mut blocks)) => {
-                    while let Some((block, rest)) = pcapng::split(blocks) {
-                        meet(&mut self.links, &block);
-                        blocks = rest;
+                Some(Part::Heads(blocks)) => {
+                    let blocks = blocks.to_vec();
+                    let mut rest = &blocks[..];
+                    while let Some((block, behind)) = pcapng::split(rest) {
+                        self.meet(&block);
+                        rest = behind;
                     }
                 }
                 Some(Part::Slab(_)) => break,
@@ -98,7 +137,7 @@ impl Kept {
             let start = self.at;
             self.at = slab.len() - rest.len();
             let Block::Packet { ts, bytes } = block else {
-                meet(&mut self.links, &block);
+                self.meet(&block);
                 continue;
             };
             let Some(seen) = pcapng::packet(bytes) else { return self.skip() };
@@ -124,15 +163,6 @@ impl Kept {
     fn skip(&mut self) {
         self.reading.damaged(self.reading.at());
         self.at = self.slab.len();
-    }
-}
-
-/// Takes note of what describes the packets that follow.
-fn meet(links: &mut Vec<LinkType>, block: &Block<'_>) {
-    match block {
-        Block::Section(_) => links.clear(),
-        Block::Interface(bytes) => links.push(pcapng::link(bytes)),
-        Block::Packet { .. } => {}
     }
 }
 
