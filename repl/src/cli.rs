@@ -45,7 +45,7 @@ Examples:
   como gen -w trace.pcap                     make a trace
   como info trace.pcap                       say what is in it
   como run topaddr -r trace.pcap -a n=5      run a module over it
-  como run topaddr -i eth0 tcp dport 443     the same live, filtered
+  como run topaddr -i eth0 tcp port 443      the same live, filtered
   como check top.lua                         try a script of your own
 
 Exit status: 0 done, 1 it failed, 2 the command line makes no sense.";
