@@ -39,6 +39,8 @@ pub struct Batch {
     /// How many packets are counted in another interval than their timestamp's.
     pub late: u32,
     packets: Vec<Packet>,
+    // The marks that any of them bears.
+    marks: u16,
     weights: Vec<Weight>,
     regions: Vec<Region>,
     layers: Vec<Layers>,
@@ -230,6 +232,7 @@ impl Batch {
     /// Empties it for reuse, keeping its memory.
     pub fn clear(&mut self) {
         self.late = 0;
+        self.marks = 0;
         self.packets.clear();
         self.weights.clear();
         self.regions.clear();
@@ -246,6 +249,13 @@ impl Batch {
 
     /// Takes all of a chunk into this batch, which is empty, and leaves the chunk its old memory.
     pub fn take_chunk(&mut self, chunk: &mut Chunk) {
+        chunk.marks = chunk.packets.iter().fold(0, |marks, packet| marks | packet.marks);
+        self.take_fed(chunk);
+    }
+
+    /// As [`Batch::take_chunk`], of a chunk whose marks are gathered already.
+    pub(crate) fn take_fed(&mut self, chunk: &mut Chunk) {
+        self.marks = std::mem::take(&mut chunk.marks);
         std::mem::swap(&mut self.packets, &mut chunk.packets);
         std::mem::swap(&mut self.weights, &mut chunk.weights);
         std::mem::swap(&mut self.regions, &mut chunk.regions);
@@ -264,6 +274,7 @@ impl Batch {
             self.weights.extend_from_slice(weights);
             self.weights.extend(packets[weights.len()..].iter().map(Weight::of));
         }
+        self.marks |= packets.iter().fold(0, |marks, packet| marks | packet.marks);
         self.packets.extend_from_slice(packets);
     }
 
@@ -292,7 +303,8 @@ impl Batch {
     /// the nearest cache when their values are read, and has the bytes of the
     /// next few fetched meanwhile.
     pub fn decode(&mut self, demand: Demand) {
-        let Self { packets, regions, layers, columns, lookups, .. } = self;
+        let Self { packets, marks, regions, layers, columns, lookups, .. } = self;
+        let replayed = *marks & Packet::REPLAYED != 0;
         layers.clear();
         columns.begin(demand, packets.len());
         if !demand.wants_layers() {
@@ -312,8 +324,7 @@ impl Batch {
             resolved.find(next.unwrap_or_default(), &mut ahead);
             Layers::find_all(packets, &data, layers);
             columns.append(Block { packets, data: &data, layers, lookups });
-            if packets.iter().fold(0, |marks, packet| marks | packet.marks) & Packet::REPLAYED != 0
-            {
+            if replayed {
                 columns.keep_known(packets);
                 keep_known(packets, layers);
             }

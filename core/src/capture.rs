@@ -271,7 +271,9 @@ impl Capture {
             }
         }
         assembler.keep(batch);
-        self.merge.settle();
+        if assembler.is_empty() {
+            self.merge.settle();
+        }
     }
 
     /// Sends the batch that is being built.

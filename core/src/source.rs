@@ -27,6 +27,8 @@ pub struct Chunk {
     pub weights: Vec<Weight>,
     /// The bytes the packets lie in.
     pub regions: Vec<Region>,
+    /// The marks that any of the packets bears; filled in by capture.
+    pub marks: u16,
     /// How far the source has read, for progress: of [`Description::size_bytes`].
     pub read_bytes: u64,
     /// Packets known lost or unusable since the last chunk.
@@ -55,6 +57,7 @@ impl Chunk {
         self.packets.clear();
         self.weights.clear();
         self.regions.clear();
+        self.marks = 0;
         self.counts = Counts::default();
     }
 }

@@ -99,7 +99,7 @@ impl Assembler {
         if let Some(last) = chunk.packets.last() {
             self.clock.advance(last.ts);
         }
-        self.batch.take_chunk(chunk);
+        self.batch.take_fed(chunk);
         self.at = self.to;
         self.take()
     }
@@ -254,6 +254,12 @@ impl Assembler {
         let mut rest: Vec<Batch> = std::iter::from_fn(|| self.push_cleared()).collect();
         rest.extend(self.cut());
         rest
+    }
+
+    /// Whether it holds no packet back of the runs that it was given.
+    pub fn is_empty(&self) -> bool {
+        let waiting = [self.doubted.len(), self.cleared.len(), self.untimed.len()];
+        self.batch.is_empty() && waiting == [0; 3]
     }
 
     /// How many batches there have been.

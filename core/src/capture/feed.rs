@@ -159,14 +159,17 @@ impl Reader {
         }
     }
 
-    /// Numbers and counts the packets while they are in the cache; whether they are in order.
+    /// Numbers and counts the packets, and gathers their marks, while they are in the cache;
+    /// whether they are in order.
     fn look_over(&self, chunk: &mut Chunk) -> bool {
-        let (mut latest, mut ordered) = (Ts(0), true);
+        let (mut latest, mut ordered, mut marks) = (Ts(0), true, 0);
         for packet in &mut chunk.packets {
             packet.source = self.number;
             ordered &= packet.ts >= latest;
             latest = packet.ts;
+            marks |= packet.marks;
         }
+        chunk.marks = marks;
         self.counters.note_read(chunk, stood_for(chunk));
         ordered
     }

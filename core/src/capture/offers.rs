@@ -11,7 +11,7 @@ pub struct Offers {
 #[derive(Clone, Copy, Debug)]
 struct Offer {
     fields: Fields,
-    // Of one that has ended packets may still be on their way.
+    // Nothing more comes of it, and nothing is on its way.
     ended: bool,
 }
 
@@ -25,16 +25,16 @@ impl Offers {
         self.sources[at] = Offer { fields, ended: false };
     }
 
-    /// Notes that nothing more comes of a source.
+    /// Notes that all packets of a source are in batches that were handed out.
     pub fn end(&mut self, number: u16) {
         if let Some(offer) = self.sources.get_mut(usize::from(number)) {
             offer.ended = true;
         }
     }
 
-    /// Whether the packets of every source have `needs`.
+    /// Whether the packets of every source that has not ended have `needs`.
     pub fn all_suit(&self, needs: Fields) -> bool {
-        self.sources.iter().all(|offer| offer.fields.covers(needs))
+        self.sources.iter().all(|offer| offer.ended || offer.fields.covers(needs))
     }
 
     /// Whether the packets of one source have `needs`.

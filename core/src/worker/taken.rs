@@ -42,15 +42,15 @@ impl Taken {
         self.covered = covered.into();
     }
 
-    /// Those of the picked packets that suit; `None` where all do.
+    /// Those of the picked packets that suit; `None` where the packets of every source do.
     pub fn among(&self, batch: &Batch, picked: &Selection) -> Option<Selection> {
         if self.offers.all_suit(self.needs) {
             return None;
         }
-        let mut suiting = picked.clone();
-        for (at, packet) in batch.all().iter().enumerate() {
-            if !self.offers.suits(packet.source, self.needs) {
-                suiting.remove(at);
+        let mut suiting = Selection::none(batch.len());
+        for (at, packet) in picked.iter().filter_map(|at| Some((at, batch.all().get(at)?))) {
+            if self.offers.suits(packet.source, self.needs) {
+                suiting.insert(at);
             }
         }
         Some(suiting)
@@ -66,6 +66,26 @@ impl Taken {
 mod tests {
     use super::*;
     use crate::field::Field;
+    use crate::packet::build::{Frame, batch_of};
+
+    #[test]
+    fn packets_are_only_looked_at_while_a_source_that_does_not_suit_goes_on() {
+        let batch = batch_of(std::iter::repeat_n(Frame::tcp("10.0.0.1:1", "10.0.0.2:2"), 3));
+        let source = batch.all()[0].source;
+        let mut picked = Selection::all(3);
+        picked.remove(1);
+        let mut offers = Offers::default();
+        let mut among = |change: &dyn Fn(&mut Offers)| {
+            change(&mut offers);
+            let mut taken = Taken::new(Fields::of(&[Field::IpTtl]));
+            taken.note(&Arc::new(offers.clone()));
+            taken.among(&batch, &picked).map(|suiting| suiting.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(among(&|offers| offers.put(source, Fields::ALL)), None);
+        assert_eq!(among(&|offers| offers.put(source + 1, Fields::NONE)), Some(vec![0, 2]));
+        assert_eq!(among(&|offers| offers.end(source + 1)), None);
+        assert_eq!(among(&|offers| offers.put(source, Fields::NONE)), Some(vec![]));
+    }
 
     #[test]
     fn an_interval_covers_the_sources_that_suited_at_some_time_in_it() {
