@@ -27,6 +27,7 @@ use crate::time::Ts;
 const WAITING: usize = 4;
 
 /// The lowest priority there is.
+#[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
 /// The thread. Dropping it waits until all that was brought is closed.
@@ -123,7 +124,9 @@ struct Chores {
 
 impl Chores {
     fn run(mut self) {
-        // A thread of the same priority is better than none.
+        // A thread of the same priority is better than none. Elsewhere than on Linux this would
+        // lower the whole process.
+        #[cfg(target_os = "linux")]
         let _ = rustix::process::setpriority_process(None, NICE);
         loop {
             match self.waiting.try_recv() {
