@@ -50,7 +50,7 @@ fn look_up(random: &mut Random, v6: usize) {
         }
     }
     let start = Instant::now();
-    let trie = builder.build();
+    let Ok(trie) = builder.build() else { return };
     let (ms, mib) = (start.elapsed().as_millis(), trie.bytes() >> 20);
     println!("{} prefixes: built in {ms} ms, {mib} MiB", trie.prefixes());
     for (name, is_v6, prefixes) in [("IPv4", false, &v4), ("IPv6", true, &v6)] {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::addr::Addr;
 use crate::field::Field;
-pub use trie::{PREFIXES_MAX, TooMany, Trie, TrieBuilder, WALKS};
+pub use trie::{PREFIXES_MAX, STEPS_MAX, TooMany, Trie, TrieBuilder, WALKS};
 
 /// What may be looked up of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -73,12 +73,12 @@ pub fn load(subject: Subject, path: &Path) -> Result<Trie, LookupError> {
 /// The table about `subject` in `bytes`, which messages call `name`; otherwise as [`load`].
 pub fn read(subject: Subject, name: &str, bytes: impl Read) -> Result<Trie, LookupError> {
     let file = name.to_owned();
-    match unpacked(subject, bytes) {
-        Ok(found) if found.is_empty() => {
-            let why = format!("holds no {}", subject.name());
-            Err(LookupError::Format { file, why })
-        }
-        Ok(found) => Ok(found.build()),
+    let table = unpacked(subject, bytes).and_then(|found| match found.is_empty() {
+        true => Err(Broken::Format(format!("holds no {}", subject.name()))),
+        false => Ok(found.build()?),
+    });
+    match table {
+        Ok(table) => Ok(table),
         Err(Broken::Io(source)) => Err(LookupError::Io { file, source }),
         Err(Broken::Format(why)) => Err(LookupError::Format { file, why }),
     }

@@ -13,11 +13,18 @@
 //! which has up to 64 for each prefix and at most 1 MiB for IPv4 and 4 for IPv6.
 //! See `bench/README.md` for a million.
 
+mod cases;
+
 use crate::addr::Addr;
 use crate::prefetch::fetch;
+use cases::Cases;
 
 /// The most prefixes of one table: sixteen times those of the Internet of 2025.
 pub const PREFIXES_MAX: usize = 1 << 24;
+
+/// The most steps of one table, which take a gibibyte: many times those of the prefixes of the
+/// Internet, but too few for as many addresses that each differ from another in their last bits.
+pub const STEPS_MAX: usize = 1 << 25;
 
 /// In an entry of the first array: an index of a value rather than of a node.
 const IS_LEAF: u32 = 1 << 31;
@@ -72,10 +79,17 @@ impl Trie {
     }
 }
 
-/// There are more prefixes than a table may have.
+/// There is more than a table may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {PREFIXES_MAX} prefixes")]
-pub struct TooMany;
+#[non_exhaustive]
+pub enum TooMany {
+    /// Prefixes.
+    #[error("more than {PREFIXES_MAX} prefixes")]
+    Prefixes,
+    /// Steps from one prefix to the next.
+    #[error("prefixes so long and scattered that they take more than {STEPS_MAX} steps")]
+    Steps,
+}
 
 /// Collects prefixes, in any order.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +103,7 @@ impl TrieBuilder {
     /// value holds; the value 0 says that nothing is known there.
     pub fn add(&mut self, addr: Addr, len: u8, value: u32) -> Result<(), TooMany> {
         if self.len() == PREFIXES_MAX {
-            return Err(TooMany);
+            return Err(TooMany::Prefixes);
         }
         let len = len.min(addr.width());
         let bits = addr.masked(len).bits();
@@ -112,10 +126,17 @@ impl TrieBuilder {
     }
 
     /// The trie of what was added.
-    pub fn build(self) -> Trie {
+    pub fn build(self) -> Result<Trie, TooMany> {
+        self.build_within(STEPS_MAX)
+    }
+
+    /// The trie, if it has at most so many steps.
+    fn build_within(self, most: usize) -> Result<Trie, TooMany> {
         let (v4, v6) = (sorted(self.v4), sorted(self.v6));
         let prefixes = v4.len() + v6.len();
-        Trie { v4: Family::of(&told_apart(v4)), v6: Family::of(&told_apart(v6)), prefixes }
+        let v4 = Family::of(&told_apart(v4), most)?;
+        let v6 = Family::of(&told_apart(v6), most - v4.steps.len())?;
+        Ok(Trie { v4, v6, prefixes })
     }
 }
 
@@ -351,11 +372,11 @@ impl<B: Bits> Family<B> {
             + self.steps.capacity() * size_of::<Step<B>>()
     }
 
-    /// The trie of routes as [`told_apart`] leaves them.
-    fn of(routes: &[Route<B>]) -> Self {
+    /// The trie of routes as [`told_apart`] leaves them, of at most so many steps.
+    fn of(routes: &[Route<B>], most: usize) -> Result<Self, TooMany> {
         let mut new = Self::default();
         if routes.is_empty() {
-            return new;
+            return Ok(new);
         }
         // A few prefixes need no large array; whole strides keep to the lengths that are usual.
         while new.first >= 2 * STRIDE && routes.len() <= 1 << (new.first - STRIDE) {
@@ -368,9 +389,8 @@ impl<B: Bits> Family<B> {
         for (case, value) in cases.values.into_iter().enumerate() {
             let entry = match groups.next_if(|group| group.case == case) {
                 Some(group) => {
-                    let place = new.steps.len();
-                    new.steps.push(Step::UNMADE);
-                    new.fill(place, group.routes, first, value);
+                    let place = new.more(1, most)?;
+                    new.fill(place, (group.routes, most), first, value)?;
                     place as u32
                 }
                 None => {
@@ -384,15 +404,30 @@ impl<B: Bits> Family<B> {
         }
         new.steps.shrink_to_fit();
         new.values.shrink_to_fit();
-        new
+        Ok(new)
+    }
+
+    /// Makes room for more steps, `most` in all, and returns the place of the first.
+    fn more(&mut self, many: usize, most: usize) -> Result<usize, TooMany> {
+        let first = self.steps.len();
+        let len = first.checked_add(many).filter(|len| *len <= most).ok_or(TooMany::Steps)?;
+        self.steps.resize(len, Step::UNMADE);
+        Ok(first)
     }
 
     /// Makes the step at `place`, behind the first `depth` bits, where `around` is what the
-    /// prefixes around it say. Recursion is as deep as an address has strides.
-    fn fill(&mut self, place: usize, routes: &[Route<B>], depth: u32, around: u32) {
+    /// prefixes around it say; there may be `most` steps. Recursion is as deep as an address has
+    /// strides.
+    fn fill(
+        &mut self,
+        place: usize,
+        (routes, most): (&[Route<B>], usize),
+        depth: u32,
+        around: u32,
+    ) -> Result<(), TooMany> {
         if let [Route { bits, len, value }] = *routes {
             self.steps[place] = Step::Alone { bits, len, value, around };
-            return;
+            return Ok(());
         }
         let cases =
             Cases::of(routes, 64, around, depth + STRIDE, |bits| bits.chunk(depth) as usize);
@@ -407,59 +442,14 @@ impl<B: Bits> Family<B> {
             }
         }
         // Children stand side by side, so that one place and a count of ones finds each.
-        let first = self.steps.len();
-        self.steps.resize(first + cases.groups.len(), Step::UNMADE);
+        let first = self.more(cases.groups.len(), most)?;
         for (nth, group) in cases.groups.into_iter().enumerate() {
             let around = cases.values[group.case];
-            self.fill(first + nth, group.routes, depth + STRIDE, around);
+            self.fill(first + nth, (group.routes, most), depth + STRIDE, around)?;
         }
         let first_child = first as u32;
         self.steps[place] = Step::Node { children, values, first_child, first_value };
-    }
-}
-
-/// What routes say of each of several cases, and which need a closer look.
-struct Cases<'a, B> {
-    values: Vec<u32>,
-    groups: Vec<Group<'a, B>>,
-}
-
-/// The routes within one case.
-struct Group<'a, B> {
-    case: usize,
-    routes: &'a [Route<B>],
-}
-
-impl<'a, B: Bits> Cases<'a, B> {
-    /// Sorts out routes by the bits up to `depth`, which make `count` cases.
-    fn of(
-        routes: &'a [Route<B>],
-        count: usize,
-        around: u32,
-        depth: u32,
-        case_of: impl Fn(B) -> usize,
-    ) -> Self {
-        let mut values = vec![around; count];
-        let mut groups = Vec::new();
-        let mut at = 0;
-        while let Some(route) = routes.get(at) {
-            let case = case_of(route.bits);
-            let len = u32::from(route.len);
-            if len <= depth {
-                // Those inside it come later and write over it.
-                let end = case.saturating_add(1 << (depth - len)).min(count);
-                values[case..end].fill(route.value);
-                at += 1;
-                continue;
-            }
-            let inside =
-                |route: &Route<B>| u32::from(route.len) > depth && case_of(route.bits) == case;
-            let many = routes[at..].iter().take_while(|route| inside(route)).count();
-            let routes = &routes[at..at + many];
-            groups.push(Group { case, routes });
-            at += many;
-        }
-        Self { values, groups }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ fn trie(prefixes: &[(&str, u8, u32)]) -> Trie {
     for (text, len, value) in prefixes {
         builder.add(addr(text), *len, *value).expect("few prefixes");
     }
-    builder.build()
+    builder.build().expect("few steps")
 }
 
 #[track_caller]
@@ -138,7 +138,7 @@ proptest! {
         for (addr, len, value) in &prefixes {
             builder.add(*addr, *len, *value).expect("few prefixes");
         }
-        let trie = builder.build();
+        let trie = builder.build().expect("few steps");
         let edges = prefixes.iter().flat_map(|(addr, len, _)| {
             let first = Prefix::new(*addr, *len).addr();
             let last = first.bits() | u128::MAX.checked_shr(128 - u32::from(addr.width() - len.min(&addr.width()))).unwrap_or(0);
@@ -189,6 +189,19 @@ fn tables_of_every_size_answer_as_a_scan_does() {
         let near = near.map(|(addr, ..)| Addr::from_bits(addr.is_v6(), addr.bits() ^ 0xffff));
         let far = (0..40).map(|nth| Addr::from_bits(nth % 2 == 0, next()));
         let addrs: Vec<Addr> = near.chain(far).collect();
-        check_all(&builder.build(), &prefixes, &addrs);
+        check_all(&builder.build().expect("few steps"), &prefixes, &addrs);
     }
+}
+
+#[test]
+fn addresses_that_differ_in_their_last_bits_are_refused_where_they_take_too_many_steps() {
+    let mut builder = TrieBuilder::default();
+    for net in 0..8u128 {
+        for last in [0, 1] {
+            builder.add(Addr::from_bits(true, net << 120 | last), 128, 7).expect("few prefixes");
+        }
+    }
+    let refused = builder.clone().build_within(100).expect_err("eight long paths");
+    assert_eq!(refused, TooMany::Steps);
+    assert_eq!(builder.build_within(300).map(|trie| trie.prefixes()), Ok(16));
 }
