@@ -21,6 +21,17 @@ const MARK: &[u8] = b"\xab\xcd\xefMaxMind.com";
 /// Bytes of a file: some ten times those of the largest in use.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 
+/// What decoding all entries of a file may look at, by its bytes: many times what any in use needs,
+/// where entries share their values.
+const WORK_PER_BYTE: u64 = 16;
+const WORK_MIN: u64 = 1 << 16;
+
+/// Looking at more than this of one entry is refused by who decodes it.
+const ENTRY_WORK_MAX: u64 = 1 << 17;
+
+/// How many bytes of a text are as much work as a value.
+const TEXT_BYTES: usize = 64;
+
 /// What is read of an entry; who made the file decides which of it there is.
 #[derive(Debug, Default, Deserialize)]
 struct Entry {
@@ -90,6 +101,8 @@ pub(super) fn read(subject: Subject, input: &mut dyn BufRead) -> Result<TrieBuil
     let mut found = TrieBuilder::default();
     // Many networks share an entry: each is decoded once.
     let mut known: HashMap<usize, Option<u32>> = HashMap::new();
+    let entries = entries(&bytes, reader.metadata());
+    let mut work = WORK_MIN.max(bytes.len() as u64 * WORK_PER_BYTE);
     let options = WithinOptions::default();
     for network in reader.networks(options).map_err(damaged)? {
         let network = network.map_err(damaged)?;
@@ -97,6 +110,9 @@ pub(super) fn read(subject: Subject, input: &mut dyn BufRead) -> Result<TrieBuil
         let value = match known.get(&offset) {
             Some(value) => *value,
             None => {
+                let left = work.checked_sub(cost(entries, offset));
+                let too_much = "is damaged: its entries share their values too often";
+                work = left.ok_or_else(|| Broken::Format(too_much.to_owned()))?;
                 let entry = network.decode::<Entry>().map_err(damaged)?.unwrap_or_default();
                 *known.entry(offset).or_insert(entry.value(subject))
             }
@@ -114,6 +130,79 @@ pub(super) fn read(subject: Subject, input: &mut dyn BufRead) -> Result<TrieBuil
         return Err(Broken::Format(why));
     }
     Ok(found)
+}
+
+/// The part of a file that its entries are in.
+fn entries<'a>(bytes: &'a [u8], description: &Metadata) -> &'a [u8] {
+    let width = usize::from(description.record_size) / 4;
+    let tree = (description.node_count as usize).saturating_mul(width);
+    bytes.get(tree.saturating_add(16)..).unwrap_or_default()
+}
+
+/// How many values decoding an entry looks at, at most, all that it leads to among them.
+fn cost(entries: &[u8], offset: usize) -> u64 {
+    let mut cost = 0;
+    // Places, and how many values stand there one behind the other.
+    let mut open = vec![(offset, 1_usize)];
+    while let Some((mut at, mut values)) = open.pop() {
+        while values > 0 && cost < ENTRY_WORK_MAX {
+            let Some((kind, size, behind)) = head(entries, at) else { break };
+            (values, at, cost) = (values - 1, behind, cost + 1);
+            match kind {
+                POINTER => open.push((size, 1)),
+                MAP => values = values.saturating_add(size.saturating_mul(2)),
+                ARRAY => values = values.saturating_add(size),
+                BOOL => {}
+                _ => {
+                    at = at.saturating_add(size);
+                    cost += (size / TEXT_BYTES) as u64;
+                }
+            }
+        }
+    }
+    cost
+}
+
+/// Kinds of values (MaxMind DB 2.0, Data Field Format).
+const POINTER: u8 = 1;
+const MAP: u8 = 7;
+const ARRAY: u8 = 11;
+const BOOL: u8 = 14;
+
+/// The kind of a value, its size or where it leads to, and what comes behind that.
+fn head(entries: &[u8], at: usize) -> Option<(u8, usize, usize)> {
+    let number = |at: usize, len: usize| {
+        let bytes = entries.get(at..at.checked_add(len)?)?;
+        Some(bytes.iter().fold(0, |all, byte| all << 8 | usize::from(*byte)))
+    };
+    let control = *entries.get(at)?;
+    let low = usize::from(control & 31);
+    let mut at = at + 1;
+    let mut kind = control >> 5;
+    if kind == POINTER {
+        let (more, high) = (low >> 3, low & 7);
+        let rest = number(at, more + 1)?;
+        let to = match more {
+            0 => high << 8 | rest,
+            1 => (high << 16 | rest) + 2_048,
+            2 => (high << 24 | rest) + 526_336,
+            _ => rest,
+        };
+        return Some((kind, to, at + more + 1));
+    }
+    if kind == 0 {
+        kind = entries.get(at)?.saturating_add(7);
+        at += 1;
+    }
+    let more = low.saturating_sub(28);
+    let size = number(at, more)?
+        + match more {
+            0 => low,
+            1 => 29,
+            2 => 285,
+            _ => 65_821,
+        };
+    Some((kind, size, at + more))
 }
 
 /// Whether every node is led to from one place at most, so that a walk ends. Only the node where

@@ -14,9 +14,11 @@ enum Data {
     Long(u64),
     Map(Vec<(&'static str, Data)>),
     EmptyList,
+    /// Bytes as they are.
+    Raw(Vec<u8>),
 }
 
-use Data::{EmptyList, Long, Map, Number, Short, Text};
+use Data::{EmptyList, Long, Map, Number, Raw, Short, Text};
 
 impl Data {
     /// Its bytes: a type and size, then the value. Nothing here is very long.
@@ -28,6 +30,7 @@ impl Data {
             Text(text) => [&[0x5d, text.len() as u8 - 29][..], text.as_bytes()].concat(),
             Short(number) => [&[0xa2][..], &number.to_be_bytes()].concat(),
             EmptyList => vec![0, 4],
+            Raw(bytes) => bytes.clone(),
             Long(number) => [&[8, 2][..], &number.to_be_bytes()].concat(),
             Number(number) => [&[0xc4][..], &number.to_be_bytes()].concat(),
             Map(pairs) => {
@@ -174,4 +177,28 @@ fn nodes_that_are_no_tree_are_refused_before_they_are_walked() {
         content[usize::from(node) * 6..][..6].copy_from_slice(&[next, next].concat());
     }
     refused(Subject::Asn, &content, "is damaged: its nodes are no tree");
+}
+
+#[test]
+fn entries_that_lead_to_one_large_one_again_and_again_are_refused() {
+    // A map with a list of 2,285 times false, and pointers to it.
+    let list = [&[0x1e, 4, 7, 0xd0][..], &[0, 7].repeat(2_285)].concat();
+    let large = Map(vec![("asn", Text("AS1")), ("x", Raw(list))]);
+    let check = |pointers: usize, is_fine: bool| {
+        let names: Vec<String> =
+            (0..=pointers).map(|n| format!("10.{}.{}.0", n / 256, n % 256)).collect();
+        let entry = |n| if n == 0 { large.clone() } else { Raw(vec![0x20, 0]) };
+        let networks: Vec<_> =
+            names.iter().enumerate().map(|(n, name)| (name.as_str(), 24, entry(n))).collect();
+        let read = read(Subject::Asn, "made", &file(&networks)[..]);
+        match read {
+            Ok(table) => assert!(is_fine && table.prefixes() == pointers + 1),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!is_fine && error.contains("share their values too often"), "{error}");
+            }
+        }
+    };
+    check(10, true);
+    check(1_000, false);
 }
