@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -15,6 +15,9 @@ use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
 use super::{Place, Room, Slab, Written};
 use crate::time::Ts;
+
+/// How long the first packet waits for another writer to leave the directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The closed segments, as the thread that writes and the one that tidies up see them.
 pub(super) type Shelf = Arc<Mutex<Vec<Segment>>>;
@@ -29,6 +32,8 @@ pub(super) struct Disk {
     tidy: Option<Tidy>,
     // Of a directory: held as long as segments are written to it, so after all that writes there.
     lock: Option<File>,
+    // Whether that was waited for; later slabs only try.
+    waited: bool,
     ready: bool,
     next_number: u64,
     open: Option<Open>,
@@ -70,24 +75,22 @@ impl Disk {
             tidy: None,
             ready: lock.is_none(),
             lock,
+            waited: false,
             next_number: 1,
             open,
             broken: true,
         })
     }
 
-    /// Takes over the directory, and closes what an earlier run left open in it.
+    /// Takes over the directory; what an earlier run left open in it is closed meanwhile.
     fn prepare(&mut self) -> io::Result<()> {
         if let (Some(lock), Place::Directory(room)) = (&self.lock, &self.place) {
-            wait_for(lock)?;
+            let waited = std::mem::replace(&mut self.waited, true);
+            wait_for(lock, if waited { Duration::ZERO } else { LOCK_PATIENCE })?;
             let all = segments::list_all(&room.path)?;
             self.next_number = all.last().map_or(1, |segment| segment.number.saturating_add(1));
             sweep(&room.path, &all)?;
-            let mut closed = Vec::new();
-            for segment in segments::list(&room.path)? {
-                closed.extend(tidy::adopt(segment)?);
-            }
-            *self.shelf.lock() = closed;
+            *self.shelf.lock() = segments::list(&room.path)?;
             let (room, shelf, written) = (room.clone(), self.shelf.clone(), self.written.clone());
             self.tidy = Some(Tidy::new(room, shelf, written)?);
         }
@@ -185,16 +188,14 @@ impl Disk {
         let open = self.open.as_ref().map_or(0, |open| open.bytes.max(open.reserved));
         let mut shelf = self.shelf.lock();
         let mut bytes: u64 = shelf.iter().map(Segment::bytes_all).sum();
-        let mut gone = 0;
-        for oldest in shelf.iter() {
-            if bytes.saturating_add(open).saturating_add(more) <= bytes_max {
-                break;
+        shelf.retain(|oldest| {
+            let fits = bytes.saturating_add(open).saturating_add(more) <= bytes_max;
+            if fits || !self.remove(oldest) {
+                return true;
             }
             bytes = bytes.saturating_sub(oldest.bytes_all());
-            self.remove(oldest);
-            gone += 1;
-        }
-        shelf.drain(..gone);
+            false
+        });
     }
 
     /// Removes the segments whose packets are all older than packets may get.
@@ -202,15 +203,17 @@ impl Disk {
         let Place::Directory(Room { retain: Some(retain), .. }) = self.place else { return };
         let oldest = Ts(clock.0.saturating_sub(retain.0));
         let is_old = |segment: &Segment| segment.span.is_some_and(|(_, last)| last < oldest);
-        let mut shelf = self.shelf.lock();
-        shelf.iter().filter(|segment| is_old(segment)).for_each(|segment| self.remove(segment));
-        shelf.retain(|segment| !is_old(segment));
+        self.shelf.lock().retain(|segment| !is_old(segment) || !self.remove(segment));
     }
 
-    fn remove(&self, segment: &Segment) {
-        if let Err(error) = segment.remove() {
-            self.written.complain(format!("`{}`: {error}", segment.path.display()));
+    /// Removes a segment; whether it is gone. What stays is tried again, and complained of once.
+    fn remove(&self, segment: &Segment) -> bool {
+        let removed = segment.remove();
+        if let Err(error) = &removed {
+            let path = self.place.path().display();
+            self.written.complain(format!("old segments in `{path}` cannot be removed: {error}"));
         }
+        removed.is_ok()
     }
 }
 
@@ -282,13 +285,50 @@ fn sweep(dir: &Path, all: &[Segment]) -> io::Result<()> {
 }
 
 /// Takes the lock, or says after a while that somebody else keeps it.
-fn wait_for(lock: &File) -> io::Result<()> {
-    for _ in 0..100 {
+fn wait_for(lock: &File, patience: Duration) -> io::Result<()> {
+    let until = Instant::now() + patience;
+    loop {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let why = "another process or instance writes there: give each its own directory";
+                return Err(io::Error::other(why));
+            }
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
-    Err(io::Error::other("another process or instance writes there: give each its own directory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+
+    #[test]
+    fn what_cannot_be_removed_is_still_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let room = Room { retain: Some(Span::from_secs(1)), ..Room::new(dir.path(), 10) };
+        let mut disk = Disk::new(Place::Directory(room), Arc::default()).expect("a place");
+        let path = dir.path().join("00000001_0_5.pcapng");
+        // Nobody removes a directory as a file.
+        fs::create_dir(&path).expect("a directory");
+        let span = Some((Ts(0), Ts(5)));
+        let segment = Segment {
+            path: path.clone(),
+            number: 1,
+            span,
+            bytes: 9,
+            packed: false,
+            index_bytes: 0,
+        };
+        disk.shelf.lock().push(segment);
+        disk.bound(2);
+        disk.expire(Ts(u64::MAX));
+        assert_eq!(disk.shelf.lock().len(), 1);
+        assert!(disk.written.trouble().is_some());
+        fs::remove_dir(&path).expect("an empty directory");
+        disk.bound(2);
+        assert!(disk.shelf.lock().is_empty());
+    }
 }

@@ -1,6 +1,7 @@
 //! Tidying up: segments are closed, indexed and compressed on a thread that lets all others go first.
 //!
-//! Closing waits for the disk, which nobody who writes packets should. An index
+//! Closing waits for the disk, which nobody who writes packets should. What a
+//! crash left open is closed first, however much of it is to be read. An index
 //! that is missing is made again, and a closed segment compressed, when
 //! nothing waits to be closed. Everything here can be interrupted at any
 //! instant and is done again by the next run.
@@ -128,6 +129,7 @@ impl Chores {
         // lower the whole process.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::setpriority_process(None, NICE);
+        self.adopt_all();
         loop {
             match self.waiting.try_recv() {
                 Ok(open) => self.closer.close(open),
@@ -150,6 +152,36 @@ impl Chores {
                 }
             }
         }
+    }
+
+    /// Closes what an earlier run left open.
+    fn adopt_all(&self) {
+        let shelf = self.closer.shelf.lock().clone();
+        for left_open in shelf.into_iter().filter(|segment| segment.span.is_none()) {
+            if let Err(error) = self.adopt(&left_open)
+                && self.is_kept(&left_open)
+            {
+                self.closer.written.complain(format!("`{}`: {error}", left_open.path.display()));
+            }
+        }
+    }
+
+    fn adopt(&self, left_open: &Segment) -> io::Result<()> {
+        let mut goes_on = || {
+            self.goes_on();
+            true
+        };
+        let adopted = adopt(left_open.clone(), &mut goes_on)?;
+        let mut shelf = self.closer.shelf.lock();
+        let place = shelf.iter().position(|kept| kept.number == left_open.number);
+        match (place, adopted) {
+            (Some(at), Some(adopted)) => shelf[at] = adopted,
+            (Some(at), None) => drop(shelf.remove(at)),
+            // It went meanwhile.
+            (None, Some(adopted)) => adopted.remove()?,
+            (None, None) => {}
+        }
+        Ok(())
     }
 
     /// The next segment that is not as it should be.
@@ -203,12 +235,9 @@ pub(super) fn is_left_over(path: &Path, indexes: &HashSet<PathBuf>) -> bool {
     stem(".zst.tmp") || ((stem(".zst.index") || stem(".index")) && !indexes.contains(path))
 }
 
-/// A segment of an earlier run; one that was still growing is cut to its whole blocks and closed.
-pub(super) fn adopt(segment: Segment) -> io::Result<Option<Segment>> {
-    if segment.span.is_some() {
-        return Ok(Some(segment));
-    }
-    let Some((bytes, index_bytes, span)) = complete(&segment, &mut || true)? else {
+/// Cuts a segment that was still growing to its whole blocks and closes it; none without a packet.
+fn adopt(segment: Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<Option<Segment>> {
+    let Some((bytes, index_bytes, span)) = complete(&segment, goes_on)? else {
         return Ok(None);
     };
     let Some(span) = span else { return segment.remove().map(|()| None) };
