@@ -267,7 +267,7 @@ impl Capture {
             if !self.merge.is_live() {
                 let _ = worker.send_unhurried(work);
             } else if let Err(Refused::Full(_)) = worker.send_within(work, Duration::ZERO) {
-                self.counters.note_shed(batch.total_packets());
+                self.counters.note_shed(&batch);
             }
         }
         assembler.keep(batch);

@@ -4,7 +4,8 @@
 //! a reader sees each as it is, not all at one instant.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
@@ -22,6 +23,10 @@ use crate::time::{Interval, Span, Ts};
 #[derive(Debug)]
 pub struct SourceCounters {
     description: RwLock<Description>,
+    // Whether capture or a worker shed any of its packets.
+    sheds: AtomicBool,
+    // Grows when what is said of its packets has changed.
+    edition: AtomicU64,
     packets: AtomicU64,
     bytes: AtomicU64,
     dropped: AtomicU64,
@@ -70,6 +75,8 @@ impl SourceCounters {
     pub fn new(description: &Description) -> Self {
         Self {
             description: RwLock::new(description.clone()),
+            sheds: AtomicBool::new(false),
+            edition: AtomicU64::new(0),
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -85,12 +92,13 @@ impl SourceCounters {
     /// Notes what the source has learned of its packets.
     pub fn note_description(&self, description: &Description) {
         self.description.write().clone_from(description);
+        self.edition.fetch_add(1, Release);
     }
 
     /// What the source offers.
     pub fn description(&self) -> Description {
         let mut description = self.description.read().clone();
-        if self.shed.load(Relaxed) > 0 {
+        if self.sheds.load(Relaxed) {
             description.lineage.push(Treatment::Shed);
         }
         description
@@ -109,6 +117,13 @@ impl SourceCounters {
     /// Counts packets that found no place in capture's queue.
     pub fn note_shed(&self, packets: u64) {
         self.shed.fetch_add(packets, Relaxed);
+        self.mark_shed();
+    }
+
+    fn mark_shed(&self) {
+        if !self.sheds.swap(true, Relaxed) {
+            self.edition.fetch_add(1, Release);
+        }
     }
 
     /// Notes that the source has ended.
@@ -143,7 +158,7 @@ impl SourceCounters {
 }
 
 /// One task's counters.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TaskCounters {
     module: String,
     filter: String,
@@ -221,25 +236,7 @@ pub struct LimitsPassed {
 impl TaskCounters {
     /// Zeros for a task.
     pub fn new(module: &str, filter: String, interval: Span, needs: Fields) -> Self {
-        Self {
-            module: module.to_owned(),
-            filter,
-            interval,
-            needs,
-            seen: AtomicU64::new(0),
-            picked: AtomicU64::new(0),
-            intervals: AtomicU64::new(0),
-            records: AtomicU64::new(0),
-            closed: AtomicU64::new(0),
-            faults: AtomicU64::new(0),
-            passed: Default::default(),
-            overflowed: AtomicU64::new(0),
-            muted: AtomicU64::new(0),
-            state_bytes: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
-            parked: AtomicBool::new(false),
-            fault: Mutex::new(None),
-        }
+        Self { module: module.to_owned(), filter, interval, needs, ..Self::default() }
     }
 
     /// The module it runs.
@@ -392,9 +389,14 @@ impl Counters {
         self.truncated.fetch_add(truncated, Relaxed);
     }
 
-    /// Counts packets that a worker's queue had no room for, as many as they stand for.
-    pub fn note_shed(&self, packets: u64) {
-        self.shed.fetch_add(packets, Relaxed);
+    /// Counts the packets of a batch that a worker's queue had no room for.
+    pub fn note_shed(&self, batch: &Batch) {
+        self.shed.fetch_add(batch.total_packets(), Relaxed);
+        let sources = self.sources.read();
+        for run in batch.all().chunk_by(|one, next| one.source == next.source) {
+            let source = run.first().and_then(|p| sources.get(usize::from(p.source)));
+            source.into_iter().for_each(|source| source.mark_shed());
+        }
     }
 
     /// What each source offers that has not ended.
@@ -416,6 +418,13 @@ impl Counters {
         let sources = self.sources.read();
         let found = numbers.iter().filter_map(|number| sources.get(usize::from(*number)));
         found.map(|source| source.description().covered()).collect()
+    }
+
+    /// A number that grows when [`Counters::covered`] gives something else for the same sources.
+    pub fn edition(&self, numbers: &[u16]) -> u64 {
+        let sources = self.sources.read();
+        let found = numbers.iter().filter_map(|number| sources.get(usize::from(*number)));
+        found.map(|source| source.edition.load(Acquire)).sum()
     }
 
     /// Adds a source and returns its number.

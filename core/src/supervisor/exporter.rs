@@ -117,7 +117,14 @@ pub fn run(
 }
 
 /// What the sink was told that each instance's records cover.
-type Covers = HashMap<Arc<str>, Vec<Covered>>;
+type Covers = HashMap<Arc<str>, Told>;
+
+/// What it was told of one: made of these sources, as they were described in this edition.
+struct Told {
+    sources: Arc<[u16]>,
+    edition: u64,
+    covered: Vec<Covered>,
+}
 
 fn take(
     sink: &mut dyn Sink,
@@ -129,11 +136,7 @@ fn take(
         Event::Output(output, sources) => {
             // Of a gap no source is known, which changes nothing for what follows it.
             if matches!(output, Output::Records(_)) {
-                let covered = counters.covered(&sources);
-                if covers.get(&instance) != Some(&covered) {
-                    sink.cover(&instance, &covered)?;
-                    covers.insert(instance.clone(), covered);
-                }
+                cover(sink, &instance, sources, counters, covers)?;
             }
             sink.accept(&instance, output)
         }
@@ -145,5 +148,68 @@ fn take(
             sink.closed(&instance, until);
             Ok(())
         }
+    }
+}
+
+/// Tells the sink what records cover, where that is not what it was told last.
+fn cover(
+    sink: &mut dyn Sink,
+    instance: &Arc<str>,
+    sources: Arc<[u16]>,
+    counters: &Counters,
+    covers: &mut Covers,
+) -> Result<(), SinkError> {
+    // Read before the descriptions, so that what changes in between is looked at again.
+    let edition = counters.edition(&sources);
+    let told = covers.get(instance);
+    if told.is_some_and(|told| told.edition == edition && told.sources == sources) {
+        return Ok(());
+    }
+    let covered = counters.covered(&sources);
+    if told.is_none_or(|told| told.covered != covered) {
+        sink.cover(instance, &covered)?;
+    }
+    covers.insert(instance.clone(), Told { sources, edition, covered });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::build::{Frame, batch_of};
+    use crate::source::{Description, Pace};
+    use crate::supervisor::counters::SourceCounters;
+
+    /// Keeps what it is told of sources.
+    #[derive(Default)]
+    struct Listening(Vec<Vec<Covered>>);
+
+    impl Sink for Listening {
+        fn cover(&mut self, _: &str, sources: &[Covered]) -> Result<(), SinkError> {
+            self.0.push(sources.to_vec());
+            Ok(())
+        }
+
+        fn accept(&mut self, _: &str, _: Output) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_records_cover_is_told_again_once_a_worker_sheds_of_it() {
+        let counters = Counters::default();
+        let wire = Description::new("wire".to_owned(), Pace::Live);
+        counters.add_source(Arc::new(SourceCounters::new(&wire)));
+        let (mut sink, mut covers) = (Listening::default(), Covers::new());
+        let (instance, sources): (Arc<str>, Arc<[u16]>) = (Arc::from("a"), Arc::from([0]));
+        for _ in 0..2 {
+            for _ in 0..2 {
+                let sources = Arc::clone(&sources);
+                cover(&mut sink, &instance, sources, &counters, &mut covers).expect("a sink");
+            }
+            counters.note_shed(&batch_of([Frame::tcp("10.0.0.1:1", "10.0.0.2:2")]));
+        }
+        let [whole, shed] = &sink.0[..] else { panic!("told {} times", sink.0.len()) };
+        assert_ne!(whole, shed);
     }
 }
