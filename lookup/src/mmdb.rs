@@ -18,8 +18,8 @@ use super::Broken;
 /// What begins the description at a file's end.
 const MARK: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
-/// Bytes of a file: some ten times those of the largest in use.
-const FILE_BYTES_MAX: u64 = 4 << 30;
+/// Bytes of a file, unpacked: some four times those of the largest in wide use. It is held whole.
+const FILE_BYTES_MAX: u64 = 512 << 20;
 
 /// What decoding all entries of a file may look at, by its bytes: many times what any in use needs,
 /// where entries share their values.

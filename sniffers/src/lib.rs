@@ -71,12 +71,22 @@ pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
 /// that a thousand files cost one thread. `past` is where records to replay are found.
 pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (pipes, others): (Vec<&str>, Vec<&str>) = texts.iter().partition(|text| is_pipe(text));
+    if let [_, again, ..] = pipes.iter().filter(|text| is_stdin(text)).collect::<Vec<_>>()[..] {
+        let why = "standard input can be read once: name it once".to_owned();
+        return Err(SourceError::Spec { text: (*again).to_owned(), why });
+    }
     let mut sources = open_each(&others, past, Pace::Stored)?;
     // Nobody knows when the next packet of a pipe comes: a wire must not wait for it.
     let come = sources.iter().any(|source| source.description().pace != Pace::Stored);
     let pace = if come { Pace::Stream } else { Pace::Stored };
     sources.splice(0..0, open_each(&pipes, past, pace)?);
     Ok(sources)
+}
+
+/// Whether a text names standard input, with options or without.
+fn is_stdin(text: &str) -> bool {
+    let Ok(Spec { rest, .. }) = Spec::parse(text, KINDS) else { return false };
+    rest.split(',').next() == Some("-")
 }
 
 /// Whether a text names standard input or a named pipe, with options or without.

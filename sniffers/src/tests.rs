@@ -62,3 +62,9 @@ fn what_is_wrong_with_options_is_said_with_the_name_of_the_source() {
     let e = e("sflow:udp://:0,fro=1");
     assert!(e.starts_with("source `sflow:udp://:0,fro=1`: "), "{e}");
 }
+
+#[test]
+fn standard_input_is_read_once() {
+    let refused = open_all(&["-", "netflow:-"], &Nowhere).err().expect("an error").to_string();
+    assert_eq!(refused, "source `netflow:-`: standard input can be read once: name it once");
+}
