@@ -1,6 +1,6 @@
 //! `como sniffers`: the kinds of sources, their options, and this machine's interfaces.
 
-use como_sniffers::Kind;
+use como_sniffers::{Kind, OptionDoc};
 use serde_json::json;
 
 use crate::cli::Sniffers;
@@ -16,6 +16,8 @@ pub fn perform(args: &Sniffers) -> Result {
         return Ok(());
     }
     let mut pages: Vec<String> = como_sniffers::list().iter().map(page).collect();
+    let OptionDoc { name, default, doc } = como_sniffers::ANY;
+    pages.push(format!("any source\n  {name} [{default}]: {doc}"));
     pages.push(match como_sniffers::interfaces() {
         names if names.is_empty() => "interfaces: none is visible; try it with sudo".to_owned(),
         names => format!("interfaces: {}", names.join(" ")),
@@ -25,7 +27,7 @@ pub fn perform(args: &Sniffers) -> Result {
 }
 
 fn page(kind: &Kind) -> String {
-    let mut page = format!("{}\n  {}\n", kind.usage, kind.doc);
+    let mut page = format!("{}\n  {}\n  Offers {}.\n", kind.usage, kind.doc, kind.offers);
     if !kind.options.is_empty() {
         let mut table = output::list(["  OPTION", "DEFAULT", "MEANING"]);
         for option in kind.options {
@@ -37,11 +39,12 @@ fn page(kind: &Kind) -> String {
 }
 
 fn as_json(kind: &Kind) -> serde_json::Value {
-    let option = |option: &como_sniffers::OptionDoc| json!({ "name": option.name, "default": option.default, "doc": option.doc });
+    let option = |option: &OptionDoc| json!({ "name": option.name, "default": option.default, "doc": option.doc });
     json!({
         "name": kind.name,
         "usage": kind.usage,
         "doc": kind.doc,
-        "options": kind.options.iter().map(option).collect::<Vec<_>>(),
+        "offers": kind.offers,
+        "options": kind.options.iter().chain([&como_sniffers::ANY]).map(option).collect::<Vec<_>>(),
     })
 }

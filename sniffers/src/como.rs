@@ -28,6 +28,7 @@ pub const KIND: Kind = Kind {
     usage: "como:http://host:44444/NAME",
     doc: "The packets that an instance of `trace` keeps on another monitor, or the records of any \
           other instance there, replayed; connects again and goes on where it was.",
+    offers: "of a `trace` what it kept; of records the fields they say, counts as weight",
     options: &[
         OptionDoc {
             name: "since",

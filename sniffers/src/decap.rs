@@ -8,19 +8,32 @@ use como_core::packet::{Layers, LinkType, Packet, tunnel};
 use como_core::source::{Chunk, Description, Flows, Source, SourceError, Treatment, Turn};
 use como_core::time::Ts;
 
+use crate::spec::OptionDoc;
+
 /// How many tunnels inside each other are followed.
 const DEPTH_MAX: usize = 8;
 
 /// The option that asks for it, of every source.
 const OPTION: &str = "decap=";
 
+/// That option, as `como sniffers` shows it.
+pub const ANY: OptionDoc = OptionDoc {
+    name: "decap",
+    default: "false",
+    doc: "What is inside a tunnel becomes the packet: GRE, ERSPAN, IP in IP, VXLAN, GENEVE, GTP-U.",
+};
+
 /// Takes `decap=true` out of the text behind a kind, wherever among the options it stands.
 pub fn take(text: &str) -> Result<(String, bool), SourceError> {
-    let (mut rest, mut wanted) = (Vec::new(), false);
+    let (mut rest, mut given) = (Vec::new(), None);
     for part in text.split(',') {
         match part.trim().strip_prefix(OPTION) {
-            Some("true" | "yes" | "on" | "1") => wanted = true,
-            Some("false" | "no" | "off" | "0") => {}
+            Some(_) if given.is_some() => {
+                let why = "`decap` is given twice".to_owned();
+                return Err(SourceError::Spec { text: text.to_owned(), why });
+            }
+            Some("true" | "yes" | "on" | "1") => given = Some(true),
+            Some("false" | "no" | "off" | "0") => given = Some(false),
             Some(value) => {
                 let why = format!("`decap={value}` must be true or false");
                 return Err(SourceError::Spec { text: text.to_owned(), why });
@@ -28,7 +41,7 @@ pub fn take(text: &str) -> Result<(String, bool), SourceError> {
             None => rest.push(part),
         }
     }
-    Ok((rest.join(","), wanted))
+    Ok((rest.join(","), given.unwrap_or(false)))
 }
 
 /// A source whose packets are those inside tunnels.
@@ -153,6 +166,7 @@ mod tests {
         assert_eq!(taken("a,b.pcap,decap=true,speed=1x"), ("a,b.pcap,speed=1x".to_owned(), true));
         assert_eq!(taken("eth0,decap=no"), ("eth0".to_owned(), false));
         assert!(take("a.pcap,decap=maybe").is_err());
+        assert!(take("a.pcap,decap=true,decap=false").is_err());
         assert!(KIND.options.iter().all(|option| !OPTION.starts_with(option.name)));
     }
 }

@@ -31,6 +31,7 @@ pub const KIND: Kind = Kind {
     name: "gen",
     usage: "gen:packets=2000000,duration=300s,seed=1",
     doc: "Generated traffic of many hosts and flows, the same for the same seed.",
+    offers: "whole packets, every field of Ethernet and IP; times in nanoseconds; nothing is lost",
     options: config::OPTIONS,
 };
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use como_core::source::{Pace, Source, SourceError};
 
+pub use decap::ANY;
 use file::{Capture, Taken};
 pub use ondemand::{Nowhere, Past};
 pub use spec::{Kind, OptionDoc};

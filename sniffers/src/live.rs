@@ -26,9 +26,9 @@ use crate::spec::{Kind, OptionDoc, Options};
 pub const KIND: Kind = Kind {
     name: "live",
     usage: "live:eth0,snaplen=96",
-    doc: "Packets of a network interface as they come; `any` is all interfaces on Linux. Offers \
-          whole packets, times in nanoseconds on Linux, and the counts of packets that the kernel \
-          and the interface dropped.",
+    doc: "Packets of a network interface as they come; `any` is all interfaces on Linux.",
+    offers: "whole packets, every field of the interface's link type, of 802.11 in monitor mode; \
+             times in nanoseconds on Linux; what the kernel and the interface dropped is counted",
     options: &[
         OptionDoc {
             name: "snaplen",

@@ -22,6 +22,7 @@ pub const KIND: Kind = Kind {
     usage: "ondemand:STORE,module=NAME",
     doc: "The records that an instance keeps in a store, replayed: packets that stand for what was \
           counted, with the fields that the records say.",
+    offers: "the fields that the records say, counts as weight; times of an interval's length",
     options: &[
         OptionDoc { name: "module", default: "none", doc: "The instance." },
         OptionDoc {

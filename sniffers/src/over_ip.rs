@@ -21,6 +21,7 @@ pub const KIND: Kind = Kind {
     name: "pcap-over-ip",
     usage: "pcap-over-ip:host:57012, pcap-over-ip:0.0.0.0:57012,listen=true",
     doc: "Captures in pcap or pcapng format sent over TCP: connects to who sends them, or listens.",
+    offers: "whole packets as far as they were captured, every field of their link types",
     options: &[
         OptionDoc {
             name: "listen",

@@ -19,7 +19,10 @@ pub struct Kind {
     pub usage: &'static str,
     /// What it is, in a sentence or two.
     pub doc: &'static str,
-    /// The options it takes.
+    /// What its packets have, and how good that is; what one source of it offers,
+    /// `como explain` says.
+    pub offers: &'static str,
+    /// The options it takes, beside those that [every source](crate::ANY) does.
     pub options: &'static [OptionDoc],
 }
 

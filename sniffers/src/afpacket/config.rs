@@ -12,8 +12,9 @@ pub const KIND: Kind = Kind {
     name: "afpacket",
     usage: "afpacket:eth0,rings=2",
     doc: "Packets of an Ethernet or IP interface through rings shared with the kernel, divided \
-          among several threads; Linux only. Offers whole packets, times in nanoseconds, VLAN tags \
-          put back, and the count of packets that found no room.",
+          among several threads; Linux only.",
+    offers: "whole packets, every field of Ethernet and IP, VLAN tags put back; times in \
+             nanoseconds; packets that found no room are counted",
     options: &[
         OptionDoc {
             name: "rings",

@@ -40,5 +40,11 @@ fn the_kinds_of_sources_are_listed() {
     }
     assert_eq!(listed.contains("\nafpacket:"), cfg!(target_os = "linux"), "{listed}");
     assert!(listed.contains("\ninterfaces: "), "{listed}");
-    assert!(folder.como(["sniffers", "--json"]).ok().ndjson().len() >= 3);
+    let kinds = folder.como(["sniffers", "--json"]).ok().ndjson();
+    assert!(kinds.len() >= 10, "{kinds:?}");
+    for kind in kinds {
+        assert!(kind["offers"].as_str().is_some_and(|offers| offers.len() > 20), "{kind}");
+        let options = kind["options"].as_array().expect("options");
+        assert!(options.iter().any(|option| option["name"] == "decap"), "{kind}");
+    }
 }
