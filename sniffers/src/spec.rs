@@ -210,11 +210,12 @@ mod tests {
     use super::*;
 
     const KINDS: [Kind; 2] = [
-        Kind { name: "pcap", usage: "", doc: "", options: &[] },
+        Kind { name: "pcap", usage: "", doc: "", offers: "", options: &[] },
         Kind {
             name: "gen",
             usage: "",
             doc: "",
+            offers: "",
             options: &[
                 OptionDoc { name: "seed", default: "1", doc: "" },
                 OptionDoc { name: "packets", default: "9", doc: "" },
