@@ -1,14 +1,73 @@
 //! Modules that run afresh for a question, over what is stored.
+//!
+//! The monitor over HTTP and the command over a store both come here: what is
+//! asked, how much of the past that is and what serves is decided once.
 
-use como_core::module::Args;
-use como_core::query::Query;
+use std::path::Path;
+use std::sync::Arc;
+
+use como_core::lookup::Lookups;
+use como_core::module::{Args, Kind};
+use como_core::query::{Over, Past, Query, QueryError, Run};
+use como_core::record::Records;
+use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::Instance;
+use como_core::time::Ts;
 
-use crate::error::Result;
+use crate::error::Failure;
+
+/// Finds the module that made the records of a stream, where it still can be found.
+pub type Maker<'a> = dyn Fn(&Stream) -> Option<Arc<dyn Kind>> + 'a;
+
+/// The past, and what a module needs to run over it.
+pub struct Afresh<'a> {
+    /// Records.
+    pub store: Arc<dyn RecordStore>,
+    /// Packets, in a folder for each instance that keeps them.
+    pub packets: &'a Path,
+    /// Who made the records.
+    pub maker: &'a Maker<'a>,
+    /// The stream's clock, where something runs.
+    pub clock: Option<Ts>,
+    /// The tables that addresses are looked up in.
+    pub lookups: Arc<Lookups>,
+}
+
+/// What comes of a question.
+pub enum Given {
+    /// What could be read to answer, where that was asked for.
+    Explained(Records),
+    /// The module at work.
+    Run(Box<Run>),
+}
+
+impl Afresh<'_> {
+    /// Runs `instance` for a question, or says what it would run over. Where nothing stored serves,
+    /// `otherwise` is why it was to be run, if that says more.
+    pub fn perform(
+        self,
+        question: &Query,
+        instance: Instance,
+        otherwise: Option<QueryError>,
+    ) -> Result<Given, QueryError> {
+        let own = |stream: &Stream| (self.maker)(stream).and_then(|kind| kind.replayer());
+        let past = Past { store: self.store, packets: self.packets, own: &own };
+        let window = past.window(question, self.clock)?;
+        if question.explain {
+            return Ok(Given::Explained(past.explain(instance, window)?));
+        }
+        let over = question.source.as_ref().unwrap_or(&Over::Best);
+        match past.run(instance, over, window, self.lookups) {
+            Ok(run) => Ok(Given::Run(Box::new(run))),
+            Err(error @ QueryError::NothingServes { .. }) => Err(otherwise.unwrap_or(error)),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 /// What to run for a question: `instance` with the question's own filter and arguments in place of
 /// its own.
-pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance> {
+pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance, Failure> {
     instance.name.clone_from(&question.module);
     if let Some(filter) = &question.filter {
         instance.filter.clone_from(filter);

@@ -4,7 +4,7 @@
 //! over HTTP, the store read here when no monitor has it open.
 
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use como_core::module::Kind;
 use como_core::query::{
     Answer, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
 };
+use como_core::source::Covered;
 use como_core::storage::packets::{Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Coverage, RecordStore, Window};
@@ -38,9 +39,28 @@ enum At {
     /// A monitor.
     Url(String),
     /// The store of a monitor that does not run.
-    Store(PathBuf),
-    /// The monitor if it runs, otherwise its store, with its tables.
-    Either(String, PathBuf, Tables),
+    Store(Stored),
+    /// The monitor if it runs, otherwise its store.
+    Either(String, Stored),
+}
+
+/// A store that is read here, and what is known of its monitor.
+struct Stored {
+    dir: PathBuf,
+    tables: Tables,
+    config: Option<Config>,
+}
+
+impl Stored {
+    /// The folder of packets.
+    fn packets(&self) -> PathBuf {
+        crate::config::packets_in(&self.dir)
+    }
+
+    /// The module that made the records of an instance, where it can still be found.
+    fn maker(&self, name: &str, module: &str) -> Option<Arc<dyn Kind>> {
+        maker(self.config.as_ref(), name, module)
+    }
 }
 
 /// Asks, and writes the answer.
@@ -56,10 +76,10 @@ pub fn perform(args: &Query) -> Result {
     };
     match place(args)? {
         At::Url(url) => ask(&url, args, format),
-        At::Store(dir) => read(&dir, args, format, &Tables::default()),
-        At::Either(url, dir, tables) => match is_listening(&url) {
+        At::Store(stored) => read(&stored, args, format),
+        At::Either(url, stored) => match is_listening(&url) {
             true => ask(&url, args, format),
-            false => read(&dir, args, format, &tables),
+            false => read(&stored, args, format),
         },
     }
 }
@@ -69,11 +89,13 @@ fn place(args: &Query) -> Result<At> {
         return Ok(At::Url(url.clone()));
     }
     if let Some(dir) = &args.store {
-        return Ok(At::Store(dir.clone()));
+        let config = Config::read(&args.config).ok();
+        return Ok(At::Store(Stored { dir: dir.clone(), tables: Tables::default(), config }));
     }
     let config = Config::read(&args.config)
         .map_err(|failure| failure.hint("or say where to ask: --url URL or --store DIR"))?;
-    Ok(At::Either(format!("http://{}", config.listen), config.store, config.tables))
+    let (url, dir) = (format!("http://{}", config.listen), config.store.clone());
+    Ok(At::Either(url, Stored { dir, tables: config.tables.clone(), config: Some(config) }))
 }
 
 /// What to ask, as keys and values of a URL or of the core.
@@ -91,7 +113,7 @@ fn pairs(args: &Query) -> Vec<(String, &str)> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(own).collect()
 }
 
-fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Result {
+fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     if args.follow {
         let failure = Failure::usage("a store alone has nothing to follow");
         return Err(failure.hint("--url asks a running monitor"));
@@ -99,9 +121,9 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
     let question = pairs(args);
     let question = question.iter().map(|(key, value)| (key.as_str(), *value));
     let question = Question::parse(question).map_err(refused)?;
-    let path = crate::config::records_in(dir);
+    let path = crate::config::records_in(&stored.dir);
     if !path.exists() {
-        let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
+        let failure = Failure::new(format!("there is no store in `{}`", stored.dir.display()));
         return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
     }
     let (store, damaged) = RedbStore::open_to_read(&path)?;
@@ -109,18 +131,19 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
         Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
     }
     let store: Arc<dyn RecordStore> = Arc::new(store);
-    let packets = crate::config::packets_in(dir);
+    let packets = stored.packets();
     let place = Place { store: &*store, feed: None, running: &[], packets: Some(&packets) };
     let mut out = io::BufWriter::new(io::stdout());
     let format = match format {
         AnswerFormat::Records(format) => format,
         AnswerFormat::Packets(capture) => {
             question.allows_packets().map_err(refused)?;
-            match Packets::open(&question, capture, place, tables.load()?) {
+            match Packets::open(&question, capture, place, stored.tables.load()?) {
                 Err(QueryError::NoPackets { .. }) => {
                     let module = store.stream(&question.module)?.unwrap_or_default().module;
-                    let own = kind(args, &module).and_then(|kind| kind.replayer());
-                    let asked = (&question, capture, tables.load()?);
+                    let own = stored.maker(&args.module, &module);
+                    let own = own.and_then(|kind| kind.replayer());
+                    let asked = (&question, capture, stored.tables.load()?);
                     let answer = Replayed::open(asked, place, store.clone(), own);
                     answer.map_err(refused)?.write(&mut out).map_err(refused)?;
                     out.flush()?;
@@ -135,18 +158,15 @@ fn read(dir: &Path, args: &Query, format: AnswerFormat, tables: &Tables) -> Resu
             return Ok(());
         }
     };
-    let rerun = |otherwise| {
-        let asked = (args, &question, otherwise);
-        rerun::perform(store.clone(), &packets, asked, format, tables)
-    };
+    let rerun = |otherwise| rerun::perform(stored, store.clone(), (&question, otherwise), format);
     if question.source.is_some() || question.explain {
         return rerun(None);
     }
     match Answer::open(&question, place) {
         Ok(mut answer) => {
-            let kind = kind(args, &answer.stream().module.clone());
-            if let Some(stored) = answer.missed() {
-                say(&missed(&args.module, stored));
+            let kind = stored.maker(&args.module, &answer.stream().module);
+            if let Some(there) = answer.missed() {
+                say(&missed(&args.module, there));
             }
             let nothing = Progress::new(true);
             show(&mut answer, &args.module, format, kind.as_deref(), &nothing.curtain())
@@ -186,7 +206,9 @@ fn show(
                 }
             }
             out.flush()?;
-            say_sources(&sources(steps.sources()));
+            for coverage in steps.sources() {
+                say_sources(&coverage.since, &coverage.sources);
+            }
         }
         format => {
             let mut renderer = output::renderer(format, kind);
@@ -248,28 +270,29 @@ pub fn sources(coverage: &[Coverage]) -> String {
     ascii
 }
 
-/// Says on standard error which sources an answer for people covers, from what [`sources`] made.
-fn say_sources(text: &str) {
-    let coverage: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    for part in coverage.as_array().into_iter().flatten() {
-        let covered = part["sources"].as_array().into_iter().flatten();
-        let names: Vec<String> = covered
-            .map(|source| {
-                let told = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-                let sampling = told(&source["sampling"]).map(|text| format!("sampling {text}"));
-                let lineage = source["lineage"].as_array().into_iter().flatten().filter_map(told);
-                let how: Vec<String> = sampling.into_iter().chain(lineage).collect();
-                format!("{} ({})", told(&source["source"]).unwrap_or_default(), how.join(", "))
-            })
-            .collect();
-        let since = part["since"].as_str().unwrap_or_default();
-        say(&format!("from {since} on of {}", names.join("; ")));
-    }
+/// Says on standard error which sources an answer for people covers from some time on.
+fn say_sources(since: &dyn std::fmt::Display, sources: &[Covered]) {
+    let one = |covered: &Covered| {
+        let sampling = format!("sampling {}", covered.sampling);
+        let how: Vec<&str> =
+            [&*sampling].into_iter().chain(covered.lineage.iter().map(|text| &**text)).collect();
+        format!("{} ({})", covered.source, how.join(", "))
+    };
+    let names: Vec<String> = sources.iter().map(one).collect();
+    say(&format!("from {since} on of {}", names.join("; ")));
 }
 
-/// The module whose records are shown, for its own way to print, where it can still be found.
-fn kind(args: &Query, module: &str) -> Option<Arc<dyn Kind>> {
-    maker(Config::read(&args.config).ok().as_ref(), &args.module, module)
+/// Says the same of what a monitor told as [`sources`] has it.
+fn say_told(text: &str) {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        since: String,
+        sources: Vec<Covered>,
+    }
+    // Of another version it may be told otherwise; the answer is there all the same.
+    for told in serde_json::from_str::<Vec<Told>>(text).unwrap_or_default() {
+        say_sources(&told.since, &told.sources);
+    }
 }
 
 /// What is wrong with the question, pointing at the place where there is one.
@@ -349,7 +372,7 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         match buffer.get(..read) {
             Some(part) if !part.is_empty() => out.write_all(part)?,
             _ => {
-                told.iter().for_each(|told| say_sources(told));
+                told.iter().for_each(|told| say_told(told));
                 return Ok(());
             }
         }

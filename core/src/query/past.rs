@@ -61,16 +61,22 @@ impl Past<'_> {
     }
 
     /// Everything stored, whether it serves or not, the best first: what reaches furthest of the
-    /// window, and of equals what costs least to read.
+    /// window, and of equals what costs least to read. What has nothing of the window is not
+    /// opened, and does not serve.
     pub fn candidates(&self, needs: &Needs, window: Window) -> Result<Vec<Candidate>, QueryError> {
+        self.look(Look { needs, window, at: Which::Inside })
+    }
+
+    fn look(&self, look: Look<'_>) -> Result<Vec<Candidate>, QueryError> {
+        let Look { needs, .. } = look;
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
         let mut all = Vec::new();
         for dir in folders(self.packets) {
-            all.push(self.kept(&dir, needs, &filter, window)?);
+            all.push(self.kept(&dir, &filter, look)?);
         }
         for stream in self.store.streams()? {
             if !all.iter().any(|candidate: &Candidate| candidate.name == stream.name) {
-                all.push(self.replayed(stream, needs, window)?);
+                all.push(self.replayed(stream, look));
             }
         }
         // An interval more or less is no reason to read packets instead of a few records.
@@ -98,10 +104,18 @@ impl Past<'_> {
         if let Some(missing) = needs.missing_table(&lookups) {
             return Err(QueryError::Table(missing));
         }
-        let candidates = self.candidates(&needs, window)?;
+        let look = |at| self.look(Look { needs: &needs, window, at });
         let serves = |candidate: &Candidate| match over {
             Over::Best => candidate.refusal.is_none() && candidate.reservation.is_none(),
             Over::Instance(name) => candidate.refusal.is_none() && candidate.name == *name,
+        };
+        let candidates = match over {
+            Over::Instance(name) => look(Which::Named(name))?,
+            Over::Best => match look(Which::Inside)? {
+                inside if inside.iter().any(serves) => inside,
+                // Where nothing of the window is stored, what would serve answers with nothing.
+                _ => look(Which::All)?,
+            },
         };
         if let Over::Instance(name) = over
             && !candidates.iter().any(|candidate| candidate.name == *name)
@@ -110,6 +124,9 @@ impl Past<'_> {
             return Err(unknown(name, known));
         }
         let why_not = |candidate: &Candidate| {
+            if matches!(over, Over::Instance(name) if candidate.name != *name) {
+                return None;
+            }
             let why = candidate.refusal.as_ref().or(candidate.reservation.as_ref());
             why.map(|why| (candidate.name.clone(), why.clone()))
         };
@@ -158,13 +175,8 @@ impl Past<'_> {
     }
 
     /// Packets that an instance kept.
-    fn kept(
-        &self,
-        dir: &Path,
-        needs: &Needs,
-        filter: &Expr,
-        window: Window,
-    ) -> Result<Candidate, QueryError> {
+    fn kept(&self, dir: &Path, filter: &Expr, look: Look<'_>) -> Result<Candidate, QueryError> {
+        let Look { needs, window, .. } = look;
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stream = self.store.stream(&name)?;
         let mut candidate = Candidate::new(name, true);
@@ -172,21 +184,21 @@ impl Past<'_> {
             Some(stream) => filtered(stream, needs).or_else(|| treated(stream)),
             None => Some("nothing says which packets it kept".to_owned()),
         };
-        let title = format!("packets of {}", candidate.name);
-        let opened = packets::covered(dir).map_err(|error| error.to_string()).and_then(|span| {
-            let source = Kept::open(title, dir, window, Some(filter));
-            source.map(|source| (span, source)).map_err(|error| with_causes(&error))
-        });
-        let (span, source) = match opened {
-            Ok(opened) => opened,
-            Err(why) => {
-                candidate.refusal = Some(why);
-                return Ok(candidate);
-            }
+        let span = match packets::covered(dir) {
+            Ok(span) => span,
+            Err(error) => return Ok(candidate.refuse(error.to_string())),
         };
         let span =
             span.map(|(first, last)| Window { from: first, to: Ts(last.0.saturating_add(1)) });
         candidate.covered = span.and_then(|span| common(span, window));
+        if let Some(why) = look.passes_over(&candidate) {
+            return Ok(candidate.refuse(why));
+        }
+        let title = format!("packets of {}", candidate.name);
+        let source = match Kept::open(title, dir, window, Some(filter)) {
+            Ok(source) => source,
+            Err(error) => return Ok(candidate.refuse(with_causes(&error))),
+        };
         candidate.bytes = source.description().size_bytes.unwrap_or(0);
         candidate.refusal = lacking(&source, needs);
         let told = source.told().map(|told| format!("what it kept was changed: {told}"));
@@ -196,17 +208,16 @@ impl Past<'_> {
     }
 
     /// Records of an instance.
-    fn replayed(
-        &self,
-        stream: Stream,
-        needs: &Needs,
-        window: Window,
-    ) -> Result<Candidate, QueryError> {
+    fn replayed(&self, stream: Stream, look: Look<'_>) -> Candidate {
+        let Look { needs, window, .. } = look;
         let mut candidate = Candidate::new(stream.name.clone(), false);
         let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
         candidate.covered = span.and_then(|span| common(span, window));
         candidate.bytes = share(stream.bytes, span, candidate.covered);
         candidate.reservation = filtered(&stream, needs);
+        if let Some(why) = look.passes_over(&candidate) {
+            return candidate.refuse(why);
+        }
         let replayer = Replayer::new((self.own)(&stream));
         let title = format!("records of {}", candidate.name);
         match OnDemand::open(title, self.store.clone(), stream, window, replayer) {
@@ -217,7 +228,38 @@ impl Past<'_> {
             }
             Err(error) => candidate.refusal = Some(error.to_string()),
         }
-        Ok(candidate)
+        candidate
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    needs: &'a Needs,
+    window: Window,
+    at: Which<'a>,
+}
+
+/// What of the stored is opened to be looked at.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// What has something of the window.
+    Inside,
+    /// What is of this name.
+    Named(&'a str),
+    /// Everything.
+    All,
+}
+
+impl Look<'_> {
+    /// Why a candidate is not opened, if it is not.
+    fn passes_over(&self, candidate: &Candidate) -> Option<String> {
+        let why = match self.at {
+            Which::Inside if candidate.covered.is_none() => "it has nothing of the time asked for",
+            Which::Named(name) if candidate.name != name => "it is not the one asked for",
+            _ => return None,
+        };
+        Some(why.to_owned())
     }
 }
 
@@ -232,6 +274,11 @@ impl Candidate {
             reservation: None,
             source: None,
         }
+    }
+
+    fn refuse(mut self, why: String) -> Self {
+        self.refusal = Some(why);
+        self
     }
 }
 

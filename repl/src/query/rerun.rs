@@ -1,82 +1,74 @@
 //! A module that runs afresh over a store, where its records do not answer.
 
-use std::path::Path;
+use std::io::Write;
 use std::sync::Arc;
 
 use como_core::module::Kind;
-use como_core::query::{Over, Past, Query as Question, QueryError};
-use como_core::record::Output;
+use como_core::query::{Query as Question, QueryError};
+use como_core::record::{Output, Records};
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::Instance;
 
-use super::{refused, show};
-use crate::cli::{Format, Query};
-use crate::config::Config;
+use super::{Stored, refused, show};
+use crate::afresh::{Afresh, Given};
+use crate::cli::Format;
 use crate::error::Result;
-use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 use crate::progress::Progress;
-use crate::shelf::maker;
 use crate::{afresh, catalogue};
 
 /// Runs the module, or says what it would run over. Where nothing stored serves, `otherwise` is why
 /// it was to be run, if that says more.
 pub fn perform(
+    stored: &Stored,
     store: Arc<dyn RecordStore>,
-    packets: &Path,
-    (args, question, otherwise): (&Query, &Question, Option<QueryError>),
+    (question, otherwise): (&Question, Option<QueryError>),
     format: Format,
-    tables: &Tables,
 ) -> Result {
-    let kind = module(&*store, args)?;
+    let kind = module(stored, &*store, &question.module)?;
     let instance = afresh::instance(Instance::of(kind.clone()), question)?;
-    let config = Config::read(&args.config).ok();
-    let own = |stream: &Stream| {
-        maker(config.as_ref(), &stream.name, &stream.module).and_then(|kind| kind.replayer())
+    let lookups = match question.explain {
+        true => Arc::default(),
+        false => stored.tables.load()?,
     };
-    let past = Past { store, packets, own: &own };
-    let window = past.window(question, None).map_err(refused)?;
-    if question.explain {
-        let records = Output::Records(past.explain(instance, window).map_err(refused)?);
-        return explain(&records, format);
-    }
-    let over = question.source.clone().unwrap_or(Over::Best);
-    let run = past.run(instance, &over, window, tables.load()?);
-    let mut run = run.map_err(|error| match (error, otherwise) {
-        (QueryError::NothingServes { .. }, Some(otherwise)) => refused(otherwise),
-        (error, _) => refused(error),
-    })?;
+    let afresh = Afresh {
+        store,
+        packets: &stored.packets(),
+        maker: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
+        clock: None,
+        lookups,
+    };
+    let mut run = match afresh.perform(question, instance, otherwise).map_err(refused)? {
+        Given::Explained(records) => return explain(records, format),
+        Given::Run(run) => run,
+    };
     let mut progress = Progress::new(false);
     run.counters().into_iter().for_each(|counters| progress.follow(counters));
     let curtain = progress.curtain();
-    let shown = show(&mut run, &args.module, format, Some(&*kind), &curtain);
+    let shown = show(&mut *run, &question.module, format, Some(&*kind), &curtain);
     progress.finish();
     shown
 }
 
 /// The module asked for: a script, a shipped one, or the one that an instance used.
-fn module(store: &dyn RecordStore, args: &Query) -> Result<Arc<dyn Kind>> {
-    let failure = match catalogue::find(&args.module) {
+fn module(stored: &Stored, store: &dyn RecordStore, name: &str) -> Result<Arc<dyn Kind>> {
+    let failure = match catalogue::find(name) {
         Ok(kind) => return Ok(kind),
         Err(failure) => failure,
     };
-    let module = store.stream(&args.module)?.map(|stream| stream.module);
-    let config = Config::read(&args.config).ok();
-    let made = module.and_then(|module| maker(config.as_ref(), &args.module, &module));
-    made.ok_or(failure)
+    let module = store.stream(name)?.map(|stream| stream.module);
+    module.and_then(|module| stored.maker(name, &module)).ok_or(failure)
 }
 
-fn explain(records: &Output, format: Format) -> Result {
+fn explain(records: Records, format: Format) -> Result {
+    let records = Output::Records(records);
     let mut out = std::io::stdout().lock();
     match format {
-        Format::Table => {
-            use std::io::Write;
-            Ok(out.write_all(Table::new(false).output("", records).as_bytes())?)
-        }
+        Format::Table => Ok(out.write_all(Table::new(false).output("", &records).as_bytes())?),
         format => {
             let mut renderer = output::renderer(format, None);
             renderer.begin(None, &mut out)?;
-            renderer.output(records, &mut out)?;
+            renderer.output(&records, &mut out)?;
             Ok(renderer.end(&mut out)?)
         }
     }

@@ -125,7 +125,7 @@ impl Door for Desk {
         }
         let answer = match Answer::open(&query, place) {
             Ok(answer) => answer,
-            Err(error) => return self.instead(&query, format, &error),
+            Err(error) => return self.instead(&query, format, error),
         };
         let sources = crate::query::sources(answer.sources());
         let missed = answer.missed().map(|stored| crate::query::missed(module, stored));

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use como_core::query::{Over, Past, Query, QueryError, Steps};
+use como_core::query::{Query, QueryError, Steps};
 use como_core::record::Output;
 use como_core::render::Format;
 use como_core::storage::Stream;
@@ -12,6 +12,7 @@ use como_core::supervisor::Instance;
 use como_web::{Answer, Refusal};
 
 use super::door::{Desk, bad, broken, refusal};
+use crate::afresh::{Afresh, Given};
 use crate::{afresh, catalogue};
 
 /// How many modules may run for questions at once.
@@ -48,7 +49,7 @@ impl Desk {
         &self,
         query: &Query,
         format: Format,
-        otherwise: Option<&QueryError>,
+        otherwise: Option<QueryError>,
     ) -> Result<Answer, Refusal> {
         let known = self.monitor.instance(&query.module);
         let kind = match &known {
@@ -63,30 +64,32 @@ impl Desk {
             known.unwrap_or_else(|| Instance { limits: self.limits, ..Instance::of(kind.clone()) });
         let instance = afresh::instance(known, query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
-        let own = |stream: &Stream| {
+        let maker = |stream: &Stream| {
             let kind = self.monitor.kind(&stream.name);
-            kind.or_else(|| catalogue::find(&stream.module).ok()).and_then(|kind| kind.replayer())
+            kind.or_else(|| catalogue::find(&stream.module).ok())
         };
-        let past = Past { store: self.store.clone(), packets: &self.packets, own: &own };
-        let window = past.window(query, self.feed.clock()).map_err(|error| refusal(&error))?;
+        let afresh = Afresh {
+            store: self.store.clone(),
+            packets: &self.packets,
+            maker: &maker,
+            clock: self.feed.clock(),
+            lookups: self.monitor.lookups(),
+        };
         let mime = format.mime().to_owned();
         let seat = self.runs.take()?;
-        if query.explain {
-            let records = past.explain(instance, window).map_err(|error| refusal(&error))?;
-            let body = move |out: &mut dyn Write| {
-                let mut renderer = crate::output::shown(format, None);
-                renderer.begin(None, out)?;
-                renderer.output(&Output::Records(records), out)?;
-                renderer.end(out)
-            };
-            return Ok(Answer { mime, sources: None, missed: None, body: Box::new(body) });
-        }
-        let over = query.source.clone().unwrap_or(Over::Best);
-        let run = past.run(instance, &over, window, self.monitor.lookups());
-        let mut run = run.map_err(|error| match (&error, otherwise) {
-            (QueryError::NothingServes { .. }, Some(otherwise)) => refusal(otherwise),
-            _ => refusal(&error),
-        })?;
+        let given = afresh.perform(query, instance, otherwise).map_err(|error| refusal(&error))?;
+        let mut run = match given {
+            Given::Run(run) => run,
+            Given::Explained(records) => {
+                let body = move |out: &mut dyn Write| {
+                    let mut renderer = crate::output::shown(format, None);
+                    renderer.begin(None, out)?;
+                    renderer.output(&Output::Records(records), out)?;
+                    renderer.end(out)
+                };
+                return Ok(Answer { mime, sources: None, missed: None, body: Box::new(body) });
+            }
+        };
         let sources = crate::query::sources(run.sources());
         let body = move |out: &mut dyn Write| {
             let _seat = seat;
@@ -101,14 +104,14 @@ impl Desk {
         &self,
         query: &Query,
         format: Format,
-        error: &QueryError,
+        error: QueryError,
     ) -> Result<Answer, Refusal> {
         match error {
             QueryError::OtherFilter { .. } => self.rerun(query, format, Some(error)),
-            QueryError::UnknownModule { name, .. } if catalogue::names().contains(name) => {
+            QueryError::UnknownModule { name, .. } if catalogue::names().contains(&name) => {
                 self.rerun(query, format, None)
             }
-            _ => Err(refusal(error)),
+            error => Err(refusal(&error)),
         }
     }
 }

@@ -122,6 +122,19 @@ fn who_is_asked_for_by_name_is_taken_or_named_as_the_reason() {
 }
 
 #[test]
+fn what_has_nothing_of_the_window_is_not_opened() {
+    let minute = minute();
+    // No segment: whoever opened it would say so.
+    std::fs::create_dir(minute.dir.path().join("empty")).expect("a folder");
+    let later = Window { from: Ts::new(1000, 0), to: Ts::new(2000, 0) };
+    let shown = minute.past().explain(asked("10s", ""), later).expect("a store");
+    for row in 0..3 {
+        assert_eq!(shown.value(row, 5), Value::Bool(false));
+        assert_eq!(shown.value(row, 6), "it has nothing of the time asked for".into());
+    }
+}
+
+#[test]
 fn a_window_of_which_nothing_is_stored_is_answered_with_nothing() {
     let minute = minute();
     let later = Window { from: Ts::new(1000, 0), to: Ts::new(2000, 0) };
