@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::field::Demand;
+use crate::filter::FilterError;
 use crate::record::{Schema, Value};
 use crate::selection::Selection;
 use crate::time::{Interval, Span, Ts};
@@ -212,6 +213,18 @@ pub enum ModuleError {
         /// What is wrong, and what would be right.
         message: String,
     },
+    /// A filter that a script compiles makes no sense.
+    #[error("{file}:{line}: in the filter: {error}{}", hinted(.error))]
+    Filter {
+        /// The script.
+        file: String,
+        /// The line, from 1; 0 where unknown.
+        line: u32,
+        /// The text of the filter.
+        text: String,
+        /// What is wrong with it.
+        error: Box<FilterError>,
+    },
     /// What it was to write to cannot be written.
     #[error("cannot write `{file}`: {why}")]
     Target {
@@ -228,4 +241,8 @@ pub enum ModuleError {
         /// What the system answered.
         why: String,
     },
+}
+
+fn hinted(error: &FilterError) -> String {
+    error.hint().map(|hint| format!("; {hint}")).unwrap_or_default()
 }

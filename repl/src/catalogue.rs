@@ -185,6 +185,19 @@ pub fn refused(error: &ModuleError) -> Failure {
                 None => Failure::new(format!("{file}: {}", message.trim_end())),
             }
         }
+        ModuleError::Filter { file, line, text, error: wrong } => {
+            let source = std::fs::read_to_string(file).unwrap_or_default();
+            let Some(range) = line_range(&source, *line) else {
+                return Failure::new(error.to_string());
+            };
+            // At its place in the script, as long as the text stands there as it is.
+            let at = source[range.clone()].find(text.as_str()).map(|found| {
+                let start = range.start + found;
+                start + wrong.at().start..start + wrong.at().end
+            });
+            let failure = Failure::new(wrong.to_string()).at(file, &source, at.unwrap_or(range));
+            wrong.hint().into_iter().fold(failure, Failure::hint)
+        }
         error => Failure::new(error.to_string()),
     }
 }

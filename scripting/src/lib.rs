@@ -6,6 +6,7 @@
 pub mod api;
 mod begin;
 pub mod declare;
+mod host;
 mod library;
 mod lift;
 mod lua;

@@ -6,12 +6,14 @@
 mod convert;
 mod driver;
 mod feed;
+mod fetch;
 mod handles;
 mod lifted;
 mod module;
 mod records;
 mod script;
 mod tables;
+mod trouble;
 mod vm;
 mod watch;
 
@@ -77,8 +79,10 @@ impl Kind for Lua {
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let file = &self.source.file;
+        let host = ran.vm.host().clone();
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
-            .map_err(|trouble| trouble.error(file))?;
+            .map_err(|trouble| host.explained(trouble.error(file)))?;
+        let demand = demand.and(module.settle_filters());
         Ok(Started { module: Box::new(module), filter, demand, interval, schema })
     }
 

@@ -9,6 +9,7 @@ mod addr;
 mod body;
 mod engine;
 mod fault;
+mod filters;
 mod keyed;
 mod libraries;
 mod module;
@@ -80,7 +81,7 @@ impl Kind for Rhai {
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
-        let demand = table_demand.and(module.demand());
+        let demand = table_demand.and(module.demand()).and(module.settle_filters());
         Ok(Started { module: Box::new(module), filter, demand, interval, schema })
     }
 

@@ -4,6 +4,8 @@
 //! records, what its first comment says. Both hosts use it. It never decides
 //! what a script means: a read it misses is served later, and slower.
 
+mod filters;
+mod order;
 pub mod tokens;
 
 use std::ops::Range;
@@ -11,6 +13,7 @@ use std::ops::Range;
 use como_core::field::{Demand, Field, Id, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
+pub use order::written_order;
 use tokens::{Shape, Token, tokens};
 
 /// The languages scripts are written in.
@@ -76,6 +79,8 @@ pub enum Read {
     Field(Field),
     /// Whether it has a layer.
     Layer(&'static str),
+    /// Whether it matches the filter with this number among [`Reads::filters`].
+    Filter(usize),
 }
 
 /// The name under which scripts read the exact time of a packet.
@@ -91,6 +96,8 @@ pub struct Reads {
     pub fields: Vec<Field>,
     /// The layers asked for as a whole: `if pkt.tcp then`.
     pub layers: Vec<&'static str>,
+    /// Names of filters that the top level compiles, which the packet may be matched with.
+    pub filters: Vec<String>,
     /// Whether it reads the exact time.
     pub ts_ns: bool,
     /// Whether every use of the packet was understood. If not, others may follow.
@@ -148,15 +155,17 @@ pub fn no_field(name: &str) -> String {
 pub fn reads(source: &str, language: Language) -> Reads {
     let tokens = tokens(source, language);
     let names = packet_names(&tokens, language);
-    let reads = Reads::default();
-    let mut scan = Scan { tokens: &tokens, names: &names, reads, shadowed: false, parameters: 0 };
-    scan.reads.complete = true;
+    let filters = filters::named(source, &tokens);
+    let mut reads = Reads { complete: true, ..Reads::default() };
+    reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
+    let (tokens, names, filters) = (&tokens, &names, &filters);
+    let mut scan = Scan { tokens, names, filters, reads, shadowed: false, parameters: 0 };
     for at in 0..tokens.len() {
         scan.token(at);
     }
     scan.reads.contained = !scan.shadowed
         && scan.parameters == names.len()
-        && ["update", "check"].iter().all(|name| uses(&tokens, name).count() <= 1);
+        && ["update", "check"].iter().all(|name| uses(tokens, name).count() <= 1);
     if scan.shadowed {
         // The name means something else in places: none of its uses is sure to be a packet.
         scan.reads.spots.clear();
@@ -225,6 +234,7 @@ fn packet_names<'a>(tokens: &[Token<'a>], language: Language) -> Vec<&'a str> {
 struct Scan<'a> {
     tokens: &'a [Token<'a>],
     names: &'a [&'a str],
+    filters: &'a [&'a str],
     reads: Reads,
     shadowed: bool,
     /// Parameters called as the packet is.
@@ -262,6 +272,13 @@ impl<'a> Scan<'a> {
         }
         if self.is_parameter(at) {
             self.parameters += 1;
+            return;
+        }
+        if let Some((which, whole)) = filters::matched(self.tokens, self.filters, at) {
+            let last = &self.tokens[*whole.end()];
+            let whole = self.tokens[*whole.start()].at..last.at + last.text.len();
+            let (packet, read) = (token.text.to_owned(), Read::Filter(which));
+            self.reads.spots.push(Spot { at: whole, packet, read });
             return;
         }
         let chain = self.chain(at);
@@ -393,96 +410,6 @@ pub fn first_comment(source: &str, language: Language) -> String {
         return String::new();
     }
     line.trim_start_matches(mark).trim_start_matches(['[', '!', '*']).trim().to_owned()
-}
-
-/// The names in the table that `source` assigns to the top-level name `path`, in written order;
-/// for a path like `long.key`, those of the table inside.
-///
-/// Neither language keeps the order of a table's names, and columns should
-/// stand as they were written.
-pub fn written_order(source: &str, language: Language, path: &str) -> Vec<String> {
-    let tokens = tokens(source, language);
-    let mut path = path.split('.');
-    let mut found = named_tables(&tokens, path.next().unwrap_or(""));
-    for name in path {
-        found = found.into_iter().flat_map(|inner| named_tables(&inner[1..], name)).collect();
-    }
-    let mut names: Vec<String> = Vec::new();
-    for name in found.into_iter().flat_map(table_names) {
-        if !names.contains(&name) && names.len() < NAMES_MAX {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// The most names whose order is looked after.
-const NAMES_MAX: usize = 1024;
-
-/// The tables, from opening to closing bracket, that are given the name `name` in `tokens` and
-/// lie in no other one.
-fn named_tables<'t, 's>(tokens: &'t [Token<'s>], name: &str) -> Vec<&'t [Token<'s>]> {
-    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let dotted = at > 0 && is(at - 1, ".");
-        let named =
-            tokens[at].name() == Some(name) && !dotted && (is(at + 1, "=") || is(at + 1, ":"));
-        if !is(at, "{") && !named {
-            at += 1;
-            continue;
-        }
-        let open = if named { (at + 2..at + 4).find(|open| is(*open, "{")) } else { Some(at) };
-        let Some(open) = open else {
-            at += 1;
-            continue;
-        };
-        let len = table_len(&tokens[open..]);
-        if named {
-            found.push(&tokens[open..open + len]);
-        }
-        at = open + len;
-    }
-    found
-}
-
-/// How many tokens the table has that opens with the first one.
-fn table_len(tokens: &[Token<'_>]) -> usize {
-    let mut depth = 0u32;
-    for (at, token) in tokens.iter().enumerate() {
-        if token.is("{") {
-            depth += 1;
-        } else if token.is("}") {
-            depth = depth.saturating_sub(1);
-        }
-        if depth == 0 {
-            return at + 1;
-        }
-    }
-    tokens.len()
-}
-
-/// The names directly inside a table.
-fn table_names(tokens: &[Token<'_>]) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut depth = 0u32;
-    for (at, token) in tokens.iter().enumerate() {
-        match token.text {
-            "{" | "(" | "[" if token.shape == Shape::Mark => depth += 1,
-            "}" | ")" | "]" if token.shape == Shape::Mark => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let bracketed = at > 0 && tokens[at - 1].is("[") && token.shape == Shape::Text;
-        let behind = if bracketed { at + 2 } else { at + 1 };
-        let names_it = tokens.get(behind).is_some_and(|t| t.is("=") || t.is(":"))
-            && !tokens.get(behind + 1).is_some_and(|t| t.is("="));
-        let starts = at > 0 && ["{", ",", ";", "["].iter().any(|mark| tokens[at - 1].is(mark));
-        if (depth == 1 || depth == 2 && bracketed) && starts && names_it {
-            names.extend(token.name().map(str::to_owned));
-        }
-    }
-    names
 }
 
 #[cfg(test)]

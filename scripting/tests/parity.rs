@@ -31,6 +31,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("counters", &[]),
     ("fewer", &[]),
     ("fields", &[]),
+    ("filters", &[]),
     ("helper", &[]),
     ("long", &["timeout=1s"]),
     ("memory", &["half_life=2"]),

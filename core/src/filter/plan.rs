@@ -90,16 +90,17 @@ impl Plan {
     /// Fills the batch's picks, slot by slot. The batch has been decoded for [`Plan::demand`].
     pub fn run(&mut self, batch: &mut Batch) {
         let mut picks = batch.take_picks();
+        self.select(batch, &mut picks);
+        batch.set_picks(picks);
+    }
+
+    /// Fills `picks` with what each slot's filter picks of a batch, which has been decoded for
+    /// [`Plan::demand`].
+    pub fn select(&mut self, batch: &Batch, picks: &mut Vec<Selection>) {
         picks.clear();
         self.batches += 1;
-        for &root in &self.roots {
-            picks.push(Run { plan: &self.steps, batch, now: self.batches }.eval(
-                &mut self.memo,
-                root,
-                None,
-            ));
-        }
-        batch.set_picks(picks);
+        let run = Run { plan: &self.steps, batch, now: self.batches };
+        picks.extend(self.roots.iter().map(|root| run.eval(&mut self.memo, *root, None)));
     }
 
     /// Makes the steps anew from the filters there are.

@@ -43,7 +43,9 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
         let new = match spot.read {
             Read::Field(field) if driver.direct && is_fed(field) => local(&flat(field)),
             Read::Layer(layer) if driver.direct => local(layer),
+            Read::Filter(at) if driver.direct => local(&matched(at)),
             Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
+            Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
             Read::Layer(_) => continue,
         };
         // Whatever lines the read was spread over must still be there.
@@ -97,6 +99,11 @@ fn local(flat: &str) -> String {
     format!("__{flat}")
 }
 
+/// The name under which a packet has whether it matches a filter.
+fn matched(filter: usize) -> String {
+    format!("_matches_{filter}")
+}
+
 /// Whether a field is read from a buffer; the payload and the exact time are fetched when asked.
 pub fn is_fed(field: Field) -> bool {
     field.kind() != Kind::Bytes
@@ -120,17 +127,23 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn of(reads: &'a Reads) -> Self {
         let fields: Vec<Field> = reads.fields.iter().copied().filter(|f| is_fed(*f)).collect();
-        let fits = fields.len() + reads.layers.len() <= PARAMETERS_MAX;
+        let rest = reads.layers.len() + reads.filters.len();
+        let fits = fields.len() + rest <= PARAMETERS_MAX;
         let direct = reads.complete && reads.contained && fits;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
         Self { reads, fields, direct, tables }
     }
 
+    /// What the driver gives of a packet: fields, layers, and which filters it matches.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
+        let filters = (0..self.reads.filters.len()).map(matched);
+        self.fields.iter().map(|f| flat(*f)).chain(layers).chain(filters)
+    }
+
     /// The parameters put before a callback's own, each with its comma.
     fn parameters(&self) -> Vec<String> {
-        let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
-        let names = self.fields.iter().map(|f| flat(*f)).chain(layers);
-        names.map(|name| local(&name) + ", ").collect()
+        self.names().map(|name| local(&name) + ", ").collect()
     }
 
     fn text(&self) -> String {
@@ -141,11 +154,13 @@ impl<'a> Driver<'a> {
         for at in 0..self.reads.layers.len() {
             let _ = write!(text, ", __l{at}");
         }
+        for at in 0..self.reads.filters.len() {
+            let _ = write!(text, ", __m{at}");
+        }
         text.push_str(")\nlocal __at = 0\nlocal function __place() return __at end\n");
         text.push_str("local __F = {");
         if !self.direct {
-            let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
-            for name in self.fields.iter().map(|f| flat(*f)).chain(layers) {
+            for name in self.names() {
                 let _ = write!(text, "{name} = true, ");
             }
         }
@@ -159,9 +174,9 @@ impl<'a> Driver<'a> {
         text.push_str(
             "local function __check(m, ...) if m then __cm(...) else __c(...) end end\n\
              local function __update(m, ...) if m then __um(...) else __u(...) end end\n\
-             return __update, __check, __place\nend), update, check",
+             return __update, __check, __place\nend), update, check, {",
         );
-        text
+        text + self.reads.filters.join(", ").as_str() + "}"
     }
 
     /// One loop. With `mixed`, some packets lack some value, which then reads as nil.
@@ -183,6 +198,8 @@ impl<'a> Driver<'a> {
                 false => there,
             });
         }
+        let filters = 0..self.reads.filters.len();
+        values.extend(filters.map(|at| format!("__como_u8(__m{at}, __i) ~= 0")));
         let arguments = match self.direct {
             true => values.iter().map(|value| format!("{value}, ")).collect(),
             false => {
@@ -216,8 +233,8 @@ impl<'a> Driver<'a> {
             for field in &self.fields {
                 let _ = write!(text, "{} = 0, ", flat(*field));
             }
-            for layer in &self.reads.layers {
-                let _ = write!(text, "{layer} = true, ");
+            for name in self.names().skip(self.fields.len()) {
+                let _ = write!(text, "{name} = true, ");
             }
         }
         text.push_str("}\n");
@@ -245,9 +262,7 @@ impl<'a> Driver<'a> {
 
     /// Puts the values into the packet table, and into those of their layers.
     fn put(&self, text: &mut String, values: &[String]) {
-        let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
-        let names = self.fields.iter().map(|f| flat(*f)).chain(layers);
-        for (name, value) in names.zip(values) {
+        for (name, value) in self.names().zip(values) {
             let _ = writeln!(text, "__p.{name} = {value}");
         }
         for (field, layer) in

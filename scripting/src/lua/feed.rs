@@ -19,6 +19,8 @@ use crate::scan::{LAYERS, Reads};
 pub struct Feed {
     fields: Vec<(Field, Buffer)>,
     layers: Vec<(u32, Buffer)>,
+    /// Filters by their numbers, and which packets match them, a byte each.
+    filters: Vec<(usize, Buffer)>,
     /// What `check` answers, a byte a packet.
     verdicts: Buffer,
     /// Places in the batch of the packets fed.
@@ -27,8 +29,8 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Buffers for what a script reads.
-    pub fn new(lua: &Lua, reads: &Reads) -> mlua::Result<Self> {
+    /// Buffers for what a script reads, and which of `filters` packets match.
+    pub fn new(lua: &Lua, reads: &Reads, filters: &[usize]) -> mlua::Result<Self> {
         let buffer = |bytes: usize| lua.create_buffer_with_capacity(bytes * BATCH_PACKETS_MAX);
         let field = |field: &Field| {
             let wide = Wide::has(field.kind());
@@ -46,6 +48,10 @@ impl Feed {
                 .map(field)
                 .collect::<mlua::Result<_>>()?,
             layers: reads.layers.iter().map(layer).collect::<mlua::Result<_>>()?,
+            filters: filters
+                .iter()
+                .map(|number| Ok((*number, buffer(1)?)))
+                .collect::<mlua::Result<_>>()?,
             verdicts: buffer(1)?,
             places: Vec::with_capacity(BATCH_PACKETS_MAX),
             stage: Vec::with_capacity(8 * BATCH_PACKETS_MAX),
@@ -56,7 +62,8 @@ impl Feed {
     pub fn buffers(&self) -> Vec<mlua::Value> {
         let fields = self.fields.iter().map(|(_, buffer)| buffer);
         let layers = self.layers.iter().map(|(_, buffer)| buffer);
-        let all = std::iter::once(&self.verdicts).chain(fields).chain(layers);
+        let filters = self.filters.iter().map(|(_, buffer)| buffer);
+        let all = std::iter::once(&self.verdicts).chain(fields).chain(layers).chain(filters);
         all.map(|buffer| mlua::Value::Buffer(buffer.clone())).collect()
     }
 
@@ -80,13 +87,14 @@ impl Feed {
         }
     }
 
-    /// Fills the buffers with the picked packets; tells whether some packet lacks some value.
+    /// Fills the buffers with the picked packets, of which `matches` says for each filter which
+    /// match it; tells whether some packet lacks some value.
     pub fn fill(
         &mut self,
         lua: &Lua,
         handles: &mut Handles,
         batch: &Batch,
-        picked: &Selection,
+        (picked, matches): (&Selection, &[Selection]),
     ) -> mlua::Result<bool> {
         self.places.clear();
         picked.for_each(|at| self.places.push(at));
@@ -109,6 +117,12 @@ impl Feed {
             stage.clear();
             stage.extend(places.iter().map(|at| u8::from(batch.layers(*at).has(*mark))));
             mixed |= stage.contains(&0);
+            buffer.write_bytes(0, stage);
+        }
+        for (number, buffer) in &self.filters {
+            let Some(matches) = matches.get(*number) else { continue };
+            stage.clear();
+            stage.extend(places.iter().map(|at| u8::from(matches.contains(*at))));
             buffer.write_bytes(0, stage);
         }
         Ok(mixed)

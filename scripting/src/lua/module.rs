@@ -3,24 +3,25 @@
 use std::time::{Duration, Instant};
 
 use como_core::batch::Batch;
-use como_core::field::FieldValue;
+use como_core::field::Demand;
 use como_core::module::declared::Action;
 use como_core::module::{Export, Fault, Limit, Limits, Module};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table;
 use como_core::time::Ts;
-use mlua::{Function, Lua, MultiValue};
+use mlua::{Function, MultiValue};
 
-use super::convert::{self, Nanos};
-use super::driver::{self, Missing};
+use super::convert;
+use super::driver;
 use super::feed::Feed;
-use super::handles::{Wide, object};
+use super::fetch::fetch;
 use super::lifted::{self, Lifts};
 use super::script::Ran;
 use super::tables::{self, Rows, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
+use crate::host::Phase;
 use crate::lift::Lifted;
 use crate::passed::Output;
 use crate::recorder::{Recorder, Returned, Row, stored_schema};
@@ -45,6 +46,8 @@ pub struct LuaModule {
     limits: Limits,
     fault: Option<Fault>,
     lifts: Lifts,
+    /// What each filter of the script picks of the batch at hand.
+    matches: Vec<Selection>,
 }
 
 /// Which loop of the driver.
@@ -65,7 +68,7 @@ impl LuaModule {
     ) -> Result<Self, Trouble> {
         let build = || {
             let lua = ran.vm.lua();
-            let feed = Feed::new(lua, &ran.reads)?;
+            let feed = Feed::new(lua, &ran.reads, &ran.filters)?;
             let objects = ran.vm.with_handles(|_, handles| handles.objects().clone());
             let mut args: Vec<mlua::Value> = objects.map(mlua::Value::Table).into_iter().collect();
             args.push(mlua::Value::Table(ran.vm.prelude.clone()));
@@ -90,9 +93,15 @@ impl LuaModule {
             limits,
             fault,
             lifts,
+            matches: Vec::new(),
         };
         module.begin()?;
         Ok(module)
+    }
+
+    /// What the filters read that the script has compiled; it compiles no more from now on.
+    pub fn settle_filters(&self) -> Demand {
+        self.ran.vm.host().filters.lock().settle()
     }
 
     /// Begins an interval: what `init` returns is the state; an empty table if there is none, or
@@ -100,6 +109,7 @@ impl LuaModule {
     fn begin(&mut self) -> Result<(), Trouble> {
         let last = std::mem::replace(&mut self.state, mlua::Value::Nil);
         let vm = &self.ran.vm;
+        vm.host().turn(Phase::Init);
         let state = match self.ran.function(Callback::Init) {
             Some(init) => vm.call(|| init.call((&self.ran.args_table, last))),
             None => Ok(mlua::Value::Nil),
@@ -153,9 +163,11 @@ impl LuaModule {
 
     /// Runs one of the driver's loops over the picked packets.
     fn pass(&mut self, pass: Pass, batch: &Batch, picked: &Selection) {
+        self.ran.vm.host().turn(Phase::Packets);
+        self.ran.vm.host().filters.lock().select(batch, &mut self.matches);
         let filled = {
-            let feed = &mut self.feed;
-            self.ran.vm.with_handles(|lua, handles| feed.fill(lua, handles, batch, picked))
+            let (feed, picks) = (&mut self.feed, (picked, self.matches.as_slice()));
+            self.ran.vm.with_handles(|lua, handles| feed.fill(lua, handles, batch, picks))
         };
         let mixed = match filled {
             Some(Ok(mixed)) => mixed,
@@ -193,7 +205,9 @@ impl LuaModule {
             self.ran.vm.lua().scope(|scope| {
                 let fetch = scope.create_function(
                     |lua, (at, name): (usize, mlua::LuaString)| match places.get(at) {
-                        Some(at) => fetch(lua, batch, *at, &name.to_string_lossy()),
+                        Some(at) => {
+                            fetch(lua, (batch, &self.matches), *at, &name.to_string_lossy())
+                        }
                         None => Ok(mlua::Value::Nil),
                     },
                 )?;
@@ -393,42 +407,6 @@ fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::Resu
     }
 }
 
-/// A packet's value that its table does not hold.
-fn fetch(lua: &Lua, batch: &Batch, at: usize, name: &str) -> mlua::Result<mlua::Value> {
-    let flag = |field| match batch.value(at, field) {
-        Some(FieldValue::Bool(x)) => mlua::Value::Boolean(x),
-        _ => mlua::Value::Nil,
-    };
-    match driver::missing(name) {
-        Some(Missing::Field(field)) => match batch.value(at, field) {
-            None => Ok(mlua::Value::Nil),
-            Some(FieldValue::Bool(x)) => Ok(mlua::Value::Boolean(x)),
-            Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
-            Some(FieldValue::Int(x)) => Ok(mlua::Value::Number(f64::from(x))),
-            Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(super::feed::number(field, x))),
-            Some(FieldValue::Bytes(x)) => lua.create_string(x).map(mlua::Value::String),
-            Some(value) => Wide::of(value).map_or(Ok(mlua::Value::Nil), |wide| object(lua, wide)),
-        },
-        Some(Missing::TsNs) => {
-            let ts = batch.all().get(at).map_or(0, |packet| packet.ts.0);
-            lua.create_userdata(Nanos(ts)).map(mlua::Value::UserData)
-        }
-        // The library makes a table of the layer.
-        Some(Missing::Layer(mark)) if batch.layers(at).has(mark) => Ok(mlua::Value::Boolean(true)),
-        Some(Missing::Layer(_)) => Ok(mlua::Value::Nil),
-        Some(Missing::IpFlags) => {
-            let flags = lua.create_table()?;
-            flags.raw_set("df", flag(como_core::field::Field::IpDf))?;
-            flags.raw_set("mf", flag(como_core::field::Field::IpMf))?;
-            Ok(mlua::Value::Table(flags))
-        }
-        None => Err(mlua::Error::runtime(format!(
-            "a packet has no field `{}`",
-            name.replace('_', ".").escape_debug()
-        ))),
-    }
-}
-
 impl Module for LuaModule {
     fn checks(&self) -> bool {
         self.ran.function(Callback::Check).is_some()
@@ -462,6 +440,7 @@ impl Module for LuaModule {
     fn export(&mut self, _: como_core::time::Interval, out: &mut Export) {
         self.ran.vm.tidy();
         self.settle();
+        self.ran.vm.host().turn(Phase::Export);
         if let Err(trouble) = self.records(out) {
             self.note(trouble);
         }

@@ -11,7 +11,7 @@ local SORT_MAX = 2 ^ 16
 
 local host = ...
 local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
-local rawget, setmetatable, table_clear, info = rawget, setmetatable, table.clear, debug.info
+local rawequal, rawget, setmetatable, table_clear, info = rawequal, rawget, setmetatable, table.clear, debug.info
 
 local function text(value)
   return if type(value) == "number" then tostring(value) else value
@@ -175,6 +175,39 @@ local packet = table.freeze({
   end,
 })
 
+-- Filters: objects that no script can make by itself, each known here by its number.
+
+local numbers = setmetatable({}, { __mode = "k" })
+
+local function match(filter, pkt)
+  local number = numbers[filter]
+  if not number then
+    error("a filter is asked by web:match(pkt), where web is what filter() gave", 2)
+  end
+  if not open.fetch or not rawequal(pkt, open.packet) then
+    error("a filter matches the packet that update or check was given, in that call", 2)
+  end
+  return open.fetch(open.place(), "\0" .. number)
+end
+
+local filter_methods = table.freeze({ match = match })
+
+local function filter(number, canonical)
+  local made = setmetatable({}, {
+    __index = filter_methods,
+    __call = match,
+    __tostring = function()
+      return canonical
+    end,
+    __newindex = function()
+      error("a filter cannot be changed", 2)
+    end,
+    __metatable = "filter",
+  })
+  numbers[made] = number
+  return made
+end
+
 --- Makes a table and all tables in it readonly: what a library returns is nobody's to change.
 local function freeze(t)
   local open, seen = { t }, { [t] = true }
@@ -193,6 +226,11 @@ local function freeze(t)
 end
 
 return {
+  filter = filter,
+  --- The number of what `filter` made.
+  filter_number = function(made)
+    return numbers[made]
+  end,
   flag = flag,
   freeze = freeze,
   top = top,

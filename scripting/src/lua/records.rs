@@ -12,6 +12,7 @@ use mlua::{Function, Table};
 use super::convert;
 use super::script::Ran;
 use crate::declare::Callback;
+use crate::host::Phase;
 use crate::passed;
 use crate::replayed::{self, PACKETS_MAX};
 
@@ -42,6 +43,7 @@ impl Printer {
     /// For records in `format`.
     pub fn new(ran: Ran, format: &str) -> Result<Self, ModuleError> {
         let print = callback(&ran, Callback::Print)?;
+        ran.vm.host().turn(Phase::Export);
         Ok(Self { ran, print, format: format.to_owned() })
     }
 }
@@ -77,6 +79,7 @@ impl Replayer {
     /// For records of the script.
     pub fn new(ran: Ran) -> Result<Self, ModuleError> {
         let replay = callback(&ran, Callback::Replay)?;
+        ran.vm.host().turn(Phase::Export);
         Ok(Self { ran, replay })
     }
 }

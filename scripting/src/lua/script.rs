@@ -43,6 +43,8 @@ pub struct Ran {
     pub args: Args,
     /// The same as its callbacks get them.
     pub args_table: Table,
+    /// The filters that its packet callbacks match, in the order of their names in `reads`.
+    pub filters: Vec<usize>,
     /// Makes the loops over a batch, given the handles, the prelude and the buffers.
     pub driver: Function,
     functions: Vec<(Callback, Function)>,
@@ -68,6 +70,8 @@ struct Notes {
     lines: Vec<(String, u32)>,
     /// `args` as written, and what became of it.
     args: Option<(Global, Args)>,
+    /// The packets it declares itself for: `filter` itself stays the function of the library.
+    filter: Option<mlua::Value>,
     error: Option<ModuleError>,
 }
 
@@ -105,19 +109,28 @@ impl Source {
         let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
         let composed = driver::compose(&self.text, &reads);
         let chunk = vm.load(&self.text, &composed.text, &environment).map_err(|t| vm.error(t))?;
-        let ran = vm.call(|| chunk.call::<(Function, Option<Function>, Option<Function>)>(()));
+        let ran = vm.call(|| {
+            let (driver, update, check, filters) =
+                chunk
+                    .call::<(Function, Option<Function>, Option<Function>, Vec<mlua::Value>)>(())?;
+            let number: Function = vm.prelude.get("filter_number")?;
+            let filters = filters.iter().map(|made| number.call::<usize>(made));
+            Ok((driver, update, check, filters.collect::<mlua::Result<Vec<_>>>()?))
+        });
         if let Some(error) = notes.lock().error.take() {
             return Err(error);
         }
-        let (driver, update, check) = ran.map_err(|trouble| vm.error(trouble))?;
+        let (driver, update, check, filters) =
+            ran.map_err(|trouble| vm.host().explained(vm.error(trouble)))?;
         let mut globals = Vec::new();
         let mut functions = Vec::new();
-        let notes = std::mem::take(&mut *notes.lock());
+        let mut notes = std::mem::take(&mut *notes.lock());
         let ours = [("update", update), ("check", check)];
         let mut found: Vec<(String, mlua::Value)> = ours
             .into_iter()
             .filter_map(|(name, f)| Some((name.to_owned(), mlua::Value::Function(f?))))
             .collect();
+        found.extend(notes.filter.take().map(|filter| ("filter".to_owned(), filter)));
         for pair in environment.pairs::<mlua::LuaString, mlua::Value>() {
             let (name, value) = pair.map_err(|error| self.inner(&error))?;
             let name = name.to_string_lossy();
@@ -154,7 +167,7 @@ impl Source {
             Some((Callback::ALL.into_iter().find(|c| c.name() == name)?, f))
         };
         let functions = functions.into_iter().filter_map(named).collect();
-        Ok(Ran { vm, declared, reads, args, args_table, driver, functions })
+        Ok(Ran { vm, declared, reads, args, args_table, filters, driver, functions })
     }
 
     /// The table that the script's top-level names go into.
@@ -181,6 +194,11 @@ impl Source {
                             return Err(mlua::Error::runtime(message));
                         }
                     },
+                    ("filter", value) => {
+                        notes.lines.push((name, line));
+                        notes.filter = Some(value);
+                        return Ok(());
+                    }
                     (_, value) => value,
                 };
                 notes.lines.push((name.clone(), line));

@@ -15,11 +15,15 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::convert;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
+pub use super::trouble::Trouble;
+use super::trouble::{
+    MESSAGE_CHARS_MAX, calls, chunk_name, is_memory, line_of, passed, root, syntax,
+};
 use super::watch::Watch;
+use crate::host::Host;
 use crate::library::{self, Library};
-use crate::passed::Passed;
 use crate::scan::LAYERS;
-use crate::talk::{LINE_CHARS_MAX, Talk};
+use crate::talk::LINE_CHARS_MAX;
 
 /// What a sandboxed script has no use for, or could harm others with.
 const REMOVED: [&str; 11] = [
@@ -40,6 +44,7 @@ const REMOVED: [&str; 11] = [
 pub struct Vm {
     lua: Lua,
     watch: Watch,
+    host: Arc<Host>,
     base: Table,
     /// What the driver calls: see `prelude.lua`.
     pub prelude: Table,
@@ -52,32 +57,6 @@ pub struct Vm {
     chunks: Vec<(String, String)>,
     /// How many lines the script has; the driver stands behind them.
     lines: AtomicU32,
-}
-
-/// What went wrong in a script, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// The limit that was passed, if one was.
-    pub limit: Option<Limit>,
-    /// The file, where it is not the script itself but a library.
-    pub file: Option<String>,
-    /// The line, from 1; 0 where unknown.
-    pub line: u32,
-    /// What happened.
-    pub message: String,
-}
-
-impl Trouble {
-    /// Something wrong in a line of the script.
-    pub fn new(line: u32, message: impl Into<String>) -> Self {
-        Self { limit: None, file: None, line, message: message.into() }
-    }
-
-    /// Why the module in `file` does not start.
-    pub fn error(self, file: &str) -> ModuleError {
-        let Self { file: library, line, message, .. } = self;
-        ModuleError::Script { file: library.unwrap_or_else(|| file.to_owned()), line, message }
-    }
 }
 
 impl Vm {
@@ -100,18 +79,31 @@ impl Vm {
             lua.enable_jit(native);
             let base = lua.globals();
             let libraries = lua.create_table()?;
-            let prelude = furnish(&lua, &base, &libraries)?;
+            let host = Arc::new(Host::new(file, &limits));
+            let prelude = furnish(&lua, &base, &libraries, &host)?;
             lua.sandbox(true)?;
             // A quarter of the memory is kept for the handles, which lie outside the VM's own.
             let handles_max = limits.memory_bytes_max / 4 / HANDLE_BYTES;
             lua.set_app_data(Handles::new(&lua, handles_max)?);
             lua.set_memory_limit(limits.memory_bytes_max / 4 * 3)?;
-            lua.set_app_data(Arc::new(Talk::new(file, limits.log_lines_max)));
             let watch = Watch::new(&lua);
             let chunk = chunk_name(file.rsplit('/').next().unwrap_or(file));
             let (file, chunks) = (file.to_owned(), Vec::new());
             let lines = AtomicU32::new(0);
-            Ok(Self { lua, watch, base, prelude, libraries, limits, file, chunk, chunks, lines })
+            let vm = Self {
+                lua,
+                watch,
+                host,
+                base,
+                prelude,
+                libraries,
+                limits,
+                file,
+                chunk,
+                chunks,
+                lines,
+            };
+            Ok(vm)
         };
         build().map_err(|error| ModuleError::Script {
             file: file.to_owned(),
@@ -123,6 +115,11 @@ impl Vm {
     /// The VM.
     pub fn lua(&self) -> &Lua {
         &self.lua
+    }
+
+    /// What the library's functions reach.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
     }
 
     /// The table of the library, which scripts read through.
@@ -327,7 +324,7 @@ impl Vm {
 
     /// Lines of its log that were too many.
     pub fn muted(&self) -> u64 {
-        self.lua.app_data_ref::<Arc<Talk>>().map_or(0, |talk| talk.muted())
+        self.host.talk.muted()
     }
 
     /// About how many bytes it holds.
@@ -335,89 +332,6 @@ impl Vm {
         let handles = self.with_handles(|_, handles| handles.bytes()).unwrap_or(0);
         self.lua.used_memory() + handles
     }
-}
-
-/// What code from `file` is called inside.
-fn chunk_name(file: &str) -> String {
-    file.chars().filter(|c| !c.is_control()).take(80).collect()
-}
-
-/// The line of `chunk` that `text` begins with, and what stands behind it.
-fn line_of<'a>(text: &'a str, chunk: &str) -> Option<(u32, &'a str)> {
-    let rest = text.strip_prefix(chunk)?.strip_prefix(':')?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let line = rest[..end].parse().ok()?;
-    Some((line, rest[end..].trim_start_matches([':', ' '])))
-}
-
-/// How many calls are told of those that led to an error.
-const CALLS_MAX: usize = 4;
-
-/// The calls between functions of the script that led to an error, the innermost first. What lies
-/// behind line `last` is the driver.
-fn calls(trace: &str, chunk: &str, last: u32) -> String {
-    let frame = |text| {
-        let (line, rest) = line_of(text, chunk)?;
-        Some((line, rest.strip_prefix("in function '")?.strip_suffix('\'')?))
-    };
-    let frames: Vec<(u32, &str)> = trace.lines().map(str::trim).filter_map(frame).collect();
-    let calls = frames.windows(2).filter(|pair| pair[1].0 <= last);
-    let told = |pair: &[(u32, &str)]| format!("; in `{}`, called in line {}", pair[0].1, pair[1].0);
-    calls.take(CALLS_MAX).map(told).collect()
-}
-
-/// The longest message kept of an error.
-const MESSAGE_CHARS_MAX: usize = 500;
-
-/// What the compiler says of a text.
-fn syntax(error: &mlua::Error) -> Trouble {
-    let text = match error {
-        mlua::Error::SyntaxError { message, .. } => message.clone(),
-        error => error.to_string(),
-    };
-    // `3: Expected ...`, perhaps with a colon before.
-    let place = text.trim_start_matches(':').split_once(':');
-    let place = place.and_then(|(line, message)| Some((line.trim().parse().ok()?, message)));
-    let (line, message) = place.unwrap_or((0, &text));
-    Trouble::new(line, lowered(message.trim()))
-}
-
-/// Messages of the compiler begin with a capital; ours do not, unless a name comes first.
-fn lowered(message: &str) -> String {
-    let mut chars = message.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
-
-/// Which limit of ours an error says was passed.
-fn passed(error: &mlua::Error) -> Option<Limit> {
-    match root(error).0 {
-        mlua::Error::ExternalError(error) => {
-            error.downcast_ref::<Passed>().map(|passed| passed.limit)
-        }
-        _ => None,
-    }
-}
-
-fn is_memory(error: &mlua::Error) -> bool {
-    match root(error).0 {
-        mlua::Error::MemoryError(_) => true,
-        mlua::Error::RuntimeError(text) => {
-            text.split('\n').next().is_some_and(|line| line.ends_with("not enough memory"))
-        }
-        _ => false,
-    }
-}
-
-/// The innermost error, and where the outermost was raised.
-fn root(error: &mlua::Error) -> (&mlua::Error, &str) {
-    let mut found = (error, "");
-    while let mlua::Error::CallbackError { traceback, cause } = found.0 {
-        found = (cause, if found.1.is_empty() { traceback } else { found.1 });
-    }
-    found
 }
 
 /// Values as a line, parted by blanks.
@@ -433,11 +347,11 @@ fn line(values: &[mlua::Value]) -> String {
 }
 
 /// Puts our functions into the library and takes out what does not belong there.
-fn furnish(lua: &Lua, base: &Table, libraries: &Table) -> mlua::Result<Table> {
-    let host = lua.create_table()?;
-    host.set("flags", convert::flags(lua)?)?;
-    host.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
-    let prelude: Table = lua.load(include_str!("prelude.lua")).set_name("=library").call(host)?;
+fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua::Result<Table> {
+    let given = lua.create_table()?;
+    given.set("flags", convert::flags(lua)?)?;
+    given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
+    let prelude: Table = lua.load(include_str!("prelude.lua")).set_name("=library").call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;
     let numbers = lua.create_table()?;
     numbers.set("__index", flag)?;
@@ -466,10 +380,16 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table) -> mlua::Result<Table> {
     base.set("require", require)?;
     convert::library(lua, base)?;
     base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
-    let log = lua.create_function(|lua, values: Variadic<mlua::Value>| {
-        if let Some(talk) = lua.app_data_ref::<Arc<Talk>>().map(|talk| talk.clone()) {
-            talk.say(|| line(&values));
-        }
+    let (filters, made) = (host.clone(), prelude.get::<mlua::Function>("filter")?);
+    let filter = lua.create_function(move |_, text: String| {
+        let number = filters.filter(&text).map_err(mlua::Error::runtime)?;
+        let canonical = filters.filters.lock().text(number).to_owned();
+        made.call::<mlua::Value>((number, canonical))
+    })?;
+    base.set("filter", filter)?;
+    let host = host.clone();
+    let log = lua.create_function(move |_, values: Variadic<mlua::Value>| {
+        host.talk.say(|| line(&values));
         Ok(())
     })?;
     base.set("log", &log)?;

@@ -18,7 +18,7 @@ use super::engine::Functions;
 use super::packet::Read;
 use crate::declare::Callback;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{Language, reads};
+use crate::scan::{self, Language, reads};
 
 /// A callback's body, ready to run.
 pub(super) struct Body {
@@ -46,7 +46,7 @@ impl Packets {
         let read = |demand: Demand, read: &Read| match read {
             Read::Field(field) => demand.field(*field),
             Read::Layer(_) => demand.layers(),
-            Read::TsNs => demand,
+            Read::TsNs | Read::Filter(_) => demand,
         };
         let demand = self.reads.iter().map(|(_, r)| r).fold(Demand::NONE, read);
         let held = |demand: Demand, field: &Field| demand.field_if_any(*field);
@@ -60,7 +60,7 @@ impl Packets {
 /// The body of the script's `callback`, if it has one, and what that reads of its packet.
 pub(super) fn compile(
     engine: &Engine,
-    functions: &Functions,
+    (functions, filters): (&Functions, &[(String, usize)]),
     text: &str,
     callback: Callback,
 ) -> Result<Option<(Body, Packets)>, ParseError> {
@@ -68,7 +68,7 @@ pub(super) fn compile(
     let Some(place) = Place::find(&tokens, callback.name()) else { return Ok(None) };
     let takes_packet = callback.params().first() == Some(&"pkt");
     let (body, packets) = match place.params.first().filter(|_| takes_packet) {
-        Some(packet) => rewritten(text, &tokens, &place, packet),
+        Some(packet) => rewritten(text, (&tokens, filters), &place, packet),
         None => (place.text(text).to_owned(), Packets::default()),
     };
     // The parser numbers variables from the last: those set at each packet come last.
@@ -255,10 +255,10 @@ impl<'a> Place<'a> {
 }
 
 /// The body with reads of the packet made variables: `pkt.ip.dst` turns into `pkt_ip_dst`, as long
-/// as it was.
+/// as it was, and `WEB.match(pkt)` into a name of that length too.
 fn rewritten(
     text: &str,
-    tokens: &[Token<'_>],
+    (tokens, filters): (&[Token<'_>], &[(String, usize)]),
     place: &Place<'_>,
     packet: &str,
 ) -> (String, Packets) {
@@ -289,6 +289,24 @@ fn rewritten(
         if let Some(bytes) = body.get_mut(from - start..to - start) {
             bytes.copy_from_slice(name.as_bytes());
             found.insert(name, read);
+        }
+    }
+    for spot in foreseen.spots.iter().filter(|s| place.bytes.contains(&s.at.start)) {
+        let scan::Read::Filter(at) = spot.read else { continue };
+        let named = |(name, _): &&(String, usize)| Some(name) == foreseen.filters.get(at);
+        let known = filters.iter().find(named).filter(|_| !text[spot.at.clone()].contains('\n'));
+        let start = place.bytes.start;
+        let bytes = body.get_mut(spot.at.start - start..spot.at.end - start);
+        let (Some((_, number)), Some(bytes)) = (known, bytes) else {
+            complete = false;
+            continue;
+        };
+        let name = format!("{:_<1$}", format!("f{number}"), bytes.len());
+        if name.len() == bytes.len() && !tokens.iter().any(|t| t.is(&name)) {
+            bytes.copy_from_slice(name.as_bytes());
+            found.insert(name, Read::Filter(*number));
+        } else {
+            complete = false;
         }
     }
     // Where a packet goes is not known then, only which words the script has.

@@ -17,9 +17,9 @@ use rhai::{
 };
 
 use super::watch::Watch;
-use super::{addr, keyed, packet, tables, value};
+use super::{addr, filters, keyed, packet, tables, value};
 use crate::api::{ENTRIES, Entry};
-use crate::talk::Talk;
+use crate::host::Host;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -44,8 +44,8 @@ const REFUSED: [&str; 4] = ["curry", "eval", "exit", "sleep"];
 /// The library, made once for all engines.
 static LIBRARY: LazyLock<StandardPackage> = LazyLock::new(StandardPackage::new);
 
-/// An engine for a script, whose calls `watch` ends, and whose log is `talk`.
-pub(super) fn engine(talk: &Arc<Talk>, limits: &Limits, watch: &Arc<Watch>) -> Engine {
+/// An engine for a script, whose calls `watch` ends, and whose library reaches `host`.
+pub(super) fn engine(host: &Arc<Host>, limits: &Limits, watch: &Arc<Watch>) -> Engine {
     let mut engine = Engine::new_raw();
     LIBRARY.register_into_engine(&mut engine);
     engine
@@ -64,8 +64,10 @@ pub(super) fn engine(talk: &Arc<Talk>, limits: &Limits, watch: &Arc<Watch>) -> E
         Token::Reserved(word) if RESERVED.contains(&word.as_str()) => {
             Token::Identifier(Box::new(format!("{word}{RESERVED_MARK}").into()))
         }
-        // An aggregate's name, and what makes a library's objects.
-        Token::Reserved(word) if matches!(word.as_str(), "var" | "new") => Token::Identifier(word),
+        // An aggregate's name, what makes a library's objects, and what asks a filter.
+        Token::Reserved(word) if matches!(word.as_str(), "var" | "new" | "match") => {
+            Token::Identifier(word)
+        }
         Token::Identifier(word) | Token::Reserved(word) if REFUSED.contains(&word.as_str()) => {
             Token::LexError(Box::new(LexError::Runtime(format!("there is no `{word}` here"))))
         }
@@ -73,17 +75,18 @@ pub(super) fn engine(talk: &Arc<Talk>, limits: &Limits, watch: &Arc<Watch>) -> E
     });
     let clock = watch.clone();
     engine.on_progress(move |operations| clock.is_late(operations).then_some(Dynamic::UNIT));
-    let debug = talk.clone();
-    engine.on_debug(move |text, _, at| debug.say(|| format!("{at}: {text}")));
+    let debug = host.clone();
+    engine.on_debug(move |text, _, at| debug.talk.say(|| format!("{at}: {text}")));
     for name in ["print_", "log"] {
-        let talk = talk.clone();
+        let host = host.clone();
         engine.register_fn(name, move |context: NativeCallContext, value: Dynamic| {
             let text = context.call_native_fn::<ImmutableString>("to_string", (value,))?;
-            talk.say(|| text.to_string());
+            host.talk.say(|| text.to_string());
             Fallible::Ok(())
         });
     }
     furnish(&mut engine, limits);
+    filters::register(&mut engine, host);
     engine
 }
 

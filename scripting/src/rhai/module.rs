@@ -21,6 +21,7 @@ use super::script::Ran;
 use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
 use crate::declare::Callback;
+use crate::host::Phase;
 use crate::passed::{Output, Passed};
 use crate::recorder::{Recorder, Returned, stored_schema};
 
@@ -59,6 +60,8 @@ pub(super) struct RhaiModule {
     since: usize,
     limits: Limits,
     fault: Option<Fault>,
+    /// What each filter of the script picks of the batch at hand.
+    matches: Vec<Selection>,
 }
 
 impl RhaiModule {
@@ -91,8 +94,10 @@ impl RhaiModule {
             since: 0,
             limits,
             fault: None,
+            matches: Vec::new(),
         };
-        module.begin().map_err(|error| module.ran.refusal(error))?;
+        let begun = module.begin();
+        begun.map_err(|error| module.ran.host.explained(module.ran.refusal(error)))?;
         Ok(module)
     }
 
@@ -102,8 +107,14 @@ impl RhaiModule {
         bodies.fold(Demand::NONE, |d, b| d.and(b.packets.demand()))
     }
 
+    /// What the filters read that the script has compiled; it compiles no more from now on.
+    pub fn settle_filters(&self) -> Demand {
+        self.ran.host.filters.lock().settle()
+    }
+
     /// Begins an interval: what `init` returns is the state.
     fn begin(&mut self) -> Fallible<()> {
+        self.ran.host.turn(Phase::Init);
         let last = std::mem::take(&mut self.state);
         self.state = match &mut self.init {
             Some(init) => {
@@ -140,10 +151,13 @@ impl RhaiModule {
         if stateful {
             body.set(1, std::mem::take(&mut self.state));
         }
+        self.ran.host.turn(Phase::Packets);
+        self.ran.host.filters.lock().select(batch, &mut self.matches);
+        let matches = self.matches.as_slice();
         let feeds: Vec<(&str, Feed)> = packets
             .reads
             .iter()
-            .map(|(name, read)| (name.as_str(), Feed::new(*read, batch)))
+            .map(|(name, read)| (name.as_str(), Feed::new(*read, batch, matches)))
             .collect();
         let held = packets.held.as_deref();
         let packet = body.param_name(0).map(str::to_owned);
@@ -157,7 +171,7 @@ impl RhaiModule {
                         set(scope, name, feed.at(batch, at));
                     }
                     if let (Some(fields), Some(packet)) = (held, &packet) {
-                        set(scope, packet, Dynamic::from(holder.turn(batch, at, fields)));
+                        set(scope, packet, Dynamic::from(holder.turn(batch, at, fields, matches)));
                     }
                 });
                 match answer {
@@ -307,6 +321,7 @@ impl RhaiModule {
 
     /// Closes an interval and begins the next.
     fn close(&mut self, out: &mut Export) {
+        self.ran.host.turn(Phase::Export);
         let results = [self.records(out), self.flush(out)];
         if let Some(shared) = &self.tables {
             let mut state = shared.lock();
@@ -412,7 +427,7 @@ impl Module for RhaiModule {
     }
 
     fn muted(&self) -> u64 {
-        self.ran.talk.muted()
+        self.ran.host.talk.muted()
     }
 
     fn overflowed(&self) -> u64 {

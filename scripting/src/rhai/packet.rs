@@ -11,10 +11,12 @@ use como_core::addr::{Addr, Mac};
 use como_core::batch::{Batch, Present};
 use como_core::community::CommunityId;
 use como_core::field::{Code, Field, Kind, decode_int};
+use como_core::selection::Selection;
 use parking_lot::Mutex;
 use rhai::{Dynamic, Engine, EvalAltResult, INT};
 
 use super::value;
+use crate::host::FILTERS_MAX;
 use crate::scan::{LAYERS, TS_NS};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -28,6 +30,8 @@ pub(super) enum Read {
     TsNs,
     /// Whether it has a layer: `true`, or nothing.
     Layer(u32),
+    /// Whether it matches the filter of this number.
+    Filter(usize),
 }
 
 impl Read {
@@ -57,6 +61,7 @@ impl Read {
                     Dynamic::UNIT
                 }
             }
+            Self::Filter(_) => Dynamic::UNIT,
         }
     }
 }
@@ -76,14 +81,21 @@ pub(super) enum Feed<'a> {
     Addr(&'a [Addr], &'a Present),
     Code(&'a [u32], &'a Present),
     CommunityId(&'a [CommunityId], &'a Present),
+    Matches(&'a Selection),
     /// No column.
     Slow(Read),
 }
 
 impl<'a> Feed<'a> {
-    /// The quickest way to `read` in this batch.
-    pub fn new(read: Read, batch: &'a Batch) -> Self {
-        let Read::Field(field) = read else { return Self::Slow(read) };
+    /// The quickest way to `read` in this batch, of which each filter picks what `matches` says.
+    pub fn new(read: Read, batch: &'a Batch, matches: &'a [Selection]) -> Self {
+        let field = match read {
+            Read::Field(field) => field,
+            Read::Filter(number) => {
+                return matches.get(number).map_or(Self::Slow(read), Self::Matches);
+            }
+            read => return Self::Slow(read),
+        };
         let column = match field.kind() {
             _ if field == Field::Len => Some(Self::Len),
             _ if field == Field::Packets => Some(Self::Packets),
@@ -118,6 +130,7 @@ impl<'a> Feed<'a> {
                 v.get(at).map(|x| Code::from_kept(*x).to_string().into())
             }
             Self::CommunityId(v, p) if p.has(at) => v.get(at).map(|x| x.to_string().into()),
+            Self::Matches(picked) => return picked.contains(at).into(),
             Self::Slow(read) => return read.slow(batch, at),
             _ => None,
         };
@@ -131,6 +144,8 @@ struct Held {
     turn: u64,
     values: Vec<(&'static str, Dynamic)>,
     layers: u32,
+    /// The filters it matches, a bit each.
+    matches: u32,
 }
 
 /// The packet at hand, as the loop sets it.
@@ -140,9 +155,17 @@ pub(super) struct Holder(Arc<Mutex<Held>>);
 impl Holder {
     /// Turns to packet `at`: whoever kept the one before is told so. The fields a packet has are
     /// those in `fields`; what else a script asks for was not foreseen.
-    pub fn turn(&self, batch: &Batch, at: usize, fields: &[Field]) -> Packet {
+    pub fn turn(
+        &self,
+        batch: &Batch,
+        at: usize,
+        fields: &[Field],
+        matches: &[Selection],
+    ) -> Packet {
         let mut held = self.0.lock();
         held.turn += 1;
+        let bit = |(number, picked): (usize, &Selection)| u32::from(picked.contains(at)) << number;
+        held.matches = matches.iter().take(FILTERS_MAX).enumerate().map(bit).sum();
         held.layers = batch.layers(at).found;
         held.values.clear();
         let read = |field: &Field| (field.name(), Read::Field(*field).slow(batch, at));
@@ -168,13 +191,23 @@ pub(super) struct Packet {
     prefix: &'static str,
 }
 
+const KEPT: &str =
+    "a packet is only valid in the call it is given to: keep the fields you need, not it";
+
 impl Packet {
+    /// Whether it matches the filter of this number.
+    pub fn matches(&self, number: usize) -> Fallible<bool> {
+        let held = self.holder.0.lock();
+        match held.turn == self.turn && self.prefix.is_empty() {
+            true => Ok(number < FILTERS_MAX && held.matches >> number & 1 == 1),
+            false => Err(KEPT.into()),
+        }
+    }
+
     fn value(&self, name: &str) -> Fallible<Dynamic> {
         let held = self.holder.0.lock();
         if held.turn != self.turn {
-            let kept = "a packet is only valid in the call it is given to: keep the fields you \
-                        need, not it";
-            return Err(kept.into());
+            return Err(KEPT.into());
         }
         let is = |known: &str| known.strip_prefix(self.prefix) == Some(name);
         if let Some((_, value)) = held.values.iter().find(|(known, _)| is(known)) {

@@ -14,6 +14,7 @@ use super::fault::limit;
 use super::script::Ran;
 use super::value::{self, named};
 use crate::declare::Callback;
+use crate::host::Phase;
 use crate::passed;
 use crate::replayed::{self, PACKETS_MAX};
 
@@ -43,6 +44,7 @@ impl Reader {
     fn new(ran: Ran, callback: Callback, format: &str) -> Result<Option<Self>, ModuleError> {
         let load = ran.body(Callback::Load)?.map(|(body, _)| body);
         let Some((read, _)) = ran.body(callback)? else { return Ok(None) };
+        ran.host.turn(Phase::Export);
         Ok(Some(Self { ran, load, read, format: format.to_owned() }))
     }
 

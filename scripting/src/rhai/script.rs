@@ -9,13 +9,14 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Scope};
 use super::body::{self, Body, Packets};
 use super::engine::{Functions, RESERVED_MARK, engine};
 use super::fault::Files;
+use super::filters::Filter;
 use super::watch::Watch;
 use super::{deep, fault, libraries, value};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
+use crate::host::Host;
 use crate::library::Library;
 use crate::scan::{Language, no_field, written_order};
-use crate::talk::Talk;
 
 /// A script as it was written.
 #[derive(Clone, Debug)]
@@ -36,13 +37,15 @@ pub(super) struct Ran {
     pub engine: Engine,
     /// What ends a call that takes too long.
     pub watch: Arc<Watch>,
-    /// What it says.
-    pub talk: Arc<Talk>,
+    /// What the library's functions reach.
+    pub host: Arc<Host>,
     /// What it says of itself.
     pub declared: Declared,
     /// Its arguments as the user set them.
     pub args: Args,
     functions: Functions,
+    /// The filters among the top-level names.
+    filters: Vec<(String, usize)>,
     source: Source,
     /// The files of the libraries' functions.
     files: Files,
@@ -61,8 +64,8 @@ impl Source {
             return Err(self.error(0, message));
         }
         let watch = Arc::new(Watch::new());
-        let talk = Arc::new(Talk::new(&self.file, limits.log_lines_max));
-        let mut engine = engine(&talk, &limits, &watch);
+        let host = Arc::new(Host::new(&self.file, &limits));
+        let mut engine = engine(&host, &limits, &watch);
         let files = libraries::load(&mut engine, &self.libraries, &limits, &watch)?;
         let ast =
             engine.compile(&*self.text).map_err(|error| fault::unparsed(&error, &self.file))?;
@@ -77,7 +80,7 @@ impl Source {
             args: None,
         };
         watch.begin(Duration::from_millis(call_ms_max));
-        let (globals, own) = top.run()?;
+        let (globals, own) = top.run().map_err(|error| host.explained(error))?;
         let args = top.args;
         let functions: Vec<Function> = ast.iter_fn_def().map(|f| describe(f)).collect();
         let declared = declare::declare(&self.script(), &globals, &functions)?;
@@ -89,7 +92,10 @@ impl Source {
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         // What the top level set is to be read in functions too.
         let mut names = rhai::Module::new();
+        let mut filters = Vec::new();
         for (name, value) in own {
+            let number = value.read_lock::<Filter>().map(|filter| filter.number);
+            filters.extend(number.map(|number| (name.clone(), number)));
             names.set_var(name, value);
         }
         names.set_var("args", Dynamic::from_map(args_map(&args)));
@@ -98,10 +104,11 @@ impl Source {
         Ok(Ran {
             engine,
             watch,
-            talk,
+            host,
             declared,
             args,
             functions,
+            filters,
             source: self.clone(),
             files,
             limits,
@@ -131,7 +138,7 @@ impl Ran {
     /// The body of a callback, if the script has it, and what that reads of its packet.
     pub fn body(&self, callback: Callback) -> Result<Option<(Body, Packets)>, ModuleError> {
         let text = &self.source.text;
-        deep(|| body::compile(&self.engine, &self.functions, text, callback))
+        deep(|| body::compile(&self.engine, (&self.functions, &self.filters), text, callback))
             .map_err(|error| fault::unparsed(&error, &self.source.file))
     }
 
@@ -220,7 +227,7 @@ impl TopLevel<'_> {
         }
         let mut globals: Vec<Global> = Vec::new();
         for ((name, constant, value), line) in scope.iter_raw().zip(&lines) {
-            if constant {
+            if constant || value.is::<Filter>() {
                 continue;
             }
             let value = match &self.args {

@@ -1,0 +1,59 @@
+//! What a script reads of a packet that the driver has not put there, one value at a time.
+
+use como_core::batch::Batch;
+use como_core::field::{Field, FieldValue};
+use como_core::selection::Selection;
+use mlua::Lua;
+
+use super::convert::Nanos;
+use super::driver::{self, Missing};
+use super::feed;
+use super::handles::{Wide, object};
+
+/// A packet's value that its table does not hold.
+///
+/// A name that no field can have asks whether it matches the filter of that number.
+pub fn fetch(
+    lua: &Lua,
+    (batch, matches): (&Batch, &[Selection]),
+    at: usize,
+    name: &str,
+) -> mlua::Result<mlua::Value> {
+    if let Some(number) = name.strip_prefix('\0') {
+        let number = number.parse::<usize>().ok();
+        let picked = number.and_then(|number| matches.get(number));
+        return Ok(mlua::Value::Boolean(picked.is_some_and(|picked| picked.contains(at))));
+    }
+    let flag = |field| match batch.value(at, field) {
+        Some(FieldValue::Bool(x)) => mlua::Value::Boolean(x),
+        _ => mlua::Value::Nil,
+    };
+    match driver::missing(name) {
+        Some(Missing::Field(field)) => match batch.value(at, field) {
+            None => Ok(mlua::Value::Nil),
+            Some(FieldValue::Bool(x)) => Ok(mlua::Value::Boolean(x)),
+            Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
+            Some(FieldValue::Int(x)) => Ok(mlua::Value::Number(f64::from(x))),
+            Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(feed::number(field, x))),
+            Some(FieldValue::Bytes(x)) => lua.create_string(x).map(mlua::Value::String),
+            Some(value) => Wide::of(value).map_or(Ok(mlua::Value::Nil), |wide| object(lua, wide)),
+        },
+        Some(Missing::TsNs) => {
+            let ts = batch.all().get(at).map_or(0, |packet| packet.ts.0);
+            lua.create_userdata(Nanos(ts)).map(mlua::Value::UserData)
+        }
+        // The library makes a table of the layer.
+        Some(Missing::Layer(mark)) if batch.layers(at).has(mark) => Ok(mlua::Value::Boolean(true)),
+        Some(Missing::Layer(_)) => Ok(mlua::Value::Nil),
+        Some(Missing::IpFlags) => {
+            let flags = lua.create_table()?;
+            flags.raw_set("df", flag(Field::IpDf))?;
+            flags.raw_set("mf", flag(Field::IpMf))?;
+            Ok(mlua::Value::Table(flags))
+        }
+        None => Err(mlua::Error::runtime(format!(
+            "a packet has no field `{}`",
+            name.replace('_', ".").escape_debug()
+        ))),
+    }
+}
