@@ -61,6 +61,8 @@ pub struct Follow {
     names: VecDeque<PathBuf>,
     // When the folder was last looked at.
     looked: Option<Instant>,
+    // Whether the folder or file was not there then.
+    is_gone: bool,
     done_bytes: u64,
 }
 
@@ -103,6 +105,7 @@ impl Follow {
             open: VecDeque::new(),
             names: VecDeque::new(),
             looked: None,
+            is_gone: false,
             done_bytes: 0,
         })
     }
@@ -180,6 +183,7 @@ impl Follow {
             return false;
         }
         self.looked = Some(Instant::now());
+        self.miss();
         let found = match self.newer() {
             Some((path, seen)) => self.begin(path, seen),
             None => self.next_open(),
@@ -188,6 +192,16 @@ impl Follow {
         self.open.push_front(found);
         self.looked = None;
         true
+    }
+
+    /// Says, once, that what is followed is not there any more.
+    fn miss(&mut self) {
+        let is_pattern = self.what.contains(['*', '?', '[']);
+        let is_gone = !is_pattern && !Path::new(&self.what).exists();
+        if is_gone && !self.is_gone {
+            tracing::warn!("`{}` is gone: waits until it is there again", self.what);
+        }
+        self.is_gone = is_gone;
     }
 
     /// Of the files that others followed, one that has more, or that is complete and to be ended.

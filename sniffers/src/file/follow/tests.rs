@@ -211,3 +211,22 @@ fn the_packed_copy_of_a_file_that_was_read_is_passed_over() {
     packed.set_modified(long_ago).expect("a time");
     assert!(read(&mut follow).is_empty());
 }
+
+#[test]
+fn a_folder_that_is_removed_is_missed_and_read_on_when_it_is_there_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("rotated");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("a"), capture(&[1, 2])).expect("a file");
+    let mut follow = Follow::open(&folder.display().to_string(), Taken::AsTold).expect("a source");
+    assert_eq!(read(&mut follow), [1, 2]);
+
+    std::fs::remove_dir_all(&folder).expect("removed");
+    assert!(read(&mut follow).is_empty());
+    assert!(follow.is_gone);
+
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("b"), capture(&[3])).expect("a file");
+    assert_eq!(read(&mut follow), [3]);
+    assert!(!follow.is_gone);
+}
