@@ -12,6 +12,7 @@ mod needs;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
@@ -160,6 +161,7 @@ pub struct Handle {
     counters: Arc<Counters>,
     instances: Instances,
     lookups: Arc<RwLock<Arc<Lookups>>>,
+    abandoned: Arc<AtomicBool>,
 }
 
 /// What each instance was started from, by its name.
@@ -216,6 +218,7 @@ impl Monitor {
             ran
         })?;
         let (retire, retired) = unbounded();
+        let abandoned = Arc::new(AtomicBool::new(false));
         let mut workers = Vec::new();
         let mut queues = Vec::new();
         for _ in 0..options.workers.max(1) {
@@ -225,6 +228,7 @@ impl Monitor {
                 export: emit.clone(),
                 retired: retire.clone(),
                 costs: counters.costs().clone(),
+                abandoned: abandoned.clone(),
             };
             workers.push(spawn("worker", move || worker.run())?);
             queues.push(queue);
@@ -242,7 +246,7 @@ impl Monitor {
         };
         let lookups = Arc::new(RwLock::new(options.lookups));
         let capture = spawn("capture", move || capture.run())?;
-        let handle = Handle { control, counters, instances: known, lookups };
+        let handle = Handle { control, counters, instances: known, lookups, abandoned };
         Ok(Self { handle, capture, workers, exporter })
     }
 
@@ -340,6 +344,13 @@ impl Handle {
     pub fn stop(&self) {
         // Already ended is as good.
         let _ = self.control.send(Control::Stop);
+    }
+
+    /// Ends without another record, as soon as the batches that modules are at are done: nobody
+    /// wants the rest.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.stop();
     }
 
     /// A way to stop the monitor from another thread, say a signal's.

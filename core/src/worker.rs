@@ -7,6 +7,7 @@ mod taken;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
@@ -91,6 +92,8 @@ pub struct Worker {
     pub retired: crossbeam_channel::Sender<usize>,
     /// What it charges.
     pub costs: Arc<Costs>,
+    /// Whether nobody wants any more what it measures, so that it drops its work.
+    pub abandoned: Arc<AtomicBool>,
 }
 
 /// A running task and the one that waits for its place.
@@ -107,6 +110,8 @@ impl Worker {
         while let Some(work) = self.work.recv() {
             watch.charge(&self.costs, Category::Core);
             match work {
+                Work::End => break,
+                _ if self.is_abandoned() => {}
                 Work::Batch(batch) => {
                     for seat in &mut seats {
                         self.turn(seat, &batch);
@@ -121,13 +126,16 @@ impl Worker {
                     }
                 }
                 Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
-                Work::End => break,
             }
         }
-        for seat in seats {
-            self.dismiss(seat);
+        if !self.is_abandoned() {
+            seats.into_iter().for_each(|seat| self.dismiss(seat));
         }
         watch.charge(&self.costs, Category::Callbacks);
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Relaxed)
     }
 
     fn seat(&self, seats: &mut Vec<Seat>, task: Box<Task>) {
@@ -233,7 +241,9 @@ impl Task {
         }
         while empty.start() < to {
             self.open = Some(empty);
-            self.close(export, false);
+            if !self.close(export, false) {
+                return;
+            }
             empty = empty.next();
         }
     }
@@ -268,12 +278,13 @@ impl Task {
         self.counters.note_state(&self.name, &*self.module);
     }
 
-    /// Exports the open interval, if there is one. `last` when nothing will follow.
-    fn close(&mut self, export: &Sender<Emission>, last: bool) {
-        let Some(open) = self.open.take() else { return };
+    /// Exports the open interval, if there is one. `last` when nothing will follow. False where
+    /// nobody takes records any more.
+    fn close(&mut self, export: &Sender<Emission>, last: bool) -> bool {
+        let Some(open) = self.open.take() else { return true };
         let covered = self.taken.close();
         if self.is_parked() {
-            return;
+            return true;
         }
         let mut out = Export::new(open, self.schema.clone());
         if last {
@@ -291,7 +302,7 @@ impl Task {
             self.schema = records.schema.clone();
             self.emit(export, Output::Records(records), covered.clone());
         }
-        self.tell(export, Event::Closed(open.end()));
+        self.tell(export, Event::Closed(open.end()))
     }
 
     fn begin(&self, export: &Sender<Emission>) {
@@ -302,9 +313,10 @@ impl Task {
         self.tell(export, Event::Output(output, covered));
     }
 
-    fn tell(&self, export: &Sender<Emission>, event: Event) {
-        // The export thread outlives the workers unless it failed, and then said so.
-        let _ = export.send(Emission { instance: self.name.clone(), event });
+    /// Whether it was heard: the export thread outlives the workers unless it failed, and then
+    /// said so.
+    fn tell(&self, export: &Sender<Emission>, event: Event) -> bool {
+        export.send(Emission { instance: self.name.clone(), event }).is_ok()
     }
 
     fn is_parked(&self) -> bool {

@@ -15,6 +15,7 @@ use como_core::module::{Args, Limits};
 use como_core::record::Value;
 use como_core::size;
 use como_core::time::Span;
+use como_web::Scripts;
 use toml::Spanned;
 
 use crate::error::{Failure, Result, nearest};
@@ -31,6 +32,13 @@ pub const STREAMSIZE_DEFAULT: u64 = 1_000_000_000;
 
 /// As long as there is room.
 pub const FOREVER: Span = Span(u64::MAX);
+
+/// Whose scripts are run, by the words for it.
+const SCRIPTS: [(&str, Scripts); 3] =
+    [("loopback", Scripts::Loopback), ("none", Scripts::None), ("any", Scripts::Any)];
+
+/// When a module runs, by the words for it: whether only on demand.
+const RUNNING: [(&str, bool); 2] = [("always", false), ("on-demand", true)];
 
 /// The file of records in a store's folder.
 pub fn records_in(store: &Path) -> PathBuf {
@@ -61,6 +69,8 @@ pub struct Config {
     pub retain: Span,
     /// Where queries are answered.
     pub listen: SocketAddr,
+    /// Whose scripts are run that are sent with a query.
+    pub scripts: Scripts,
     /// The tables that addresses are looked up in.
     pub tables: Tables,
     /// What each instance may use.
@@ -88,6 +98,8 @@ pub struct InstanceConfig {
     pub anonymize: Option<PathBuf>,
     /// How long its records are kept, and the packets it keeps.
     pub retain: Option<Span>,
+    /// Whether it runs only when it is asked.
+    pub on_demand: bool,
 }
 
 impl Config {
@@ -130,6 +142,7 @@ impl Reader<'_> {
             streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
             retain: self.age(&file.store.retain)?.unwrap_or(FOREVER),
             listen,
+            scripts: self.one_of(&file.http.scripts, &SCRIPTS)?.unwrap_or_default(),
             tables: Tables {
                 asn: self.table(&file.lookup.asn),
                 country: self.table(&file.lookup.country),
@@ -171,6 +184,7 @@ impl Reader<'_> {
                 compress: module.compress,
                 anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
                 retain: self.age(&module.retain)?,
+                on_demand: self.one_of(&module.running, &RUNNING)?.unwrap_or(false),
                 name,
                 filter,
             });
@@ -265,6 +279,24 @@ impl Reader<'_> {
         let Some(number) = number else { return Ok(None) };
         let value = usize::try_from(*number.get_ref());
         value.map(Some).map_err(|e| self.wrong(number, e.to_string()))
+    }
+
+    /// What one of a few words stands for.
+    fn one_of<T: Copy>(
+        &self,
+        text: &Option<Spanned<String>>,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>> {
+        let Some(text) = text else { return Ok(None) };
+        let word = text.get_ref().as_str();
+        match words.iter().find(|(known, _)| *known == word) {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => {
+                let failure = self.wrong(text, format!("`{word}` is none of the words here"));
+                let known: Vec<String> = words.iter().map(|(w, _)| format!("\"{w}\"")).collect();
+                Err(failure.hint(format!("write {}", known.join(" or "))))
+            }
+        }
     }
 
     fn size(&self, text: &Option<Spanned<String>>) -> Result<Option<u64>> {

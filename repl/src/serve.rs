@@ -5,6 +5,7 @@
 
 pub mod deploy;
 mod door;
+mod ondemand;
 mod rerun;
 
 use std::collections::BTreeMap;
@@ -29,14 +30,14 @@ use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
 use deploy::Deployer;
 use door::Desk;
+use ondemand::OnDemand;
 
 /// Runs until told to end.
 pub fn perform(args: &Serve) -> Result {
     // From the beginning, so that whoever is told the address may also end it.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let config = Config::read(&args.config)?;
-    let instances = config.instances.iter().map(|i| instance(&config, i));
-    let instances: Vec<Instance> = instances.collect::<Result<_>>()?;
+    let (instances, on_demand) = instances(&config)?;
     let lookups = config.tables.load()?;
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
@@ -59,20 +60,21 @@ pub fn perform(args: &Serve) -> Result {
         store,
         packets: crate::config::packets_in(&config.store),
         looked: door::Looked::default(),
+        on_demand: on_demand.clone(),
         runs: rerun::Runs::default(),
         limits: config.limits,
         feed: feed.clone(),
         keeping,
         started: SystemTime::now(),
     };
-    let web = Web::open(config.listen, Arc::new(desk))?;
+    let web = Web::open(config.listen, config.scripts, Arc::new(desk))?;
     let (unwatch, watching) = watch(deployer)?;
     for source in sources {
         monitor.add_source(source).map_err(crate::session::refused)?;
     }
     say(&format!("listening on http://{}", web.address()));
 
-    obey_signals(signals, &args.config, config, &monitor, &bounds);
+    obey_signals(signals, &args.config, config, (&monitor, &on_demand), &bounds);
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
@@ -96,6 +98,19 @@ fn options(config: &Config) -> Options {
         0 => default,
         workers => Options { workers, ..default },
     }
+}
+
+/// The instances to run from the first packet on, and those to run on demand.
+fn instances(config: &Config) -> Result<(Vec<Instance>, OnDemand)> {
+    let (mut always, on_demand) = (Vec::new(), OnDemand::default());
+    for one in &config.instances {
+        let instance = instance(config, one)?;
+        match one.on_demand {
+            true => on_demand.put(instance).map_err(crate::session::refused)?,
+            false => always.push(instance),
+        }
+    }
+    Ok((always, on_demand))
 }
 
 fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
@@ -173,7 +188,7 @@ fn obey_signals(
     mut signals: Signals,
     path: &Path,
     mut config: Config,
-    monitor: &Monitor,
+    (monitor, on_demand): (&Monitor, &OnDemand),
     bounds: &SharedBounds,
 ) {
     for signal in signals.forever() {
@@ -184,7 +199,7 @@ fn obey_signals(
         match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
-                reload(&mut config, new, monitor, bounds);
+                reload(&mut config, new, (monitor, on_demand), bounds);
             }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
@@ -199,20 +214,40 @@ fn obey_signals(
 }
 
 /// Brings the running instances in step with a new configuration.
-fn reload(old: &mut Config, new: Config, monitor: &Handle, bounds: &SharedBounds) {
+fn reload(
+    old: &mut Config,
+    new: Config,
+    (monitor, on_demand): (&Handle, &OnDemand),
+    bounds: &SharedBounds,
+) {
     *bounds.write() = bounds_of(&new);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
         monitor.detach(&gone.name);
+        on_demand.remove(&gone.name);
     }
     let limits_changed = old.limits != new.limits;
     for changed in new.instances.iter().filter(|i| limits_changed || !old.instances.contains(i)) {
-        let attached = instance(&new, changed)
-            .and_then(|instance| monitor.attach(instance).map_err(crate::session::refused));
-        if let Err(failure) = attached {
+        let taken = instance(&new, changed).and_then(|instance| {
+            let (name, taken) = (
+                instance.name.clone(),
+                match changed.on_demand {
+                    true => on_demand.put(instance),
+                    false => monitor.attach(instance),
+                },
+            );
+            taken.map_err(crate::session::refused)?;
+            match changed.on_demand {
+                true => drop(monitor.detach(&name)),
+                false => on_demand.remove(&name),
+            }
+            Ok(())
+        });
+        if let Err(failure) = taken {
             tracing::error!("module `{}` stays as it was: {}", changed.name, failure.text());
         }
     }
-    let fixed = |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.sources.clone());
+    let fixed =
+        |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.scripts, c.sources.clone());
     if fixed(old) != fixed(&new) {
         tracing::warn!("modules folder, store, address and sources change with a restart only");
     }

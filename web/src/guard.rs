@@ -1,19 +1,21 @@
 //! The guard before tiny_http, which has neither a connection cap nor time-outs.
 //!
 //! It listens where the user asked, admits so many connections at once, reads
-//! and checks each head, and passes one request over a private socket. A client
+//! and checks each head, and the script behind it where one is posted, and passes
+//! one request over a private socket. A client
 //! that reads too slowly, or goes away, loses its connection and its query.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clients::{self, Clients};
-use crate::head::{self, Refusal};
+use crate::head::posted::{self, Scripts};
+use crate::head::{self, Refusal, Visit};
 
 /// Connections served at once.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -29,6 +31,7 @@ const PROBE_TIME: Duration = Duration::from_millis(500);
 pub struct Guard {
     inner: Arc<PathBuf>,
     listening_on: IpAddr,
+    scripts: Scripts,
     open: Arc<AtomicUsize>,
     clients: Clients,
     stopped: Arc<AtomicBool>,
@@ -36,13 +39,15 @@ pub struct Guard {
 
 impl Guard {
     /// A guard for a server that listens on the socket `inner`, and learns of `clients` that go.
+    /// Whose scripts pass depends on where it listens itself.
     pub fn new(
         inner: PathBuf,
-        listening_on: IpAddr,
+        (listening_on, scripts): (IpAddr, Scripts),
         clients: Clients,
         stopped: Arc<AtomicBool>,
     ) -> Self {
-        Self { inner: Arc::new(inner), listening_on, open: Arc::default(), clients, stopped }
+        let (inner, open) = (Arc::new(inner), Arc::default());
+        Self { inner, listening_on, scripts, open, clients, stopped }
     }
 
     /// Accepts connections until stopped; a connection made after that ends it.
@@ -75,8 +80,7 @@ impl Guard {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        let request = head::read(&mut stream).and_then(|h| head::check(&h, self.listening_on));
-        let passed = match request {
+        let passed = match self.hear(&mut stream) {
             Ok(request) => self.pass(&mut stream, &request),
             Err(refusal) => return refuse(&mut stream, &refusal),
         };
@@ -85,14 +89,27 @@ impl Guard {
         }
     }
 
+    /// Reads one request: what the server may see of its head, and its body.
+    fn hear(&self, client: &mut TcpStream) -> Result<(String, Vec<u8>), Refusal> {
+        let peer = client.peer_addr().map_err(|_| unknown())?.ip();
+        let (head, behind) = head::read(client)?;
+        let visit = Visit { listening_on: self.listening_on, peer, scripts: self.scripts };
+        let request = head::check(&head, visit)?;
+        let Some(post) = request.body else { return Ok((request.head, Vec::new())) };
+        if post.expects && behind.is_empty() {
+            // RFC 9110, section 10.1.1: now that nothing speaks against the body, it is sent.
+            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| unknown())?;
+        }
+        let deadline = Instant::now() + posted::BODY_TIME;
+        Ok((request.head, posted::read(client, post, behind, deadline)?))
+    }
+
     /// Passes one request and its answer.
-    fn pass(&self, client: &mut TcpStream, request: &[u8]) -> std::io::Result<()> {
+    fn pass(&self, client: &mut TcpStream, (head, body): &(String, Vec<u8>)) -> io::Result<()> {
         let entered = self.clients.enter();
         let mut inner = UnixStream::connect(&*self.inner)?;
-        // One more header, before the empty line.
-        let head = request.strip_suffix(b"\r\n").unwrap_or(request);
-        inner.write_all(head)?;
-        write!(inner, "{}: {}\r\n\r\n", clients::HEADER, entered.number)?;
+        write!(inner, "{head}{}: {}\r\n\r\n", clients::HEADER, entered.number)?;
+        inner.write_all(body)?;
         inner.set_read_timeout(Some(PROBE_TIME))?;
         client.set_write_timeout(Some(WRITE_TIME))?;
         let mut buffer = [0; 16 * 1024];
@@ -113,15 +130,20 @@ impl Guard {
     }
 }
 
-/// Whether the client has closed its side. One that sends more than a request is not heard.
-fn gone(client: &TcpStream) -> std::io::Result<bool> {
+/// Whether the client has closed its side. What it sends beyond a request is read away.
+fn gone(client: &mut TcpStream) -> io::Result<bool> {
     client.set_nonblocking(true)?;
-    let peeked = client.peek(&mut [0; 1]);
+    let more = client.read(&mut [0; 4096]);
     client.set_nonblocking(false)?;
-    Ok(match peeked {
+    Ok(match more {
         Ok(read) => read == 0,
         Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
     })
+}
+
+/// A client that has gone already; nobody reads this.
+fn unknown() -> Refusal {
+    Refusal::new(400, "Bad Request", "the connection is not one")
 }
 
 fn busy() -> Refusal {

@@ -1,11 +1,16 @@
 //! The head of a request, read within limits before anything else sees it.
 //!
 //! tiny_http trusts its clients; this does not: a head has ten seconds and
-//! 16 KiB to arrive, carries no body, and names this host (RFC 9110, 9112).
+//! 16 KiB to arrive, and names this host (RFC 9110, 9112). None but a posted
+//! script carries a body, whose rules are [`posted`]'s.
+
+pub mod posted;
 
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use posted::{Post, Scripts};
 
 /// How long a head may take to arrive.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -35,6 +40,7 @@ impl Refusal {
         let Self { status, reason, text } = self;
         let extra = match status {
             405 => "Allow: GET, HEAD\r\n",
+            415 => "Accept-Post: application/x-lua, application/x-rhai\r\n",
             503 => "Retry-After: 1\r\n",
             _ => "",
         };
@@ -47,31 +53,40 @@ impl Refusal {
     }
 }
 
-/// Reads a head from `stream`, up to and including the empty line.
-pub fn read(stream: &mut TcpStream) -> Result<Vec<u8>, Refusal> {
-    let late = || Refusal::new(408, "Request Timeout", "the request took too long to arrive");
+/// Who asks, and what is allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit {
+    /// The address the monitor listens on.
+    pub listening_on: IpAddr,
+    /// The client's.
+    pub peer: IpAddr,
+    /// Whose scripts are run.
+    pub scripts: Scripts,
+}
+
+/// A request that was found to be sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What the server may see: request line, host and what describes a body, without the empty
+    /// line.
+    pub head: String,
+    /// The body that follows, where there is one.
+    pub body: Option<Post>,
+}
+
+/// Reads a head from `stream`, up to and including the empty line, and what was read behind it.
+pub fn read(stream: &mut TcpStream) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
     let deadline = Instant::now() + HEAD_TIME;
     let mut head = Vec::with_capacity(1024);
-    let mut buffer = [0; 1024];
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(late());
-        }
-        stream.set_read_timeout(Some(left)).map_err(|_| late())?;
-        let read = match stream.read(&mut buffer) {
-            Ok(0) => return Err(bad("the request ends before its head does")),
-            Ok(read) => read,
-            // A signal, such as the hangup that asks for the configuration to be read again.
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(_) => return Err(late()),
-        };
         // The end may straddle two reads, so look a little further back.
         let from = head.len().saturating_sub(3);
-        head.extend_from_slice(&buffer[..read]);
+        if !read_some(stream, deadline, &mut head)? {
+            return Err(bad("the request ends before its head does"));
+        }
         if let Some(end) = head[from..].windows(4).position(|w| w == b"\r\n\r\n") {
-            head.truncate(from + end + 4);
-            return Ok(head);
+            let behind = head.split_off(from + end + 4);
+            return Ok((head, behind));
         }
         if head.len() > HEAD_BYTES_MAX {
             let text = format!("the head of a request may have {HEAD_BYTES_MAX} bytes");
@@ -80,12 +95,83 @@ pub fn read(stream: &mut TcpStream) -> Result<Vec<u8>, Refusal> {
     }
 }
 
+/// Adds what comes next from `stream`, until `deadline`; false once it has ended.
+fn read_some(
+    stream: &mut TcpStream,
+    deadline: Instant,
+    into: &mut Vec<u8>,
+) -> Result<bool, Refusal> {
+    let late = || Refusal::new(408, "Request Timeout", "the request took too long to arrive");
+    let mut buffer = [0; 1024];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        stream.set_read_timeout(Some(left)).map_err(|_| late())?;
+        match stream.read(&mut buffer) {
+            Ok(read) => {
+                into.extend_from_slice(&buffer[..read]);
+                return Ok(read > 0);
+            }
+            // A signal, such as the hangup that asks for the configuration to be read again.
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Err(late()),
+        }
+    }
+}
+
 fn bad(text: impl Into<String>) -> Refusal {
     Refusal::new(400, "Bad Request", text)
 }
 
-/// Checks a head and gives back the request that tiny_http may see: request line and host only.
-pub fn check(head: &[u8], listening_on: IpAddr) -> Result<Vec<u8>, Refusal> {
+/// The headers that decide something.
+#[derive(Default)]
+struct Headers<'a> {
+    host: Option<&'a str>,
+    origin: Option<&'a str>,
+    length: Option<&'a str>,
+    kind: Option<&'a str>,
+    is_coded: bool,
+    expects: bool,
+}
+
+impl<'a> Headers<'a> {
+    fn parse(lines: impl Iterator<Item = &'a str>) -> Result<Self, Refusal> {
+        let mut headers = Self::default();
+        for line in lines.filter(|l| !l.is_empty()) {
+            let Some((name, value)) = line.split_once(':') else {
+                return Err(bad("a header line has no colon"));
+            };
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(bad("a header's name is not a word"));
+            }
+            let value = value.trim();
+            let once = match name.to_ascii_lowercase().as_str() {
+                "host" => &mut headers.host,
+                "origin" => &mut headers.origin,
+                "content-length" => &mut headers.length,
+                "content-type" => &mut headers.kind,
+                "transfer-encoding" => {
+                    headers.is_coded = true;
+                    continue;
+                }
+                "expect" => {
+                    headers.expects = value.eq_ignore_ascii_case("100-continue");
+                    continue;
+                }
+                _ => continue,
+            };
+            if once.replace(value).is_some() {
+                return Err(bad(format!("two {name} headers")));
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// Checks a head: what of it the server may see, and what body follows.
+pub fn check(head: &[u8], visit: Visit) -> Result<Request, Refusal> {
     let text = std::str::from_utf8(head).map_err(|_| bad("the head is not text"))?;
     let mut lines = text.split("\r\n");
     let line = lines.next().unwrap_or_default();
@@ -93,103 +179,64 @@ pub fn check(head: &[u8], listening_on: IpAddr) -> Result<Vec<u8>, Refusal> {
     let [method, target, "HTTP/1.1" | "HTTP/1.0"] = words[..] else {
         return Err(bad("the request line is not that of HTTP/1.1"));
     };
-    if !matches!(method, "GET" | "HEAD") {
-        return Err(Refusal::new(405, "Method Not Allowed", "only GET and HEAD are answered"));
+    if !matches!(method, "GET" | "HEAD") && !posted::is_post(method, target) {
+        let text = "only GET and HEAD are answered, and POST of a script to /query";
+        return Err(Refusal::new(405, "Method Not Allowed", text));
     }
     if !target.starts_with('/') || !target.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(bad("the target must be a path of printable characters, beginning with `/`"));
     }
-    let mut host = None;
-    for line in lines.filter(|l| !l.is_empty()) {
-        let Some((name, value)) = line.split_once(':') else {
-            return Err(bad("a header line has no colon"));
-        };
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(bad("a header's name is not a word"));
-        }
-        let value = value.trim();
-        match name.to_ascii_lowercase().as_str() {
-            "host" if host.replace(value).is_some() => return Err(bad("two Host headers")),
-            "content-length" if value != "0" => return Err(too_large()),
-            "transfer-encoding" => return Err(too_large()),
-            "origin" => check_origin(value, listening_on)?,
-            _ => {}
-        }
+    let headers = Headers::parse(lines)?;
+    if let Some(origin) = headers.origin {
+        check_origin(origin, visit.listening_on)?;
     }
-    let host = host.unwrap_or("localhost");
-    check_host(host, listening_on)?;
-    Ok(format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").into())
-}
-
-fn too_large() -> Refusal {
-    Refusal::new(413, "Content Too Large", "requests have no body here")
+    let host = headers.host.unwrap_or("localhost");
+    check_host(host, visit.listening_on)?;
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    let body = match method {
+        "POST" => {
+            let post = posted::check(&headers, host, visit)?;
+            let Post { language, bytes, .. } = post;
+            head += &format!("Content-Length: {bytes}\r\nContent-Type: {}\r\n", language.mime());
+            Some(post)
+        }
+        _ if headers.is_coded || headers.length.is_some_and(|length| length != "0") => {
+            return Err(Refusal::new(413, "Content Too Large", "requests have no body here"));
+        }
+        _ => None,
+    };
+    Ok(Request { head, body })
 }
 
 fn check_origin(origin: &str, listening_on: IpAddr) -> Result<(), Refusal> {
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-    check_host(host, listening_on)
+    check_host(host_of(origin), listening_on)
+}
+
+/// The host and port of an origin.
+fn host_of(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
 /// A page elsewhere may point its own name at this machine (DNS rebinding): on loopback only
 /// loopback's names are answered.
 fn check_host(host: &str, listening_on: IpAddr) -> Result<(), Refusal> {
-    if !listening_on.is_loopback() {
-        return Ok(());
-    }
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let known = bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if known {
+    if !listening_on.is_loopback() || is_loopback(host) {
         return Ok(());
     }
     let text = format!("this monitor listens on {listening_on} and does not answer as `{host}`");
     Err(Refusal::new(403, "Forbidden", text))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::Ipv4Addr;
-
-    #[track_caller]
-    fn check_head(head: &str, want: Result<&str, u16>) {
-        let got = check(head.as_bytes(), IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let got = got.map(|bytes| String::from_utf8(bytes).expect("text"));
-        let want = want
-            .map(|line| format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
-        assert_eq!(got.map_err(|r| r.status), want);
-    }
-
-    #[test]
-    fn only_line_and_host_pass() {
-        check_head(
-            "GET /status?x=1 HTTP/1.1\r\nHost: localhost\r\nCookie: a\r\n\r\n",
-            Ok("GET /status?x=1"),
-        );
-        check_head("HEAD / HTTP/1.0\r\n\r\n", Ok("HEAD /"));
-    }
-
-    #[test]
-    fn what_could_smuggle_a_second_request_is_refused() {
-        check_head("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Err(413));
-        check_head("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", Err(413));
-        check_head("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", Err(400));
-        check_head("GET / HTTP/1.1\r\nA b: c\r\n\r\n", Err(400));
-        check_head("GET /\x01 HTTP/1.1\r\n\r\n", Err(400));
-        check_head("GET /a b HTTP/1.1\r\n\r\n", Err(400));
-        check_head("POST / HTTP/1.1\r\n\r\n", Err(405));
-        check_head("GET http://elsewhere/ HTTP/1.1\r\n\r\n", Err(400));
-    }
-
-    #[test]
-    fn foreign_names_and_origins_are_refused_on_loopback() {
-        check_head("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", Err(403));
-        check_head("GET / HTTP/1.1\r\nOrigin: http://evil.example\r\n\r\n", Err(403));
-        let ours = "GET / HTTP/1.1\r\nHost: [::1]:44444\r\nOrigin: http://127.0.0.1:44444\r\n\r\n";
-        assert!(check(ours.as_bytes(), IpAddr::V4(Ipv4Addr::LOCALHOST)).is_ok());
-    }
+/// Whether a host, with or without a port, is a name of this machine that no other can have.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
+
+#[cfg(test)]
+mod tests;

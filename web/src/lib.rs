@@ -22,6 +22,7 @@ use chunked::Chunked;
 use clients::Clients;
 use guard::Guard;
 pub use head::Refusal;
+pub use head::posted::{Language, Scripts};
 use private::Private;
 
 /// The header that says, where an answer is empty, of which time there is something.
@@ -40,6 +41,18 @@ pub trait Door: Send + Sync {
 
     /// Answers a query for a module: parameters as in the URL, decoded, in its order.
     fn query(&self, module: &str, parameters: &[(String, String)]) -> Result<Answer, Refusal>;
+
+    /// Runs a script that was sent with a query, in place of a module.
+    fn script(&self, script: Script, parameters: &[(String, String)]) -> Result<Answer, Refusal>;
+}
+
+/// A script that was sent with a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its language.
+    pub language: Language,
+    /// Its text.
+    pub text: String,
 }
 
 /// An answer that is written as it is found.
@@ -95,8 +108,12 @@ pub struct Web {
 }
 
 impl Web {
-    /// Listens on `listen` and answers from `door`.
-    pub fn open(listen: SocketAddr, door: Arc<dyn Door>) -> Result<Self, WebError> {
+    /// Listens on `listen` and answers from `door`; `scripts` says whose are run.
+    pub fn open(
+        listen: SocketAddr,
+        scripts: Scripts,
+        door: Arc<dyn Door>,
+    ) -> Result<Self, WebError> {
         let failed = |source| WebError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -109,7 +126,8 @@ impl Web {
         let server = Arc::new(server);
         let stopped = Arc::new(AtomicBool::new(false));
         let clients = Clients::default();
-        let guard = Guard::new(private.socket(), address.ip(), clients.clone(), stopped.clone());
+        let visits = (address.ip(), scripts);
+        let guard = Guard::new(private.socket(), visits, clients.clone(), stopped.clone());
         let (receiving, known) = (server.clone(), clients.clone());
         let threads = vec![
             spawn("http-guard", move || guard.run(&listener)).map_err(no_socket)?,
@@ -152,11 +170,21 @@ fn receive(server: &tiny_http::Server, clients: &Clients, door: &Arc<dyn Door>) 
     }
 }
 
-fn answer(request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
+fn answer(mut request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
     let only_head = *request.method() == tiny_http::Method::Head;
-    let number = request.headers().iter().find(|header| header.field.equiv(clients::HEADER));
-    let number = number.and_then(|header| header.value.as_str().parse().ok());
-    let answer = route::answer(request.url(), door);
+    let header = |name| {
+        let mut headers = request.headers().iter();
+        headers.find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
+    };
+    let number = header(clients::HEADER).and_then(|number| number.parse().ok());
+    let answer = match *request.method() == tiny_http::Method::Post {
+        true => {
+            let language = header("Content-Type").and_then(Language::of_mime);
+            let url = request.url().to_owned();
+            posted(&mut request, language).and_then(|script| route::posted(&url, script, door))
+        }
+        false => route::answer(request.url(), door),
+    };
     let mut client = clients.watched(number, request.into_writer());
     let written = match answer {
         Ok(answer) => send(&mut client, answer, only_head),
@@ -165,6 +193,17 @@ fn answer(request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
     if written.is_err() {
         tracing::debug!("a client went away before its answer ended");
     }
+}
+
+/// The script that a request carries, whose length and kind the guard has seen to.
+fn posted(request: &mut tiny_http::Request, language: Option<Language>) -> Result<Script, Refusal> {
+    let refused = |text| Refusal::new(400, "Bad Request", text);
+    let language = language.ok_or_else(|| refused("a script of no known language"))?;
+    let mut text = Vec::new();
+    let read = request.as_reader().read_to_end(&mut text);
+    read.map_err(|_| refused("the request ends before the script does"))?;
+    let text = String::from_utf8(text).map_err(|_| refused("the script is no UTF-8 text"))?;
+    Ok(Script { language, text })
 }
 
 fn send(client: &mut dyn Write, answer: Answer, only_head: bool) -> io::Result<()> {

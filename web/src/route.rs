@@ -1,12 +1,13 @@
 //! What a URL asks for.
 //!
-//! `/status`, `/NAME?...` and `/?module=NAME&...`, as the original had them.
+//! `/status`, `/NAME?...` and `/?module=NAME&...`, as the original had them; and a
+//! script posted to `/query?...`, which stands where a module's name would.
 
 use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
-use crate::{Answer, Door, Refusal};
+use crate::{Answer, Door, Refusal, Script};
 
 /// The most parameters a query may have.
 const PARAMETERS_MAX: usize = 64;
@@ -31,6 +32,19 @@ pub fn answer(url: &str, door: &dyn Door) -> Result<Answer, Refusal> {
         }
         name => door.query(name, &parameters),
     }
+}
+
+/// Answers a request for `url` with a script in place of a module.
+pub fn posted(url: &str, script: Script, door: &dyn Door) -> Result<Answer, Refusal> {
+    let (_, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut parameters = parameters(query)?;
+    if let Some(at) = parameters.iter().position(|(key, _)| key == "lang") {
+        let (said, is) = (parameters.remove(at).1, script.language.name());
+        if !said.eq_ignore_ascii_case(is) {
+            return Err(bad(format!("`lang` is `{said}`, and the Content-Type says {is}")));
+        }
+    }
+    door.script(script, &parameters)
 }
 
 fn text(mime: &str, body: String) -> Answer {
@@ -112,16 +126,38 @@ mod tests {
             let pairs: Vec<String> = parameters.iter().map(|(k, v)| format!("{k}={v}")).collect();
             Ok(text("text/plain", format!("{module}: {}", pairs.join(" "))))
         }
+
+        fn script(&self, script: Script, all: &[(String, String)]) -> Result<Answer, Refusal> {
+            self.query(&script.text, all)
+        }
     }
 
     #[track_caller]
     fn check(url: &str, want: Result<&str, u16>) {
-        let got = answer(url, &Echo).map(|answer| {
+        check_answer(url, answer(url, &Echo), want);
+    }
+
+    #[track_caller]
+    fn check_answer(url: &str, answer: Result<Answer, Refusal>, want: Result<&str, u16>) {
+        let got = answer.map(|answer| {
             let mut body = Vec::new();
             (answer.body)(&mut body).expect("memory");
             String::from_utf8(body).expect("text")
         });
         assert_eq!(got.as_deref().map_err(|r| r.status), want, "{url}");
+    }
+
+    #[test]
+    fn a_script_stands_in_the_place_of_a_module() {
+        let lua = |url: &str, want| {
+            let script = Script { language: crate::Language::Lua, text: "n = 1".to_owned() };
+            check_answer(url, posted(url, script, &Echo), want);
+        };
+        lua("/query?time=-1h:0&format=csv", Ok("n = 1: time=-1h:0 format=csv"));
+        lua("/query?lang=Lua&time=:", Ok("n = 1: time=:"));
+        lua("/query", Ok("n = 1: "));
+        lua("/query?lang=rhai", Err(400));
+        lua("/query?x=1&x=2", Err(400));
     }
 
     #[test]

@@ -97,6 +97,13 @@ impl Run {
         self.monitor.as_ref().map(|monitor| monitor.counters())
     }
 
+    /// Reads no more for a module that keeps failing: nothing would come of it.
+    fn stop_if_parked(&self) {
+        if let Some(monitor) = self.monitor.as_ref().filter(|m| m.counters().any_parked()) {
+            monitor.stop();
+        }
+    }
+
     /// What became of it, once nothing more comes.
     fn end(&mut self) -> Result<Step, QueryError> {
         let Some(monitor) = self.monitor.take() else { return Ok(Step::End) };
@@ -122,7 +129,10 @@ impl Steps for Run {
     fn step(&mut self) -> Result<Step, QueryError> {
         let output = match self.outputs.recv_timeout(PATIENCE) {
             Ok(output) => output,
-            Err(RecvTimeoutError::Timeout) => return Ok(Step::Waiting),
+            Err(RecvTimeoutError::Timeout) => {
+                self.stop_if_parked();
+                return Ok(Step::Waiting);
+            }
             Err(RecvTimeoutError::Disconnected) => return self.end(),
         };
         match &output {
@@ -160,7 +170,7 @@ impl Drop for Run {
     fn drop(&mut self) {
         if let Some(monitor) = &self.monitor {
             // The queue to us closes too, which frees whoever waits for a place in it.
-            monitor.stop();
+            monitor.abandon();
         }
     }
 }

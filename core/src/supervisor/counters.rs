@@ -456,6 +456,11 @@ impl Counters {
         self.tasks.read().iter().any(|(n, _)| &**n == name)
     }
 
+    /// Whether some task is parked.
+    pub fn any_parked(&self) -> bool {
+        self.tasks.read().iter().any(|(_, task)| task.parked.load(Relaxed))
+    }
+
     /// The stream's clock, once there is one.
     pub fn clock(&self) -> Option<Ts> {
         Some(self.clock.load(Relaxed)).filter(|c| *c > 0).map(Ts)

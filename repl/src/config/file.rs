@@ -49,6 +49,7 @@ pub struct Module {
     pub compress: bool,
     pub anonymize: Option<String>,
     pub retain: Option<Spanned<String>>,
+    pub running: Option<Spanned<String>>,
 }
 
 /// `[store]`
@@ -65,6 +66,7 @@ pub struct Store {
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     pub listen: Option<Spanned<String>>,
+    pub scripts: Option<Spanned<String>>,
 }
 
 /// `[lookup]`

@@ -147,6 +147,23 @@ fn wires_are_merged_within_a_window_that_is_a_span() {
 }
 
 #[test]
+fn a_module_may_run_on_demand_only_and_scripts_be_taken_from_others() {
+    let config = read("").expect("valid");
+    assert_eq!(config.scripts, Scripts::Loopback);
+    let config = read("[http]\nscripts = \"any\"\n").expect("valid");
+    assert_eq!(config.scripts, Scripts::Any);
+    let module = |rest: &str| read(&format!("[[module]]\nuse = \"a\"\n{rest}")).expect("valid");
+    assert!(!module("").instances[0].on_demand);
+    assert!(!module("running = \"always\"").instances[0].on_demand);
+    assert!(module("running = \"on-demand\"").instances[0].on_demand);
+    check_error(
+        "[http]\nscripts = \"all\"\n",
+        "error: `all` is none of the words here\n  como.toml:2\n  scripts = \"all\"\n            \
+         ^^^^^\nhint: write \"loopback\" or \"none\" or \"any\"",
+    );
+}
+
+#[test]
 fn two_instances_of_one_name_are_refused() {
     check_error(
         "[[module]]\nuse = \"traffic\"\n[[module]]\nuse = \"traffic\"\n",

@@ -18,6 +18,7 @@ use como_web::{Answer as HttpAnswer, Body, Door, Refusal};
 use parking_lot::{Mutex, RwLock};
 
 use super::deploy::Refused;
+use super::ondemand::OnDemand;
 use super::rerun::Runs;
 
 /// What answers with packets took, by instance.
@@ -39,6 +40,8 @@ pub struct Desk {
     pub feed: Feed,
     /// What is safe.
     pub keeping: Arc<RwLock<Keeping>>,
+    /// What runs only when it is asked.
+    pub on_demand: OnDemand,
     /// Modules that run for questions.
     pub runs: Runs,
     /// What one of them may use, where it is no instance's.
@@ -93,6 +96,7 @@ impl Door for Desk {
             "store": &*self.keeping.read(),
             "window": &*self.looked.lock(),
             "refused": &*self.refused.read(),
+            "on_demand": self.on_demand.status(),
         })
         .to_string()
     }
@@ -103,7 +107,12 @@ impl Door for Desk {
             "" | "all" => module.to_owned(),
             filter => format!("{module}, {filter}"),
         };
-        status.tasks.iter().map(|t| (t.name.clone(), doc(&t.module, &t.filter))).collect()
+        let running = status.tasks.iter().map(|t| (t.name.clone(), doc(&t.module, &t.filter)));
+        let on_demand = self.on_demand.list().into_iter();
+        let on_demand = on_demand.map(|(name, module, filter)| {
+            (name, format!("{}, runs on demand", doc(&module, &filter)))
+        });
+        running.chain(on_demand).collect()
     }
 
     fn query(&self, module: &str, parameters: &[(String, String)]) -> Result<HttpAnswer, Refusal> {
@@ -120,7 +129,8 @@ impl Door for Desk {
         // What is wrong with the query is found now, while the answer's status can still say so.
         let feed = Some(&self.feed);
         let place = Place { store: &*self.store, feed, running: &running, packets: None };
-        if query.source.is_some() || query.explain {
+        let is_on_demand = self.on_demand.instance(module).is_some();
+        if query.source.is_some() || query.explain || is_on_demand {
             return self.rerun(&query, format, None);
         }
         let answer = match Answer::open(&query, place) {

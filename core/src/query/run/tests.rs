@@ -1,6 +1,11 @@
 //! Runs for one question: records as they close, faults, and readers that leave.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use super::*;
+use crate::batch::Batch;
+use crate::module::{Export, Kind, Manifest, Module, ModuleError, Setup, Started};
+use crate::selection::Selection;
 use crate::supervisor::tests::{counter, source};
 use crate::time::{SECOND, Ts};
 
@@ -53,10 +58,70 @@ fn one_that_nobody_waits_for_ends() {
         Run::start(counter("c", "1s", 0), sources, Window::ALL, Arc::default()).expect("a start");
     while !matches!(run.step(), Ok(Step::Output(_))) {}
     let monitor = run.monitor.take().expect("it runs");
-    // As dropping it does: nobody reads, and it is told to stop.
+    // As dropping it does: nobody reads, and it is told so.
     let (_, nobody) = bounded(0);
     run.outputs = nobody;
-    monitor.stop();
+    monitor.abandon();
     let ended = monitor.wait();
     assert!(ended.status.packets < 100_000, "{}", ended.status.packets);
+}
+
+#[test]
+fn one_that_is_given_up_ends_with_the_batch_that_it_is_at() {
+    let (entered, entries) = bounded(1);
+    let (go_on, gate) = bounded(1);
+    let batches = Arc::new(AtomicUsize::new(0));
+    let kind = Gated { batches: batches.clone(), entered, gate, manifest: Manifest::default() };
+    let seconds: Vec<u64> = (0..100_000).collect();
+    let instance = Instance::of(Arc::new(kind));
+    let run = Run::start(instance, vec![source(&seconds)], Window::ALL, Arc::default());
+    let mut run = run.expect("a start");
+    entries.recv().expect("it runs");
+    let monitor = run.monitor.take().expect("it runs");
+    monitor.abandon();
+    go_on.send(()).expect("it waits");
+    monitor.wait();
+    assert_eq!(batches.load(Relaxed), 1);
+}
+
+/// Waits in its first batch until it is let go.
+struct Gated {
+    batches: Arc<AtomicUsize>,
+    entered: Sender<()>,
+    gate: Receiver<()>,
+    manifest: Manifest,
+}
+
+impl Kind for Gated {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn start(&self, _: &Setup) -> Result<Started, ModuleError> {
+        let (batches, entered) = (self.batches.clone(), self.entered.clone());
+        Ok(Started {
+            module: Box::new(Waiting { batches, entered, gate: self.gate.clone() }),
+            filter: String::new(),
+            demand: crate::field::Demand::NONE,
+            interval: Span::from_secs(1),
+            schema: None,
+        })
+    }
+}
+
+struct Waiting {
+    batches: Arc<AtomicUsize>,
+    entered: Sender<()>,
+    gate: Receiver<()>,
+}
+
+impl Module for Waiting {
+    fn update(&mut self, _: &Batch, _: &Selection) {
+        if self.batches.fetch_add(1, Relaxed) == 0 {
+            self.entered.send(()).expect("the test listens");
+            self.gate.recv().expect("the test lets it go");
+        }
+    }
+
+    fn export(&mut self, _: Interval, _: &mut Export) {}
 }
