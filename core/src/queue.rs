@@ -16,8 +16,15 @@ const HASTE_NONE: Duration = Duration::from_millis(5);
 
 /// Makes a queue with room for so many items, at least one.
 pub fn bounded<T>(room: usize) -> (Sender<T>, Receiver<T>) {
+    bounded_by(room, |_| 1)
+}
+
+/// Makes a queue with room for items of so much weight together; it takes another as long as it
+/// has any room, so that none is too heavy.
+pub fn bounded_by<T>(room: usize, weigh: fn(&T) -> usize) -> (Sender<T>, Receiver<T>) {
     let state = State {
-        items: VecDeque::with_capacity(room),
+        items: VecDeque::new(),
+        weight: 0,
         senders: 1,
         received: true,
         receiver: Waiting::No,
@@ -26,6 +33,7 @@ pub fn bounded<T>(room: usize) -> (Sender<T>, Receiver<T>) {
     };
     let shared = Arc::new(Shared {
         room: room.max(1),
+        weigh,
         state: Mutex::new(state),
         filled: Condvar::new(),
         emptied: Condvar::new(),
@@ -35,6 +43,7 @@ pub fn bounded<T>(room: usize) -> (Sender<T>, Receiver<T>) {
 
 struct Shared<T> {
     room: usize,
+    weigh: fn(&T) -> usize,
     state: Mutex<State<T>>,
     filled: Condvar,
     emptied: Condvar,
@@ -42,6 +51,8 @@ struct Shared<T> {
 
 struct State<T> {
     items: VecDeque<T>,
+    // Of all items together.
+    weight: usize,
     senders: usize,
     // Whether the receiver is still there.
     received: bool,
@@ -104,22 +115,23 @@ impl<T> Sender<T> {
         let shared = &*self.shared;
         let mut state = shared.state.lock();
         let deadline = patience.map(|p| Instant::now() + p);
-        while state.received && state.items.len() >= shared.room {
+        while state.received && state.weight >= shared.room {
             state.senders_wait += 1;
             let late = wait(&shared.emptied, &mut state, deadline);
             state.senders_wait -= 1;
-            if late && state.items.len() >= shared.room {
+            if late && state.weight >= shared.room {
                 return Err(Refused::Full(item));
             }
         }
         if !state.received {
             return Err(Refused::Gone(item));
         }
+        state.weight = state.weight.saturating_add((shared.weigh)(&item));
         state.items.push_back(item);
         state.unhurried = !haste;
         let wake = match state.receiver {
             Waiting::No => false,
-            Waiting::Briefly => haste || state.items.len() * 2 >= shared.room,
+            Waiting::Briefly => haste || state.weight >= shared.room.div_ceil(2),
             Waiting::Asleep => true,
         };
         if wake {
@@ -165,7 +177,8 @@ impl<T> Receiver<T> {
         let mut state = shared.state.lock();
         loop {
             if let Some(item) = state.items.pop_front() {
-                if state.senders_wait > 0 && state.items.len() * 2 <= shared.room {
+                state.weight = state.weight.saturating_sub((shared.weigh)(&item));
+                if state.senders_wait > 0 && state.weight <= shared.room / 2 {
                     shared.emptied.notify_all();
                 }
                 return Ok(item);
@@ -245,6 +258,21 @@ mod tests {
         assert_eq!(send.send_within(2, Duration::ZERO), Err(Refused::Full(2)));
         assert_eq!(receive.recv(), Some(1));
         assert_eq!(send.send_within(3, Duration::ZERO), Ok(()));
+    }
+
+    #[test]
+    fn heavy_items_wait_longer_and_one_alone_always_passes() {
+        let (send, receive) = bounded_by(10, |item: &usize| *item);
+        assert_eq!(send.send(100), Ok(()));
+        assert_eq!(send.send_within(1, Duration::ZERO), Err(Refused::Full(1)));
+        assert_eq!(receive.recv(), Some(100));
+        for _ in 0..5 {
+            assert_eq!(send.send_within(2, Duration::ZERO), Ok(()));
+        }
+        assert_eq!(send.send_within(2, Duration::ZERO), Err(Refused::Full(2)));
+        assert_eq!(receive.recv(), Some(2));
+        assert_eq!(send.send_within(9, Duration::ZERO), Ok(()));
+        assert_eq!(send.send_within(1, Duration::ZERO), Err(Refused::Full(1)));
     }
 
     #[test]

@@ -74,6 +74,21 @@ impl Data {
         self.len() == 0
     }
 
+    /// About how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        let fixed = match self {
+            Self::Bool(_) => 1,
+            Self::Uint(_) | Self::Int(_) | Self::Float(_) | Self::Mac(_) | Self::Time(_) => 8,
+            Self::Addr(_) | Self::Text(_) | Self::Bytes(_) => 24,
+        };
+        let more: usize = match self {
+            Self::Text(texts) => texts.iter().map(String::len).sum(),
+            Self::Bytes(all) => all.iter().map(Vec::len).sum(),
+            _ => 0,
+        };
+        fixed * self.len() + more
+    }
+
     /// The type of the values.
     pub fn ty(&self) -> Type {
         match self {
@@ -224,6 +239,11 @@ impl Records {
         self.starts.len()
     }
 
+    /// About how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.starts.len() * 8 + self.cells.iter().map(|cells| cells.data.bytes()).sum::<usize>()
+    }
+
     /// The value of row `row` in column `column`.
     pub fn value(&self, row: usize, column: usize) -> Value {
         self.cells.get(column).map_or(Value::Null, |cells| cells.value(row))
@@ -251,4 +271,14 @@ pub enum Output {
         /// The first instant covered again.
         to: Ts,
     },
+}
+
+impl Output {
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Records(records) => records.bytes(),
+            Self::Gap { .. } => 0,
+        }
+    }
 }

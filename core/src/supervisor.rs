@@ -30,7 +30,7 @@ use crate::queue;
 use crate::source::Source;
 use crate::storage::packets::Place;
 use crate::time::Span;
-use crate::worker::{Taken, Task, Worker};
+use crate::worker::{Emission, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use needs::Needs;
@@ -39,8 +39,9 @@ use needs::{offer, suits};
 /// Batches a worker may be behind capture.
 const WORK_QUEUE: usize = 4;
 
-/// Closed intervals that export may be behind the workers.
-const EXPORT_QUEUE: usize = 64;
+/// What export may be behind the workers: so many bytes of records, or so many events.
+const EXPORT_BYTES: usize = 64 << 20;
+const EXPORT_EVENTS: usize = 64;
 
 /// A module to run: which, under what name, on which packets, with what arguments.
 #[derive(Clone)]
@@ -206,7 +207,9 @@ impl Monitor {
             // Capture holds the other end.
             let _ = control.send(Control::Attach(Box::new(joining)));
         }
-        let (emit, emitted) = queue::bounded(EXPORT_QUEUE);
+        let (emit, emitted) = queue::bounded_by(EXPORT_BYTES, |emission: &Emission| {
+            emission.bytes().max(EXPORT_BYTES / EXPORT_EVENTS)
+        });
         let (stop, counted) = (control.clone(), counters.clone());
         let exporter = spawn("export", move || {
             let ran = catch_unwind(AssertUnwindSafe(|| exporter::run(sink, &emitted, &counted)));

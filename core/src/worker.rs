@@ -48,6 +48,16 @@ pub struct Emission {
     pub event: Event,
 }
 
+impl Emission {
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        match &self.event {
+            Event::Output(output, _) => output.bytes(),
+            Event::Begin(_) | Event::Closed(_) => 0,
+        }
+    }
+}
+
 /// What happens to a task that export must know, in order.
 pub enum Event {
     /// It begins, perhaps in place of its namesake.

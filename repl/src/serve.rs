@@ -6,6 +6,7 @@
 pub mod deploy;
 mod door;
 mod ondemand;
+mod posted;
 mod rerun;
 
 use std::collections::BTreeMap;

@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::time::{Duration, Instant};
 
 use super::QueryError;
 use super::answer::{Report, Step, Steps};
 use crate::lookup::Lookups;
+use crate::queue::{self, Nothing, Receiver, Sender};
 use crate::record::Output;
 use crate::source::Source;
 use crate::storage::scan::within;
@@ -21,7 +20,8 @@ use crate::supervisor::counters::Counters;
 use crate::supervisor::{AttachError, Instance, Monitor, Options, Sink, SinkError};
 use crate::time::{Interval, Span};
 
-/// Closed intervals that the reader may be behind.
+/// What the reader may be behind: so many bytes of records, or so many closed intervals.
+const QUEUE_BYTES: usize = 64 << 20;
 const QUEUE: usize = 16;
 
 /// How long a step waits.
@@ -37,6 +37,8 @@ pub struct Run {
     sources: Vec<Coverage>,
     // Why what it runs over is not quite what was asked for.
     reservation: Option<String>,
+    // Whether the first thing that goes wrong in the module ends it.
+    strict: bool,
     // None once it has ended.
     monitor: Option<Monitor>,
     outputs: Receiver<Output>,
@@ -56,7 +58,9 @@ impl Run {
         let name = instance.name.clone();
         let covered = sources.iter().map(|source| source.description().covered()).collect();
         let covered = vec![Coverage { since: window.from, sources: covered }];
-        let (given, outputs) = bounded(QUEUE);
+        let (given, outputs) = queue::bounded_by(QUEUE_BYTES, |output: &Output| {
+            output.bytes().max(QUEUE_BYTES / QUEUE)
+        });
         let begin = move || {
             // Threads take after the one that starts them. Without the right to, it is as before.
             // Elsewhere this would lower the whole monitor.
@@ -72,6 +76,7 @@ impl Run {
             name,
             sources: covered,
             reservation: None,
+            strict: false,
             monitor: Some(monitor),
             outputs,
             window,
@@ -97,9 +102,16 @@ impl Run {
         self.monitor.as_ref().map(|monitor| monitor.counters())
     }
 
-    /// Reads no more for a module that keeps failing: nothing would come of it.
-    fn stop_if_parked(&self) {
-        if let Some(monitor) = self.monitor.as_ref().filter(|m| m.counters().any_parked()) {
+    /// Ends it with the first thing that goes wrong in the module, as it does otherwise where the
+    /// module keeps failing.
+    pub fn be_strict(&mut self) {
+        self.strict = true;
+    }
+
+    /// Reads no more for a module that has failed: nothing would come of it.
+    fn stop_if_failed(&self) {
+        let has_failed = |monitor: &&Monitor| monitor.counters().any_failed(self.strict);
+        if let Some(monitor) = self.monitor.as_ref().filter(has_failed) {
             monitor.stop();
         }
     }
@@ -116,8 +128,9 @@ impl Run {
         self.note_reservation();
         let broken = status.sources.into_iter().find_map(|source| source.error);
         // One that only stumbled has answered, and said so in the log.
-        let parked = status.tasks.into_iter().find(|task| task.parked);
-        let failed = parked.and_then(|task| task.last_fault);
+        let is_failed = |parked, faults| parked || self.strict && faults > 0;
+        let failed = status.tasks.into_iter().find(|task| is_failed(task.parked, task.faults));
+        let failed = failed.and_then(|task| task.last_fault);
         match broken.or(failed) {
             Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
             None => Ok(Step::End),
@@ -127,13 +140,11 @@ impl Run {
 
 impl Steps for Run {
     fn step(&mut self) -> Result<Step, QueryError> {
-        let output = match self.outputs.recv_timeout(PATIENCE) {
+        self.stop_if_failed();
+        let output = match self.outputs.recv_until(Instant::now() + PATIENCE) {
             Ok(output) => output,
-            Err(RecvTimeoutError::Timeout) => {
-                self.stop_if_parked();
-                return Ok(Step::Waiting);
-            }
-            Err(RecvTimeoutError::Disconnected) => return self.end(),
+            Err(Nothing::Late) => return Ok(Step::Waiting),
+            Err(Nothing::Gone) => return self.end(),
         };
         match &output {
             Output::Records(records) => {

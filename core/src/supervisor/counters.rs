@@ -456,9 +456,12 @@ impl Counters {
         self.tasks.read().iter().any(|(n, _)| &**n == name)
     }
 
-    /// Whether some task is parked.
-    pub fn any_parked(&self) -> bool {
-        self.tasks.read().iter().any(|(_, task)| task.parked.load(Relaxed))
+    /// Whether some task is parked, or has failed at all, where that is asked.
+    pub fn any_failed(&self, at_all: bool) -> bool {
+        let failed = |task: &TaskCounters| {
+            task.parked.load(Relaxed) || at_all && task.faults.load(Relaxed) > 0
+        };
+        self.tasks.read().iter().any(|(_, task)| failed(task))
     }
 
     /// The stream's clock, once there is one.

@@ -14,7 +14,7 @@ use como_core::storage::{Feed, RecordStore};
 use como_core::supervisor::Handle;
 use como_core::supervisor::keep::Keeping;
 use como_core::time::Ts;
-use como_web::{Answer as HttpAnswer, Body, Door, Refusal};
+use como_web::{Answer as HttpAnswer, Body, Door, Refusal, Script};
 use parking_lot::{Mutex, RwLock};
 
 use super::deploy::Refused;
@@ -97,6 +97,7 @@ impl Door for Desk {
             "window": &*self.looked.lock(),
             "refused": &*self.refused.read(),
             "on_demand": self.on_demand.status(),
+            "runs": self.runs.status(),
         })
         .to_string()
     }
@@ -152,6 +153,14 @@ impl Door for Desk {
         };
         let mime = format.mime().to_owned();
         Ok(HttpAnswer { mime, sources: Some(sources), missed, body: Box::new(body) })
+    }
+
+    fn script(
+        &self,
+        script: Script,
+        parameters: &[(String, String)],
+    ) -> Result<HttpAnswer, Refusal> {
+        self.posted(script, parameters)
     }
 }
 

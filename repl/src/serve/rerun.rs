@@ -1,15 +1,19 @@
 //! Questions that stored records do not answer: the module runs afresh, a few of them at once.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use como_core::query::{Query, QueryError, Steps};
-use como_core::record::Output;
+use como_core::query::{Query, QueryError, Run, Steps};
+use como_core::record::{Output, Records};
 use como_core::render::Format;
 use como_core::storage::Stream;
 use como_core::supervisor::Instance;
+use como_core::supervisor::counters::Counters;
 use como_web::{Answer, Refusal};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
 
 use super::door::{Desk, bad, broken, refusal};
 use crate::afresh::{Afresh, Given};
@@ -18,27 +22,80 @@ use crate::{afresh, catalogue};
 /// How many modules may run for questions at once.
 const RUNS_MAX: usize = 4;
 
-/// Who runs for a question now.
+/// Who runs for a question now. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
-pub struct Runs(Arc<AtomicUsize>);
+pub struct Runs(Arc<Mutex<Seats>>);
+
+#[derive(Default)]
+struct Seats {
+    next: u64,
+    taken: BTreeMap<u64, Taken>,
+}
+
+/// One who runs.
+struct Taken {
+    module: String,
+    since: Instant,
+    // None before it has begun.
+    counters: Option<Arc<Counters>>,
+}
 
 /// The place of one of them, until it is dropped.
-struct Seat(Arc<AtomicUsize>);
+pub struct Seat {
+    runs: Runs,
+    number: u64,
+}
 
 impl Runs {
-    fn take(&self) -> Result<Seat, Refusal> {
-        let seat = Seat(self.0.clone());
-        if self.0.fetch_add(1, Ordering::SeqCst) < RUNS_MAX {
-            return Ok(seat);
+    /// A place for a module to run in, if there is one.
+    pub fn take(&self, module: &str) -> Result<Seat, Refusal> {
+        let mut seats = self.0.lock();
+        if seats.taken.len() >= RUNS_MAX {
+            let text =
+                format!("{RUNS_MAX} modules run for questions already: ask again in a while");
+            return Err(Refusal::new(503, "Service Unavailable", text));
         }
-        let text = format!("{RUNS_MAX} modules run for questions already: ask again in a while");
-        Err(Refusal::new(503, "Service Unavailable", text))
+        let number = seats.next;
+        seats.next += 1;
+        let taken = Taken { module: module.to_owned(), since: Instant::now(), counters: None };
+        seats.taken.insert(number, taken);
+        Ok(Seat { runs: self.clone(), number })
+    }
+
+    /// All of them as `/status` shows them: who, for how long, and how far.
+    pub fn status(&self) -> Value {
+        let seats = self.0.lock();
+        seats.taken.iter().map(|(number, taken)| taken.status(*number)).collect()
+    }
+}
+
+impl Taken {
+    fn status(&self, number: u64) -> Value {
+        let status = self.counters.as_ref().map(|counters| counters.status());
+        let sources = status.iter().flat_map(|status| &status.sources);
+        json!({
+            "run": number,
+            "module": self.module,
+            "seconds": self.since.elapsed().as_secs_f64(),
+            "read_bytes": sources.clone().map(|source| source.read_bytes).sum::<u64>(),
+            "size_bytes": sources.map(|source| source.size_bytes).sum::<Option<u64>>(),
+            "packets": status.as_ref().map_or(0, |status| status.packets),
+        })
+    }
+}
+
+impl Seat {
+    /// Shows how far `run` is to whoever asks.
+    pub fn show(&self, run: &Run) {
+        if let Some(taken) = self.runs.0.lock().taken.get_mut(&self.number) {
+            taken.counters = run.counters();
+        }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.runs.0.lock().taken.remove(&self.number);
     }
 }
 
@@ -52,6 +109,7 @@ impl Desk {
         otherwise: Option<QueryError>,
     ) -> Result<Answer, Refusal> {
         let known = self.monitor.instance(&query.module);
+        let known = known.or_else(|| self.on_demand.instance(&query.module));
         let kind = match &known {
             Some(instance) => instance.kind.clone(),
             // A name, never a path: whoever asks has no say in what files are read here.
@@ -64,6 +122,30 @@ impl Desk {
             known.unwrap_or_else(|| Instance { limits: self.limits, ..Instance::of(kind.clone()) });
         let instance = afresh::instance(known, query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
+        let seat = self.runs.take(&query.module)?;
+        let given = self.afresh(query, instance, otherwise).map_err(|error| refusal(&error))?;
+        let mime = format.mime().to_owned();
+        let mut run = match given {
+            Given::Run(run) => run,
+            Given::Explained(records) => return Ok(explained(records, format)),
+        };
+        seat.show(&run);
+        let sources = crate::query::sources(run.sources());
+        let body = move |out: &mut dyn Write| {
+            let _seat = seat;
+            let mut renderer = crate::output::shown(format, Some(&*kind));
+            run.write(renderer.as_mut(), out, || true).map(drop).map_err(broken)
+        };
+        Ok(Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) })
+    }
+
+    /// Begins to run an instance over what is stored here.
+    pub fn afresh(
+        &self,
+        query: &Query,
+        instance: Instance,
+        otherwise: Option<QueryError>,
+    ) -> Result<Given, QueryError> {
         let maker = |stream: &Stream| {
             let kind = self.monitor.kind(&stream.name);
             kind.or_else(|| catalogue::find(&stream.module).ok())
@@ -75,28 +157,7 @@ impl Desk {
             clock: self.feed.clock(),
             lookups: self.monitor.lookups(),
         };
-        let mime = format.mime().to_owned();
-        let seat = self.runs.take()?;
-        let given = afresh.perform(query, instance, otherwise).map_err(|error| refusal(&error))?;
-        let mut run = match given {
-            Given::Run(run) => run,
-            Given::Explained(records) => {
-                let body = move |out: &mut dyn Write| {
-                    let mut renderer = crate::output::shown(format, None);
-                    renderer.begin(None, out)?;
-                    renderer.output(&Output::Records(records), out)?;
-                    renderer.end(out)
-                };
-                return Ok(Answer { mime, sources: None, missed: None, body: Box::new(body) });
-            }
-        };
-        let sources = crate::query::sources(run.sources());
-        let body = move |out: &mut dyn Write| {
-            let _seat = seat;
-            let mut renderer = crate::output::shown(format, Some(&*kind));
-            run.write(renderer.as_mut(), out, || true).map(drop).map_err(broken)
-        };
-        Ok(Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) })
+        afresh.perform(query, instance, otherwise)
     }
 
     /// The answer of a module that runs afresh in place of `error`, if there is one.
@@ -114,4 +175,16 @@ impl Desk {
             error => Err(refusal(&error)),
         }
     }
+}
+
+/// What could be read to answer, as an answer.
+pub fn explained(records: Records, format: Format) -> Answer {
+    let body = move |out: &mut dyn Write| {
+        let mut renderer = crate::output::shown(format, None);
+        renderer.begin(None, out)?;
+        renderer.output(&Output::Records(records), out)?;
+        renderer.end(out)
+    };
+    let mime = format.mime().to_owned();
+    Answer { mime, sources: None, missed: None, body: Box::new(body) }
 }

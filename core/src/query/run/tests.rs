@@ -1,5 +1,6 @@
 //! Runs for one question: records as they close, faults, and readers that leave.
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
@@ -59,7 +60,7 @@ fn one_that_nobody_waits_for_ends() {
     while !matches!(run.step(), Ok(Step::Output(_))) {}
     let monitor = run.monitor.take().expect("it runs");
     // As dropping it does: nobody reads, and it is told so.
-    let (_, nobody) = bounded(0);
+    let (_, nobody) = queue::bounded(1);
     run.outputs = nobody;
     monitor.abandon();
     let ended = monitor.wait();

@@ -1,0 +1,150 @@
+//! Scripts that are sent with a question: each runs once, over what is stored, in a virtual
+//! machine and within limits of its own.
+//!
+//! Its text is all there is of it: no file is read or written for it. What is
+//! wrong with it is told to who sent it, underlined, and first of all: an answer
+//! begins when there is a record, or when the script has run for a while unharmed.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use como_core::query::answer::Report;
+use como_core::query::{Query, QueryError, Run, Step, Steps};
+use como_core::render::Format;
+use como_core::storage::Coverage;
+use como_core::supervisor::{AttachError, Instance};
+use como_web::{Answer, Refusal, Script};
+
+use super::door::{Desk, bad, broken, refusal};
+use super::rerun::explained;
+use crate::afresh::Given;
+use crate::error::Failure;
+use crate::{afresh, catalogue};
+
+/// What the module of a script is called that was not given a name.
+const NAME: &str = "script";
+
+/// How long an answer waits for a first record, so that what fails at once is refused.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A script's text, and what it is called in messages.
+struct Named {
+    file: String,
+    text: String,
+}
+
+impl Desk {
+    /// Runs a script in place of a module.
+    pub fn posted(
+        &self,
+        script: Script,
+        parameters: &[(String, String)],
+    ) -> Result<Answer, Refusal> {
+        let is_named = parameters.iter().any(|(key, _)| key == "module");
+        let name = (!is_named).then_some(("module", NAME));
+        let pairs = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let query = Query::parse(pairs.chain(name)).map_err(|error| refusal(&error))?;
+        let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))
+            .map_err(|error| bad(error.to_string()))?;
+        // Before the script is looked at: that is work, too.
+        let seat = self.runs.take(&query.module)?;
+        let file = format!("{}.{}", query.module, script.language.name());
+        let script = Named { file, text: script.text };
+        let kind = como_scripting::load_text(&script.file, &script.text)
+            .map_err(|error| bad(catalogue::refused_of(&error, &script.text).text()))?;
+        let instance = Instance { limits: self.limits, ..Instance::of(kind.clone()) };
+        let instance = afresh::instance(instance, &query);
+        let instance = instance.map_err(|failure| bad(failure.text()))?;
+        let given = self.afresh(&query, instance, None).map_err(|error| script.refused(error))?;
+        let run = match given {
+            Given::Run(run) => run,
+            Given::Explained(records) => return Ok(explained(records, format)),
+        };
+        seat.show(&run);
+        let mut begun = Begun::wait(run).map_err(|error| script.refused(error))?;
+        let sources = crate::query::sources(begun.run.sources());
+        let body = move |out: &mut dyn Write| {
+            let _seat = seat;
+            let mut renderer = crate::output::shown(format, Some(&*kind));
+            let written = begun.write(renderer.as_mut(), out, || true);
+            written.map(drop).or_else(|error| script.broken(error, format, out))
+        };
+        let mime = format.mime().to_owned();
+        Ok(Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) })
+    }
+}
+
+impl Named {
+    /// Why it is not run, or failed before it had anything to say.
+    fn refused(&self, error: QueryError) -> Refusal {
+        match error {
+            QueryError::Attach(AttachError::Module(error)) => {
+                bad(catalogue::refused_of(&error, &self.text).text())
+            }
+            QueryError::Attach(error) => bad(crate::session::refused(error).text()),
+            QueryError::Run { why, .. } => bad(self.underlined(why).text()),
+            error => refusal(&error),
+        }
+    }
+
+    /// Ends an answer that has begun: what went wrong is its last line, and it is cut off there.
+    fn broken(&self, error: QueryError, format: Format, out: &mut dyn Write) -> io::Result<()> {
+        if let QueryError::Run { why, .. } = &error {
+            match format.name() {
+                "ndjson" | "json" => writeln!(out, "{}", serde_json::json!({ "error": why }))?,
+                _ => writeln!(out, "error: {}", self.underlined(why.clone()).text())?,
+            }
+            out.flush()?;
+        }
+        Err(broken(error))
+    }
+
+    /// What went wrong while it ran, with the line of it where that is told.
+    fn underlined(&self, why: String) -> Failure {
+        let line = || {
+            let (number, _) = why.strip_prefix(&self.file)?.strip_prefix(':')?.split_once(':')?;
+            catalogue::line_range(&self.text, number.parse().ok()?)
+        };
+        match line() {
+            Some(range) => Failure::new(&why).at(&self.file, &self.text, range),
+            None => Failure::new(&why),
+        }
+    }
+}
+
+/// A run of which the first step was waited for.
+struct Begun {
+    first: Option<Step>,
+    run: Box<Run>,
+}
+
+impl Begun {
+    /// Waits for the first record, or the end, or the first thing that goes wrong; not for long.
+    fn wait(mut run: Box<Run>) -> Result<Self, QueryError> {
+        run.be_strict();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match run.step()? {
+                Step::Waiting if Instant::now() < deadline => {}
+                step => return Ok(Self { first: Some(step), run }),
+            }
+        }
+    }
+}
+
+impl Steps for Begun {
+    fn step(&mut self) -> Result<Step, QueryError> {
+        match self.first.take() {
+            Some(first) => Ok(first),
+            None => self.run.step(),
+        }
+    }
+
+    fn report(&self) -> Report {
+        self.run.report()
+    }
+
+    fn sources(&self) -> &[Coverage] {
+        self.run.sources()
+    }
+}
