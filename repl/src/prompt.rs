@@ -30,7 +30,7 @@ const COMMANDS: [(&str, &str, &str); 8] = [
     ("load", "[MODULE] [KEY=VALUE ...]", "add a module, or load it anew; alone, say which"),
     ("unload", "NAME", "drop a module"),
     ("run", "[MODULE] [KEY=VALUE ...]", "run what is loaded, or just this; Ctrl-C ends it"),
-    ("query", "MODULE [A:B]", "what the monitor of como.toml has recorded"),
+    ("query", "[MODULE] [A:B]", "what the monitor of como.toml has recorded; alone, say of what"),
     ("help", "[NAME]", "show this, or what scripts find under that name"),
     ("quit", "", "leave; Ctrl-D does too"),
 ];
@@ -183,6 +183,9 @@ impl Desk {
     }
 
     fn query(&self, text: &str) -> Result {
+        if text.is_empty() {
+            return queried();
+        }
         let (module, time) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let time = Some(time.trim()).filter(|time| !time.is_empty()).map(str::to_owned);
         crate::query::perform(&Query {
@@ -263,6 +266,17 @@ impl Load {
         let picks = vec![catalogue::Pick { name: self.name.clone(), kind }];
         catalogue::instances(picks, &self.args, filter)
     }
+}
+
+/// Says which modules the configuration here has, and which of them run only when they are asked.
+fn queried() -> Result {
+    let config = crate::config::Config::read(crate::config::FILE.as_ref())?;
+    let mut table = output::pairs();
+    for one in &config.instances {
+        let when = if one.on_demand { "runs on demand" } else { "runs always" };
+        table.add_row([&one.name, when]);
+    }
+    output::line(&output::text(table))
 }
 
 fn help() -> Result {

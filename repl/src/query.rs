@@ -4,7 +4,7 @@
 //! over HTTP, the store read here when no monitor has it open.
 
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use como_core::storage::packets::{Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Coverage, RecordStore, Window};
 use como_core::time::Ts;
+use como_web::Language;
 
+use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
 use crate::error::{Failure, Message, Result, say, with_causes};
@@ -180,7 +182,7 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
 
 /// Whether a text names a script, or a shipped module.
 fn is_module(name: &str) -> bool {
-    crate::catalogue::names().iter().any(|known| known == name) || crate::catalogue::is_path(name)
+    catalogue::names().iter().any(|known| known == name) || catalogue::is_path(name)
 }
 
 /// Writes an answer, beside whatever the curtain hides meanwhile.
@@ -342,9 +344,20 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         AnswerFormat::Records(Format::Json) => "json",
         AnswerFormat::Packets(capture) => capture.name(),
     };
-    let request = agent.get(format!("{}/", url.trim_end_matches('/')));
-    let request = request.query_pairs(pairs(args)).query("format", name);
-    let mut response = request.call().map_err(|error| unanswered(url, &error))?;
+    let address = url.trim_end_matches('/');
+    let called = match script(&args.module)? {
+        Some((language, text)) => {
+            let others = pairs(args).into_iter().filter(|(key, _)| key != "module");
+            let request = agent.post(format!("{address}/query")).query_pairs(others);
+            let request = request.query("module", catalogue::stem(&args.module));
+            request.query("format", name).content_type(language.mime()).send(&text)
+        }
+        None => {
+            let request = agent.get(format!("{address}/")).query_pairs(pairs(args));
+            request.query("format", name).call()
+        }
+    };
+    let mut response = called.map_err(|error| unanswered(url, &error))?;
     let status = response.status();
     if let Some(missed) = response.headers().get(como_web::MISSED).and_then(|h| h.to_str().ok()) {
         say(missed);
@@ -379,6 +392,18 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         // Records that come one at a time are shown one at a time.
         out.flush()?;
     }
+}
+
+/// The script that is named in place of an instance: the monitor cannot read it, so it is sent.
+fn script(name: &str) -> Result<Option<(Language, String)>> {
+    let path = Path::new(name);
+    if !catalogue::is_path(name) || !path.exists() {
+        return Ok(None);
+    }
+    let language = if name.ends_with(".rhai") { Language::Rhai } else { Language::Lua };
+    let text = como_scripting::read(path);
+    let text = text.map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
+    Ok(Some((language, text)))
 }
 
 fn unanswered(url: &str, error: &ureq::Error) -> Failure {

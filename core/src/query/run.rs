@@ -108,12 +108,19 @@ impl Run {
         self.strict = true;
     }
 
-    /// Reads no more for a module that has failed: nothing would come of it.
-    fn stop_if_failed(&self) {
+    /// Reads no more for a module that has failed: nothing would come of it. Whether that ends
+    /// the answer at once.
+    fn stop_if_failed(&mut self) -> bool {
         let has_failed = |monitor: &&Monitor| monitor.counters().any_failed(self.strict);
-        if let Some(monitor) = self.monitor.as_ref().filter(has_failed) {
+        let Some(monitor) = self.monitor.as_ref().filter(has_failed) else { return false };
+        if !self.strict {
             monitor.stop();
+            return false;
         }
+        monitor.abandon();
+        // Frees whoever waits for a place in it.
+        (_, self.outputs) = queue::bounded(1);
+        true
     }
 
     /// What became of it, once nothing more comes.
@@ -140,7 +147,9 @@ impl Run {
 
 impl Steps for Run {
     fn step(&mut self) -> Result<Step, QueryError> {
-        self.stop_if_failed();
+        if self.stop_if_failed() {
+            return self.end();
+        }
         let output = match self.outputs.recv_until(Instant::now() + PATIENCE) {
             Ok(output) => output,
             Err(Nothing::Late) => return Ok(Step::Waiting),

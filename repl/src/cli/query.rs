@@ -48,8 +48,8 @@ impl ValueEnum for AnswerFormat {
 #[derive(Args, Debug)]
 #[command(after_help = QUERY_EXAMPLES)]
 pub struct Query {
-    /// The instance whose records are asked for; with --store also a script, which then runs over
-    /// what is stored.
+    /// The instance whose records are asked for; or a script, which then runs over what is stored:
+    /// here, or sent to the monitor that is asked.
     #[arg(value_name = "MODULE")]
     pub module: String,
     /// From A until B, where 0 is the newest record: `-5m:0`, `2026-01-01T12:00:00Z:+1h`.
@@ -92,6 +92,7 @@ Examples:
   como query traffic --store /var/lib/como/store
   como query topports --store store --time -1h:0 --filter 'host 10.0.0.7'
   como query ./mine.lua --store store --time 2026-01-01T12:00:00Z:+1h --explain
+  como query ./mine.lua --url http://127.0.0.1:44444 --time -1h:0
   como query trace --time -1m:0 --filter 'port 53' --format pcapng > dns.pcapng
 
 Without --url and --store the monitor of como.toml is asked, or its store when

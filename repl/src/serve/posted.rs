@@ -5,11 +5,13 @@
 //! wrong with it is told to who sent it, underlined, and first of all: an answer
 //! begins when there is a record, or when the script has run for a while unharmed.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use como_core::query::answer::Report;
 use como_core::query::{Query, QueryError, Run, Step, Steps};
+use como_core::record::Output;
 use como_core::render::Format;
 use como_core::storage::Coverage;
 use como_core::supervisor::{AttachError, Instance};
@@ -112,9 +114,9 @@ impl Named {
     }
 }
 
-/// A run of which the first step was waited for.
+/// A run of which the first steps were waited for.
 struct Begun {
-    first: Option<Step>,
+    first: VecDeque<Step>,
     run: Box<Run>,
 }
 
@@ -123,10 +125,17 @@ impl Begun {
     fn wait(mut run: Box<Run>) -> Result<Self, QueryError> {
         run.be_strict();
         let deadline = Instant::now() + PATIENCE;
+        let mut first = VecDeque::new();
         loop {
-            match run.step()? {
-                Step::Waiting if Instant::now() < deadline => {}
-                step => return Ok(Self { first: Some(step), run }),
+            let step = run.step()?;
+            let is_all = match &step {
+                Step::Waiting => Instant::now() >= deadline,
+                Step::Output(Output::Records(records)) => records.rows() > 0,
+                _ => step == Step::End || Instant::now() >= deadline,
+            };
+            first.push_back(step);
+            if is_all {
+                return Ok(Self { first, run });
             }
         }
     }
@@ -134,7 +143,7 @@ impl Begun {
 
 impl Steps for Begun {
     fn step(&mut self) -> Result<Step, QueryError> {
-        match self.first.take() {
+        match self.first.pop_front() {
             Some(first) => Ok(first),
             None => self.run.step(),
         }

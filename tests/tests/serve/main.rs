@@ -1,6 +1,8 @@
 //! `como serve` as its operator meets it: deploying, querying, reloading, ending, and being killed.
 
+mod ondemand;
 mod packets;
+mod posted;
 mod remote;
 mod replay;
 mod rerun;

@@ -5,10 +5,10 @@ use como_tests::{Folder, Ran};
 use super::config;
 use super::server::Server;
 
-const SOURCE: &str = "gen:packets=5000,duration=10s,seed=3";
+pub const SOURCE: &str = "gen:packets=5000,duration=10s,seed=3";
 
 /// Packets kept whole, and flows of a second each.
-const MODULES: &str = "\
+pub const MODULES: &str = "\
 [[module]]
 name = \"kept\"
 use = \"trace\"
@@ -18,7 +18,7 @@ use = \"tuple\"
 args = { interval = \"1s\" }
 ";
 
-const SCRIPT: &str = "\
+pub const SCRIPT: &str = "\
 -- Packets and the longest of each protocol.
 args = { interval = \"2s\" }
 key = { proto = \"ip.proto\" }
@@ -26,7 +26,7 @@ value = { packets = count(), longest = max(\"len\") }
 ";
 
 /// A monitor that has read all of the source and kept it.
-fn read_whole() -> (Folder, Server) {
+pub fn read_whole() -> (Folder, Server) {
     let folder = Folder::new();
     folder.write("como.toml", config(SOURCE, MODULES));
     folder.write("mine.lua", SCRIPT);
@@ -39,7 +39,7 @@ fn read_whole() -> (Folder, Server) {
 }
 
 /// What `como run` says of all packets.
-fn ran(folder: &Folder, args: &[&str]) -> Ran {
+pub fn ran(folder: &Folder, args: &[&str]) -> Ran {
     let run = ["run", "-s", SOURCE, "--format", "ndjson", "-q"];
     folder.como(run.iter().chain(args)).ok()
 }

@@ -21,6 +21,8 @@ pub struct Server {
 pub struct Reply {
     /// Status code.
     pub status: u16,
+    /// Whether it came to its end.
+    pub whole: bool,
     /// The body, its chunks put together.
     pub body: String,
 }
@@ -125,13 +127,38 @@ pub fn get(address: SocketAddr, url: &str) -> Reply {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     write!(stream, "GET {url} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
+    reply(stream)
+}
+
+/// Sends a script with a question.
+pub fn post(address: SocketAddr, url: &str, language: &str, script: &str) -> Reply {
+    reply(posted(address, url, language, script))
+}
+
+/// The same, without waiting for the answer.
+pub fn posted(address: SocketAddr, url: &str, language: &str, script: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let (mime, length) = (format!("application/x-{language}"), script.len());
+    let head = format!(
+        "POST {url} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {mime}\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("it reads");
+    stream.write_all(script.as_bytes()).expect("it reads");
+    stream
+}
+
+/// The answer to what was asked.
+pub fn reply(mut stream: TcpStream) -> Reply {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("it answers");
     let answer = String::from_utf8(answer).expect("UTF-8");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Reply { status, body: if chunked { joined(body) } else { body.to_owned() } }
+    let whole = !chunked || body.ends_with("0\r\n\r\n");
+    Reply { status, whole, body: if chunked { joined(body) } else { body.to_owned() } }
 }
 
 /// A chunked body without its chunk sizes.
