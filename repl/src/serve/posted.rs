@@ -103,12 +103,13 @@ impl Named {
 
     /// What went wrong while it ran, with the line of it where that is told.
     fn underlined(&self, why: String) -> Failure {
-        let line = || {
-            let (number, _) = why.strip_prefix(&self.file)?.strip_prefix(':')?.split_once(':')?;
-            catalogue::line_range(&self.text, number.parse().ok()?)
+        let place = || {
+            let behind = why.strip_prefix(&self.file)?.strip_prefix(':')?;
+            let (number, what) = behind.split_once(':')?;
+            Some((catalogue::line_range(&self.text, number.parse().ok()?)?, what.trim()))
         };
-        match line() {
-            Some(range) => Failure::new(&why).at(&self.file, &self.text, range),
+        match place() {
+            Some((range, what)) => Failure::new(what).at(&self.file, &self.text, range),
             None => Failure::new(&why),
         }
     }

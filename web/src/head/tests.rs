@@ -1,3 +1,5 @@
+//! Heads of requests: what passes, what is refused, and whose scripts are taken.
+
 use super::posted::Language;
 use super::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
