@@ -7,10 +7,12 @@
 pub mod assemble;
 pub mod clock;
 pub mod feed;
+pub mod guest;
 pub mod merge;
 pub mod offers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -22,11 +24,14 @@ use crate::filter::{Expr, Plan};
 use crate::intern::Interner;
 use crate::lookup::Lookups;
 use crate::queue::{Refused, Sender};
+use crate::storage::packets::Spot;
+use crate::supervisor::catchup::{CatchUp, Scene};
 use crate::supervisor::counters::Counters;
 use crate::time::{Interval, SECOND, Span, Ts};
-use crate::worker::{Task, Work};
+use crate::worker::{Emission, Task, Work, Worker};
 use assemble::Assembler;
 use feed::Feed;
+use guest::{Berth, Guest, Ticket};
 use merge::{Merge, Next, Run};
 
 /// How long a wire may be silent, beyond its delay, before intervals close without it.
@@ -38,6 +43,14 @@ pub enum Control {
     Attach(Box<Joining>),
     /// Flush and drop the task of this name.
     Detach(Arc<str>),
+    /// Have the task of this name tell where it stands in the packets that it keeps.
+    Mark(Arc<str>, crossbeam_channel::Sender<Spot>),
+    /// Have a task run over kept packets, on a thread of its own.
+    CatchUp(Box<CatchUp>),
+    /// Keep batches for a task that has run over the packets before them.
+    Join(Box<Guest>),
+    /// Keep no more batches for the task of this ticket.
+    Leave(Arc<Ticket>),
     /// Read one more source.
     Source(Box<Feed>),
     /// Look addresses up in these tables from now on.
@@ -58,11 +71,29 @@ pub struct Joining {
 
 /// What capture remembers of a task that a worker runs.
 struct Placed {
-    name: Arc<str>,
+    // None where no order is to reach it by name.
+    name: Option<Arc<str>>,
     slot: usize,
-    worker: usize,
+    lane: Lane,
     interval: Span,
     demand: Demand,
+}
+
+/// Who runs a task.
+#[derive(Clone)]
+enum Lane {
+    Worker(usize),
+    Guest(Arc<Ticket>),
+}
+
+impl Placed {
+    fn is_named(&self, name: &Arc<str>) -> bool {
+        self.name.as_ref() == Some(name)
+    }
+
+    fn is_with(&self, worker: usize) -> bool {
+        matches!(self.lane, Lane::Worker(at) if at == worker)
+    }
 }
 
 /// The capture thread.
@@ -73,6 +104,14 @@ pub struct Capture {
     pub control: Receiver<Control>,
     /// Slots of tasks that have gone, told by workers.
     pub retired: Receiver<usize>,
+    /// Where workers tell them.
+    pub retire: crossbeam_channel::Sender<usize>,
+    /// Tasks that are to run over kept packets as soon as there is a source.
+    pub late: Vec<CatchUp>,
+    /// Where records go.
+    pub export: Sender<Emission>,
+    /// Whether it has ended, for tasks that still run over kept packets.
+    pub ended: Arc<AtomicBool>,
     /// The workers' queues.
     pub workers: Vec<Sender<Work>>,
     /// What everybody counts into.
@@ -88,6 +127,9 @@ struct State {
     plan: Plan,
     interner: Interner,
     placed: Vec<Placed>,
+    berths: Vec<Berth>,
+    // How many batches there were when all sources had ended and everything was flushed.
+    flushed: u64,
     demand: Demand,
     bpf: Option<String>,
     // Of the last batch.
@@ -113,6 +155,8 @@ impl Capture {
             plan: Plan::default(),
             interner: Interner::default(),
             placed: Vec::new(),
+            berths: Vec::new(),
+            flushed: 0,
             demand: Demand::NONE,
             bpf: None,
             clock: Ts(0),
@@ -121,8 +165,6 @@ impl Capture {
             costs: self.counters.costs().clone(),
         };
         let mut assembler = Assembler::default();
-        // How many batches there were when all sources had ended and everything was flushed.
-        let mut flushed = 0;
         loop {
             match self.obey(&mut state, &mut assembler) {
                 Obeyed::Stop => {
@@ -135,7 +177,7 @@ impl Capture {
                 Next::Run(run) => self.assemble(&run, &mut state, &mut assembler),
                 Next::Held => self.cut(&mut state, &mut assembler),
                 Next::Quiet => self.rest(&mut state, &mut assembler),
-                Next::End if self.stay => self.idle(&mut state, &mut assembler, &mut flushed),
+                Next::End if self.stay => self.idle(&mut state, &mut assembler),
                 Next::End => break,
             }
             for error in self.merge.take_errors() {
@@ -144,10 +186,12 @@ impl Capture {
         }
         self.finish(&mut state, &mut assembler);
         state.watch.charge(&state.costs, Category::Core);
+        self.ended.store(true, Ordering::SeqCst);
         for worker in &self.workers {
             // A worker that is gone has nothing left to flush.
             let _ = worker.send(Work::End);
         }
+        state.berths.iter().for_each(|berth| berth.order(Work::End));
     }
 
     /// Hands out a run of packets, as far as it fills batches.
@@ -175,14 +219,15 @@ impl Capture {
     }
 
     /// All sources have ended and the monitor stays: what they gave is flushed, once.
-    fn idle(&mut self, state: &mut State, assembler: &mut Assembler, flushed: &mut u64) {
+    fn idle(&mut self, state: &mut State, assembler: &mut Assembler) {
         self.finish(state, assembler);
-        if assembler.seq() > *flushed {
-            *flushed = assembler.seq();
+        if assembler.seq() > state.flushed {
+            state.flushed = assembler.seq();
             for worker in &self.workers {
                 // A worker that is gone has nothing left to flush.
                 let _ = worker.send(Work::Flush);
             }
+            state.berths.iter().for_each(|berth| berth.order(Work::Flush));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -199,10 +244,14 @@ impl Capture {
             match control {
                 Control::Stop => return Obeyed::Stop,
                 Control::Detach(name) => {
-                    for placed in state.placed.iter().filter(|p| p.name == name) {
-                        let _ = self.workers[placed.worker].send(Work::Detach(name.clone()));
+                    for placed in state.placed.iter().filter(|p| p.is_named(&name)) {
+                        self.order(state, &placed.lane, Work::Detach(name.clone()));
                     }
                 }
+                Control::Mark(keeper, told) => self.mark(state, keeper, told),
+                Control::CatchUp(late) => self.late.push(*late),
+                Control::Join(guest) => self.join(state, *guest),
+                Control::Leave(ticket) => state.berths.retain(|berth| !berth.is_of(&ticket)),
                 Control::Attach(joining) => self.place(state, *joining),
                 Control::Lookups(lookups) => self.lookups = lookups,
                 Control::Source(feed) => {
@@ -212,21 +261,87 @@ impl Capture {
             }
             self.replan(state, assembler);
         }
+        // What becomes a part of the monitor counts as of the sources that there are.
+        let (begin, wait) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|late| late.ticket.is_for_question() || !self.merge.is_empty());
+        self.late = wait;
+        Vec::into_iter(begin).for_each(|late| self.catch_up(late));
         Obeyed::Nothing
     }
 
     /// Gives a task to the worker of its namesake, or to the one with the fewest tasks.
     fn place(&mut self, state: &mut State, joining: Joining) {
         let Joining { mut task, filter, demand } = joining;
-        let load = |w: &usize| state.placed.iter().filter(|p| p.worker == *w).count();
-        let namesake = state.placed.iter().find(|p| p.name == task.name).map(|p| p.worker);
-        let worker = namesake.or_else(|| (0..self.workers.len()).min_by_key(load)).unwrap_or(0);
+        let load = |w: &usize| state.placed.iter().filter(|p| p.is_with(*w)).count();
+        let namesake = state.placed.iter().find(|p| p.is_named(&task.name));
+        let lane = namesake
+            .map(|p| p.lane.clone())
+            .unwrap_or_else(|| Lane::Worker((0..self.workers.len()).min_by_key(load).unwrap_or(0)));
         let slot = state.plan.add(&filter);
         task.slot = slot;
         let (name, interval) = (task.name.clone(), task.interval);
-        state.placed.push(Placed { name, slot, worker, interval, demand });
-        // A worker only ends after capture has.
-        let _ = self.workers[worker].send(Work::Attach(Box::new(task)));
+        self.order(state, &lane, Work::Attach(Box::new(task)));
+        state.placed.push(Placed { name: Some(name), slot, lane, interval, demand });
+    }
+
+    /// Hands an order to whoever runs a task.
+    fn order(&self, state: &State, lane: &Lane, work: Work) {
+        match lane {
+            // A worker only ends after capture has.
+            Lane::Worker(at) => drop(self.workers.get(*at).map(|worker| worker.send(work))),
+            Lane::Guest(ticket) => {
+                if let Some(berth) = state.berths.iter().find(|berth| berth.is_of(ticket)) {
+                    berth.order(work);
+                }
+            }
+        }
+    }
+
+    /// Has a task run over kept packets.
+    fn catch_up(&self, late: CatchUp) {
+        late.start(Scene {
+            export: self.export.clone(),
+            offers: self.merge.offers().clone(),
+            lookups: self.lookups.clone(),
+            is_live: self.merge.is_live(),
+            ended: self.ended.clone(),
+            costs: self.counters.costs().clone(),
+        });
+    }
+
+    /// Keeps the batches from the next one on for a guest, and has whoever keeps their packets
+    /// tell where those are.
+    fn join(&self, state: &mut State, guest: Guest) {
+        let slot = state.plan.add(&guest.filter);
+        let (berth, work) = Berth::new(guest.ticket.clone());
+        let worker = Worker {
+            work,
+            export: guest.export.unwrap_or_else(|| self.export.clone()),
+            retired: self.retire.clone(),
+            abandoned: Arc::default(),
+            costs: self.counters.costs().clone(),
+        };
+        if let Err(error) = guest::host(worker, slot, (guest.ticket.clone(), guest.task)) {
+            tracing::error!("cannot start a thread: {error}");
+            return state.plan.remove(slot);
+        }
+        let Guest { name, interval, demand, ticket, .. } = guest;
+        state.placed.push(Placed { name, slot, lane: Lane::Guest(ticket), interval, demand });
+        state.berths.push(berth);
+        // If all sources have ended, what it has open is flushed as everybody's was.
+        state.flushed = 0;
+        // Who asked may have gone.
+        let _ = guest.seated.send(slot);
+        self.mark(state, guest.keeper, guest.mark);
+    }
+
+    /// Has a task tell where it stands in the packets that it keeps; one that is not there is
+    /// silent.
+    fn mark(&self, state: &State, keeper: Arc<str>, told: crossbeam_channel::Sender<Spot>) {
+        if let Some(placed) = state.placed.iter().find(|p| p.is_named(&keeper)) {
+            self.order(state, &placed.lane, Work::Mark(keeper.clone(), told));
+        }
     }
 
     /// Brings boundaries and demand up to date with the tasks.
@@ -260,7 +375,7 @@ impl Capture {
         self.counters.note_batch(&batch);
         let batch = Arc::new(batch);
         for (at, worker) in self.workers.iter().enumerate() {
-            if !state.placed.iter().any(|p| p.worker == at) {
+            if !state.placed.iter().any(|p| p.is_with(at)) {
                 continue;
             }
             let work = Work::Batch(batch.clone());
@@ -270,6 +385,9 @@ impl Capture {
                 self.counters.note_shed(&batch);
             }
         }
+        let live = self.merge.is_live();
+        let shed = || self.counters.note_shed(&batch);
+        state.berths.retain(|berth| berth.offer(&batch, live, shed));
         assembler.keep(batch);
         if assembler.is_empty() {
             self.merge.settle();

@@ -52,6 +52,11 @@ impl Interner {
         }
     }
 
+    /// One of whose epochs none is another's: for a task that goes over to another interner.
+    pub fn apart() -> Self {
+        Self { epoch: 1 << 63, ..Self::default() }
+    }
+
     /// Fills the ids that `demand` asks for; the columns they come from are filled already.
     pub fn fill(&mut self, batch: &mut Batch, demand: Demand) {
         let mut ids = batch.take_ids();

@@ -12,11 +12,14 @@ pub mod trace;
 
 use std::sync::Arc;
 
+use crossbeam_channel::Sender;
+
 use crate::batch::Batch;
 use crate::field::Demand;
 use crate::filter::FilterError;
 use crate::record::{Schema, Value};
 use crate::selection::Selection;
+use crate::storage::packets::{Keeps, Spot};
 use crate::time::{Interval, Span, Ts};
 pub use args::{ArgError, Args};
 pub use declared::{Action, Declaration, Declared, Long};
@@ -63,6 +66,16 @@ pub trait Module: Send {
     /// Lines not written to the log since the start because there were too many.
     fn muted(&self) -> u64 {
         0
+    }
+
+    /// Where it keeps the packets that it sees, if it does, for others to read.
+    fn keeps(&self) -> Option<Keeps> {
+        None
+    }
+
+    /// Tells where the next packet will be in what it keeps, once all that it has seen is there.
+    fn mark(&mut self, told: Sender<Spot>) {
+        drop(told);
     }
 }
 

@@ -4,12 +4,14 @@
 //! Threads: one per source, one for capture, workers that own tasks, one for
 //! export and storage. Messages pass in one direction; see [`crate::capture`].
 
+pub mod catchup;
 pub mod counters;
 pub mod exporter;
 pub mod keep;
+mod late;
 mod needs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use crossbeam_channel::{Sender, unbounded};
 use parking_lot::RwLock;
 
 use crate::capture::feed::Feed;
+use crate::capture::guest::Ticket;
 use crate::capture::merge::{self, Merge};
 use crate::capture::{Capture, Control, Joining};
 use crate::costs::Costs;
@@ -28,13 +31,14 @@ use crate::lookup::{Lookups, MissingTable};
 use crate::module::{Args, Kind, Limits, ModuleError, Setup};
 use crate::queue;
 use crate::source::Source;
-use crate::storage::packets::Place;
-use crate::time::Span;
+use crate::storage::packets::{Keeps, Place};
+use crate::time::{Span, Ts};
 use crate::worker::{Emission, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
+pub use late::Late;
 pub use needs::Needs;
-use needs::{offer, suits};
+use needs::offer;
 
 /// Batches a worker may be behind capture.
 const WORK_QUEUE: usize = 4;
@@ -58,6 +62,17 @@ pub struct Instance {
     pub limits: Limits,
     /// Where it may keep packets, if its module does.
     pub packets: Option<Place>,
+    /// How much of the past it is to run over before it joins what comes.
+    pub backfill: Option<Backfill>,
+}
+
+/// How much of the past an instance runs over first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backfill {
+    /// How long before the stream's clock it begins, in whole intervals.
+    pub span: Span,
+    /// The end of the records of it that are there already: none is made again.
+    pub stored: Option<Ts>,
 }
 
 impl Instance {
@@ -65,7 +80,7 @@ impl Instance {
     pub fn of(kind: Arc<dyn Kind>) -> Self {
         let name = kind.manifest().name.clone();
         let (filter, args, limits) = Default::default();
-        Self { name, kind, filter, args, limits, packets: None }
+        Self { name, kind, filter, args, limits, packets: None, backfill: None }
     }
 }
 
@@ -161,12 +176,25 @@ pub struct Handle {
     control: Sender<Control>,
     counters: Arc<Counters>,
     instances: Instances,
+    writes: bool,
     lookups: Arc<RwLock<Arc<Lookups>>>,
     abandoned: Arc<AtomicBool>,
 }
 
-/// What each instance was started from, by its name.
-type Instances = Arc<RwLock<HashMap<String, Instance>>>;
+/// What runs, by its name.
+type Instances = Arc<RwLock<HashMap<String, Running>>>;
+
+/// What runs, and what others may want of it.
+struct Running {
+    /// What it was started from.
+    instance: Instance,
+    /// Its filter and its module's, canonical.
+    filter: String,
+    /// Where it keeps packets, if it does.
+    keeps: Option<Keeps>,
+    /// How far it is, where it began with the past.
+    ticket: Option<Arc<Ticket>>,
+}
 
 impl std::ops::Deref for Monitor {
     type Target = Handle;
@@ -193,19 +221,30 @@ impl Monitor {
         sink: Box<dyn Sink>,
     ) -> Result<Self, AttachError> {
         let counters = Arc::new(Counters::default());
-        let known = Instances::default();
+        let (lookups, known) =
+            (Arc::new(RwLock::new(options.lookups.clone())), Instances::default());
         let offers: Vec<_> = sources.iter().map(|source| offer(source.description())).collect();
         let (control, orders) = unbounded();
-        for instance in instances {
-            if counters.has_task(&instance.name) {
-                return Err(AttachError::Twice(instance.name));
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let handle = Handle {
+            control: control.clone(),
+            counters: counters.clone(),
+            instances: known,
+            writes: options.writes,
+            lookups,
+            abandoned: abandoned.clone(),
+        };
+        let mut names = HashSet::new();
+        for instance in &instances {
+            if !names.insert(instance.name.clone()) {
+                return Err(AttachError::Twice(instance.name.clone()));
             }
-            known.write().insert(instance.name.clone(), instance.clone());
-            let joining = prepare(instance, false, counters.costs(), options.writes)?;
-            suits(&joining, &offers, &options.lookups)?;
-            counters.put_task(&joining.task.name, joining.task.counters.clone());
-            // Capture holds the other end.
-            let _ = control.send(Control::Attach(Box::new(joining)));
+        }
+        // Those that begin with the past do so once all are there that keep it.
+        let (late, soon): (Vec<_>, Vec<_>) =
+            instances.into_iter().partition(|instance| instance.backfill.is_some());
+        for instance in soon.into_iter().chain(late) {
+            handle.begin(instance, &offers)?;
         }
         let (emit, emitted) = queue::bounded_by(EXPORT_BYTES, |emission: &Emission| {
             emission.bytes().max(EXPORT_BYTES / EXPORT_EVENTS)
@@ -221,7 +260,6 @@ impl Monitor {
             ran
         })?;
         let (retire, retired) = unbounded();
-        let abandoned = Arc::new(AtomicBool::new(false));
         let mut workers = Vec::new();
         let mut queues = Vec::new();
         for _ in 0..options.workers.max(1) {
@@ -242,14 +280,16 @@ impl Monitor {
             merge: Merge::new(feeds, options.window),
             control: orders,
             retired,
+            retire,
+            late: Vec::new(),
+            export: emit,
+            ended: Arc::default(),
             workers: queues,
             counters: counters.clone(),
-            lookups: options.lookups.clone(),
+            lookups: options.lookups,
             stay: options.stay,
         };
-        let lookups = Arc::new(RwLock::new(options.lookups));
         let capture = spawn("capture", move || capture.run())?;
-        let handle = Handle { control, counters, instances: known, lookups, abandoned };
         Ok(Self { handle, capture, workers, exporter })
     }
 
@@ -290,17 +330,11 @@ impl Handle {
     /// Adds an instance, live from its next interval boundary on, or from the first packet if
     /// there was none yet; in place of the running one of that name, which goes on until its own
     /// boundary.
+    ///
+    /// One that is to begin with the past joins as soon as it has run over that, unless it takes
+    /// the place of one that runs: then the past has been measured.
     pub fn attach(&self, instance: Instance) -> Result<(), AttachError> {
-        let joins_late = self.counters.clock().is_some();
-        let kept = instance.clone();
-        let joining = prepare(instance, joins_late, self.counters.costs(), true)?;
-        suits(&joining, &self.counters.offers(), &self.lookups.read())?;
-        let (name, counters) = (joining.task.name.clone(), joining.task.counters.clone());
-        let sent = self.control.send(Control::Attach(Box::new(joining)));
-        sent.map_err(|_| AttachError::Ended)?;
-        self.instances.write().insert(name.to_string(), kept);
-        self.counters.put_task(&name, counters);
-        Ok(())
+        self.begin(instance, &self.counters.offers())
     }
 
     /// The tables that addresses are looked up in.
@@ -319,18 +353,21 @@ impl Handle {
     /// Flushes and drops the instance called `name`; whether there is one.
     pub fn detach(&self, name: &str) -> bool {
         let known = self.counters.remove_task(name);
-        self.instances.write().remove(name);
+        let gone = self.instances.write().remove(name);
+        if let Some(ticket) = gone.and_then(|gone| gone.ticket) {
+            ticket.void();
+        }
         known && self.control.send(Control::Detach(name.into())).is_ok()
     }
 
     /// What runs under this name, as it was started.
     pub fn instance(&self, name: &str) -> Option<Instance> {
-        self.instances.read().get(name).cloned()
+        self.instances.read().get(name).map(|running| running.instance.clone())
     }
 
     /// The module that runs under this name, for its own way to show records.
     pub fn kind(&self, name: &str) -> Option<Arc<dyn Kind>> {
-        self.instances.read().get(name).map(|instance| instance.kind.clone())
+        self.instances.read().get(name).map(|running| running.instance.kind.clone())
     }
 
     /// What everybody has counted so far.

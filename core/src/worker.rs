@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
+use crate::capture::guest::Ticket;
 use crate::costs::{Category, Costs, Stopwatch};
 use crate::module::{Export, Fault, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
 use crate::selection::Selection;
+use crate::storage::packets::Spot;
 use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
 pub use taken::Taken;
@@ -34,6 +36,8 @@ pub enum Work {
     Attach(Box<Task>),
     /// Flush and drop the task of this name.
     Detach(Arc<str>),
+    /// Have the task of this name tell where it stands in the packets that it keeps.
+    Mark(Arc<str>, crossbeam_channel::Sender<Spot>),
     /// Flush everything: all sources have ended. Tasks stay, for sources to come.
     Flush,
     /// Flush everything and end.
@@ -115,7 +119,34 @@ struct Seat {
 impl Worker {
     /// Runs until told to end, or until capture is gone.
     pub fn run(self) {
-        let mut seats: Vec<Seat> = Vec::new();
+        let mut seats = Vec::new();
+        let mut watch = self.serve(&mut seats, false);
+        if !self.is_abandoned() {
+            seats.into_iter().for_each(|seat| self.dismiss(seat));
+        }
+        watch.charge(&self.costs, Category::Callbacks);
+    }
+
+    /// Runs one task that comes with an open interval, until it is detached or capture is gone.
+    pub fn run_guest(self, task: Task, ticket: &Ticket) {
+        let mut seats = vec![Seat { task, successor: None }];
+        self.serve(&mut seats, true);
+        for seat in seats {
+            match ticket.is_joined() {
+                true => self.dismiss(seat),
+                // What it lacks batches of, or what nobody wants, is no record.
+                false => self.retire(seat.task.slot),
+            }
+        }
+    }
+
+    /// Gives up the slot of a guest that never came.
+    pub fn miss_guest(&self, slot: usize) {
+        self.retire(slot);
+    }
+
+    /// Does what comes; `alone` where there is nothing to do without a task.
+    fn serve(&self, seats: &mut Vec<Seat>, alone: bool) -> Stopwatch {
         let mut watch = Stopwatch::start();
         while let Some(work) = self.work.recv() {
             watch.charge(&self.costs, Category::Core);
@@ -123,25 +154,30 @@ impl Worker {
                 Work::End => break,
                 _ if self.is_abandoned() => {}
                 Work::Batch(batch) => {
-                    for seat in &mut seats {
+                    for seat in seats.iter_mut() {
                         self.turn(seat, &batch);
                         let spent_ns = watch.charge(&self.costs, Category::Callbacks);
                         seat.task.counters.note_busy(spent_ns);
                     }
                 }
-                Work::Attach(task) => self.seat(&mut seats, task),
+                Work::Attach(task) => self.seat(seats, task),
                 Work::Detach(name) => {
                     for seat in seats.extract_if(.., |s| s.task.name == name) {
                         self.dismiss(seat);
+                    }
+                    if alone && seats.is_empty() {
+                        break;
+                    }
+                }
+                Work::Mark(name, told) => {
+                    if let Some(seat) = seats.iter_mut().find(|s| s.task.name == name) {
+                        seat.task.module.mark(told);
                     }
                 }
                 Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
             }
         }
-        if !self.is_abandoned() {
-            seats.into_iter().for_each(|seat| self.dismiss(seat));
-        }
-        watch.charge(&self.costs, Category::Callbacks);
+        watch
     }
 
     fn is_abandoned(&self) -> bool {
@@ -181,12 +217,7 @@ impl Worker {
             let next = Interval::holding(batch.clock, seat.task.interval);
             seat.task.pass(end, next.start(), &self.export);
         }
-        let task = &mut seat.task;
-        let is_open = task.reach(batch.clock, &self.export);
-        task.taken.note(&batch.offers);
-        if is_open && !batch.is_empty() {
-            task.update(batch);
-        }
+        seat.task.take(batch, &self.export);
     }
 
     /// Closes what is open for good, and lets the one that waits have the place.
@@ -213,6 +244,15 @@ impl Worker {
 }
 
 impl Task {
+    /// Closes what the batch's clock has passed, and takes its packets.
+    pub(crate) fn take(&mut self, batch: &Batch, export: &Sender<Emission>) {
+        let is_open = self.reach(batch.clock, export);
+        self.taken.note(&batch.offers);
+        if is_open && !batch.is_empty() {
+            self.update(batch);
+        }
+    }
+
     /// Makes sure that the open interval holds `clock`; whether it does.
     fn reach(&mut self, clock: Ts, export: &Sender<Emission>) -> bool {
         let next = Interval::holding(clock, self.interval);
@@ -315,7 +355,7 @@ impl Task {
         self.tell(export, Event::Closed(open.end()))
     }
 
-    fn begin(&self, export: &Sender<Emission>) {
+    pub(crate) fn begin(&self, export: &Sender<Emission>) {
         self.tell(export, Event::Begin(self.counters.clone()));
     }
 
@@ -329,7 +369,7 @@ impl Task {
         export.send(Emission { instance: self.name.clone(), event }).is_ok()
     }
 
-    fn is_parked(&self) -> bool {
+    pub(crate) fn is_parked(&self) -> bool {
         self.failures >= FAULTS_MAX
     }
 

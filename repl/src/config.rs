@@ -100,6 +100,8 @@ pub struct InstanceConfig {
     pub retain: Option<Span>,
     /// Whether it runs only when it is asked.
     pub on_demand: bool,
+    /// How much of the past it runs over first, nothing being 0s, in place of what it says itself.
+    pub backfill: Option<Span>,
 }
 
 impl Config {
@@ -185,6 +187,7 @@ impl Reader<'_> {
                 anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
                 retain: self.age(&module.retain)?,
                 on_demand: self.one_of(&module.running, &RUNNING)?.unwrap_or(false),
+                backfill: self.span(&module.backfill)?,
                 name,
                 filter,
             });

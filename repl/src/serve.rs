@@ -18,10 +18,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Writer};
-use como_core::supervisor::keep::{Bound, Bounds, Keeper, SharedBounds};
-use como_core::supervisor::{Handle, Instance, Monitor, Options};
+use como_core::supervisor::keep::{Bound, Bounds, Keeper, Keeping, SharedBounds};
+use como_core::supervisor::{Backfill, Handle, Instance, Monitor, Options};
 use como_web::Web;
 use crossbeam_channel::Sender;
+use parking_lot::RwLock;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -29,7 +30,7 @@ use crate::cli::Serve;
 use crate::config::{Config, FOREVER, InstanceConfig};
 use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
-use deploy::Deployer;
+use deploy::{Deployer, Recorded};
 use door::Desk;
 use ondemand::OnDemand;
 
@@ -38,7 +39,8 @@ pub fn perform(args: &Serve) -> Result {
     // From the beginning, so that whoever is told the address may also end it.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let config = Config::read(&args.config)?;
-    let (instances, on_demand) = instances(&config)?;
+    // What is wrong with them is found before anything is opened.
+    let (mut instances, on_demand) = instances(&config)?;
     let lookups = config.tables.load()?;
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
@@ -49,12 +51,18 @@ pub fn perform(args: &Serve) -> Result {
     *bounds.write() = bounds_of(&config);
     let keeper = keeper(store.clone(), bounds.clone());
     let (feed, keeping) = (keeper.feed(), keeper.keeping());
+    let recorded = recorded(store.clone(), keeping.clone());
+    for instance in &mut instances {
+        if let Some(backfill) = &mut instance.backfill {
+            backfill.stored = recorded(&instance.name);
+        }
+    }
 
     // Modules first, sources last: so every module sees the first packet.
     let options = Options { stay: true, lookups, ..options(&config) };
     let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
         .map_err(crate::session::refused)?;
-    let deployer = deployer(&config, monitor.handle())?;
+    let deployer = deployer(&config, monitor.handle(), recorded.clone())?;
     let desk = Desk {
         monitor: monitor.handle(),
         refused: deployer.refused.clone(),
@@ -75,7 +83,7 @@ pub fn perform(args: &Serve) -> Result {
     }
     say(&format!("listening on http://{}", web.address()));
 
-    obey_signals(signals, &args.config, config, (&monitor, &on_demand), &bounds);
+    obey_signals(signals, &args.config, config, (&monitor, &on_demand), (&bounds, &recorded));
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
@@ -104,8 +112,10 @@ fn options(config: &Config) -> Options {
 /// The instances to run from the first packet on, and those to run on demand.
 fn instances(config: &Config) -> Result<(Vec<Instance>, OnDemand)> {
     let (mut always, on_demand) = (Vec::new(), OnDemand::default());
+    // What is recorded of them is not known yet.
+    let nothing: Recorded = Arc::new(|_| None);
     for one in &config.instances {
-        let instance = instance(config, one)?;
+        let instance = instance(config, one, &nothing)?;
         match one.on_demand {
             true => on_demand.put(instance).map_err(crate::session::refused)?,
             false => always.push(instance),
@@ -114,13 +124,26 @@ fn instances(config: &Config) -> Result<(Vec<Instance>, OnDemand)> {
     Ok((always, on_demand))
 }
 
-fn instance(config: &Config, instance: &InstanceConfig) -> Result<Instance> {
+/// Until when there are records of an instance, committed or not.
+fn recorded(store: Arc<dyn RecordStore>, keeping: Arc<RwLock<Keeping>>) -> Recorded {
+    Arc::new(move |name| {
+        let reached = keeping.read().reached.get(name).copied();
+        // A store that does not answer says so when it is written.
+        let stored = store.stream(name).ok().flatten().and_then(|stream| stream.end);
+        reached.max(stored)
+    })
+}
+
+fn instance(config: &Config, instance: &InstanceConfig, recorded: &Recorded) -> Result<Instance> {
     // From a file that the operator names: no script may choose, or see, the key.
     let anonymize = instance.anonymize.as_deref().map(Secret::read).transpose();
     let anonymize = anonymize.map_err(|error| Failure::new(crate::error::with_causes(&error)))?;
+    let kind = crate::catalogue::find(&instance.module)?;
+    let span = instance.backfill.or(kind.manifest().backfill).filter(|span| span.0 > 0);
     Ok(Instance {
         name: instance.name.clone(),
-        kind: crate::catalogue::find(&instance.module)?,
+        kind,
+        backfill: span.map(|span| Backfill { span, stored: recorded(&instance.name) }),
         filter: instance.filter.clone(),
         args: instance.args.clone(),
         limits: config.limits,
@@ -159,7 +182,7 @@ fn node() -> String {
     }
 }
 
-fn deployer(config: &Config, monitor: Handle) -> Result<Deployer> {
+fn deployer(config: &Config, monitor: Handle, recorded: Recorded) -> Result<Deployer> {
     let dir = &config.modules;
     std::fs::create_dir_all(dir).map_err(|e| cannot("make", dir, &e))?;
     let mut deployer = Deployer {
@@ -168,6 +191,7 @@ fn deployer(config: &Config, monitor: Handle) -> Result<Deployer> {
         limits: config.limits,
         reserved: config.instances.iter().map(|i| i.name.clone()).collect(),
         refused: Arc::default(),
+        recorded,
         load: |path| crate::catalogue::load(path).map_err(|failure| failure.text()),
         seen: BTreeMap::new(),
         running: BTreeMap::new(),
@@ -190,7 +214,7 @@ fn obey_signals(
     path: &Path,
     mut config: Config,
     (monitor, on_demand): (&Monitor, &OnDemand),
-    bounds: &SharedBounds,
+    (bounds, recorded): (&SharedBounds, &Recorded),
 ) {
     for signal in signals.forever() {
         if signal != SIGHUP {
@@ -200,7 +224,7 @@ fn obey_signals(
         match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
-                reload(&mut config, new, (monitor, on_demand), bounds);
+                reload(&mut config, new, (monitor, on_demand), (bounds, recorded));
             }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
@@ -219,7 +243,7 @@ fn reload(
     old: &mut Config,
     new: Config,
     (monitor, on_demand): (&Handle, &OnDemand),
-    bounds: &SharedBounds,
+    (bounds, recorded): (&SharedBounds, &Recorded),
 ) {
     *bounds.write() = bounds_of(&new);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
@@ -228,7 +252,7 @@ fn reload(
     }
     let limits_changed = old.limits != new.limits;
     for changed in new.instances.iter().filter(|i| limits_changed || !old.instances.contains(i)) {
-        let taken = instance(&new, changed).and_then(|instance| {
+        let taken = instance(&new, changed, recorded).and_then(|instance| {
             let (name, taken) = (
                 instance.name.clone(),
                 match changed.on_demand {

@@ -183,9 +183,9 @@ pub struct Declared {
 }
 
 /// The names a script may declare.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "filter", "args", "key", "value", "long", "schema", "service", "rows", "full", "interval",
-    "doc",
+    "backfill", "doc",
 ];
 
 impl Declared {

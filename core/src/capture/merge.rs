@@ -115,6 +115,11 @@ impl Merge {
         });
     }
 
+    /// Whether no source was ever added.
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
     /// Tells every source what the kernel need not deliver.
     pub fn push_filter(&self, bpf: Option<&str>) {
         self.lanes.iter().for_each(|lane| lane.feed.push_filter(bpf));

@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crossbeam_channel::Sender;
+
 use super::{ArgSpec, Args, Export, Fault, Manifest, Module, ModuleError, Setup, Started};
 use crate::addr::Addr;
 use crate::batch::Batch;
@@ -16,7 +18,7 @@ use crate::field::{Demand, Field};
 use crate::packet::Packet;
 use crate::record::{Cells, Column, Data, Records, Schema, Type, Value};
 use crate::selection::Selection;
-use crate::storage::packets::{PacketWriter, Place, Taken};
+use crate::storage::packets::{Keeps, PacketWriter, Place, SNAPLEN_MAX, Spot, Taken};
 use crate::storage::pcapng::Stands;
 use crate::time::{Interval, Span};
 
@@ -27,7 +29,7 @@ mod tests;
 pub const SERVICE: &str = "trace";
 
 /// The bytes of a packet that are kept where nothing else is said: all of any that is captured.
-const SNAPLEN_DEFAULT: u64 = 262_144;
+const SNAPLEN_DEFAULT: u64 = SNAPLEN_MAX as u64;
 
 /// The arguments the service understands.
 pub fn args() -> Vec<ArgSpec> {
@@ -116,6 +118,8 @@ fn kept_schema() -> Schema {
 /// Writes packets.
 struct Keeping {
     writer: PacketWriter,
+    // Where, if others may read them there.
+    keeps: Option<Keeps>,
     // Bytes of payload to keep, where it is cut.
     payload: Option<u32>,
     // Packets and captured bytes of the open interval, and packets lost when it opened.
@@ -127,9 +131,15 @@ struct Keeping {
 impl Keeping {
     fn new(place: Place, taken: Taken, costs: Arc<Costs>) -> Result<Self, ModuleError> {
         let (file, payload) = (place.path().display().to_string(), taken.payload);
+        let keeps = match &place {
+            Place::Directory(room) => {
+                Some(Keeps { dir: room.path.clone(), changed: taken.changed() })
+            }
+            Place::File(_) => None,
+        };
         let writer = PacketWriter::new(place, taken, costs)
             .map_err(|error| ModuleError::Target { file, why: error.to_string() })?;
-        Ok(Self { writer, payload, packets: 0, bytes: 0, lost: 0 })
+        Ok(Self { writer, keeps, payload, packets: 0, bytes: 0, lost: 0 })
     }
 }
 
@@ -166,6 +176,14 @@ impl Module for Keeping {
 
     fn state_bytes(&self) -> usize {
         10 << 20
+    }
+
+    fn keeps(&self) -> Option<Keeps> {
+        self.keeps.clone()
+    }
+
+    fn mark(&mut self, told: Sender<Spot>) {
+        self.writer.mark(told);
     }
 }
 

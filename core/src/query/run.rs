@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::QueryError;
 use super::answer::{Report, Step, Steps};
+use crate::costs::let_others_first;
 use crate::lookup::Lookups;
 use crate::queue::{self, Nothing, Receiver, Sender};
 use crate::record::Output;
@@ -26,10 +27,6 @@ const QUEUE: usize = 16;
 
 /// How long a step waits.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// How much less of a processor it gets than what runs all the time, as `nice(1)` counts.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 /// One module at work for one question.
 pub struct Run {
@@ -62,10 +59,8 @@ impl Run {
             output.bytes().max(QUEUE_BYTES / QUEUE)
         });
         let begin = move || {
-            // Threads take after the one that starts them. Without the right to, it is as before.
-            // Elsewhere this would lower the whole monitor.
-            #[cfg(target_os = "linux")]
-            let _ = rustix::process::nice(NICENESS);
+            // Threads take after the one that starts them.
+            let_others_first();
             let options = Options { workers: 1, lookups, writes: false, ..Options::default() };
             Monitor::start(options, sources, vec![instance], Box::new(Desk { given }))
         };

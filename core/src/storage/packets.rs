@@ -35,9 +35,12 @@ use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
 pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
-pub use read::{Effort, covered};
+pub use read::{Effort, Spot, covered};
 pub use segments::Segment;
 pub use source::Kept;
+
+/// The bytes of a packet that are kept where all are: no link has longer ones.
+pub const SNAPLEN_MAX: u32 = 262_144;
 
 /// Bytes gathered before they are written.
 const SLAB_BYTES: usize = 1 << 20;
@@ -167,6 +170,14 @@ impl Taken {
         Self { snaplen, payload: None, anonymize: None }
     }
 
+    /// What is done to the packets, if anything.
+    pub fn changed(&self) -> Option<String> {
+        let cut = (self.snaplen < SNAPLEN_MAX).then(|| format!("cut at {} bytes", self.snaplen));
+        let lineage = Some(self.lineage()).filter(|lineage| !lineage.is_empty());
+        let parts: Vec<String> = cut.into_iter().chain(lineage).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
     /// What was done to the packets, for whoever opens the capture; nothing where that is nothing.
     fn lineage(&self) -> String {
         let cut = self.payload.map(|bytes| format!("payload cut to {bytes} bytes"));
@@ -176,6 +187,15 @@ impl Taken {
         let parts = cut.into_iter().chain(replaced.map(str::to_owned));
         parts.collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Where a module keeps the packets it sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeps {
+    /// The directory of segments.
+    pub dir: PathBuf,
+    /// What is done to them before, if anything.
+    pub changed: Option<String>,
 }
 
 /// A run of whole pcapng blocks of one segment.
@@ -189,6 +209,8 @@ struct Slab {
     last: Option<Ts>,
     // The stream's time, where it is known to have come so far.
     clock: Option<Ts>,
+    // Who is to be told where the next packet will be.
+    mark: Option<Sender<Spot>>,
 }
 
 /// Turns packets into pcapng and hands them to the thread that writes.
@@ -235,6 +257,9 @@ impl PacketWriter {
                     anonymizer.apply(&mut slab.bytes);
                 }
                 disk.write(&mut slab);
+                if let Some(told) = slab.mark.take() {
+                    disk.tell(&told);
+                }
                 watch.charge(&costs, Category::Storage);
                 slab.bytes.clear();
                 // Nobody takes it back once the writer is gone.
@@ -300,9 +325,17 @@ impl PacketWriter {
         self.flush();
     }
 
+    /// Tells where the next packet will be, as soon as all that are put are in the file; nothing
+    /// where that cannot be said.
+    pub fn mark(&mut self, told: Sender<Spot>) {
+        self.slab.mark = Some(told);
+        self.flush();
+    }
+
     /// Hands on what is gathered, so that it is on disk soon.
     pub fn flush(&mut self) {
-        if self.slab.bytes.is_empty() && self.slab.clock.is_none() {
+        let nothing = self.slab.bytes.is_empty() && self.slab.clock.is_none();
+        if nothing && self.slab.mark.is_none() {
             return;
         }
         let next = self.empty.try_recv().unwrap_or_default();

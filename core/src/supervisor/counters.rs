@@ -177,6 +177,7 @@ pub struct TaskCounters {
     busy_ns: AtomicU64,
     parked: AtomicBool,
     fault: Mutex<Option<String>>,
+    past: Mutex<Option<String>>,
 }
 
 /// One task as a reader sees it.
@@ -216,6 +217,8 @@ pub struct TaskStatus {
     pub state_bytes: u64,
     /// Seconds of CPU time that its worker spent on it.
     pub busy_seconds: f64,
+    /// What has become of the past that it was to run over first, where it was.
+    pub past: Option<String>,
 }
 
 /// How often a task passed each of its limits.
@@ -280,6 +283,11 @@ impl TaskCounters {
         self.busy_ns.fetch_add(spent_ns, Relaxed);
     }
 
+    /// Whether it is parked.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.load(Relaxed)
+    }
+
     /// Counts a failed call; tells the log of each new message once.
     pub fn note_fault(&self, task: &str, fault: &Fault, parked: bool) {
         self.faults.fetch_add(1, Relaxed);
@@ -295,6 +303,11 @@ impl TaskCounters {
         if parked && !was_parked {
             tracing::error!("module `{task}` keeps failing and is parked: mend it and redeploy");
         }
+    }
+
+    /// Notes what has become of the past that it was to run over first.
+    pub fn note_past(&self, what: impl Into<String>) {
+        *self.past.lock() = Some(what.into());
     }
 
     fn passed(&self, limit: Limit) -> u64 {
@@ -327,6 +340,7 @@ impl TaskCounters {
             overflowed: self.overflowed.load(Relaxed),
             state_bytes: self.state_bytes.load(Relaxed),
             busy_seconds: self.busy_ns.load(Relaxed) as f64 / 1e9,
+            past: self.past.lock().clone(),
         }
     }
 }
@@ -451,9 +465,10 @@ impl Counters {
         tasks.len() < before
     }
 
-    /// Whether a task of this name runs.
-    pub fn has_task(&self, name: &str) -> bool {
-        self.tasks.read().iter().any(|(n, _)| &**n == name)
+    /// The counters of a task.
+    pub(crate) fn task(&self, name: &str) -> Option<Arc<TaskCounters>> {
+        let tasks = self.tasks.read();
+        tasks.iter().find(|(n, _)| &**n == name).map(|(_, task)| task.clone())
     }
 
     /// Whether some task is parked, or has failed at all, where that is asked.

@@ -37,6 +37,9 @@ pub struct Keeping {
     pub trouble: Option<String>,
     /// Rows lost because the store did not take them for too long.
     pub lost_rows: u64,
+    /// Until when each instance has recorded, whether that is safe yet or not.
+    #[serde(skip)]
+    pub reached: BTreeMap<String, Ts>,
 }
 
 /// How often what is too old is looked for, in packet time.
@@ -150,6 +153,7 @@ impl Sink for Keeper {
     }
 
     fn closed(&mut self, instance: &str, until: Ts) {
+        self.keeping.write().reached.insert(instance.to_owned(), until);
         self.closed.insert(instance.to_owned(), until);
     }
 

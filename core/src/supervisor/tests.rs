@@ -1,5 +1,6 @@
 //! A whole monitor over made-up packets: intervals, gaps, merging, faults, replacement.
 
+mod backfill;
 mod deploy;
 
 use std::sync::Arc;

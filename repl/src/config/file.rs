@@ -50,6 +50,7 @@ pub struct Module {
     pub anonymize: Option<String>,
     pub retain: Option<Spanned<String>>,
     pub running: Option<Spanned<String>>,
+    pub backfill: Option<Spanned<String>>,
 }
 
 /// `[store]`

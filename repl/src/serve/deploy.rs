@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use como_core::module::{Kind, Limits};
-use como_core::supervisor::{Handle, Instance};
+use como_core::supervisor::{Backfill, Handle, Instance};
+use como_core::time::Ts;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::{RecursiveMode, Watcher};
 use parking_lot::RwLock;
@@ -35,6 +36,9 @@ pub type Refused = Arc<RwLock<BTreeMap<String, String>>>;
 /// Turns a script into a module, or says in words why not.
 pub type Load = fn(&Path) -> Result<Arc<dyn Kind>, String>;
 
+/// Tells until when there are records of an instance, if there are.
+pub type Recorded = Arc<dyn Fn(&str) -> Option<Ts> + Send + Sync>;
+
 /// Keeps what runs in step with the files of a folder.
 pub struct Deployer {
     /// The folder.
@@ -47,6 +51,8 @@ pub struct Deployer {
     pub reserved: BTreeSet<String>,
     /// Where refusals are shown.
     pub refused: Refused,
+    /// Until when there are records of an instance.
+    pub recorded: Recorded,
     /// How a script becomes a module.
     pub load: Load,
     /// What was last seen of each file.
@@ -105,8 +111,10 @@ impl Deployer {
             return Err(format!("`{}` has that name already: rename one", twin.display()));
         }
         let kind = (self.load)(path)?;
-        let instance =
-            Instance { name: name.to_owned(), limits: self.limits, ..Instance::of(kind) };
+        let backfill = kind.manifest().backfill;
+        let backfill = backfill.map(|span| Backfill { span, stored: (self.recorded)(name) });
+        let name = name.to_owned();
+        let instance = Instance { name, limits: self.limits, backfill, ..Instance::of(kind) };
         self.monitor.attach(instance).map_err(|error| error.to_string())
     }
 

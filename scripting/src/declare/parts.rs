@@ -36,6 +36,9 @@ pub(super) fn read(
                 add_interval(declared, interval.default)?;
             }
         }
+        "backfill" => {
+            declared.manifest.backfill = Some(span(name, value)?).filter(|span| span.0 > 0);
+        }
         "interval" => add_interval(declared, span_value(name, value)?)?,
         "key" => declared.declaration.key = key(name, value)?,
         "value" => declared.declaration.value = values(name, value)?,

@@ -71,6 +71,7 @@ fn a_declared_table_is_read_whole() {
         declare(&SCRIPT, &given, &functions([("export", 3), ("action", 2)])).expect("right");
     assert_eq!(declared.manifest.doc, "Top destinations.");
     assert_eq!(declared.manifest.filter, "ip");
+    assert_eq!(declared.manifest.backfill, None);
     let [n, interval] = &declared.manifest.args[..] else { panic!("two arguments") };
     assert_eq!((n.name.as_str(), &n.default, n.doc.as_str()), ("n", &20u64.into(), "how many"));
     assert_eq!(interval.default, "5s".into());
@@ -107,6 +108,20 @@ fn records_of_an_export_may_be_described() {
 }
 
 #[test]
+fn how_much_of_the_past_it_runs_over_may_be_said() {
+    let backfill = |value| {
+        let [key, count] = table();
+        let declared = declare(&SCRIPT, &globals([key, count, ("backfill", value)]), &[]);
+        declared.expect("right").manifest.backfill
+    };
+    assert_eq!(backfill(text("1h")), Some(Span::from_secs(3600)));
+    assert_eq!(backfill(Tree::Int(60)), Some(Span::from_secs(60)));
+    let slip = "3: `backfill` must be a time span like 5s or 1h; it is true";
+    let [key, count] = table();
+    refused([key, count, ("backfill", Tree::Bool(true))], [], slip);
+}
+
+#[test]
 fn an_unknown_name_names_the_nearest_and_its_line() {
     let [key, value] = table();
     let slip = ("filtr", text("ip"));
@@ -115,7 +130,7 @@ fn an_unknown_name_names_the_nearest_and_its_line() {
         [("colour", text("red"))],
         [],
         "1: nothing is declared by `colour`; make it `local colour` if it is yours, or write \
-         filter, args, key, value, long, schema, service, rows, full, interval, doc",
+         filter, args, key, value, long, schema, service, rows, full, interval, backfill, doc",
     );
 }
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::index::{Growing, Indexer};
 use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
-use super::{Place, Room, Slab, Written};
+use super::{Place, Room, Slab, Spot, Written};
 use crate::time::Ts;
 
 /// How long the first packet waits for another writer to leave the directory.
@@ -118,6 +119,22 @@ impl Disk {
         if let Some(clock) = slab.clock {
             self.expire(clock);
         }
+    }
+
+    /// Tells where the next slab will begin, if the directory is ours.
+    pub(super) fn tell(&mut self, told: &Sender<Spot>) {
+        if !self.ready
+            && let Err(error) = self.prepare()
+        {
+            let path = self.place.path().display();
+            return self.written.complain(format!("packets for `{path}` cannot be kept: {error}"));
+        }
+        let spot = match &self.open {
+            Some(open) => Spot { segment: open.number, at: open.bytes },
+            None => Spot { segment: self.next_number, at: 0 },
+        };
+        // Who asked may have gone.
+        let _ = told.send(spot);
     }
 
     fn try_write(&mut self, slab: &mut Slab) -> io::Result<()> {

@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::CopyError;
 use super::index::{Entry, Index, SLAB_BYTES_MAX};
 use super::segments::{self, Segment, Slabs};
+use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
@@ -44,6 +45,15 @@ impl Effort {
         self.bytes_all = other.bytes_all;
         self.damaged += other.damaged;
     }
+}
+
+/// A place in a window of segments: behind the packets before it, and before all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The number of the segment.
+    pub segment: u64,
+    /// The byte of the capture.
+    pub at: u64,
 }
 
 /// What comes next.
@@ -77,11 +87,18 @@ pub(super) struct Reading {
     segments: VecDeque<Segment>,
     open: Option<Open>,
     slab: Vec<u8>,
-    // Where it begins.
+    // Where it begins, and the end of what was read or left out.
     at: u64,
+    behind: u64,
     entry: Entry,
     packed: Vec<u8>,
     effort: Effort,
+    // The newest segment that was begun.
+    number: u64,
+    // The directory, where what is added to it meanwhile is read too.
+    follows: Option<PathBuf>,
+    // Segments that were removed before they were read.
+    gone: u64,
 }
 
 /// The segment being read.
@@ -92,6 +109,8 @@ struct Open {
     // Where what the index covers ends.
     covered: u64,
     tail: Option<Slabs<Box<dyn Read + Send>>>,
+    // Whether a newer one was there when it was read on, so that nothing is added any more.
+    is_done: bool,
 }
 
 /// What became of a slab that the index has.
@@ -101,6 +120,15 @@ enum Found {
     Damaged,
     /// The file ends in it, or before.
     Short,
+}
+
+/// What becomes of a segment that was read to its end.
+enum Ending {
+    /// More may be added.
+    Pause,
+    /// It is read on once more.
+    Again,
+    Over,
 }
 
 /// What follows what an index covers.
@@ -123,9 +151,69 @@ impl Reading {
             open: None,
             slab: Vec::new(),
             at: 0,
+            behind: 0,
             entry: Entry::default(),
             packed: Vec::new(),
             effort: Effort { bytes_all, ..Effort::default() },
+            number: 0,
+            follows: None,
+            gone: 0,
+        })
+    }
+
+    /// Begins to read all packets from `from` on, and those that are added meanwhile: what it says
+    /// is the end is so for the time being.
+    pub fn following(dir: &Path, from: Ts) -> Result<Self, CopyError> {
+        let window = Window { from, ..Window::ALL };
+        let reading = Self::new(dir, window, Expr::ALL.needs())?;
+        Ok(Self { follows: Some(dir.to_owned()), ..reading })
+    }
+
+    /// Leaves out nothing any more that is earlier than the window.
+    pub fn begin(&mut self) {
+        self.window.from = Ts(0);
+    }
+
+    /// Where the slab given last begins.
+    pub fn spot(&self) -> Spot {
+        Spot { segment: self.number, at: self.at }
+    }
+
+    /// Behind all that was given or left out.
+    pub fn behind(&self) -> Spot {
+        Spot { segment: self.number, at: self.behind }
+    }
+
+    /// How many segments were removed before they were read.
+    pub fn gone(&self) -> u64 {
+        self.gone
+    }
+
+    /// Looks for segments that were begun since.
+    fn look_on(&mut self) -> Result<(), CopyError> {
+        let Some(dir) = &self.follows else { return Ok(()) };
+        let segments = segments::list(dir).map_err(|error| failed(dir, error))?;
+        self.segments.extend(segments.into_iter().filter(|s| s.number > self.number));
+        Ok(())
+    }
+
+    /// What becomes of a segment that was read to its end.
+    fn end(&mut self) -> Result<Ending, CopyError> {
+        if self.follows.is_none() {
+            return Ok(Ending::Over);
+        }
+        if self.segments.is_empty() {
+            self.look_on()?;
+        }
+        let Some(open) = &mut self.open else { return Ok(Ending::Over) };
+        Ok(match (self.segments.is_empty(), open.is_done) {
+            (true, _) => Ending::Pause,
+            // What was added before the newer one was begun.
+            (false, false) => {
+                open.is_done = true;
+                Ending::Again
+            }
+            (false, true) => Ending::Over,
         })
     }
 
@@ -162,16 +250,22 @@ impl Reading {
     pub fn advance(&mut self) -> Result<Option<Part<'_>>, CopyError> {
         loop {
             let Some(open) = &mut self.open else {
+                if self.segments.is_empty() {
+                    self.look_on()?;
+                }
                 let Some(segment) = self.segments.pop_front() else { return Ok(None) };
                 let path = segment.path.clone();
+                (self.number, self.at, self.behind) = (segment.number, 0, 0);
                 self.open = Open::new(segment).map_err(|error| failed(&path, error))?;
                 if self.open.is_some() {
                     return Ok(Some(Part::Segment));
                 }
+                self.gone += 1;
                 continue;
             };
             if let Some(entry) = open.entries.pop_front() {
                 self.entry = entry;
+                self.behind = self.entry.end();
                 if !self.entry.may_hold(self.window, &self.needs) {
                     self.effort.slabs_skipped += 1;
                     if self.entry.heads.is_empty() {
@@ -193,6 +287,7 @@ impl Reading {
                     }
                     Found::Short => {
                         open.cut(self.entry.at);
+                        self.behind = self.entry.at;
                         self.damaged(self.entry.at);
                         continue;
                     }
@@ -201,11 +296,16 @@ impl Reading {
             match open.read_on(&mut self.slab).map_err(|e| failed(&open.segment.path, e))? {
                 Behind::Slab(at) => {
                     self.at = at;
+                    self.behind = at.saturating_add(self.slab.len() as u64);
                     self.effort.slabs_read += 1;
                     self.effort.bytes_read += self.slab.len() as u64;
                     return Ok(Some(Part::Slab(&self.slab)));
                 }
-                Behind::End => self.open = None,
+                Behind::End => match self.end()? {
+                    Ending::Pause => return Ok(None),
+                    Ending::Again => {}
+                    Ending::Over => self.open = None,
+                },
                 Behind::Damaged(at) => {
                     self.damaged(at);
                     self.open = None;
@@ -238,7 +338,8 @@ impl Open {
             tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
         }
         let covered = index.covers();
-        Ok(Some(Self { segment, file, entries: index.entries.into(), covered, tail: None }))
+        let entries = index.entries.into();
+        Ok(Some(Self { segment, file, entries, covered, tail: None, is_done: false }))
     }
 
     /// Bytes of the file that a slab takes.

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::CopyError;
-use super::read::{Part, Reading};
+use super::read::{Part, Reading, Spot};
 use crate::filter::Expr;
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh};
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block};
+use crate::time::Ts;
 
 /// Slabs that are kept to be filled again.
 const SLABS: usize = 16;
@@ -21,14 +22,17 @@ pub struct Kept {
     description: Description,
     reading: Reading,
     window: Window,
-    // Of the section being read.
-    links: Vec<LinkType>,
+    // Of the section being read: the link type of each interface, and the number of its source.
+    links: Vec<(LinkType, u16)>,
     // What the first section says was done to its packets.
     told: Option<String>,
     slab: Arc<Vec<u8>>,
     // Where the next block of the slab begins.
     at: usize,
     used: VecDeque<Arc<Vec<u8>>>,
+    // Whether a packet of the window was there already.
+    begun: bool,
+    follows: bool,
 }
 
 impl Kept {
@@ -41,9 +45,24 @@ impl Kept {
     ) -> Result<Self, CopyError> {
         let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
         let reading = Reading::new(dir, window, needs)?;
+        let mut source = Self::over(name, reading, window);
+        source.advance()?;
+        source.look();
+        Ok(source)
+    }
+
+    /// Begins to read the packets of `window` together with what is added meanwhile, with
+    /// [`Kept::read`]. From the first one in the window on all are given, in the order they came in.
+    pub fn following(name: String, dir: &Path, from: Ts) -> Result<Self, CopyError> {
+        let reading = Reading::following(dir, from)?;
+        let source = Self::over(name, reading, Window { from, ..Window::ALL });
+        Ok(Self { follows: true, ..source })
+    }
+
+    fn over(name: String, reading: Reading, window: Window) -> Self {
         let mut description = Description::new(name, Pace::Stored);
         description.size_bytes = Some(reading.left_bytes());
-        let mut source = Self {
+        Self {
             description,
             reading,
             window,
@@ -52,10 +71,29 @@ impl Kept {
             slab: Arc::default(),
             at: 0,
             used: VecDeque::new(),
-        };
-        source.advance()?;
-        source.look();
-        Ok(source)
+            begun: false,
+            follows: false,
+        }
+    }
+
+    /// Where the next packet is read.
+    pub fn spot(&self) -> Spot {
+        if self.at >= self.slab.len() {
+            return self.reading.behind();
+        }
+        let slab = self.reading.spot();
+        Spot { at: slab.at.saturating_add(self.at as u64), ..slab }
+    }
+
+    /// How many segments were removed before they were read.
+    pub fn gone(&self) -> u64 {
+        self.reading.gone()
+    }
+
+    /// The next packets before `until`, each with the number that its source had when it was kept:
+    /// [`Turn::End`] where that is reached, [`Turn::Idle`] where nothing more is there yet.
+    pub fn read(&mut self, chunk: &mut Chunk, until: Spot) -> Result<Turn, CopyError> {
+        self.fill(chunk, Some(until))
     }
 
     /// What was done to its packets when they were kept, as its first section says.
@@ -84,7 +122,11 @@ impl Kept {
                     self.told = pcapng::comment(bytes).map(str::to_owned);
                 }
             }
-            Block::Interface(bytes) => self.links.push(pcapng::link(bytes)),
+            Block::Interface(bytes) => {
+                let source = pcapng::description(bytes).and_then(|d| d.strip_prefix("source "));
+                let number = source.and_then(|number| number.parse().ok()).unwrap_or(0);
+                self.links.push((pcapng::link(bytes), number));
+            }
             Block::Packet { .. } => {}
         }
     }
@@ -119,20 +161,37 @@ impl Kept {
     }
 
     /// Reads on until there are packets for a chunk, or nothing is left to be read.
-    fn fill(&mut self, chunk: &mut Chunk) -> Result<Turn, CopyError> {
+    fn fill(&mut self, chunk: &mut Chunk, until: Option<Spot>) -> Result<Turn, CopyError> {
         while chunk.packets.is_empty() {
-            if self.at >= self.slab.len() && !self.advance()? {
+            if until.is_some_and(|until| self.spot() >= until) {
                 return Ok(Turn::End);
             }
-            self.take(chunk);
+            if self.at >= self.slab.len() && !self.advance()? {
+                // In the segments before, which are all there are, nothing is added any more.
+                let over = until.is_none_or(|until| self.spot().segment < until.segment);
+                return Ok(if over { Turn::End } else { Turn::Idle });
+            }
+            self.take(chunk, self.before(until));
         }
         Ok(Turn::More)
     }
 
-    /// Takes packets out of the slab until the chunk is full or the slab at its end.
-    fn take(&mut self, chunk: &mut Chunk) {
+    /// How many bytes of the slab lie before a spot.
+    fn before(&self, until: Option<Spot>) -> usize {
+        let (len, slab) = (self.slab.len(), self.reading.spot());
+        match until {
+            Some(until) if until.segment < slab.segment => 0,
+            Some(until) if until.segment == slab.segment => {
+                usize::try_from(until.at.saturating_sub(slab.at)).map_or(len, |part| part.min(len))
+            }
+            _ => len,
+        }
+    }
+
+    /// Takes packets out of the slab until the chunk is full or byte `end` of the slab reached.
+    fn take(&mut self, chunk: &mut Chunk, end: usize) {
         let slab = self.slab.clone();
-        while chunk.packets.len() < BATCH_PACKETS_MAX && self.at < slab.len() {
+        while chunk.packets.len() < BATCH_PACKETS_MAX && self.at < end {
             let Some((block, rest)) = pcapng::split(&slab[self.at..]) else { return self.skip() };
             let start = self.at;
             self.at = slab.len() - rest.len();
@@ -141,11 +200,15 @@ impl Kept {
                 continue;
             };
             let Some(seen) = pcapng::packet(bytes) else { return self.skip() };
-            let Some(link) = self.links.get(seen.interface as usize) else { return self.skip() };
+            let interface = self.links.get(seen.interface as usize);
+            let Some((link, source)) = interface.copied() else { return self.skip() };
             if ts < self.window.from || ts >= self.window.to {
                 continue;
             }
-            let mut packet: Packet = seen.as_packet(ts, start, *link);
+            if self.follows && !self.begun {
+                self.begin();
+            }
+            let mut packet = Packet { source, ..seen.as_packet(ts, start, link) };
             if let Some(stands) = pcapng::stands(bytes) {
                 packet.marks |= stands.marks;
                 weigh(&mut chunk.weights, &chunk.packets);
@@ -157,6 +220,12 @@ impl Kept {
         if !chunk.packets.is_empty() {
             chunk.regions.push(slab);
         }
+    }
+
+    /// From here on what comes late belongs to the window too.
+    fn begin(&mut self) {
+        (self.begun, self.window.from) = (true, Ts(0));
+        self.reading.begin();
     }
 
     /// Leaves out the rest of a slab that makes no sense.
@@ -173,7 +242,7 @@ impl Source for Kept {
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
         let damaged = self.reading.effort().damaged;
-        let turn = self.fill(chunk);
+        let turn = self.fill(chunk, None);
         chunk.counts.malformed += self.reading.effort().damaged - damaged;
         let all = self.description.size_bytes.unwrap_or(0);
         chunk.read_bytes = all.saturating_sub(self.reading.left_bytes());

@@ -1,0 +1,400 @@
+//! Catching up: a task runs over kept packets first, and joins the stream at one batch.
+//!
+//! It reads what an instance of `trace` has kept until there is nothing more.
+//! Then capture sets a batch number: the batches from it on wait for the task,
+//! and whoever keeps packets tells how far it has written those of the batches
+//! before. The task reads up to there and no further, and goes on with what
+//! waits. So each packet is seen once, whatever comes meanwhile; and all that
+//! waits for the task is a few batches, because the rest is in the window.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use crate::batch::Batch;
+use crate::capture::assemble::Assembler;
+use crate::capture::guest::{Guest, Ticket};
+use crate::capture::merge::Run;
+use crate::capture::offers::Offers;
+use crate::capture::{Control, Joining};
+use crate::costs::{Category, Costs, Stopwatch, let_others_first};
+use crate::field::Demand;
+use crate::filter::Plan;
+use crate::intern::Interner;
+use crate::lookup::Lookups;
+use crate::queue;
+use crate::source::{Chunk, Turn};
+use crate::storage::packets::{self, CopyError, Keeps, Kept, Spot};
+use crate::time::{Interval, Span, Ts};
+use crate::worker::{Emission, Task};
+
+/// How often a task that fell behind while it joined goes round before it gives up.
+const ROUNDS_MAX: u32 = 20;
+
+/// How long it may take before it is looked at how fast it is.
+const TRIAL: Duration = Duration::from_secs(5);
+
+/// The end of all that is kept.
+const HEAD: Spot = Spot { segment: u64::MAX, at: 0 };
+
+/// Why a task did not catch up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Missed {
+    /// Nobody wants it any more.
+    #[error("nobody waits for it any more")]
+    Unwanted,
+    /// It would take too long.
+    #[error(
+        "to read what `{keeper}` keeps takes more than half as long as it took to happen: ask for \
+         a shorter time, or for another filter"
+    )]
+    Slow {
+        /// Who keeps the packets.
+        keeper: String,
+    },
+    /// The stream is faster than the task.
+    #[error("packets come faster than it takes them")]
+    Behind,
+    /// Nobody tells where packets are kept.
+    #[error("`{keeper}` does not keep packets any more, or lost some")]
+    Keeper {
+        /// Who kept them.
+        keeper: String,
+    },
+    /// Packets were let go before they were read.
+    #[error("`{keeper}` let packets go before they were read")]
+    Gone {
+        /// Who kept them.
+        keeper: String,
+    },
+    /// The packets cannot be read.
+    #[error(transparent)]
+    Read(#[from] CopyError),
+    /// The window cannot be looked at.
+    #[error("cannot read the packets of `{keeper}`: {error}")]
+    Look {
+        /// Who keeps them.
+        keeper: String,
+        /// What the system answered.
+        error: io::Error,
+    },
+}
+
+/// From when on a task sees packets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Since {
+    /// From this instant on.
+    Instant(Ts),
+    /// In whole intervals, so long before now; none of which ends before `stored`.
+    Back {
+        /// How long.
+        span: Span,
+        /// The end of the records that are there already.
+        stored: Option<Ts>,
+        /// The stream's clock.
+        clock: Option<Ts>,
+    },
+}
+
+/// What becomes of it.
+pub(crate) type Told = Box<dyn FnOnce(Result<(), Missed>) + Send>;
+
+/// A task that is to run over kept packets and then to join.
+pub struct CatchUp {
+    pub(crate) joining: Joining,
+    pub(crate) keeper: Arc<str>,
+    pub(crate) keeps: Keeps,
+    pub(crate) since: Since,
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) control: Sender<Control>,
+    /// Where records go; none where to those of all others.
+    pub(crate) export: Option<queue::Sender<Emission>>,
+    pub(crate) told: Told,
+}
+
+/// What capture gives to a task that catches up.
+pub struct Scene {
+    /// Where records go.
+    pub export: queue::Sender<Emission>,
+    /// What the sources offer.
+    pub offers: Arc<Offers>,
+    /// The tables that addresses are looked up in.
+    pub lookups: Arc<Lookups>,
+    /// Whether the sources are wires, whose leaps in time are believed.
+    pub is_live: bool,
+    /// Whether capture has ended.
+    pub ended: Arc<AtomicBool>,
+    /// What is charged.
+    pub costs: Arc<Costs>,
+}
+
+impl CatchUp {
+    /// Begins, on a thread of its own.
+    pub fn start(self, scene: Scene) {
+        let name = self.joining.task.name.clone();
+        let thread = std::thread::Builder::new().name("catch up".to_owned());
+        if let Err(error) = thread.spawn(move || self.run(&scene)) {
+            tracing::error!("module `{name}`: cannot start a thread: {error}");
+        }
+    }
+
+    fn run(mut self, scene: &Scene) {
+        let_others_first();
+        let told = std::mem::replace(&mut self.told, Box::new(|_| ()));
+        let caught_up = self.catch_up(scene);
+        if !scene.ended.load(Ordering::SeqCst) {
+            told(caught_up);
+        }
+    }
+
+    fn catch_up(self, scene: &Scene) -> Result<(), Missed> {
+        let Self { joining, keeper, keeps, since, ticket, control, export, .. } = self;
+        let lost = || match ticket.is_void() {
+            true => Missed::Unwanted,
+            false => Missed::Keeper { keeper: keeper.to_string() },
+        };
+        // So that what is kept is there to be looked at.
+        let (mark, written) = crossbeam_channel::bounded(1);
+        let _ = control.send(Control::Mark(keeper.clone(), mark));
+        written.recv().map_err(|_| lost())?;
+        let beginning = since
+            .begin(joining.task.interval, &keeps)
+            .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
+        let name = (!ticket.is_for_question()).then(|| joining.task.name.clone());
+        let filter = joining.filter.clone();
+        let mut pump = Pump::new(joining, scene, export.clone());
+        let Beginning { from, open, joins_late } = beginning;
+        (pump.task.open, pump.task.joins_late) = (open, joins_late);
+        pump.task.begin(&pump.export);
+        let kept = Kept::following(format!("packets of {keeper}"), &keeps.dir, from)?;
+        let chunk = Chunk::default();
+        let mut reading =
+            Reading { kept, chunk, keeper: keeper.clone(), ticket: ticket.clone(), pace: None };
+        for _ in 0..ROUNDS_MAX {
+            reading.read(&mut pump, HEAD)?;
+            let (seated, slot) = crossbeam_channel::bounded(1);
+            let (mark, spot) = crossbeam_channel::bounded(1);
+            let (hand_over, task) = crossbeam_channel::bounded(1);
+            let guest = Guest {
+                name: name.clone(),
+                keeper: keeper.clone(),
+                filter: filter.clone(),
+                demand: pump.own,
+                interval: pump.task.interval,
+                ticket: ticket.clone(),
+                export: export.clone(),
+                seated,
+                mark,
+                task,
+            };
+            // Where capture has ended nobody answers.
+            let _ = control.send(Control::Join(Box::new(guest)));
+            let (Ok(slot), Ok(spot)) = (slot.recv(), spot.recv()) else {
+                return Err(lost());
+            };
+            reading.read(&mut pump, spot)?;
+            pump.finish();
+            if reading.kept.gone() > 0 {
+                return Err(Missed::Gone { keeper: keeper.to_string() });
+            }
+            if ticket.join() {
+                pump.task.slot = slot;
+                // One that ends meanwhile needs no task.
+                let _ = hand_over.send(pump.task);
+                return Ok(());
+            }
+            ticket.go_round();
+        }
+        Err(Missed::Behind)
+    }
+}
+
+/// How a task begins.
+struct Beginning {
+    /// The first instant of which packets are read.
+    from: Ts,
+    /// The interval that is open before the first packet.
+    open: Option<Interval>,
+    /// Whether the interval of the first packet would not be a whole one.
+    joins_late: bool,
+}
+
+impl Since {
+    /// How a task begins whose intervals are so long.
+    fn begin(self, len: Span, keeps: &Keeps) -> io::Result<Beginning> {
+        let (span, stored, clock) = match self {
+            Self::Instant(from) => return Ok(Beginning { from, open: None, joins_late: false }),
+            Self::Back { span, stored, clock } => (span, stored, clock),
+        };
+        let stored = stored.map(|end| first_from(end, len));
+        let covered = packets::covered(&keeps.dir)?;
+        let now = clock.or(covered.map(|(_, last)| last)).unwrap_or_default();
+        let Some((first, _)) = covered else {
+            let open = stored.filter(|stored| *stored > now);
+            let open = open.map(|from| Interval::holding(from, len));
+            return Ok(Beginning { from: Ts(0), open, joins_late: clock.is_some() });
+        };
+        // Of a window of which nothing was let go yet, the first interval is as short for everybody.
+        let whole = packets::segments(&keeps.dir)?.first().is_some_and(|s| s.number == 1);
+        let back = Interval::holding(now - span, len).start();
+        let from = match (first > back, whole) {
+            (false, _) => back,
+            (true, true) => Interval::holding(first, len).start(),
+            (true, false) => first_from(first, len),
+        };
+        let from = stored.map_or(from, |stored| from.max(stored));
+        let open = (first <= from).then(|| Interval::holding(from, len));
+        Ok(Beginning { from, open, joins_late: false })
+    }
+}
+
+/// The start of the first interval that starts no earlier than `ts`.
+fn first_from(ts: Ts, len: Span) -> Ts {
+    let holding = Interval::holding(ts, len);
+    if holding.start() == ts { ts } else { holding.end() }
+}
+
+/// The window as it is read.
+struct Reading {
+    kept: Kept,
+    chunk: Chunk,
+    keeper: Arc<str>,
+    ticket: Arc<Ticket>,
+    // When reading began, and with what time.
+    pace: Option<(Instant, Ts)>,
+}
+
+impl Reading {
+    /// Has the task see all packets up to a spot.
+    fn read(&mut self, pump: &mut Pump<'_>, until: Spot) -> Result<(), Missed> {
+        loop {
+            if pump.scene.ended.load(Ordering::SeqCst) || self.ticket.is_void() {
+                return Err(Missed::Unwanted);
+            }
+            match self.kept.read(&mut self.chunk, until)? {
+                Turn::More => pump.feed(&mut self.chunk),
+                Turn::Idle => return Err(self.lost()),
+                Turn::End => return Ok(()),
+            }
+            let (begun, from) = *self.pace.get_or_insert((Instant::now(), pump.clock));
+            if pump.scene.is_live && is_slow(begun.elapsed(), pump.clock - from) {
+                return Err(Missed::Slow { keeper: self.keeper.to_string() });
+            }
+        }
+    }
+
+    fn lost(&self) -> Missed {
+        match self.ticket.is_void() {
+            true => Missed::Unwanted,
+            false => Missed::Keeper { keeper: self.keeper.to_string() },
+        }
+    }
+}
+
+/// Whether reading so much of the past takes more than half as long as it took to happen.
+fn is_slow(took: Duration, covered: Span) -> bool {
+    took > TRIAL && u128::from(covered.0) < 2 * took.as_nanos()
+}
+
+/// What capture and a worker do, for one task and packets of the past.
+struct Pump<'a> {
+    task: Box<Task>,
+    plan: Plan,
+    // What the task reads beside its filter, and together with it.
+    own: Demand,
+    demand: Demand,
+    interner: Interner,
+    assembler: Assembler,
+    // Of the last batch.
+    clock: Ts,
+    scene: &'a Scene,
+    export: queue::Sender<Emission>,
+    watch: Stopwatch,
+}
+
+impl<'a> Pump<'a> {
+    fn new(joining: Joining, scene: &'a Scene, export: Option<queue::Sender<Emission>>) -> Self {
+        let Joining { mut task, filter, demand } = joining;
+        let mut plan = Plan::default();
+        task.slot = plan.add(&filter);
+        let mut assembler = Assembler::default();
+        assembler.clock.set_lens([task.interval]);
+        Self {
+            demand: demand.and(plan.demand()),
+            own: demand,
+            task: Box::new(task),
+            plan,
+            interner: Interner::apart(),
+            assembler,
+            clock: Ts(0),
+            scene,
+            export: export.unwrap_or_else(|| scene.export.clone()),
+            watch: Stopwatch::start(),
+        }
+    }
+
+    fn feed(&mut self, chunk: &mut Chunk) {
+        self.watch.charge(&self.scene.costs, Category::Sniffer);
+        chunk.marks = chunk.packets.iter().fold(0, |marks, packet| marks | packet.marks);
+        let run = Run {
+            source: 0,
+            from: 0,
+            to: chunk.packets.len(),
+            ordered: chunk.packets.is_sorted_by_key(|packet| packet.ts),
+        };
+        self.assembler.begin(&run, self.scene.is_live);
+        while let Some(batch) = self.assembler.fill(chunk) {
+            self.take(batch);
+        }
+        chunk.clear();
+    }
+
+    /// Hands out what is left. What comes next is the stream's own.
+    fn finish(&mut self) {
+        for batch in self.assembler.finish() {
+            self.take(batch);
+        }
+    }
+
+    fn take(&mut self, mut batch: Batch) {
+        if batch.clock >= Interval::holding(self.clock, self.task.interval).end() {
+            self.interner.renew();
+        }
+        self.clock = batch.clock;
+        batch.set_lookups(&self.scene.lookups);
+        batch.offers = self.scene.offers.clone();
+        batch.decode(self.demand);
+        self.interner.fill(&mut batch, self.demand);
+        self.watch.charge(&self.scene.costs, Category::Core);
+        self.plan.run(&mut batch);
+        self.watch.charge(&self.scene.costs, Category::Filter);
+        self.task.take(&batch, &self.export);
+        let spent_ns = self.watch.charge(&self.scene.costs, Category::Callbacks);
+        self.task.counters.note_busy(spent_ns);
+        self.assembler.keep(Arc::new(batch));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_slower_than_twice_as_fast_as_it_happened_is_slow() {
+        let (soon, late) = (Duration::from_secs(4), Duration::from_secs(10));
+        assert!(!is_slow(soon, Span::from_secs(1)));
+        assert!(is_slow(late, Span::from_secs(19)));
+        assert!(!is_slow(late, Span::from_secs(20)));
+    }
+
+    #[test]
+    fn whole_intervals_are_begun_at_their_start() {
+        let len = Span::from_secs(5);
+        let start = |sec| first_from(Ts::new(sec, 0), len);
+        assert_eq!((start(5), start(6), start(9)), (Ts::new(5, 0), Ts::new(10, 0), Ts::new(10, 0)));
+    }
+}

@@ -1,0 +1,248 @@
+//! Instances that join while others run: at their next boundary, or with the past behind them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::catchup::{CatchUp, Missed, Since, Told};
+use super::needs::{Offer, suits};
+use super::{AttachError, Backfill, Handle, Instance, Running, prepare};
+use crate::capture::guest::Ticket;
+use crate::capture::{Control, Joining};
+use crate::queue::{self, Nothing};
+use crate::record::Output;
+use crate::storage::packets::Keeps;
+use crate::time::{Span, Ts};
+use crate::worker::{Emission, Event};
+
+/// Closed intervals that the reader of a question may be behind.
+const QUEUE: usize = 16;
+
+impl Handle {
+    /// Starts an instance, where the sources offer this.
+    pub(super) fn begin(&self, instance: Instance, offers: &[Offer]) -> Result<(), AttachError> {
+        let joins_late = self.counters.clock().is_some();
+        let joining = prepare(instance.clone(), joins_late, self.counters.costs(), self.writes)?;
+        suits(&joining, offers, &self.lookups.read())?;
+        let name = joining.task.name.clone();
+        let mut running = Running {
+            filter: joining.filter.to_string(),
+            keeps: joining.task.module.keeps(),
+            instance,
+            ticket: None,
+        };
+        let counters = joining.task.counters.clone();
+        let backfill = running.instance.backfill;
+        let is_free = self.makes_way(&name, backfill.is_some());
+        let joining = match backfill.filter(|_| is_free) {
+            Some(backfill) => match self.keeper(&name, &running.filter) {
+                Ok((keeper, keeps)) => {
+                    counters.note_past("being filled in");
+                    let ticket = Ticket::new(true);
+                    running.ticket = Some(ticket.clone());
+                    let again = running.instance.clone();
+                    let late = self.backfilled(backfill, joining, (keeper, keeps), ticket, again);
+                    Control::CatchUp(Box::new(late))
+                }
+                Err(why) => {
+                    tracing::warn!("module `{name}`: its past is not filled in: {why}");
+                    counters.note_past(format!("not filled in: {why}"));
+                    Control::Attach(Box::new(joining))
+                }
+            },
+            None => Control::Attach(Box::new(joining)),
+        };
+        self.control.send(joining).map_err(|_| AttachError::Ended)?;
+        self.instances.write().insert(name.to_string(), running);
+        self.counters.put_task(&name, counters);
+        Ok(())
+    }
+
+    /// Whether no task of this name measures what comes. One that still runs over the past is
+    /// dropped for its successor, and for one that has the past filled in one that is parked.
+    fn makes_way(&self, name: &Arc<str>, fills_in: bool) -> bool {
+        let instances = self.instances.read();
+        let Some(running) = instances.get(&**name) else { return true };
+        if running.ticket.as_ref().is_some_and(|ticket| ticket.void()) {
+            return true;
+        }
+        let parked = fills_in && self.counters.task(name).is_some_and(|task| task.is_parked());
+        if parked {
+            // Capture has gone where nobody hears it.
+            let _ = self.control.send(Control::Detach(name.clone()));
+        }
+        parked
+    }
+
+    /// Who keeps all packets that a filter picks as they came, those of no other filter if there
+    /// is one.
+    fn keeper(&self, asking: &str, filter: &str) -> Result<(Arc<str>, Keeps), String> {
+        let instances = self.instances.read();
+        let mut why = "nothing keeps packets: an instance of `trace` does".to_owned();
+        let mut found: Option<(&str, &Running, &Keeps)> = None;
+        for (name, running) in instances.iter().filter(|(name, _)| *name != asking) {
+            let Some(keeps) = &running.keeps else { continue };
+            let whole = matches!(running.filter.as_str(), "" | "all");
+            match &keeps.changed {
+                Some(changed) => {
+                    why = format!("`{name}` does not keep packets as they are: {changed}")
+                }
+                None if whole || running.filter == filter => {
+                    // Of several the first by name, so that it is always the same.
+                    if found.is_none_or(|(other, ..)| name.as_str() < other) {
+                        found = Some((name, running, keeps));
+                    }
+                }
+                None => why = format!("`{name}` keeps only the packets of `{}`", running.filter),
+            }
+        }
+        found.map(|(name, _, keeps)| (name.into(), keeps.clone())).ok_or(why)
+    }
+
+    /// What is to run over the past and then to join; in vain, it joins as others do.
+    fn backfilled(
+        &self,
+        Backfill { span, stored }: Backfill,
+        joining: Joining,
+        (keeper, keeps): (Arc<str>, Keeps),
+        ticket: Arc<Ticket>,
+        again: Instance,
+    ) -> CatchUp {
+        let (handle, counters) = (self.clone(), joining.task.counters.clone());
+        let wanted = ticket.clone();
+        let told: Told = Box::new(move |caught_up| {
+            let name = &again.name;
+            match caught_up {
+                Ok(()) => {
+                    tracing::info!("module `{name}` has caught up and measures what comes");
+                    counters.note_past("filled in");
+                }
+                Err(_) if wanted.is_void() => {}
+                Err(why) => {
+                    let why = crate::source::with_causes(&why);
+                    tracing::warn!("module `{name}`: its past is filled in only in part: {why}");
+                    let instance = Instance { backfill: None, ..again.clone() };
+                    handle.begin_in_vain(instance, &why);
+                }
+            }
+        });
+        CatchUp {
+            joining,
+            keeper,
+            keeps,
+            since: Since::Back { span, stored, clock: self.counters.clock() },
+            ticket,
+            control: self.control.clone(),
+            export: None,
+            told,
+        }
+    }
+
+    /// Has an instance whose past was not filled in join as others do.
+    fn begin_in_vain(&self, instance: Instance, why: &str) {
+        let name = instance.name.clone();
+        match self.begin(instance, &self.counters.offers()) {
+            Ok(()) => {
+                if let Some(task) = self.counters.task(&name) {
+                    task.note_past(format!("filled in only in part: {why}"));
+                }
+            }
+            Err(error) => tracing::error!("module `{name}` does not run: {error}"),
+        }
+    }
+
+    /// Runs an instance over the packets that another keeps, from `from` on, and then over what
+    /// comes. It is no part of the monitor and ends with the one who asks.
+    pub fn follow(
+        &self,
+        instance: Instance,
+        keeper: &str,
+        from: Ts,
+    ) -> Result<Option<Late>, AttachError> {
+        let keeps = self.instances.read().get(keeper).and_then(|running| running.keeps.clone());
+        let Some(keeps) = keeps else { return Ok(None) };
+        let joining = prepare(instance, false, self.counters.costs(), false)?;
+        suits(&joining, &self.counters.offers(), &self.lookups.read())?;
+        let ticket = Ticket::new(false);
+        let (export, emissions) = queue::bounded(QUEUE);
+        let (missed, why) = bounded(1);
+        let interval = joining.task.interval;
+        let late = CatchUp {
+            joining,
+            keeper: keeper.into(),
+            keeps,
+            since: Since::Instant(from),
+            ticket: ticket.clone(),
+            control: self.control.clone(),
+            export: Some(export),
+            told: Box::new(move |caught_up| {
+                if let Err(error) = caught_up {
+                    // Who asked may have gone.
+                    let _ = missed.send(error);
+                }
+            }),
+        };
+        let control = self.control.clone();
+        control.send(Control::CatchUp(Box::new(late))).map_err(|_| AttachError::Ended)?;
+        Ok(Some(Late { emissions, missed: why, ticket, control, interval }))
+    }
+}
+
+/// An instance at work for one who asked, over the past and then over what comes. Dropping it ends
+/// it.
+pub struct Late {
+    emissions: queue::Receiver<Emission>,
+    missed: Receiver<Missed>,
+    ticket: Arc<Ticket>,
+    control: Sender<Control>,
+    interval: Span,
+}
+
+/// What one who asked hears of an instance that runs for it.
+pub enum Heard {
+    /// It recorded something, of the sources with these numbers.
+    Output(Output, Arc<[u16]>),
+    /// All that it records before this instant has been said.
+    Closed(Ts),
+    /// Nothing in time.
+    Nothing,
+    /// It has ended with the monitor.
+    End,
+    /// It did not come as far as the present.
+    Missed(Missed),
+}
+
+impl Late {
+    /// How long its intervals are.
+    pub fn interval(&self) -> Span {
+        self.interval
+    }
+
+    /// What comes next, until `deadline`.
+    pub fn hear(&self, deadline: Instant) -> Heard {
+        loop {
+            match self.emissions.recv_until(deadline).map(|emission| emission.event) {
+                Ok(Event::Output(output, sources)) => return Heard::Output(output, sources),
+                Ok(Event::Closed(until)) => return Heard::Closed(until),
+                Ok(Event::Begin(_)) => {}
+                Err(Nothing::Late) => return Heard::Nothing,
+                Err(Nothing::Gone) => {
+                    return match self.missed.recv() {
+                        Ok(missed) => Heard::Missed(missed),
+                        Err(_) if self.ticket.is_behind() => Heard::Missed(Missed::Behind),
+                        Err(_) => Heard::End,
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.ticket.void();
+        // Where capture has gone, so have its batches.
+        let _ = self.control.send(Control::Leave(self.ticket.clone()));
+    }
+}
