@@ -290,6 +290,11 @@ impl Batch {
         self.push_all(&[packet], weight.as_slice());
     }
 
+    /// The tables that its addresses are looked up in.
+    pub fn lookups(&self) -> &Arc<Lookups> {
+        &self.lookups
+    }
+
     /// Says in which tables addresses are looked up from now on.
     pub fn set_lookups(&mut self, lookups: &Arc<Lookups>) {
         if !Arc::ptr_eq(&self.lookups, lookups) {

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod declared;
 pub mod export;
+pub mod grants;
 pub mod manifest;
 pub mod trace;
 
@@ -24,6 +25,7 @@ use crate::time::{Interval, Span, Ts};
 pub use args::{ArgError, Args};
 pub use declared::{Action, Declaration, Declared, Long};
 pub use export::Export;
+pub use grants::{GRANTS, GrantError, Grants};
 pub use manifest::{ArgSpec, Manifest};
 
 /// A running measurement. Called by one worker thread, never concurrently.
@@ -65,6 +67,11 @@ pub trait Module: Send {
 
     /// Lines not written to the log since the start because there were too many.
     fn muted(&self) -> u64 {
+        0
+    }
+
+    /// How often it asked for what is not granted, since the start.
+    fn denied(&self) -> u64 {
         0
     }
 
@@ -137,6 +144,10 @@ pub struct Setup {
     pub args: Args,
     /// What it may use.
     pub limits: Limits,
+    /// What it may reach beyond its packets.
+    pub grants: Grants,
+    /// The tables that addresses are looked up in.
+    pub lookups: Arc<crate::lookup::Lookups>,
     /// Where it may keep packets, if it is one that does.
     pub packets: Option<crate::storage::packets::Place>,
     /// Whether it may write files: not where it only runs to be looked at.
@@ -166,6 +177,11 @@ pub trait Kind: Send + Sync {
 
     /// Starts an instance.
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError>;
+
+    /// What its instances may look up of addresses by themselves, and go on without.
+    fn looks_up(&self) -> Vec<crate::lookup::Subject> {
+        Vec::new()
+    }
 
     /// The module's own way to show its records in `format`, where it has one.
     fn printer(&self, format: &str) -> Option<Box<dyn Print>> {

@@ -28,7 +28,7 @@ use crate::costs::Costs;
 use crate::field::Field;
 use crate::filter::{Expr, FilterError};
 use crate::lookup::{Lookups, MissingTable};
-use crate::module::{Args, Kind, Limits, ModuleError, Setup};
+use crate::module::{Args, Grants, Kind, Limits, ModuleError, Setup};
 use crate::queue;
 use crate::source::Source;
 use crate::storage::packets::{Keeps, Place};
@@ -60,6 +60,8 @@ pub struct Instance {
     pub args: Args,
     /// What it may use.
     pub limits: Limits,
+    /// What it may reach beyond its packets.
+    pub grants: Grants,
     /// Where it may keep packets, if its module does.
     pub packets: Option<Place>,
     /// How much of the past it is to run over before it joins what comes.
@@ -79,8 +81,8 @@ impl Instance {
     /// A module under its own name with default arguments.
     pub fn of(kind: Arc<dyn Kind>) -> Self {
         let name = kind.manifest().name.clone();
-        let (filter, args, limits) = Default::default();
-        Self { name, kind, filter, args, limits, packets: None, backfill: None }
+        let (filter, args, limits, grants) = Default::default();
+        Self { name, kind, filter, args, limits, grants, packets: None, backfill: None }
     }
 }
 
@@ -416,17 +418,26 @@ fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
     Feed::start(source, number, counted, counters.costs().clone())
 }
 
+/// What an instance finds around it when it is started.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    lookups: &'a Arc<Lookups>,
+    costs: &'a Arc<Costs>,
+    writes: bool,
+}
+
 /// Starts an instance's module and compiles its filters.
 fn prepare(
     instance: Instance,
     joins_late: bool,
-    costs: &Arc<Costs>,
-    writes: bool,
+    Around { lookups, costs, writes }: Around<'_>,
 ) -> Result<Joining, AttachError> {
     let setup = Setup {
         instance: instance.name.clone(),
         args: instance.args,
         limits: instance.limits,
+        grants: instance.grants,
+        lookups: lookups.clone(),
         packets: instance.packets,
         writes,
         costs: costs.clone(),

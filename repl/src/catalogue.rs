@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use como_core::module::{ArgError, Args, Kind, ModuleError};
+use como_core::module::{ArgError, Args, Grants, Kind, ModuleError};
 use como_core::supervisor::Instance;
 
 use como_scripting::load_text;
@@ -112,6 +112,14 @@ pub fn measured(args: &Measure) -> Result<Vec<Instance>> {
     let filter = args.filter.join(" ");
     let instances = instances(picks(&args.modules)?, &args.args, &filter)?;
     crate::filter::parse(&filter)?;
+    allowed(instances, &args.allow)
+}
+
+/// The same instances, which may reach what is granted here.
+pub fn allowed(mut instances: Vec<Instance>, grants: &[String]) -> Result<Vec<Instance>> {
+    let grants = Grants::parse(grants.iter().map(String::as_str));
+    let grants = grants.map_err(|error| Failure::usage(error.to_string()))?;
+    instances.iter_mut().for_each(|instance| instance.grants.clone_from(&grants));
     Ok(instances)
 }
 

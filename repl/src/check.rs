@@ -23,6 +23,7 @@ pub fn perform(args: &Check) -> Result {
     let doc = kind.manifest().doc.clone();
     let picks = vec![Pick { name: kind.manifest().name.clone(), kind }];
     let instances = catalogue::instances(picks, &args.args, "")?;
+    let instances = catalogue::allowed(instances, &args.allow)?;
     let sources = match args.sources.is_empty() {
         true => sources::open([TRAFFIC.to_owned()])?,
         false => args.sources.open()?,

@@ -135,6 +135,9 @@ pub struct Measure {
     /// Set an argument of the modules, or of one of them: `n=5`, `topaddr.n=5`.
     #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
     pub args: Vec<String>,
+    /// Let scripts reach something beyond their packets: `clock`, `dns`, `file:/path`, `http:host`.
+    #[arg(long = "allow", value_name = "GRANT")]
+    pub allow: Vec<String>,
 }
 
 /// Arguments of `como run`.
@@ -307,6 +310,9 @@ pub struct Check {
     /// Set an argument of the module.
     #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
     pub args: Vec<String>,
+    /// Let it reach something beyond its packets: `clock`, `dns`, `file:/path`, `http:host`.
+    #[arg(long = "allow", value_name = "GRANT")]
+    pub allow: Vec<String>,
     /// How to write records [default: table on a terminal, ndjson elsewhere].
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,

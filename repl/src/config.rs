@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use como_core::capture::merge::WINDOW_DEFAULT;
-use como_core::module::{Args, Limits};
+use como_core::module::{Args, Grants, Limits};
 use como_core::record::Value;
 use como_core::size;
 use como_core::time::Span;
@@ -102,6 +102,8 @@ pub struct InstanceConfig {
     pub on_demand: bool,
     /// How much of the past it runs over first, nothing being 0s, in place of what it says itself.
     pub backfill: Option<Span>,
+    /// What it may reach beyond its packets.
+    pub grants: Grants,
 }
 
 impl Config {
@@ -188,11 +190,21 @@ impl Reader<'_> {
                 retain: self.age(&module.retain)?,
                 on_demand: self.one_of(&module.running, &RUNNING)?.unwrap_or(false),
                 backfill: self.span(&module.backfill)?,
+                grants: self.grants(&module.allow)?,
                 name,
                 filter,
             });
         }
         Ok(instances)
+    }
+
+    fn grants(&self, texts: &[Spanned<String>]) -> Result<Grants> {
+        let mut grants = Grants::default();
+        for text in texts {
+            let added = grants.add(text.get_ref());
+            added.map_err(|error| self.wrong(text, error.to_string()))?;
+        }
+        Ok(grants)
     }
 
     fn args(&self, instance: &str, table: &toml::Table) -> Result<Args> {

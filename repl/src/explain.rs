@@ -58,6 +58,14 @@ fn module(needs: &Needs, sources: &[Description], lookups: &Lookups) -> String {
     if let Some(missing) = needs.missing_table(lookups) {
         table.add_row(["  ", &missing.to_string()]);
     }
+    for subject in &needs.looks_up {
+        let name = subject.name();
+        let finds = match lookups.table(*subject) {
+            Some(_) => format!("net.{name}, in the table given"),
+            None => format!("net.{name}, which finds nothing without a table: --{name} FILE"),
+        };
+        table.add_row(["  looks up", &finds]);
+    }
     for source in sources {
         let missing = needs.missing(source);
         let suits = match &missing[..] {
@@ -171,6 +179,7 @@ fn module_as_json(needs: &Needs, sources: &[Description]) -> serde_json::Value {
         "interval": needs.interval.to_string(),
         "needs": listed(&needs.fields),
         "reads": listed(&needs.if_any),
+        "looks_up": needs.looks_up.iter().map(|subject| subject.name()).collect::<Vec<_>>(),
         "sources": missing.collect::<Vec<_>>(),
     })
 }

@@ -147,6 +147,7 @@ fn instance(config: &Config, instance: &InstanceConfig, recorded: &Recorded) -> 
         filter: instance.filter.clone(),
         args: instance.args.clone(),
         limits: config.limits,
+        grants: instance.grants.clone(),
         packets: Some(Place::Directory(Room {
             path: crate::config::packets_in(&config.store).join(&instance.name),
             bytes_max: instance.streamsize.unwrap_or(config.streamsize),

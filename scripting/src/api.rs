@@ -9,22 +9,27 @@ mod calls;
 pub mod manual;
 mod net;
 mod pattern;
-mod payload;
+pub(crate) mod payload;
+mod reach;
 mod table;
 #[cfg(test)]
 mod tests;
 mod text;
 mod time;
 
+use como_core::lookup::Subject;
 use como_core::record::Value;
 
-pub use table::ENTRIES;
+use crate::host::Host;
+use crate::scan::Language;
+use crate::scan::tokens::tokens;
+pub use table::entries;
 
 /// One function of the library.
 pub struct Entry {
     /// What it belongs to: `net` in `net.contains`.
     pub topic: &'static str,
-    /// Its name within.
+    /// Its name within; empty where the topic itself is called, as in `filter(...)`.
     pub name: &'static str,
     /// Parameters, each with its type; the type of one that may be left out ends in `?`.
     pub params: &'static [(&'static str, &'static str)],
@@ -39,19 +44,32 @@ pub struct Entry {
     /// The first version that has it.
     pub since: &'static str,
     /// The function.
-    pub call: fn(&[Value]) -> Result<Value, String>,
+    pub call: Call,
+}
+
+/// How a function of the library works.
+#[derive(Clone, Copy)]
+pub enum Call {
+    /// On its arguments alone.
+    Pure(fn(&[Value]) -> Result<Value, String>),
+    /// Also on what the script reaches.
+    Reach(fn(&Host, &[Value]) -> Result<Value, String>),
+    /// In a way that each language has for itself.
+    Own,
 }
 
 /// What the functions are about, in the order of the manual.
-pub const TOPICS: [(&str, &str); 8] = [
+pub const TOPICS: [(&str, &str); 10] = [
+    ("filter", "packets told apart by filters"),
     ("net", "addresses and networks"),
     ("time", "instants and lengths of time, in seconds"),
     ("hash", "numbers that stand for values"),
     ("text", "texts and bytes"),
     ("regex", "patterns, in linear time"),
-    ("dns", "headers of DNS messages"),
-    ("http", "first lines and headers of HTTP/1"),
+    ("dns", "messages of DNS, and names and addresses"),
+    ("http", "first lines and headers of HTTP/1, and pages"),
     ("tls", "the first message of a TLS client"),
+    ("file", "files that the operator grants"),
 ];
 
 /// The longest text or byte string that a function of the library makes.
@@ -60,7 +78,10 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 impl Entry {
     /// Its name as scripts write it.
     pub fn path(&self) -> String {
-        format!("{}.{}", self.topic, self.name)
+        match self.name {
+            "" => self.topic.to_owned(),
+            name => format!("{}.{name}", self.topic),
+        }
     }
 
     /// How it is called, with types.
@@ -75,7 +96,7 @@ impl Entry {
     }
 
     /// Calls it. A mistake says which function, what is wrong and what would be right.
-    pub fn run(&self, given: &[Value]) -> Result<Value, String> {
+    pub fn run(&self, host: &Host, given: &[Value]) -> Result<Value, String> {
         // A nil at the end is as good as nothing.
         let len = given.iter().rposition(|value| *value != Value::Null).map_or(0, |at| at + 1);
         let given = given.get(..len).unwrap_or(given);
@@ -84,7 +105,12 @@ impl Entry {
         } else if given.len() > self.params.len() {
             format!("takes at most {} arguments, and was given {}", self.params.len(), given.len())
         } else {
-            match (self.call)(given) {
+            let called = match self.call {
+                Call::Pure(call) => call(given),
+                Call::Reach(call) => call(host, given),
+                Call::Own => Ok(Value::Null),
+            };
+            match called {
                 Ok(value) => return Ok(value),
                 Err(wrong) => wrong,
             }
@@ -95,13 +121,32 @@ impl Entry {
 
 /// The function called `path`, as `net.contains`.
 pub fn find(path: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.path() == path)
+    entries().find(|entry| entry.path() == path)
+}
+
+/// What of addresses the scripts in `texts` may look up by themselves.
+pub fn looks_up<'a>(texts: impl Iterator<Item = &'a str>, language: Language) -> Vec<Subject> {
+    let mut found = Vec::new();
+    for text in texts {
+        let tokens = tokens(text, language);
+        let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+        let asks = |subject: &Subject| {
+            let name = subject.name();
+            // In Rhai its one word by now.
+            let word = format!("net_{name}");
+            (0..tokens.len())
+                .any(|at| is(at, &word) || is(at, "net") && is(at + 1, ".") && is(at + 2, name))
+        };
+        found.extend(Subject::ALL.into_iter().filter(asks));
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The text of a Rhai script in which calls of the library are what Rhai takes for a function's
 /// name: `net_contains(`, of the same length as `net.contains(`.
 pub fn rhai_text(source: &str) -> String {
-    use crate::scan::{Language, tokens::tokens};
     let tokens = tokens(source, Language::Rhai);
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let mut text = source.to_owned();
@@ -112,7 +157,7 @@ pub fn rhai_text(source: &str) -> String {
         let is_entry = |e: &&Entry| e.topic == tokens[at].text && e.name == name.text;
         let close = tokens[at + 1].at + 1 == name.at
             && tokens[at].at + tokens[at].text.len() == tokens[at + 1].at;
-        if close && ENTRIES.iter().any(|entry| is_entry(&entry)) {
+        if close && entries().any(|entry| is_entry(&entry)) {
             let dot = tokens[at + 1].at;
             text.replace_range(dot..=dot, "_");
         }

@@ -5,13 +5,24 @@
 //! right now, because not everything may be asked for at any time: what could wait for a disk or a
 //! wire is never asked for while packets pass.
 
+pub mod asker;
+pub mod files;
 mod filters;
+pub mod page;
+mod resolver;
 
-use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
-use como_core::module::{Limits, ModuleError};
+use como_core::batch::Batch;
+use como_core::lookup::Lookups;
+use como_core::module::{Grants, Limits, ModuleError, Setup};
+use como_core::record::Value;
+use como_core::selection::Selection;
 use parking_lot::Mutex;
+
+use asker::{Asker, Question};
 
 pub use filters::{FILTERS_MAX, Filters, Mistake};
 
@@ -30,6 +41,25 @@ pub enum Phase {
     Export,
 }
 
+/// What a run of a script is given: what it may use, and what it may reach.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// What it may use.
+    pub limits: Limits,
+    /// What the operator grants.
+    pub grants: Grants,
+    /// What addresses are looked up in.
+    pub lookups: Arc<Lookups>,
+}
+
+impl Means {
+    /// What an instance is started with.
+    pub fn of(setup: &Setup) -> Self {
+        let (grants, lookups) = (setup.grants.clone(), setup.lookups.clone());
+        Self { limits: setup.limits, grants, lookups }
+    }
+}
+
 /// What one run of a script reaches.
 #[derive(Debug)]
 pub struct Host {
@@ -37,15 +67,24 @@ pub struct Host {
     pub talk: Talk,
     /// The filters it compiled.
     pub filters: Mutex<Filters>,
+    /// What the operator grants.
+    pub grants: Grants,
+    lookups: Mutex<Arc<Lookups>>,
+    asker: OnceLock<Asker>,
+    denied: AtomicU64,
     phase: AtomicU8,
 }
 
 impl Host {
     /// For the script in `file`, whose top level is about to run.
-    pub fn new(file: &str, limits: &Limits) -> Self {
+    pub fn new(file: &str, means: &Means) -> Self {
         Self {
-            talk: Talk::new(file, limits.log_lines_max),
+            talk: Talk::new(file, means.limits.log_lines_max),
             filters: Mutex::default(),
+            grants: means.grants.clone(),
+            lookups: Mutex::new(means.lookups.clone()),
+            asker: OnceLock::new(),
+            denied: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Load as u8),
         }
     }
@@ -60,6 +99,42 @@ impl Host {
     /// The script turns to something else.
     pub fn turn(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// The script is about to see the packets of a batch; `matches` becomes what each of its filters
+    /// picks of them.
+    pub fn meet(&self, batch: &Batch, matches: &mut Vec<Selection>) {
+        self.turn(Phase::Packets);
+        self.note_tables(batch);
+        self.filters.lock().select(batch, matches);
+    }
+
+    /// Looks addresses up in the tables that a batch was decoded with, from now on.
+    pub fn note_tables(&self, batch: &Batch) {
+        let mut lookups = self.lookups.lock();
+        if !Arc::ptr_eq(&lookups, batch.lookups()) {
+            lookups.clone_from(batch.lookups());
+        }
+    }
+
+    /// The tables that addresses are looked up in.
+    pub fn lookups(&self) -> Arc<Lookups> {
+        self.lookups.lock().clone()
+    }
+
+    /// What is known of a question that takes a while; nothing as long as it is asked.
+    pub fn ask(&self, question: Question) -> Option<Value> {
+        self.asker.get_or_init(Asker::start).ask(question)
+    }
+
+    /// Counts a call of what is not granted.
+    pub fn deny(&self) {
+        self.denied.fetch_add(1, Relaxed);
+    }
+
+    /// Calls of what is not granted, so far.
+    pub fn denied(&self) -> u64 {
+        self.denied.load(Relaxed)
     }
 
     /// The error with which a script did not start, or what is behind it: the filter that made no

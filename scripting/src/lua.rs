@@ -22,12 +22,15 @@ mod tests;
 
 use std::sync::Arc;
 
+use como_core::lookup::Subject;
 use como_core::module::trace;
-use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
+use como_core::module::{Args, Kind, Manifest, ModuleError, Print, Replay, Setup, Started};
 use parking_lot::Mutex;
 
+use crate::api;
 use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
+use crate::host::Means;
 use crate::library::Library;
 use crate::scan::Language;
 use lifted::Lifts;
@@ -53,7 +56,7 @@ impl Lua {
     ) -> Result<Self, ModuleError> {
         let libraries = libraries.into();
         let source = Source { file: file.into(), name: name.into(), text: text.into(), libraries };
-        let ran = source.run(&Args::default(), Limits::default())?;
+        let ran = source.run(&Args::default(), &Means::default())?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
 }
@@ -64,7 +67,7 @@ impl Kind for Lua {
     }
 
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
-        let ran = self.source.run(&setup.args, setup.limits)?;
+        let ran = self.source.run(&setup.args, &Means::of(setup))?;
         let declared = &ran.declared;
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);
@@ -86,14 +89,20 @@ impl Kind for Lua {
         Ok(Started { module: Box::new(module), filter, demand, interval, schema })
     }
 
+    fn looks_up(&self) -> Vec<Subject> {
+        let libraries = self.source.libraries.iter().map(|library| library.text.as_str());
+        let texts = std::iter::once(self.source.text.as_str()).chain(libraries);
+        api::looks_up(texts, Language::Lua)
+    }
+
     fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
         let printer =
-            || Printer::new(self.source.run(&Args::default(), Limits::default())?, format);
+            || Printer::new(self.source.run(&Args::default(), &Means::default())?, format);
         self.callbacks.has(Callback::Print).then(printer)?.map(|p| Box::new(p) as _).ok()
     }
 
     fn replayer(&self) -> Option<Box<dyn Replay>> {
-        let replayer = || Replayer::new(self.source.run(&Args::default(), Limits::default())?);
+        let replayer = || Replayer::new(self.source.run(&Args::default(), &Means::default())?);
         self.callbacks.has(Callback::Replay).then(replayer)?.map(|r| Box::new(r) as _).ok()
     }
 }

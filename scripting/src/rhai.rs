@@ -26,12 +26,15 @@ mod tests;
 
 use std::sync::Arc;
 
+use como_core::lookup::Subject;
 use como_core::module::trace;
-use como_core::module::{Args, Kind, Limits, Manifest, ModuleError, Print, Replay, Setup, Started};
+use como_core::module::{Args, Kind, Manifest, ModuleError, Print, Replay, Setup, Started};
 use parking_lot::Mutex;
 
+use crate::api;
 use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
+use crate::host::Means;
 use crate::library::Library;
 use crate::scan::Language;
 use module::RhaiModule;
@@ -57,7 +60,7 @@ impl Rhai {
     ) -> Result<Self, ModuleError> {
         let libraries = libraries.into();
         let source = Source { file: file.into(), name: name.into(), text: text.into(), libraries };
-        let ran = source.run(&Args::default(), Limits::default())?;
+        let ran = source.run(&Args::default(), &Means::default())?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
 }
@@ -68,7 +71,7 @@ impl Kind for Rhai {
     }
 
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
-        let ran = self.source.run(&setup.args, setup.limits)?;
+        let ran = self.source.run(&setup.args, &Means::of(setup))?;
         let declared = &ran.declared;
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);
@@ -85,14 +88,19 @@ impl Kind for Rhai {
         Ok(Started { module: Box::new(module), filter, demand, interval, schema })
     }
 
+    fn looks_up(&self) -> Vec<Subject> {
+        let libraries = self.source.libraries.iter().map(|library| library.text.as_str());
+        api::looks_up(std::iter::once(&*self.source.text).chain(libraries), Language::Rhai)
+    }
+
     fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
-        let ran = || self.source.run(&Args::default(), Limits::default());
+        let ran = || self.source.run(&Args::default(), &Means::default());
         let reader = self.callbacks.has(Callback::Print).then(|| Reader::printer(ran()?, format));
         Some(Box::new(reader?.ok()??))
     }
 
     fn replayer(&self) -> Option<Box<dyn Replay>> {
-        let ran = || self.source.run(&Args::default(), Limits::default());
+        let ran = || self.source.run(&Args::default(), &Means::default());
         let reader = self.callbacks.has(Callback::Replay).then(|| Reader::replayer(ran()?));
         Some(Box::new(reader?.ok()??))
     }

@@ -18,6 +18,7 @@ macro_rules! libraries {
 /// The libraries: name, text in Lua, text in Rhai; in the order of their names.
 pub const LIBRARIES: &[(&str, &str, &str)] = libraries! {
     "anomaly"
+    "dnscache"
     "ewma"
     "flows"
     "fmt"

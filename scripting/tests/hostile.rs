@@ -2,7 +2,7 @@
 //!
 //! `hostile/lua` and `hostile/rhai` hold one attack a file. The first line says how it must end
 //! and what it tries: `-- cpu: an endless loop in update.` The word is the limit that stops it
-//! (`cpu`, `memory`, `rows`, `output`, `log`), `error`, `refused` if it never starts, or `any`
+//! (`cpu`, `memory`, `rows`, `output`, `log`, `grants`), `error`, `refused` if it never starts, or `any`
 //! if nothing matters but that the others live; several are parted by `|`. `⟪40000*(⟫` stands
 //! for so many brackets, and `#` in it for the number of each.
 //!
@@ -228,6 +228,7 @@ fn ends(how: &str, task: &TaskStatus) -> bool {
         "rows" => limits.rows > 0,
         "output" => limits.output > 0,
         "log" => limits.log > 0,
+        "grants" => limits.grants > 0,
         "error" => task.faults > limits.cpu + limits.memory + limits.rows + limits.output,
         "any" => true,
         _ => false,

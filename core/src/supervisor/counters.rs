@@ -173,6 +173,7 @@ pub struct TaskCounters {
     passed: [AtomicU64; 4],
     overflowed: AtomicU64,
     muted: AtomicU64,
+    denied: AtomicU64,
     state_bytes: AtomicU64,
     busy_ns: AtomicU64,
     parked: AtomicBool,
@@ -234,6 +235,8 @@ pub struct LimitsPassed {
     pub output: u64,
     /// Lines that the log did not take.
     pub log: u64,
+    /// Calls of what is not granted.
+    pub grants: u64,
 }
 
 impl TaskCounters {
@@ -268,6 +271,7 @@ impl TaskCounters {
             );
         }
         self.muted.store(module.muted(), Relaxed);
+        self.denied.store(module.denied(), Relaxed);
         self.state_bytes.store(module.state_bytes() as u64, Relaxed);
     }
 
@@ -336,6 +340,7 @@ impl TaskCounters {
                 rows: self.passed(Limit::Rows),
                 output: self.passed(Limit::Output),
                 log: self.muted.load(Relaxed),
+                grants: self.denied.load(Relaxed),
             },
             overflowed: self.overflowed.load(Relaxed),
             state_bytes: self.state_bytes.load(Relaxed),

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::catchup::{CatchUp, Missed, Since, Told};
 use super::needs::{Offer, suits};
-use super::{AttachError, Backfill, Handle, Instance, Running, prepare};
+use super::{Around, AttachError, Backfill, Handle, Instance, Running, prepare};
 use crate::capture::guest::Ticket;
 use crate::capture::{Control, Joining};
 use crate::queue::{self, Nothing};
@@ -23,8 +23,11 @@ impl Handle {
     /// Starts an instance, where the sources offer this.
     pub(super) fn begin(&self, instance: Instance, offers: &[Offer]) -> Result<(), AttachError> {
         let joins_late = self.counters.clock().is_some();
-        let joining = prepare(instance.clone(), joins_late, self.counters.costs(), self.writes)?;
-        suits(&joining, offers, &self.lookups.read())?;
+        let lookups = self.lookups();
+        let around =
+            Around { lookups: &lookups, costs: self.counters.costs(), writes: self.writes };
+        let joining = prepare(instance.clone(), joins_late, around)?;
+        suits(&joining, offers, &lookups)?;
         let name = joining.task.name.clone();
         let mut running = Running {
             filter: joining.filter.to_string(),
@@ -162,8 +165,10 @@ impl Handle {
     ) -> Result<Option<Late>, AttachError> {
         let keeps = self.instances.read().get(keeper).and_then(|running| running.keeps.clone());
         let Some(keeps) = keeps else { return Ok(None) };
-        let joining = prepare(instance, false, self.counters.costs(), false)?;
-        suits(&joining, &self.counters.offers(), &self.lookups.read())?;
+        let lookups = self.lookups();
+        let around = Around { lookups: &lookups, costs: self.counters.costs(), writes: false };
+        let joining = prepare(instance, false, around)?;
+        suits(&joining, &self.counters.offers(), &lookups)?;
         let ticket = Ticket::new(false);
         let (export, emissions) = queue::bounded(QUEUE);
         let (missed, why) = bounded(1);

@@ -1,12 +1,10 @@
 //! Needs and offers: what a task cannot do without, and whether the sources have it.
 
-use std::sync::Arc;
-
-use super::{AttachError, Instance, prepare};
+use super::{Around, AttachError, Instance, prepare};
 use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
 use crate::filter::{Expr, Plan};
-use crate::lookup::{Lookups, MissingTable};
+use crate::lookup::{Lookups, MissingTable, Subject};
 use crate::source::Description;
 use crate::time::Span;
 
@@ -33,12 +31,17 @@ pub struct Needs {
     pub if_any: Vec<Field>,
     /// Whether it looks at packets one by one, at their own lengths and times.
     pub singly: bool,
+    /// What it may look up of addresses by itself, and goes on without.
+    pub looks_up: Vec<Subject>,
 }
 
 impl Needs {
     /// What an instance would ask for; it is started for that, and dropped.
     pub fn of(instance: Instance) -> Result<Self, AttachError> {
-        let joining = prepare(instance, false, &Arc::default(), false)?;
+        let looks_up = instance.kind.looks_up();
+        let (lookups, costs) = Default::default();
+        let around = Around { lookups: &lookups, costs: &costs, writes: false };
+        let joining = prepare(instance, false, around)?;
         let demand = demand(&joining.filter, joining.demand);
         let needed = demand.needs();
         Ok(Self {
@@ -48,6 +51,7 @@ impl Needs {
             fields: needed.without(Fields::NONE).collect(),
             if_any: demand.fields().filter(|field| !needed.has(*field)).collect(),
             singly: demand.is_singly(),
+            looks_up,
         })
     }
 

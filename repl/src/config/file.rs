@@ -48,6 +48,8 @@ pub struct Module {
     #[serde(default)]
     pub compress: bool,
     pub anonymize: Option<String>,
+    #[serde(default)]
+    pub allow: Vec<Spanned<String>>,
     pub retain: Option<Spanned<String>>,
     pub running: Option<Spanned<String>>,
     pub backfill: Option<Spanned<String>>,

@@ -8,7 +8,7 @@ use como_core::field::{Field, Kind};
 use como_core::nearest::nearest;
 use como_core::table::AGGREGATES;
 
-use super::{ENTRIES, Entry, TOPICS, find};
+use super::{Entry, TOPICS, entries, find};
 use crate::declare::Callback;
 
 /// What scripts have beside the library: name, how it is written in Lua and in Rhai (empty where
@@ -89,7 +89,7 @@ pub fn manual() -> String {
     }
     for (topic, about) in TOPICS {
         let _ = write!(page, "\n## {topic}: {about}\n");
-        for entry in ENTRIES.iter().filter(|entry| entry.topic == topic) {
+        for entry in entries().filter(|entry| entry.topic == topic) {
             let _ = write!(page, "\n### `{}`\n\n{}", entry.signature(), details(entry));
         }
     }
@@ -128,7 +128,7 @@ pub fn help(name: &str) -> Option<String> {
 
 /// Every name that [`help`] knows.
 pub fn names() -> Vec<String> {
-    let entries = ENTRIES.iter().map(Entry::path);
+    let entries = entries().map(Entry::path);
     let aggregates = AGGREGATES.iter().map(|usage| usage.name.to_owned());
     let basics = BASICS.iter().map(|(name, ..)| (*name).to_owned());
     entries.chain(aggregates).chain(basics).collect()
@@ -169,6 +169,8 @@ fn lua_type(ty: &str) -> String {
 pub fn stubs() -> String {
     let mut text = String::from(
         "---@meta como\n-- What Lua modules of como find. Made by `como stubs lua`.\n\n\
+         ---@class filter\n---@overload fun(pkt: packet): boolean\nlocal filter_methods = {}\n\
+         ---@param pkt packet\n---@return boolean\nfunction filter_methods:match(pkt) end\n\n\
          ---@class addr\n---@field is_v6 boolean\nlocal addr_methods = {}\n\
          ---@param bits number\n---@return addr\nfunction addr_methods:masked(bits) end\n\
          ---@param network string\n---@return boolean\nfunction addr_methods:within(network) end\n\n\
@@ -189,8 +191,11 @@ pub fn stubs() -> String {
         );
     }
     for (topic, about) in TOPICS {
-        let _ = write!(text, "\n---{about}\n{topic} = {{}}\n");
-        for entry in ENTRIES.iter().filter(|entry| entry.topic == topic) {
+        let _ = write!(text, "\n---{about}\n");
+        if entries().any(|entry| entry.topic == topic && !entry.name.is_empty()) {
+            let _ = writeln!(text, "{topic} = {{}}");
+        }
+        for entry in entries().filter(|entry| entry.topic == topic) {
             let _ = writeln!(text, "---{}", entry.doc);
             let mut names = Vec::new();
             for (name, ty) in entry.params {

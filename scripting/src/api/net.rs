@@ -17,6 +17,14 @@ pub fn mask(given: &[Value]) -> Result<Value, String> {
     Ok(Value::Addr(addr.masked(u8::try_from(bits).unwrap_or(0))))
 }
 
+/// The network that an address lies in, as text.
+pub fn prefix(given: &[Value]) -> Result<Value, String> {
+    let addr = addr(given, 0)?;
+    let bits = whole(given, 1, 0, i64::from(addr.width()))?;
+    let bits = u8::try_from(bits).unwrap_or(0);
+    Ok(Value::Text(format!("{}/{bits}", addr.masked(bits))))
+}
+
 /// 4 or 6.
 pub fn family(given: &[Value]) -> Result<Value, String> {
     Ok(Value::Uint(if addr(given, 0)?.is_v6() { 6 } else { 4 }))

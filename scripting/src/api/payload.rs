@@ -3,9 +3,12 @@
 //! Every read is checked; what is cut off, malformed or something else gives nil. Nothing is
 //! reassembled: a message that goes over several packets is seen as far as this one holds it.
 
+use std::net::IpAddr;
+
+use como_core::addr::Addr;
 use como_core::record::Value;
 
-use super::calls::bytes;
+use super::calls::{bytes, whole};
 
 /// The longest name of DNS (RFC 1035, 2.3.4).
 const NAME_BYTES_MAX: usize = 255;
@@ -67,7 +70,8 @@ fn name(bytes: &[u8], mut at: usize) -> Option<(String, usize)> {
     }
 }
 
-fn question(bytes: &[u8]) -> Option<(String, u16)> {
+/// The name and the type that a message asks for.
+pub(crate) fn question(bytes: &[u8]) -> Option<(String, u16)> {
     let header = dns(bytes)?;
     let (name, at) = name(bytes, 12).filter(|_| header[2] > 0)?;
     Some((name, u16_at(bytes, at)?))
@@ -101,6 +105,96 @@ pub fn dns_rcode(given: &[Value]) -> Result<Value, String> {
 /// How many answers the header states.
 pub fn dns_answers(given: &[Value]) -> Result<Value, String> {
     or_nil(dns(bytes(given, 0)?), |header| Value::Uint(header[3].into()))
+}
+
+/// The most answers of a message that are looked at.
+pub(crate) const ANSWERS_MAX: usize = 64;
+
+/// One answer (RFC 1035, 4.1.3).
+pub(crate) struct Record {
+    /// What it is about.
+    pub name: String,
+    /// Its type.
+    pub ty: u16,
+    /// How long it may be kept, in seconds.
+    pub ttl: u32,
+    /// What it says.
+    pub data: Found,
+}
+
+/// What an answer says, as far as it is understood.
+pub(crate) enum Found {
+    /// An address.
+    Addr(Addr),
+    /// A name.
+    Name(String),
+    /// Something else.
+    Other,
+}
+
+/// The answer of number `n`, from 0.
+pub(crate) fn answer(bytes: &[u8], n: usize) -> Option<Record> {
+    let header = dns(bytes)?;
+    if n >= usize::from(header[3]).min(ANSWERS_MAX) {
+        return None;
+    }
+    let mut at = 12;
+    for _ in 0..header[2] {
+        at = name(bytes, at)?.1 + 4;
+    }
+    for _ in 0..n {
+        at = name(bytes, at)?.1;
+        at += 10 + usize::from(u16_at(bytes, at + 8)?);
+    }
+    let (about, at) = name(bytes, at)?;
+    let (ty, class, len) = (u16_at(bytes, at)?, u16_at(bytes, at + 2)?, u16_at(bytes, at + 8)?);
+    let ttl = u32::from(u16_at(bytes, at + 4)?) << 16 | u32::from(u16_at(bytes, at + 6)?);
+    let data = bytes.get(at + 10..at + 10 + usize::from(len))?;
+    let found = match (class, ty) {
+        (1, 1) => Found::Addr(IpAddr::from(<[u8; 4]>::try_from(data).ok()?).into()),
+        (1, 28) => Found::Addr(IpAddr::from(<[u8; 16]>::try_from(data).ok()?).into()),
+        (1, 2 | 5 | 12) => Found::Name(name(bytes, at + 10)?.0),
+        _ => Found::Other,
+    };
+    // A time with its highest bit set is none (RFC 2181, 8).
+    Some(Record { name: about, ty, ttl: if ttl >> 31 == 1 { 0 } else { ttl }, data: found })
+}
+
+/// The answer of the number that argument 2 gives, from 1.
+fn answered(given: &[Value]) -> Result<Option<Record>, String> {
+    let n = whole(given, 1, 1, 1 << 16)?;
+    Ok(answer(bytes(given, 0)?, usize::try_from(n - 1).unwrap_or(usize::MAX)))
+}
+
+/// What an answer is about.
+pub fn dns_answer_name(given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(given)?, |record| Value::Text(record.name))
+}
+
+/// The type of an answer.
+pub fn dns_answer_type(given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(given)?, |record| Value::Uint(record.ty.into()))
+}
+
+/// How long an answer may be kept.
+pub fn dns_answer_ttl(given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(given)?, |record| Value::Uint(record.ttl.into()))
+}
+
+/// The address in an answer.
+pub fn dns_answer_addr(given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(given)?, |record| match record.data {
+        Found::Addr(addr) => Value::Addr(addr),
+        _ => Value::Null,
+    })
+}
+
+/// The name in an answer.
+pub fn dns_answer_text(given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(given)?, |record| match record.data {
+        Found::Name(name) => Value::Text(name),
+        _ => Value::Null,
+    })
 }
 
 /// The lines of a head (RFC 9112), each whole and text.

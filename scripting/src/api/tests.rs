@@ -1,39 +1,73 @@
 //! The table holds: every example runs in both languages, and nothing made from it is stale.
 
-use como_core::module::Limits;
+use std::path::Path;
+use std::sync::Arc;
+
+use como_core::field::Code;
+use como_core::lookup::{Lookups, Subject, TrieBuilder};
+use como_core::module::{Grants, Setup};
 use como_core::record::Value;
 
-use super::{ENTRIES, Entry, TOPICS, find, manual, rhai_text};
+use super::{Call, Entry, TOPICS, entries, find, manual, rhai_text};
+use crate::host::{Host, Means};
 use crate::running::Running;
 
-/// What an expression gives in a script, as a row of one column.
-fn outcome(file: &str, expression: &str) -> String {
-    let text = match file {
-        "test.lua" => format!(
-            "function update(pkt) end\nfunction export() return {{ got = {expression} }} end"
-        ),
-        _ => format!("fn update(pkt) {{}}\nfn export() {{ #{{ got: {expression} }} }}"),
+/// What an example is run with: all grants, tables of one network, and a file.
+fn setup(folder: &Path) -> Setup {
+    let file = format!("file:{}", folder.display());
+    std::fs::write(folder.join("hosts.txt"), "10.0.0.1 gateway").expect("written");
+    let grants = ["clock", "dns", "http:192.0.2.1", &file];
+    let grants = Grants::parse(grants).expect("grants");
+    let table = |value: u32| {
+        let mut builder = TrieBuilder::default();
+        builder.add("192.0.2.0".parse().expect("an address"), 24, value).expect("room");
+        Arc::new(builder.build().expect("a table"))
     };
-    let mut running = Running::start(file, &text, &[], Limits::default())
-        .unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let code: Code = "NZ".parse().expect("a code");
+    let lookups = Lookups::default().with(Subject::Asn, table(64500));
+    let lookups = Arc::new(lookups.with(Subject::Country, table(code.kept())));
+    Setup { instance: "test".into(), grants, lookups, ..Setup::default() }
+}
+
+/// What an example gives in a script, as a row of one column.
+fn outcome(file: &str, entry: &Entry) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (call, _) = entry.example;
+    // What is for the beginning is called there.
+    let begins = entry.topic == "filter";
+    let text = match (file, begins) {
+        ("test.lua", true) => format!(
+            "local made = {call}\nfunction update(pkt) end\n\
+             function export() return {{ got = tostring(made) }} end"
+        ),
+        ("test.lua", false) => {
+            format!("function update(pkt) end\nfunction export() return {{ got = {call} }} end")
+        }
+        (_, true) => format!(
+            "const MADE = {call};\nfn update(pkt) {{}}\n\
+             fn export() {{ #{{ got: MADE.to_string() }} }}"
+        ),
+        (_, false) => format!("fn update(pkt) {{}}\nfn export() {{ #{{ got: {call} }} }}"),
+    };
+    let kind = crate::load_text(file, &text).unwrap_or_else(|error| panic!("{call}: {error}"));
+    let started = kind.start(&setup(folder.path()));
+    let mut running = Running::of(started.unwrap_or_else(|error| panic!("{call}: {error}")));
     let rows = running.rows();
-    assert_eq!(running.faults, [], "{expression}");
+    assert_eq!(running.faults, [], "{call}");
     rows.first().and_then(|row| row.strip_prefix("got=")).unwrap_or("nil").to_owned()
 }
 
 #[test]
 fn every_example_runs_in_lua_and_gives_what_it_says() {
-    for entry in ENTRIES {
-        let (call, gives) = entry.example;
-        assert_eq!(outcome("test.lua", call), gives, "{call}");
+    for entry in entries() {
+        assert_eq!(outcome("test.lua", entry), entry.example.1, "{}", entry.path());
     }
 }
 
 #[test]
 fn every_example_runs_in_rhai_and_gives_what_it_says() {
-    for entry in ENTRIES {
-        let (call, gives) = entry.example;
-        assert_eq!(outcome("test.rhai", call), gives, "{call}");
+    for entry in entries() {
+        assert_eq!(outcome("test.rhai", entry), entry.example.1, "{}", entry.path());
     }
 }
 
@@ -49,14 +83,14 @@ fn the_manual_is_not_stale() {
 
 #[test]
 fn entries_are_complete_and_stand_by_topic() {
-    let mut topics: Vec<&str> = ENTRIES.iter().map(|entry| entry.topic).collect();
+    let mut topics: Vec<&str> = entries().map(|entry| entry.topic).collect();
     topics.dedup();
     assert!(topics.iter().eq(TOPICS.iter().map(|(topic, _)| topic)), "{topics:?}");
-    let types = ["text", "bytes", "number", "bool", "address", "time", "any"];
+    let types = ["text", "bytes", "number", "bool", "address", "time", "any", "filter", "record"];
     let known = |ty: &str| types.contains(&ty.trim_end_matches('?'));
-    for entry in ENTRIES {
+    for entry in entries() {
         let path = entry.path();
-        let so_called = ENTRIES.iter().filter(|other| other.path() == path);
+        let so_called = entries().filter(|other| other.path() == path);
         assert_eq!(so_called.count(), 1, "{path}");
         assert!(entry.doc.ends_with('.') && entry.example.0.contains(&path), "{path}");
         assert!(known(entry.returns) && entry.params.iter().all(|(_, ty)| known(ty)), "{path}");
@@ -64,6 +98,11 @@ fn entries_are_complete_and_stand_by_topic() {
     }
     assert!(manual::names().iter().all(|name| manual::help(name).is_some()));
     assert_eq!(manual::near("net.contain").as_deref(), Some("net.contains"));
+}
+
+/// What nothing is granted to.
+fn host() -> Host {
+    Host::new("test.lua", &Means::default())
 }
 
 /// Values that no function expects.
@@ -89,13 +128,14 @@ fn odd() -> Vec<Value> {
 #[test]
 fn no_function_minds_what_it_is_given() {
     let odd = odd();
+    let host = host();
     let try_all = |entry: &Entry, given: &[Value]| {
         // Either way; it only must not panic, and a mistake names the function.
-        if let Err(wrong) = entry.run(given) {
+        if let Err(wrong) = entry.run(&host, given) {
             assert!(wrong.starts_with(&entry.path()), "{wrong}");
         }
     };
-    for entry in ENTRIES {
+    for entry in entries() {
         try_all(entry, &[]);
         for a in &odd {
             try_all(entry, std::slice::from_ref(a));
@@ -110,9 +150,11 @@ fn no_function_minds_what_it_is_given() {
 
 #[test]
 fn the_first_bytes_of_messages_may_end_anywhere() {
-    for entry in ENTRIES.iter().filter(|e| ["dns", "http", "tls"].contains(&e.topic)) {
+    let host = host();
+    let messages = |e: &&Entry| ["dns", "http", "tls"].contains(&e.topic);
+    for entry in entries().filter(messages).filter(|e| matches!(e.call, Call::Pure(_))) {
         let Some(hex) = entry.example.0.split('"').nth(1) else { continue };
-        let whole = find("text.unhex").expect("there").run(&[Value::from(hex)]);
+        let whole = find("text.unhex").expect("there").run(&host, &[Value::from(hex)]);
         let whole = match whole {
             Ok(Value::Bytes(bytes)) => bytes,
             _ => hex.as_bytes().to_vec(),
@@ -121,7 +163,8 @@ fn the_first_bytes_of_messages_may_end_anywhere() {
             for byte in [0, 0x3f, 0xc0, 0xff] {
                 let mut cut = whole[..end].to_vec();
                 cut.push(byte);
-                let _ = entry.run(&[Value::Bytes(cut), Value::from("host")]);
+                let _ = entry.run(&host, &[Value::Bytes(cut.clone()), Value::from("host")]);
+                let _ = entry.run(&host, &[Value::Bytes(cut), Value::Uint(1)]);
             }
         }
     }
@@ -129,8 +172,9 @@ fn the_first_bytes_of_messages_may_end_anywhere() {
 
 #[test]
 fn mistakes_say_what_would_be_right() {
-    let wrong =
-        |path: &str, given: &[Value]| find(path).expect("there").run(given).expect_err("a mistake");
+    let wrong = |path: &str, given: &[Value]| {
+        find(path).expect("there").run(&host(), given).expect_err("a mistake")
+    };
     assert_eq!(
         wrong("net.mask", &[Value::from("10.0.0.1"), Value::Uint(33)]),
         "net.mask: argument 2 is a whole number from 0 to 32, not 33; \

@@ -1,6 +1,9 @@
 //! What scripts reach, in both languages.
 
-use como_core::module::{Limits, ModuleError};
+use std::sync::Arc;
+
+use como_core::lookup::{Lookups, Subject, TrieBuilder};
+use como_core::module::{Grants, Limits, ModuleError, Setup};
 
 use crate::running::{Running, check_rows, some};
 
@@ -199,4 +202,154 @@ fn what_filters_read_is_asked_for() {
     };
     check("test.lua", "value = { n = count() }\nfunction init() return filter('ip.ttl < 5') end");
     check("test.rhai", "let value = #{ n: count() };\nconst F = filter(\"ip.ttl < 5\");");
+}
+
+/// What a script with these grants makes of its first interval, and its faults.
+fn granted(file: &str, text: &str, grants: &[&str]) -> (Vec<String>, Vec<String>, u64) {
+    let grants = Grants::parse(grants.iter().copied()).expect("grants");
+    let setup = Setup { instance: "test".into(), grants, ..Setup::default() };
+    let kind = crate::load_text(file, text).unwrap_or_else(|error| panic!("{error}"));
+    let mut running = Running::of(kind.start(&setup).unwrap_or_else(|error| panic!("{error}")));
+    running.feed(some());
+    let rows = running.rows();
+    let denied = running.started.module.denied();
+    (rows, running.faults.into_iter().map(|fault| fault.message).collect(), denied)
+}
+
+#[test]
+fn what_is_not_granted_is_denied_by_one_message_with_its_place() {
+    for (call, path, grant) in [
+        ("time.now()", "time.now", "clock"),
+        ("dns.name_of(\"10.0.0.1\")", "dns.name_of", "dns"),
+        ("dns.addr_of(\"host.invalid\")", "dns.addr_of", "dns"),
+        ("file.read(\"/etc/hosts\")", "file.read", "file:/etc/hosts"),
+        ("file.read(\"hosts\")", "file.read", "file:/FOLDER"),
+        ("http.fetch(\"http://example.com:81/x\")", "http.fetch", "http:example.com:81"),
+    ] {
+        let lua =
+            format!("function update(pkt) end\nfunction export()\n return {{ n = {call} }}\nend");
+        let rhai = format!("fn update(pkt) {{}}\nfn export() {{\n #{{ n: {call} }}\n}}");
+        for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+            // Another grant helps nobody.
+            let others = ["clock", "dns", "file:/var/none", "http:example.com"];
+            // What begins nowhere would begin at the first path granted.
+            let helps =
+                |other: &&str| *other != grant && (grant != "file:/FOLDER" || other.len() < 8);
+            let others: Vec<&str> = others.into_iter().filter(helps).collect();
+            let (rows, faults, denied) = granted(file, &text, &others);
+            let want = format!(
+                "{file}:3: {path}: is not granted: the operator may add `allow = [\"{grant}\"]` to \
+                 the module in como.toml, or --allow {grant}; for instance "
+            );
+            assert!(faults.len() == 1 && faults[0].starts_with(&want), "{faults:?}");
+            assert_eq!((rows.len(), denied), (0, 1), "{file}: {call}");
+        }
+    }
+}
+
+#[test]
+fn what_is_denied_is_counted_where_the_script_hides_it() {
+    let lua = "function update(pkt) pcall(time.now) end\nfunction export() return { n = 1 } end";
+    let rhai = "fn update(pkt) { try { time.now(); } catch {} }\nfn export() { #{ n: 1 } }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let (rows, faults, denied) = granted(file, text, &[]);
+        assert_eq!((rows.len(), faults, denied), (1, vec![], 6), "{file}");
+    }
+}
+
+#[test]
+fn what_might_wait_is_not_asked_for_while_packets_pass() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file_grant = format!("file:{}", folder.path().display());
+    let grants = ["dns", &file_grant, "http:192.0.2.1"];
+    for call in
+        ["dns.name_of(\"10.0.0.1\")", "file.read(\"x\")", "http.fetch(\"http://192.0.2.1/\")"]
+    {
+        let lua = format!("function update(pkt) {call} end\nfunction export() end");
+        let rhai = format!("fn update(pkt) {{ {call}; }}\nfn export() {{}}");
+        for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+            let (_, faults, denied) = granted(file, &text, &grants);
+            let told = faults.iter().any(|f| f.contains("is not to be had while packets pass"));
+            assert!(told && denied == 0, "{file}: {faults:?}");
+        }
+        let (lua, rhai) = (format!("x = {call}"), format!("let x = {call};"));
+        for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+            let error = crate::load_text(file, &text).err().expect("it loads").to_string();
+            assert!(error.contains("the top level runs before the module is anyone's"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_granted_file_is_read_in_init() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("bad.txt"), "10.0.0.1\n10.0.0.2\n").expect("written");
+    let grant = format!("file:{}", folder.path().display());
+    let lua = "function init()
+  local bad = {}
+  for line in string.gmatch(file.read('bad.txt'), '[^\\n]+') do bad[addr(line)] = true end
+  return { bad = bad, n = 0, none = file.read('none.txt') == nil }
+end
+function update(pkt, state) if state.bad[pkt.ip.src] then state.n += 1 end end
+function export(state) return { n = state.n, none = state.none } end";
+    let rhai = "fn init() {
+  let bad = table();
+  for line in file.read(\"bad.txt\").split(\"\\n\") { if line != \"\" { bad[addr(line)] = true; } }
+  #{ bad: bad, n: 0, none: file.read(\"none.txt\") == () }
+}
+fn update(pkt, state) { if pkt.ip.src != () && state.bad[pkt.ip.src] == true { state.n += 1; } }
+fn export(state) { #{ n: state.n, none: state.none } }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let text = if file == "test.lua" {
+            text.replace(
+                "if state.bad[pkt.ip.src]",
+                "local src = pkt.ip.src\n  if src and state.bad[src]",
+            )
+        } else {
+            text.to_owned()
+        };
+        let (rows, faults, _) = granted(file, &text, &[&grant]);
+        assert_eq!((rows, faults), (vec!["n=3 none=true".to_owned()], vec![]), "{file}");
+    }
+}
+
+#[test]
+fn what_is_known_of_an_address_is_that_of_the_table_at_hand() {
+    let table = |value: u32| {
+        let mut builder = TrieBuilder::default();
+        builder.add("10.0.0.0".parse().expect("an address"), 8, value).expect("room");
+        Lookups::default().with(Subject::Asn, Arc::new(builder.build().expect("a table")))
+    };
+    let lua = "function init() return {} end
+function update(pkt, state) state.now = net.asn(\"10.1.1.1\") end
+function export(state)
+  return { now = state.now or 0, late = net.asn(\"10.1.1.1\") or 0, none = net.country(\"::1\") == nil }
+end";
+    let rhai = "fn init() { #{ now: () } }
+fn update(pkt, state) { state.now = net.asn(\"10.1.1.1\"); }
+fn export(state) {
+  #{ now: state.now ?? 0, late: net.asn(\"10.1.1.1\") ?? 0, none: net.country(\"::1\") == () }
+}";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let kind = crate::load_text(file, text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(kind.looks_up(), Subject::ALL, "{file}");
+        let setup = Setup { lookups: Arc::new(table(64500)), ..Setup::default() };
+        let mut running = Running::of(kind.start(&setup).unwrap_or_else(|error| panic!("{error}")));
+        let mut batch = running.batch(some());
+        batch.set_lookups(&setup.lookups);
+        running.feed_batch(&batch);
+        assert_eq!(running.rows(), ["now=64500 late=64500 none=true"], "{file}");
+        let mut batch = running.batch(some());
+        batch.set_lookups(&Arc::new(table(64501)));
+        running.feed_batch(&batch);
+        assert_eq!(running.rows(), ["now=64501 late=64501 none=true"], "{file}");
+        running.faultless();
+        // Without any table there is nothing.
+        let mut running = Running::start(file, text, &[], Limits::default()).expect("a start");
+        running.feed(some());
+        assert_eq!(running.rows(), ["now=0 late=0 none=true"], "{file}");
+    }
+    let none =
+        crate::load_text("test.lua", "-- net.asn\nvalue = { n = count() }").expect("a script");
+    assert_eq!(none.looks_up(), []);
 }

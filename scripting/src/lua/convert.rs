@@ -3,6 +3,8 @@
 //! Numbers are floats in Luau: a whole one comes out as a whole number. Times
 //! are seconds, as `pkt.ts` is. Addresses are handles both ways.
 
+use std::sync::Arc;
+
 use como_core::module::Args;
 use como_core::record::Value;
 use como_core::table::Aggregate;
@@ -10,8 +12,9 @@ use como_core::time::Ts;
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Variadic};
 
 use super::handles::{Wide, object};
-use crate::api::{ENTRIES, TOPICS};
+use crate::api::{self, Call, Entry, TOPICS};
 use crate::declare::Tree;
+use crate::host::Host;
 use crate::passed::Output;
 use crate::recorder::Row;
 
@@ -33,17 +36,23 @@ pub fn aggregate(lua: &Lua, name: &'static str) -> mlua::Result<mlua::Function> 
 }
 
 /// Puts the library of both languages into `base`, a table for each topic.
-pub fn library(lua: &Lua, base: &Table) -> mlua::Result<()> {
+///
+/// What a language has in a way of its own is not among it.
+pub fn library(lua: &Lua, base: &Table, host: &Arc<Host>) -> mlua::Result<()> {
     for (topic, _) in TOPICS {
         let table = lua.create_table()?;
-        for entry in ENTRIES.iter().filter(|entry| entry.topic == topic) {
+        let shared = |entry: &&Entry| entry.topic == topic && !matches!(entry.call, Call::Own);
+        for entry in api::entries().filter(shared) {
+            let host = host.clone();
             let call = lua.create_function(move |lua, given: Variadic<mlua::Value>| {
                 let given = given.iter().map(value_of).collect::<mlua::Result<Vec<_>>>()?;
-                lua_of(lua, &entry.run(&given).map_err(mlua::Error::runtime)?)
+                lua_of(lua, &entry.run(&host, &given).map_err(mlua::Error::runtime)?)
             })?;
             table.raw_set(entry.name, call)?;
         }
-        base.raw_set(topic, table)?;
+        if !table.is_empty() {
+            base.raw_set(topic, table)?;
+        }
     }
     Ok(())
 }

@@ -163,8 +163,7 @@ impl LuaModule {
 
     /// Runs one of the driver's loops over the picked packets.
     fn pass(&mut self, pass: Pass, batch: &Batch, picked: &Selection) {
-        self.ran.vm.host().turn(Phase::Packets);
-        self.ran.vm.host().filters.lock().select(batch, &mut self.matches);
+        self.ran.vm.host().meet(batch, &mut self.matches);
         let filled = {
             let (feed, picks) = (&mut self.feed, (picked, self.matches.as_slice()));
             self.ran.vm.with_handles(|lua, handles| feed.fill(lua, handles, batch, picks))
@@ -428,6 +427,7 @@ impl Module for LuaModule {
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
         if let Some(shared) = &self.tables {
+            self.ran.vm.host().note_tables(batch);
             shared.lock().declared.update(batch, picked);
         } else if self.ran.function(Callback::Update).is_some()
             && !picked.is_empty()
@@ -469,6 +469,10 @@ impl Module for LuaModule {
 
     fn muted(&self) -> u64 {
         self.ran.vm.muted()
+    }
+
+    fn denied(&self) -> u64 {
+        self.ran.vm.denied()
     }
 
     fn overflowed(&self) -> u64 {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use como_core::module::{Args, Limits, Manifest, ModuleError};
+use como_core::module::{Args, Manifest, ModuleError};
 use mlua::{Function, Table};
 use parking_lot::Mutex;
 
@@ -15,6 +15,7 @@ use super::driver;
 use super::vm::Vm;
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Global, Script};
+use crate::host::Means;
 use crate::library::Library;
 use crate::scan::{Language, Reads, no_field, reads, written_order};
 
@@ -87,7 +88,7 @@ impl Source {
     }
 
     /// Runs the top level with what a user gave as arguments.
-    pub fn run(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
+    pub fn run(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
         // This bounds the native code too, which lies outside the VM's own memory: no code can be
         // made while a script runs.
         if self.text.len() > SOURCE_BYTES_MAX {
@@ -100,7 +101,7 @@ impl Source {
         }
         // Native code pays where packets are looked at; for what is declared it only delays the start.
         let native = ["update", "check"].iter().any(|name| self.text.contains(name));
-        let mut vm = Vm::new(&self.file, limits, native)?;
+        let mut vm = Vm::new(&self.file, means, native)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
         for library in self.libraries.iter() {
             vm.load_library(library).map_err(|trouble| vm.error(trouble))?;

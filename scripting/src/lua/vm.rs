@@ -20,7 +20,7 @@ use super::trouble::{
     MESSAGE_CHARS_MAX, calls, chunk_name, is_memory, line_of, passed, root, syntax,
 };
 use super::watch::Watch;
-use crate::host::Host;
+use crate::host::{Host, Means};
 use crate::library::{self, Library};
 use crate::scan::LAYERS;
 use crate::talk::LINE_CHARS_MAX;
@@ -62,7 +62,8 @@ pub struct Vm {
 impl Vm {
     /// A VM for the script `file`, with the library and nothing else in it; what it loads becomes
     /// `native` code or stays bytecode.
-    pub fn new(file: &str, limits: Limits, native: bool) -> Result<Self, ModuleError> {
+    pub fn new(file: &str, means: &Means, native: bool) -> Result<Self, ModuleError> {
+        let limits = means.limits;
         let build = || -> mlua::Result<Self> {
             let libraries = StdLib::COROUTINE
                 | StdLib::TABLE
@@ -79,7 +80,7 @@ impl Vm {
             lua.enable_jit(native);
             let base = lua.globals();
             let libraries = lua.create_table()?;
-            let host = Arc::new(Host::new(file, &limits));
+            let host = Arc::new(Host::new(file, means));
             let prelude = furnish(&lua, &base, &libraries, &host)?;
             lua.sandbox(true)?;
             // A quarter of the memory is kept for the handles, which lie outside the VM's own.
@@ -327,6 +328,11 @@ impl Vm {
         self.host.talk.muted()
     }
 
+    /// Calls of what is not granted.
+    pub fn denied(&self) -> u64 {
+        self.host.denied()
+    }
+
     /// About how many bytes it holds.
     pub fn bytes(&self) -> usize {
         let handles = self.with_handles(|_, handles| handles.bytes()).unwrap_or(0);
@@ -378,7 +384,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua
         }
     })?;
     base.set("require", require)?;
-    convert::library(lua, base)?;
+    convert::library(lua, base, host)?;
     base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
     let (filters, made) = (host.clone(), prelude.get::<mlua::Function>("filter")?);
     let filter = lua.create_function(move |_, text: String| {

@@ -18,7 +18,7 @@ use rhai::{
 
 use super::watch::Watch;
 use super::{addr, filters, keyed, packet, tables, value};
-use crate::api::{ENTRIES, Entry};
+use crate::api::{Call, Entry, entries};
 use crate::host::Host;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -86,13 +86,13 @@ pub(super) fn engine(host: &Arc<Host>, limits: &Limits, watch: &Arc<Watch>) -> E
         });
     }
     furnish(&mut engine, limits);
+    library(&mut engine, host);
     filters::register(&mut engine, host);
     engine
 }
 
 fn furnish(engine: &mut Engine, limits: &Limits) {
     aggregates(engine);
-    library(engine);
     addr::register(engine);
     packet::register(engine);
     tables::register(engine);
@@ -133,20 +133,24 @@ fn aggregates(engine: &mut Engine) {
 
 /// The library of both languages. What a script writes as `net.contains(...)` comes here as
 /// `net_contains(...)`: see [`crate::api::rhai_text`].
-fn library(engine: &mut Engine) {
-    for entry in ENTRIES {
+fn library(engine: &mut Engine, host: &Arc<Host>) {
+    for entry in entries().filter(|entry| !matches!(entry.call, Call::Own)) {
         let name = format!("{}_{}", entry.topic, entry.name);
+        let [none, one, two, three] = std::array::from_fn(|_| host.clone());
         engine
-            .register_fn(&name, move |a: Dynamic| call(entry, &[a]))
-            .register_fn(&name, move |a: Dynamic, b: Dynamic| call(entry, &[a, b]))
-            .register_fn(&name, move |a: Dynamic, b: Dynamic, c: Dynamic| call(entry, &[a, b, c]));
+            .register_fn(&name, move || call(entry, &none, &[]))
+            .register_fn(&name, move |a: Dynamic| call(entry, &one, &[a]))
+            .register_fn(&name, move |a: Dynamic, b: Dynamic| call(entry, &two, &[a, b]))
+            .register_fn(&name, move |a: Dynamic, b: Dynamic, c: Dynamic| {
+                call(entry, &three, &[a, b, c])
+            });
     }
 }
 
-fn call(entry: &Entry, args: &[Dynamic]) -> Fallible<Dynamic> {
+fn call(entry: &Entry, host: &Host, args: &[Dynamic]) -> Fallible<Dynamic> {
     let args: Result<Vec<Value>, String> = args.iter().map(value::to_value).collect();
     let args = args.map_err(|other| format!("{} does not take {other}", entry.path()))?;
-    Ok(value::of_value(entry.run(&args)?))
+    Ok(value::of_value(entry.run(host, &args)?))
 }
 
 fn aggregate(name: &str, args: &[Dynamic]) -> Fallible<Aggregate> {

@@ -151,8 +151,7 @@ impl RhaiModule {
         if stateful {
             body.set(1, std::mem::take(&mut self.state));
         }
-        self.ran.host.turn(Phase::Packets);
-        self.ran.host.filters.lock().select(batch, &mut self.matches);
+        self.ran.host.meet(batch, &mut self.matches);
         let matches = self.matches.as_slice();
         let feeds: Vec<(&str, Feed)> = packets
             .reads
@@ -405,7 +404,10 @@ impl Module for RhaiModule {
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
         match &self.tables {
-            Some(shared) => shared.lock().declared.table_mut().update(batch, picked),
+            Some(shared) => {
+                self.ran.host.note_tables(batch);
+                shared.lock().declared.table_mut().update(batch, picked);
+            }
             None => deep(|| {
                 self.pass(Callback::Update, batch, picked, |_, _| {});
                 self.weigh(false);
@@ -428,6 +430,10 @@ impl Module for RhaiModule {
 
     fn muted(&self) -> u64 {
         self.ran.host.talk.muted()
+    }
+
+    fn denied(&self) -> u64 {
+        self.ran.host.denied()
     }
 
     fn overflowed(&self) -> u64 {

@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::{deep, fault, libraries, value};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
-use crate::host::Host;
+use crate::host::{Host, Means};
 use crate::library::Library;
 use crate::scan::{Language, no_field, written_order};
 
@@ -54,17 +54,18 @@ pub(super) struct Ran {
 
 impl Source {
     /// Runs the top level, with the arguments as the user gave them.
-    pub fn run(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
-        deep(|| self.run_here(given, limits))
+    pub fn run(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
+        deep(|| self.run_here(given, means))
     }
 
-    fn run_here(&self, given: &Args, limits: Limits) -> Result<Ran, ModuleError> {
+    fn run_here(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
+        let limits = means.limits;
         if self.text.len() > SOURCE_BYTES_MAX {
             let message = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
             return Err(self.error(0, message));
         }
         let watch = Arc::new(Watch::new());
-        let host = Arc::new(Host::new(&self.file, &limits));
+        let host = Arc::new(Host::new(&self.file, means));
         let mut engine = engine(&host, &limits, &watch);
         let files = libraries::load(&mut engine, &self.libraries, &limits, &watch)?;
         let ast =
