@@ -23,6 +23,7 @@ pub mod queue;
 pub mod record;
 pub mod render;
 pub mod replay;
+pub mod rollup;
 pub mod selection;
 pub mod size;
 pub mod source;

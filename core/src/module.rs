@@ -193,6 +193,28 @@ pub trait Kind: Send + Sync {
     fn replayer(&self) -> Option<Box<dyn Replay>> {
         None
     }
+
+    /// The module's own way to make records of longer intervals, where it has one.
+    fn merger(&self) -> Option<Box<dyn Merge>> {
+        None
+    }
+}
+
+/// Makes one record of two.
+pub trait Merge: Send {
+    /// The columns that tell the rows of an interval apart: those in which two that are merged are
+    /// equal. Without any, an interval has one row.
+    fn key(&self) -> &[String];
+
+    /// The values of the record that stands for both in an interval that holds them, `a` the
+    /// earlier.
+    fn merge(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        a: &[Value],
+        b: &[Value],
+    ) -> Result<Vec<Value>, Fault>;
 }
 
 /// Shows records in a way of the module's own.

@@ -5,6 +5,7 @@
 //! read meanwhile. What a commit acknowledged survives the end of the process
 //! at any instant.
 
+pub mod archive;
 pub mod block;
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -15,6 +16,7 @@ pub mod packets;
 pub mod pcapng;
 pub mod redb;
 pub mod scan;
+pub mod verify;
 pub mod writer;
 
 use std::sync::Arc;
@@ -78,6 +80,10 @@ pub trait RecordStore: Send + Sync {
     /// Removes the blocks that ended longer ago than their stream's `age_max`, seen from `now` or
     /// from the stream's own end, whichever is later. Returns how many blocks that were.
     fn expire(&self, now: Ts) -> Result<u64, StoreError>;
+
+    /// Removes the rows of a stream that start before an instant, and what gaps tell of the time
+    /// before it. Returns how many rows that were.
+    fn cut(&self, name: &str, before: Ts) -> Result<u64, StoreError>;
 
     /// Removes a stream and all that is known of it. Returns whether there was one.
     fn remove(&self, name: &str) -> Result<bool, StoreError>;

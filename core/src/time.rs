@@ -77,13 +77,15 @@ pub struct Span(pub u64);
 
 /// Why a text is not a span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a time span: write a number and one of ns us ms s m h d w, as in `300s`")]
+#[error(
+    "`{text}` is not a time span: write a number and one of ns us ms s m h d w y, as in `300s`"
+)]
 pub struct SpanError {
     text: String,
 }
 
 /// The units a span may be written in, longest name first where one begins another.
-const UNITS: [(&str, u64); 8] = [
+const UNITS: [(&str, u64); 9] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
@@ -92,6 +94,8 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600 * SECOND),
     ("d", 86_400 * SECOND),
     ("w", 604_800 * SECOND),
+    // Of 365 days.
+    ("y", 31_536_000 * SECOND),
 ];
 
 impl Span {

@@ -4,6 +4,7 @@
 //! and manual pages are made from the same definitions.
 
 mod query;
+pub mod store;
 mod writing;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use como_core::time::Span;
 pub use query::{AnswerFormat, Query};
+pub use store::Store;
 pub use writing::{Bench, Completions, Man, Stubs, StubsOf};
 
 use crate::lookup::Tables;
@@ -77,6 +79,8 @@ pub enum Verb {
     Serve(Serve),
     /// Read records of the past, from a running monitor or from its store.
     Query(Query),
+    /// Look after a store: list, verify, compact, move and remove what is in it.
+    Store(Store),
     /// Open a prompt to write, run and query modules.
     Repl(Repl),
     /// Print what scripts find, for an editor or to read.
@@ -388,9 +392,13 @@ mod tests {
 
     #[test]
     fn every_verb_shows_examples() {
-        for verb in Cli::command().get_subcommands() {
+        let shows = |verb: &clap::Command| {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Examples:\n  como "), "{}", verb.get_name());
+        };
+        for verb in Cli::command().get_subcommands() {
+            shows(verb);
+            verb.get_subcommands().for_each(shows);
         }
     }
 

@@ -50,6 +50,11 @@ pub fn packets_in(store: &Path) -> PathBuf {
     store.join("packets")
 }
 
+/// Whether an instance, and so a stream, may have this name: it is that of a folder too.
+pub fn can_name(name: &str) -> bool {
+    !["", ".", ".."].contains(&name) && !name.contains(['/', '\n'])
+}
+
 /// A read configuration. Paths are as seen from the current folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -166,7 +171,7 @@ impl Reader<'_> {
                 None => crate::catalogue::stem(uses),
             };
             let place = module.name.as_ref().unwrap_or(&module.r#use);
-            if ["", ".", ".."].contains(&name.as_str()) || name.contains(['/', '\n']) {
+            if !can_name(&name) {
                 return Err(self.wrong(place, format!("`{name}` cannot name a module")));
             }
             if !names.insert(name.clone()) {

@@ -26,6 +26,7 @@ mod session;
 mod shelf;
 mod sniffers;
 mod sources;
+mod store;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ fn perform(verb: Verb) -> Result {
         Verb::Gen(args) => generate::perform(&args),
         Verb::Serve(args) => serve::perform(&args),
         Verb::Query(args) => query::perform(&args),
+        Verb::Store(args) => store::perform(&args),
         Verb::Repl(args) => prompt::perform(&args),
         Verb::Stubs(args) => stubs(args.what),
         Verb::Completions(args) => completions(args.shell),

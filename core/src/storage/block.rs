@@ -5,6 +5,7 @@
 //! has them to the byte. Whatever is decoded, the answer is a block or an
 //! error, never a panic, and never more than [`DECODED_BYTES_MAX`] of memory.
 
+mod change;
 mod column;
 mod read;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use crate::record::{Cells, Output, Records, Schema};
 use crate::time::{Span, Ts};
+pub use change::{behind, renamed, whole_bytes};
 use column::put_varint;
 use read::Reader;
 
@@ -151,36 +153,47 @@ impl Encoder {
         records: &Records,
         rows: Range<usize>,
     ) -> Result<Sealed, BlockError> {
-        let starts = records.starts.get(rows.clone()).unwrap_or_default();
+        let header = Header {
+            origin: origin.clone(),
+            seq,
+            schema: records.schema.hash(),
+            first: Ts(0),
+            last: Ts(0),
+            rows: 0,
+            len: records.len,
+            cut: records.cut,
+            gap: false,
+        };
+        self.rows(header, &records.starts, &records.cells, rows)
+    }
+
+    /// A block of some rows, whose header lacks what they say.
+    fn rows(
+        &mut self,
+        header: Header,
+        starts: &[Ts],
+        cells: &[Cells],
+        rows: Range<usize>,
+    ) -> Result<Sealed, BlockError> {
+        let starts = starts.get(rows.clone()).unwrap_or_default();
         let (Some(&first), Some(&last)) = (starts.first(), starts.last()) else {
             return Err(BlockError::Malformed("no rows"));
         };
-        if starts.len().saturating_mul(records.cells.len() + 1) > VALUES_MAX {
+        if starts.len().saturating_mul(cells.len() + 1) > VALUES_MAX {
             return Err(BlockError::TooLarge);
         }
         self.payload.clear();
-        put_varint(&mut self.payload, records.cells.len() as u64);
+        put_varint(&mut self.payload, cells.len() as u64);
         let mut before = first;
         for start in starts {
             let step = start.0.checked_sub(before.0).ok_or(BlockError::Malformed("row order"))?;
             put_varint(&mut self.payload, step);
             before = *start;
         }
-        for cells in &records.cells {
+        for cells in cells {
             column::encode(cells, rows.clone(), &mut self.payload)?;
         }
-        let header = Header {
-            origin: origin.clone(),
-            seq,
-            schema: records.schema.hash(),
-            first,
-            last,
-            rows: starts.len() as u32,
-            len: records.len,
-            cut: records.cut,
-            gap: false,
-        };
-        self.seal(header)
+        self.seal(Header { first, last, rows: starts.len() as u32, ..header })
     }
 
     /// A block that says that no source covered `[from, to)`.

@@ -19,6 +19,7 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
     the_oldest_blocks_go_first(&fresh());
     a_bound_holds_after_every_commit(&fresh());
     what_is_too_old_goes(&fresh());
+    what_lies_before_an_instant_is_cut_to_the_row(&fresh());
     the_clock_ages_streams_that_nobody_writes(&fresh());
     rows_and_reclaimed_blocks_are_counted(&fresh());
     schemas_are_known_until_their_blocks_are_gone(&fresh());
@@ -133,6 +134,23 @@ fn gaps_are_cut_to_the_window_however_long(store: &dyn RecordStore) {
         &[Seen::Gap(399_999_999, 400_000_000), Seen::Row(400_000_000)],
     );
     check(store, "a", window(400_000_000, 400_000_001), &rows([400_000_000]));
+}
+
+fn what_lies_before_an_instant_is_cut_to_the_row(store: &dyn RecordStore) {
+    put(store, &[append("a", 0, &[(0, 10), (10, 20), (20, 30)]), append("b", 0, &[(0, 10)])]);
+    let before = stream(store, "a");
+    assert_eq!(store.cut("a", Ts::new(15, 0)).expect("a store that works"), 15);
+    check(store, "a", Window::ALL, &rows(15..30));
+    check(store, "b", Window::ALL, &rows(0..10));
+    let after = stream(store, "a");
+    assert_eq!((after.blocks, after.rows, after.first), (2, Some(15), Some(Ts::new(15, 0))));
+    assert!(after.bytes < before.bytes);
+    assert_eq!((after.next_seq, after.reclaimed_blocks), (before.next_seq, 0));
+    assert_eq!(store.cut("a", Ts::new(15, 0)).expect("a store that works"), 0);
+    assert_eq!(store.cut("nobody", Ts::new(15, 0)).expect("a store that works"), 0);
+    store.cut("a", Ts::new(99, 0)).expect("a store that works");
+    check(store, "a", Window::ALL, &[]);
+    assert_eq!(stream(store, "a").bytes, 0);
 }
 
 fn a_block_put_twice_is_there_once(store: &dyn RecordStore) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::block::{self, Encoder};
 use super::evolve::{in_use, note_schema};
 use super::{Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
@@ -82,6 +83,25 @@ impl Kept {
         removed
     }
 
+    fn cut(&mut self, before: Ts) -> u64 {
+        let (mut removed, mut encoder) = (0, Encoder::default());
+        while let Some((mark, _)) = self.blocks.first_key_value().filter(|(m, _)| m.first < before)
+        {
+            let mark = *mark;
+            let Some(old) = self.blocks.remove(&mark) else { break };
+            self.stream.bytes -= old.bytes.len() as u64;
+            removed += u64::from(old.header.rows);
+            // Of what cannot be read nothing is left.
+            if let Ok(Some(rest)) = block::behind(&mut encoder, &old.bytes, before) {
+                removed -= u64::from(rest.header.rows);
+                self.stream.bytes += rest.bytes.len() as u64;
+                self.blocks.insert(Mark { first: rest.header.first, ..mark }, rest);
+            }
+        }
+        self.count();
+        removed
+    }
+
     fn count(&mut self) {
         self.stream.blocks = self.blocks.len() as u64;
         let rows = self.blocks.values().map(|sealed| u64::from(sealed.header.rows));
@@ -151,6 +171,10 @@ impl RecordStore for MemoryStore {
 
     fn expire(&self, now: Ts) -> Result<u64, StoreError> {
         Ok(self.streams.write().values_mut().map(|kept| kept.expire(now)).sum())
+    }
+
+    fn cut(&self, name: &str, before: Ts) -> Result<u64, StoreError> {
+        Ok(self.streams.write().get_mut(name).map_or(0, |kept| kept.cut(before)))
     }
 
     fn remove(&self, name: &str) -> Result<bool, StoreError> {

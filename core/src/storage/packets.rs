@@ -35,8 +35,8 @@ use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
 pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
-pub use read::{Effort, Spot, covered};
-pub use segments::Segment;
+pub use read::{Effort, Spot, covered, verify};
+pub use segments::{Segment, remove};
 pub use source::Kept;
 
 /// The bytes of a packet that are kept where all are: no link has longer ones.

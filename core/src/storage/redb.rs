@@ -13,6 +13,7 @@ mod pieces;
 mod salvage;
 mod side;
 mod tables;
+mod upkeep;
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -438,6 +439,16 @@ impl RecordStore for RedbStore {
                 tables.keep(&name, &meta)?;
                 Ok(removed + more)
             })
+        })
+    }
+
+    fn cut(&self, name: &str, before: Ts) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let mut tables = Tables::open(transaction)?;
+            let Some(mut meta) = meta(&tables.streams, name)? else { return Ok(0) };
+            let removed = tables.cut(&mut meta, before)?;
+            tables.keep(name, &meta)?;
+            Ok(removed)
         })
     }
 

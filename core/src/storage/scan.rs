@@ -153,19 +153,6 @@ impl Cursor {
         Ok(self.schemas.get(&hash).cloned())
     }
 
-    /// Where a block is that cannot be read, as far as its place and its bytes tell.
-    fn damage(&self, before: Option<Mark>, stored: &Stored, error: &BlockError) -> Damage {
-        let Mark { first, seq } = stored.mark;
-        if stored.bytes.is_empty() {
-            let from = before.map_or(self.window.from, |mark| mark.first);
-            let why = "pages of the store are damaged".to_owned();
-            return Damage { seq: None, from, to: first, why };
-        }
-        let header = block::peek(&stored.bytes).ok().filter(|header| header.first == first);
-        let to = header.map_or(first, |header| header.end());
-        Damage { seq: Some(seq), from: first, to, why: error.to_string() }
-    }
-
     /// What the block has inside the window; nothing if no row starts there.
     fn read(
         &mut self,
@@ -219,7 +206,7 @@ impl Cursor {
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
                     self.damaged += 1;
-                    let damage = self.damage(before, &stored, &error);
+                    let damage = damage(self.window, before, &stored, &error);
                     tracing::warn!(stream = self.stream, "skipped: {damage}");
                     return Ok(Some(Found::Damage(damage)));
                 }
@@ -230,6 +217,25 @@ impl Cursor {
             }
         }
     }
+}
+
+/// Where a block is that cannot be read, as far as its place and its bytes tell, and the block
+/// before it.
+pub(super) fn damage(
+    window: Window,
+    before: Option<Mark>,
+    stored: &Stored,
+    error: &BlockError,
+) -> Damage {
+    let Mark { first, seq } = stored.mark;
+    if stored.bytes.is_empty() {
+        let from = before.map_or(window.from, |mark| mark.first);
+        let why = "pages of the store are damaged".to_owned();
+        return Damage { seq: None, from, to: first, why };
+    }
+    let header = block::peek(&stored.bytes).ok().filter(|header| header.first == first);
+    let to = header.map_or(first, |header| header.end());
+    Damage { seq: Some(seq), from: first, to, why: error.to_string() }
 }
 
 /// The part of an output that lies inside a window.

@@ -14,7 +14,7 @@ fn check_shows(args: &[&str], words: &[&str]) {
 #[test]
 fn every_verb_has_a_page_with_examples() {
     let verbs = ["run", "info", "filter", "gen", "modules", "sniffers", "check", "init"];
-    for verb in verbs.into_iter().chain(["serve", "query", "repl", "completions", "man"]) {
+    for verb in verbs.into_iter().chain(["serve", "query", "store", "repl", "completions", "man"]) {
         check_shows(&[verb, "--help"], &["Usage: como", "Examples:\n  como "]);
         check_shows(&["help", verb], &["Usage: como", "Examples:\n  como "]);
         check_shows(&["man", verb], &[&format!(".TH como-{verb} 1"), "EXTRA"]);

@@ -8,6 +8,7 @@ mod remote;
 mod replay;
 mod rerun;
 mod server;
+mod store;
 mod windows;
 #[cfg(target_os = "linux")]
 mod wire;

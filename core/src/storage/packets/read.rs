@@ -4,6 +4,8 @@
 //! checksums; what follows (the newest packets of a segment that grows, or all
 //! of one whose index is lost) is read through.
 
+mod verify;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -20,6 +22,7 @@ use crate::filter::clues::Needs;
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
+pub use verify::verify;
 
 /// What reading a window took, and what the index saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -108,6 +111,8 @@ struct Open {
     entries: VecDeque<Entry>,
     // Where what the index covers ends.
     covered: u64,
+    // Whether the index has more, which makes no sense.
+    torn: bool,
     tail: Option<Slabs<Box<dyn Read + Send>>>,
     // Whether a newer one was there when it was read on, so that nothing is added any more.
     is_done: bool,
@@ -135,7 +140,8 @@ enum Ending {
 enum Behind {
     /// A slab, and where it begins.
     Slab(u64),
-    End,
+    /// No whole block follows here.
+    End(u64),
     Damaged(u64),
 }
 
@@ -301,7 +307,7 @@ impl Reading {
                     self.effort.bytes_read += self.slab.len() as u64;
                     return Ok(Some(Part::Slab(&self.slab)));
                 }
-                Behind::End => match self.end()? {
+                Behind::End(_) => match self.end()? {
                     Ending::Pause => return Ok(None),
                     Ending::Again => {}
                     Ending::Over => self.open = None,
@@ -338,8 +344,8 @@ impl Open {
             tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
         }
         let covered = index.covers();
-        let entries = index.entries.into();
-        Ok(Some(Self { segment, file, entries, covered, tail: None, is_done: false }))
+        let (entries, torn) = (index.entries.into(), index.torn);
+        Ok(Some(Self { segment, file, entries, covered, torn, tail: None, is_done: false }))
     }
 
     /// Bytes of the file that a slab takes.
@@ -393,7 +399,7 @@ impl Open {
         let next = match tail.next(slab) {
             Ok(Some(at)) => Behind::Slab(at),
             Ok(None) if tail.is_foreign() => Behind::Damaged(tail.at()),
-            Ok(None) => Behind::End,
+            Ok(None) => Behind::End(tail.at()),
             // A compressed one that is cut short or damaged.
             Err(_) if self.segment.packed => Behind::Damaged(tail.at()),
             Err(error) => return Err(error),

@@ -1,11 +1,12 @@
 //! Segments: their names, those in a directory, and how the whole blocks in one are cut to slabs.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::SLAB_BYTES;
+use super::index::Index;
+use super::{SLAB_BYTES, tidy};
 use crate::storage::{Window, pcapng};
 use crate::time::Ts;
 
@@ -75,6 +76,40 @@ impl Segment {
 pub(super) fn closed_name(number: u64, (first, last): (Ts, Ts), packed: bool) -> String {
     let kind = if packed { "pcapng.zst" } else { "pcapng" };
     format!("{number:08}_{}_{}.{kind}", first.0, last.0)
+}
+
+/// Removes the segments in a directory whose packets all lie before an instant, and where none is
+/// given all of them and the directory. Fails where somebody writes there. Returns how many went.
+pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
+    let lock = File::options().write(true).create(true).truncate(false).open(dir.join("lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => io::Error::other("somebody writes there"),
+    })?;
+    let mut removed = 0;
+    for segment in list_all(dir)? {
+        let span = match segment.span {
+            None => Index::read(&segment.index(), segment.number)?.span(),
+            span => span,
+        };
+        let lies_before = |before| span.is_some_and(|(_, last)| last < before);
+        if before.is_none_or(lies_before) {
+            segment.remove()?;
+            removed += 1;
+        }
+    }
+    if before.is_none() {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if tidy::is_left_over(&path, &HashSet::new()) {
+                gone_is_fine(fs::remove_file(path))?;
+            }
+        }
+        gone_is_fine(fs::remove_file(dir.join("lock")))?;
+        // What others put there stays.
+        let _ = fs::remove_dir(dir);
+    }
+    Ok(removed)
 }
 
 fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {

@@ -129,6 +129,31 @@ fn a_directory_without_packets_stays_empty() {
 }
 
 #[test]
+fn segments_are_removed_by_time_or_all_but_not_under_a_writer() {
+    let dir = dir();
+    let place = place(&dir, 64 << 20);
+    written(&place, 0..9_000);
+    let packets = dir.path().join("t");
+    std::fs::create_dir(&packets).expect("a directory");
+    for entry in std::fs::read_dir(dir.path()).expect("a directory").flatten() {
+        if entry.path().is_file() {
+            std::fs::rename(entry.path(), packets.join(entry.file_name())).expect("a file");
+        }
+    }
+    let all = segments(&packets).expect("a directory");
+    let (_, last) = all[0].span.expect("a closed segment");
+    assert_eq!(remove(&packets, Some(last)).expect("nobody writes"), 0);
+    assert_eq!(remove(&packets, Some(Ts(last.0 + 1))).expect("nobody writes"), 1);
+    assert_eq!(segments(&packets).expect("a directory"), all[1..]);
+    let lock = File::options().write(true).open(packets.join("lock")).expect("a file");
+    lock.lock().expect("nobody writes");
+    assert!(remove(&packets, None).is_err());
+    drop(lock);
+    assert_eq!(remove(&packets, None).expect("nobody writes"), all.len() as u64 - 1);
+    assert!(!packets.exists());
+}
+
+#[test]
 fn files_of_others_are_left_alone() {
     let dir = dir();
     for name in ["notes.pcapng", "1_2.pcapng", "00000001_x_y.pcapng", "1.pcap"] {

@@ -14,7 +14,15 @@ impl RedbStore {
     /// Opens a file for reading; one that is damaged as far as that is possible, and then with
     /// the reason why it cannot be opened as a whole.
     pub fn open_to_read(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
-        match Self::open(path) {
+        Self::or_salvaged(path, Self::open(path))
+    }
+
+    /// What was opened, or where that is damaged, what is left of it.
+    pub(super) fn or_salvaged(
+        path: &Path,
+        opened: Result<Self, StoreError>,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
+        match opened {
             Ok(store) => Ok((store, None)),
             Err(error @ StoreError::Damaged { .. }) => match Self::salvage(path) {
                 Ok(store) => Ok((store, Some(error))),

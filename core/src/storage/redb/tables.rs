@@ -5,6 +5,8 @@ use ::redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use super::meta::{Meta, json, meta, parsed};
 use super::pieces::{self, PIECES, PieceKey, Pieces};
 use super::{ABOUT, BLOCKS, Blocks, Failure, GAPS, Key, NEXT_ID, SCHEMAS, STREAMS};
+use crate::record::Schema;
+use crate::storage::block::{Encoder, Sealed};
 use crate::storage::evolve::note_schema;
 use crate::storage::writer::BLOCK_SPAN;
 use crate::storage::{Append, block};
@@ -38,7 +40,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// What is known of a stream; a new one gets a number of its own.
-    fn meta(&mut self, name: &str) -> Result<Meta, Failure> {
+    pub fn meta(&mut self, name: &str) -> Result<Meta, Failure> {
         if let Some(meta) = meta(&self.streams, name)? {
             return Ok(meta);
         }
@@ -51,32 +53,15 @@ impl<'txn> Tables<'txn> {
 
     pub fn put(&mut self, append: &Append) -> Result<(), Failure> {
         let mut meta = self.meta(&append.stream)?;
-        for schema in &append.schemas {
-            let key = (meta.id, schema.hash());
-            if self.schemas.get(key)?.is_none() {
-                self.schemas.insert(key, &json(&**schema)?[..])?;
-            }
-        }
+        append.schemas.iter().try_for_each(|schema| self.know(&meta, schema))?;
         let mut stream = meta.stream(&append.stream, None);
         for sealed in &append.blocks {
             let header = &sealed.header;
             stream.note(&append.about, header);
             meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
             meta.end = meta.end.max(Some(header.end().0));
-            let reach = (header.last - header.first).0;
-            let (table, longest) = match header.gap {
-                true => (&mut self.gaps, &mut meta.gap_reach),
-                false => (&mut self.blocks, &mut meta.reach),
-            };
-            *longest = reach.max(*longest);
-            let key = (meta.id, header.first.0, header.seq);
             note_schema(&mut meta.schemas, header);
-            let before = pieces::insert(table, &mut self.pieces, key, &sealed.bytes)?;
-            meta.bytes = (meta.bytes + sealed.bytes.len() as u64) - before.unwrap_or(0);
-            meta.blocks += u64::from(before.is_none());
-            if before.is_none() {
-                meta.rows = meta.rows.map(|rows| rows + u64::from(header.rows));
-            }
+            self.insert(&mut meta, sealed)?;
         }
         meta.module = stream.module;
         meta.sources = stream.sources.into_iter().map(|c| (c.since.0, c.sources)).collect();
@@ -87,6 +72,15 @@ impl<'txn> Tables<'txn> {
         }
         self.expire(&mut meta, Ts(0))?;
         self.keep(&append.stream, &meta)
+    }
+
+    /// Writes down what the rows of blocks are.
+    pub fn know(&mut self, meta: &Meta, schema: &Schema) -> Result<(), Failure> {
+        let key = (meta.id, schema.hash());
+        if self.schemas.get(key)?.is_none() {
+            self.schemas.insert(key, &json(schema)?[..])?;
+        }
+        Ok(())
     }
 
     /// Writes down what is known of a stream.
@@ -133,17 +127,65 @@ impl<'txn> Tables<'txn> {
 
     /// Removes one block, and counts it as reclaimed.
     fn reclaim(&mut self, meta: &mut Meta, key: Key, is_gap: bool) -> Result<(), Failure> {
+        let before = meta.bytes;
+        self.take(meta, key, is_gap)?;
+        meta.reclaimed_blocks = meta.reclaimed_blocks.saturating_add(1);
+        meta.reclaimed_bytes = meta.reclaimed_bytes.saturating_add(before - meta.bytes);
+        Ok(())
+    }
+
+    /// Removes one block, and returns its bytes.
+    fn take(&mut self, meta: &mut Meta, key: Key, is_gap: bool) -> Result<Vec<u8>, Failure> {
         let table = if is_gap { &mut self.gaps } else { &mut self.blocks };
-        if let (Some(rows), Some(first)) = (meta.rows, table.get(key)?) {
-            let header = block::peek(&pieces::whole(first.value(), &self.pieces, key)?);
-            meta.rows = Some(rows.saturating_sub(header.map_or(0, |h| u64::from(h.rows))));
-        }
+        let bytes = match table.get(key)? {
+            Some(first) => pieces::whole(first.value(), &self.pieces, key)?,
+            None => Vec::new(),
+        };
+        let rows = block::peek(&bytes).map_or(0, |header| u64::from(header.rows));
+        meta.rows = meta.rows.map(|all| all.saturating_sub(rows));
         let size = pieces::remove(table, &mut self.pieces, key)?;
         meta.bytes = meta.bytes.saturating_sub(size);
         meta.blocks = meta.blocks.saturating_sub(1);
-        meta.reclaimed_blocks = meta.reclaimed_blocks.saturating_add(1);
-        meta.reclaimed_bytes = meta.reclaimed_bytes.saturating_add(size);
-        Ok(())
+        Ok(bytes)
+    }
+
+    /// Puts one block, and returns whether none stood there.
+    pub fn insert(&mut self, meta: &mut Meta, sealed: &Sealed) -> Result<bool, Failure> {
+        let header = &sealed.header;
+        let reach = (header.last - header.first).0;
+        let (table, longest) = match header.gap {
+            true => (&mut self.gaps, &mut meta.gap_reach),
+            false => (&mut self.blocks, &mut meta.reach),
+        };
+        *longest = reach.max(*longest);
+        let key = (meta.id, header.first.0, header.seq);
+        let before = pieces::insert(table, &mut self.pieces, key, &sealed.bytes)?;
+        meta.bytes = (meta.bytes + sealed.bytes.len() as u64) - before.unwrap_or(0);
+        meta.blocks += u64::from(before.is_none());
+        if before.is_none() {
+            meta.rows = meta.rows.map(|rows| rows + u64::from(header.rows));
+        }
+        Ok(before.is_none())
+    }
+
+    /// Removes the rows that start before an instant, and returns how many those were.
+    pub fn cut(&mut self, meta: &mut Meta, before: Ts) -> Result<u64, Failure> {
+        let (mut removed, mut encoder) = (0, Encoder::default());
+        for is_gap in [false, true] {
+            loop {
+                let table = if is_gap { &self.gaps } else { &self.blocks };
+                let oldest = oldest(table, meta.id)?.filter(|(_, first, _)| *first < before.0);
+                let Some(key) = oldest else { break };
+                let bytes = self.take(meta, key, is_gap)?;
+                removed += block::peek(&bytes).map_or(0, |header| u64::from(header.rows));
+                // Of what cannot be read nothing is left.
+                if let Ok(Some(rest)) = block::behind(&mut encoder, &bytes, before) {
+                    removed -= u64::from(rest.header.rows);
+                    self.insert(meta, &rest)?;
+                }
+            }
+        }
+        Ok(removed)
     }
 
     /// The streams whose records are kept for a time only.

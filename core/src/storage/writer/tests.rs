@@ -48,6 +48,9 @@ impl RecordStore for Faulty {
     fn schemas(&self, name: &str) -> Result<Vec<(u64, Arc<Schema>)>, StoreError> {
         self.inner.schemas(name)
     }
+    fn cut(&self, name: &str, before: Ts) -> Result<u64, StoreError> {
+        self.inner.cut(name, before)
+    }
     fn remove(&self, name: &str) -> Result<bool, StoreError> {
         self.inner.remove(name)
     }

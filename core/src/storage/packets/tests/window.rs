@@ -360,3 +360,40 @@ fn kept_packets_are_a_source_like_any() {
     }
     assert!(seconds.into_iter().eq(100..4900));
 }
+
+#[test]
+fn verifying_names_damaged_slabs_indexes_and_ends() {
+    let dir = dir();
+    let mut writer = writer(room(&dir, 64 << 20));
+    hosts(&mut writer, 3_000, 100);
+    drop(writer);
+    let segment = segments(dir.path()).expect("a directory").remove(0);
+    let places = || {
+        let mut places = Vec::new();
+        let found = &mut |fault: crate::storage::verify::Fault| {
+            let place = fault.place.split_once(", ").map(|(_, part)| part.to_owned());
+            places.push(place.unwrap_or_default());
+        };
+        let checked = verify(dir.path(), found).expect("a directory");
+        (places, checked.slabs)
+    };
+    let (none, slabs) = places();
+    assert!(none.is_empty() && slabs > 2, "{none:?} {slabs}");
+    let whole = fs::read(&segment.path).expect("a segment");
+    let index = fs::read(segment.index()).expect("an index");
+
+    let mut wrong = whole.clone();
+    wrong[1_500_000] ^= 1;
+    fs::write(&segment.path, &wrong).expect("a file");
+    let (named, left) = places();
+    assert!(named.len() == 1 && named[0].starts_with("slab 2 at byte 1"), "{named:?}");
+    assert_eq!(left, slabs - 1);
+
+    fs::write(&segment.path, &whole[..whole.len() - 100]).expect("a file");
+    let (named, _) = places();
+    assert!(named.iter().any(|place| place.starts_with(&format!("slab {slabs}"))), "{named:?}");
+
+    fs::write(&segment.path, &whole).expect("a file");
+    fs::write(segment.index(), &index[..index.len() - 1]).expect("a file");
+    assert_eq!(places(), (vec![format!("index behind entry {}", slabs - 1)], slabs));
+}

@@ -3,6 +3,7 @@
 use super::*;
 use crate::storage::Writer;
 use crate::storage::conformance::records;
+use crate::storage::verify::{self, Fault};
 
 fn message(path: &Path) -> String {
     match RedbStore::create(path) {
@@ -150,4 +151,50 @@ fn what_can_be_read_of_a_damaged_store_is_read_and_the_rest_named() {
         salvaged += usize::from(rows > 0);
     }
     assert!(salvaged > 3, "only {salvaged} of 40 gave anything");
+}
+
+#[test]
+fn verifying_names_whatever_is_wrong() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    filled(&path);
+    let faults = |path: &Path| {
+        let (store, why) = RedbStore::open_to_verify(path).map_err(|e| e.to_string())?;
+        let mut found: Vec<_> = why.into_iter().map(|error| error.to_string()).collect();
+        let named = &mut |fault: Fault| found.push(format!("{} {}", fault.stream, fault.place));
+        verify::records(&store, named).map_err(|error| error.to_string())?;
+        Ok::<_, String>(found)
+    };
+    assert_eq!(faults(&path), Ok(Vec::new()));
+    let whole = std::fs::read(&path).expect("a file");
+    let want = read(&path).expect("a whole store");
+    let (mut random, mut named) = (Random(11), 0);
+    for round in 0..60 {
+        let mut bytes = whole.clone();
+        let at = random.below(bytes.len());
+        bytes[at] ^= 1 << random.below(8);
+        std::fs::write(&path, &bytes).expect("a file");
+        let faults = faults(&path);
+        named += usize::from(matches!(&faults, Ok(f) if f.iter().any(|f| f.contains("block "))));
+        if faults == Ok(Vec::new()) {
+            std::fs::write(&path, &bytes).expect("a file");
+            assert_eq!(read(&path), Ok(want.clone()), "round {round} at {at}: not named");
+        }
+    }
+    assert!(named > 3, "only {named} of 60 were blocks");
+}
+
+#[test]
+fn compacting_gives_back_what_was_removed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    filled(&path);
+    let len = || path.metadata().expect("a file").len();
+    let store = RedbStore::open(&path).expect("a store");
+    let before = len();
+    store.remove("b").expect("a store that works");
+    store.cut("a", Ts::new(1_990, 0)).expect("a store that works");
+    assert_eq!(store.compact().ok(), Some(true));
+    assert!(len() < before, "{} of {before}", len());
+    assert_eq!(seconds(&store, "a"), Ok((1_990..2_000).collect()));
 }

@@ -1,0 +1,102 @@
+//! Verification of a window: every slab against its checksum, every segment to its end.
+
+use std::io;
+use std::path::Path;
+
+use super::{Behind, Found, Open, segments};
+use crate::storage::packets::index::Entry;
+use crate::storage::packets::segments::Segment;
+use crate::storage::verify::{Checked, Fault};
+
+/// Reads all segments in a directory through, with their indexes. What a crash left behind the last
+/// whole packet of a segment that grew is no damage: the next run cuts it off.
+pub fn verify(dir: &Path, found: &mut dyn FnMut(Fault)) -> io::Result<Checked> {
+    let stream = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut checked = Checked::default();
+    for segment in segments::list(dir)? {
+        let mut report = Report { stream: &stream, segment: &segment, found: &mut *found };
+        match Open::new(segment.clone()) {
+            Ok(Some(open)) => {
+                checked.segments += 1;
+                checked.slabs += read_through(open, report);
+            }
+            // It went meanwhile.
+            Ok(None) => {}
+            Err(error) => report.tell("", None, &error.to_string()),
+        }
+    }
+    Ok(checked)
+}
+
+/// Where faults of a segment go.
+struct Report<'a> {
+    stream: &'a str,
+    segment: &'a Segment,
+    found: &'a mut dyn FnMut(Fault),
+}
+
+impl Report<'_> {
+    /// Names a fault: of a part of the segment, or of all of it.
+    fn tell(&mut self, part: &str, entry: Option<&Entry>, why: &str) {
+        let name = self.segment.path.file_name().unwrap_or_default().to_string_lossy();
+        let place = if part.is_empty() { name.into_owned() } else { format!("{name}, {part}") };
+        let entry = entry.filter(|entry| entry.packets > 0);
+        let span = entry.map(|entry| (entry.first, entry.last)).or(self.segment.span);
+        (self.found)(Fault {
+            stream: self.stream.to_owned(),
+            place,
+            from: span.map(|(first, _)| first),
+            to: span.map(|(_, last)| last),
+            why: why.to_owned(),
+        });
+    }
+}
+
+/// Reads a segment through, and returns how many of its slabs are whole.
+fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
+    let is_closed = open.segment.span.is_some();
+    if open.torn && is_closed {
+        let part = format!("index behind entry {}", open.entries.len());
+        report.tell(&part, None, "the index is damaged: what it lacks is read from the segment");
+    }
+    let (mut slab, mut packed) = (Vec::new(), Vec::new());
+    let mut whole = 0;
+    let mut number = 0u64;
+    while let Some(entry) = open.entries.pop_front() {
+        number += 1;
+        let part = format!("slab {number} at byte {}", entry.at);
+        match open.slab(&entry, &mut slab, &mut packed) {
+            Ok(Found::Sound) => whole += 1,
+            Ok(Found::Damaged) => report.tell(&part, Some(&entry), "its checksum is wrong"),
+            Ok(Found::Short) => {
+                if is_closed {
+                    report.tell(&part, Some(&entry), "the segment ends before its end");
+                }
+                open.cut(entry.at);
+            }
+            Err(error) => report.tell(&part, Some(&entry), &error.to_string()),
+        }
+    }
+    loop {
+        match open.read_on(&mut slab) {
+            Ok(Behind::Slab(_)) => whole += 1,
+            Ok(Behind::End(at)) => {
+                let left = open.segment.bytes.saturating_sub(at);
+                if is_closed && !open.segment.packed && left > 0 {
+                    let why = format!("{left} bytes behind it are no whole packet");
+                    report.tell(&format!("byte {at}"), None, &why);
+                }
+                return whole;
+            }
+            Ok(Behind::Damaged(at)) => {
+                let why = "what follows is no capture, or its frame is damaged";
+                report.tell(&format!("byte {at}"), None, why);
+                return whole;
+            }
+            Err(error) => {
+                report.tell("", None, &error.to_string());
+                return whole;
+            }
+        }
+    }
+}

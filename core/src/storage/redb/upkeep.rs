@@ -1,0 +1,171 @@
+//! Upkeep: what is done to a store while no monitor has it open.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use ::redb::ReadableTable;
+
+use super::meta::{Meta, meta};
+use super::tables::{Tables, keys};
+use super::{Failure, Handle, Key, RedbStore, builder, pieces};
+use crate::source::Covered;
+use crate::storage::archive::{Archive, ArchiveError, Archived, Part};
+use crate::storage::evolve::note_schema;
+use crate::storage::{COVERAGES_MAX, FILTERS_MAX, StoreError, Stream};
+
+impl RedbStore {
+    /// Opens a file to look for damage: every page is checked, however large the file is. One that
+    /// is damaged is opened as far as that is possible, with the reason.
+    pub fn open_to_verify(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
+        let file = path.to_owned();
+        let open = move || builder(0).open(&file).map(Handle::Whole);
+        Self::or_salvaged(path, Self::with(path.display().to_string(), Box::new(open)))
+    }
+
+    /// Moves what the file holds together and gives the space of what was removed back to the
+    /// system. Returns whether there was any.
+    pub fn compact(&self) -> Result<bool, StoreError> {
+        self.reopen()?;
+        let mut database = self.database.write();
+        let Some(Handle::Whole(open)) = database.as_mut() else { return Ok(false) };
+        let done = super::guard(|| Ok(open.compact()?));
+        done.map_err(|failure| {
+            *database = None;
+            self.told(failure)
+        })
+    }
+
+    /// Puts a stream from an archive: all of it, or where it does not fit nothing.
+    ///
+    /// A stream of that name that is there already takes what it lacks, where that has numbers of
+    /// its own; blocks that are there already do no harm.
+    pub fn import(&self, archive: &mut Archive<impl Read>) -> Result<Archived, ArchiveError> {
+        let archive = RefCell::new(archive);
+        self.on(|database| {
+            let mut transaction = database.whole()?.begin_write()?;
+            transaction.set_two_phase_commit(true);
+            transaction.set_quick_repair(true);
+            let mut archive = archive.borrow_mut();
+            let put = put(&mut Tables::open(&transaction)?, &mut archive)?;
+            match put {
+                Ok(()) => transaction.commit()?,
+                Err(_) => transaction.abort()?,
+            }
+            Ok(put.map(|()| archive.seen().clone()))
+        })?
+    }
+}
+
+/// Why an archive is not put, in a transaction that goes on.
+type Put = Result<(), ArchiveError>;
+
+fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put, Failure> {
+    let stream = archive.stream().clone();
+    let name = stream.name.as_str();
+    let there = meta(&tables.streams, name)?;
+    let mut meta = match &there {
+        Some(there) => there.clone(),
+        None => tables.meta(name)?,
+    };
+    let taken = |what: &str| {
+        Ok(Err(ArchiveError::Taken { stream: name.to_owned(), what: what.to_owned() }))
+    };
+    let own: Vec<(u64, String)> =
+        stream.filters.iter().map(|m| (m.seq, m.filter.clone())).collect();
+    let Some(filters) = joined(&meta.filters, &own) else {
+        return taken("records of other packets under the same numbers");
+    };
+    let numbers = numbers(tables, &meta)?;
+    let stays = |seq: u64, filters: &[(u64, String)], of: &[(u64, String)]| {
+        measured(filters, seq) == measured(of, seq)
+    };
+    if !numbers.keys().all(|seq| stays(*seq, &filters, &meta.filters)) {
+        return taken("records of other packets between those of the archive");
+    }
+    loop {
+        let sealed = match archive.advance() {
+            Ok(Some(Part::Block(sealed))) => sealed,
+            Ok(Some(Part::Schema(schema))) => {
+                tables.know(&meta, &schema)?;
+                continue;
+            }
+            Ok(None) => break,
+            Err(error) => return Ok(Err(error)),
+        };
+        let header = &sealed.header;
+        if !stays(header.seq, &filters, &own) {
+            return taken("records of other packets between those of the archive");
+        }
+        match numbers.get(&header.seq) {
+            Some(key) if stored(tables, *key, header.gap)? == sealed.bytes => continue,
+            Some(_) => return taken("other records under the same numbers"),
+            None => {}
+        }
+        note_schema(&mut meta.schemas, header);
+        meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
+        meta.end = meta.end.max(Some(header.end().0));
+        tables.insert(&mut meta, &sealed)?;
+    }
+    meta.filters = filters;
+    meta.sources = covered(meta.sources, &stream);
+    meta.next_seq = meta.next_seq.max(stream.next_seq);
+    if there.is_none() {
+        meta.module = stream.module;
+        meta.age_max = stream.age_max.map(|age| age.0);
+        meta.reclaimed_blocks = stream.reclaimed_blocks;
+        meta.reclaimed_bytes = stream.reclaimed_bytes;
+    }
+    tables.keep(name, &meta)?;
+    Ok(Ok(()))
+}
+
+/// Where the blocks of a stream stand, by number.
+fn numbers(tables: &Tables<'_>, meta: &Meta) -> Result<BTreeMap<u64, Key>, Failure> {
+    let mut numbers = BTreeMap::new();
+    for table in [&tables.blocks, &tables.gaps] {
+        for entry in table.range(keys(meta.id))? {
+            let key = entry?.0.value();
+            numbers.insert(key.2, key);
+        }
+    }
+    Ok(numbers)
+}
+
+/// The bytes of a block that is there; none where it is of the other kind.
+fn stored(tables: &Tables<'_>, key: Key, is_gap: bool) -> Result<Vec<u8>, Failure> {
+    let table = if is_gap { &tables.gaps } else { &tables.blocks };
+    match table.get(key)? {
+        Some(first) => pieces::whole(first.value(), &tables.pieces, key),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The filter that a block was measured with.
+fn measured(filters: &[(u64, String)], seq: u64) -> Option<&str> {
+    filters.iter().rfind(|(since, _)| *since <= seq).map(|(_, filter)| &filter[..])
+}
+
+/// The filters of both, by number; none where they contradict each other.
+fn joined(a: &[(u64, String)], b: &[(u64, String)]) -> Option<Vec<(u64, String)>> {
+    let mut all: BTreeMap<u64, &String> = BTreeMap::new();
+    for (seq, filter) in a.iter().chain(b) {
+        if all.insert(*seq, filter).is_some_and(|before| before != filter) {
+            return None;
+        }
+    }
+    let mut all: Vec<_> = all.into_iter().map(|(seq, filter)| (seq, filter.clone())).collect();
+    all.dedup_by(|next, before| next.1 == before.1);
+    all.drain(..all.len().saturating_sub(FILTERS_MAX));
+    Some(all)
+}
+
+/// The sources that the records of both cover, by time.
+fn covered(mut all: Vec<(u64, Vec<Covered>)>, stream: &Stream) -> Vec<(u64, Vec<Covered>)> {
+    all.extend(stream.sources.iter().map(|c| (c.since.0, c.sources.clone())));
+    all.sort_by_key(|(since, _)| *since);
+    all.dedup_by(|next, before| next.1 == before.1);
+    all.drain(..all.len().saturating_sub(COVERAGES_MAX));
+    all
+}
