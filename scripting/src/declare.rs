@@ -162,6 +162,11 @@ impl Callbacks {
         self.0 >> callback as u16 & 1 == 1
     }
 
+    /// Whether the script merges its records: not those of a form of its own, which have no columns.
+    pub const fn merges_records(self) -> bool {
+        self.has(Callback::Merge) && !self.has(Callback::Load)
+    }
+
     fn add(&mut self, callback: Callback) {
         self.0 |= 1 << callback as u16;
     }
@@ -192,6 +197,13 @@ impl Declared {
     /// Whether the system keeps a table for the script, by its `key` and `value`.
     pub fn has_table(&self) -> bool {
         !self.declaration.key.is_empty() || !self.declaration.value.is_empty()
+    }
+
+    /// The names of the columns that tell the rows of its records apart.
+    pub fn row_key(&self) -> Vec<String> {
+        let long = self.declaration.long.as_ref().map(|long| &long.key);
+        let key = long.filter(|key| !key.is_empty()).unwrap_or(&self.declaration.key);
+        key.iter().map(|column| column.name.clone()).collect()
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use como_core::lookup::Subject;
 use como_core::module::trace;
-use como_core::module::{Args, Kind, Manifest, ModuleError, Print, Replay, Setup, Started};
+use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
 use parking_lot::Mutex;
 
 use crate::api;
@@ -35,7 +35,7 @@ use crate::library::Library;
 use crate::scan::Language;
 use lifted::Lifts;
 use module::LuaModule;
-use records::{Printer, Replayer};
+use records::{Merger, Printer, Replayer};
 use script::Source;
 use tables::State;
 
@@ -104,6 +104,11 @@ impl Kind for Lua {
     fn replayer(&self) -> Option<Box<dyn Replay>> {
         let replayer = || Replayer::new(self.source.run(&Args::default(), &Means::default())?);
         self.callbacks.has(Callback::Replay).then(replayer)?.map(|r| Box::new(r) as _).ok()
+    }
+
+    fn merger(&self) -> Option<Box<dyn Merge>> {
+        let merger = || Merger::new(self.source.run(&Args::default(), &Means::default())?);
+        self.callbacks.merges_records().then(merger)?.map(|m| Box::new(m) as _).ok()
     }
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use como_core::lookup::Subject;
 use como_core::module::trace;
-use como_core::module::{Args, Kind, Manifest, ModuleError, Print, Replay, Setup, Started};
+use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
 use parking_lot::Mutex;
 
 use crate::api;
@@ -38,7 +38,7 @@ use crate::host::Means;
 use crate::library::Library;
 use crate::scan::Language;
 use module::RhaiModule;
-use records::Reader;
+use records::{Merger, Reader};
 use script::Source;
 use tables::State;
 
@@ -103,6 +103,12 @@ impl Kind for Rhai {
         let ran = || self.source.run(&Args::default(), &Means::default());
         let reader = self.callbacks.has(Callback::Replay).then(|| Reader::replayer(ran()?));
         Some(Box::new(reader?.ok()??))
+    }
+
+    fn merger(&self) -> Option<Box<dyn Merge>> {
+        let ran = || self.source.run(&Args::default(), &Means::default());
+        let merger = self.callbacks.merges_records().then(|| Merger::new(ran()?));
+        Some(Box::new(merger?.ok()??))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Records back in a script: `print(record, format)` and `replay(record)`.
+//! Records back in a script: `print(record, format)`, `replay(record)` and `merge(a, b)`.
 //!
 //! A record is a table of its columns, with its time in seconds as `ts` where
 //! no column has that name. Where the script stores records in a form of its
 //! own, its `load` reads them first.
 
-use como_core::module::{Fault, ModuleError, Print, Replay, Replayed};
+use como_core::module::{Fault, Merge, ModuleError, Print, Replay, Replayed};
 use como_core::record::{Schema, Value};
 use como_core::time::{Interval, Ts};
 use mlua::{Function, Table};
@@ -101,6 +101,48 @@ impl Replay for Replayer {
             }
         });
         packets.map_err(|trouble| vm.fault(trouble))
+    }
+}
+
+/// Makes one record of two by the script's `merge`.
+pub struct Merger {
+    ran: Ran,
+    merge: Function,
+    key: Vec<String>,
+}
+
+impl Merger {
+    /// For records whose rows the script's key tells apart.
+    pub fn new(ran: Ran) -> Result<Self, ModuleError> {
+        let merge = callback(&ran, Callback::Merge)?;
+        let key = ran.declared.row_key();
+        Ok(Self { ran, merge, key })
+    }
+}
+
+impl Merge for Merger {
+    fn key(&self) -> &[String] {
+        &self.key
+    }
+
+    fn merge(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        a: &[Value],
+        b: &[Value],
+    ) -> Result<Vec<Value>, Fault> {
+        let vm = &self.ran.vm;
+        vm.tidy();
+        let merged = vm.call(|| {
+            let one = |values| record(&self.ran, interval.start(), schema, values);
+            let merged = self.merge.call::<Option<Table>>((one(a)?, one(b)?))?;
+            let merged = merged
+                .ok_or_else(|| mlua::Error::runtime("merge returned nothing, not a record"))?;
+            let value = |name: &str| convert::value_of(&merged.raw_get::<mlua::Value>(name)?);
+            schema.columns.iter().map(|column| value(&column.name)).collect::<mlua::Result<_>>()
+        });
+        merged.map_err(|trouble| vm.fault(trouble))
     }
 }
 

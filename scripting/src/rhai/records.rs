@@ -1,10 +1,10 @@
-//! Records back in a script: `print(record, format)` and `replay(record)`.
+//! Records back in a script: `print(record, format)`, `replay(record)` and `merge(a, b)`.
 //!
 //! A record is a map of its columns, with its time in seconds as `ts` where no
 //! column has that name. Where the script stores records in a form of its own,
 //! its `load` reads them first.
 
-use como_core::module::{Fault, ModuleError, Print, Replay, Replayed};
+use como_core::module::{Fault, Merge, ModuleError, Print, Replay, Replayed};
 use como_core::record::{Schema, Value};
 use como_core::time::{Interval, Ts};
 use rhai::{Dynamic, EvalAltResult, Map};
@@ -66,12 +66,7 @@ impl Reader {
                         .try_cast::<Map>()
                         .ok_or_else(|| format!("load returned {other}, not a map"))?
                 }
-                _ => {
-                    let named = schema.columns.iter().zip(values);
-                    named
-                        .map(|(c, v)| (c.name.as_str().into(), value::of_value(v.clone())))
-                        .collect()
-                }
+                _ => columns(schema, values),
             };
             record.entry("ts".into()).or_insert_with(|| Dynamic::from_float(ts.as_secs_f64()));
             read.set(0, Dynamic::from_map(record));
@@ -109,6 +104,62 @@ impl Replay for Reader {
     ) -> Result<Vec<Replayed>, Fault> {
         let start = interval.start();
         self.call(start, schema, values, |answer| packets(answer, start))
+    }
+}
+
+/// The values of a record by the names of their columns.
+fn columns(schema: &Schema, values: &[Value]) -> Map {
+    let named = schema.columns.iter().zip(values);
+    named.map(|(c, v)| (c.name.as_str().into(), value::of_value(v.clone()))).collect()
+}
+
+/// Makes one record of two by the script's `merge`.
+pub(super) struct Merger {
+    ran: Ran,
+    merge: Body,
+    key: Vec<String>,
+}
+
+impl Merger {
+    /// For records whose rows the script's key tells apart.
+    pub fn new(ran: Ran) -> Result<Option<Self>, ModuleError> {
+        let key = ran.declared.row_key();
+        let merge = ran.body(Callback::Merge)?;
+        Ok(merge.map(|(merge, _)| Self { ran, merge, key }))
+    }
+}
+
+impl Merge for Merger {
+    fn key(&self) -> &[String] {
+        &self.key
+    }
+
+    fn merge(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        a: &[Value],
+        b: &[Value],
+    ) -> Result<Vec<Value>, Fault> {
+        let Self { ran, merge, .. } = self;
+        let called = ran.call(|engine| {
+            for (at, values) in [a, b].into_iter().enumerate() {
+                let mut record = columns(schema, values);
+                let ts = || Dynamic::from_float(interval.start().as_secs_f64());
+                record.entry("ts".into()).or_insert_with(ts);
+                merge.set(at, Dynamic::from_map(record));
+            }
+            let merged = merge.run(engine)?;
+            let other = || format!("merge returned {}, not a record as a map", named(&merged));
+            let record = merged.as_map_ref().map_err(|_| other())?;
+            let value = |name: &str| match record.get(name) {
+                Some(value) => value::to_value(value),
+                None => Ok(Value::Null),
+            };
+            let values = schema.columns.iter().map(|column| value(&column.name));
+            Ok(values.collect::<Result<Vec<Value>, String>>()?)
+        });
+        called.map_err(|error| self.ran.fault(error))
     }
 }
 

@@ -88,7 +88,7 @@ fn what_lies_before_a_time_is_removed_and_its_space_given_back() {
     let left = records(&folder, "t", "store");
     assert_eq!(left.lines().collect::<Vec<_>>(), lines[lines.len() - 3..]);
     folder.como(["store", "rm", "t", "--before", "soon"]).refused(2, &["`soon` is not a time"]);
-    folder.como(["store", "rm", "tt"]).refused(1, &["no stream `tt`", "did you mean `t`?"]);
+    folder.como(["store", "rm", "kep"]).refused(1, &["no stream `kep`", "did you mean `kept`?"]);
     folder.como(["store", "rm", "kept"]).ok();
     assert!(!folder.path().join("store/packets/kept").exists());
     assert_eq!(listed(&folder).len(), 1);
