@@ -36,7 +36,11 @@ pub const KEYS: [(&str, &str); 9] = [
         "format",
         "how records are written; `pcapng` or `pcap` for packets: those of a `trace`, or records replayed",
     ),
-    ("wait", "`no` for what is there already, `yes` to go on until the end of the time asked for"),
+    (
+        "wait",
+        "`no` for what is there already, `yes` to go on until the end of the time asked for; a \
+         module that is run afresh goes on only where that is said",
+    ),
     (
         "source",
         "the instance over whose packets or records the module is run afresh; `auto` chooses",
@@ -57,6 +61,8 @@ pub struct Query {
     pub format: Option<String>,
     /// Whether to go on with records to come, as long as the time asked for lasts.
     pub wait: bool,
+    /// Whether that was said in so many words, as it must be for a module that is run afresh.
+    pub follows: bool,
     /// What the module is to be run over afresh, where that is asked for.
     pub source: Option<Over>,
     /// Whether to say what could be read to answer, in place of the answer.
@@ -185,6 +191,16 @@ pub enum QueryError {
     /// A module cannot be run for the question.
     #[error(transparent)]
     Attach(#[from] crate::supervisor::AttachError),
+    /// A module that is run afresh cannot go on with what comes.
+    #[error(
+        "`{module}` cannot go on with what comes: {why}; leave out `wait=yes` for what is stored"
+    )]
+    NoFollowing {
+        /// The module.
+        module: String,
+        /// Why not.
+        why: String,
+    },
     /// Nothing that is stored serves.
     #[error("nothing that is stored serves `{module}` in the time asked for{}", reasons(.refused))]
     NothingServes {
@@ -237,6 +253,7 @@ impl Query {
             filter: None,
             format: None,
             wait: false,
+            follows: false,
             source: None,
             explain: false,
             args: Vec::new(),
@@ -270,12 +287,14 @@ impl Query {
             (Some(_), Some(_), _) => return Err(QueryError::TimeTwice("start")),
             (Some(_), None, Some(_)) => return Err(QueryError::TimeTwice("end")),
         };
+        let wait = yes_or_no("wait", wait)?;
         Ok(Self {
             module: module.filter(|m| !m.is_empty()).ok_or(QueryError::NoModule)?.to_owned(),
             times,
             filter: filter.map(str::to_owned),
             format: format.filter(|f| !f.is_empty()).map(str::to_owned),
-            wait: yes_or_no("wait", wait)?.unwrap_or(true),
+            wait: wait.unwrap_or(true),
+            follows: wait == Some(true),
             source: source.map(|name| match name {
                 "" | "auto" => Over::Best,
                 name => Over::Instance(name.to_owned()),

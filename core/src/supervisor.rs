@@ -36,7 +36,7 @@ use crate::time::{Span, Ts};
 use crate::worker::{Emission, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
-pub use late::Late;
+pub use late::{Heard, Late};
 pub use needs::Needs;
 use needs::offer;
 

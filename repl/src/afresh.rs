@@ -11,7 +11,7 @@ use como_core::module::{Args, Kind};
 use como_core::query::{Over, Past, Query, QueryError, Run};
 use como_core::record::Records;
 use como_core::storage::{RecordStore, Stream};
-use como_core::supervisor::Instance;
+use como_core::supervisor::{Handle, Instance};
 use como_core::time::Ts;
 
 use crate::error::Failure;
@@ -27,8 +27,8 @@ pub struct Afresh<'a> {
     pub packets: &'a Path,
     /// Who made the records.
     pub maker: &'a Maker<'a>,
-    /// The stream's clock, where something runs.
-    pub clock: Option<Ts>,
+    /// What runs, if anything does, and its clock.
+    pub running: Option<(Handle, Option<Ts>)>,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
 }
@@ -52,11 +52,19 @@ impl Afresh<'_> {
     ) -> Result<Given, QueryError> {
         let own = |stream: &Stream| (self.maker)(stream).and_then(|kind| kind.replayer());
         let past = Past { store: self.store, packets: self.packets, own: &own };
-        let window = past.window(question, self.clock)?;
+        let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
+        let window = past.window(question, clock)?;
         if question.explain {
             return Ok(Given::Explained(past.explain(instance, window)?));
         }
         let over = question.source.as_ref().unwrap_or(&Over::Best);
+        if let Some((monitor, _)) = self.running.filter(|_| question.follows) {
+            let clock = clock.unwrap_or_default();
+            let window = question.window(clock)?;
+            if window.to > clock {
+                return Ok(Given::Run(Box::new(Run::follow(&monitor, instance, over, window)?)));
+            }
+        }
         match past.run(instance, over, window, self.lookups) {
             Ok(run) => Ok(Given::Run(Box::new(run))),
             Err(error @ QueryError::NothingServes { .. }) => Err(otherwise.unwrap_or(error)),

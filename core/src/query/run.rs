@@ -18,8 +18,10 @@ use crate::source::Source;
 use crate::storage::scan::within;
 use crate::storage::{Coverage, Window};
 use crate::supervisor::counters::Counters;
-use crate::supervisor::{AttachError, Instance, Monitor, Options, Sink, SinkError};
-use crate::time::{Interval, Span};
+use crate::supervisor::{AttachError, Instance, Late, Monitor, Options, Sink, SinkError};
+use crate::time::{Interval, Span, Ts};
+
+mod follow;
 
 /// What the reader may be behind: so many bytes of records, or so many closed intervals.
 const QUEUE_BYTES: usize = 64 << 20;
@@ -36,11 +38,22 @@ pub struct Run {
     reservation: Option<String>,
     // Whether the first thing that goes wrong in the module ends it.
     strict: bool,
-    // None once it has ended.
-    monitor: Option<Monitor>,
-    outputs: Receiver<Output>,
+    work: Work,
     window: Window,
     report: Report,
+    // Until when a follower was told all.
+    closed: Option<Ts>,
+}
+
+/// Who does the work.
+enum Work {
+    /// A monitor of its own, over what is stored.
+    Own(Monitor, Receiver<Output>),
+    /// The monitor that runs, over what it keeps and what comes; and the sources of the newest
+    /// records.
+    Late(Late, Arc<[u16]>),
+    /// Nobody any more.
+    Done,
 }
 
 impl Run {
@@ -72,10 +85,10 @@ impl Run {
             sources: covered,
             reservation: None,
             strict: false,
-            monitor: Some(monitor),
-            outputs,
+            work: Work::Own(monitor, outputs),
             window,
             report,
+            closed: None,
         })
     }
 
@@ -94,7 +107,10 @@ impl Run {
 
     /// How far it is, until it has ended.
     pub fn counters(&self) -> Option<Arc<Counters>> {
-        self.monitor.as_ref().map(|monitor| monitor.counters())
+        match &self.work {
+            Work::Own(monitor, _) => Some(monitor.counters()),
+            Work::Late(..) | Work::Done => None,
+        }
     }
 
     /// Ends it with the first thing that goes wrong in the module, as it does otherwise where the
@@ -106,21 +122,48 @@ impl Run {
     /// Reads no more for a module that has failed: nothing would come of it. Whether that ends
     /// the answer at once.
     fn stop_if_failed(&mut self) -> bool {
-        let has_failed = |monitor: &&Monitor| monitor.counters().any_failed(self.strict);
-        let Some(monitor) = self.monitor.as_ref().filter(has_failed) else { return false };
+        let Work::Own(monitor, outputs) = &mut self.work else { return false };
+        if !monitor.counters().any_failed(self.strict) {
+            return false;
+        }
         if !self.strict {
             monitor.stop();
             return false;
         }
         monitor.abandon();
         // Frees whoever waits for a place in it.
-        (_, self.outputs) = queue::bounded(1);
+        (_, *outputs) = queue::bounded(1);
         true
+    }
+
+    /// What of an output belongs to the answer.
+    fn give(&mut self, output: Output) -> Step {
+        match &output {
+            Output::Records(records) => {
+                // The first interval may have begun before what was asked for.
+                let from = match records.len {
+                    Span(0) => self.window.from,
+                    len => Interval::holding(self.window.from, len).start(),
+                };
+                let touched = Window { from, ..self.window };
+                let Some(output) = within(output, touched) else { return Step::Waiting };
+                if let Output::Records(records) = &output {
+                    self.report.rows += records.rows() as u64;
+                }
+                Step::Output(output)
+            }
+            Output::Gap { .. } => {
+                let Some(gap) = within(output, self.window) else { return Step::Waiting };
+                self.report.gaps += 1;
+                Step::Output(gap)
+            }
+        }
     }
 
     /// What became of it, once nothing more comes.
     fn end(&mut self) -> Result<Step, QueryError> {
-        let Some(monitor) = self.monitor.take() else { return Ok(Step::End) };
+        let done = std::mem::replace(&mut self.work, Work::Done);
+        let Work::Own(monitor, _) = done else { return Ok(Step::End) };
         let counters = monitor.counters();
         let status = monitor.wait().status;
         // What they said of themselves at first may have turned out to be too good.
@@ -145,30 +188,15 @@ impl Steps for Run {
         if self.stop_if_failed() {
             return self.end();
         }
-        let output = match self.outputs.recv_until(Instant::now() + PATIENCE) {
-            Ok(output) => output,
-            Err(Nothing::Late) => return Ok(Step::Waiting),
-            Err(Nothing::Gone) => return self.end(),
+        let outputs = match &self.work {
+            Work::Own(_, outputs) => outputs,
+            Work::Late(..) => return self.step_late(),
+            Work::Done => return Ok(Step::End),
         };
-        match &output {
-            Output::Records(records) => {
-                // The first interval may have begun before what was asked for.
-                let from = match records.len {
-                    Span(0) => self.window.from,
-                    len => Interval::holding(self.window.from, len).start(),
-                };
-                let touched = Window { from, ..self.window };
-                let Some(output) = within(output, touched) else { return Ok(Step::Waiting) };
-                if let Output::Records(records) = &output {
-                    self.report.rows += records.rows() as u64;
-                }
-                Ok(Step::Output(output))
-            }
-            Output::Gap { .. } => {
-                let Some(gap) = within(output, self.window) else { return Ok(Step::Waiting) };
-                self.report.gaps += 1;
-                Ok(Step::Output(gap))
-            }
+        match outputs.recv_until(Instant::now() + PATIENCE) {
+            Ok(output) => Ok(self.give(output)),
+            Err(Nothing::Late) => Ok(Step::Waiting),
+            Err(Nothing::Gone) => self.end(),
         }
     }
 
@@ -183,7 +211,7 @@ impl Steps for Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if let Some(monitor) = &self.monitor {
+        if let Work::Own(monitor, _) = &self.work {
             // The queue to us closes too, which frees whoever waits for a place in it.
             monitor.abandon();
         }

@@ -287,6 +287,20 @@ impl TaskCounters {
         self.busy_ns.fetch_add(spent_ns, Relaxed);
     }
 
+    /// The fields it cannot do without.
+    pub(crate) fn needs(&self) -> Fields {
+        self.needs
+    }
+
+    fn has_failed(&self, at_all: bool) -> bool {
+        self.parked.load(Relaxed) || at_all && self.faults.load(Relaxed) > 0
+    }
+
+    /// What it failed of, if it is parked, or has failed at all, where that is asked.
+    pub(crate) fn failed(&self, at_all: bool) -> Option<String> {
+        self.has_failed(at_all).then(|| self.fault.lock().clone().unwrap_or_default())
+    }
+
     /// Whether it is parked.
     pub(crate) fn is_parked(&self) -> bool {
         self.parked.load(Relaxed)
@@ -426,10 +440,20 @@ impl Counters {
     }
 
     /// The sources that offer all of `needs`, by name.
-    fn suiting(&self, needs: Fields) -> Vec<String> {
+    fn suiting_names(&self, needs: Fields) -> Vec<String> {
         let sources = self.sources.read();
         let offers = sources.iter().map(|source| offer(&source.description.read()));
         offers.filter(|(_, fields)| fields.covers(needs)).map(|(name, _)| name).collect()
+    }
+
+    /// Those of them that have not ended, by number.
+    pub(crate) fn suiting(&self, needs: Fields) -> Vec<u16> {
+        let sources = self.sources.read();
+        let suits = |source: &SourceCounters| {
+            !source.ended() && source.description.read().offers.covers(needs)
+        };
+        let numbered = (0u16..).zip(&*sources);
+        numbered.filter(|(_, source)| suits(source)).map(|(number, _)| number).collect()
     }
 
     /// What records cover that were measured on the sources of these numbers, as far as known now.
@@ -478,10 +502,7 @@ impl Counters {
 
     /// Whether some task is parked, or has failed at all, where that is asked.
     pub fn any_failed(&self, at_all: bool) -> bool {
-        let failed = |task: &TaskCounters| {
-            task.parked.load(Relaxed) || at_all && task.faults.load(Relaxed) > 0
-        };
-        self.tasks.read().iter().any(|(_, task)| failed(task))
+        self.tasks.read().iter().any(|(_, task)| task.has_failed(at_all))
     }
 
     /// The stream's clock, once there is one.
@@ -498,7 +519,8 @@ impl Counters {
     pub fn status(&self) -> Status {
         let sources: Vec<SourceStatus> = self.sources.read().iter().map(|s| s.status()).collect();
         let tasks = self.tasks.read();
-        let tasks = tasks.iter().map(|(name, t)| t.status(name, self.suiting(t.needs))).collect();
+        let tasks =
+            tasks.iter().map(|(name, t)| t.status(name, self.suiting_names(t.needs))).collect();
         Status {
             clock: self.clock().map(|c| c.to_string()),
             packets: self.packets.load(Relaxed),

@@ -6,15 +6,20 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::catchup::{CatchUp, Missed, Since, Told};
+use super::counters::{Counters, TaskCounters};
 use super::needs::{Offer, suits};
 use super::{Around, AttachError, Backfill, Handle, Instance, Running, prepare};
 use crate::capture::guest::Ticket;
 use crate::capture::{Control, Joining};
 use crate::queue::{self, Nothing};
 use crate::record::Output;
+use crate::source::Covered;
 use crate::storage::packets::Keeps;
-use crate::time::{Span, Ts};
+use crate::time::Ts;
 use crate::worker::{Emission, Event};
+
+/// An instance that keeps packets, and where.
+pub(crate) type Found = (Arc<str>, Keeps);
 
 /// Closed intervals that the reader of a question may be behind.
 const QUEUE: usize = 16;
@@ -39,7 +44,7 @@ impl Handle {
         let backfill = running.instance.backfill;
         let is_free = self.makes_way(&name, backfill.is_some());
         let joining = match backfill.filter(|_| is_free) {
-            Some(backfill) => match self.keeper(&name, &running.filter) {
+            Some(backfill) => match self.keeper(Some(&name), &running.filter) {
                 Ok((keeper, keeps)) => {
                     counters.note_past("being filled in");
                     let ticket = Ticket::new(true);
@@ -78,13 +83,12 @@ impl Handle {
         parked
     }
 
-    /// Who keeps all packets that a filter picks as they came, those of no other filter if there
-    /// is one.
-    fn keeper(&self, asking: &str, filter: &str) -> Result<(Arc<str>, Keeps), String> {
+    /// Who keeps, beside the one who asks, all packets that a filter picks as they came.
+    pub(crate) fn keeper(&self, asking: Option<&str>, filter: &str) -> Result<Found, String> {
         let instances = self.instances.read();
         let mut why = "nothing keeps packets: an instance of `trace` does".to_owned();
         let mut found: Option<(&str, &Running, &Keeps)> = None;
-        for (name, running) in instances.iter().filter(|(name, _)| *name != asking) {
+        for (name, running) in instances.iter().filter(|(name, _)| Some(&***name) != asking) {
             let Some(keeps) = &running.keeps else { continue };
             let whole = matches!(running.filter.as_str(), "" | "all");
             match &keeps.changed {
@@ -101,6 +105,23 @@ impl Handle {
             }
         }
         found.map(|(name, _, keeps)| (name.into(), keeps.clone())).ok_or(why)
+    }
+
+    /// The same of one who is named, and what is wrong with what it keeps, if anything.
+    pub(crate) fn keeper_named(
+        &self,
+        name: &str,
+        filter: &str,
+    ) -> Result<(Found, Option<String>), String> {
+        let instances = self.instances.read();
+        let running = instances.get(name);
+        let Some(keeps) = running.and_then(|running| running.keeps.clone()) else {
+            return Err(format!("`{name}` keeps no packets now, as an instance of `trace` does"));
+        };
+        let other = running.filter(|r| !matches!(&*r.filter, "" | "all") && r.filter != filter);
+        let other = other.map(|r| format!("it has only the packets of `{}`", r.filter));
+        let changed = keeps.changed.as_ref().map(|how| format!("what it kept was changed: {how}"));
+        Ok(((name.into(), keeps), other.or(changed)))
     }
 
     /// What is to run over the past and then to join; in vain, it joins as others do.
@@ -157,14 +178,12 @@ impl Handle {
 
     /// Runs an instance over the packets that another keeps, from `from` on, and then over what
     /// comes. It is no part of the monitor and ends with the one who asks.
-    pub fn follow(
+    pub(crate) fn follow(
         &self,
         instance: Instance,
-        keeper: &str,
+        (keeper, keeps): Found,
         from: Ts,
-    ) -> Result<Option<Late>, AttachError> {
-        let keeps = self.instances.read().get(keeper).and_then(|running| running.keeps.clone());
-        let Some(keeps) = keeps else { return Ok(None) };
+    ) -> Result<Late, AttachError> {
         let lookups = self.lookups();
         let around = Around { lookups: &lookups, costs: self.counters.costs(), writes: false };
         let joining = prepare(instance, false, around)?;
@@ -172,10 +191,10 @@ impl Handle {
         let ticket = Ticket::new(false);
         let (export, emissions) = queue::bounded(QUEUE);
         let (missed, why) = bounded(1);
-        let interval = joining.task.interval;
+        let task = joining.task.counters.clone();
         let late = CatchUp {
             joining,
-            keeper: keeper.into(),
+            keeper,
             keeps,
             since: Since::Instant(from),
             ticket: ticket.clone(),
@@ -190,7 +209,7 @@ impl Handle {
         };
         let control = self.control.clone();
         control.send(Control::CatchUp(Box::new(late))).map_err(|_| AttachError::Ended)?;
-        Ok(Some(Late { emissions, missed: why, ticket, control, interval }))
+        Ok(Late { emissions, missed: why, ticket, control, task, counters: self.counters.clone() })
     }
 }
 
@@ -201,7 +220,8 @@ pub struct Late {
     missed: Receiver<Missed>,
     ticket: Arc<Ticket>,
     control: Sender<Control>,
-    interval: Span,
+    task: Arc<TaskCounters>,
+    counters: Arc<Counters>,
 }
 
 /// What one who asked hears of an instance that runs for it.
@@ -219,9 +239,18 @@ pub enum Heard {
 }
 
 impl Late {
-    /// How long its intervals are.
-    pub fn interval(&self) -> Span {
-        self.interval
+    /// What its records cover that are of the sources of these numbers; without any, what those
+    /// will cover that come.
+    pub fn covered(&self, numbers: &[u16]) -> Vec<Covered> {
+        match numbers {
+            [] => self.counters.covered(&self.counters.suiting(self.task.needs())),
+            numbers => self.counters.covered(numbers),
+        }
+    }
+
+    /// What went wrong in the module for which it is parked; or at all, where that is asked.
+    pub fn failed(&self, at_all: bool) -> Option<String> {
+        self.task.failed(at_all)
     }
 
     /// What comes next, until `deadline`.

@@ -67,7 +67,7 @@ pub struct Query {
     /// Set an argument of a module that runs afresh: `n=5`.
     #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
     pub args: Vec<String>,
-    /// Go on with the records to come.
+    /// Go on with what comes; a module that runs afresh does so from the packets a `trace` keeps.
     #[arg(long)]
     pub follow: bool,
     /// How to write the answer [default: table on a terminal, ndjson elsewhere].
@@ -90,6 +90,7 @@ Examples:
   como query traffic --time 2026-01-01T12:00:00Z:+1h --format csv
   como query 'top destinations' --url http://monitor:44444 --follow
   como query traffic --store /var/lib/como/store
+  como query topports --source auto --time -1h: --follow
   como query topports --store store --time -1h:0 --filter 'host 10.0.0.7'
   como query ./mine.lua --store store --time 2026-01-01T12:00:00Z:+1h --explain
   como query ./mine.lua --url http://127.0.0.1:44444 --time -1h:0

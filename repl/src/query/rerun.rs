@@ -35,7 +35,7 @@ pub fn perform(
         store,
         packets: &stored.packets(),
         maker: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
-        clock: None,
+        running: None,
         lookups,
     };
     let mut run = match afresh.perform(question, instance, otherwise).map_err(refused)? {

@@ -154,7 +154,7 @@ impl Desk {
             store: self.store.clone(),
             packets: &self.packets,
             maker: &maker,
-            clock: self.feed.clock(),
+            running: Some((self.monitor.clone(), self.feed.clock())),
             lookups: self.monitor.lookups(),
         };
         afresh.perform(query, instance, otherwise)

@@ -45,6 +45,26 @@ fn a_script_dropped_in_late_has_the_records_of_one_that_was_there_all_along() {
 }
 
 #[test]
+fn a_question_goes_on_from_the_past_to_what_comes() {
+    let folder = Folder::new();
+    folder.write("como.toml", config(SOURCE, &format!("{KEPT}{ALONG}")));
+    let server = Server::start(&folder);
+    server.until("/along?time=:&wait=no", |body| seconds(body) > 1);
+    let url = format!("http://{}", server.address());
+    let asked = |args: &[&str]| {
+        let query = ["query", "topaddr", "--url", &url, "-a", "interval=1s", "--format", "ndjson"];
+        folder.como(query.iter().chain(args))
+    };
+    let run = asked(&["--source", "auto", "--time", "-1h:+2s", "--follow"]).ok().stdout;
+    asked(&["--source", "along", "--time", "-1h:", "--follow"])
+        .refused(2, &["cannot go on with what comes", "`along` keeps no packets"]);
+    assert_eq!(server.end(), 0);
+    assert!(seconds(&run) > 3, "{run}");
+    let along = stored(&folder, "along");
+    assert!(along.starts_with(&run), "{run}\n{along}");
+}
+
+#[test]
 fn what_a_monitor_kept_is_filled_in_by_the_next_one_once() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:packets=5000,duration=10s,seed=3", KEPT));

@@ -51,6 +51,14 @@ fn a_module_that_fails_says_so_behind_what_it_gave() {
     assert!(report.expect_err("a fault").contains("`c` broke off: panicked: unlucky"));
 }
 
+/// The monitor of a run that nobody reads any more.
+fn taken(run: &mut Run) -> Monitor {
+    match std::mem::replace(&mut run.work, Work::Done) {
+        Work::Own(monitor, _) => monitor,
+        Work::Late(..) | Work::Done => panic!("it runs"),
+    }
+}
+
 #[test]
 fn one_that_nobody_waits_for_ends() {
     let seconds: Vec<u64> = (0..100_000).collect();
@@ -58,10 +66,8 @@ fn one_that_nobody_waits_for_ends() {
     let mut run =
         Run::start(counter("c", "1s", 0), sources, Window::ALL, Arc::default()).expect("a start");
     while !matches!(run.step(), Ok(Step::Output(_))) {}
-    let monitor = run.monitor.take().expect("it runs");
+    let monitor = taken(&mut run);
     // As dropping it does: nobody reads, and it is told so.
-    let (_, nobody) = queue::bounded(1);
-    run.outputs = nobody;
     monitor.abandon();
     let ended = monitor.wait();
     assert!(ended.status.packets < 100_000, "{}", ended.status.packets);
@@ -78,7 +84,7 @@ fn one_that_is_given_up_ends_with_the_batch_that_it_is_at() {
     let run = Run::start(instance, vec![source(&seconds)], Window::ALL, Arc::default());
     let mut run = run.expect("a start");
     entries.recv().expect("it runs");
-    let monitor = run.monitor.take().expect("it runs");
+    let monitor = taken(&mut run);
     monitor.abandon();
     go_on.send(()).expect("it waits");
     monitor.wait();

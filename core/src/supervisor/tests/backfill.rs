@@ -9,7 +9,9 @@ use super::*;
 use crate::addr::Addr;
 use crate::module::{Declaration, Declared, trace};
 use crate::packet::build::Frame;
+use crate::query::{Over, Run, Step, Steps};
 use crate::record::Records;
+use crate::storage::Window;
 use crate::storage::packets::Room;
 use crate::table::Aggregate;
 
@@ -291,4 +293,90 @@ fn one_that_is_detached_or_whose_monitor_ends_while_it_catches_up_is_gone() {
     assert!(fed.monitor.detach("gone"));
     fed.monitor.attach(late("ends", None)).expect("attached");
     fed.end([]);
+}
+
+/// Reads a run until its end, or until it has given so many records.
+fn read(run: &mut Run, rows: u64) -> Vec<Records> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut all = Vec::new();
+    while run.report().rows < rows {
+        assert!(Instant::now() < deadline, "waited in vain: {:?}", run.report());
+        match run.step().expect("no fault") {
+            Step::Output(Output::Records(records)) => all.push(records),
+            Step::End => break,
+            Step::Output(_) | Step::Damaged(_) | Step::Waiting => {}
+        }
+    }
+    all
+}
+
+fn window(from: u64, to: u64) -> Window {
+    Window { from: Ts::new(from, 0), to: Ts::new(to, 0) }
+}
+
+#[test]
+fn a_question_goes_on_from_what_is_kept_to_what_comes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut fed = Fed::start(vec![keeper(&dir, ""), destinations("along")]);
+    fed.feed(seconds(1..33));
+    let follow = |over: &Over, window| {
+        Run::follow(&fed.monitor, destinations("asked"), over, window).expect("a start")
+    };
+    let mut ends = follow(&Over::Best, window(10, 50));
+    let mut stays = follow(&Over::Instance("trace".to_owned()), window(10, u64::MAX / SECOND));
+    let mut past = read(&mut ends, 1);
+    assert_eq!(ends.sources()[0].sources[0].source, "handed");
+    // No seat of theirs is anybody's instance.
+    assert_eq!(fed.monitor.status().tasks.len(), 2);
+    fed.feed(seconds(33..71));
+    past.extend(read(&mut ends, u64::MAX));
+    let until = past.iter().map(|r| r.rows() as u64).sum();
+    let also = read(&mut stays, until);
+    drop(stays);
+    fed.feed(seconds(71..81));
+    let [along] = fed.end(["along"]);
+    assert_eq!(starts(&past), [10, 15, 20, 25, 30, 35, 40, 45]);
+    assert_eq!(past, along[2..10]);
+    assert_eq!(also, past);
+}
+
+#[test]
+fn a_question_goes_on_only_from_packets_that_are_being_kept() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut fed = Fed::start(vec![keeper(&dir, "tcp"), destinations("along")]);
+    fed.feed(seconds(1..8));
+    let why = |over: &Over| {
+        let run = Run::follow(&fed.monitor, destinations("asked"), over, Window::ALL);
+        run.err().expect("a refusal").to_string()
+    };
+    let told = why(&Over::Best);
+    assert!(told.contains("`trace` keeps only the packets of `tcp`"), "{told}");
+    let told = why(&Over::Instance("along".to_owned()));
+    assert!(told.contains("`along` keeps no packets now"), "{told}");
+    let named = Over::Instance("trace".to_owned());
+    let run = Run::follow(&fed.monitor, destinations("asked"), &named, Window::ALL);
+    let sources = run.expect("a start").sources()[0].sources.clone();
+    assert_eq!(sources[0].lineage, ["inexact: it has only the packets of `tcp`"]);
+    fed.end([]);
+}
+
+#[test]
+fn a_question_ends_with_its_module_and_with_the_monitor() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut fed = Fed::start(vec![keeper(&dir, "")]);
+    fed.feed(seconds(1..8));
+    let from = window(0, u64::MAX / SECOND);
+    let follow =
+        |instance| Run::follow(&fed.monitor, instance, &Over::Best, from).expect("a start");
+    let mut unlucky = follow(counter("c", "5s", 3));
+    let error = loop {
+        if let Err(error) = unlucky.step() {
+            break error.to_string();
+        }
+    };
+    assert!(error.contains("`c` broke off: panicked: unlucky"), "{error}");
+    let mut ends = follow(destinations("asked"));
+    assert_eq!(starts(&read(&mut ends, 1)), [0]);
+    fed.end([]);
+    assert_eq!(starts(&read(&mut ends, u64::MAX)), [5]);
 }
