@@ -6,6 +6,7 @@
 pub mod api;
 mod begin;
 pub mod declare;
+mod flow;
 mod host;
 mod library;
 mod lift;

@@ -7,47 +7,26 @@
 //! (a field that is nil where it would be added or compared, sampled packets counted by `len`, a
 //! statement of any other form) is left to the script itself, batch by batch.
 
+mod cond;
+mod key;
 pub mod parse;
 #[cfg(test)]
 mod tests;
 
-use como_core::batch::columns::Values;
+use std::collections::BTreeSet;
+
+use como_core::batch::columns::Present;
 use como_core::batch::{Batch, Column};
-use como_core::field::{Demand, Field, FieldValue};
+use como_core::field::{Demand, Field};
 use como_core::module::{Declaration, Declared, Limits, Module};
 use como_core::record::Value;
 use como_core::selection::Selection;
-use como_core::table::Aggregate;
-use como_core::time::Span;
+use como_core::table::{Aggregate, KeyColumn, Table};
+use como_core::time::{Span, Ts};
 
-/// A test of a packet, as scripts mean it: nil and false do not hold, all else does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cond {
-    /// It has a layer.
-    Layer(u32),
-    /// It has a field, or where that says yes or no: it says yes.
-    Holds(Field),
-    /// The field compares with a number; one that is absent only with `==` and `~=`.
-    Compare(Field, Sign, u32),
-    /// The test does not hold.
-    Not(Box<Cond>),
-    /// Both hold; the second is looked at where the first does.
-    And(Box<Cond>, Box<Cond>),
-    /// Either holds; the second is looked at where the first does not.
-    Or(Box<Cond>, Box<Cond>),
-}
-
-/// How two numbers are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Sign {
-    Equal,
-    Unequal,
-    Less,
-    AtMost,
-    More,
-    AtLeast,
-}
+pub use cond::{Cond, Sign};
+use cond::{Unsure, without};
+pub use key::{Key, Made};
 
 /// What a statement adds for each packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,36 +39,57 @@ pub enum Amount {
     Len,
     /// A number: so many packets times it, where packets stand for themselves.
     Times(u32),
-    /// Nothing; but the row is made.
+    /// Nothing; but the tables on the way are made.
     Nothing,
+    /// The packet's time takes the place of what was there.
+    LastTs,
+}
+
+/// What a field of a new table is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fresh {
+    /// A number.
+    Number(u32),
+    /// Made of the fields of the packet that the table is made for.
+    Key(Key),
+    /// The time of that packet.
+    Ts,
+}
+
+/// What a table is indexed by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum By {
+    /// A name.
+    Name(String),
+    /// A value of the packet.
+    Key(Key),
+}
+
+/// A step from a table to what it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hop {
+    /// By what.
+    pub by: By,
+    /// The table that is made where there is nothing yet.
+    pub made: Option<Vec<(String, Fresh)>>,
 }
 
 /// Where in the state something is added.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The names from the state to the number, or to the table where there is a key.
-    pub path: Vec<String>,
-    /// What the table's values are tables of: the field added to (where it is not just made), and
-    /// the fields of a new one.
-    pub row: Option<Row>,
+    /// From the state to the number. One that is found by a key counts as 0 until it is there.
+    pub path: Vec<Hop>,
     /// How much.
     pub amount: Amount,
 }
 
-/// A table that is the value of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// The field that is added to.
-    pub name: String,
-    /// A new row.
-    pub fresh: Vec<(String, u32)>,
-}
-
-/// Additions that share a key: one look per packet.
+/// Additions that depend on the same fields: one look per packet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// What the table is indexed by, if it is one.
-    pub key: Option<Field>,
+    /// The fields that tell where to add.
+    pub fields: BTreeSet<Field>,
+    /// Those without which the script would fail.
+    pub needs: BTreeSet<Field>,
     /// Where to add.
     pub targets: Vec<Target>,
 }
@@ -99,6 +99,8 @@ pub struct Group {
 pub enum Step {
     /// Adds to a group, by its place.
     Add(usize),
+    /// Fails for packets that lack one of these.
+    Need(BTreeSet<Field>),
     /// One of two blocks.
     If(Cond, Vec<Step>, Vec<Step>),
     /// Leaves the callback.
@@ -114,98 +116,6 @@ pub struct Program {
     pub groups: Vec<Group>,
 }
 
-/// Something only the script itself can tell; it then runs over the whole batch.
-#[derive(Debug)]
-struct Unsure;
-
-impl Cond {
-    /// The packets of `scope` for which it holds; none where it cannot be told here.
-    pub fn pick(&self, batch: &Batch, scope: &Selection) -> Option<Selection> {
-        self.eval(batch, scope).ok()
-    }
-
-    fn eval(&self, batch: &Batch, scope: &Selection) -> Result<Selection, Unsure> {
-        Ok(match self {
-            Self::Layer(mark) => {
-                let layers = batch.all_layers();
-                if layers.len() != batch.len() {
-                    return Err(Unsure);
-                }
-                within(scope, |at| layers[at].has(*mark))
-            }
-            Self::Holds(field) => match batch.column(*field) {
-                Some(Column { values: Values::U32(values), present })
-                    if field.kind() == como_core::field::Kind::Bool =>
-                {
-                    within(scope, |at| values[at] != 0 && present.has(at))
-                }
-                Some(Column { present, .. }) => within(scope, |at| present.has(at)),
-                None => within(scope, |at| match batch.value(at, *field) {
-                    Some(FieldValue::Bool(yes)) => yes,
-                    value => value.is_some(),
-                }),
-            },
-            Self::Compare(field, sign, number) => compare(batch, *field, *sign, *number, scope)?,
-            Self::Not(inner) => without(scope, &inner.eval(batch, scope)?),
-            Self::And(a, b) => b.eval(batch, &a.eval(batch, scope)?)?,
-            Self::Or(a, b) => {
-                let mut first = a.eval(batch, scope)?;
-                first.or(&b.eval(batch, &without(scope, &first))?);
-                first
-            }
-        })
-    }
-}
-
-/// The packets of `scope` for which `keep` holds.
-fn within(scope: &Selection, keep: impl FnMut(usize) -> bool) -> Selection {
-    let mut kept = Selection::of(scope.len(), keep);
-    kept.and(scope);
-    kept
-}
-
-fn without(scope: &Selection, these: &Selection) -> Selection {
-    let mut rest = these.clone();
-    rest.invert();
-    rest.and(scope);
-    rest
-}
-
-fn compare(
-    batch: &Batch,
-    field: Field,
-    sign: Sign,
-    number: u32,
-    scope: &Selection,
-) -> Result<Selection, Unsure> {
-    let value = |at: usize| match (field, batch.column(field)) {
-        (Field::Len, _) => batch.all().get(at).map(|packet| packet.wire_len),
-        (_, Some(Column { values: Values::U32(values), present })) => {
-            values.get(at).copied().filter(|_| present.has(at))
-        }
-        _ => match batch.value(at, field) {
-            Some(FieldValue::Uint(x)) => Some(x),
-            _ => None,
-        },
-    };
-    let orders = !matches!(sign, Sign::Equal | Sign::Unequal);
-    let mut lacks = false;
-    let picked = within(scope, |at| match (value(at), sign) {
-        (None, Sign::Unequal) => true,
-        (None, _) => {
-            lacks |= orders && scope.contains(at);
-            false
-        }
-        (Some(x), Sign::Equal) => x == number,
-        (Some(x), Sign::Unequal) => x != number,
-        (Some(x), Sign::Less) => x < number,
-        (Some(x), Sign::AtMost) => x <= number,
-        (Some(x), Sign::More) => x > number,
-        (Some(x), Sign::AtLeast) => x >= number,
-    });
-    if lacks { Err(Unsure) } else { Ok(picked) }
-}
-
 /// A program at work: what it has added up since its state was last brought up to date.
 pub struct Lifted {
     program: Program,
@@ -213,6 +123,8 @@ pub struct Lifted {
     pending: bool,
     /// Rows of a table at which it is emptied into the state.
     rows_max: usize,
+    /// The time of the last packet, where that is kept in the state.
+    ordered: Option<Ts>,
 }
 
 /// What a group has added up.
@@ -222,7 +134,47 @@ enum Sums {
 }
 
 /// Rows that are put into a script's state at once.
-const ROWS_MAX: usize = 1 << 17;
+const ROWS_MAX: usize = 1 << 15;
+
+/// What was added up for one row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Total {
+    packets: u64,
+    bytes: u64,
+    /// When its first and its last packet were seen.
+    pub first: Ts,
+    /// The last one.
+    pub last: Ts,
+}
+
+impl Total {
+    /// How much a target grows by.
+    pub fn of(&self, amount: Amount) -> u64 {
+        match amount {
+            Amount::Packets => self.packets,
+            Amount::Bytes | Amount::Len => self.bytes,
+            Amount::Times(n) => self.packets.saturating_mul(u64::from(n)),
+            Amount::Nothing | Amount::LastTs => 0,
+        }
+    }
+}
+
+/// Brings a script's state up to date.
+pub trait Settle {
+    /// Why it cannot be.
+    type Error;
+
+    /// Adds to all targets of a group, where the fields have these values.
+    fn add(
+        &mut self,
+        group: &Group,
+        value: &dyn Fn(Field) -> Value,
+        total: Total,
+    ) -> Result<(), Self::Error>;
+
+    /// There were more keys than memory for them.
+    fn overflow(&mut self) -> Result<(), Self::Error>;
+}
 
 impl Lifted {
     /// Begins with nothing added.
@@ -230,21 +182,13 @@ impl Lifted {
         let rows_max = limits.rows_max.min(ROWS_MAX);
         // One batch more may come before it is looked at.
         let limits = Limits { rows_max: 2 * ROWS_MAX, ..*limits };
-        let sums = program.groups.iter().map(|group| match group.key {
-            None => Some(Sums::One { packets: 0, bytes: 0 }),
-            Some(field) => {
-                let declaration = Declaration::default()
-                    .key("key", field.name())
-                    .ok()?
-                    .value("packets", Aggregate::new("count", &[]).ok()?)
-                    .value("bytes", Aggregate::new("sum", &[Value::from("bytes")]).ok()?);
-                Declared::new(&declaration, &limits, Span::from_secs(1))
-                    .ok()
-                    .map(|declared| Sums::Keyed(Box::new(declared)))
-            }
+        let sums = program.groups.iter().map(|group| match group.fields.is_empty() {
+            true => Some(Sums::One { packets: 0, bytes: 0 }),
+            false => keyed(group, &limits).map(|declared| Sums::Keyed(Box::new(declared))),
         });
         let sums = sums.collect::<Option<Vec<_>>>()?;
-        Some(Self { program, sums, pending: false, rows_max })
+        let ordered = program.groups.iter().any(keeps_time).then_some(Ts(0));
+        Some(Self { program, sums, pending: false, rows_max, ordered })
     }
 
     /// What must be decoded for it beyond what the script reads.
@@ -269,7 +213,7 @@ impl Lifted {
         let sure = added.iter().all(|(group, scope)| {
             self.program.groups.get(*group).is_some_and(|group| is_sure(group, batch, scope))
         });
-        if !sure {
+        if !sure || !self.is_in_order(batch) {
             return false;
         }
         for (group, scope) in &added {
@@ -286,6 +230,16 @@ impl Lifted {
         true
     }
 
+    /// Whether the packet that is last in the stream is the latest, where that matters.
+    fn is_in_order(&mut self, batch: &Batch) -> bool {
+        let Some(last) = &mut self.ordered else { return true };
+        let packets = batch.all();
+        let Some((first, end)) = packets.first().zip(packets.last()) else { return true };
+        let sorted = *last <= first.ts && packets.is_sorted_by_key(|packet| packet.ts);
+        *last = end.ts;
+        sorted
+    }
+
     /// Whether so much is added up that the state should be brought up to date now.
     pub fn is_full(&self) -> bool {
         self.sums.iter().any(|sums| match sums {
@@ -294,12 +248,8 @@ impl Lifted {
         })
     }
 
-    /// Hands over what was added up, target by target: key, packets, bytes. Begins anew, also
-    /// where `put` fails.
-    pub fn settle<E>(
-        &mut self,
-        mut put: impl FnMut(&Target, Option<Value>, u64) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Hands over what was added up, and begins anew, also where that fails.
+    pub fn settle<S: Settle>(&mut self, state: &mut S) -> Result<(), S::Error> {
         if !std::mem::take(&mut self.pending) {
             return Ok(());
         }
@@ -307,27 +257,14 @@ impl Lifted {
         for (group, sums) in self.program.groups.iter().zip(&mut self.sums) {
             match sums {
                 Sums::One { packets, bytes } => {
-                    let total = (std::mem::take(packets), std::mem::take(bytes));
-                    for target in group.targets.iter().take_while(|_| total.0 > 0) {
-                        done = done.and_then(|()| put(target, None, amount(target, total)));
+                    let (packets, bytes) = (std::mem::take(packets), std::mem::take(bytes));
+                    let total = Total { packets, bytes, ..Total::default() };
+                    if packets > 0 {
+                        done = done.and_then(|()| state.add(group, &|_| Value::Null, total));
                     }
                 }
                 Sums::Keyed(declared) => {
-                    let table = declared.table();
-                    for row in 0..table.rows() {
-                        let number = |column| match table.value(row, column) {
-                            Value::Uint(x) => x,
-                            _ => 0,
-                        };
-                        let total = (number(1), number(2));
-                        for target in &group.targets {
-                            let key = Some(table.value(row, 0));
-                            done = done.and_then(|()| put(target, key, amount(target, total)));
-                        }
-                        if done.is_err() {
-                            break;
-                        }
-                    }
+                    done = done.and_then(|()| settle(group, declared.table(), state));
                     declared.begin();
                 }
             }
@@ -345,27 +282,72 @@ impl Lifted {
     }
 }
 
-fn amount(target: &Target, (packets, bytes): (u64, u64)) -> u64 {
-    match target.amount {
-        Amount::Packets => packets,
-        Amount::Bytes | Amount::Len => bytes,
-        Amount::Times(n) => packets.saturating_mul(u64::from(n)),
-        Amount::Nothing => 0,
+/// The table that a group is added up in: its fields, packets, bytes, and times where they matter.
+fn keyed(group: &Group, limits: &Limits) -> Option<Declared> {
+    let aggregate = |name, of: &[Value]| Aggregate::new(name, of).ok();
+    let mut declaration = Declaration {
+        key: group.fields.iter().map(|field| KeyColumn::new(field.name(), *field)).collect(),
+        ..Declaration::default()
+    };
+    declaration = declaration
+        .value("packets", aggregate("count", &[])?)
+        .value("bytes", aggregate("sum", &[Value::from("bytes")])?);
+    if keeps_time(group) {
+        let ts = [Value::from("ts")];
+        let (first, last) = (aggregate("first", &ts)?, aggregate("last", &ts)?);
+        declaration = declaration.value("first", first).value("last", last);
     }
+    Declared::new(&declaration, limits, Span::from_secs(1)).ok()
+}
+
+fn keeps_time(group: &Group) -> bool {
+    let begins = |hop: &Hop| hop.made.iter().flatten().any(|(_, fresh)| *fresh == Fresh::Ts);
+    group.targets.iter().any(|t| t.amount == Amount::LastTs || t.path.iter().any(begins))
+}
+
+fn settle<S: Settle>(group: &Group, table: &Table, state: &mut S) -> Result<(), S::Error> {
+    let fields: Vec<Field> = group.fields.iter().copied().collect();
+    let uint = |row, column| match table.value(row, column) {
+        Value::Uint(x) => x,
+        Value::Time(x) => x.0,
+        _ => 0,
+    };
+    for row in 0..table.rows() {
+        if table.is_other(row) {
+            return state.overflow();
+        }
+        let mut total = Total {
+            packets: uint(row, fields.len()),
+            bytes: uint(row, fields.len() + 1),
+            ..Total::default()
+        };
+        if keeps_time(group) {
+            total.first = Ts(uint(row, fields.len() + 2));
+            total.last = Ts(uint(row, fields.len() + 3));
+        }
+        let value = |field: Field| match fields.iter().position(|known| *known == field) {
+            Some(column) => table.value(row, column),
+            None => Value::Null,
+        };
+        state.add(group, &value, total)?;
+    }
+    Ok(())
 }
 
 /// Whether the sums of this group are what the script would make of these packets.
 fn is_sure(group: &Group, batch: &Batch, scope: &Selection) -> bool {
     let plain = |target: &Target| !matches!(target.amount, Amount::Len | Amount::Times(_));
     let weighed = batch.is_unweighted() || group.targets.iter().all(plain);
-    let keyed = group.key.is_none_or(|field| match batch.column(field) {
-        Some(Column { present: como_core::batch::columns::Present::All, .. }) => true,
-        Some(Column { present: como_core::batch::columns::Present::Some(these), .. }) => {
-            without(scope, these).is_empty()
-        }
+    weighed && group.needs.iter().all(|field| has_all(*field, batch, scope))
+}
+
+/// Whether all these packets have a field.
+fn has_all(field: Field, batch: &Batch, scope: &Selection) -> bool {
+    match batch.column(field) {
+        Some(Column { present: Present::All, .. }) => true,
+        Some(Column { present: Present::Some(these), .. }) => without(scope, these).is_empty(),
         None => scope.is_empty(),
-    });
-    weighed && keyed
+    }
 }
 
 /// Which packets of `scope` reach the end of the steps; notes which are added where.
@@ -379,6 +361,11 @@ fn run(
     for step in steps {
         match step {
             Step::Add(group) => added.push((*group, live.clone())),
+            Step::Need(fields) => {
+                if !fields.iter().all(|field| has_all(*field, batch, &live)) {
+                    return Err(Unsure);
+                }
+            }
             Step::Return => live = Selection::none(live.len()),
             Step::If(cond, then, other) => {
                 let holds = cond.eval(batch, &live)?;

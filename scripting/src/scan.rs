@@ -16,6 +16,8 @@ use como_core::packet::Layers;
 pub use order::written_order;
 use tokens::{Shape, Token, tokens};
 
+use crate::flow;
+
 /// The languages scripts are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
@@ -81,6 +83,8 @@ pub enum Read {
     Layer(&'static str),
     /// Whether it matches the filter with this number among [`Reads::filters`].
     Filter(usize),
+    /// The flow it belongs to.
+    Flow,
 }
 
 /// The name under which scripts read the exact time of a packet.
@@ -100,6 +104,8 @@ pub struct Reads {
     pub filters: Vec<String>,
     /// Whether it reads the exact time.
     pub ts_ns: bool,
+    /// Whether it reads the flow.
+    pub flow: bool,
     /// Whether every use of the packet was understood. If not, others may follow.
     pub complete: bool,
     /// Where the text reads a field or asks for a layer, in order.
@@ -121,6 +127,9 @@ impl Reads {
             Field::IpDst => demand.id(Id::Dst),
             field => demand.field(*field),
         });
+        if self.flow {
+            demand = demand.id(Id::Flow);
+        }
         if !self.complete || !self.layers.is_empty() {
             demand = demand.layers();
         }
@@ -180,6 +189,8 @@ pub fn reads(source: &str, language: Language) -> Reads {
         for at in 0..tokens.len() {
             scan.any_chain(at);
         }
+        // By another name it is the packet's only where the text has the word.
+        scan.reads.flow |= tokens.iter().any(|token| token.name() == Some(flow::NAME));
     }
     scan.reads
 }
@@ -203,8 +214,16 @@ pub fn computes(source: &str, language: Language) -> Option<&'static str> {
 
 /// Where a name stands that is not a field's.
 pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let dotted = |at: usize| at > 0 && (tokens[at - 1].is(".") || tokens[at - 1].is(":"));
-    (0..tokens.len()).filter(move |at| tokens[*at].is(name) && !dotted(*at))
+    (0..tokens.len()).filter(move |at| tokens[*at].is(name) && !is_dotted(tokens, *at))
+}
+
+/// Whether a field's or a method's name stands at `at`: behind a dot, which is none of the two that
+/// join texts or make a range, or behind a colon.
+pub fn is_dotted(tokens: &[Token<'_>], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
+    let first = at.checked_sub(2).and_then(|at| tokens.get(at));
+    let pair = first.is_some_and(|first| first.is(".") && first.at + 1 == before.at);
+    before.is(":") || before.is(".") && !pair
 }
 
 /// What `update` and `check` call the packet.
@@ -266,8 +285,10 @@ impl<'a> Scan<'a> {
             // Code inside an interpolated text is not followed.
             self.reads.complete &= !self.names.iter().any(|name| token.text.contains(name));
         }
-        let after_dot = at > 0 && (self.is(at - 1, ".") || self.is(at - 1, ":"));
-        if token.shape != Shape::Word || after_dot || !self.names.contains(&token.text) {
+        if token.shape != Shape::Word
+            || is_dotted(self.tokens, at)
+            || !self.names.contains(&token.text)
+        {
             return;
         }
         if self.is_parameter(at) {
@@ -310,6 +331,9 @@ impl<'a> Scan<'a> {
         }
         if chain[0] == TS_NS {
             self.reads.ts_ns = true;
+        } else if chain == [flow::NAME] {
+            self.reads.flow = true;
+            self.spot(at, 1, Read::Flow);
         } else if let Some((layer, _)) = LAYERS.iter().find(|(layer, _)| *layer == chain[0]) {
             self.reads.layer(layer);
             self.spot(at, 1, Read::Layer(layer));
@@ -367,8 +391,10 @@ impl<'a> Scan<'a> {
     /// Any layer read off something that may be the packet by another name.
     fn any_layer(&mut self, at: usize) {
         let token = &self.tokens[at];
-        let after_dot = at > 0 && self.is(at - 1, ".");
-        if token.shape != Shape::Word || after_dot || self.names.contains(&token.text) {
+        if token.shape != Shape::Word
+            || is_dotted(self.tokens, at)
+            || self.names.contains(&token.text)
+        {
             return;
         }
         let first = self.chain(at).first().copied();
@@ -380,7 +406,7 @@ impl<'a> Scan<'a> {
     /// Any chain of names that would be a field if its head were a packet or a layer.
     fn any_chain(&mut self, at: usize) {
         let token = &self.tokens[at];
-        if token.shape != Shape::Word || at > 0 && self.is(at - 1, ".") {
+        if token.shape != Shape::Word || is_dotted(self.tokens, at) {
             return;
         }
         let chain = self.chain(at);

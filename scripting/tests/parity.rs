@@ -32,6 +32,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("fewer", &[]),
     ("fields", &[]),
     ("filters", &[]),
+    ("flow", &[]),
     ("helper", &[]),
     ("long", &["timeout=1s"]),
     ("memory", &["half_life=2"]),

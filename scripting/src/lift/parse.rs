@@ -2,10 +2,13 @@
 //! leaves the callback to the virtual machine.
 
 mod conds;
+mod keys;
+mod places;
 
-use como_core::field::{Field, Kind};
+use como_core::field::Field;
 
-use super::{Amount, Cond, Group, Program, Row, Step, Target};
+use super::{Amount, By, Cond, Hop, Key, Program, Step, Target};
+use crate::flow;
 use crate::scan::tokens::{Shape, Token, tokens};
 use crate::scan::{LAYERS, Language, uses};
 
@@ -18,8 +21,9 @@ pub fn update(source: &str) -> Option<Program> {
     let mut parser = Parser::of(source, &tokens, "update")?;
     parser.state?;
     let steps = parser.block()?;
-    (parser.take("end") && !parser.program.groups.is_empty())
-        .then_some(Program { steps, ..parser.program })
+    let program = Program { steps, ..parser.program };
+    (parser.tokens.get(parser.at)?.is("end") && !program.groups.is_empty()).then_some(())?;
+    places::is_clear(&program, &parser.made).then_some(program)
 }
 
 /// The test in `check`, if it is nothing else.
@@ -39,13 +43,13 @@ pub fn check(source: &str) -> Option<Cond> {
 enum Alias {
     Field(Field),
     Layer(u32),
-    /// A table in the state.
-    Path(Vec<String>),
-    /// The value of a table in the state at a key, and its fields once it is sure to be there.
+    /// A value made of fields that is none of them.
+    Key(Key),
+    /// A table that is there.
+    Table(Vec<Hop>),
+    /// What a table holds at a key, nil where it holds nothing yet.
     Row {
-        path: Vec<String>,
-        key: Field,
-        fresh: Option<Vec<(String, u32)>>,
+        path: Vec<Hop>,
         /// How deep the block lies that declares it: only there it is made for every packet.
         depth: u32,
     },
@@ -58,15 +62,9 @@ struct Parser<'a> {
     state: Option<&'a str>,
     names: Vec<(&'a str, Alias)>,
     program: Program,
+    /// Where the script makes tables.
+    made: Vec<Vec<By>>,
     depth: u32,
-}
-
-/// Where an addition goes.
-#[derive(Clone, Debug, PartialEq)]
-struct Place {
-    path: Vec<String>,
-    key: Option<Field>,
-    row: Option<Row>,
 }
 
 impl<'a> Parser<'a> {
@@ -80,10 +78,16 @@ impl<'a> Parser<'a> {
         if found.next().is_some() || !begins {
             return None;
         }
-        let program = Program::default();
-        let names = Vec::new();
-        let mut parser =
-            Self { tokens, at: at + 1, packet: "", state: None, names, program, depth: 0 };
+        let mut parser = Self {
+            tokens,
+            at: at + 1,
+            packet: "",
+            state: None,
+            names: Vec::new(),
+            program: Program::default(),
+            made: Vec::new(),
+            depth: 0,
+        };
         parser.expect("(")?;
         parser.packet = parser.word()?;
         if parser.take(",") {
@@ -109,6 +113,18 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, text: &str) -> Option<()> {
         self.take(text).then_some(())
+    }
+
+    /// The dot before a name, which is none of two that join texts.
+    fn take_dot(&mut self) -> bool {
+        let joins = self.is(1, ".") && self.tokens[self.at].at + 1 == self.tokens[self.at + 1].at;
+        !joins && self.take(".")
+    }
+
+    /// Whether what is named goes on: with a field, an index, a call.
+    fn goes_on(&self) -> bool {
+        let joins = self.is(0, ".") && self.is(1, ".");
+        !joins && [".", "[", "(", ":"].iter().any(|mark| self.is(0, mark))
     }
 
     /// Two marks with nothing between.
@@ -162,14 +178,16 @@ impl<'a> Parser<'a> {
 
     fn statement(&mut self, steps: &mut Vec<Step>) -> Option<()> {
         if self.take("local") {
-            return self.local();
+            return self.local(steps);
         }
         if self.take("if") {
-            let step = match self.row_made() {
-                Some(place) => self.add(place, Amount::Nothing, steps.last()),
-                None => Some(self.choice()?),
-            };
-            steps.extend(step);
+            match self.row_made() {
+                Some(path) => self.add(Target { path, amount: Amount::Nothing }, steps),
+                None => {
+                    let step = self.choice()?;
+                    steps.push(step);
+                }
+            }
             return Some(());
         }
         if self.take("return") {
@@ -177,47 +195,62 @@ impl<'a> Parser<'a> {
             // It ends its block.
             return self.is(0, "end").then_some(());
         }
-        let place = self.place()?;
-        if place.path.is_empty() && place.key.is_none() {
-            return None;
-        }
+        let path = self.place()?;
         // A value that may be nil is not added to.
-        let may_lack = place.key.is_some() && place.row.is_none();
-        let amount = if !may_lack && self.take_pair("+", "=") {
+        let amount = if !places::may_lack(&path) && self.take_pair("+", "=") {
             self.amount()?
         } else {
             self.expect("=")?;
-            self.grown(&place)?
+            match self.time() {
+                Some(()) if places::is_of_row(&path) => Amount::LastTs,
+                Some(()) => return None,
+                None => self.grown(&path)?,
+            }
         };
-        let step = self.add(place, amount, steps.last());
-        steps.extend(step);
-        // Whatever goes on with the expression is not understood.
-        let next = self.token()?;
-        let ends = next.shape == Shape::Word && !next.is("and") && !next.is("or") || next.is(";");
-        ends.then_some(())
+        self.add(Target { path, amount }, steps);
+        self.ends().then_some(())
     }
 
-    /// `NAME = pkt.field`, `NAME = state.table`, `NAME = state.table[key]`.
-    fn local(&mut self) -> Option<()> {
+    /// Whether an expression ends here: whatever goes on with it is not understood.
+    fn ends(&self) -> bool {
+        let ends = |next: &Token<'_>| {
+            next.shape == Shape::Word && !next.is("and") && !next.is("or") || next.is(";")
+        };
+        self.token().is_some_and(ends)
+    }
+
+    /// What `parse` makes of an expression that it takes to the end; else nothing is taken.
+    fn whole<T>(&mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let before = (self.at, self.depth);
+        let found = parse(self).filter(|_| self.ends());
+        if found.is_none() {
+            (self.at, self.depth) = before;
+        }
+        found
+    }
+
+    /// `NAME = pkt.field`, `NAME = pkt.a * 256 + pkt.b`, `NAME = state.table`,
+    /// `NAME = state.table[key]`.
+    fn local(&mut self, steps: &mut Vec<Step>) -> Option<()> {
         let name = self.word()?;
         self.expect("=")?;
-        if self.packet == name || self.state == Some(name) {
+        if self.packet == name || self.state == Some(name) || name == "tostring" {
             return None;
         }
-        let alias = match self.chain() {
-            Some(alias) => alias,
-            None => match self.place()? {
-                Place { path, key: Some(key), row: None } => {
-                    Alias::Row { path, key, fresh: None, depth: self.depth }
-                }
-                Place { path, key: None, row: None } => Alias::Path(path),
-                _ => return None,
-            },
+        let alias = if let Some(alias) = self.whole(Self::chain) {
+            alias
+        } else if let Some(key) = self.whole(Self::key) {
+            let mut needs = std::collections::BTreeSet::new();
+            key.needs(&mut needs);
+            steps.push(Step::Need(needs));
+            Alias::Key(key)
+        } else {
+            let path = self.whole(Self::place)?;
+            match places::may_lack(&path) {
+                true => Alias::Row { path, depth: self.depth },
+                false => Alias::Table(path),
+            }
         };
-        let next = self.token()?;
-        if next.shape != Shape::Word || next.is("and") || next.is("or") {
-            return None;
-        }
         self.names.push((name, alias));
         Some(())
     }
@@ -241,112 +274,6 @@ impl<'a> Parser<'a> {
         Some(Step::If(cond, then, other))
     }
 
-    /// The rest of `if not row then row = { a = 0 } state[key] = row end`, for a row not made yet.
-    fn row_made(&mut self) -> Option<Place> {
-        let before = self.at;
-        let made = self.row_making();
-        if made.is_none() {
-            self.at = before;
-        }
-        made
-    }
-
-    fn row_making(&mut self) -> Option<Place> {
-        let asked = self.take("not");
-        let name = self.word()?;
-        let Alias::Row { path, key, fresh: None, depth } = self.alias(name)?.clone() else {
-            return None;
-        };
-        if depth != self.depth {
-            return None;
-        }
-        if !asked {
-            self.take_pair("=", "=").then_some(())?;
-            self.expect("nil")?;
-        }
-        self.expect("then")?;
-        if self.word()? != name {
-            return None;
-        }
-        self.expect("=")?;
-        let fresh = self.fresh()?;
-        self.take(";");
-        let target = Place { path: path.clone(), key: Some(key), row: None };
-        if self.place()? != target {
-            return None;
-        }
-        self.expect("=")?;
-        if self.word()? != name {
-            return None;
-        }
-        self.take(";");
-        self.expect("end")?;
-        let known = self.names.iter_mut().rev().find(|(known, _)| *known == name)?;
-        known.1 = Alias::Row { path: path.clone(), key, fresh: Some(fresh.clone()), depth };
-        let row = Some(Row { name: String::new(), fresh });
-        Some(Place { path, key: Some(key), row })
-    }
-
-    /// `{ a = 0, b = 0 }`.
-    fn fresh(&mut self) -> Option<Vec<(String, u32)>> {
-        self.expect("{")?;
-        let mut fields = Vec::new();
-        while !self.take("}") {
-            let name = self.word()?.to_owned();
-            self.expect("=")?;
-            fields.push((name, self.number()?));
-            if !self.take(",") && !self.is(0, "}") {
-                return None;
-            }
-        }
-        Some(fields)
-    }
-
-    /// A place in the state: `state.a.b`, `state.a[key]`, `row.field`.
-    fn place(&mut self) -> Option<Place> {
-        let name = self.word()?;
-        // A name for a table may be indexed; by itself it is a copy of what is there.
-        let mut copied = false;
-        let mut place = if self.state == Some(name) && self.alias(name).is_none() {
-            Place { path: Vec::new(), key: None, row: None }
-        } else {
-            match self.alias(name)?.clone() {
-                Alias::Path(path) => {
-                    copied = true;
-                    Place { path, key: None, row: None }
-                }
-                Alias::Row { path, key, fresh: Some(fresh), .. } => {
-                    self.expect(".")?;
-                    let name = self.word()?.to_owned();
-                    if !fresh.iter().any(|(known, _)| *known == name) {
-                        return None;
-                    }
-                    return Some(Place { path, key: Some(key), row: Some(Row { name, fresh }) });
-                }
-                _ => return None,
-            }
-        };
-        while self.take(".") {
-            place.path.push(self.word()?.to_owned());
-            copied = false;
-        }
-        if self.take("[") {
-            copied = false;
-            place.key = Some(self.key()?);
-            self.expect("]")?;
-        }
-        // What follows would be something else again.
-        let goes_on = [".", "[", "(", ":"].iter().any(|mark| self.is(0, mark));
-        (!goes_on && !copied).then_some(place)
-    }
-
-    fn key(&mut self) -> Option<Field> {
-        match self.chain()? {
-            Alias::Field(field) if is_key(field) => Some(field),
-            _ => None,
-        }
-    }
-
     /// A field or layer of the packet, or a name for one.
     fn chain(&mut self) -> Option<Alias> {
         let before = self.at;
@@ -361,19 +288,22 @@ impl<'a> Parser<'a> {
         let name = self.word()?;
         if name != self.packet {
             let alias = self.alias(name)?.clone();
-            let ends = ![".", "[", "(", ":"].iter().any(|mark| self.is(0, mark));
-            return matches!(alias, Alias::Field(_) | Alias::Layer(_))
+            let ends = !self.goes_on();
+            return matches!(alias, Alias::Field(_) | Alias::Layer(_) | Alias::Key(_))
                 .then_some(alias)
                 .filter(|_| ends);
         }
         let mut words: Vec<&str> = Vec::new();
-        while self.take(".") {
+        while self.take_dot() {
             words.push(self.word()?);
         }
-        if ["[", "(", ":"].iter().any(|mark| self.is(0, mark)) {
+        if self.goes_on() {
             return None;
         }
         let path = words.join(".");
+        if path == flow::NAME {
+            return Some(Alias::Key(Key::Flow));
+        }
         let layer = || LAYERS.iter().find(|(layer, _)| *layer == path);
         match Field::named(&path) {
             Some(field) => Some(Alias::Field(field)),
@@ -393,44 +323,11 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `PLACE + amount`, or `(PLACE or 0) + amount` where there is a key.
-    fn grown(&mut self, place: &Place) -> Option<Amount> {
-        let keyed = place.key.is_some() && place.row.is_none();
-        if keyed {
-            self.expect("(")?;
-        }
-        if self.place()? != *place {
-            return None;
-        }
-        if keyed {
-            self.expect("or")?;
-            if self.number()? != 0 {
-                return None;
-            }
-            self.expect(")")?;
-        }
-        self.expect("+")?;
-        self.amount()
+    /// `pkt.ts`, as a whole.
+    fn time(&mut self) -> Option<()> {
+        self.whole(|parser| match parser.chain()? {
+            Alias::Field(Field::Ts) => Some(()),
+            _ => None,
+        })
     }
-
-    /// The step that adds `amount` at `place`; none where the step before does it along.
-    fn add(&mut self, place: Place, amount: Amount, last: Option<&Step>) -> Option<Step> {
-        let Place { path, key, row } = place;
-        let target = Target { path, row, amount };
-        if let Some(Step::Add(group)) = last
-            && let Some(group) = self.program.groups.get_mut(*group)
-            && group.key == key
-        {
-            group.targets.push(target);
-            return None;
-        }
-        self.program.groups.push(Group { key, targets: vec![target] });
-        Some(Step::Add(self.program.groups.len() - 1))
-    }
-}
-
-/// Whether scripts see a field as something a table can be indexed by, and a core table too.
-fn is_key(field: Field) -> bool {
-    let counts = matches!(field, Field::Len | Field::Bytes | Field::Packets);
-    matches!(field.kind(), Kind::Addr | Kind::Mac | Kind::Uint) && !counts
 }

@@ -56,7 +56,7 @@ function export(state)
     if type(value) == "table" then
       for k, v in value do walk(path .. "/" .. tostring(k), v) end
     else
-      table.insert(rows, { path = path, value = value })
+      table.insert(rows, { path = path, value = tostring(value) })
     end
   end
   walk("", state)
@@ -121,6 +121,82 @@ function update(pkt, state) --[[vm]]
   row.packets += pkt.packets
   row.bytes += pkt.len
   if pkt.len > 500 then row.big += 1 end
+end",
+    );
+}
+
+#[test]
+fn tables_inside_each_other() {
+    check(
+        "function init() return {} end
+function update(pkt, state) --[[vm]]
+  if not pkt.sport then return end
+  local by_src = state[pkt.ip.src]
+  if not by_src then
+    by_src = {}
+    state[pkt.ip.src] = by_src
+  end
+  local by_dst = by_src[pkt.ip.dst]
+  if not by_dst then
+    by_dst = {}
+    by_src[pkt.ip.dst] = by_dst
+  end
+  local ports = (pkt.ip.proto * 65536 + pkt.sport) * 65536 + pkt.dport
+  local row = by_dst[ports]
+  if not row then
+    row = { packets = 0, bytes = 0 }
+    by_dst[ports] = row
+  end
+  row.packets += pkt.packets
+  row.bytes += pkt.bytes
+end",
+    );
+    check(
+        "function init() return { n = {} } end
+function update(pkt, state) --[[vm]]
+  if pkt.ip then
+    local hosts = state.n[pkt.ip.dst]
+    if hosts == nil then hosts = {} state.n[pkt.ip.dst] = hosts end
+    hosts[pkt.ip.src] = (hosts[pkt.ip.src] or 0) + pkt.bytes
+  end
+end",
+    );
+}
+
+#[test]
+fn tables_by_flow() {
+    check(
+        "function init() return { flows = {} } end
+function update(pkt, state) --[[vm]]
+  local flow = pkt.flow
+  if not flow then return end
+  local row = state.flows[flow]
+  if not row then
+    row = { packets = 0, bytes = 0, dst = pkt.ip.dst, kind = 'flow', first = pkt.ts, last = 0 }
+    state.flows[flow] = row
+  end
+  row.packets += pkt.packets
+  row.bytes += pkt.bytes
+  row.last = pkt.ts
+end",
+    );
+    check(
+        "function init() return {} end
+function update(pkt, state) --[[vm]]
+  if pkt.flow then state[pkt.flow] = (state[pkt.flow] or 0) + pkt.packets end
+end",
+    );
+}
+
+#[test]
+fn tables_by_texts() {
+    check(
+        "function init() return {} end
+function update(pkt, state) --[[vm]]
+  if not pkt.udp then return end
+  local ends = tostring(pkt.ip.src) .. ':' .. pkt.sport
+  local key = ends .. ' > ' .. tostring(pkt.ip.dst) .. ':' .. tostring(pkt.dport)
+  state[key] = (state[key] or 0) + pkt.bytes
 end",
     );
 }
@@ -195,6 +271,21 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
         "if not pkt.len == 3 then state.n += 1 end",
         "if pkt.tcp.flags.syn == nil then state.n += 1 end",
         "if pkt.ip.dst == other then state.n += 1 end",
+        "local k = pkt.ip.src .. pkt.ip.dst state[k] = (state[k] or 0) + 1",
+        "local k = pkt.sport * 2 .. '' state[k] = (state[k] or 0) + 1",
+        "local k = pkt.ip.src + 1 state[k] = (state[k] or 0) + 1",
+        "local k = f(pkt.sport) state[k] = (state[k] or 0) + 1",
+        "local k = pkt.sport - 1 state[k] = (state[k] or 0) + 1",
+        "state[pkt.sport] = (state[pkt.sport] or 0) + pkt.ts",
+        "state.last = pkt.ts state.n += 1",
+        "local k = tostring(pkt.sport) state[k] = (state[k] or 0) + 1 state.n += 1",
+        "local r = state[pkt.sport] if not r then r = { at = pkt.ts } state[pkt.sport] = r end r.at += 1",
+        "local r = state[pkt.sport] if not r then r = { a = 0 } state[pkt.sport] = r end r.b += 1",
+        "local r = state[pkt.sport] if not r then r = { a = 0 } state[pkt.sport] = r end r.a.b += 1",
+        "local r = state[pkt.sport] if not r then r = { n = 0 } state[pkt.sport] = r end \
+         local q = state[pkt.sport] if not q then q = { n = 5 } state[pkt.sport] = q end q.n += 1",
+        "local r = state[pkt.sport] if not r then r = { a = 0, t = pkt.ts } state[pkt.sport] = r end \
+         if pkt.tcp then r.t = pkt.ts else r.t = pkt.ts end",
         "for i = 1, 2 do state.n += 1 end",
         "state.n += 0x10",
         "",
@@ -222,6 +313,10 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
     let deep =
         format!("function check(pkt) return {}pkt.ip{} end", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(parse::check(&deep), None);
+    let sums = format!("function update(p, s) s[p.sport{}] += 1 end", " + 1".repeat(60_000));
+    assert_eq!(parse::update(&sums), None);
+    let texts = format!("function update(p, s) s[p.sport{}] += 1 end", " .. 'a'".repeat(60_000));
+    assert_eq!(parse::update(&texts), None);
     let nots = format!("function check(pkt) return {}pkt.ip end", "not ".repeat(5000));
     assert_eq!(parse::check(&nots), None);
 }

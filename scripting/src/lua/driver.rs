@@ -16,6 +16,7 @@ use std::fmt::Write;
 use como_core::field::{Field, Kind};
 
 use super::handles::Wide;
+use crate::flow;
 use crate::scan::tokens::{Token, tokens};
 use crate::scan::{Language, Read, Reads, TS_NS, uses};
 
@@ -46,7 +47,8 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
             Read::Filter(at) if driver.direct => local(&matched(at)),
             Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
             Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
-            Read::Layer(_) => continue,
+            Read::Flow if driver.direct => local(flow::NAME),
+            Read::Layer(_) | Read::Flow => continue,
         };
         // Whatever lines the read was spread over must still be there.
         let lines = source[spot.at.clone()].matches('\n').count();
@@ -109,6 +111,43 @@ pub fn is_fed(field: Field) -> bool {
     field.kind() != Kind::Bytes
 }
 
+/// What is read of each packet from a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// A field.
+    Field(Field),
+    /// The flow it belongs to.
+    Flow,
+}
+
+impl Fed {
+    /// All that a script reads so, in order.
+    pub fn of(reads: &Reads) -> Vec<Self> {
+        let fields = reads.fields.iter().filter(|f| is_fed(**f)).map(|f| Self::Field(*f));
+        fields.chain(reads.flow.then_some(Self::Flow)).collect()
+    }
+
+    /// The name under which the packet table holds it.
+    fn flat(self) -> String {
+        match self {
+            Self::Field(field) => flat(field),
+            Self::Flow => flow::NAME.to_owned(),
+        }
+    }
+
+    /// Whether the buffer holds slots of handles, not numbers.
+    pub fn is_wide(self) -> bool {
+        match self {
+            Self::Field(field) => Wide::has(field.kind()),
+            Self::Flow => true,
+        }
+    }
+
+    fn is_bool(self) -> bool {
+        matches!(self, Self::Field(field) if field.kind() == Kind::Bool)
+    }
+}
+
 /// Whether packets need a way to fetch what their table does not hold.
 pub fn fetches(reads: &Reads) -> bool {
     !reads.complete || reads.ts_ns || reads.fields.iter().any(|f| !is_fed(*f))
@@ -117,7 +156,7 @@ pub fn fetches(reads: &Reads) -> bool {
 /// What is read, and how it reaches the script.
 struct Driver<'a> {
     reads: &'a Reads,
-    fields: Vec<Field>,
+    fields: Vec<Fed>,
     /// Whether fields are parameters.
     direct: bool,
     /// Layers whose tables are filled for a script that takes them off the packet.
@@ -126,7 +165,7 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     fn of(reads: &'a Reads) -> Self {
-        let fields: Vec<Field> = reads.fields.iter().copied().filter(|f| is_fed(*f)).collect();
+        let fields = Fed::of(reads);
         let rest = reads.layers.len() + reads.filters.len();
         let fits = fields.len() + rest <= PARAMETERS_MAX;
         let direct = reads.complete && reads.contained && fits;
@@ -138,7 +177,7 @@ impl<'a> Driver<'a> {
     fn names(&self) -> impl Iterator<Item = String> {
         let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
         let filters = (0..self.reads.filters.len()).map(matched);
-        self.fields.iter().map(|f| flat(*f)).chain(layers).chain(filters)
+        self.fields.iter().map(|f| f.flat()).chain(layers).chain(filters)
     }
 
     /// The parameters put before a callback's own, each with its comma.
@@ -231,7 +270,7 @@ impl<'a> Driver<'a> {
         text.push_str("local __p: any = {");
         if !self.direct {
             for field in &self.fields {
-                let _ = write!(text, "{} = 0, ", flat(*field));
+                let _ = write!(text, "{} = 0, ", field.flat());
             }
             for name in self.names().skip(self.fields.len()) {
                 let _ = write!(text, "{name} = true, ");
@@ -248,13 +287,14 @@ impl<'a> Driver<'a> {
 
     /// One field's value, as an expression.
     fn value(&self, text: &mut String, at: usize, mixed: bool) -> String {
-        match (self.fields[at].kind(), mixed) {
-            (kind, _) if Wide::has(kind) => format!("__H[__como_u32(__b{at}, __i * 4)]"),
-            (Kind::Bool, false) => format!("__como_f64(__b{at}, __i * 8) == 1"),
-            (_, false) => format!("__como_f64(__b{at}, __i * 8)"),
-            (kind, true) => {
+        let field = self.fields[at];
+        match mixed {
+            _ if field.is_wide() => format!("__H[__como_u32(__b{at}, __i * 4)]"),
+            false if field.is_bool() => format!("__como_f64(__b{at}, __i * 8) == 1"),
+            false => format!("__como_f64(__b{at}, __i * 8)"),
+            true => {
                 let _ = writeln!(text, "local __v{at} = __como_f64(__b{at}, __i * 8)");
-                let there = if kind == Kind::Bool { " == 1" } else { "" };
+                let there = if field.is_bool() { " == 1" } else { "" };
                 format!("if __v{at} == __v{at} then __v{at}{there} else nil")
             }
         }
@@ -268,6 +308,7 @@ impl<'a> Driver<'a> {
         for (field, layer) in
             self.fields.iter().flat_map(|f| self.tables.iter().map(move |l| (f, l)))
         {
+            let Fed::Field(field) = field else { continue };
             let inner = field.name().strip_prefix(layer).and_then(|rest| rest.strip_prefix('.'));
             if let Some(inner) = inner.filter(|name| !name.contains('.')) {
                 let _ = writeln!(text, "__t_{layer}.{inner} = __p.{}", flat(*field));
@@ -283,6 +324,8 @@ pub enum Missing {
     Field(Field),
     /// The exact time.
     TsNs,
+    /// The flow it belongs to.
+    Flow,
     /// A layer, by how it is marked.
     Layer(u32),
     /// The flags of the IP header, which are no field by themselves.
@@ -293,6 +336,7 @@ pub enum Missing {
 pub fn missing(name: &str) -> Option<Missing> {
     match name {
         TS_NS => Some(Missing::TsNs),
+        flow::NAME => Some(Missing::Flow),
         "ip_flags" => Some(Missing::IpFlags),
         _ => {
             let layer = crate::scan::LAYERS.iter().find(|(layer, _)| *layer == name);

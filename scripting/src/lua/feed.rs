@@ -11,13 +11,14 @@ use como_core::selection::{BATCH_PACKETS_MAX, Selection};
 use como_core::time::SECOND;
 use mlua::{Buffer, Lua};
 
-use super::driver::is_fed;
+use super::driver::Fed;
 use super::handles::{Handles, Wide};
+use crate::flow::Flow;
 use crate::scan::{LAYERS, Reads};
 
 /// The buffers of one script.
 pub struct Feed {
-    fields: Vec<(Field, Buffer)>,
+    fields: Vec<(Fed, Buffer)>,
     layers: Vec<(u32, Buffer)>,
     /// Filters by their numbers, and which packets match them, a byte each.
     filters: Vec<(usize, Buffer)>,
@@ -32,21 +33,13 @@ impl Feed {
     /// Buffers for what a script reads, and which of `filters` packets match.
     pub fn new(lua: &Lua, reads: &Reads, filters: &[usize]) -> mlua::Result<Self> {
         let buffer = |bytes: usize| lua.create_buffer_with_capacity(bytes * BATCH_PACKETS_MAX);
-        let field = |field: &Field| {
-            let wide = Wide::has(field.kind());
-            Ok((*field, buffer(if wide { 4 } else { 8 })?))
-        };
+        let field = |fed: Fed| Ok((fed, buffer(if fed.is_wide() { 4 } else { 8 })?));
         let layer = |name: &&'static str| {
             let mark = LAYERS.iter().find(|(layer, _)| layer == name).map_or(0, |(_, mark)| *mark);
             Ok((mark, buffer(1)?))
         };
         Ok(Self {
-            fields: reads
-                .fields
-                .iter()
-                .filter(|f| is_fed(**f))
-                .map(field)
-                .collect::<mlua::Result<_>>()?,
+            fields: Fed::of(reads).into_iter().map(field).collect::<mlua::Result<_>>()?,
             layers: reads.layers.iter().map(layer).collect::<mlua::Result<_>>()?,
             filters: filters
                 .iter()
@@ -98,18 +91,20 @@ impl Feed {
     ) -> mlua::Result<bool> {
         self.places.clear();
         picked.for_each(|at| self.places.push(at));
-        let wide = self.fields.iter().filter(|(f, _)| Wide::has(f.kind()));
+        let wide = self.fields.iter().filter(|(fed, _)| fed.is_wide());
         handles.reserve(lua, wide.count() * self.places.len())?;
         let mut mixed = false;
         let (places, stage) = (&self.places, &mut self.stage);
         for (field, buffer) in &self.fields {
             stage.clear();
-            mixed |= match field.kind() {
-                Kind::Addr if matches!(field, Field::IpSrc | Field::IpDst) => {
-                    addresses(lua, handles, batch, *field, places, stage)?
+            mixed |= match *field {
+                Fed::Flow => numbered(lua, handles, batch, Id::Flow, places, stage)?,
+                Fed::Field(Field::IpSrc) => numbered(lua, handles, batch, Id::Src, places, stage)?,
+                Fed::Field(Field::IpDst) => numbered(lua, handles, batch, Id::Dst, places, stage)?,
+                Fed::Field(field) if Wide::has(field.kind()) => {
+                    others(lua, handles, batch, field, places, stage)?
                 }
-                kind if Wide::has(kind) => others(lua, handles, batch, *field, places, stage)?,
-                _ => numbers(batch, *field, places, stage),
+                Fed::Field(field) => numbers(batch, field, places, stage),
             };
             buffer.write_bytes(0, stage);
         }
@@ -193,39 +188,45 @@ fn column<T: Copy>(
     }
 }
 
-fn addresses(
+/// Values that the batch has dense ids for: a handle is looked up by value once for each id.
+fn numbered(
     lua: &Lua,
     handles: &mut Handles,
     batch: &Batch,
-    field: Field,
+    kind: Id,
     places: &[usize],
     stage: &mut Vec<u8>,
 ) -> mlua::Result<bool> {
-    let (which, id) = if field == Field::IpSrc { (0, Id::Src) } else { (1, Id::Dst) };
-    let (ids, epoch) = (batch.ids(id), batch.epoch());
+    let (which, ids) = (kind as usize, batch.ids(kind));
     let mut mixed = false;
-    let column = batch.addrs(field);
-    handles.turn(which, epoch);
+    handles.turn(which, batch.epoch());
     stage.resize(places.len() * 4, 0);
     for (out, at) in stage.as_chunks_mut::<4>().0.iter_mut().zip(places) {
         let id = ids.get(*at).copied().unwrap_or(Batch::NO_ID);
         let mut slot = handles.known(which, id);
         if slot == 0 {
-            let addr = match column {
-                Some((values, present)) => values.get(*at).copied().filter(|_| present.has(*at)),
-                None => match batch.value(*at, field) {
-                    Some(FieldValue::Addr(addr)) => Some(addr),
-                    _ => None,
-                },
-            };
-            match addr {
-                Some(addr) => slot = handles.slot_of_id(lua, which, id, addr)?,
+            match valued(batch, kind, *at) {
+                Some(wide) => slot = handles.slot_of_id(lua, which, id, wide)?,
                 None => mixed = true,
             }
         }
         *out = slot.to_le_bytes();
     }
     Ok(mixed)
+}
+
+fn valued(batch: &Batch, id: Id, at: usize) -> Option<Wide> {
+    let field = match id {
+        Id::Flow => return Flow::of(batch, at).map(Wide::Flow),
+        Id::Src => Field::IpSrc,
+        Id::Dst => Field::IpDst,
+    };
+    match batch.addrs(field) {
+        Some((values, present)) => {
+            values.get(at).filter(|_| present.has(at)).map(|addr| Wide::Addr(*addr))
+        }
+        None => batch.value(at, field).and_then(Wide::of),
+    }
 }
 
 fn others(

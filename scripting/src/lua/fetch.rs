@@ -9,6 +9,7 @@ use super::convert::Nanos;
 use super::driver::{self, Missing};
 use super::feed;
 use super::handles::{Wide, object};
+use crate::flow::Flow;
 
 /// A packet's value that its table does not hold.
 ///
@@ -42,6 +43,10 @@ pub fn fetch(
             let ts = batch.all().get(at).map_or(0, |packet| packet.ts.0);
             lua.create_userdata(Nanos(ts)).map(mlua::Value::UserData)
         }
+        Some(Missing::Flow) => match Flow::of(batch, at) {
+            Some(flow) => object(lua, Wide::Flow(flow)),
+            None => Ok(mlua::Value::Nil),
+        },
         // The library makes a table of the layer.
         Some(Missing::Layer(mark)) if batch.layers(at).has(mark) => Ok(mlua::Value::Boolean(true)),
         Some(Missing::Layer(_)) => Ok(mlua::Value::Nil),

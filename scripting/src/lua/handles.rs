@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use crate::flow::Flow;
 use como_core::addr::{Addr, Mac, Prefix};
 use como_core::batch::Batch;
 use como_core::community::CommunityId;
@@ -17,7 +18,7 @@ use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods};
 
 /// About how many bytes are held for a handle outside the VM's own memory: what its object points
 /// to, and its entry in the map.
-pub const HANDLE_BYTES: usize = 140;
+pub const HANDLE_BYTES: usize = 160;
 
 /// A value too wide for a number of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,8 @@ pub enum Wide {
     Code(Code),
     /// A Community ID, which a script sees as text.
     CommunityId(CommunityId),
+    /// A flow.
+    Flow(Flow),
 }
 
 impl Wide {
@@ -62,6 +65,7 @@ impl std::fmt::Display for Wide {
             Self::Mac(mac) => mac.fmt(f),
             Self::Code(code) => code.fmt(f),
             Self::CommunityId(id) => id.fmt(f),
+            Self::Flow(flow) => flow.fmt(f),
         }
     }
 }
@@ -72,8 +76,8 @@ pub struct Handles {
     // Slot to object. Slot 0 stays empty: it stands for an absent value.
     objects: Table,
     free: Vec<u32>,
-    /// Slots by the batch's ids, for source and destination addresses.
-    caches: [Cache; 2],
+    /// Slots by the batch's ids, for source and destination addresses and for flows.
+    caches: [Cache; 3],
     len_max: usize,
 }
 
@@ -158,7 +162,7 @@ impl Handles {
         Ok(slot)
     }
 
-    /// Turns to the numbering `epoch` of source (0) or destination (1) addresses.
+    /// Turns to the numbering `epoch` of ids of one kind, as [`como_core::field::Id`] counts them.
     pub fn turn(&mut self, which: usize, epoch: u64) {
         let cache = &mut self.caches[which];
         if cache.epoch != Some(epoch) {
@@ -167,22 +171,22 @@ impl Handles {
         }
     }
 
-    /// The slot of the address numbered `id`, 0 if it was not met yet or has no number.
+    /// The slot of what is numbered `id`, 0 if it was not met yet or has no number.
     #[inline]
     pub fn known(&self, which: usize, id: u32) -> u32 {
         self.caches[which].slots.get(id as usize).copied().unwrap_or(0)
     }
 
-    /// The slot of an address, remembered by its number.
+    /// The slot of a value, remembered by its number.
     #[cold]
     pub fn slot_of_id(
         &mut self,
         lua: &Lua,
         which: usize,
         id: u32,
-        addr: Addr,
+        wide: Wide,
     ) -> mlua::Result<u32> {
-        let slot = self.slot(lua, Wide::Addr(addr))?;
+        let slot = self.slot(lua, wide)?;
         if id != Batch::NO_ID {
             let slots = &mut self.caches[which].slots;
             if slots.len() <= id as usize {
@@ -226,6 +230,12 @@ impl Handles {
 impl UserData for Wide {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, "addr");
+        for (at, name) in ["src", "dst", "proto", "sport", "dport"].into_iter().enumerate() {
+            fields.add_field_method_get(name, move |lua, this| match this {
+                Self::Flow(flow) => part(lua, *flow, at),
+                _ => Ok(mlua::Value::Nil),
+            });
+        }
         fields.add_field_method_get("is_v6", |_, this| {
             Ok(matches!(this, Self::Addr(addr) if addr.is_v6()))
         });
@@ -250,6 +260,18 @@ impl UserData for Wide {
             Self::Addr(addr) => Ok(prefix(&network)?.contains(*addr)),
             _ => Ok(false),
         });
+    }
+}
+
+/// One of the five values of a flow.
+fn part(lua: &Lua, flow: Flow, at: usize) -> mlua::Result<mlua::Value> {
+    let number = |x: u16| Ok(mlua::Value::Number(f64::from(x)));
+    match at {
+        0 => object(lua, Wide::Addr(flow.src)),
+        1 => object(lua, Wide::Addr(flow.dst)),
+        2 => number(flow.proto.into()),
+        3 => number(flow.sport),
+        _ => number(flow.dport),
     }
 }
 

@@ -1,12 +1,15 @@
 //! A script's state, brought up to date with what was added up for it natively ([`crate::lift`]).
 
+use como_core::field::Field;
 use como_core::module::Limits;
 use como_core::record::Value;
 use mlua::{Lua, Table};
 
 use super::convert;
+use super::feed::number;
+use super::handles::{Wide, object};
 use crate::declare::Callback;
-use crate::lift::{self, Cond, Lifted, Target};
+use crate::lift::{self, Amount, By, Cond, Fresh, Group, Hop, Key, Lifted, Made, Settle, Total};
 
 /// What of a script's packet callbacks runs without its virtual machine.
 #[derive(Default)]
@@ -35,12 +38,22 @@ impl Lifts {
 /// are indexed by a key, and numbers where it adds to one.
 pub fn fits(state: &mlua::Value, lifted: &Lifted) -> bool {
     let mlua::Value::Table(state) = state else { return false };
-    lifted.groups().iter().all(|group| {
-        group.targets.iter().all(|target| match group.key {
-            Some(_) => table(state, &target.path)
-                .is_some_and(|table| is_plain(&table) && table.raw_len() == 0 && table.is_empty()),
-            None => number(state, &target.path).is_some(),
-        })
+    lifted.groups().iter().flat_map(|group| &group.targets).all(|target| {
+        let mut table = state.clone();
+        for (at, hop) in target.path.iter().enumerate() {
+            if !is_plain(&table) {
+                return false;
+            }
+            let By::Name(name) = &hop.by else { return table.raw_len() == 0 && table.is_empty() };
+            match table.raw_get(name.as_str()) {
+                Ok(mlua::Value::Table(inner)) => table = inner,
+                Ok(mlua::Value::Number(_) | mlua::Value::Integer(_)) => {
+                    return at + 1 == target.path.len();
+                }
+                _ => return false,
+            }
+        }
+        false
     })
 }
 
@@ -48,82 +61,108 @@ fn is_plain(table: &Table) -> bool {
     table.metatable().is_none() && !table.is_readonly()
 }
 
-/// The table that names lead to, through plain tables.
-fn table(state: &Table, path: &[String]) -> Option<Table> {
-    path.iter().try_fold(state.clone(), |table, name| {
-        is_plain(&table).then(|| table.raw_get(name.as_str()).ok()).flatten()
-    })
-}
-
-/// The number that names lead to.
-fn number(state: &Table, path: &[String]) -> Option<f64> {
-    let (name, path) = path.split_last()?;
-    let table = table(state, path).filter(is_plain)?;
-    match table.raw_get(name.as_str()).ok()? {
-        mlua::Value::Number(x) => Some(x),
-        mlua::Value::Integer(x) => Some(x as f64),
-        _ => None,
-    }
-}
-
 /// Adds what is pending to the state.
 pub fn settle(lua: &Lua, lifted: &mut Lifted, state: &mlua::Value) -> mlua::Result<()> {
     let mlua::Value::Table(state) = state else { return Ok(()) };
-    let mut tables: Vec<(Vec<String>, Table)> = Vec::new();
-    lifted.settle(|target, key, amount| {
-        let Some(key) = key else { return add_one(state, target, amount) };
-        let known = tables.iter().position(|(path, _)| *path == target.path);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let found = table(state, &target.path).ok_or_else(changed)?;
-                tables.push((target.path.clone(), found));
-                tables.len() - 1
+    lifted.settle(&mut State { lua, state })
+}
+
+/// A script's state, to be brought up to date.
+struct State<'a> {
+    lua: &'a Lua,
+    state: &'a Table,
+}
+
+/// Where the values of fields come from.
+type Values<'a> = &'a dyn Fn(Field) -> Value;
+
+impl Settle for State<'_> {
+    type Error = mlua::Error;
+
+    fn add(&mut self, group: &Group, value: Values<'_>, total: Total) -> mlua::Result<()> {
+        // The table that the last hop but one led to, which the next target mostly shares.
+        let mut last: Option<(&[Hop], Table)> = None;
+        for target in &group.targets {
+            let made = target.amount == Amount::Nothing;
+            let (way, end) = match target.path.split_last() {
+                Some((end, way)) if !made => (way, Some(end)),
+                _ => (&target.path[..], None),
+            };
+            let table = match &last {
+                Some((known, table)) if *known == way => table.clone(),
+                _ => self.walk(way, value, total)?,
+            };
+            if let Some(end) = end {
+                let key = self.by(&end.by, value)?;
+                if target.amount == Amount::LastTs {
+                    table.raw_set(key, number(Field::Ts, total.last.0))?;
+                } else {
+                    let old = table.raw_get::<Option<f64>>(&key)?.unwrap_or(0.0);
+                    table.raw_set(key, old + total.of(target.amount) as f64)?;
+                }
             }
-        };
-        if key == Value::Null {
-            return Err(mlua::Error::MemoryError(String::new()));
+            last = Some((way, table));
         }
-        add_keyed(lua, &tables[at].1, target, convert::lua_of(lua, &key)?, amount)
-    })
-}
-
-fn changed() -> mlua::Error {
-    mlua::Error::runtime("the state is no longer what init returned")
-}
-
-fn add_one(state: &Table, target: &Target, amount: u64) -> mlua::Result<()> {
-    let (name, path) = target.path.split_last().ok_or_else(changed)?;
-    let old = number(state, &target.path).ok_or_else(changed)?;
-    table(state, path).ok_or_else(changed)?.raw_set(name.as_str(), old + amount as f64)
-}
-
-fn add_keyed(
-    lua: &Lua,
-    table: &Table,
-    target: &Target,
-    key: mlua::Value,
-    amount: u64,
-) -> mlua::Result<()> {
-    let amount = amount as f64;
-    let Some(row) = &target.row else {
-        let old = table.raw_get::<Option<f64>>(&key)?.unwrap_or(0.0);
-        return table.raw_set(key, old + amount);
-    };
-    let found = match table.raw_get::<Option<Table>>(&key)? {
-        Some(found) => found,
-        None => {
-            let fresh = lua.create_table_with_capacity(0, row.fresh.len())?;
-            for (name, value) in &row.fresh {
-                fresh.raw_set(name.as_str(), f64::from(*value))?;
-            }
-            table.raw_set(key, &fresh)?;
-            fresh
-        }
-    };
-    if row.name.is_empty() {
-        return Ok(());
+        Ok(())
     }
-    let old = found.raw_get::<f64>(row.name.as_str())?;
-    found.raw_set(row.name.as_str(), old + amount)
+
+    fn overflow(&mut self) -> mlua::Result<()> {
+        Err(mlua::Error::MemoryError(String::new()))
+    }
+}
+
+impl State<'_> {
+    /// The table that a path leads to, where tables are made as the script would.
+    fn walk(&self, path: &[Hop], value: Values<'_>, total: Total) -> mlua::Result<Table> {
+        let mut table = self.state.clone();
+        for hop in path {
+            let key = self.by(&hop.by, value)?;
+            table = match (table.raw_get::<Option<Table>>(&key)?, &hop.made) {
+                (Some(found), _) => found,
+                (None, Some(fresh)) => {
+                    let made = self.fresh(fresh, value, total)?;
+                    table.raw_set(key, &made)?;
+                    made
+                }
+                (None, None) => {
+                    return Err(mlua::Error::runtime("the state is no longer what init returned"));
+                }
+            };
+        }
+        Ok(table)
+    }
+
+    fn fresh(
+        &self,
+        fields: &[(String, Fresh)],
+        value: Values<'_>,
+        total: Total,
+    ) -> mlua::Result<Table> {
+        let table = self.lua.create_table_with_capacity(0, fields.len())?;
+        for (name, fresh) in fields {
+            let made = match fresh {
+                Fresh::Number(x) => mlua::Value::Number(f64::from(*x)),
+                Fresh::Ts => mlua::Value::Number(number(Field::Ts, total.first.0)),
+                Fresh::Key(key) => self.key(key, value)?,
+            };
+            table.raw_set(name.as_str(), made)?;
+        }
+        Ok(table)
+    }
+
+    fn by(&self, by: &By, value: Values<'_>) -> mlua::Result<mlua::Value> {
+        match by {
+            By::Name(name) => self.lua.create_string(name).map(mlua::Value::String),
+            By::Key(key) => self.key(key, value),
+        }
+    }
+
+    fn key(&self, key: &Key, value: Values<'_>) -> mlua::Result<mlua::Value> {
+        match key.made(value) {
+            Made::Value(value) => convert::lua_of(self.lua, &value),
+            Made::Number(x) => Ok(mlua::Value::Number(x)),
+            Made::Flow(flow) => object(self.lua, Wide::Flow(flow)),
+            Made::None => Err(mlua::Error::MemoryError(String::new())),
+        }
+    }
 }

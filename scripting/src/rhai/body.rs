@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use como_core::field::{Demand, Field};
+use como_core::field::{Demand, Field, Id};
 use rhai::{
     AST, ASTNode, Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression,
     OptimizationLevel, ParseError, ParseErrorType, Scope, Stmt, StmtBlock,
@@ -18,7 +18,7 @@ use super::engine::Functions;
 use super::packet::Read;
 use crate::declare::Callback;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{self, Language, reads};
+use crate::scan::{self, Language, is_dotted, reads};
 
 /// A callback's body, ready to run.
 pub(super) struct Body {
@@ -47,6 +47,7 @@ impl Packets {
             Read::Field(field) => demand.field(*field),
             Read::Layer(_) => demand.layers(),
             Read::TsNs | Read::Filter(_) => demand,
+            Read::Flow => demand.id(Id::Flow),
         };
         let demand = self.reads.iter().map(|(_, r)| r).fold(Demand::NONE, read);
         let held = |demand: Demand, field: &Field| demand.field_if_any(*field);
@@ -266,9 +267,8 @@ fn rewritten(
     let mut body = place.text(text).to_owned().into_bytes();
     let mut found: BTreeMap<String, Read> = BTreeMap::new();
     let mut complete = foreseen.complete;
-    let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.is(mark));
     for at in place.tokens.clone() {
-        let starts = tokens[at].is(packet) && !(at > 0 && is(at - 1, "."));
+        let starts = tokens[at].is(packet) && !is_dotted(tokens, at);
         let Some((read, words)) = starts.then(|| path(tokens, at)).flatten() else { continue };
         if let Read::Layer(_) = read
             && !foreseen.complete

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map};
 
 use super::value::{named, weigh};
+use crate::flow::Flow;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -23,6 +24,7 @@ enum Key {
     Bool(bool),
     Addr(Addr),
     Mac(Mac),
+    Flow(Flow),
     Text(ImmutableString),
 }
 
@@ -40,6 +42,9 @@ impl Key {
         if let Some(x) = value.read_lock::<Mac>() {
             return Ok(Self::Mac(*x));
         }
+        if let Some(x) = value.read_lock::<Flow>() {
+            return Ok(Self::Flow(*x));
+        }
         if let Ok(x) = value.as_bool() {
             return Ok(Self::Bool(x));
         }
@@ -52,6 +57,7 @@ impl Key {
             Self::Bool(x) => (*x).into(),
             Self::Addr(x) => Dynamic::from(*x),
             Self::Mac(x) => Dynamic::from(*x),
+            Self::Flow(x) => Dynamic::from(*x),
             Self::Text(x) => x.clone().into(),
         }
     }
@@ -199,14 +205,15 @@ fn entry((key, value): (&Key, &Dynamic)) -> Dynamic {
 }
 
 /// Numbers before addresses before text, each in its own order.
-fn sort_key(key: &Key) -> (u8, INT, Addr, &str) {
+fn sort_key(key: &Key) -> (u8, INT, Addr, Option<Flow>, &str) {
     let none = Addr::default();
     match key {
-        Key::Bool(x) => (0, INT::from(*x), none, ""),
-        Key::Int(x) => (1, *x, none, ""),
-        Key::Mac(x) => (2, x.0 as INT, none, ""),
-        Key::Addr(x) => (3, 0, *x, ""),
-        Key::Text(x) => (4, 0, none, x.as_str()),
+        Key::Bool(x) => (0, INT::from(*x), none, None, ""),
+        Key::Int(x) => (1, *x, none, None, ""),
+        Key::Mac(x) => (2, x.0 as INT, none, None, ""),
+        Key::Addr(x) => (3, 0, *x, None, ""),
+        Key::Flow(x) => (4, 0, none, Some(*x), ""),
+        Key::Text(x) => (5, 0, none, None, x.as_str()),
     }
 }
 

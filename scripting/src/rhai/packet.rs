@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use rhai::{Dynamic, Engine, EvalAltResult, INT};
 
 use super::value;
+use crate::flow::{self, Flow};
 use crate::host::FILTERS_MAX;
 use crate::scan::{LAYERS, TS_NS};
 
@@ -28,6 +29,8 @@ pub(super) enum Read {
     Field(Field),
     /// The exact time.
     TsNs,
+    /// The flow it belongs to.
+    Flow,
     /// Whether it has a layer: `true`, or nothing.
     Layer(u32),
     /// Whether it matches the filter of this number.
@@ -39,6 +42,9 @@ impl Read {
     pub fn named(path: &str) -> Option<Self> {
         if path == TS_NS {
             return Some(Self::TsNs);
+        }
+        if path == flow::NAME {
+            return Some(Self::Flow);
         }
         let layer = || LAYERS.iter().find(|(name, _)| *name == path);
         let field = Field::named(path).map(Self::Field);
@@ -54,6 +60,7 @@ impl Read {
             }
             Self::Field(field) => batch.value(at, field).map_or(Dynamic::UNIT, value::of_field),
             Self::TsNs => batch.all().get(at).map_or(Dynamic::UNIT, |p| Dynamic::from(p.ts)),
+            Self::Flow => Flow::of(batch, at).map_or(Dynamic::UNIT, Dynamic::from),
             Self::Layer(found) => {
                 if batch.layers(at).has(found) {
                     true.into()
@@ -171,6 +178,10 @@ impl Holder {
         let read = |field: &Field| (field.name(), Read::Field(*field).slow(batch, at));
         held.values.extend(fields.iter().map(read));
         held.values.push((TS_NS, Read::TsNs.slow(batch, at)));
+        // Where the Community ID is read, `flow` is what that is read of.
+        if !fields.contains(&Field::FlowCommunityId) {
+            held.values.push((flow::NAME, Read::Flow.slow(batch, at)));
+        }
         Packet { holder: self.clone(), turn: held.turn, prefix: "" }
     }
 
@@ -260,6 +271,17 @@ impl Packet {
 
 /// Registers packets, and what is read of values that are absent.
 pub(super) fn register(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<Flow>("Flow")
+        .register_get("src", |flow: &mut Flow| flow.src)
+        .register_get("dst", |flow: &mut Flow| flow.dst)
+        .register_get("proto", |flow: &mut Flow| INT::from(flow.proto))
+        .register_get("sport", |flow: &mut Flow| INT::from(flow.sport))
+        .register_get("dport", |flow: &mut Flow| INT::from(flow.dport))
+        .register_fn("to_string", |flow: &mut Flow| flow.to_string())
+        .register_fn("to_debug", |flow: &mut Flow| flow.to_string())
+        .register_fn("==", |a: Flow, b: Flow| a == b)
+        .register_fn("!=", |a: Flow, b: Flow| a != b);
     engine
         .register_type_with_name::<Packet>("Packet")
         .register_indexer_get(|packet: &mut Packet, name: &str| packet.value(name))

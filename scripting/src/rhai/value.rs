@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, FnPtr, INT, Map};
 
 use super::keyed::Keyed;
 use crate::declare::Tree;
+use crate::flow::Flow;
 
 /// How deep values may lie inside each other where a script keeps or returns them.
 const DEPTH_MAX: usize = 32;
@@ -82,6 +83,9 @@ pub(super) fn to_value(value: &Dynamic) -> Result<Value, String> {
     }
     if let Some(x) = value.read_lock::<Ts>() {
         return Ok(Value::Time(*x));
+    }
+    if let Some(x) = value.read_lock::<Flow>() {
+        return Ok(Value::Text(x.to_string()));
     }
     Err(named(value))
 }

@@ -18,6 +18,8 @@ fn plain_reads_are_all_found() {
     lua("state.n = state.n + pkt.len * pkt.packets", &["len", "packets"], true);
     lua("t[pkt.ip.dst] = pkt.tcp.flags.syn", &["ip.dst", "tcp.flags.syn"], true);
     lua("if pkt.tcp and pkt.tcp.flags == 2 then n = pkt.ts end", &["ts", "tcp.flags"], true);
+    lua("local x = pkt.sport .. ':' .. pkt.dport", &["sport", "dport"], true);
+    lua("state.flows[pkt.flow] = pkt.flow", &[], true);
     lua("local p = pkt.payload.len + #pkt.payload", &["payload.len", "payload"], true);
     check(
         Language::Rhai,

@@ -1,9 +1,9 @@
 //! The tests of a callback: fields and layers, compared, joined by `and`, `or` and `not`.
 
-use como_core::field::Kind;
+use como_core::field::{Field, Kind};
 
 use super::{Alias, DEPTH_MAX, Parser};
-use crate::lift::{Cond, Sign};
+use crate::lift::{Cond, Key, Sign};
 use crate::scan::tokens::{Shape, Token};
 
 impl Parser<'_> {
@@ -80,6 +80,7 @@ impl Alias {
         match self {
             Self::Layer(mark) => Some(Cond::Layer(*mark)),
             Self::Field(field) if field.kind() != Kind::Bytes => Some(Cond::Holds(*field)),
+            Self::Key(Key::Flow) => Some(Cond::Holds(Field::IpSrc)),
             _ => None,
         }
     }
