@@ -13,7 +13,7 @@ use crate::declare::Callback;
 
 /// What scripts have beside the library: name, how it is written in Lua and in Rhai (empty where
 /// it is not there), what it is.
-pub const BASICS: [(&str, &str, &str, &str); 12] = [
+pub const BASICS: [(&str, &str, &str, &str); 13] = [
     ("addr", "addr(\"10.0.0.1\")", "addr(\"10.0.0.1\")", "the address that a text stands for"),
     ("masked", "a:masked(24)", "a.masked(24)", "an address with only its first bits"),
     (
@@ -21,6 +21,13 @@ pub const BASICS: [(&str, &str, &str, &str); 12] = [
         "a:within(\"10.0.0.0/8\")",
         "a.within(\"10.0.0.0/8\")",
         "whether an address lies in a network",
+    ),
+    (
+        "flow",
+        "pkt.flow",
+        "pkt.flow",
+        "the five-tuple of a packet as one value, a key as addresses are; it has `src`, `dst`, \
+         `proto`, `sport`, `dport`",
     ),
     ("is_v6", "a.is_v6", "a.is_v6", "whether an address is of IPv6"),
     (
@@ -174,6 +181,8 @@ pub fn stubs() -> String {
          ---@class addr\n---@field is_v6 boolean\nlocal addr_methods = {}\n\
          ---@param bits number\n---@return addr\nfunction addr_methods:masked(bits) end\n\
          ---@param network string\n---@return boolean\nfunction addr_methods:within(network) end\n\n\
+         ---@class flow\n---@field src addr\n---@field dst addr\n---@field proto number\n\
+         ---@field sport number\n---@field dport number\n\n\
          ---The address that a text stands for.\n---@param text string\n---@return addr\n\
          function addr(text) end\n\n\
          ---Writes to the monitor's log, 600 lines a minute at most.\n---@param ... any\n\
@@ -226,8 +235,10 @@ fn classes() -> String {
         let line = format!("---@field {name}? {ty} {}", field.doc());
         classes.entry(class.to_owned()).or_default().push(line);
     }
+    let flow = "---@field flow? flow|packet.flow the five-tuple, ports 0 where there are none";
+    classes.entry(String::new()).or_default().push(flow.to_owned());
     let names: Vec<String> = classes.keys().filter(|name| !name.is_empty()).cloned().collect();
-    for class in names {
+    for class in names.into_iter().filter(|name| name != "flow") {
         let (outer, name) = class.rsplit_once('.').unwrap_or(("", &class));
         if Field::named(&class).is_none() {
             let line = format!("---@field {name}? packet.{class}");
