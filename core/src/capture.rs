@@ -67,6 +67,8 @@ pub struct Joining {
     pub filter: Expr,
     /// The columns it reads beyond its filter's.
     pub demand: Demand,
+    /// Whether its intervals may be measured apart from each other.
+    pub apart: bool,
 }
 
 /// What capture remembers of a task that a worker runs.
@@ -272,7 +274,7 @@ impl Capture {
 
     /// Gives a task to the worker of its namesake, or to the one with the fewest tasks.
     fn place(&mut self, state: &mut State, joining: Joining) {
-        let Joining { mut task, filter, demand } = joining;
+        let Joining { mut task, filter, demand, .. } = joining;
         let load = |w: &usize| state.placed.iter().filter(|p| p.is_with(*w)).count();
         let namesake = state.placed.iter().find(|p| p.is_named(&task.name));
         let lane = namesake

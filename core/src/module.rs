@@ -168,6 +168,9 @@ pub struct Started {
     pub interval: Span,
     /// What its records look like, where that is known before the first one.
     pub schema: Option<Arc<Schema>>,
+    /// Whether intervals may be measured apart from each other: nothing that came before one shows
+    /// in its records.
+    pub apart: bool,
 }
 
 /// A module as shipped or written: what to know before an instance of it runs.

@@ -22,7 +22,7 @@ pub use answer::{Answer, Place, Report, Step, Steps};
 pub use packets::Packets;
 pub use past::{Candidate, Past};
 pub use replayed::Replayed;
-pub use run::Run;
+pub use run::{Far, Gauge, Run};
 pub use when::{TimeError, Times};
 
 /// What may be asked, and what for.

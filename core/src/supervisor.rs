@@ -418,6 +418,13 @@ fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
     Feed::start(source, number, counted, counters.costs().clone())
 }
 
+/// An instance as it would run, for who asks it to say something without packets.
+pub(crate) fn task(instance: Instance) -> Result<Task, AttachError> {
+    let (lookups, costs) = Default::default();
+    let around = Around { lookups: &lookups, costs: &costs, writes: false };
+    Ok(prepare(instance, false, around)?.task)
+}
+
 /// What an instance finds around it when it is started.
 #[derive(Clone, Copy)]
 struct Around<'a> {
@@ -465,7 +472,7 @@ fn prepare(
         failures: 0,
         taken: Taken::new(needs),
     };
-    Ok(Joining { task, filter, demand: started.demand })
+    Ok(Joining { task, filter, demand: started.demand, apart: started.apart })
 }
 
 #[cfg(test)]

@@ -279,8 +279,7 @@ impl Task {
 
     /// Accounts for the time between two intervals with packets: zeros, or one gap.
     fn pass(&mut self, from: Ts, to: Ts, export: &Sender<Emission>) {
-        let silent = to - from;
-        if silent > LEAP_MAX || silent.0 / self.interval.0 > ZEROS_MAX {
+        if is_gap(from, to, self.interval) {
             self.emit(export, Output::Gap { from, to }, Arc::default());
             return;
         }
@@ -393,8 +392,14 @@ impl Task {
     }
 }
 
+/// Whether a span without packets is one gap, rather than zeros of every interval of this length.
+pub(crate) fn is_gap(from: Ts, to: Ts, interval: Span) -> bool {
+    let silent = to - from;
+    silent > LEAP_MAX || silent.0 / interval.0.max(1) > ZEROS_MAX
+}
+
 /// Calls into a module; a panic becomes a fault.
-fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         let text = payload
             .downcast_ref::<&str>()

@@ -16,6 +16,9 @@ use como_core::time::Ts;
 
 use crate::error::Failure;
 
+/// The most threads that read packets for one question.
+const THREADS_MAX: usize = 8;
+
 /// Finds the module that made the records of a stream, where it still can be found.
 pub type Maker<'a> = dyn Fn(&Stream) -> Option<Arc<dyn Kind>> + 'a;
 
@@ -51,7 +54,8 @@ impl Afresh<'_> {
         otherwise: Option<QueryError>,
     ) -> Result<Given, QueryError> {
         let own = |stream: &Stream| (self.maker)(stream).and_then(|kind| kind.replayer());
-        let past = Past { store: self.store, packets: self.packets, own: &own };
+        let threads = threads();
+        let past = Past { store: self.store, packets: self.packets, own: &own, threads };
         let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
         let window = past.window(question, clock)?;
         if question.explain {
@@ -71,6 +75,11 @@ impl Afresh<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How many threads may read packets for one question.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get()).min(THREADS_MAX)
 }
 
 /// What to run for a question: `instance` with the question's own filter and arguments in place of

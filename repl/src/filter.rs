@@ -153,6 +153,7 @@ impl Kind for Counting {
             demand: Demand::NONE,
             interval: Span::from_secs(3600),
             schema: None,
+            apart: false,
         })
     }
 }

@@ -4,11 +4,10 @@
 //! stays between the records.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use como_core::supervisor::counters::{Counters, Status};
+use como_core::query::Far;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -36,8 +35,8 @@ impl Progress {
         Curtain(self.bar.clone())
     }
 
-    /// Begins to show what `counters` say.
-    pub fn follow(&mut self, counters: Arc<Counters>) {
+    /// Begins to show how far it is, as `far` says whenever it is asked.
+    pub fn follow(&mut self, far: impl Fn() -> Far + Send + 'static) {
         if self.bar.is_hidden() {
             return;
         }
@@ -46,7 +45,7 @@ impl Progress {
         let thread = std::thread::spawn(move || {
             let since = Instant::now();
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                show(&bar, &counters.status(), since.elapsed());
+                show(&bar, far(), since.elapsed());
             }
         });
         self.follower = Some((stop, thread));
@@ -80,12 +79,11 @@ impl Curtain {
     }
 }
 
-fn show(bar: &ProgressBar, status: &Status, elapsed: Duration) {
-    let size = status.sources.iter().map(|s| s.size_bytes).sum::<Option<u64>>();
-    let template = match size {
+fn show(bar: &ProgressBar, far: Far, elapsed: Duration) {
+    let template = match far.size_bytes {
         Some(size) => {
             bar.set_length(size);
-            bar.set_position(status.sources.iter().map(|s| s.read_bytes).sum::<u64>().min(size));
+            bar.set_position(far.read_bytes.min(size));
             "{wide_bar} {percent:>3}%  {msg}  ETA {eta}"
         }
         None => "{spinner} {elapsed}  {msg}",
@@ -93,15 +91,14 @@ fn show(bar: &ProgressBar, status: &Status, elapsed: Duration) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    let rate = status.packets as f64 / elapsed.as_secs_f64().max(1e-3);
+    let rate = far.packets as f64 / elapsed.as_secs_f64().max(1e-3);
     let mut message = format!(
         "{} packets  {} packets/s",
-        thousands(&status.packets.to_string()),
+        thousands(&far.packets.to_string()),
         thousands(&format!("{rate:.0}"))
     );
-    let lost = status.dropped + status.shed;
-    if lost > 0 {
-        message += &format!("  {} lost", thousands(&lost.to_string()));
+    if far.lost > 0 {
+        message += &format!("  {} lost", thousands(&far.lost.to_string()));
     }
     bar.set_message(message);
     bar.tick();

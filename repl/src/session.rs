@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use como_core::costs::CostStatus;
+use como_core::query::Far;
 use como_core::source::Source;
 use como_core::supervisor::counters::Status;
 use como_core::supervisor::{AttachError, Instance, Monitor, Options, Sink};
@@ -45,7 +46,8 @@ impl Session {
         let begun = Instant::now();
         let monitor =
             Monitor::start(self.options, self.sources, self.instances, sink).map_err(refused)?;
-        progress.follow(monitor.counters());
+        let counters = monitor.counters();
+        progress.follow(move || Far::of(&counters));
         let signals = stop_on_signal(monitor.stopper())?;
         let ended = monitor.wait();
         signals.close();

@@ -78,7 +78,7 @@ impl Kind for Lua {
         let lifts = Lifts::of(text.0, |callback| self.callbacks.has(callback), &setup.limits);
         let demand = ran.reads.demand().and(begun.demand());
         let demand = lifts.update.iter().fold(demand, |all, update| all.and(update.demand()));
-        let Beginning { interval, tables, schema, recorder } = begun;
+        let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let file = &self.source.file;
@@ -86,7 +86,7 @@ impl Kind for Lua {
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
             .map_err(|trouble| host.explained(trouble.error(file)))?;
         let demand = demand.and(module.settle_filters());
-        Ok(Started { module: Box::new(module), filter, demand, interval, schema })
+        Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })
     }
 
     fn looks_up(&self) -> Vec<Subject> {

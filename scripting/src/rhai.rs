@@ -80,12 +80,12 @@ impl Kind for Rhai {
         let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
             .map_err(|error| self.source.error(0, error))?;
         let table_demand = begun.demand();
-        let Beginning { interval, tables, schema, recorder } = begun;
+        let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
         let demand = table_demand.and(module.demand()).and(module.settle_filters());
-        Ok(Started { module: Box::new(module), filter, demand, interval, schema })
+        Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })
     }
 
     fn looks_up(&self) -> Vec<Subject> {

@@ -71,7 +71,7 @@ pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError>
         }
         None => (Box::new(Listing::new(setup.limits.rows_max)), listed_demand(), listed_schema()),
     };
-    Ok(Started { module, filter, demand, interval, schema: Some(Arc::new(schema)) })
+    Ok(Started { module, filter, demand, interval, schema: Some(Arc::new(schema)), apart: false })
 }
 
 /// Where packets go, if anywhere: the user's file before the configured store.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::answer::unknown;
+use super::run::Parts;
 use super::{Over, Query, QueryError, Run};
 use crate::field::Kind;
 use crate::filter::Expr;
@@ -21,6 +22,10 @@ use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
 
+/// How many bytes of packets a part has that is read beside others, at least and about at most.
+const PART_BYTES_MIN: u64 = 8 << 20;
+const PART_BYTES_MAX: u64 = 128 << 20;
+
 /// The own way of the module that made a stream's records to replay them, where it has one.
 pub type OwnWay<'a> = dyn Fn(&Stream) -> Option<Box<dyn Replay>> + 'a;
 
@@ -32,6 +37,8 @@ pub struct Past<'a> {
     pub packets: &'a Path,
     /// How records are replayed where their module says so itself.
     pub own: &'a OwnWay<'a>,
+    /// How many threads may read packets for one question.
+    pub threads: usize,
 }
 
 /// Something stored that a module might run over.
@@ -50,6 +57,8 @@ pub struct Candidate {
     pub reservation: Option<String>,
     // None where it cannot serve at all.
     source: Option<Box<dyn Source>>,
+    // The folder of packets.
+    dir: Option<PathBuf>,
 }
 
 impl Past<'_> {
@@ -132,16 +141,65 @@ impl Past<'_> {
         };
         let refused: Vec<_> = candidates.iter().filter_map(why_not).collect();
         let chosen = candidates.into_iter().find(serves);
-        let chosen = chosen.and_then(|chosen| chosen.source.zip(Some(chosen.reservation)));
-        match chosen {
-            Some((source, reservation)) => {
-                let mut run = Run::start(instance, vec![source], window, lookups)?;
-                if let Some(reservation) = reservation {
-                    run.reserve(reservation);
-                }
-                Ok(run)
-            }
-            None => Err(QueryError::NothingServes { module: needs.instance, refused }),
+        let Some(chosen) = chosen else {
+            return Err(QueryError::NothingServes { module: needs.instance, refused });
+        };
+        let reservation = chosen.reservation.clone();
+        let mut run = self.begin(instance, &needs, chosen, (window, lookups))?;
+        if let Some(reservation) = reservation {
+            run.reserve(reservation);
+        }
+        Ok(run)
+    }
+
+    /// Begins to run over what was chosen: in parts, where they may lie beside each other and there
+    /// is enough of it.
+    fn begin(
+        &self,
+        instance: Instance,
+        needs: &Needs,
+        chosen: Candidate,
+        (window, lookups): (Window, Arc<Lookups>),
+    ) -> Result<Run, QueryError> {
+        let Candidate { source: Some(source), dir, bytes, .. } = chosen else {
+            let refused = Vec::new();
+            return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
+        };
+        let cuts = match dir.as_ref().filter(|_| needs.apart && self.threads > 1) {
+            Some(dir) => self.cuts(dir, needs, window, bytes),
+            None => Vec::new(),
+        };
+        let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
+            return Ok(Run::start(instance, vec![source], window, lookups)?);
+        };
+        let begins = [window.from].into_iter().chain(cuts.iter().copied());
+        let ends = cuts.iter().copied().chain([window.to]);
+        let windows = begins.zip(ends).map(|(from, to)| Window { from, to }).collect();
+        let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
+        let description = source.description();
+        let (title, covered) = (description.name.clone(), description.covered());
+        let open = move |window| -> Result<Box<dyn Source>, QueryError> {
+            let kept = Kept::open(title.clone(), &dir, window, Some(&filter));
+            Ok(Box::new(kept.map_err(QueryError::Packets)?))
+        };
+        let threads = self.threads;
+        let parts = Parts { instance, windows, open: Box::new(open), threads, lookups };
+        Run::start_beside(parts, (covered, description.size_bytes), window)
+    }
+
+    /// Where packets are cut into parts to be read beside each other; nowhere where that does not
+    /// pay, or no cut leaves all as it is.
+    fn cuts(&self, dir: &Path, needs: &Needs, window: Window, bytes: u64) -> Vec<Ts> {
+        // Enough parts to keep all threads busy to the end, and none so large that its records
+        // wait for long.
+        let most = bytes / PART_BYTES_MIN;
+        let parts = (bytes / PART_BYTES_MAX).max((self.threads as u64 * 4).min(most));
+        let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
+        match parts {
+            0 | 1 => Vec::new(),
+            // What cannot be read is complained of by who reads it.
+            parts => packets::cuts(dir, window, Some(&filter), (needs.interval, parts))
+                .unwrap_or_default(),
         }
     }
 
@@ -204,6 +262,7 @@ impl Past<'_> {
         let told = source.told().map(|told| format!("what it kept was changed: {told}"));
         candidate.reservation = candidate.reservation.or(told);
         candidate.source = Some(Box::new(source));
+        candidate.dir = Some(dir.to_owned());
         Ok(candidate)
     }
 
@@ -273,6 +332,7 @@ impl Candidate {
             refusal: None,
             reservation: None,
             source: None,
+            dir: None,
         }
     }
 

@@ -1,31 +1,33 @@
-//! A module that runs for one question: over packets of the past, in a monitor of its own.
+//! A module that runs for one question: over packets of the past, in a monitor of its own, or in
+//! several over parts beside each other.
 //!
 //! Its threads yield to those that measure what comes now. Whoever loses
 //! interest drops it, and it ends. What it has recorded is given as soon as an
 //! interval closes, long before the window is read through.
 
+mod follow;
+mod gauge;
+mod lane;
+mod seam;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::QueryError;
 use super::answer::{Report, Step, Steps};
-use crate::costs::let_others_first;
 use crate::lookup::Lookups;
-use crate::queue::{self, Nothing, Receiver, Sender};
+use crate::queue::Nothing;
 use crate::record::Output;
-use crate::source::Source;
+use crate::source::{Covered, Source};
 use crate::storage::scan::within;
 use crate::storage::{Coverage, Window};
-use crate::supervisor::counters::Counters;
-use crate::supervisor::{AttachError, Instance, Late, Monitor, Options, Sink, SinkError};
+use crate::supervisor::counters::Status;
+use crate::supervisor::{AttachError, Instance, Late};
 use crate::time::{Interval, Span, Ts};
-
-mod follow;
-
-/// What the reader may be behind: so many bytes of records, or so many closed intervals.
-const QUEUE_BYTES: usize = 64 << 20;
-const QUEUE: usize = 16;
+pub use gauge::{Far, Gauge};
+use lane::{Lane, Room};
+use seam::Seam;
 
 /// How long a step waits.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -38,22 +40,47 @@ pub struct Run {
     reservation: Option<String>,
     // Whether the first thing that goes wrong in the module ends it.
     strict: bool,
-    work: Work,
-    window: Window,
-    report: Report,
+    // In the order of time; none once it has ended.
+    lanes: VecDeque<Lane>,
+    // What the lanes that have ended turned out to cover.
+    covered: Vec<Covered>,
+    parts: Option<Parts>,
+    seam: Option<Seam>,
+    // The monitor that runs, where it goes on with what comes, and the sources of the newest
+    // records.
+    late: Option<(Late, Arc<[u16]>)>,
     // Until when a follower was told all.
     closed: Option<Ts>,
+    gauge: Arc<Gauge>,
+    window: Window,
+    report: Report,
 }
 
-/// Who does the work.
-enum Work {
-    /// A monitor of its own, over what is stored.
-    Own(Monitor, Receiver<Output>),
-    /// The monitor that runs, over what it keeps and what comes; and the sources of the newest
-    /// records.
-    Late(Late, Arc<[u16]>),
-    /// Nobody any more.
-    Done,
+/// Opens a part of what a module runs over.
+pub type Opener = dyn Fn(Window) -> Result<Box<dyn Source>, QueryError> + Send;
+
+/// What a module runs over in parts, a few of them beside each other.
+pub struct Parts {
+    /// What is run in each.
+    pub instance: Instance,
+    /// The parts, in the order of time; each begins where an interval of the module does.
+    pub windows: VecDeque<Window>,
+    /// Opens one.
+    pub open: Box<Opener>,
+    /// How many are read at once.
+    pub threads: usize,
+    /// The tables that addresses are looked up in.
+    pub lookups: Arc<Lookups>,
+}
+
+impl Parts {
+    /// Begins with the next part, if there is one.
+    fn begin(&mut self) -> Result<Option<Lane>, QueryError> {
+        let Some(window) = self.windows.pop_front() else { return Ok(None) };
+        let sources = vec![(self.open)(window)?];
+        let (instance, lookups) = (self.instance.clone(), self.lookups.clone());
+        Ok(Some(Lane::start(instance, sources, lookups, Room::Beside)?))
+    }
 }
 
 impl Run {
@@ -67,29 +94,53 @@ impl Run {
     ) -> Result<Self, AttachError> {
         let name = instance.name.clone();
         let covered = sources.iter().map(|source| source.description().covered()).collect();
-        let covered = vec![Coverage { since: window.from, sources: covered }];
-        let (given, outputs) = queue::bounded_by(QUEUE_BYTES, |output: &Output| {
-            output.bytes().max(QUEUE_BYTES / QUEUE)
-        });
-        let begin = move || {
-            // Threads take after the one that starts them.
-            let_others_first();
-            let options = Options { workers: 1, lookups, writes: false, ..Options::default() };
-            Monitor::start(options, sources, vec![instance], Box::new(Desk { given }))
-        };
-        let thread = thread::Builder::new().name("query run".to_owned()).spawn(begin)?;
-        let monitor = thread.join().map_err(|_| AttachError::Ended)??;
-        let report = Report::default();
-        Ok(Self {
+        let size = sources.iter().map(|source| source.description().size_bytes).sum();
+        let lane = Lane::start(instance, sources, lookups, Room::Whole)?;
+        let mut run = Self::new(name, covered, size, window);
+        run.put(lane);
+        Ok(run)
+    }
+
+    /// Begins to run over parts of `window`, all of which together cover this and have so many
+    /// bytes: its records are those of one that runs over all of it.
+    pub fn start_beside(
+        mut parts: Parts,
+        (covered, size): (Covered, Option<u64>),
+        window: Window,
+    ) -> Result<Self, QueryError> {
+        let task = crate::supervisor::task(parts.instance.clone())?;
+        let mut run = Self::new(parts.instance.name.clone(), vec![covered], size, window);
+        run.seam = Some(Seam::new(task.module, task.schema, task.interval));
+        while run.lanes.len() < parts.threads.max(1)
+            && let Some(lane) = parts.begin()?
+        {
+            run.put(lane);
+        }
+        run.parts = Some(parts);
+        Ok(run)
+    }
+
+    fn new(name: String, covered: Vec<Covered>, size: Option<u64>, window: Window) -> Self {
+        Self {
             name,
-            sources: covered,
+            sources: vec![Coverage { since: window.from, sources: covered }],
             reservation: None,
             strict: false,
-            work: Work::Own(monitor, outputs),
-            window,
-            report,
+            lanes: VecDeque::new(),
+            covered: Vec::new(),
+            parts: None,
+            seam: None,
+            late: None,
             closed: None,
-        })
+            gauge: Arc::new(Gauge::new(size)),
+            window,
+            report: Report::default(),
+        }
+    }
+
+    fn put(&mut self, lane: Lane) {
+        self.gauge.begin(lane.counters());
+        self.lanes.push_back(lane);
     }
 
     /// Says of what it runs over that it is not quite what was asked for.
@@ -105,12 +156,9 @@ impl Run {
         }
     }
 
-    /// How far it is, until it has ended.
-    pub fn counters(&self) -> Option<Arc<Counters>> {
-        match &self.work {
-            Work::Own(monitor, _) => Some(monitor.counters()),
-            Work::Late(..) | Work::Done => None,
-        }
+    /// How far it is, also once it has ended.
+    pub fn gauge(&self) -> Arc<Gauge> {
+        self.gauge.clone()
     }
 
     /// Ends it with the first thing that goes wrong in the module, as it does otherwise where the
@@ -121,83 +169,127 @@ impl Run {
 
     /// Reads no more for a module that has failed: nothing would come of it. Whether that ends
     /// the answer at once.
-    fn stop_if_failed(&mut self) -> bool {
-        let Work::Own(monitor, outputs) = &mut self.work else { return false };
-        if !monitor.counters().any_failed(self.strict) {
-            return false;
-        }
-        if !self.strict {
-            monitor.stop();
-            return false;
-        }
-        monitor.abandon();
-        // Frees whoever waits for a place in it.
-        (_, *outputs) = queue::bounded(1);
-        true
+    fn stop_if_failed(&self) -> bool {
+        let has_failed =
+            |lane: &&Lane| lane.counters().is_some_and(|counters| counters.any_failed(self.strict));
+        let Some(lane) = self.lanes.iter().find(has_failed) else { return false };
+        lane.stop();
+        self.strict
     }
 
-    /// What of an output belongs to the answer.
-    fn give(&mut self, output: Output) -> Step {
-        match &output {
-            Output::Records(records) => {
-                // The first interval may have begun before what was asked for.
-                let from = match records.len {
-                    Span(0) => self.window.from,
-                    len => Interval::holding(self.window.from, len).start(),
-                };
-                let touched = Window { from, ..self.window };
-                let Some(output) = within(output, touched) else { return Step::Waiting };
-                if let Output::Records(records) = &output {
-                    self.report.rows += records.rows() as u64;
-                }
-                Step::Output(output)
-            }
-            Output::Gap { .. } => {
-                let Some(gap) = within(output, self.window) else { return Step::Waiting };
-                self.report.gaps += 1;
-                Step::Output(gap)
-            }
+    /// Ends the first of the lanes, from which nothing more comes, and begins with the next part.
+    fn advance(&mut self) -> Result<(), QueryError> {
+        let Some(lane) = self.lanes.pop_front() else { return Ok(()) };
+        self.end(lane)?;
+        if let Some(parts) = &mut self.parts
+            && let Some(lane) = parts.begin()?
+        {
+            self.put(lane);
         }
+        self.seam.iter_mut().for_each(Seam::begin);
+        Ok(())
     }
 
-    /// What became of it, once nothing more comes.
-    fn end(&mut self) -> Result<Step, QueryError> {
-        let done = std::mem::replace(&mut self.work, Work::Done);
-        let Work::Own(monitor, _) = done else { return Ok(Step::End) };
-        let counters = monitor.counters();
-        let status = monitor.wait().status;
+    /// What became of a lane, once nothing more comes of it.
+    fn end(&mut self, lane: Lane) -> Result<(), QueryError> {
+        let counters = lane.counters();
+        let Some((status, covered)) = lane.end() else { return Ok(()) };
+        counters.iter().for_each(|counters| self.gauge.end(counters));
         // What they said of themselves at first may have turned out to be too good.
+        let unknown: Vec<Covered> =
+            covered.into_iter().filter(|one| !self.covered.contains(one)).collect();
+        self.covered.extend(unknown);
         for coverage in &mut self.sources {
-            coverage.sources = counters.covered(&[0]);
+            coverage.sources.clone_from(&self.covered);
         }
         self.note_reservation();
+        match self.failure(status) {
+            Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
+            None => Ok(()),
+        }
+    }
+
+    /// Why a lane broke off, if it did. One that only stumbled has answered, and said so in the
+    /// log.
+    fn failure(&self, status: Status) -> Option<String> {
         let broken = status.sources.into_iter().find_map(|source| source.error);
-        // One that only stumbled has answered, and said so in the log.
         let is_failed = |parked, faults| parked || self.strict && faults > 0;
         let failed = status.tasks.into_iter().find(|task| is_failed(task.parked, task.faults));
-        let failed = failed.and_then(|task| task.last_fault);
-        match broken.or(failed) {
-            Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
-            None => Ok(Step::End),
+        broken.or(failed.and_then(|task| task.last_fault))
+    }
+
+    /// Gives up what still runs.
+    fn give_up(&mut self) {
+        self.lanes.clear();
+        (self.parts, self.seam) = (None, None);
+    }
+
+    /// The next output, inside the window or not; none where nothing has come, or at the end.
+    fn next(&mut self) -> Result<Option<Output>, QueryError> {
+        if let Some(output) = self.seam.as_mut().and_then(Seam::next) {
+            return Ok(Some(output));
         }
+        let Some(lane) = self.lanes.front() else { return Ok(None) };
+        match (lane.take(Instant::now() + PATIENCE), &mut self.seam) {
+            (Ok(given), Some(seam)) => seam.take(given),
+            (Ok(lane::Given::Output(output)), None) => return Ok(Some(output)),
+            (Ok(lane::Given::Closed(_)) | Err(Nothing::Late), _) => {}
+            (Err(Nothing::Gone), _) => self.advance()?,
+        }
+        Ok(None)
+    }
+
+    /// Looks for the next output for a moment.
+    fn look(&mut self) -> Result<Step, QueryError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.stop_if_failed() {
+                // All others are given up, and the one that failed says why.
+                while let Some(lane) = self.lanes.pop_front() {
+                    self.end(lane)?;
+                }
+            }
+            if let Some(output) = self.next()?.and_then(|output| self.inside(output)) {
+                return Ok(Step::Output(output));
+            }
+            if self.lanes.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
+                return Ok(Step::End);
+            }
+            if Instant::now() >= deadline {
+                return Ok(Step::Waiting);
+            }
+        }
+    }
+
+    /// The part of an output that was asked for.
+    fn inside(&mut self, output: Output) -> Option<Output> {
+        let window = match &output {
+            // The first interval may have begun before what was asked for.
+            Output::Records(records) if records.len > Span(0) => {
+                let from = Interval::holding(self.window.from, records.len).start();
+                Window { from, ..self.window }
+            }
+            _ => self.window,
+        };
+        let output = within(output, window)?;
+        match &output {
+            Output::Records(records) => self.report.rows += records.rows() as u64,
+            Output::Gap { .. } => self.report.gaps += 1,
+        }
+        Some(output)
     }
 }
 
 impl Steps for Run {
     fn step(&mut self) -> Result<Step, QueryError> {
-        if self.stop_if_failed() {
-            return self.end();
+        if self.late.is_some() {
+            return self.step_late();
         }
-        let outputs = match &self.work {
-            Work::Own(_, outputs) => outputs,
-            Work::Late(..) => return self.step_late(),
-            Work::Done => return Ok(Step::End),
-        };
-        match outputs.recv_until(Instant::now() + PATIENCE) {
-            Ok(output) => Ok(self.give(output)),
-            Err(Nothing::Late) => Ok(Step::Waiting),
-            Err(Nothing::Gone) => self.end(),
+        let step = self.look();
+        if step.is_err() {
+            self.give_up();
         }
+        step
     }
 
     fn report(&self) -> Report {
@@ -206,26 +298,6 @@ impl Steps for Run {
 
     fn sources(&self) -> &[Coverage] {
         &self.sources
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        if let Work::Own(monitor, _) = &self.work {
-            // The queue to us closes too, which frees whoever waits for a place in it.
-            monitor.abandon();
-        }
-    }
-}
-
-/// Hands records to the one who asked.
-struct Desk {
-    given: Sender<Output>,
-}
-
-impl Sink for Desk {
-    fn accept(&mut self, _: &str, output: Output) -> Result<(), SinkError> {
-        self.given.send(output).map_err(|_| SinkError::new("nobody waits for the answer any more"))
     }
 }
 

@@ -10,6 +10,7 @@
 mod anonymize;
 mod bloom;
 mod copy;
+mod cuts;
 mod disk;
 mod index;
 mod pack;
@@ -35,7 +36,8 @@ use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
 pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
-pub use read::{Effort, Spot, covered, verify};
+pub use cuts::cuts;
+pub use read::{Effort, Expected, Spot, covered, verify};
 pub use segments::{Segment, remove};
 pub use source::Kept;
 

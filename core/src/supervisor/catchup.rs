@@ -318,7 +318,7 @@ struct Pump<'a> {
 
 impl<'a> Pump<'a> {
     fn new(joining: Joining, scene: &'a Scene, export: Option<queue::Sender<Emission>>) -> Self {
-        let Joining { mut task, filter, demand } = joining;
+        let Joining { mut task, filter, demand, .. } = joining;
         let mut plan = Plan::default();
         task.slot = plan.add(&filter);
         let mut assembler = Assembler::default();

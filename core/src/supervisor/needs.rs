@@ -33,6 +33,8 @@ pub struct Needs {
     pub singly: bool,
     /// What it may look up of addresses by itself, and goes on without.
     pub looks_up: Vec<Subject>,
+    /// Whether its intervals may be measured apart from each other.
+    pub apart: bool,
 }
 
 impl Needs {
@@ -52,6 +54,7 @@ impl Needs {
             if_any: demand.fields().filter(|field| !needed.has(*field)).collect(),
             singly: demand.is_singly(),
             looks_up,
+            apart: joining.apart,
         })
     }
 

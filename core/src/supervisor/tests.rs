@@ -103,6 +103,7 @@ impl Kind for Counter {
             demand: crate::field::Demand::NONE,
             interval: args.span("interval").expect("a default"),
             schema: Some(Arc::new(Schema::new([Column::new("packets", Type::Uint)]))),
+            apart: true,
         })
     }
 }

@@ -53,6 +53,7 @@ impl Kind for SynKind {
                 .span("interval")
                 .unwrap_or(como_core::module::manifest::INTERVAL_DEFAULT),
             schema: Some(Arc::new(schema)),
+            apart: true,
         })
     }
 }

@@ -59,6 +59,7 @@ impl Kind for TopaddrKind {
             interval: args.span("interval").unwrap_or(Span::from_secs(5)),
             schema: Some(module.schema.clone()),
             module: Box::new(module),
+            apart: true,
         })
     }
 }

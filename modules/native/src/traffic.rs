@@ -46,6 +46,7 @@ impl Kind for TrafficKind {
                 .span("interval")
                 .unwrap_or(como_core::module::manifest::INTERVAL_DEFAULT),
             schema: Some(Arc::new(schema())),
+            apart: true,
         })
     }
 }

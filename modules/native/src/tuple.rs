@@ -54,6 +54,7 @@ impl Kind for TupleKind {
             interval: args.span("interval").unwrap_or(Span::from_secs(1)),
             schema: Some(module.schema.clone()),
             module: Box::new(module),
+            apart: true,
         })
     }
 }

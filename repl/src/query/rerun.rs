@@ -43,7 +43,8 @@ pub fn perform(
         Given::Run(run) => run,
     };
     let mut progress = Progress::new(false);
-    run.counters().into_iter().for_each(|counters| progress.follow(counters));
+    let gauge = run.gauge();
+    progress.follow(move || gauge.far());
     let curtain = progress.curtain();
     let shown = show(&mut *run, &question.module, format, Some(&*kind), &curtain);
     progress.finish();

@@ -5,12 +5,11 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use como_core::query::{Query, QueryError, Run, Steps};
+use como_core::query::{Gauge, Query, QueryError, Run, Steps};
 use como_core::record::{Output, Records};
 use como_core::render::Format;
 use como_core::storage::Stream;
 use como_core::supervisor::Instance;
-use como_core::supervisor::counters::Counters;
 use como_web::{Answer, Refusal};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -37,7 +36,7 @@ struct Taken {
     module: String,
     since: Instant,
     // None before it has begun.
-    counters: Option<Arc<Counters>>,
+    gauge: Option<Arc<Gauge>>,
 }
 
 /// The place of one of them, until it is dropped.
@@ -57,7 +56,7 @@ impl Runs {
         }
         let number = seats.next;
         seats.next += 1;
-        let taken = Taken { module: module.to_owned(), since: Instant::now(), counters: None };
+        let taken = Taken { module: module.to_owned(), since: Instant::now(), gauge: None };
         seats.taken.insert(number, taken);
         Ok(Seat { runs: self.clone(), number })
     }
@@ -71,15 +70,14 @@ impl Runs {
 
 impl Taken {
     fn status(&self, number: u64) -> Value {
-        let status = self.counters.as_ref().map(|counters| counters.status());
-        let sources = status.iter().flat_map(|status| &status.sources);
+        let far = self.gauge.as_ref().map(|gauge| gauge.far()).unwrap_or_default();
         json!({
             "run": number,
             "module": self.module,
             "seconds": self.since.elapsed().as_secs_f64(),
-            "read_bytes": sources.clone().map(|source| source.read_bytes).sum::<u64>(),
-            "size_bytes": sources.map(|source| source.size_bytes).sum::<Option<u64>>(),
-            "packets": status.as_ref().map_or(0, |status| status.packets),
+            "read_bytes": far.read_bytes,
+            "size_bytes": far.size_bytes,
+            "packets": far.packets,
         })
     }
 }
@@ -88,7 +86,7 @@ impl Seat {
     /// Shows how far `run` is to whoever asks.
     pub fn show(&self, run: &Run) {
         if let Some(taken) = self.runs.0.lock().taken.get_mut(&self.number) {
-            taken.counters = run.counters();
+            taken.gauge = Some(run.gauge());
         }
     }
 }

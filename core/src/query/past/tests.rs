@@ -48,7 +48,7 @@ fn minute() -> Minute {
 
 impl Minute {
     fn past(&self) -> Past<'_> {
-        Past { store: self.store.clone(), packets: self.dir.path(), own: &|_| None }
+        Past { store: self.store.clone(), packets: self.dir.path(), own: &|_| None, threads: 1 }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{PATIENCE, Run, Work};
+use super::{PATIENCE, Run};
 use crate::query::{Over, QueryError, Step};
 use crate::storage::{Coverage, Window};
 use crate::supervisor::catchup::Missed;
@@ -32,17 +32,8 @@ impl Run {
             }
         };
         let late = monitor.follow(instance, keeper, window.from)?;
-        let sources = vec![Coverage { since: window.from, sources: late.covered(&[]) }];
-        let mut run = Self {
-            name,
-            sources,
-            reservation: None,
-            strict: false,
-            work: Work::Late(late, Arc::default()),
-            window,
-            report: Default::default(),
-            closed: None,
-        };
+        let mut run = Self::new(name, late.covered(&[]), None, window);
+        run.late = Some((late, Arc::default()));
         if let Some(reservation) = reservation {
             run.reserve(reservation);
         }
@@ -51,7 +42,7 @@ impl Run {
 
     /// The next part of one that goes on.
     pub(super) fn step_late(&mut self) -> Result<Step, QueryError> {
-        let Work::Late(late, covered) = &mut self.work else { return Ok(Step::End) };
+        let Some((late, covered)) = &mut self.late else { return Ok(Step::End) };
         if let Some(why) = late.failed(self.strict) {
             return Err(QueryError::Run { module: self.name.clone(), why });
         }
@@ -63,10 +54,10 @@ impl Run {
                     self.sources = vec![Coverage { since: self.window.from, sources: now }];
                     self.note_reservation();
                 }
-                Ok(self.give(output))
+                Ok(self.inside(output).map_or(Step::Waiting, Step::Output))
             }
             Heard::Closed(until) if until >= self.window.to => {
-                self.work = Work::Done;
+                self.late = None;
                 Ok(Step::End)
             }
             Heard::Closed(until) => {
@@ -75,7 +66,7 @@ impl Run {
             }
             Heard::Nothing => Ok(Step::Waiting),
             Heard::End => {
-                self.work = Work::Done;
+                self.late = None;
                 Ok(Step::End)
             }
             Heard::Missed(Missed::Behind) => Err(QueryError::Behind { from: self.closed }),

@@ -1,5 +1,7 @@
 //! Runs for one question: records as they close, faults, and readers that leave.
 
+mod beside;
+
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -51,14 +53,6 @@ fn a_module_that_fails_says_so_behind_what_it_gave() {
     assert!(report.expect_err("a fault").contains("`c` broke off: panicked: unlucky"));
 }
 
-/// The monitor of a run that nobody reads any more.
-fn taken(run: &mut Run) -> Monitor {
-    match std::mem::replace(&mut run.work, Work::Done) {
-        Work::Own(monitor, _) => monitor,
-        Work::Late(..) | Work::Done => panic!("it runs"),
-    }
-}
-
 #[test]
 fn one_that_nobody_waits_for_ends() {
     let seconds: Vec<u64> = (0..100_000).collect();
@@ -66,11 +60,10 @@ fn one_that_nobody_waits_for_ends() {
     let mut run =
         Run::start(counter("c", "1s", 0), sources, Window::ALL, Arc::default()).expect("a start");
     while !matches!(run.step(), Ok(Step::Output(_))) {}
-    let monitor = taken(&mut run);
     // As dropping it does: nobody reads, and it is told so.
-    monitor.abandon();
-    let ended = monitor.wait();
-    assert!(ended.status.packets < 100_000, "{}", ended.status.packets);
+    let lane = run.lanes.pop_front().expect("it runs");
+    let (status, _) = lane.end().expect("it ran");
+    assert!(status.packets < 100_000, "{}", status.packets);
 }
 
 #[test]
@@ -84,10 +77,10 @@ fn one_that_is_given_up_ends_with_the_batch_that_it_is_at() {
     let run = Run::start(instance, vec![source(&seconds)], Window::ALL, Arc::default());
     let mut run = run.expect("a start");
     entries.recv().expect("it runs");
-    let monitor = taken(&mut run);
-    monitor.abandon();
+    let lane = run.lanes.pop_front().expect("it runs");
+    lane.give_up();
     go_on.send(()).expect("it waits");
-    monitor.wait();
+    lane.end().expect("it ran");
     assert_eq!(batches.load(Relaxed), 1);
 }
 
@@ -112,6 +105,7 @@ impl Kind for Gated {
             demand: crate::field::Demand::NONE,
             interval: Span::from_secs(1),
             schema: None,
+            apart: false,
         })
     }
 }

@@ -59,6 +59,18 @@ pub struct Spot {
     pub at: u64,
 }
 
+/// How many segments' indexes are looked into to tell how much there is to read.
+const LOOKED_INTO: usize = 16;
+
+/// About how much there is to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Bytes of segments.
+    pub bytes: u64,
+    /// Packets in what is read.
+    pub packets: u64,
+}
+
 /// What comes next.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
@@ -242,9 +254,27 @@ impl Reading {
         said
     }
 
-    /// Bytes of the segments that may still hold what is wanted, the one being read left out.
-    pub fn left_bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+    /// About how much there is to read, as the indexes of some segments tell of all. Before any is
+    /// read.
+    pub fn expected(&self) -> Expected {
+        let step = self.segments.len().div_ceil(LOOKED_INTO).max(1);
+        let (mut seen, mut found) = (0, Expected::default());
+        for segment in self.segments.iter().step_by(step) {
+            // What cannot be read is complained of when its packets are.
+            let index = Index::read(&segment.index(), segment.number).unwrap_or_default();
+            let wanted = |entry: &&Entry| entry.may_hold(self.window, &self.needs);
+            for entry in index.entries.iter().filter(wanted) {
+                found.bytes += cost(segment, entry);
+                found.packets += u64::from(entry.packets);
+            }
+            if !segment.packed {
+                found.bytes += segment.bytes.saturating_sub(index.covers());
+            }
+            seen += segment.bytes;
+        }
+        let all: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
+        let scaled = |number: u64| u128::from(number) * u128::from(all) / u128::from(seen.max(1));
+        Expected { bytes: scaled(found.bytes) as u64, packets: scaled(found.packets) as u64 }
     }
 
     /// Takes the slab given last; the next is read into `spare`.
@@ -284,7 +314,7 @@ impl Reading {
                     Found::Sound => {
                         self.at = self.entry.at;
                         self.effort.slabs_read += 1;
-                        self.effort.bytes_read += open.cost(&self.entry);
+                        self.effort.bytes_read += cost(&open.segment, &self.entry);
                         return Ok(Some(Part::Slab(&self.slab)));
                     }
                     Found::Damaged => {
@@ -346,11 +376,6 @@ impl Open {
         let covered = index.covers();
         let (entries, torn) = (index.entries.into(), index.torn);
         Ok(Some(Self { segment, file, entries, covered, torn, tail: None, is_done: false }))
-    }
-
-    /// Bytes of the file that a slab takes.
-    fn cost(&self, entry: &Entry) -> u64 {
-        u64::from(if self.segment.packed { entry.packed_bytes } else { entry.bytes })
     }
 
     /// Reads a slab of the index.
@@ -421,6 +446,11 @@ impl Open {
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
     }
+}
+
+/// Bytes of a segment's file that a slab takes.
+fn cost(segment: &Segment, entry: &Entry) -> u64 {
+    u64::from(if segment.packed { entry.packed_bytes } else { entry.bytes })
 }
 
 /// What the section that a segment begins with says was done to its packets.

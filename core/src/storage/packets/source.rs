@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::CopyError;
-use super::read::{Part, Reading, Spot};
+use super::read::{Expected, Part, Reading, Spot};
 use crate::filter::Expr;
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
@@ -20,6 +20,7 @@ const SLABS: usize = 16;
 /// The packets of a window, from the segments in a directory.
 pub struct Kept {
     description: Description,
+    expected: Expected,
     reading: Reading,
     window: Window,
     // Of the section being read: the link type of each interface, and the number of its source.
@@ -61,9 +62,11 @@ impl Kept {
 
     fn over(name: String, reading: Reading, window: Window) -> Self {
         let mut description = Description::new(name, Pace::Stored);
-        description.size_bytes = Some(reading.left_bytes());
+        let expected = reading.expected();
+        description.size_bytes = Some(expected.bytes);
         Self {
             description,
+            expected,
             reading,
             window,
             links: Vec::new(),
@@ -94,6 +97,11 @@ impl Kept {
     /// [`Turn::End`] where that is reached, [`Turn::Idle`] where nothing more is there yet.
     pub fn read(&mut self, chunk: &mut Chunk, until: Spot) -> Result<Turn, CopyError> {
         self.fill(chunk, Some(until))
+    }
+
+    /// About how much it reads.
+    pub fn expected(&self) -> Expected {
+        self.expected
     }
 
     /// What was done to its packets when they were kept, as its first section says.
@@ -244,8 +252,11 @@ impl Source for Kept {
         let damaged = self.reading.effort().damaged;
         let turn = self.fill(chunk, None);
         chunk.counts.malformed += self.reading.effort().damaged - damaged;
-        let all = self.description.size_bytes.unwrap_or(0);
-        chunk.read_bytes = all.saturating_sub(self.reading.left_bytes());
+        // What was expected is not quite what it is; at the end all has been read.
+        chunk.read_bytes = match turn {
+            Ok(Turn::End) => self.expected.bytes,
+            _ => self.reading.effort().bytes_read.min(self.expected.bytes),
+        };
         turn.map_err(|error| self.broken(error))
     }
 }

@@ -67,7 +67,7 @@ impl Kind for Destinations {
         let module = module.expect("a declaration");
         let (filter, demand) = (String::new(), module.demand());
         let schema = Some(module.schema().clone());
-        Ok(Started { module: Box::new(module), filter, demand, interval, schema })
+        Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart: false })
     }
 }
 
