@@ -5,11 +5,12 @@ CARGO ?= cargo
 COMO  := target/release/como
 DEMO  := demo
 
-.PHONY: help deps tools build demo test fmt lint docs deny fuzz bench bench-costs bench-flows bench-sources bench-window bench-wire soak clean
+.PHONY: help deps tools build demo test columnar fmt lint docs deny fuzz bench bench-costs bench-flows bench-sources bench-window bench-wire soak clean
 
 help:
 	@echo 'make demo    build, generate a trace, run three modules over it'
 	@echo 'make test    format, lints, docs and every test, as continuous integration runs them'
+	@echo 'make columnar  the command with Arrow and Parquet, and its tests'
 	@echo 'make fuzz    any bytes into every decoder, guided by coverage: SECONDS=60 each'
 	@echo 'make bench   measure beside other tools; prints a table, writes JSON'
 	@echo 'make bench-flows  compare flow records, their cost, and samples with nfcapd, sfcapd and nfdump'
@@ -53,13 +54,27 @@ demo: build
 # The tests run last, so that the last lines say how many there were.
 test: tools fmt lint docs deny
 	$(MAKE) fuzz SECONDS=3
+	$(MAKE) columnar
 	$(CARGO) build --package como
 	$(CARGO) test --workspace --doc --quiet
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	@python=target/python/bin/python; \
+	[ -x $$python ] && export COMO_PYTHON=$(CURDIR)/$$python; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		echo '$(CARGO) nextest run --workspace'; $(CARGO) nextest run --workspace; \
 	else \
 		echo '$(CARGO) test --workspace --all-targets'; $(CARGO) test --workspace --all-targets; \
 	fi
+
+# The command with feature `columnar`, tested by itself, and put beside the plain one for the tests
+# of it as a whole; and a Python that reads what it writes, where one can be had.
+columnar: tools
+	$(CARGO) clippy --package como --all-targets --features columnar -- -D warnings
+	$(CARGO) test --package como --features columnar --quiet -- columnar:: export::
+	$(CARGO) build --package como --features columnar
+	cp target/debug/como target/debug/como-columnar
+	@python3 -c 'import pyarrow, pandas, duckdb' 2>/dev/null || test -e target/python/done || \
+	{ python3 -m venv target/python && target/python/bin/pip install -q pyarrow pandas duckdb && \
+	touch target/python/done; } || echo 'no Python reads what is exported: those tests are skipped'
 
 fmt: tools
 	$(CARGO) fmt --all --check

@@ -1,4 +1,4 @@
-//! Rendering: records as text, in every format, as they come.
+//! Rendering: records in every format, as they come.
 //!
 //! The first field of every record is `ts`, the start of its interval; then
 //! come the schema's columns, with the same names and types in every format.
@@ -7,6 +7,7 @@
 
 mod csv;
 mod custom;
+mod gnuplot;
 mod html;
 mod json;
 mod plain;
@@ -29,7 +30,8 @@ const BUFFER_BYTES: usize = 32 << 10;
 ///
 /// Called in the order `begin`, any number of `records` and `gap`, `end`. What
 /// a call was given has been written when it returns, so that live records
-/// show at once.
+/// show at once; save where a format has to see more of them first (a plot, the
+/// row groups of Parquet).
 pub trait Renderer: Send {
     /// Writes what stands before the first record; the schema, where known already.
     fn begin(&mut self, schema: Option<&Schema>, out: &mut dyn Write) -> io::Result<()> {
@@ -80,6 +82,12 @@ pub enum Format {
     Plain,
     /// A page with a table.
     Html,
+    /// A script that gnuplot draws.
+    Gnuplot,
+    /// A stream of Arrow's IPC format.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
 }
 
 /// Why there is no such format.
@@ -110,7 +118,16 @@ fn captures() -> [&'static str; 2] {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Ndjson, Self::Json, Self::Csv, Self::Plain, Self::Html];
+    pub const ALL: [Self; 8] = [
+        Self::Ndjson,
+        Self::Json,
+        Self::Csv,
+        Self::Plain,
+        Self::Html,
+        Self::Gnuplot,
+        Self::Arrow,
+        Self::Parquet,
+    ];
 
     /// Its name in URLs and on the command line.
     pub const fn name(self) -> &'static str {
@@ -120,6 +137,9 @@ impl Format {
             Self::Csv => "csv",
             Self::Plain => "plain",
             Self::Html => "html",
+            Self::Gnuplot => "gnuplot",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
         }
     }
 
@@ -131,6 +151,9 @@ impl Format {
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Plain => "text/plain; charset=utf-8",
             Self::Html => "text/html; charset=utf-8",
+            Self::Gnuplot => "text/plain; charset=utf-8",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 
@@ -142,15 +165,22 @@ impl Format {
         })
     }
 
-    /// A renderer for one answer.
-    pub fn renderer(self) -> Box<dyn Renderer> {
-        match self {
+    /// Whether it is bytes for programs alone, which no terminal should be sent.
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Arrow | Self::Parquet)
+    }
+
+    /// A renderer for one answer; none for Arrow and Parquet, whose libraries the core does without.
+    pub fn renderer(self) -> Option<Box<dyn Renderer>> {
+        Some(match self {
             Self::Ndjson => Box::new(json::Ndjson::default()),
             Self::Json => Box::new(json::Array::default()),
             Self::Csv => Box::new(csv::Csv::default()),
             Self::Plain => Box::new(plain::Plain::default()),
             Self::Html => Box::new(html::Html::default()),
-        }
+            Self::Gnuplot => Box::new(gnuplot::Gnuplot::default()),
+            Self::Arrow | Self::Parquet => return None,
+        })
     }
 }
 

@@ -32,7 +32,7 @@ pub fn perform(args: &Check) -> Result {
         sources,
         instances,
         options: Options { workers: 1, lookups: args.sources.tables.load()?, ..Options::default() },
-        format: Some(output::chosen(args.format)),
+        format: Some(output::chosen(args.format)?),
         quiet: true,
         costs: false,
     }

@@ -3,6 +3,7 @@
 //! Only what was typed; what it means is each verb's own file. Completions
 //! and manual pages are made from the same definitions.
 
+mod export;
 mod query;
 pub mod store;
 mod writing;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use como_core::time::Span;
+pub use export::Export;
 pub use query::{AnswerFormat, Query};
 pub use store::Store;
 pub use writing::{Bench, Completions, Man, Stubs, StubsOf};
@@ -81,6 +83,8 @@ pub enum Verb {
     Query(Query),
     /// Look after a store: list, verify, compact, move and remove what is in it.
     Store(Store),
+    /// Write stored records to Parquet files, a folder a day, for DuckDB, pandas and their like.
+    Export(Export),
     /// Open a prompt to write, run and query modules.
     Repl(Repl),
     /// Print what scripts find, for an editor or to read.
@@ -104,6 +108,31 @@ pub enum Format {
     Json,
     /// As the module itself prints.
     Plain,
+    /// A page with a table.
+    Html,
+    /// A script that gnuplot draws.
+    Gnuplot,
+    /// A stream of Arrow's IPC format.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
+}
+
+impl Format {
+    /// The same as the core knows it. A table is for the terminal here; elsewhere it is plain text.
+    pub const fn written(self) -> como_core::render::Format {
+        use como_core::render::Format as Written;
+        match self {
+            Self::Ndjson => Written::Ndjson,
+            Self::Csv => Written::Csv,
+            Self::Json => Written::Json,
+            Self::Table | Self::Plain => Written::Plain,
+            Self::Html => Written::Html,
+            Self::Gnuplot => Written::Gnuplot,
+            Self::Arrow => Written::Arrow,
+            Self::Parquet => Written::Parquet,
+        }
+    }
 }
 
 /// Where packets come from. Several are merged by time.

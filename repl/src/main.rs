@@ -7,9 +7,11 @@ mod bench;
 mod catalogue;
 mod check;
 mod cli;
+mod columnar;
 mod config;
 mod error;
 mod explain;
+mod export;
 mod filter;
 mod generate;
 mod info;
@@ -64,6 +66,7 @@ fn perform(verb: Verb) -> Result {
         Verb::Serve(args) => serve::perform(&args),
         Verb::Query(args) => query::perform(&args),
         Verb::Store(args) => store::perform(&args),
+        Verb::Export(args) => export::perform(&args),
         Verb::Repl(args) => prompt::perform(&args),
         Verb::Stubs(args) => stubs(args.what),
         Verb::Completions(args) => completions(args.shell),

@@ -7,21 +7,32 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use comfy_table::{ContentArrangement, presets};
 use como_core::module::Kind;
-use como_core::record::Output;
+use como_core::record::{Output, Records};
 use como_core::render::{self, Renderer};
 use como_core::supervisor::{Instance, Sink, SinkError};
 
 use crate::cli::Format;
+use crate::columnar;
 use crate::error::{Failure, Result};
 use crate::progress::Curtain;
 use table::Table;
 
-/// The format asked for, or what suits the reader: a table for eyes, NDJSON for programs.
-pub fn chosen(format: Option<Format>) -> Format {
-    format.unwrap_or(match io::stdout().is_terminal() {
-        true => Format::Table,
-        false => Format::Ndjson,
-    })
+/// The format asked for, or what suits the reader: a table for eyes, NDJSON for programs. What this
+/// build cannot write, or a terminal cannot show, is refused.
+pub fn chosen(format: Option<Format>) -> Result<Format> {
+    let to_eyes = io::stdout().is_terminal();
+    match format {
+        Some(format) if !columnar::knows(format.written()) => {
+            Err(Failure::usage(columnar::MISSING))
+        }
+        Some(format) if to_eyes && format.written().is_binary() => {
+            let what = format!("{} is not for a terminal", format.written().name());
+            Err(Failure::usage(what).hint("send it to a file or a program: > FILE"))
+        }
+        Some(format) => Ok(format),
+        None if to_eyes => Ok(Format::Table),
+        None => Ok(Format::Ndjson),
+    }
 }
 
 /// Writes records to standard output as they close.
@@ -73,7 +84,7 @@ impl Sink for RecordSink {
                 let mut lines = Vec::new();
                 renderers
                     .entry(instance.to_owned())
-                    .or_insert_with(|| render::Format::Ndjson.renderer())
+                    .or_insert_with(|| shown(render::Format::Ndjson, None))
                     .output(&output, &mut lines)?;
                 let name = serde_json::Value::from(instance).to_string();
                 for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -113,20 +124,30 @@ impl Sink for Nowhere {
 
 /// The renderer of one module's records: its own way to print, where it has one for the format.
 pub fn renderer(format: Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
-    let format = match format {
-        Format::Ndjson => render::Format::Ndjson,
-        Format::Json => render::Format::Json,
-        Format::Csv => render::Format::Csv,
-        Format::Plain | Format::Table => render::Format::Plain,
-    };
-    shown(format, kind)
+    shown(format.written(), kind)
 }
 
 /// The same, for a format by its name in the core.
 pub fn shown(format: render::Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
     match kind.and_then(|kind| kind.printer(format.name())) {
         Some(print) => render::printed(print),
-        None => format.renderer(),
+        None => match format.renderer().or_else(|| columnar::renderer(format)) {
+            Some(renderer) => renderer,
+            None => Box::new(Missing),
+        },
+    }
+}
+
+/// What stands for a format that this build has not, where that was not said before.
+struct Missing;
+
+impl Renderer for Missing {
+    fn records(&mut self, _: &Records, _: &mut dyn Write) -> io::Result<()> {
+        Err(io::Error::other(columnar::MISSING))
+    }
+
+    fn end(&mut self, _: &mut dyn Write) -> io::Result<()> {
+        Err(io::Error::other(columnar::MISSING))
     }
 }
 

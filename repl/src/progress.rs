@@ -51,6 +51,18 @@ impl Progress {
         self.follower = Some((stop, thread));
     }
 
+    /// Shows how much of something is done.
+    #[cfg_attr(not(feature = "columnar"), expect(dead_code, reason = "what exports shows this"))]
+    pub fn share(&self, what: &str, done: u64, all: u64) {
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3}%  {msg}") {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+        self.bar.set_message(what.to_owned());
+        self.bar.tick();
+    }
+
     /// Takes the bar away.
     pub fn finish(&mut self) {
         if let Some((stop, thread)) = self.follower.take() {

@@ -59,7 +59,7 @@ pub fn perform(args: &Repl) -> Result {
         filter: String::new(),
         loads: Vec::new(),
         lookups: args.sources.tables.load()?,
-        format: output::chosen(args.format),
+        format: output::chosen(args.format)?,
     };
     let config = Config::builder().completion_type(CompletionType::List).build();
     let mut editor: Editor<Names, FileHistory> = Editor::with_config(config)?;

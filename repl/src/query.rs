@@ -68,13 +68,13 @@ impl Stored {
 /// Asks, and writes the answer.
 pub fn perform(args: &Query) -> Result {
     let format = match args.format {
-        Some(AnswerFormat::Records(format)) => AnswerFormat::Records(format),
+        Some(AnswerFormat::Records(format)) => AnswerFormat::Records(output::chosen(Some(format))?),
         Some(AnswerFormat::Packets(_)) if io::stdout().is_terminal() => {
             let failure = Failure::usage("packets are not for a terminal");
             return Err(failure.hint("send them to a file or a program: > FILE, or | tshark -r -"));
         }
         Some(packets) => packets,
-        None => AnswerFormat::Records(output::chosen(None)),
+        None => AnswerFormat::Records(output::chosen(None)?),
     };
     match place(args)? {
         At::Url(url) => ask(&url, args, format),
@@ -298,7 +298,7 @@ fn say_told(text: &str) {
 }
 
 /// What is wrong with the question, pointing at the place where there is one.
-fn refused(error: QueryError) -> Failure {
+pub fn refused(error: QueryError) -> Failure {
     match error {
         QueryError::Filter { text, error } => crate::filter::wrong(&text, &error),
         QueryError::Store(error) => error.into(),
@@ -336,12 +336,8 @@ fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         .timeout_connect(Some(CONNECT))
         .build()
         .into();
-    // A table is for the terminal here; over there it is plain text.
     let name = match format {
-        AnswerFormat::Records(Format::Table | Format::Plain) => "plain",
-        AnswerFormat::Records(Format::Ndjson) => "ndjson",
-        AnswerFormat::Records(Format::Csv) => "csv",
-        AnswerFormat::Records(Format::Json) => "json",
+        AnswerFormat::Records(format) => format.written().name(),
         AnswerFormat::Packets(capture) => capture.name(),
     };
     let address = url.trim_end_matches('/');

@@ -30,7 +30,7 @@ pub fn perform(args: &Run) -> Result {
             window: args.window.unwrap_or(default.window),
             ..default
         },
-        format: records.then(|| output::chosen(args.format)),
+        format: records.then(|| output::chosen(args.format)).transpose()?,
         quiet: args.quiet,
         costs: args.costs,
     }

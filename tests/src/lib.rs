@@ -4,10 +4,11 @@
 //! (`target/PROFILE/como`). It is built when missing, not when old.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// What one run of the command left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +163,34 @@ impl Folder {
     pub fn como<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
         Como::new(self, args).run()
     }
+}
+
+/// Runs `como serve` in a folder until its sources have ended, and ends it, so that all is stored.
+pub fn serve_to_the_end(folder: &Folder) {
+    let mut command = Como::new(folder, ["serve"]).into_command();
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
+    let mut talk = BufReader::new(child.stderr.take().expect("a pipe was asked for"));
+    let (mut said, mut line) = (String::new(), String::new());
+    let url = loop {
+        line.clear();
+        assert!(talk.read_line(&mut line).expect("UTF-8") > 0, "it ended: {said}");
+        said += &line;
+        if let Some((_, address)) = line.trim_end().rsplit_once("http://") {
+            break format!("http://{address}/status");
+        }
+    };
+    std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let status = || ureq::get(&url).call().ok()?.body_mut().read_to_string().ok();
+    while !status().is_some_and(|status| status.contains("\"ended\":true")) {
+        assert!(Instant::now() < deadline, "its sources do not end");
+        std::thread::yield_now();
+    }
+    #[expect(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
+    // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+    let sent = unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    assert_eq!(sent, 0, "it runs");
+    assert!(child.wait().expect("it ends").success());
 }
 
 /// The folder of real captures beside the project, where there is one.

@@ -60,6 +60,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustyline", &["repl/src/prompt"]),
     ("comfy_table", &["repl/src/output"]),
     ("indicatif", &["repl/src/progress"]),
+    ("arrow_array", &["repl/src/columnar"]),
+    ("arrow_ipc", &["repl/src/columnar"]),
+    ("arrow_schema", &["repl/src/columnar"]),
+    ("parquet", &["repl/src/columnar"]),
 ];
 
 fn root() -> PathBuf {

@@ -55,6 +55,8 @@ pub struct Answer<'a> {
     overtime: u32,
     // The columns of records of several schemas.
     columns: Option<Arc<Schema>>,
+    // The columns that were in force last.
+    newest: Option<Arc<Schema>>,
     report: Report,
 }
 
@@ -82,6 +84,11 @@ pub trait Steps {
     /// What it is made of, and how good that was.
     fn sources(&self) -> &[Coverage];
 
+    /// The columns that its records will have, as far as that is known before the first of them.
+    fn columns(&self) -> Option<Arc<Schema>> {
+        None
+    }
+
     /// Writes all of it, as long as `wanted` says so, and tells what it came to. What was written
     /// is not held back for longer than a step.
     fn write(
@@ -93,7 +100,7 @@ pub trait Steps {
     where
         Self: Sized,
     {
-        renderer.begin(None, out)?;
+        renderer.begin(self.columns().as_deref(), out)?;
         let mut flushed = Instant::now();
         while wanted() {
             match self.step()? {
@@ -143,6 +150,7 @@ impl<'a> Answer<'a> {
         let answer = Self {
             scan,
             columns,
+            newest: schemas.last().map(|(_, schema)| schema.clone()),
             live: subscription.filter(|_| query.wait && window.to > clock),
             place,
             stream,
@@ -278,6 +286,10 @@ impl Steps for Answer<'_> {
 
     fn report(&self) -> Report {
         Report { damaged: self.scan.damaged(), ..self.report }
+    }
+
+    fn columns(&self) -> Option<Arc<Schema>> {
+        self.columns.clone().or_else(|| self.newest.clone())
     }
 
     fn sources(&self) -> &[Coverage] {

@@ -295,7 +295,7 @@ fn an_answer_is_written_in_a_format() {
     let room = Room::new();
     let mut answer = ask(&room, "module=traffic&time=18:20&wait=no").expect("an answer");
     let mut out = Vec::new();
-    let report = answer.write(&mut *Format::Csv.renderer(), &mut out, || true);
+    let report = answer.write(&mut *Format::Csv.renderer().expect("text"), &mut out, || true);
     assert_eq!(report.expect("a vector").rows, 2);
     let want = "ts,n\r\n1970-01-01T00:00:18Z,18\r\n1970-01-01T00:00:19Z,19\r\n";
     assert_eq!(String::from_utf8(out).expect("text"), want);
@@ -311,7 +311,7 @@ fn an_answer_nobody_wants_stops() {
         patience >= 0
     };
     let mut out = Vec::new();
-    let report = answer.write(&mut *Format::Ndjson.renderer(), &mut out, wanted);
+    let report = answer.write(&mut *Format::Ndjson.renderer().expect("text"), &mut out, wanted);
     assert_eq!(report.expect("a vector").rows, 10);
 }
 
@@ -344,7 +344,7 @@ fn damaged_blocks_are_reported() {
     assert_eq!(answer.report().damaged, 1);
     let mut out = Vec::new();
     let mut answer = ask(&room, "module=traffic&wait=no").expect("an answer");
-    let mut renderer = crate::render::Format::Ndjson.renderer();
+    let mut renderer = crate::render::Format::Ndjson.renderer().expect("text");
     answer.write(&mut *renderer, &mut out, || true).expect("memory");
     let text = String::from_utf8(out).expect("text");
     let said = "{\"ts\":\"1970-01-01T00:00:07.000000005Z\",\"damaged_until\":";
@@ -368,7 +368,7 @@ fn answered(room: &Room, text: &str) -> String {
     let mut out = Vec::new();
     let query = parsed(text).expect("a query");
     let format = crate::render::Format::named(query.format.as_deref().unwrap_or("csv"));
-    let mut renderer = format.expect("a format").renderer();
+    let mut renderer = format.expect("a format").renderer().expect("text");
     let mut answer = Answer::open(&query, room.place()).expect("an answer");
     answer.write(&mut *renderer, &mut out, || true).expect("memory");
     String::from_utf8(out).expect("text").replace("\r\n", "\n").replace("1970-01-01T00:00:", "")

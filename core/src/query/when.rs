@@ -90,6 +90,11 @@ impl Times {
         Ok(Self { from: when(start)?, to: when(end)? })
     }
 
+    /// A window as a time that is asked for.
+    pub fn of(window: Window) -> Self {
+        Self { from: When::At(window.from), to: When::At(window.to) }
+    }
+
     /// The window, where the stream's clock is `clock`.
     pub fn resolve(&self, clock: Ts) -> Result<Window, TimeError> {
         let from = self.from.resolve(clock, clock).unwrap_or(Ts(0));

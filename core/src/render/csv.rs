@@ -13,6 +13,7 @@ use crate::record::{Records, Schema};
 pub(super) struct Csv {
     buffer: Vec<u8>,
     columns: Option<u64>,
+    known: Option<Schema>,
 }
 
 impl Csv {
@@ -31,9 +32,9 @@ impl Csv {
 }
 
 impl Renderer for Csv {
-    fn begin(&mut self, schema: Option<&Schema>, out: &mut dyn Write) -> io::Result<()> {
-        schema.into_iter().for_each(|schema| self.head(schema));
-        flush(&mut self.buffer, out)
+    fn begin(&mut self, schema: Option<&Schema>, _: &mut dyn Write) -> io::Result<()> {
+        self.known = schema.cloned();
+        Ok(())
     }
 
     fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()> {
@@ -48,6 +49,14 @@ impl Renderer for Csv {
             if self.buffer.len() > BUFFER_BYTES {
                 flush(&mut self.buffer, out)?;
             }
+        }
+        flush(&mut self.buffer, out)
+    }
+
+    /// An answer without records has its header all the same, where that is known.
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if let (Some(schema), None) = (self.known.take(), self.columns) {
+            self.head(&schema);
         }
         flush(&mut self.buffer, out)
     }

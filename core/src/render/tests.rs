@@ -31,7 +31,7 @@ fn records() -> Records {
 
 fn rendered(format: Format, outputs: &[Output]) -> String {
     let mut out = Vec::new();
-    let mut renderer = format.renderer();
+    let mut renderer = format.renderer().expect("a format of the core");
     renderer.begin(None, &mut out).expect("a vector");
     for output in outputs {
         renderer.output(output, &mut out).expect("a vector");
@@ -166,8 +166,8 @@ fn an_unknown_format_names_the_nearest() {
     assert_eq!(message("csv"), Ok(Format::Csv));
     assert_eq!(message("jsn"), Err("unknown format `jsn`; did you mean `json`?".into()));
     assert_eq!(message("pcapn"), Err("unknown format `pcapn`; did you mean `pcap`?".into()));
-    let all = "unknown format `yaml!`; write one of ndjson, json, csv, plain, html, or for \
-               packets of a trace pcapng, pcap";
+    let all = "unknown format `yaml!`; write one of ndjson, json, csv, plain, html, gnuplot, \
+               arrow, parquet, or for packets of a trace pcapng, pcap";
     assert_eq!(message("yaml!"), Err(all.into()));
 }
 

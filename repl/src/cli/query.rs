@@ -25,6 +25,10 @@ impl ValueEnum for AnswerFormat {
             Self::Records(Format::Csv),
             Self::Records(Format::Json),
             Self::Records(Format::Plain),
+            Self::Records(Format::Html),
+            Self::Records(Format::Gnuplot),
+            Self::Records(Format::Arrow),
+            Self::Records(Format::Parquet),
             Self::Packets(Capture::Pcapng),
             Self::Packets(Capture::Pcap),
         ]
@@ -94,6 +98,8 @@ Examples:
   como query topports --store store --time -1h:0 --filter 'host 10.0.0.7'
   como query ./mine.lua --store store --time 2026-01-01T12:00:00Z:+1h --explain
   como query ./mine.lua --url http://127.0.0.1:44444 --time -1h:0
+  como query traffic --time -1h:0 --format gnuplot | gnuplot -persist
+  como query topaddr --time -1h:0 --format parquet > topaddr.parquet
   como query trace --time -1m:0 --filter 'port 53' --format pcapng > dns.pcapng
 
 Without --url and --store the monitor of como.toml is asked, or its store when

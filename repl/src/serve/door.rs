@@ -20,6 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use super::deploy::Refused;
 use super::ondemand::OnDemand;
 use super::rerun::Runs;
+use crate::columnar;
 
 /// What answers with packets took, by instance.
 pub type Looked = Arc<Mutex<BTreeMap<String, Effort>>>;
@@ -126,6 +127,9 @@ impl Door for Desk {
         }
         let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))
             .map_err(|error| bad(error.to_string()))?;
+        if !columnar::knows(format) {
+            return Err(Refusal::new(501, "Not Implemented", columnar::MISSING));
+        }
         let running = self.running();
         // What is wrong with the query is found now, while the answer's status can still say so.
         let feed = Some(&self.feed);
