@@ -73,7 +73,7 @@ columnar: tools
 	$(CARGO) build --package como --features columnar
 	cp target/debug/como target/debug/como-columnar
 	@python3 -c 'import pyarrow, pandas, duckdb' 2>/dev/null || test -e target/python/done || \
-	{ python3 -m venv target/python && target/python/bin/pip install -q pyarrow pandas duckdb && \
+	{ python3 -m venv target/python && target/python/bin/pip install -q pyarrow==26.0.1 pandas==3.1.1 duckdb==2.0.0 && \
 	touch target/python/done; } || echo 'no Python reads what is exported: those tests are skipped'
 
 fmt: tools

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -165,32 +165,65 @@ impl Folder {
     }
 }
 
-/// Runs `como serve` in a folder until its sources have ended, and ends it, so that all is stored.
-pub fn serve_to_the_end(folder: &Folder) {
-    let mut command = Como::new(folder, ["serve"]).into_command();
-    let mut child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
-    let mut talk = BufReader::new(child.stderr.take().expect("a pipe was asked for"));
-    let (mut said, mut line) = (String::new(), String::new());
-    let url = loop {
-        line.clear();
-        assert!(talk.read_line(&mut line).expect("UTF-8") > 0, "it ended: {said}");
-        said += &line;
-        if let Some((_, address)) = line.trim_end().rsplit_once("http://") {
-            break format!("http://{address}/status");
+/// A `como serve` in the making of a store, or to ask.
+pub struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Serving {
+    /// Starts it in a folder with a `como.toml`, and waits until its sources have ended.
+    pub fn start(command: &Path, folder: &Folder) -> Self {
+        let mut command = Command::new(command);
+        command.arg("serve").current_dir(folder.path()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command starts");
+        let mut talk = BufReader::new(child.stderr.take().expect("a pipe was asked for"));
+        let (mut said, mut line) = (String::new(), String::new());
+        let url = loop {
+            line.clear();
+            assert!(talk.read_line(&mut line).expect("UTF-8") > 0, "it ended: {said}");
+            said += &line;
+            if let Some((_, address)) = line.trim_end().rsplit_once("http://") {
+                break format!("http://{address}");
+            }
+        };
+        // What it says later is read away, so that it never waits for us.
+        std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
+        let serving = Self { child, url };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !serving.status().is_some_and(|status| status.contains("\"ended\":true")) {
+            assert!(Instant::now() < deadline, "its sources do not end");
+            std::thread::yield_now();
         }
-    };
-    std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let status = || ureq::get(&url).call().ok()?.body_mut().read_to_string().ok();
-    while !status().is_some_and(|status| status.contains("\"ended\":true")) {
-        assert!(Instant::now() < deadline, "its sources do not end");
-        std::thread::yield_now();
+        serving
     }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn status(&self) -> Option<String> {
+        let url = format!("{}/status", self.url);
+        ureq::get(&url).call().ok()?.body_mut().read_to_string().ok()
+    }
+
+    /// Ends it as an operator would: all is stored.
     #[expect(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
-    // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
-    let sent = unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
-    assert_eq!(sent, 0, "it runs");
-    assert!(child.wait().expect("it ends").success());
+    pub fn end(mut self) {
+        // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+        let sent = unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        assert_eq!(sent, 0, "it runs");
+        assert!(self.child.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Ended already, mostly; after a failed assertion it must not stay.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// The folder of real captures beside the project, where there is one.

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use como_tests::{Folder, Ran, binary};
+use como_tests::{Folder, Ran, Serving, binary};
 
 /// Whatever is read has 40,000 packets over two days and a half.
 const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\n\
@@ -54,7 +54,7 @@ fn python(folder: &Folder, script: &str) -> Option<String> {
 fn stored() -> Folder {
     let folder = Folder::new();
     folder.write("como.toml", CONFIG);
-    como_tests::serve_to_the_end(&folder);
+    Serving::start(binary(), &folder).end();
     folder
 }
 
@@ -122,9 +122,9 @@ frame = pandas.read_parquet("top.parquet")
 assert str(frame.dtypes["ts"]) == "datetime64[ns, UTC]", frame.dtypes
 assert frame["bytes"].sum() == sum(w["bytes"] for w in want)
 query = "select count(*), sum(bytes), count(distinct addr) from 'top.parquet'"
-assert duckdb.sql(query).fetchone() == duckdb.sql(query.replace("'top.parquet'", "arrow")).fetchone()
-types = duckdb.sql("select typeof(ts), typeof(addr), typeof(bytes) from 'top.parquet'").fetchone()
-print(*types, len(want))
+assert duckdb.sql(query).fetchall() == duckdb.sql(query.replace("'top.parquet'", "arrow")).fetchall()
+types = duckdb.sql("select typeof(ts), typeof(addr), typeof(bytes) from 'top.parquet'").fetchall()
+print(*types[0], len(want))
 "#,
     );
     let Some(said) = said else { return };
@@ -172,8 +172,8 @@ import pyarrow.dataset
 lake = "read_parquet('lake/*/*/*.parquet', hive_partitioning=true, union_by_name=true)"
 for row in duckdb.sql(f"select module, date, count(*) from {lake} group by all order by all").fetchall():
     print(*row)
-assert duckdb.sql(f"select count(*) from {lake} where date != ts::date").fetchone() == (0,)
-assert duckdb.sql(f"select count(*), count(distinct ts) from {lake} where module = 't'").fetchone() == (3334, 3334)
+assert duckdb.sql(f"select count(*) from {lake} where date != ts::date").fetchall() == [(0,)]
+assert duckdb.sql(f"select count(*), count(distinct ts) from {lake} where module = 't'").fetchall() == [(3334, 3334)]
 assert pyarrow.dataset.dataset("lake/module=t", partitioning="hive").count_rows() == 3334
 "#,
     );
@@ -193,4 +193,24 @@ fn what_cannot_be_exported_is_said() {
     export(&["--store", "none"]).refused(1, &["there is no store in `none`"]);
     folder.write("lake/module=t/date=2024-01-01/part-0.parquet", "PAR1 this is none PAR1");
     export(&["t", "--store", "store"]).refused(1, &["part-0.parquet"]);
+}
+
+#[test]
+fn columns_over_http_have_their_media_types() {
+    let folder = Folder::new();
+    folder.write("como.toml", CONFIG);
+    let check = |command: &Path, format: &str, want: (u16, &str), begins: &[u8]| {
+        let server = Serving::start(command, &folder);
+        let url = format!("{}/t?time=:&wait=no&format={format}", server.url());
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let mut reply = ureq::Agent::from(agent).get(&url).call().expect("it answers");
+        let mime = reply.headers().get("content-type").and_then(|mime| mime.to_str().ok());
+        assert_eq!((reply.status().as_u16(), mime.unwrap_or_default()), want, "{format}");
+        let body = reply.body_mut().read_to_vec().expect("a body");
+        assert!(body.starts_with(begins), "{format}: {body:?}");
+    };
+    check(binary(), "arrow", (501, "text/plain; charset=utf-8"), b"this como was built without");
+    let Some(como) = columnar() else { return };
+    check(&como, "arrow", (200, "application/vnd.apache.arrow.stream"), &[0xff; 4]);
+    check(&como, "parquet", (200, "application/vnd.apache.parquet"), b"PAR1");
 }

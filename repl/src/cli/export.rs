@@ -7,7 +7,6 @@ use clap::Args;
 /// Arguments of `como export`.
 #[derive(Args, Debug)]
 #[command(after_help = EXPORT_EXAMPLES)]
-#[cfg_attr(not(feature = "columnar"), expect(dead_code, reason = "read where Parquet is written"))]
 pub struct Export {
     /// The instances whose records are exported [default: all that are stored].
     #[arg(value_name = "MODULE")]

@@ -10,7 +10,7 @@ use ::arrow_schema::DataType;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use como_core::addr::Mac;
 use como_core::record::{Column, Output, Records, Schema, Type, Value};
-use como_core::render::{Format, Renderer};
+use como_core::render::Format;
 use como_core::time::{Span, Ts};
 
 use super::renderer;

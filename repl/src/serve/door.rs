@@ -125,11 +125,7 @@ impl Door for Desk {
             query.allows_packets().map_err(|error| refusal(&error))?;
             return self.packets(&query, capture);
         }
-        let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))
-            .map_err(|error| bad(error.to_string()))?;
-        if !columnar::knows(format) {
-            return Err(Refusal::new(501, "Not Implemented", columnar::MISSING));
-        }
+        let format = format(&query)?;
         let running = self.running();
         // What is wrong with the query is found now, while the answer's status can still say so.
         let feed = Some(&self.feed);
@@ -176,6 +172,16 @@ pub fn broken(error: QueryError) -> io::Error {
             tracing::warn!("an answer broke off: {}", crate::error::with_causes(&error));
             io::Error::other(error)
         }
+    }
+}
+
+/// The format of an answer in records, where this build has it.
+pub fn format(query: &Query) -> Result<Format, Refusal> {
+    let format = Format::named(query.format.as_deref().unwrap_or("ndjson"));
+    let format = format.map_err(|error| bad(error.to_string()))?;
+    match columnar::knows(format) {
+        true => Ok(format),
+        false => Err(Refusal::new(501, "Not Implemented", columnar::MISSING)),
     }
 }
 

@@ -17,7 +17,7 @@ use como_core::storage::Coverage;
 use como_core::supervisor::{AttachError, Instance};
 use como_web::{Answer, Refusal, Script};
 
-use super::door::{Desk, bad, broken, refusal};
+use super::door::{self, Desk, bad, broken, refusal};
 use super::rerun::explained;
 use crate::afresh::Given;
 use crate::error::Failure;
@@ -46,8 +46,7 @@ impl Desk {
         let name = (!is_named).then_some(("module", NAME));
         let pairs = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let query = Query::parse(pairs.chain(name)).map_err(|error| refusal(&error))?;
-        let format = Format::named(query.format.as_deref().unwrap_or("ndjson"))
-            .map_err(|error| bad(error.to_string()))?;
+        let format = door::format(&query)?;
         // Before the script is looked at: that is work, too.
         let seat = self.runs.take(&query.module)?;
         let file = format!("{}.{}", query.module, script.language.name());
@@ -93,6 +92,7 @@ impl Named {
     fn broken(&self, error: QueryError, format: Format, out: &mut dyn Write) -> io::Result<()> {
         if let QueryError::Run { why, .. } = &error {
             match format.name() {
+                _ if format.is_binary() => {}
                 "ndjson" | "json" => writeln!(out, "{}", serde_json::json!({ "error": why }))?,
                 _ => writeln!(out, "error: {}", self.underlined(why.clone()).text())?,
             }

@@ -215,3 +215,27 @@ fn a_script_that_fails_is_told_and_the_others_go_on() {
     traffic.retain(|record| record["module"] == "traffic");
     assert_eq!(sum(&traffic, "packets"), 3000);
 }
+
+#[test]
+fn gnuplot_draws_what_it_is_given() {
+    let folder = Folder::new();
+    let source = "gen:packets=5000,duration=30s,seed=3";
+    let script = folder.como(["run", "topaddr", "-s", source, "-q", "--format", "gnuplot"]).ok();
+    for word in
+        ["set title 'bytes per 5s, the 12 largest of", "title '10.0.0.1'", "set ylabel 'bytes'"]
+    {
+        assert!(script.stdout.contains(word), "`{word}` is missing in: {}", script.stdout);
+    }
+    folder.write("plot.gp", script.stdout);
+    let mut gnuplot = std::process::Command::new("gnuplot");
+    gnuplot.args(["-e", "set terminal svg; set output 'plot.svg'", "plot.gp"]);
+    match gnuplot.current_dir(folder.path()).output() {
+        Ok(out) => {
+            let said = String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success() && said.is_empty(), "{said}");
+            let plot = std::fs::read_to_string(folder.path().join("plot.svg")).expect("a plot");
+            assert!(plot.contains("10.0.0.1") && plot.contains("bytes per 5s"), "{plot}");
+        }
+        Err(_) => eprintln!("skipped: gnuplot is not installed"),
+    }
+}
