@@ -189,7 +189,7 @@ fn what_cannot_be_exported_is_said() {
     let Some(como) = columnar() else { return };
     let folder = stored();
     let export = |args: &[&str]| run(&como, &folder, &[&["export", "--to", "lake"], args].concat());
-    export(&["tt", "--store", "store"]).refused(2, &["no module `tt`", "did you mean `t`"]);
+    export(&["tt", "--store", "store"]).refused(2, &["no module `tt`", "known are t, top 5.1"]);
     export(&["--store", "none"]).refused(1, &["there is no store in `none`"]);
     folder.write("lake/module=t/date=2024-01-01/part-0.parquet", "PAR1 this is none PAR1");
     export(&["t", "--store", "store"]).refused(1, &["part-0.parquet"]);
