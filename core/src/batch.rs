@@ -17,6 +17,7 @@ use crate::packet::{Known, Layers, Packet, Weight};
 use crate::prefetch::fetch;
 use crate::selection::Selection;
 use crate::source::{Chunk, Region};
+use crate::storage::Window;
 use crate::time::Ts;
 use columns::{Block, Columns};
 pub use columns::{Column, Present, Values};
@@ -38,6 +39,8 @@ pub struct Batch {
     pub offers: Arc<Offers>,
     /// How many packets are counted in another interval than their timestamp's.
     pub late: u32,
+    /// The time before it in which nothing was heard, if that is so.
+    pub unheard: Option<Window>,
     packets: Vec<Packet>,
     // The marks that any of them bears.
     marks: u16,
@@ -232,6 +235,7 @@ impl Batch {
     /// Empties it for reuse, keeping its memory.
     pub fn clear(&mut self) {
         self.late = 0;
+        self.unheard = None;
         self.marks = 0;
         self.packets.clear();
         self.weights.clear();

@@ -199,6 +199,11 @@ impl Capture {
     /// Hands out a run of packets, as far as it fills batches.
     fn assemble(&mut self, run: &Run, state: &mut State, assembler: &mut Assembler) {
         let live = self.merge.is_live();
+        for unheard in self.merge.unheard(run.source) {
+            for batch in assembler.resume(unheard).into_iter().flatten() {
+                self.send(state, batch, assembler);
+            }
+        }
         assembler.begin(run, live);
         while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
             self.send(state, batch, assembler);

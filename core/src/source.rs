@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::packet::{LinkType, Packet, Weight};
+use crate::storage::Window;
 use crate::time::Ts;
 pub use description::{Covered, Description, Pace, Sampling, Treatment};
 pub use flows::Flows;
@@ -33,6 +34,8 @@ pub struct Chunk {
     pub read_bytes: u64,
     /// Packets known lost or unusable since the last chunk.
     pub counts: Counts,
+    /// Times before its first packet in which nothing was heard, or kept, earliest first.
+    pub unheard: Vec<Window>,
 }
 
 impl Chunk {
@@ -59,6 +62,7 @@ impl Chunk {
         self.regions.clear();
         self.marks = 0;
         self.counts = Counts::default();
+        self.unheard.clear();
     }
 }
 

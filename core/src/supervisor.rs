@@ -469,6 +469,7 @@ fn prepare(
         counters: Arc::new(TaskCounters::new(module, filter.to_string(), started.interval, needs)),
         open: None,
         joins_late,
+        silent_since: None,
         failures: 0,
         taken: Taken::new(needs),
     };

@@ -17,6 +17,7 @@ use crate::module::{Export, Fault, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
 use crate::selection::Selection;
+use crate::storage::Window;
 use crate::storage::packets::Spot;
 use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
@@ -90,6 +91,8 @@ pub struct Task {
     pub open: Option<Interval>,
     /// Joined while others ran: starts at the boundary after the first batch it sees.
     pub joins_late: bool,
+    /// The time from which on nothing was heard until its next batch, if that is so.
+    pub silent_since: Option<Ts>,
     /// Calls in a row that failed.
     pub failures: u32,
     /// The sources whose packets it takes.
@@ -246,6 +249,12 @@ impl Worker {
 impl Task {
     /// Closes what the batch's clock has passed, and takes its packets.
     pub(crate) fn take(&mut self, batch: &Batch, export: &Sender<Emission>) {
+        if let Some(from) = self.silent_since.take() {
+            self.miss(Window { from, to: batch.clock }, export);
+        }
+        if let Some(unheard) = batch.unheard {
+            self.miss(unheard, export);
+        }
         let is_open = self.reach(batch.clock, export);
         self.taken.note(&batch.offers);
         if is_open && !batch.is_empty() {
@@ -275,6 +284,28 @@ impl Task {
         self.pass(open.end(), next.start(), export);
         self.open = Some(next);
         true
+    }
+
+    /// Accounts for a time in which nothing was heard: whole intervals of it are one gap.
+    fn miss(&mut self, unheard: Window, export: &Sender<Emission>) {
+        let to = Interval::holding(unheard.to, self.interval).start();
+        let last = Ts(unheard.from.0.saturating_sub(1));
+        let Some(mut open) = self.open.filter(|open| open.end() <= to) else { return };
+        let is_begun = last >= open.start();
+        if is_begun {
+            // Until then there were packets, or none.
+            self.reach(last, export);
+            match self.open {
+                Some(reached) if reached.end() <= to => open = reached,
+                _ => return,
+            }
+            self.close(export, false);
+        }
+        let from = if is_begun { open.end() } else { open.start() };
+        if from < to {
+            self.emit(export, Output::Gap { from, to }, Arc::default());
+        }
+        self.open = Some(Interval::holding(to, self.interval));
     }
 
     /// Accounts for the time between two intervals with packets: zeros, or one gap.

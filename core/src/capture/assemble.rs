@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::packet::{Packet, Weight};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Region};
+use crate::storage::Window;
 use crate::time::Ts;
 
 /// Batches kept for reuse: a little more than wait for a worker.
@@ -245,6 +246,16 @@ impl Assembler {
         self.clock.advance(now);
         self.batch.clock = now;
         Some(self.take())
+    }
+
+    /// Behind a time in which nothing was heard: says so by an empty batch, after the one that is
+    /// being built.
+    pub fn resume(&mut self, unheard: Window) -> [Option<Batch>; 2] {
+        let before = self.cut();
+        self.clock.advance(unheard.to);
+        self.batch.clock = self.clock.now().unwrap_or_default();
+        self.batch.unheard = Some(unheard);
+        [before, Some(self.take())]
     }
 
     /// What is left when the sources have ended: leaps that nothing contradicted stand.

@@ -191,3 +191,47 @@ impl Berth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Offers batches until one is refused, and tells how many were taken and how many shed.
+    fn offered(berth: &Berth, most: usize) -> (usize, usize) {
+        let (mut taken, mut shed) = (0, 0);
+        for _ in 0..most {
+            if !berth.offer(&Arc::default(), true, || shed += 1) {
+                break;
+            }
+            taken += 1;
+        }
+        (taken, shed)
+    }
+
+    #[test]
+    fn one_that_is_waited_for_too_long_goes_round_and_one_that_joined_sheds() {
+        let ticket = Ticket::new(true);
+        let (berth, _work) = Berth::new(ticket.clone());
+        assert_eq!(offered(&berth, 1000), (QUEUE, 0));
+        assert!(ticket.is_behind() && !ticket.join());
+        ticket.go_round();
+        let (berth, work) = Berth::new(ticket.clone());
+        assert_eq!(offered(&berth, QUEUE), (QUEUE, 0));
+        assert!(ticket.join());
+        assert_eq!(offered(&berth, 5), (5, 5));
+        assert!(!ticket.void() && ticket.is_joined());
+        drop(work);
+        assert_eq!(offered(&berth, 5), (0, 0));
+    }
+
+    #[test]
+    fn one_that_runs_for_a_question_ends_where_batches_are_missing() {
+        let ticket = Ticket::new(false);
+        let (berth, _work) = Berth::new(ticket.clone());
+        assert!(ticket.join());
+        assert_eq!(offered(&berth, 1000), (QUEUE, 0));
+        assert!(ticket.is_behind() && !ticket.is_joined());
+        let ticket = Ticket::new(false);
+        assert!(ticket.join() && !ticket.void() && ticket.is_void());
+    }
+}

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::feed::{Delivery, Feed};
 use super::offers::Offers;
 use crate::source::{Chunk, Pace, SourceError};
+use crate::storage::Window;
 use crate::time::{Span, Ts};
 
 /// How long packets wait for those of another wire, beyond that wire's own delay, by default.
@@ -113,6 +114,13 @@ impl Merge {
             gone: false,
             ended: false,
         });
+    }
+
+    /// The times in which nothing was heard before the chunk of a source. Of several sources none
+    /// speaks for the others.
+    pub fn unheard(&mut self, source: usize) -> Vec<Window> {
+        let unheard = std::mem::take(&mut self.lanes[source].chunk.unheard);
+        if self.lanes.len() == 1 { unheard } else { Vec::new() }
     }
 
     /// Whether no source was ever added.

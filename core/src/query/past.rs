@@ -15,12 +15,12 @@ use crate::filter::Expr;
 use crate::lookup::Lookups;
 use crate::module::Replay;
 use crate::record::{Column, Records, Schema, Type, Value};
-use crate::replay::{OnDemand, Replayer};
+use crate::replay::{OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment, with_causes};
 use crate::storage::packets::{self, Kept};
 use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::{Instance, Needs};
-use crate::time::{Span, Ts};
+use crate::time::{Interval, Span, Ts};
 
 /// How many bytes of packets a part has that is read beside others, at least and about at most.
 const PART_BYTES_MIN: u64 = 8 << 20;
@@ -55,6 +55,9 @@ pub struct Candidate {
     pub refusal: Option<String>,
     /// Why it serves only one who asks for it by name: it says something else, or less.
     pub reservation: Option<String>,
+    /// In what it is not of just the window asked for, if so: records begin and end where their
+    /// intervals do.
+    pub aligned: Option<String>,
     // None where it cannot serve at all.
     source: Option<Box<dyn Source>>,
     // The folder of packets.
@@ -144,11 +147,9 @@ impl Past<'_> {
         let Some(chosen) = chosen else {
             return Err(QueryError::NothingServes { module: needs.instance, refused });
         };
-        let reservation = chosen.reservation.clone();
+        let reservations = [&chosen.reservation, &chosen.aligned].map(Option::clone);
         let mut run = self.begin(instance, &needs, chosen, (window, lookups))?;
-        if let Some(reservation) = reservation {
-            run.reserve(reservation);
-        }
+        reservations.into_iter().flatten().for_each(|reservation| run.reserve(reservation));
         Ok(run)
     }
 
@@ -277,18 +278,49 @@ impl Past<'_> {
         if let Some(why) = look.passes_over(&candidate) {
             return candidate.refuse(why);
         }
-        let replayer = Replayer::new((self.own)(&stream));
-        let title = format!("records of {}", candidate.name);
-        match OnDemand::open(title, self.store.clone(), stream, window, replayer) {
-            Ok(source) => {
+        match self.open_records(&stream, window) {
+            Ok((source, aligned)) => {
+                candidate.covered = span.and_then(|span| common(span, aligned));
                 candidate.refusal = lacking(&source, needs);
                 candidate.reservation = candidate.reservation.or_else(|| inexact(&source, needs));
+                candidate.aligned = (aligned != window).then(|| {
+                    let Window { from, to } = aligned;
+                    let step = source.description().resolution;
+                    format!("it is of whole intervals of {step}, from {from} until {to}")
+                });
                 candidate.source = Some(Box::new(source));
             }
             Err(error) => candidate.refusal = Some(error.to_string()),
         }
         candidate
     }
+
+    /// Records of an instance to be replayed, and what they are of: whole intervals, all that
+    /// touch the window.
+    fn open_records(
+        &self,
+        stream: &Stream,
+        window: Window,
+    ) -> Result<(OnDemand, Window), ReplayError> {
+        let open = |window| {
+            let replayer = Replayer::new((self.own)(stream));
+            let title = format!("records of {}", stream.name);
+            OnDemand::open(title, self.store.clone(), stream.clone(), window, replayer)
+        };
+        let source = open(window)?;
+        let aligned = aligned(window, source.description().resolution);
+        // Where it ends, an interval that begins in the window is whole already.
+        Ok(if aligned.from == window.from { (source, aligned) } else { (open(aligned)?, aligned) })
+    }
+}
+
+/// The intervals of a length that touch a window. Where it has no end, it is to have none.
+fn aligned(window: Window, len: Span) -> Window {
+    let last = Ts(window.to.0.saturating_sub(1));
+    let from = Interval::holding(window.from, len).start();
+    let to =
+        if window.to == Window::ALL.to { window.to } else { Interval::holding(last, len).end() };
+    Window { from, to }
 }
 
 /// What is looked for.
@@ -331,6 +363,7 @@ impl Candidate {
             bytes: 0,
             refusal: None,
             reservation: None,
+            aligned: None,
             source: None,
             dir: None,
         }

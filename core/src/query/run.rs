@@ -37,7 +37,7 @@ pub struct Run {
     name: String,
     sources: Vec<Coverage>,
     // Why what it runs over is not quite what was asked for.
-    reservation: Option<String>,
+    reservations: Vec<String>,
     // Whether the first thing that goes wrong in the module ends it.
     strict: bool,
     // In the order of time; none once it has ended.
@@ -124,7 +124,7 @@ impl Run {
         Self {
             name,
             sources: vec![Coverage { since: window.from, sources: covered }],
-            reservation: None,
+            reservations: Vec::new(),
             strict: false,
             lanes: VecDeque::new(),
             covered: Vec::new(),
@@ -145,12 +145,17 @@ impl Run {
 
     /// Says of what it runs over that it is not quite what was asked for.
     pub(super) fn reserve(&mut self, reservation: String) {
-        self.reservation = Some(reservation);
-        self.note_reservation();
+        self.note(&reservation);
+        self.reservations.push(reservation);
     }
 
-    fn note_reservation(&mut self) {
-        let Some(reservation) = &self.reservation else { return };
+    fn note_reservations(&mut self) {
+        let reservations = std::mem::take(&mut self.reservations);
+        reservations.iter().for_each(|reservation| self.note(reservation));
+        self.reservations = reservations;
+    }
+
+    fn note(&mut self, reservation: &str) {
         for source in self.sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
             source.lineage.push(format!("inexact: {reservation}"));
         }
@@ -202,7 +207,7 @@ impl Run {
         for coverage in &mut self.sources {
             coverage.sources.clone_from(&self.covered);
         }
-        self.note_reservation();
+        self.note_reservations();
         match self.failure(status) {
             Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
             None => Ok(()),

@@ -21,6 +21,9 @@ use crate::time::{Span, Ts};
 /// it, leave as far as they are in order then, and count in it all the same.
 const WAITING_MAX: usize = 1 << 16;
 
+/// How many gaps are told with one block of records.
+const GAPS_MAX: usize = 1024;
+
 /// How many rows are replayed before their packets are put in order.
 const ROWS: usize = 1024;
 
@@ -30,10 +33,11 @@ const SAMPLE_ROWS: usize = 64;
 /// The longest headers of a packet: those of IPv6 and TCP behind a cooked one.
 const PACKET_BYTES_MAX: usize = 80;
 
-/// Records, and the filter that their packets passed.
+/// Records, the filter that their packets passed, and the gaps before them.
 struct Block {
     records: Records,
     filter: String,
+    gaps: Vec<Window>,
 }
 
 /// The records of a stream in a window, as packets.
@@ -50,6 +54,8 @@ pub struct OnDemand {
     waiting: Vec<Replayed>,
     leaving: VecDeque<Replayed>,
     counts: Counts,
+    // The gaps before the packets that leave next.
+    unheard: Vec<Window>,
     // What was said of records that are left out or inexact, so that it is said once.
     warned: [bool; 2],
 }
@@ -76,6 +82,7 @@ impl OnDemand {
             waiting: Vec::new(),
             leaving: VecDeque::new(),
             counts: Counts::default(),
+            unheard: Vec::new(),
             warned: [false; 2],
         };
         source.advance()?;
@@ -92,7 +99,7 @@ impl OnDemand {
                 next_block(&mut cursor, &*self.store, &self.stream)?
             }
         };
-        let Some(Block { records, filter }) = self.ahead.as_ref().or(elsewhere.as_ref()) else {
+        let Some(Block { records, filter, .. }) = self.ahead.as_ref().or(elsewhere.as_ref()) else {
             return Err(ReplayError::NoRecords);
         };
         let mut treatments = Vec::new();
@@ -130,9 +137,12 @@ impl OnDemand {
         Ok(())
     }
 
-    /// Steps to the next block with records; gaps have none.
+    /// Steps to the next block with records.
     fn advance(&mut self) -> Result<(), ReplayError> {
-        self.here = self.ahead.take().map(|block| (block, 0));
+        if let Some(mut block) = self.ahead.take() {
+            self.unheard.append(&mut block.gaps);
+            self.here = Some((block, 0));
+        }
         self.ahead = next_block(&mut self.cursor, &*self.store, &self.stream)?;
         Ok(())
     }
@@ -141,7 +151,9 @@ impl OnDemand {
     fn read(&mut self) -> Result<(), ReplayError> {
         while self.leaving.len() < BATCH_PACKETS_MAX {
             let Some((block, row)) = &mut self.here else {
-                if self.ahead.is_none() {
+                // Those before a gap leave without those behind it.
+                let parted = |ahead: &Block| ahead.gaps.is_empty() || self.leaving.is_empty();
+                if !self.ahead.as_ref().is_some_and(parted) {
                     break;
                 }
                 self.advance()?;
@@ -219,6 +231,7 @@ impl OnDemand {
         }
         if count > 0 {
             chunk.regions.push(Arc::new(bytes));
+            chunk.unheard.append(&mut self.unheard);
         }
         chunk.counts = std::mem::take(&mut self.counts);
     }
@@ -238,10 +251,15 @@ fn next_block(
     store: &dyn RecordStore,
     stream: &Stream,
 ) -> Result<Option<Block>, ReplayError> {
-    while let Some(part) = cursor.advance(store)? {
-        if let Part { seq, output: Output::Records(records) } = part {
-            let filter = filter_of(stream, seq).to_owned();
-            return Ok(Some(Block { records, filter }));
+    let mut gaps = Vec::new();
+    while let Some(Part { seq, output }) = cursor.advance(store)? {
+        match output {
+            Output::Records(records) => {
+                let filter = filter_of(stream, seq).to_owned();
+                return Ok(Some(Block { records, filter, gaps }));
+            }
+            Output::Gap { from, to } if gaps.len() < GAPS_MAX => gaps.push(Window { from, to }),
+            Output::Gap { .. } => {}
         }
     }
     Ok(None)

@@ -358,11 +358,15 @@ impl PacketWriter {
         let age = Span(ts.0.saturating_sub(self.segment_first.0));
         let long = self.segment_span_max.is_some_and(|max| age > max);
         if broken || long || self.segment_bytes >= self.segment_bytes_max {
+            let apart = broken || self.segment_bytes == u64::MAX;
             self.segment_bytes = 0;
             self.segment_first = ts;
             self.interfaces.clear();
             self.slab.begins = true;
-            pcapng::put_section_about(&mut self.slab.bytes, &self.lineage);
+            match apart {
+                true => pcapng::put_section_apart(&mut self.slab.bytes, &self.lineage),
+                false => pcapng::put_section_about(&mut self.slab.bytes, &self.lineage),
+            }
         }
     }
 

@@ -33,6 +33,8 @@ pub const ENTERPRISE: u32 = 32_473;
 /// the same of one whose headers were made from a record; the fields an interface's packets have.
 const WEIGHT_MARK: [u8; 4] = *b"CoMW";
 const MADE_MARK: [u8; 4] = *b"CoMM";
+/// Begins the value of the custom option of a section whose packets do not follow those before.
+const APART_MARK: [u8; 4] = *b"CoMA";
 const FIELDS_MARK: [u8; 4] = *b"CoMF";
 
 /// Which of a packet's marks are written with it.
@@ -78,6 +80,16 @@ pub fn put_section(out: &mut Vec<u8>) {
 
 /// Appends the header of a section with a comment, unless that is empty.
 pub fn put_section_about(out: &mut Vec<u8>, comment: &str) {
+    section(out, comment, false);
+}
+
+/// Appends the header of a section whose packets do not follow those before: in between nothing
+/// was heard, or not kept.
+pub fn put_section_apart(out: &mut Vec<u8>, comment: &str) {
+    section(out, comment, true);
+}
+
+fn section(out: &mut Vec<u8>, comment: &str, apart: bool) {
     put_block(out, SECTION, |out| {
         out.extend(BYTE_ORDER.to_le_bytes());
         out.extend([1, 0, 0, 0]);
@@ -87,6 +99,9 @@ pub fn put_section_about(out: &mut Vec<u8>, comment: &str) {
             put_option(out, OPT_COMMENT, comment.as_bytes());
         }
         put_option(out, OPT_USER_APPLICATION, b"como");
+        if apart {
+            put_option(out, OPT_CUSTOM, &[&ENTERPRISE.to_le_bytes()[..], &APART_MARK].concat());
+        }
         put_option(out, OPT_END, b"");
     });
 }
@@ -353,7 +368,7 @@ pub fn stands(block: &[u8]) -> Option<Stands> {
 
 /// The fields that the packets of an interface have, where its block says so.
 pub fn fields(block: &[u8]) -> Option<Fields> {
-    let value = options(block).find(|(code, value)| {
+    let value = options(block, 16).find(|(code, value)| {
         *code == OPT_CUSTOM && word(value, 0) == ENTERPRISE && value.get(4..8) == Some(&FIELDS_MARK)
     });
     let names = std::str::from_utf8(value?.1.get(8..)?).ok()?;
@@ -363,13 +378,26 @@ pub fn fields(block: &[u8]) -> Option<Fields> {
 
 /// How the block of an interface describes it, where it does.
 pub fn description(block: &[u8]) -> Option<&str> {
-    let (_, value) = options(block).find(|(code, _)| *code == OPT_IF_DESCRIPTION)?;
+    let (_, value) = options(block, 16).find(|(code, _)| *code == OPT_IF_DESCRIPTION)?;
     std::str::from_utf8(value).ok()
 }
 
-/// The options in the block of an interface, as far as they are whole. We write little-endian.
-fn options(block: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let mut rest = block.get(16..).unwrap_or_default();
+/// How the block of an interface calls it, where it does.
+pub fn name(block: &[u8]) -> Option<&str> {
+    let (_, value) = options(block, 16).find(|(code, _)| *code == OPT_IF_NAME)?;
+    std::str::from_utf8(value).ok()
+}
+
+/// Whether the header of a section says that its packets do not follow those before.
+pub fn is_apart(block: &[u8]) -> bool {
+    options(block, 24).any(|(code, value)| {
+        code == OPT_CUSTOM && word(value, 0) == ENTERPRISE && value.get(4..) == Some(&APART_MARK)
+    })
+}
+
+/// The options in a block from a byte on, as far as they are whole. We write little-endian.
+fn options(block: &[u8], from: usize) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = block.get(from..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (code, len) = (word(rest, 0) as u16, (word(rest, 0) >> 16) as usize);
         let value = rest.get(4..)?.get(..len)?;

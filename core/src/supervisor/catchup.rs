@@ -203,6 +203,8 @@ impl CatchUp {
             }
             if ticket.join() {
                 pump.task.slot = slot;
+                // What is kept next is kept apart, so nothing was heard since.
+                pump.task.silent_since = (spot.at == 0).then_some(pump.heard);
                 // One that ends meanwhile needs no task.
                 let _ = hand_over.send(pump.task);
                 return Ok(());
@@ -309,8 +311,9 @@ struct Pump<'a> {
     demand: Demand,
     interner: Interner,
     assembler: Assembler,
-    // Of the last batch.
+    // Of the last batch; and the first instant behind the last packet.
     clock: Ts,
+    heard: Ts,
     scene: &'a Scene,
     export: queue::Sender<Emission>,
     watch: Stopwatch,
@@ -331,6 +334,7 @@ impl<'a> Pump<'a> {
             interner: Interner::apart(),
             assembler,
             clock: Ts(0),
+            heard: Ts(0),
             scene,
             export: export.unwrap_or_else(|| scene.export.clone()),
             watch: Stopwatch::start(),
@@ -346,6 +350,13 @@ impl<'a> Pump<'a> {
             to: chunk.packets.len(),
             ordered: chunk.packets.is_sorted_by_key(|packet| packet.ts),
         };
+        let last = chunk.packets.iter().map(|packet| packet.ts).max();
+        self.heard = self.heard.max(last.map_or(Ts(0), |last| Ts(last.0.saturating_add(1))));
+        for unheard in chunk.unheard.drain(..) {
+            for batch in self.assembler.resume(unheard).into_iter().flatten() {
+                self.take(batch);
+            }
+        }
         self.assembler.begin(&run, self.scene.is_live);
         while let Some(batch) = self.assembler.fill(chunk) {
             self.take(batch);

@@ -134,6 +134,76 @@ fn what_has_nothing_of_the_window_is_not_opened() {
     }
 }
 
+/// What a run says: the start and packets of each record, and its gaps, in seconds; and what it
+/// says of its source.
+fn said(mut run: Run) -> (Vec<String>, Vec<String>) {
+    let mut lines = Vec::new();
+    loop {
+        match run.step().expect("no fault") {
+            Step::Output(Output::Records(records)) => {
+                lines.extend((0..records.rows()).map(|row| {
+                    let packets = records.value(row, 0).as_uint().expect("a count");
+                    format!("{} {packets}", records.starts[row].0 / SECOND)
+                }));
+            }
+            Step::Output(Output::Gap { from, to }) => {
+                lines.push(format!("gap {}-{}", from.0 / SECOND, to.0 / SECOND));
+            }
+            Step::Damaged(_) | Step::Waiting => {}
+            Step::End => return (lines, run.sources()[0].sources[0].lineage.clone()),
+        }
+    }
+}
+
+fn over(minute: &Minute, name: &str, interval: &str, from: u64, to: u64) -> Run {
+    let window = Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+    let over = Over::Instance(name.to_owned());
+    minute.past().run(asked(interval, ""), &over, window, Arc::default()).expect("a start")
+}
+
+#[test]
+fn a_window_within_intervals_is_exact_over_packets_and_whole_over_records_which_say_so() {
+    let minute = minute();
+    let (lines, lineage) = said(over(&minute, "kept", "10s", 12, 33));
+    assert_eq!(lines, ["10 8", "20 10", "30 3"]);
+    assert_eq!(lineage, [""; 0]);
+    let (lines, lineage) = said(over(&minute, "counts", "10s", 12, 33));
+    assert_eq!(lines, ["10 10", "20 10", "30 5"]);
+    let whole = "inexact: it is of whole intervals of 5s, from 1970-01-01T00:00:10Z until \
+                 1970-01-01T00:00:35Z";
+    assert_eq!(lineage[1..], [whole]);
+    let (lines, lineage) = said(over(&minute, "counts", "10s", 15, 35));
+    assert_eq!((lines.join(", ").as_str(), lineage.len()), ("10 5, 20 10, 30 5", 1));
+}
+
+#[test]
+fn a_time_in_which_nothing_was_heard_is_a_gap_and_no_zeros() {
+    let minute = minute();
+    let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
+    let mut writer =
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write");
+    for sec in [73, 74, 88] {
+        writer.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+    }
+    drop(writer);
+    // The monitor did not run between 60 and 73, and from 74 to 88 nothing was sent.
+    let (lines, _) = said(over(&minute, "kept", "5s", 50, 100));
+    assert_eq!(lines, ["50 5", "55 5", "gap 60-70", "70 2", "75 0", "80 0", "85 1"]);
+    let (lines, _) = said(over(&minute, "kept", "5s", 62, 100));
+    assert_eq!(lines, ["70 2", "75 0", "80 0", "85 1"]);
+    let mut writer = Writer::new(minute.store.clone(), "node", 2);
+    let about = About { module: "traffic".to_owned(), ..About::default() };
+    writer.open("counts", about).expect("memory");
+    writer.write("counts", Output::Gap { from: Ts::new(60, 0), to: Ts::new(70, 0) }).expect("room");
+    let schema = minute.store.schemas("counts").expect("memory").remove(0).1;
+    let mut records = Records::empty(schema, Span::from_secs(5));
+    records.push(Ts::new(70, 0), [2u64.into(), 2000u64.into()]);
+    writer.write("counts", Output::Records(records)).expect("room");
+    writer.commit().expect("memory");
+    let (lines, _) = said(over(&minute, "counts", "5s", 50, 100));
+    assert_eq!(lines, ["50 5", "55 5", "gap 60-70", "70 2"]);
+}
+
 #[test]
 fn a_window_of_which_nothing_is_stored_is_answered_with_nothing() {
     let minute = minute();

@@ -52,7 +52,7 @@ impl Run {
                     *covered = sources;
                     let now = late.covered(covered);
                     self.sources = vec![Coverage { since: self.window.from, sources: now }];
-                    self.note_reservation();
+                    self.note_reservations();
                 }
                 Ok(self.inside(output).map_or(Step::Waiting, Step::Output))
             }

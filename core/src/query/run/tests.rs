@@ -9,6 +9,7 @@ use super::*;
 use crate::batch::Batch;
 use crate::module::{Export, Kind, Manifest, Module, ModuleError, Setup, Started};
 use crate::selection::Selection;
+use crate::source::{Chunk, Description, SourceError, Turn};
 use crate::supervisor::tests::{counter, source};
 use crate::time::{SECOND, Ts};
 
@@ -51,6 +52,48 @@ fn a_module_that_fails_says_so_behind_what_it_gave() {
         Run::start(counter("c", "5s", 3), sources, Window::ALL, Arc::default()).expect("a start");
     let (_, report) = said(run);
     assert!(report.expect_err("a fault").contains("`c` broke off: panicked: unlucky"));
+}
+
+/// Packets of two intervals, and one of a third that waits until it is wanted.
+struct Held {
+    inner: Box<dyn Source>,
+    wanted: crossbeam_channel::Receiver<()>,
+    turns: u32,
+}
+
+impl Source for Held {
+    fn description(&self) -> &Description {
+        self.inner.description()
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        self.turns += 1;
+        if self.turns == 2 {
+            let waited = self.wanted.recv_timeout(Duration::from_secs(60));
+            let name = "nothing was recorded before all was read".to_owned();
+            let why = "waited in vain".to_owned();
+            waited.map_err(|_| SourceError::Device { name, why })?;
+        }
+        self.inner.next(chunk)
+    }
+}
+
+#[test]
+fn the_first_record_is_given_before_the_window_is_read_through() {
+    let (want, wanted) = bounded(1);
+    let held = Held { inner: source(&[1, 6, 7, 8]), wanted, turns: 0 };
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(held)];
+    let mut run =
+        Run::start(counter("c", "5s", 0), sources, Window::ALL, Arc::default()).expect("a start");
+    let first = loop {
+        match run.step().expect("no fault") {
+            Step::Output(Output::Records(records)) => break records,
+            step => assert_eq!(step, Step::Waiting),
+        }
+    };
+    assert_eq!(first.starts, [Ts::new(0, 0)]);
+    want.send(()).expect("it waits");
+    assert_eq!(said(run).0, ["5"]);
 }
 
 #[test]

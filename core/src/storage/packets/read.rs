@@ -108,6 +108,8 @@ pub(super) struct Reading {
     entry: Entry,
     packed: Vec<u8>,
     effort: Effort,
+    // The latest packet of what was left out without a word.
+    passed: Ts,
     // The newest segment that was begun.
     number: u64,
     // The directory, where what is added to it meanwhile is read too.
@@ -173,6 +175,7 @@ impl Reading {
             entry: Entry::default(),
             packed: Vec::new(),
             effort: Effort { bytes_all, ..Effort::default() },
+            passed: Ts(0),
             number: 0,
             follows: None,
             gone: 0,
@@ -200,6 +203,16 @@ impl Reading {
     /// Behind all that was given or left out.
     pub fn behind(&self) -> Spot {
         Spot { segment: self.number, at: self.behind }
+    }
+
+    /// The latest packet of the slabs that were left out without giving their heads.
+    pub fn passed(&self) -> Ts {
+        self.passed
+    }
+
+    /// The earliest and the latest packet of the slab whose heads were given last.
+    pub fn left_out(&self) -> (Ts, Ts) {
+        (self.entry.first, self.entry.last)
     }
 
     /// How many segments were removed before they were read.
@@ -305,6 +318,7 @@ impl Reading {
                 if !self.entry.may_hold(self.window, &self.needs) {
                     self.effort.slabs_skipped += 1;
                     if self.entry.heads.is_empty() {
+                        self.passed = self.passed.max(self.entry.last);
                         continue;
                     }
                     return Ok(Some(Part::Heads(&self.entry.heads)));

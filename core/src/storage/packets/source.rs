@@ -14,6 +14,9 @@ use crate::storage::Window;
 use crate::storage::pcapng::{self, Block};
 use crate::time::Ts;
 
+/// How many times in which nothing was heard are told with one packet.
+const BREAKS_MAX: usize = 1024;
+
 /// Slabs that are kept to be filled again.
 const SLABS: usize = 16;
 
@@ -33,6 +36,11 @@ pub struct Kept {
     used: VecDeque<Arc<Vec<u8>>>,
     // Whether a packet of the window was there already.
     begun: bool,
+    // The latest packet that was there, and that after which nothing was heard for a while.
+    last: Ts,
+    break_after: Option<Ts>,
+    // The times in which nothing was heard before the next packet that is given.
+    unheard: Vec<Window>,
     follows: bool,
 }
 
@@ -75,6 +83,9 @@ impl Kept {
             at: 0,
             used: VecDeque::new(),
             begun: false,
+            last: Ts(0),
+            break_after: None,
+            unheard: Vec::new(),
             follows: false,
         }
     }
@@ -126,12 +137,16 @@ impl Kept {
         match block {
             Block::Section(bytes) => {
                 self.links.clear();
+                let last = self.last.max(self.reading.passed());
+                if pcapng::is_apart(bytes) && last > Ts(0) {
+                    self.break_after = Some(last);
+                }
                 if self.told.is_none() {
                     self.told = pcapng::comment(bytes).map(str::to_owned);
                 }
             }
             Block::Interface(bytes) => {
-                let source = pcapng::description(bytes).and_then(|d| d.strip_prefix("source "));
+                let source = pcapng::name(bytes).and_then(|name| name.strip_prefix("source "));
                 let number = source.and_then(|number| number.parse().ok()).unwrap_or(0);
                 self.links.push((pcapng::link(bytes), number));
             }
@@ -152,6 +167,9 @@ impl Kept {
                         self.meet(&block);
                         rest = behind;
                     }
+                    let (first, last) = self.reading.left_out();
+                    self.resume(first);
+                    self.last = self.last.max(last);
                 }
                 Some(Part::Slab(_)) => break,
             }
@@ -210,6 +228,8 @@ impl Kept {
             let Some(seen) = pcapng::packet(bytes) else { return self.skip() };
             let interface = self.links.get(seen.interface as usize);
             let Some((link, source)) = interface.copied() else { return self.skip() };
+            self.resume(ts);
+            self.last = self.last.max(ts);
             if ts < self.window.from || ts >= self.window.to {
                 continue;
             }
@@ -226,7 +246,19 @@ impl Kept {
         }
         chunk.settle_weights();
         if !chunk.packets.is_empty() {
+            chunk.unheard.append(&mut self.unheard);
             chunk.regions.push(slab);
+        }
+    }
+
+    /// Takes note of the first packet after a while in which nothing was heard.
+    fn resume(&mut self, to: Ts) {
+        if let Some(from) = self.break_after.take()
+            && from < to
+            && to > self.window.from
+            && self.unheard.len() < BREAKS_MAX
+        {
+            self.unheard.push(Window { from: Ts(from.0.saturating_add(1)), to });
         }
     }
 

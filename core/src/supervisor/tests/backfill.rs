@@ -285,6 +285,43 @@ fn a_monitor_that_begins_fills_in_what_an_earlier_one_kept() {
 }
 
 #[test]
+fn the_time_between_two_monitors_is_a_gap() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut fed = Fed::start(vec![keeper(&dir, "")]);
+    fed.feed(seconds(1..13));
+    fed.end([]);
+    // The first of the next one comes before its module, and then after it has joined.
+    for (name, before) in [("after", true), ("before", false)] {
+        let mut fed = Fed::start(vec![keeper(&dir, "")]);
+        let from = if before { 31 } else { 61 };
+        if before {
+            fed.feed(seconds(from..from + 2));
+        }
+        fed.monitor.attach(late(name, Some(from / 30 * 30 - 20))).expect("attached");
+        fed.wait_until_filled_in(name);
+        fed.feed(seconds(from + 2..from + 6));
+        fed.monitor.stop();
+        let told = fed.told.clone();
+        fed.monitor.wait();
+        let told = told.lock();
+        let own = told.iter().filter(|(n, _)| n == name);
+        let lines: Vec<String> = own.filter_map(|(_, output)| line(output)).collect();
+        match before {
+            true => assert_eq!(lines, ["10", "gap 15-30", "30", "35"]),
+            false => assert_eq!(lines, ["gap 40-60", "60", "65"]),
+        }
+    }
+}
+
+/// When records start, in seconds, and from when until when a gap is.
+fn line(output: &Output) -> Option<String> {
+    match output {
+        Output::Records(records) => Some((records.starts.first()?.0 / SECOND).to_string()),
+        Output::Gap { from, to } => Some(format!("gap {}-{}", from.0 / SECOND, to.0 / SECOND)),
+    }
+}
+
+#[test]
 fn one_that_is_detached_or_whose_monitor_ends_while_it_catches_up_is_gone() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut fed = Fed::start(vec![keeper(&dir, "")]);

@@ -397,3 +397,52 @@ fn verifying_names_damaged_slabs_indexes_and_ends() {
     fs::write(segment.index(), &index[..index.len() - 1]).expect("a file");
     assert_eq!(places(), (vec![format!("index behind entry {}", slabs - 1)], slabs));
 }
+
+/// The seconds of the packets up to a spot.
+fn read(kept: &mut Kept, until: Spot) -> (Vec<u64>, Turn) {
+    let mut seconds = Vec::new();
+    loop {
+        let mut chunk = Chunk::default();
+        let turn = kept.read(&mut chunk, until).expect("a directory");
+        seconds.extend(chunk.packets.iter().map(|packet| packet.ts.0 / SEC));
+        if turn != Turn::More {
+            return (seconds, turn);
+        }
+    }
+}
+
+#[test]
+fn a_window_is_read_on_while_it_grows_up_to_where_it_is_asked_to() {
+    let dir = dir();
+    let mut writer = writer(Room { retain: Some(Span::from_secs(16 * 50)), ..room(&dir, 1 << 30) });
+    let mark = |writer: &mut PacketWriter| {
+        let (told, mark) = bounded(1);
+        writer.mark(told);
+        mark.recv().expect("a place")
+    };
+    let head = Spot { segment: u64::MAX, at: 0 };
+    assert_eq!(mark(&mut writer), Spot { segment: 1, at: 0 });
+    let mut kept = Kept::following("kept".to_owned(), dir.path(), Ts(3 * SEC)).expect("a window");
+    assert_eq!(read(&mut kept, head), (vec![], Turn::End));
+    write(&mut writer, 0..10);
+    let first = mark(&mut writer);
+    // Late packets belong to it once it has begun.
+    write(&mut writer, 2..3);
+    write(&mut writer, 10..20);
+    let second = mark(&mut writer);
+    assert_eq!(read(&mut kept, first), ((3..10).collect(), Turn::End));
+    assert_eq!(kept.spot(), first);
+    let rest: Vec<u64> = [2].into_iter().chain(10..20).collect();
+    assert_eq!(read(&mut kept, head), (rest, Turn::End));
+    assert_eq!(kept.spot(), second);
+    // Segments that are begun meanwhile, of which the reader has one open.
+    for start in (20..400).step_by(20) {
+        write(&mut writer, start..start + 20);
+        writer.flush();
+    }
+    let last = mark(&mut writer);
+    assert!(last.segment > 3, "{last:?}");
+    assert_eq!(read(&mut kept, last), ((20..400).collect(), Turn::End));
+    assert_eq!(read(&mut kept, Spot { at: last.at + 1, ..last }), (vec![], Turn::Idle));
+    assert_eq!(kept.gone(), 0);
+}
