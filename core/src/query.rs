@@ -5,6 +5,7 @@
 //! stream's clock, never the wall's.
 
 pub mod answer;
+pub mod coarse;
 pub mod packets;
 pub mod past;
 pub mod replayed;
@@ -15,10 +16,12 @@ use crate::filter::FilterError;
 use crate::lookup::MissingTable;
 use crate::nearest::nearest;
 use crate::replay::ReplayError;
+use crate::rollup::RollupError;
 use crate::storage::packets::CopyError;
 use crate::storage::{StoreError, Window};
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 pub use answer::{Answer, Place, Report, Step, Steps};
+pub use coarse::Coarse;
 pub use packets::Packets;
 pub use past::{Candidate, Past};
 pub use replayed::Replayed;
@@ -26,7 +29,7 @@ pub use run::{Far, Gauge, Run};
 pub use when::{TimeError, Times};
 
 /// What may be asked, and what for.
-pub const KEYS: [(&str, &str); 9] = [
+pub const KEYS: [(&str, &str); 10] = [
     ("module", "the instance whose records are asked for"),
     ("time", "A:B, from A until B: `-5m:0`, `@20260101120000:+1h`, `2026-01-01T12:00:00Z:`"),
     ("start", "from this instant, in place of the A of `time`; seconds since 1970"),
@@ -46,6 +49,7 @@ pub const KEYS: [(&str, &str); 9] = [
         "the instance over whose packets or records the module is run afresh; `auto` chooses",
     ),
     ("explain", "`yes` for what could be read to answer, and what would be chosen, in place of it"),
+    ("interval", "records of intervals of this length, merged from shorter ones: `1m`, `1h`"),
 ];
 
 /// One question.
@@ -67,6 +71,8 @@ pub struct Query {
     pub source: Option<Over>,
     /// Whether to say what could be read to answer, in place of the answer.
     pub explain: bool,
+    /// The length of the intervals that records are asked for of, where not the module's own.
+    pub interval: Option<Span>,
     /// Arguments for the module, where it is run afresh: given as `arg.NAME`.
     pub args: Vec<(String, String)>,
 }
@@ -108,6 +114,19 @@ pub enum QueryError {
         key: &'static str,
         /// As the user wrote it.
         value: String,
+    },
+    /// What is no length of an interval.
+    #[error("parameter `interval` is `{0}`: write a time span like 1m or 1h")]
+    Interval(String),
+    /// The records do not make records of longer intervals.
+    #[error("`{module}` gives no records of {interval}: {why}")]
+    Rollup {
+        /// The instance.
+        module: String,
+        /// What was asked for.
+        interval: Span,
+        /// Why not.
+        why: RollupError,
     },
     /// The time makes no sense.
     #[error(transparent)]
@@ -222,6 +241,12 @@ fn reasons(refused: &[(String, String)]) -> String {
     }
 }
 
+/// The length of intervals.
+fn interval_of(text: &str) -> Result<Span, QueryError> {
+    let fail = || QueryError::Interval(text.chars().take(60).collect());
+    Span::parse(text).ok().filter(|span| span.0 > 0).ok_or_else(fail)
+}
+
 /// The value of a parameter that is yes or no.
 fn yes_or_no(key: &'static str, value: Option<&str>) -> Result<Option<bool>, QueryError> {
     match value {
@@ -256,6 +281,7 @@ impl Query {
             follows: false,
             source: None,
             explain: false,
+            interval: None,
             args: Vec::new(),
         }
     }
@@ -279,7 +305,7 @@ impl Query {
                 return Err(QueryError::Twice(KEYS[at].0));
             }
         }
-        let [module, time, start, end, filter, format, wait, source, explain] = given;
+        let [module, time, start, end, filter, format, wait, source, explain, interval] = given;
         let times = match (time, start, end) {
             (None, None, None) => None,
             (Some(text), None, None) => Some(Times::parse(text)?),
@@ -300,6 +326,7 @@ impl Query {
                 name => Over::Instance(name.to_owned()),
             }),
             explain: yes_or_no("explain", explain)?.unwrap_or(false),
+            interval: interval.map(interval_of).transpose()?,
             args,
         })
     }
@@ -309,6 +336,7 @@ impl Query {
         let given = [
             ("source", self.source.is_some()),
             ("explain", self.explain),
+            ("interval", self.interval.is_some()),
             ("arg.", !self.args.is_empty()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {

@@ -117,6 +117,11 @@ impl Merger {
         Self { into: Span(into.0.max(1)), own, open: None, gaps: Vec::new() }
     }
 
+    /// How long the intervals are that it makes.
+    pub fn interval(&self) -> Span {
+        self.into
+    }
+
     /// The start of the interval that is open.
     pub fn open_since(&self) -> Option<Ts> {
         self.open.as_ref().map(|(interval, _)| interval.start())

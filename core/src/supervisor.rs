@@ -30,6 +30,7 @@ use crate::filter::{Expr, FilterError};
 use crate::lookup::{Lookups, MissingTable};
 use crate::module::{Args, Grants, Kind, Limits, ModuleError, Setup};
 use crate::queue;
+use crate::rollup::RollupError;
 use crate::source::Source;
 use crate::storage::packets::{Keeps, Place};
 use crate::time::{Span, Ts};
@@ -37,8 +38,8 @@ use crate::worker::{Emission, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use late::{Heard, Late};
-pub use needs::Needs;
 use needs::offer;
+pub use needs::{Needs, rolls_up};
 
 /// Batches a worker may be behind capture.
 const WORK_QUEUE: usize = 4;
@@ -154,6 +155,16 @@ pub enum AttachError {
         instance: String,
         /// What each source does not give.
         lacking: String,
+    },
+    /// Its records make no longer intervals.
+    #[error("module `{instance}` cannot be rolled up to {len}: {error}")]
+    Rollup {
+        /// The instance.
+        instance: String,
+        /// How long the intervals were to be.
+        len: Span,
+        /// Why not.
+        error: RollupError,
     },
     /// The system has no thread to spare.
     #[error("cannot start a thread")]

@@ -94,6 +94,9 @@ pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance, Fa
     for (name, value) in given.iter() {
         instance.args.set(name, value.clone());
     }
+    if let Some(interval) = question.interval {
+        instance.args.set("interval", interval.to_string().into());
+    }
     let manifest = instance.kind.manifest();
     manifest.resolve(&instance.args).map_err(|error| crate::catalogue::wrong(&error))?;
     // It is run to be looked at: what it would keep is there already.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use como_core::capture::merge::WINDOW_DEFAULT;
 use como_core::module::{Args, Grants, Limits};
 use como_core::record::Value;
+use como_core::rollup::Rollup;
 use como_core::size;
 use como_core::time::Span;
 use como_web::Scripts;
@@ -103,6 +104,8 @@ pub struct InstanceConfig {
     pub anonymize: Option<PathBuf>,
     /// How long its records are kept, and the packets it keeps.
     pub retain: Option<Span>,
+    /// The longer intervals that its records are merged into, the shortest first.
+    pub rollups: Vec<Rollup>,
     /// Whether it runs only when it is asked.
     pub on_demand: bool,
     /// How much of the past it runs over first, nothing being 0s, in place of what it says itself.
@@ -193,6 +196,7 @@ impl Reader<'_> {
                 compress: module.compress,
                 anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
                 retain: self.age(&module.retain)?,
+                rollups: self.rollups(&module.rollup)?,
                 on_demand: self.one_of(&module.running, &RUNNING)?.unwrap_or(false),
                 backfill: self.span(&module.backfill)?,
                 grants: self.grants(&module.allow)?,
@@ -200,7 +204,41 @@ impl Reader<'_> {
                 filter,
             });
         }
+        let twice = |one: &&InstanceConfig| {
+            let mut rollups = one.rollups.iter();
+            rollups.any(|rollup| names.contains(&como_core::rollup::name(&one.name, rollup.len)))
+        };
+        if let Some(one) = instances.iter().find(twice) {
+            let what = format!("a module has the name of a rollup of `{}`", one.name);
+            return Err(Failure::new(what).hint("call it otherwise"));
+        }
         Ok(instances)
+    }
+
+    /// Rollups as `1m:7d`, each of longer intervals than the one before.
+    fn rollups(&self, texts: &[Spanned<String>]) -> Result<Vec<Rollup>> {
+        let mut rollups: Vec<Rollup> = Vec::new();
+        for text in texts {
+            let written = || {
+                let what = format!("`{}` is no rollup", text.get_ref());
+                self.wrong(text, what).hint("write how long intervals are and are kept: \"1m:7d\"")
+            };
+            let (len, age) = text.get_ref().split_once(':').ok_or_else(written)?;
+            let age = match age.trim() {
+                "forever" => None,
+                age => Some(Span::parse(age).map_err(|_| written())?),
+            };
+            let len = Span::parse(len.trim()).map_err(|_| written())?;
+            if len.0 == 0 || age.is_some_and(|age| age < len) {
+                return Err(self.wrong(text, "nothing would be kept: at least an interval".into()));
+            }
+            if rollups.last().is_some_and(|before| before.len >= len) {
+                let what = "its intervals are not longer than those before".to_owned();
+                return Err(self.wrong(text, what));
+            }
+            rollups.push(Rollup { len, age });
+        }
+        Ok(rollups)
     }
 
     fn grants(&self, texts: &[Spanned<String>]) -> Result<Grants> {

@@ -195,6 +195,7 @@ impl Desk {
             follow: false,
             source: None,
             explain: false,
+            interval: None,
             args: Vec::new(),
             format: Some(crate::cli::AnswerFormat::Records(self.format)),
             url: None,

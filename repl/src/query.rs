@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use como_core::module::Kind;
 use como_core::query::{
-    Answer, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
+    Answer, Coarse, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
 };
 use como_core::source::Covered;
 use como_core::storage::packets::{Copied, Effort};
@@ -106,6 +106,7 @@ fn pairs(args: &Query) -> Vec<(String, &str)> {
     pairs.extend(args.time.as_deref().map(|time| ("time", time)));
     pairs.extend(args.filter.as_deref().map(|filter| ("filter", filter)));
     pairs.extend(args.source.as_deref().map(|source| ("source", source)));
+    pairs.extend(args.interval.as_deref().map(|interval| ("interval", interval)));
     pairs.extend(args.explain.then_some(("explain", "yes")));
     pairs.push(("wait", if args.follow { "yes" } else { "no" }));
     let own = args.args.iter().map(|text| {
@@ -164,15 +165,25 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     if question.source.is_some() || question.explain {
         return rerun(None);
     }
-    match Answer::open(&question, place) {
-        Ok(mut answer) => {
-            let kind = stored.maker(&args.module, &answer.stream().module);
-            if let Some(there) = answer.missed() {
-                say(&missed(&args.module, there));
-            }
-            let nothing = Progress::new(true);
+    let made = |module: &str| stored.maker(&args.module, module);
+    let nothing = Progress::new(true);
+    let shown = if question.interval.is_some() {
+        let module = store.stream(&question.module)?.unwrap_or_default().module;
+        let kind = made(&module);
+        let own = kind.as_ref().and_then(|kind| kind.merger());
+        Coarse::open(&question, place, own).map(|mut answer| {
+            answer.missed().into_iter().for_each(|there| say(&missed(&args.module, there)));
             show(&mut answer, &args.module, format, kind.as_deref(), &nothing.curtain())
-        }
+        })
+    } else {
+        Answer::open(&question, place).map(|mut answer| {
+            let kind = made(&answer.stream().module);
+            answer.missed().into_iter().for_each(|there| say(&missed(&args.module, there)));
+            show(&mut answer, &args.module, format, kind.as_deref(), &nothing.curtain())
+        })
+    };
+    match shown {
+        Ok(shown) => shown,
         // Why the records do not answer says more than why nothing else does.
         Err(error @ QueryError::OtherFilter { .. }) => rerun(Some(error)),
         Err(QueryError::UnknownModule { name, .. }) if is_module(&name) => rerun(None),

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use como_core::rollup::Rollup;
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Writer};
-use como_core::supervisor::keep::{Bound, Bounds, Keeper, Keeping, SharedBounds};
-use como_core::supervisor::{Backfill, Handle, Instance, Monitor, Options};
+use como_core::supervisor::keep::{Bound, Bounds, Keeper, Keeping, SharedBounds, SharedRollups};
+use como_core::supervisor::{Backfill, Handle, Instance, Monitor, Options, rolls_up};
 use como_web::Web;
 use crossbeam_channel::Sender;
 use parking_lot::RwLock;
@@ -49,7 +50,9 @@ pub fn perform(args: &Serve) -> Result {
     let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
     let bounds = SharedBounds::default();
     *bounds.write() = bounds_of(&config);
-    let keeper = keeper(store.clone(), bounds.clone());
+    let rollups = SharedRollups::default();
+    rollups.write().levels = rollups_of(&config);
+    let keeper = keeper(store.clone(), bounds.clone()).rolling_up(rollups.clone());
     let (feed, keeping) = (keeper.feed(), keeper.keeping());
     let recorded = recorded(store.clone(), keeping.clone());
     for instance in &mut instances {
@@ -62,6 +65,9 @@ pub fn perform(args: &Serve) -> Result {
     let options = Options { stay: true, lookups, ..options(&config) };
     let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
         .map_err(crate::session::refused)?;
+    let handle = monitor.handle();
+    let merger = move |name: &str| handle.kind(name).and_then(|kind| kind.merger());
+    rollups.write().merger = Some(Arc::new(merger));
     let deployer = deployer(&config, monitor.handle(), recorded.clone())?;
     let desk = Desk {
         monitor: monitor.handle(),
@@ -83,7 +89,13 @@ pub fn perform(args: &Serve) -> Result {
     }
     say(&format!("listening on http://{}", web.address()));
 
-    obey_signals(signals, &args.config, config, (&monitor, &on_demand), (&bounds, &recorded));
+    obey_signals(
+        signals,
+        &args.config,
+        config,
+        (&monitor, &on_demand),
+        (&bounds, &rollups, &recorded),
+    );
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
@@ -140,7 +152,7 @@ fn instance(config: &Config, instance: &InstanceConfig, recorded: &Recorded) -> 
     let anonymize = anonymize.map_err(|error| Failure::new(crate::error::with_causes(&error)))?;
     let kind = crate::catalogue::find(&instance.module)?;
     let span = instance.backfill.or(kind.manifest().backfill).filter(|span| span.0 > 0);
-    Ok(Instance {
+    let started = Instance {
         name: instance.name.clone(),
         kind,
         backfill: span.map(|span| Backfill { span, stored: recorded(&instance.name) }),
@@ -155,7 +167,17 @@ fn instance(config: &Config, instance: &InstanceConfig, recorded: &Recorded) -> 
             compress: instance.compress,
             anonymize,
         })),
-    })
+    };
+    if !instance.rollups.is_empty() {
+        rolls_up(started.clone(), &instance.rollups).map_err(crate::session::refused)?;
+    }
+    Ok(started)
+}
+
+/// What is rolled up.
+fn rollups_of(config: &Config) -> BTreeMap<String, Vec<Rollup>> {
+    let some = config.instances.iter().filter(|instance| !instance.rollups.is_empty());
+    some.map(|instance| (instance.name.clone(), instance.rollups.clone())).collect()
 }
 
 /// How much of their records instances keep.
@@ -215,7 +237,7 @@ fn obey_signals(
     path: &Path,
     mut config: Config,
     (monitor, on_demand): (&Monitor, &OnDemand),
-    (bounds, recorded): (&SharedBounds, &Recorded),
+    (bounds, rollups, recorded): (&SharedBounds, &SharedRollups, &Recorded),
 ) {
     for signal in signals.forever() {
         if signal != SIGHUP {
@@ -225,7 +247,7 @@ fn obey_signals(
         match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
-                reload(&mut config, new, (monitor, on_demand), (bounds, recorded));
+                reload(&mut config, new, (monitor, on_demand), (bounds, rollups, recorded));
             }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
@@ -244,9 +266,10 @@ fn reload(
     old: &mut Config,
     new: Config,
     (monitor, on_demand): (&Handle, &OnDemand),
-    (bounds, recorded): (&SharedBounds, &Recorded),
+    (bounds, rollups, recorded): (&SharedBounds, &SharedRollups, &Recorded),
 ) {
     *bounds.write() = bounds_of(&new);
+    rollups.write().levels = rollups_of(&new);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
         monitor.detach(&gone.name);
         on_demand.remove(&gone.name);

@@ -81,6 +81,11 @@ impl Writer {
         self.feed.clone()
     }
 
+    /// Where it writes to.
+    pub fn store(&self) -> &Arc<dyn RecordStore> {
+        &self.store
+    }
+
     /// Rows lost because the store did not take them, or because one alone was too large.
     pub fn lost_rows(&self) -> u64 {
         self.lost_rows

@@ -3,8 +3,11 @@
 //! A store that does not answer stops nothing: rows wait, up to the writer's
 //! bound, the trouble is said once and shown in the status until it is over.
 
+mod rollup;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -14,6 +17,8 @@ use crate::record::Output;
 use crate::source::Covered;
 use crate::storage::{About, Feed, StoreError, Writer};
 use crate::time::{Span, Ts};
+use rollup::Rolling;
+pub use rollup::{Rollups, SharedRollups};
 
 /// How far one stream is safe, as `/status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,10 +42,18 @@ pub struct Keeping {
     pub trouble: Option<String>,
     /// Rows lost because the store did not take them for too long.
     pub lost_rows: u64,
+    /// Rollups that cannot be made, and why.
+    pub not_rolled_up: BTreeMap<String, String>,
     /// Until when each instance has recorded, whether that is safe yet or not.
     #[serde(skip)]
     pub reached: BTreeMap<String, Ts>,
 }
+
+/// How long rollups may take at a time, so that records wait for no more than that.
+const ROLLING: Duration = Duration::from_millis(50);
+
+/// How long those that are left may take at the end; what is not done is done by the next run.
+const ROLLING_LAST: Duration = Duration::from_secs(2);
 
 /// How often what is too old is looked for, in packet time.
 const EXPIRY: Span = Span::from_secs(10);
@@ -83,13 +96,22 @@ pub struct Keeper {
     closed: BTreeMap<String, Ts>,
     // When what is too old is looked for next.
     expires: Ts,
+    rollups: SharedRollups,
+    rolling: Rolling,
 }
 
 impl Keeper {
     /// A sink over `writer` that keeps as much as the bounds allow.
     pub fn new(writer: Writer, bounds: SharedBounds) -> Self {
         let (keeping, closed) = Default::default();
-        Self { writer, bounds, keeping, closed, expires: Ts(0) }
+        let (rollups, rolling) = Default::default();
+        Self { writer, bounds, keeping, closed, expires: Ts(0), rollups, rolling }
+    }
+
+    /// The same, with records of longer intervals beside.
+    pub fn rolling_up(mut self, rollups: SharedRollups) -> Self {
+        self.rollups = rollups;
+        self
     }
 
     /// Where its commits are told.
@@ -113,6 +135,20 @@ impl Keeper {
         }
     }
 
+    /// Merges what is safe into records of longer intervals, which are safe with the next commit.
+    /// Returns whether there may be more to do.
+    fn roll_up(&mut self, until: Instant) -> bool {
+        let rolled = self.rolling.roll(&mut self.writer, &self.rollups.read(), until);
+        for (stream, why) in rolled.refused {
+            tracing::error!("`{stream}` lacks records: {why}");
+            self.keeping.write().not_rolled_up.insert(stream, why.to_string());
+        }
+        if let Some(error) = &rolled.trouble {
+            self.note_trouble(error);
+        }
+        rolled.any && rolled.trouble.is_none()
+    }
+
     fn note_trouble(&self, error: &StoreError) {
         let text = error.to_string();
         let mut keeping = self.keeping.write();
@@ -134,6 +170,13 @@ impl Sink for Keeper {
             age_max: bound.age,
             sources: Vec::new(),
         };
+        for rollup in self.rollups.read().of(instance) {
+            let name = crate::rollup::name(instance, rollup.len);
+            let about = About { age_max: rollup.age, ..about.clone() };
+            if let Err(error) = self.writer.open(&name, about) {
+                self.note_trouble(&error);
+            }
+        }
         if let Err(error) = self.writer.open(instance, about) {
             self.note_trouble(&error);
         }
@@ -141,6 +184,9 @@ impl Sink for Keeper {
     }
 
     fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
+        for rollup in self.rollups.read().of(instance) {
+            self.writer.cover(&crate::rollup::name(instance, rollup.len), sources);
+        }
         self.writer.cover(instance, sources);
         Ok(())
     }
@@ -175,7 +221,9 @@ impl Sink for Keeper {
             tracing::info!("the store takes records again");
         }
         keeping.lost_rows = self.writer.lost_rows();
+        self.rolling.committed();
         for (instance, until) in std::mem::take(&mut self.closed) {
+            self.rolling.settle(&instance, until);
             keeping.settled_until.insert(instance, until.to_string());
         }
         for done in committed {
@@ -184,11 +232,17 @@ impl Sink for Keeper {
             keeping.streams.insert(done.stream, kept);
         }
         drop(keeping);
+        self.roll_up(Instant::now() + ROLLING);
         self.expire();
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), SinkError> {
+        let until = Instant::now() + ROLLING_LAST;
+        // Each level is made of what was committed of the one before.
+        while Instant::now() < until && self.roll_up(until) {
+            self.commit()?;
+        }
         match &self.keeping.read().trouble {
             Some(trouble) => Err(SinkError::new(format!("the last records are lost: {trouble}"))),
             None => Ok(()),

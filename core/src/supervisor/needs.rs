@@ -5,6 +5,7 @@ use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
 use crate::filter::{Expr, Plan};
 use crate::lookup::{Lookups, MissingTable, Subject};
+use crate::rollup::{self, Rollup};
 use crate::source::Description;
 use crate::time::Span;
 
@@ -67,6 +68,24 @@ impl Needs {
     pub fn missing_table(&self, lookups: &Lookups) -> Option<MissingTable> {
         lookups.lacks(self.fields.iter().chain(&self.if_any).copied())
     }
+}
+
+/// Whether an instance's records make records of longer intervals, as far as that is known before
+/// the first one. It is started for that, and dropped.
+pub fn rolls_up(instance: Instance, rollups: &[Rollup]) -> Result<(), AttachError> {
+    let own = instance.kind.merger();
+    let (lookups, costs) = Default::default();
+    let around = Around { lookups: &lookups, costs: &costs, writes: false };
+    let task = prepare(instance, false, around)?.task;
+    for rollup in rollups {
+        let checked = rollup::check(&task.schema, task.interval, rollup.len, own.as_deref());
+        checked.map_err(|error| AttachError::Rollup {
+            instance: task.name.to_string(),
+            len: rollup.len,
+            error,
+        })?;
+    }
+    Ok(())
 }
 
 /// What a task reads, for its filter and its module.

@@ -65,6 +65,9 @@ pub struct Query {
     /// Run the module afresh over what this instance stored; `auto` chooses what serves best.
     #[arg(long, value_name = "INSTANCE")]
     pub source: Option<String>,
+    /// Records of intervals of this length, from rollups or merged from shorter ones: `1m`, `1h`.
+    #[arg(long, value_name = "SPAN")]
+    pub interval: Option<String>,
     /// Show what could be read to answer, and what would be, in place of the answer.
     #[arg(long)]
     pub explain: bool,
@@ -93,6 +96,7 @@ Examples:
   como query traffic --time -5m:0
   como query traffic --time 2026-01-01T12:00:00Z:+1h --format csv
   como query 'top destinations' --url http://monitor:44444 --follow
+  como query traffic --time -30d:0 --interval 1h
   como query traffic --store /var/lib/como/store
   como query topports --source auto --time -1h: --follow
   como query topports --store store --time -1h:0 --filter 'host 10.0.0.7'

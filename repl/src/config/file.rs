@@ -51,6 +51,8 @@ pub struct Module {
     #[serde(default)]
     pub allow: Vec<Spanned<String>>,
     pub retain: Option<Spanned<String>>,
+    #[serde(default)]
+    pub rollup: Vec<Spanned<String>>,
     pub running: Option<Spanned<String>>,
     pub backfill: Option<Spanned<String>>,
 }

@@ -193,3 +193,25 @@ fn limits_that_nothing_could_run_within_are_refused() {
         );
     }
 }
+
+#[test]
+fn rollups_are_read_and_mistakes_in_them_underlined() {
+    let module = |rollup: &str| format!("[[module]]\nuse = \"traffic\"\nrollup = {rollup}\n");
+    let config = read(&module("[\"1m:7d\", \"1h:1y\", \"1d:forever\"]")).expect("valid");
+    let shown: Vec<_> = config.instances[0].rollups.iter().map(|r| (r.len, r.age)).collect();
+    let hours = |hours: u64| Span::from_secs(hours * 3600);
+    let kept = [(Span::from_secs(60), Some(hours(7 * 24))), (hours(1), Some(hours(365 * 24)))];
+    assert_eq!(shown, [kept[0], kept[1], (hours(24), None)]);
+    for (wrong, why) in [
+        ("[\"1m\"]", "`1m` is no rollup"),
+        ("[\"x:7d\"]", "`x:7d` is no rollup"),
+        ("[\"1h:1m\"]", "nothing would be kept"),
+        ("[\"1h:1d\", \"1m:1d\"]", "not longer than those before"),
+    ] {
+        let failure = read(&module(wrong)).expect_err("wrong").to_string();
+        assert!(failure.contains(why) && failure.contains("como.toml:3"), "{failure}");
+    }
+    let twin = "[[module]]\nuse = \"traffic\"\nname = \"traffic@1m\"\n";
+    let failure = read(&(module("[\"1m:7d\"]") + twin)).expect_err("wrong").to_string();
+    assert!(failure.contains("the name of a rollup of `traffic`"), "{failure}");
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::module::Limits;
-use como_core::query::{Answer, Packets, Place, Query, QueryError, Replayed, Steps};
+use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Replayed, Steps};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
@@ -85,6 +85,35 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Answers with records of longer intervals.
+    fn coarse(&self, query: Query, format: Format) -> Result<HttpAnswer, Refusal> {
+        let kind = self.monitor.kind(&query.module);
+        let running = self.running();
+        let (store, feed) = (self.store.clone(), self.feed.clone());
+        let place = Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
+        let own = kind.as_ref().and_then(|kind| kind.merger());
+        let answer = match Coarse::open(&query, place, own) {
+            Ok(answer) => answer,
+            Err(error) => return self.instead(&query, format, error),
+        };
+        let sources = crate::query::sources(answer.sources());
+        let missed = answer.missed().map(|stored| crate::query::missed(&query.module, stored));
+        drop(answer);
+        let body = move |out: &mut dyn Write| {
+            let place =
+                Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
+            let mut renderer = crate::output::shown(format, kind.as_deref());
+            let own = kind.as_ref().and_then(|kind| kind.merger());
+            let written = Coarse::open(&query, place, own)
+                .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
+            written.map(drop).map_err(broken)
+        };
+        let mime = format.mime().to_owned();
+        Ok(HttpAnswer { mime, sources: Some(sources), missed, body: Box::new(body) })
+    }
+}
+
 impl Door for Desk {
     fn status(&self) -> String {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -133,6 +162,9 @@ impl Door for Desk {
         let is_on_demand = self.on_demand.instance(module).is_some();
         if query.source.is_some() || query.explain || is_on_demand {
             return self.rerun(&query, format, None);
+        }
+        if query.interval.is_some() {
+            return self.coarse(query, format);
         }
         let answer = match Answer::open(&query, place) {
             Ok(answer) => answer,

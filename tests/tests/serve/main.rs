@@ -7,6 +7,7 @@ mod posted;
 mod remote;
 mod replay;
 mod rerun;
+mod rollups;
 mod server;
 mod store;
 mod windows;

@@ -1,0 +1,241 @@
+//! Answers of longer intervals: from rollups as far as they reach, and merged from shorter
+//! intervals where they do not.
+//!
+//! All of it is one instance's own: a rollup holds what its records come to,
+//! so the parts of an answer are the same measurement. An interval is given
+//! once all of it is stored; where nothing runs any more, the last one as far
+//! as it came.
+
+use std::collections::VecDeque;
+
+use super::answer::{Answer, Place, Report, Step, Steps, find, parsed};
+use super::{Query, QueryError, Times};
+use crate::module::Merge;
+use crate::record::{Output, Schema};
+use crate::rollup::{self, Merger};
+use crate::storage::scan::Found;
+use crate::storage::{Coverage, Scan, Stream, Window};
+use crate::time::{Interval, Span, Ts};
+
+/// How many parts are merged before the reader gets a chance to go away.
+const PARTS: usize = 64;
+
+/// One answer, read a step at a time.
+pub struct Coarse<'a> {
+    query: Query,
+    place: Place<'a>,
+    interval: Span,
+    stream: Stream,
+    covered: bool,
+    sources: Vec<Coverage>,
+    // What is still to be read, by stream.
+    legs: VecDeque<(String, Window)>,
+    leg: Option<Answer<'a>>,
+    merger: Merger,
+    ready: VecDeque<Output>,
+    report: Report,
+    // Damaged blocks of legs that have been read.
+    damaged: u64,
+}
+
+impl<'a> Coarse<'a> {
+    /// Begins to answer, where the module merges its records in its `own` way if it has one. What is
+    /// wrong with the query is found here, before a byte is written.
+    pub fn open(
+        query: &Query,
+        place: Place<'a>,
+        own: Option<Box<dyn Merge>>,
+    ) -> Result<Self, QueryError> {
+        let interval = query.interval.unwrap_or(Span(1));
+        let base = Answer::open(query, place)?;
+        let stream = find(&query.module, &place)?;
+        let asked = base.window();
+        let mut window = Window { from: up(asked.from, interval), to: up(asked.to, interval) };
+        if place.feed.is_some() && !base.follows() {
+            // What comes may be of the last interval still.
+            window.to = window.to.min(down(stream.end.unwrap_or_default(), interval));
+        }
+        window.to = window.to.max(window.from);
+        let refused = |why| QueryError::Rollup { module: query.module.clone(), interval, why };
+        if let Some((schema, len)) = sample(&place, &stream, window)? {
+            rollup::check(&schema, len, interval, own.as_deref()).map_err(refused)?;
+        }
+        let mut levels = levels(&place, &stream, interval)?;
+        if let Some(filter) = &query.filter {
+            let asked = parsed(filter)?.to_string();
+            levels.retain(|level| level.filters.iter().any(|m| m.filter == asked));
+        }
+        levels.push(stream.clone());
+        let mut legs = VecDeque::new();
+        cover(&levels, window, interval, &mut legs);
+        Ok(Self {
+            query: query.clone(),
+            place,
+            interval,
+            covered: stream.first.is_some_and(|first| first < window.to)
+                || legs.iter().any(|(name, _)| *name != stream.name)
+                || base.follows(),
+            stream,
+            sources: base.sources().to_vec(),
+            legs,
+            leg: None,
+            merger: Merger::new(interval, own),
+            ready: VecDeque::new(),
+            report: Report::default(),
+            damaged: 0,
+        })
+    }
+
+    /// What is known of the stream asked.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// As of [`Answer::missed`].
+    pub fn missed(&self) -> Option<Option<Window>> {
+        let stored = self.stream.first.zip(self.stream.end).map(|(from, to)| Window { from, to });
+        (!self.covered).then_some(stored)
+    }
+
+    /// The leg that is being read; none where all have been.
+    fn leg(&mut self) -> Result<Option<&mut Answer<'a>>, QueryError> {
+        if self.leg.is_none()
+            && let Some((name, window)) = self.legs.pop_front()
+        {
+            let is_last = self.legs.is_empty() && name == self.stream.name;
+            let query = Query {
+                wait: self.query.wait && is_last,
+                times: Some(Times::of(window)),
+                interval: None,
+                module: name,
+                ..self.query.clone()
+            };
+            self.leg = Some(Answer::open(&query, self.place)?);
+        }
+        Ok(self.leg.as_mut())
+    }
+
+    fn merge(&mut self, output: Output) -> Result<(), QueryError> {
+        let merged = self.merger.push(output);
+        let refused = |why| {
+            let module = self.stream.name.clone();
+            QueryError::Rollup { module, interval: self.interval, why }
+        };
+        self.ready.extend(merged.map_err(refused)?);
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Step, QueryError> {
+        for _ in 0..PARTS {
+            if let Some(output) = self.ready.pop_front() {
+                return Ok(Step::Output(output));
+            }
+            let Some(leg) = self.leg()? else {
+                self.ready.extend(self.merger.finish());
+                return Ok(self.ready.pop_front().map_or(Step::End, Step::Output));
+            };
+            match leg.step()? {
+                Step::Output(output) => self.merge(output)?,
+                Step::End => {
+                    self.damaged += leg.report().damaged;
+                    self.leg = None;
+                }
+                other => return Ok(other),
+            }
+        }
+        Ok(Step::Waiting)
+    }
+}
+
+impl Steps for Coarse<'_> {
+    fn step(&mut self) -> Result<Step, QueryError> {
+        let step = self.next()?;
+        match &step {
+            Step::Output(Output::Records(records)) => self.report.rows += records.rows() as u64,
+            Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
+            Step::Damaged(_) | Step::Waiting | Step::End => {}
+        }
+        Ok(step)
+    }
+
+    fn report(&self) -> Report {
+        let open = self.leg.as_ref().map_or(0, |leg| leg.report().damaged);
+        Report { damaged: self.damaged + open, ..self.report }
+    }
+
+    fn sources(&self) -> &[Coverage] {
+        &self.sources
+    }
+}
+
+/// The first boundary of intervals at an instant or after it.
+fn up(ts: Ts, interval: Span) -> Ts {
+    let start = down(ts, interval);
+    if start == ts { ts } else { start + interval }
+}
+
+fn down(ts: Ts, interval: Span) -> Ts {
+    Interval::holding(ts, interval).start()
+}
+
+/// What the first records of a window are, and how long their intervals.
+fn sample(
+    place: &Place<'_>,
+    stream: &Stream,
+    window: Window,
+) -> Result<Option<(Schema, Span)>, QueryError> {
+    let mut scan = Scan::new(place.store, &stream.name, window);
+    while let Some(found) = scan.find().transpose()? {
+        if let Found::Part(part) = found
+            && let Output::Records(records) = part.output
+        {
+            return Ok(Some(((*records.schema).clone(), records.len)));
+        }
+    }
+    Ok(None)
+}
+
+/// The rollups of a stream that add up to an interval, the longest first.
+fn levels(place: &Place<'_>, stream: &Stream, interval: Span) -> Result<Vec<Stream>, QueryError> {
+    let mut levels = Vec::new();
+    for one in place.store.streams()? {
+        if let Some(len) = rollup::len_of(&stream.name, &one.name)
+            && interval.0.is_multiple_of(len.0)
+        {
+            levels.push((len, one));
+        }
+    }
+    levels.sort_by_key(|(len, _)| std::cmp::Reverse(*len));
+    Ok(levels.into_iter().map(|(_, level)| level).collect())
+}
+
+/// Which level is read for which part of a window: each for what it has, the later ones for what
+/// is left. The last has whatever is left to it.
+fn cover(levels: &[Stream], window: Window, interval: Span, legs: &mut VecDeque<(String, Window)>) {
+    let Some((level, finer)) = levels.split_first() else { return };
+    // Where the oldest records have gone, an interval that they began is not whole.
+    let first = level.first.map(|first| match level.reclaimed_blocks {
+        0 => down(first, interval),
+        _ => up(first, interval),
+    });
+    let from = window.from.max(first.unwrap_or(window.to));
+    if finer.is_empty() {
+        // What is to come has no first record yet.
+        let from = first.map_or(window.from, |first| window.from.max(first));
+        if from < window.to {
+            legs.push_back((level.name.clone(), Window { from, ..window }));
+        }
+        return;
+    }
+    let to = window.to.min(down(level.end.unwrap_or_default(), interval));
+    if from >= to {
+        return cover(finer, window, interval, legs);
+    }
+    if window.from < from {
+        cover(finer, Window { to: from, ..window }, interval, legs);
+    }
+    legs.push_back((level.name.clone(), Window { from, to }));
+    if to < window.to {
+        cover(finer, Window { from: to, ..window }, interval, legs);
+    }
+}

@@ -1,0 +1,161 @@
+//! Rollups: longer intervals beside the module's own, over kills, and asked for by `interval`.
+
+use std::collections::BTreeMap;
+
+use como_tests::Folder;
+
+use super::config;
+use super::server::{Server, get};
+
+const ROLLED: &str = "\
+[[module]]
+name = \"t\"
+use = \"traffic\"
+args = { interval = \"1s\" }
+rollup = [\"10s:7d\", \"1m:1y\"]
+";
+
+/// Sums of a column by the start of its record.
+fn by_start(ndjson: &str, column: &str) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for line in ndjson.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a record");
+        let ts = record["ts"].as_str().unwrap_or_default().to_owned();
+        *sums.entry(ts).or_insert(0) += record[column].as_u64().unwrap_or(0);
+    }
+    sums
+}
+
+fn queried(folder: &Folder, args: &[&str]) -> BTreeMap<String, u64> {
+    let args = [&["query"], args, &["--store", "store", "--format", "ndjson"]].concat();
+    by_start(&folder.como(args).ok().stdout, "packets")
+}
+
+/// Seconds added up to intervals of ten.
+fn tens(seconds: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for (ts, n) in seconds {
+        // 2024-01-01T00:00:07Z is of 2024-01-01T00:00:00Z.
+        *sums.entry(format!("{}0Z", &ts[..18])).or_insert(0) += n;
+    }
+    sums
+}
+
+#[test]
+fn rollups_are_what_their_records_add_up_to() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:packets=20000,duration=95s,seed=3", ROLLED));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/t@10s?time=:&wait=no", |body| body.lines().count() >= 9);
+    let http = get(server.address(), "/t?time=:&wait=no&interval=30s").body;
+    assert!(by_start(&http, "packets").len() >= 3, "{http}");
+    let refused = get(server.address(), "/t?time=:&wait=no&interval=1500ms");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.body.contains("do not add up"), "{}", refused.body);
+    assert_eq!(server.end(), 0);
+
+    let seconds = queried(&folder, &["t"]);
+    let want = tens(&seconds);
+    let rolled = queried(&folder, &["t@10s"]);
+    assert!(
+        rolled.len() >= 9 && rolled.iter().all(|(ts, n)| want.get(ts) == Some(n)),
+        "{rolled:?}"
+    );
+    assert_eq!(queried(&folder, &["t", "--interval", "10s"]), want);
+
+    // What is left of the seconds is little; the rollups still know the rest.
+    folder.como(["store", "rm", "t", "--before", "-5s"]).ok();
+    let left = queried(&folder, &["t", "--interval", "10s"]);
+    assert!(rolled.iter().all(|(ts, n)| left.get(ts) == Some(n)), "{left:?}");
+    let minutes = queried(&folder, &["t", "--interval", "1m"]);
+    assert_eq!(minutes.values().next().copied(), Some(want.values().take(6).sum()));
+}
+
+#[test]
+fn kills_leave_out_no_interval_and_make_none_twice() {
+    let folder = Folder::new();
+    let rolled = ROLLED.replace("10s:7d", "100ms:7d").replace("\"1s\"", "\"10ms\"");
+    folder.write("como.toml", config("gen:rate=5000,duration=3600s,pace=true", &rolled));
+    for round in 0..4 {
+        let server = Server::start(&folder);
+        let lines = |body: &str| body.lines().count();
+        server.until("/t@100ms?time=:&wait=no", |body| lines(body) > (round + 1) * 5);
+        server.kill();
+    }
+    let lines = folder.como(["query", "t@100ms", "--store", "store", "--format", "ndjson"]).ok();
+    let starts: Vec<String> = lines.ndjson().iter().map(|r| r["ts"].to_string()).collect();
+    let mut once = starts.clone();
+    once.dedup();
+    assert_eq!(starts, once);
+    let (seconds, rolled) = (queried(&folder, &["t"]), queried(&folder, &["t@100ms"]));
+    let mut want = BTreeMap::new();
+    for (ts, n) in &seconds {
+        // Milliseconds are written where there are any: hundreds of them are what is left.
+        let hundreds = ts.get(20..21).filter(|_| ts.len() > 20).unwrap_or("0");
+        *want.entry((ts[..19].to_owned(), hundreds.to_owned())).or_insert(0) += n;
+    }
+    for (ts, n) in &rolled {
+        let hundreds = ts.get(20..21).filter(|_| ts.len() > 20).unwrap_or("0");
+        assert_eq!(want.get(&(ts[..19].to_owned(), hundreds.to_owned())), Some(n), "{ts}");
+    }
+}
+
+#[test]
+fn what_cannot_be_rolled_up_is_refused_with_the_column() {
+    let folder = Folder::new();
+    folder.write("hosts.lua", "-- Hosts.\nvalue = { hosts = distinct(\"ip.src\") }\n");
+    let module = |name: &str, rollup: &str| {
+        format!("[[module]]\nuse = \"{name}\"\nrollup = [\"{rollup}\"]\n")
+    };
+    folder.write("como.toml", config("gen:packets=10", &module("./hosts.lua", "1m:7d")));
+    let words = ["module `hosts` cannot be rolled up to 1m", "column `hosts` cannot be merged"];
+    folder.como(["serve"]).refused(1, &words);
+    folder.write("como.toml", config("gen:packets=10", &module("traffic", "1500ms:7d")));
+    folder.como(["serve"]).refused(1, &["of 1s, which do not add up to 1500ms"]);
+}
+
+/// A script whose records say nothing of how they add up, but for its `merge`.
+const OWN: &str = "\
+-- Packets and the longest, made by hand.
+key   = { proto = \"ip.proto or 0\" }
+value = { packets = count(), most = max(\"len\") }
+args  = { interval = \"1s\" }
+function export(table, long, args)
+  local out = {}
+  for row in table do
+    out[#out + 1] = { proto = row.proto, packets = row.packets, most = row.most, seconds = 1 }
+  end
+  return out
+end
+function merge(a, b)
+  return {
+    packets = a.packets + b.packets, most = math.max(a.most, b.most),
+    seconds = a.seconds + b.seconds,
+  }
+end
+";
+
+#[test]
+fn a_script_merges_its_records_in_its_own_way() {
+    let folder = Folder::new();
+    folder.write("own.lua", OWN);
+    let module = "[[module]]\nuse = \"./own.lua\"\nrollup = [\"10s:7d\"]\n";
+    folder.write("como.toml", config("gen:packets=5000,duration=40s,seed=3", module));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/own@10s?time=:&wait=no", |body| body.lines().count() >= 3);
+    assert_eq!(server.end(), 0);
+    let records = |stream| {
+        let args = ["query", stream, "--store", "store", "--format", "ndjson"];
+        folder.como(args).ok().ndjson()
+    };
+    let sum = |records: &[serde_json::Value], before: &str| -> u64 {
+        let inside = records.iter().filter(|r| r["ts"].as_str().is_some_and(|ts| ts < before));
+        inside.map(|r| r["packets"].as_u64().unwrap_or(0)).sum()
+    };
+    let (seconds, tens) = (records("own"), records("own@10s"));
+    let before = "2024-01-01T00:00:30Z";
+    assert_eq!(sum(&tens, before), sum(&seconds, before));
+    assert!(tens.iter().any(|r| r["seconds"] == 10) && tens.len() < seconds.len());
+}
