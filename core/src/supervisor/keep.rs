@@ -135,6 +135,34 @@ impl Keeper {
         }
     }
 
+    /// Commits what was accepted, and says what is safe by that; whether the store took it.
+    fn put(&mut self) -> bool {
+        let committed = match self.writer.commit() {
+            Ok(committed) => committed,
+            Err(error) => {
+                self.note_trouble(&error);
+                return false;
+            }
+        };
+        let mut keeping = self.keeping.write();
+        // That there was nothing to commit says nothing of the store.
+        if !committed.is_empty() && keeping.trouble.take().is_some() {
+            tracing::info!("the store takes records again");
+        }
+        keeping.lost_rows = self.writer.lost_rows();
+        self.rolling.committed();
+        for (instance, until) in std::mem::take(&mut self.closed) {
+            self.rolling.settle(&instance, until);
+            keeping.settled_until.insert(instance, until.to_string());
+        }
+        for done in committed {
+            let rows = keeping.streams.get(&done.stream).map_or(0, |k| k.rows) + done.rows;
+            let kept = Kept { seq: done.seq, committed_until: done.end.to_string(), rows };
+            keeping.streams.insert(done.stream, kept);
+        }
+        true
+    }
+
     /// Merges what is safe into records of longer intervals, which are safe with the next commit.
     /// Returns whether there may be more to do.
     fn roll_up(&mut self, until: Instant) -> bool {
@@ -208,41 +236,17 @@ impl Sink for Keeper {
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
-        let committed = match self.writer.commit() {
-            Ok(committed) => committed,
-            Err(error) => {
-                self.note_trouble(&error);
-                return Ok(());
-            }
-        };
-        let mut keeping = self.keeping.write();
-        // That there was nothing to commit says nothing of the store.
-        if !committed.is_empty() && keeping.trouble.take().is_some() {
-            tracing::info!("the store takes records again");
+        if self.put() {
+            self.roll_up(Instant::now() + ROLLING);
+            self.expire();
         }
-        keeping.lost_rows = self.writer.lost_rows();
-        self.rolling.committed();
-        for (instance, until) in std::mem::take(&mut self.closed) {
-            self.rolling.settle(&instance, until);
-            keeping.settled_until.insert(instance, until.to_string());
-        }
-        for done in committed {
-            let rows = keeping.streams.get(&done.stream).map_or(0, |k| k.rows) + done.rows;
-            let kept = Kept { seq: done.seq, committed_until: done.end.to_string(), rows };
-            keeping.streams.insert(done.stream, kept);
-        }
-        drop(keeping);
-        self.roll_up(Instant::now() + ROLLING);
-        self.expire();
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), SinkError> {
         let until = Instant::now() + ROLLING_LAST;
         // Each level is made of what was committed of the one before.
-        while Instant::now() < until && self.roll_up(until) {
-            self.commit()?;
-        }
+        while self.put() && Instant::now() < until && self.roll_up(until) {}
         match &self.keeping.read().trouble {
             Some(trouble) => Err(SinkError::new(format!("the last records are lost: {trouble}"))),
             None => Ok(()),

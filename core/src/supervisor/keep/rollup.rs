@@ -297,7 +297,7 @@ mod tests {
             Ok(vec![want[0], want[1], want[2], (180, sums(185..207, 60)[0].1)])
         );
         store.remove("a@1m").expect("a memory store removes");
-        assert_eq!(coarse(&store, "0:180", "1m"), Ok(want[..3].to_vec()));
+        assert_eq!(coarse(&store, ":180", "1m"), Ok(want[..3].to_vec()));
         let error = coarse(&store, ":", "1500ms").expect_err("no multiple");
         assert!(error.contains("which do not add up to 1500ms"), "{error}");
         assert!(coarse(&store, ":", "soon").is_err());
@@ -329,8 +329,16 @@ mod tests {
         let mut second = keeper(&store, 2);
         run(&mut second, 72..95);
         let scan = Scan::new(&*store, "a@10s", Window::ALL).map(|part| part.expect("a part"));
-        let gaps: Vec<_> = scan.filter(|part| matches!(part.output, Output::Gap { .. })).collect();
-        assert_eq!(gaps.iter().map(|part| &part.output).collect::<Vec<_>>(), [&gap()]);
+        let mut gaps: Vec<(Ts, Ts)> = Vec::new();
+        for part in scan {
+            match (part.output, gaps.last_mut()) {
+                // One that was not over when the interval was made comes in two parts.
+                (Output::Gap { from, to }, Some(last)) if last.1 == from => last.1 = to,
+                (Output::Gap { from, to }, _) => gaps.push((from, to)),
+                _ => {}
+            }
+        }
+        assert_eq!(gaps, [(Ts::new(15, 0), Ts::new(63, 0))]);
         let mut want = sums(0..15, 10);
         want.extend(sums(63..90, 10));
         assert_eq!(stored(&store, "a@10s"), want);
