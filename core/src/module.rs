@@ -5,6 +5,7 @@
 //! script and a native module look the same from here.
 
 pub mod args;
+pub mod aside;
 pub mod declared;
 pub mod export;
 pub mod grants;
@@ -23,6 +24,7 @@ use crate::selection::Selection;
 use crate::storage::packets::{Keeps, Spot};
 use crate::time::{Interval, Span, Ts};
 pub use args::{ArgError, Args};
+pub use aside::{Alert, Asides, Severity};
 pub use declared::{Action, Declaration, Declared, Long};
 pub use export::Export;
 pub use grants::{GRANTS, GrantError, Grants};
@@ -75,6 +77,16 @@ pub trait Module: Send {
         0
     }
 
+    /// Takes what it said beside its records since it was last asked.
+    fn asides(&mut self) -> Asides {
+        Asides::default()
+    }
+
+    /// Alerts, and rows of its outputs, for which there was no room since the start.
+    fn unheard(&self) -> u64 {
+        0
+    }
+
     /// Where it keeps the packets that it sees, if it does, for others to read.
     fn keeps(&self) -> Option<Keeps> {
         None
@@ -121,6 +133,8 @@ pub struct Limits {
     pub output_bytes_max: usize,
     /// Lines that a script may write to the log in a minute.
     pub log_lines_max: u32,
+    /// Alerts that a script may raise in a minute of packet time.
+    pub alerts_max: u32,
 }
 
 impl Default for Limits {
@@ -131,6 +145,7 @@ impl Default for Limits {
             call_ms_max: 50,
             output_bytes_max: 64 << 20,
             log_lines_max: 600,
+            alerts_max: 60,
         }
     }
 }
@@ -279,6 +294,9 @@ pub enum ModuleError {
         /// What is wrong with it.
         error: Box<FilterError>,
     },
+    /// More than one thing is wrong, in the order of the script.
+    #[error("{}", lines(.0))]
+    Several(Vec<ModuleError>),
     /// What it was to write to cannot be written.
     #[error("cannot write `{file}`: {why}")]
     Target {
@@ -299,4 +317,49 @@ pub enum ModuleError {
 
 fn hinted(error: &FilterError) -> String {
     error.hint().map(|hint| format!("; {hint}")).unwrap_or_default()
+}
+
+fn lines(errors: &[ModuleError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+impl ModuleError {
+    /// All that is wrong, as one error; none where nothing is.
+    pub fn of(errors: Vec<Self>) -> Result<(), Self> {
+        let mut all: Vec<Self> = errors.into_iter().flat_map(Self::each).collect();
+        all.sort_by_key(Self::line);
+        all.dedup();
+        match all.len() {
+            0 => Ok(()),
+            1 => Err(all.remove(0)),
+            _ => Err(Self::Several(all)),
+        }
+    }
+
+    /// What came of something else, unless anything is wrong.
+    pub fn with<T>(result: Result<T, Self>, mut errors: Vec<Self>) -> Result<T, Self> {
+        match result {
+            Ok(value) => Self::of(errors).map(|()| value),
+            Err(error) => {
+                errors.push(error.clone());
+                Err(Self::of(errors).err().unwrap_or(error))
+            }
+        }
+    }
+
+    /// The errors it consists of.
+    pub fn each(self) -> Vec<Self> {
+        match self {
+            Self::Several(errors) => errors,
+            error => vec![error],
+        }
+    }
+
+    fn line(&self) -> u32 {
+        match self {
+            Self::Script { line, .. } | Self::Filter { line, .. } => *line,
+            _ => 0,
+        }
+    }
 }

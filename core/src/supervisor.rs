@@ -28,6 +28,7 @@ use crate::costs::Costs;
 use crate::field::Field;
 use crate::filter::{Expr, FilterError};
 use crate::lookup::{Lookups, MissingTable};
+use crate::module::aside::ALERTS;
 use crate::module::{Args, Grants, Kind, Limits, ModuleError, Setup};
 use crate::queue;
 use crate::rollup::RollupError;
@@ -127,6 +128,9 @@ pub enum AttachError {
         /// What is wrong with it.
         error: Box<FilterError>,
     },
+    /// The name is that of the stream of alerts.
+    #[error("`{ALERTS}` is where all modules' alerts are kept: give the module another name")]
+    Reserved,
     /// Two instances share a name.
     #[error("two modules are called `{0}`: give one of them another name")]
     Twice(String),
@@ -450,6 +454,9 @@ fn prepare(
     joins_late: bool,
     Around { lookups, costs, writes }: Around<'_>,
 ) -> Result<Joining, AttachError> {
+    if instance.name == ALERTS {
+        return Err(AttachError::Reserved);
+    }
     let setup = Setup {
         instance: instance.name.clone(),
         args: instance.args,

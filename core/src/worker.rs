@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
 use crate::capture::guest::Ticket;
 use crate::costs::{Category, Costs, Stopwatch};
-use crate::module::{Export, Fault, Module};
+use crate::module::{Asides, Export, Fault, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
 use crate::selection::Selection;
@@ -58,6 +58,7 @@ impl Emission {
     pub fn bytes(&self) -> usize {
         match &self.event {
             Event::Output(output, _) => output.bytes(),
+            Event::Asides(asides) => asides.bytes(),
             Event::Begin(_) | Event::Closed(_) => 0,
         }
     }
@@ -69,6 +70,8 @@ pub enum Event {
     Begin(Arc<TaskCounters>),
     /// It recorded something, or nothing for a while, of the sources with these numbers.
     Output(Output, Arc<[u16]>),
+    /// It said something beside its records.
+    Asides(Asides),
     /// All that it records before this instant has been said.
     Closed(Ts),
 }
@@ -376,6 +379,7 @@ impl Task {
         });
         self.judge(written);
         self.counters.note_state(&self.name, &*self.module);
+        self.pass_on(export);
         let written = out.into_records();
         self.counters.note_interval(open, written.iter().map(|r| r.rows() as u64).sum());
         for records in written {
@@ -383,6 +387,16 @@ impl Task {
             self.emit(export, Output::Records(records), covered.clone());
         }
         self.tell(export, Event::Closed(open.end()))
+    }
+
+    /// Passes on what the module said beside its records.
+    fn pass_on(&mut self, export: &Sender<Emission>) {
+        let module = &mut self.module;
+        let asides = guarded(|| module.asides()).unwrap_or_default();
+        if !asides.is_empty() {
+            self.counters.note_alerts(asides.alerts.len());
+            self.tell(export, Event::Asides(asides));
+        }
     }
 
     pub(crate) fn begin(&self, export: &Sender<Emission>) {

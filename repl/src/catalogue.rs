@@ -200,6 +200,10 @@ pub fn refused_of(error: &ModuleError, source: &str) -> Failure {
             None if *line > 0 => Failure::new(format!("{file}:{line}: {}", message.trim_end())),
             None => Failure::new(format!("{file}: {}", message.trim_end())),
         },
+        ModuleError::Several(errors) => {
+            let all = errors.iter().map(refused).reduce(Failure::and);
+            all.unwrap_or_else(|| Failure::new(error.to_string()))
+        }
         ModuleError::Filter { file, line, text, error: wrong } => {
             let Some(range) = line_range(source, *line) else {
                 return Failure::new(error.to_string());

@@ -303,6 +303,7 @@ impl Reader<'_> {
         let rows = self.at_least(self.number(&limits.rows)?, &limits.rows, 1, "1")?;
         let output = self.size(&limits.output)?;
         let log = self.number(&limits.log)?;
+        let alerts = self.number(&limits.alerts)?;
         Ok(Limits {
             rows_max: rows.unwrap_or(default.rows_max),
             memory_bytes_max: memory.map_or(default.memory_bytes_max, |bytes| {
@@ -314,6 +315,8 @@ impl Reader<'_> {
             }),
             log_lines_max: log
                 .map_or(default.log_lines_max, |lines| u32::try_from(lines).unwrap_or(u32::MAX)),
+            alerts_max: alerts
+                .map_or(default.alerts_max, |alerts| u32::try_from(alerts).unwrap_or(u32::MAX)),
         })
     }
 

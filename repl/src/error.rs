@@ -22,18 +22,20 @@ pub type Result<T = ()> = std::result::Result<T, Failure>;
 #[derive(Debug)]
 pub struct Failure {
     message: Message,
+    /// What else is wrong.
+    more: Vec<Message>,
     code: u8,
 }
 
 impl Failure {
     /// Something failed: exit code 1.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { message: Message::new(what), code: 1 }
+        Self { message: Message::new(what), more: Vec::new(), code: 1 }
     }
 
     /// The command line makes no sense: exit code 2.
     pub fn usage(what: impl Into<String>) -> Self {
-        Self { message: Message::new(what), code: 2 }
+        Self { message: Message::new(what), more: Vec::new(), code: 2 }
     }
 
     /// The same with something to try.
@@ -45,6 +47,13 @@ impl Failure {
     /// The same with the place in the text where it is wrong.
     pub fn at(mut self, origin: &str, text: &str, at: Range<usize>) -> Self {
         self.message = self.message.at(origin, text, at);
+        self
+    }
+
+    /// The same, and something else that is wrong as well.
+    pub fn and(mut self, other: Self) -> Self {
+        self.more.push(other.message);
+        self.more.extend(other.more);
         self
     }
 
@@ -60,21 +69,22 @@ impl Failure {
 
     /// What it says, for a log: without the level in front and the line end behind.
     pub fn text(&self) -> String {
-        let shown = self.message.render("error", false);
+        let shown = self.to_string();
         shown.strip_prefix("error: ").unwrap_or(&shown).trim_end().to_owned()
     }
 
     /// Shows it on standard error.
     pub fn show(&self) {
         if !self.is_broken_pipe() {
-            self.message.show("error");
+            std::iter::once(&self.message).chain(&self.more).for_each(|m| m.show("error"));
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message.render("error", false))
+        let all = std::iter::once(&self.message).chain(&self.more);
+        all.map(|message| message.render("error", false)).try_for_each(|text| f.write_str(&text))
     }
 }
 
@@ -82,7 +92,7 @@ impl fmt::Display for Failure {
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let code = u8::from(!is_broken_pipe(&error));
-        Self { message: Message::new(with_causes(&error)), code }
+        Self { message: Message::new(with_causes(&error)), more: Vec::new(), code }
     }
 }
 

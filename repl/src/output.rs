@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use comfy_table::{ContentArrangement, presets};
 use como_core::module::Kind;
+use como_core::module::aside::{self, Asides};
 use como_core::record::{Output, Records};
 use como_core::render::{self, Renderer};
 use como_core::supervisor::{Instance, Sink, SinkError};
@@ -55,8 +56,10 @@ enum Shape {
 impl RecordSink {
     /// A sink for the records of these instances.
     pub fn new(format: Format, instances: &[Instance], curtain: Curtain) -> Result<Self> {
+        let outputs = instances.iter().any(|one| !one.kind.manifest().outputs.is_empty());
         let shape = match (format, instances) {
-            (Format::Table, _) => Shape::Table(Table::new(instances.len() > 1)),
+            (Format::Table, _) => Shape::Table(Table::new(instances.len() > 1 || outputs)),
+            (Format::Ndjson, _) if outputs => Shape::Named(HashMap::new()),
             (_, [one]) => Shape::One(renderer(format, Some(one.kind.as_ref()))),
             (Format::Ndjson, _) => Shape::Named(HashMap::new()),
             _ => {
@@ -93,6 +96,18 @@ impl Sink for RecordSink {
                     self.out.write_all(line.strip_prefix(b"{").unwrap_or(line))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Rows of a module's outputs go beside its records, where these can be told apart. Alerts are
+    /// in the log.
+    fn asides(&mut self, instance: &str, asides: Asides) -> std::result::Result<(), SinkError> {
+        if matches!(self.shape, Shape::One(_)) {
+            return Ok(());
+        }
+        for (output, records) in asides.outputs {
+            self.accept(&aside::stream(instance, &output), Output::Records(records))?;
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use como_core::record::Value;
 use crate::host::Host;
 use crate::scan::Language;
 use crate::scan::tokens::tokens;
+pub use calls::wanted;
 pub use table::entries;
 
 /// One function of the library.
@@ -59,7 +60,7 @@ pub enum Call {
 }
 
 /// What the functions are about, in the order of the manual.
-pub const TOPICS: [(&str, &str); 10] = [
+pub const TOPICS: [(&str, &str); 12] = [
     ("filter", "packets told apart by filters"),
     ("net", "addresses and networks"),
     ("time", "instants and lengths of time, in seconds"),
@@ -70,6 +71,8 @@ pub const TOPICS: [(&str, &str); 10] = [
     ("http", "first lines and headers of HTTP/1, and pages"),
     ("tls", "the first message of a TLS client"),
     ("file", "files that the operator grants"),
+    ("alert", "what is to be known at once"),
+    ("output", "records beside those of the interval"),
 ];
 
 /// The longest text or byte string that a function of the library makes.

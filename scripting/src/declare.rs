@@ -181,6 +181,8 @@ pub struct Declared {
     pub declaration: Declaration,
     /// The columns of the records `export` returns, where the script states them.
     pub schema: Option<Arc<Schema>>,
+    /// What it may write beside its records, by name.
+    pub outputs: Vec<(Arc<str>, Arc<Schema>)>,
     /// The core service this is a manifest of: [`como_core::module::trace::SERVICE`].
     pub service: Option<String>,
     /// Which functions the system calls.
@@ -207,12 +209,13 @@ impl Declared {
     }
 }
 
-/// Reads what the top level of a script set.
+/// Reads what the top level of a script set. The error says all that is wrong with it.
 pub fn declare(
     script: &Script<'_>,
     globals: &[Global],
     functions: &[Function],
 ) -> Result<Declared, ModuleError> {
+    let mut wrong = Vec::new();
     let mut declared = Declared {
         manifest: Manifest {
             name: script.name.to_owned(),
@@ -222,13 +225,17 @@ pub fn declare(
         },
         declaration: Declaration::default(),
         schema: None,
+        outputs: Vec::new(),
         service: None,
-        callbacks: callbacks(script, functions)?,
+        callbacks: callbacks(script, functions, &mut wrong),
     };
     for global in globals.iter().filter(|g| g.value != Tree::Nil) {
-        parts::read(&mut declared, script, global)
-            .map_err(|message| error(script, global.line, message))?;
+        if let Err(message) = parts::read(&mut declared, script, global) {
+            wrong.push(error(script, global.line, message));
+        }
     }
+    // What the parts make together says nothing while one of them is wrong.
+    ModuleError::of(wrong)?;
     declared.manifest = declared.manifest.with_interval();
     whole(&declared).map_err(|(name, message)| {
         let line = |n: &str| {
@@ -249,7 +256,11 @@ fn error(script: &Script<'_>, line: u32, message: String) -> ModuleError {
     ModuleError::Script { file: script.file.to_owned(), line, message }
 }
 
-fn callbacks(script: &Script<'_>, functions: &[Function]) -> Result<Callbacks, ModuleError> {
+fn callbacks(
+    script: &Script<'_>,
+    functions: &[Function],
+    wrong: &mut Vec<ModuleError>,
+) -> Callbacks {
     let mut callbacks = Callbacks::default();
     for function in functions {
         let name = function.name.as_str();
@@ -258,7 +269,7 @@ fn callbacks(script: &Script<'_>, functions: &[Function]) -> Result<Callbacks, M
                 let params = callback.params();
                 if function.params > params.len() {
                     let message = format!("`{name}` takes at most ({})", params.join(", "));
-                    return Err(error(script, function.line, message));
+                    wrong.push(error(script, function.line, message));
                 }
                 callbacks.add(callback);
             }
@@ -270,12 +281,12 @@ fn callbacks(script: &Script<'_>, functions: &[Function]) -> Result<Callbacks, M
                     let message = format!(
                         "`{name}` is never called; did you mean `{near}`? (rename it if it is yours)"
                     );
-                    return Err(error(script, function.line, message));
+                    wrong.push(error(script, function.line, message));
                 }
             }
         }
     }
-    Ok(callbacks)
+    callbacks
 }
 
 /// Whether the parts make a whole; else the name to point at, and why not.

@@ -5,6 +5,7 @@
 //! right now, because not everything may be asked for at any time: what could wait for a disk or a
 //! wire is never asked for while packets pass.
 
+mod asides;
 pub mod asker;
 pub mod files;
 mod filters;
@@ -20,12 +21,15 @@ use como_core::lookup::Lookups;
 use como_core::module::{Grants, Limits, ModuleError, Setup};
 use como_core::record::Value;
 use como_core::selection::Selection;
+use como_core::time::{Interval, Ts};
 use parking_lot::Mutex;
 
+use asides::Said;
 use asker::{Asker, Question};
 
 pub use filters::{FILTERS_MAX, Filters, Mistake};
 
+use crate::recorder::Row;
 use crate::talk::Talk;
 
 /// What a script is at.
@@ -70,9 +74,12 @@ pub struct Host {
     /// What the operator grants.
     pub grants: Grants,
     lookups: Mutex<Arc<Lookups>>,
+    /// What it said beside its records.
+    pub said: Mutex<Said>,
     asker: OnceLock<Asker>,
     denied: AtomicU64,
     phase: AtomicU8,
+    now: AtomicU64,
 }
 
 impl Host {
@@ -83,8 +90,10 @@ impl Host {
             filters: Mutex::default(),
             grants: means.grants.clone(),
             lookups: Mutex::new(means.lookups.clone()),
+            said: Mutex::new(Said::new(&means.limits)),
             asker: OnceLock::new(),
             denied: AtomicU64::new(0),
+            now: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Load as u8),
         }
     }
@@ -105,8 +114,42 @@ impl Host {
     /// picks of them.
     pub fn meet(&self, batch: &Batch, matches: &mut Vec<Selection>) {
         self.turn(Phase::Packets);
+        self.now.store(batch.clock.0, Relaxed);
         self.note_tables(batch);
         self.filters.lock().select(batch, matches);
+    }
+
+    /// The script is about to close an interval.
+    pub fn close(&self, interval: Interval) {
+        self.turn(Phase::Export);
+        self.now.store(interval.end().0, Relaxed);
+        self.said.lock().begin();
+    }
+
+    /// Raises an alert; whether there was room for it.
+    pub fn alert(&self, severity: &Value, text: &Value, fields: Row) -> Result<bool, String> {
+        self.may_say("alert")?;
+        self.said.lock().alert(self.now(), severity, text, fields)
+    }
+
+    /// Writes a row to one of the script's own outputs; whether there was room for it.
+    pub fn output(&self, name: &Value, row: Row) -> Result<bool, String> {
+        self.may_say("output")?;
+        self.said.lock().output(self.now(), name, row)
+    }
+
+    fn may_say(&self, what: &str) -> Result<(), String> {
+        match self.phase() {
+            Phase::Load => Err(format!(
+                "{what}: the top level runs before any packet: call it in update or export"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Packet time: that of the batch at hand, or the end of the interval that closes.
+    fn now(&self) -> Ts {
+        Ts(self.now.load(Relaxed))
     }
 
     /// Looks addresses up in the tables that a batch was decoded with, from now on.

@@ -3,6 +3,7 @@
 //! What a script declares runs natively; what it computes runs in a VM of its
 //! own, compiled to native code, with the loop over a batch inside ([`driver`]).
 
+mod asides;
 mod convert;
 mod driver;
 mod feed;
@@ -83,6 +84,7 @@ impl Kind for Lua {
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
         let file = &self.source.file;
         let host = ran.vm.host().clone();
+        host.said.lock().declare(declared.outputs.clone());
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
             .map_err(|trouble| host.explained(trouble.error(file)))?;
         let demand = demand.and(module.settle_filters());

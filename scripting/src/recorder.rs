@@ -164,7 +164,7 @@ fn wider(column: &Column, seen: Type) -> Result<Type, String> {
 }
 
 /// The value as the column holds it, or what is wrong with it.
-fn fitted(column: &Column, value: Value) -> Result<Value, String> {
+pub fn fitted(column: &Column, value: Value) -> Result<Value, String> {
     let value = match (column.ty, value.as_float()) {
         // Scripts count time in seconds.
         (Type::Time, Some(seconds)) if seconds >= 0.0 => Value::Time(instant(seconds)),

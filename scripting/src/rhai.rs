@@ -6,6 +6,7 @@
 //! times what the same costs in Lua: declare what can be declared.
 
 mod addr;
+mod asides;
 mod body;
 mod engine;
 mod fault;
@@ -83,6 +84,7 @@ impl Kind for Rhai {
         let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
+        ran.host.said.lock().declare(declared.outputs.clone());
         let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
         let demand = table_demand.and(module.demand()).and(module.settle_filters());
         Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })

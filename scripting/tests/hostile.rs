@@ -2,7 +2,7 @@
 //!
 //! `hostile/lua` and `hostile/rhai` hold one attack a file. The first line says how it must end
 //! and what it tries: `-- cpu: an endless loop in update.` The word is the limit that stops it
-//! (`cpu`, `memory`, `rows`, `output`, `log`, `grants`), `error`, `refused` if it never starts, or `any`
+//! (`cpu`, `memory`, `rows`, `output`, `log`, `grants`, `asides`), `error`, `refused` if it never starts, or `any`
 //! if nothing matters but that the others live; several are parted by `|`. `⟪40000*(⟫` stands
 //! for so many brackets, and `#` in it for the number of each.
 //!
@@ -36,6 +36,7 @@ const LIMITS: Limits = Limits {
     call_ms_max: 20,
     output_bytes_max: 4 << 20,
     log_lines_max: 50,
+    alerts_max: 10,
 };
 
 /// More CPU time than any call may take beyond its limit, in a build that is not optimised and on
@@ -229,6 +230,7 @@ fn ends(how: &str, task: &TaskStatus) -> bool {
         "output" => limits.output > 0,
         "log" => limits.log > 0,
         "grants" => limits.grants > 0,
+        "asides" => limits.asides > 0,
         "error" => task.faults > limits.cpu + limits.memory + limits.rows + limits.output,
         "any" => true,
         _ => false,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use como_core::addr::Addr;
 use como_core::filter::{Expr, Plan};
 use como_core::intern::Interner;
-use como_core::module::{Args, Export, Setup, Started};
+use como_core::module::{Args, Export, ModuleError, Setup, Started};
 use como_core::packet::build::{ACK, FIN, Frame, SYN, batch_of};
 use como_core::record::{Column, Records, Value};
 use como_core::selection::Selection;
@@ -251,6 +251,32 @@ fn scripts_shipped_in_both_languages_say_the_same() {
     let lua = text("topaddr.lua").expect("shipped");
     let rhai = text("topaddr.rhai").expect("shipped");
     same("topaddr", lua, rhai, &["n=2", "use-src=yes", "mask=24", "interval=1s"]);
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let lua = "keys = { a = 'ip.src' }\nkey = { a = 'ip.dts' }\nvalue = { n = count() }\n\
+               function udpate() end\nfunction check(pkt, state, more)\n return pkt.lenn > 1 end\n\
+               interval = 'x'";
+    let rhai = "let keys = #{ a: \"ip.src\" };\nlet key = #{ a: \"ip.dts\" };\n\
+                let value = #{ n: count() };\nfn udpate() {}\nfn check(pkt, state, more) {\n \
+                pkt.lenn > 1 }\nlet interval = \"x\";";
+    let mut told = Vec::new();
+    for (file, text) in [("a.lua", lua), ("a.rhai", rhai)] {
+        let error = load_text(file, text).err().expect("it loads");
+        let lines: Vec<u32> = error
+            .clone()
+            .each()
+            .iter()
+            .map(|error| match error {
+                ModuleError::Script { line, .. } => *line,
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert_eq!(lines, [1, 2, 4, 5, 6, 7], "{error}");
+        told.push(error.to_string().replace(file, "a"));
+    }
+    assert_eq!(told[0], told[1]);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Manifest {
     pub filter: String,
     /// What a user may set. `interval` is always among them.
     pub args: Vec<ArgSpec>,
+    /// Outputs that it writes to beside its records.
+    pub outputs: Vec<String>,
     /// How much of the past it runs over before it joins what comes, where it is deployed.
     pub backfill: Option<Span>,
 }

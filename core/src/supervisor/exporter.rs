@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::counters::Counters;
 use crate::costs::{Category, Stopwatch};
+use crate::module::Asides;
 use crate::queue::{Nothing, Receiver};
 use crate::record::Output;
 use crate::source::Covered;
@@ -32,6 +33,12 @@ pub trait Sink: Send {
 
     /// Takes what one instance has recorded.
     fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError>;
+
+    /// Takes what an instance said beside its records.
+    fn asides(&mut self, instance: &str, asides: Asides) -> Result<(), SinkError> {
+        let _ = (instance, asides);
+        Ok(())
+    }
 
     /// Learns that it has accepted all that `instance` records before `until`.
     fn closed(&mut self, instance: &str, until: Ts) {
@@ -143,6 +150,10 @@ fn take(
         Event::Begin(task) => {
             covers.remove(&instance);
             sink.begin(&instance, task.module(), task.filter())
+        }
+        Event::Asides(asides) => {
+            counters.note_alerts(&instance, &asides.alerts);
+            sink.asides(&instance, asides)
         }
         Event::Closed(until) => {
             sink.closed(&instance, until);

@@ -5,7 +5,7 @@
 
 mod rollup;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use serde::Serialize;
 
 use super::exporter::{Sink, SinkError};
-use crate::record::Output;
+use crate::module::aside::{self, ALERTS, Asides};
+use crate::record::{Output, Records};
 use crate::source::Covered;
 use crate::storage::{About, Feed, StoreError, Writer};
 use crate::time::{Span, Ts};
@@ -98,14 +99,18 @@ pub struct Keeper {
     expires: Ts,
     rollups: SharedRollups,
     rolling: Rolling,
+    // Streams beside those of instances, as far as they were written to.
+    beside: BTreeSet<String>,
+    instances: BTreeSet<String>,
 }
 
 impl Keeper {
     /// A sink over `writer` that keeps as much as the bounds allow.
     pub fn new(writer: Writer, bounds: SharedBounds) -> Self {
-        let (keeping, closed) = Default::default();
+        let (keeping, closed, beside, instances) = Default::default();
         let (rollups, rolling) = Default::default();
-        Self { writer, bounds, keeping, closed, expires: Ts(0), rollups, rolling }
+        let expires = Ts(0);
+        Self { writer, bounds, keeping, closed, expires, rollups, rolling, beside, instances }
     }
 
     /// The same, with records of longer intervals beside.
@@ -122,6 +127,28 @@ impl Keeper {
     /// What it has kept so far.
     pub fn keeping(&self) -> Arc<RwLock<Keeping>> {
         self.keeping.clone()
+    }
+
+    /// Writes records to a stream beside those of instances, which begins with its first record.
+    ///
+    /// What would go into the records of an instance is dropped: nobody writes to another's.
+    fn aside(&mut self, stream: &str, module: &str, records: Records) {
+        if self.instances.contains(stream) {
+            tracing::warn!("an output of `{module}` has the name of the module `{stream}`");
+            return;
+        }
+        if self.beside.insert(stream.to_owned()) {
+            let bound = self.bounds.read().of(stream);
+            let (bytes_max, age_max) = (bound.bytes, bound.age);
+            let module = module.to_owned();
+            let about = About { module, bytes_max, age_max, ..About::default() };
+            if let Err(error) = self.writer.open(stream, about) {
+                self.note_trouble(&error);
+            }
+        }
+        if let Err(error) = self.writer.write(stream, Output::Records(records)) {
+            self.note_trouble(&error);
+        }
     }
 
     /// Lets go of what has been kept long enough.
@@ -190,6 +217,7 @@ impl Keeper {
 
 impl Sink for Keeper {
     fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
+        self.instances.insert(instance.to_owned());
         let bound = self.bounds.read().of(instance);
         let about = About {
             module: module.to_owned(),
@@ -226,6 +254,16 @@ impl Sink for Keeper {
         Ok(())
     }
 
+    fn asides(&mut self, instance: &str, asides: Asides) -> Result<(), SinkError> {
+        if !asides.alerts.is_empty() {
+            self.aside(ALERTS, ALERTS, aside::records(instance, &asides.alerts));
+        }
+        for (output, records) in asides.outputs {
+            self.aside(&aside::stream(instance, &output), instance, records);
+        }
+        Ok(())
+    }
+
     fn closed(&mut self, instance: &str, until: Ts) {
         self.keeping.write().reached.insert(instance.to_owned(), until);
         self.closed.insert(instance.to_owned(), until);
@@ -257,6 +295,7 @@ impl Sink for Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::module::{Alert, Severity};
     use crate::record::{Column, Records, Schema, Type};
     use crate::storage::{MemoryStore, RecordStore};
 
@@ -284,5 +323,37 @@ mod tests {
         assert_eq!((kept.rows, kept.committed_until.as_str()), (1, "1970-01-01T00:00:15Z"));
         let stream = store.stream("a").expect("a memory store answers").expect("a stream");
         assert_eq!((stream.module.as_str(), stream.filter()), ("traffic", "ip"));
+    }
+
+    #[test]
+    fn what_is_said_beside_goes_into_streams_of_its_own_and_into_nobody_elses() {
+        let store = Arc::new(MemoryStore::default());
+        let mut keeper =
+            Keeper::new(Writer::new(store.clone(), "node", 1), SharedBounds::default());
+        let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
+        let row = || {
+            let mut records = Records::empty(schema.clone(), aside::INSTANT);
+            records.push(Ts::new(10, 0), [7u64.into()]);
+            records
+        };
+        let alert = Alert {
+            ts: Ts::new(10, 0),
+            severity: Severity::Info,
+            text: "x".to_owned(),
+            fields: String::new(),
+        };
+        keeper.begin("a.taken", "traffic", "").expect("a memory store opens");
+        let outputs = vec![("o".into(), row()), ("taken".into(), row())];
+        let asides = Asides { alerts: vec![alert], outputs };
+        keeper.asides("a", asides).expect("a memory store takes");
+        keeper.commit().expect("a memory store commits");
+        let rows: Vec<(String, u64)> = keeper
+            .keeping()
+            .read()
+            .streams
+            .iter()
+            .map(|(name, kept)| (name.clone(), kept.rows))
+            .collect();
+        assert_eq!(rows, [("a.o".to_owned(), 1), (ALERTS.to_owned(), 1)]);
     }
 }

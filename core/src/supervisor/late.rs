@@ -259,7 +259,8 @@ impl Late {
             match self.emissions.recv_until(deadline).map(|emission| emission.event) {
                 Ok(Event::Output(output, sources)) => return Heard::Output(output, sources),
                 Ok(Event::Closed(until)) => return Heard::Closed(until),
-                Ok(Event::Begin(_)) => {}
+                // Whoever asks for records is told of nothing else.
+                Ok(Event::Begin(_) | Event::Asides(_)) => {}
                 Err(Nothing::Late) => return Heard::Nothing,
                 Err(Nothing::Gone) => {
                     return match self.missed.recv() {

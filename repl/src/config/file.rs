@@ -91,5 +91,6 @@ pub struct Limits {
     pub call: Option<Spanned<String>>,
     pub output: Option<Spanned<String>>,
     pub log: Option<Spanned<u64>>,
+    pub alerts: Option<Spanned<u64>>,
     pub workers: Option<Spanned<u64>>,
 }

@@ -35,6 +35,12 @@ fn outcome(file: &str, entry: &Entry) -> String {
     let (call, _) = entry.example;
     // What is for the beginning is called there.
     let begins = entry.topic == "filter";
+    // A record is written as each language writes a table.
+    let (record, outputs) = match file {
+        "test.lua" => ("{ ms = 700 }", "outputs = { slow = { ms = 'uint' } }\n"),
+        _ => ("#{ ms: 700 }", "let outputs = #{ slow: #{ ms: \"uint\" } };\n"),
+    };
+    let call = call.replace("SLOW", record);
     let text = match (file, begins) {
         ("test.lua", true) => format!(
             "local made = {call}\nfunction update(pkt) end\n\
@@ -49,6 +55,7 @@ fn outcome(file: &str, entry: &Entry) -> String {
         ),
         (_, false) => format!("fn update(pkt) {{}}\nfn export() {{ #{{ got: {call} }} }}"),
     };
+    let text = if entry.topic == "output" { format!("{outputs}{text}") } else { text };
     let kind = crate::load_text(file, &text).unwrap_or_else(|error| panic!("{call}: {error}"));
     let started = kind.start(&setup(folder.path()));
     let mut running = Running::of(started.unwrap_or_else(|error| panic!("{call}: {error}")));

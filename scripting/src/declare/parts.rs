@@ -48,7 +48,12 @@ pub(super) fn read(
             declared.declaration.full =
                 Full::named(&text(name, value)?).map_err(|e| e.to_string())?;
         }
-        "schema" => declared.schema = Some(schema(value)?),
+        "schema" => declared.schema = Some(schema(name, value)?),
+        "outputs" => {
+            declared.outputs = outputs(value)?;
+            let names = declared.outputs.iter().map(|(name, _)| name.to_string());
+            declared.manifest.outputs = names.collect();
+        }
         _ => return Err(unknown(name, script.language)),
     }
     Ok(())
@@ -145,15 +150,36 @@ fn rows(value: &Tree) -> Result<usize, String> {
     .ok_or_else(|| ill_typed("rows", "a number of rows from 1 on", value))
 }
 
-fn schema(value: &Tree) -> Result<Arc<Schema>, String> {
+/// The most outputs of a script, and characters of the name of one.
+const OUTPUTS_MAX: usize = 16;
+const OUTPUT_CHARS_MAX: usize = 40;
+
+fn outputs(value: &Tree) -> Result<Vec<(Arc<str>, Arc<Schema>)>, String> {
+    let entries = entries("outputs", value, "{ slow = { addr = \"addr\", ms = \"uint\" } }")?;
+    if entries.len() > OUTPUTS_MAX {
+        return Err(format!("`outputs` has {}, and at most {OUTPUTS_MAX} may be", entries.len()));
+    }
+    let output = |(name, value): &(String, Tree)| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > OUTPUT_CHARS_MAX || !name.chars().all(fits) {
+            let name = name.chars().take(OUTPUT_CHARS_MAX).collect::<String>();
+            let name = name.escape_debug();
+            return Err(format!("`{name}` names no output: letters, digits, `_` and `-` do"));
+        }
+        Ok((name.as_str().into(), schema(&format!("outputs.{name}"), value)?))
+    };
+    entries.iter().map(output).collect()
+}
+
+fn schema(of: &str, value: &Tree) -> Result<Arc<Schema>, String> {
     let mut columns = Vec::new();
-    for (name, value) in entries("schema", value, "{ bytes = \"uint bytes\" }")? {
+    for (name, value) in entries(of, value, "{ bytes = \"uint bytes\" }")? {
         if name == "ts" {
-            return Err(taken("schema.ts"));
+            return Err(taken(&format!("{of}.ts")));
         }
         let wrong = || {
             let types = Type::ALL.map(Type::name).join(", ");
-            ill_typed(&format!("schema.{name}"), &format!("a type ({types}), then a unit"), value)
+            ill_typed(&format!("{of}.{name}"), &format!("a type ({types}), then a unit"), value)
         };
         let Tree::Text(text) = value else { return Err(wrong()) };
         let (ty, unit) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));

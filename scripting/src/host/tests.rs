@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use como_core::lookup::{Lookups, Subject, TrieBuilder};
-use como_core::module::{Grants, Limits, ModuleError, Setup};
+use como_core::module::aside;
+use como_core::module::{Alert, Asides, Grants, Limits, ModuleError, Setup};
 
 use crate::running::{Running, check_rows, some};
 
@@ -352,4 +353,175 @@ fn export(state) {
     let none =
         crate::load_text("test.lua", "-- net.asn\nvalue = { n = count() }").expect("a script");
     assert_eq!(none.looks_up(), []);
+}
+
+/// What a script says beside its records of its first interval, and its faults.
+fn said(file: &str, text: &str) -> (Asides, Vec<String>, u64) {
+    let mut running = Running::start(file, text, &[], Limits::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    running.feed(some());
+    running.rows();
+    let module = &mut running.started.module;
+    let (asides, unheard) = (module.asides(), module.unheard());
+    assert!(module.asides().is_empty(), "what is taken is gone");
+    (asides, running.faults.into_iter().map(|fault| fault.message).collect(), unheard)
+}
+
+#[test]
+fn alerts_are_raised_with_their_fields() {
+    let lua = "function update(pkt)
+  if pkt.arp then alert('info', 'who has\\n?', { n = 1.5, ok = true, at = addr('10.0.0.1'), q = '\"x\"' }) end
+end
+function export()
+  assert(alert{ severity = 'critical', text = 'closing', left = 3 })
+  alert('warning', 'bare')
+end";
+    let rhai = "fn update(pkt) {
+  if pkt.arp != () { alert(\"info\", \"who has\\n?\", #{ n: 1.5, ok: true, at: addr(\"10.0.0.1\"), q: \"\\\"x\\\"\" }); }
+}
+fn export() {
+  if !alert(#{ severity: \"critical\", text: \"closing\", left: 3 }) { throw \"no\"; }
+  alert(\"warning\", \"bare\");
+  ()
+}";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let (asides, faults, unheard) = said(file, text);
+        assert_eq!((faults, unheard), (vec![], 0), "{file}");
+        let shown = |alert: &Alert| {
+            let Alert { severity, text, fields, .. } = alert;
+            format!("{} {text} {fields}", severity.name())
+        };
+        let shown: Vec<String> = asides.alerts.iter().map(shown).collect();
+        assert_eq!(
+            shown,
+            [
+                r#"info who has\n? {"at":"10.0.0.1","n":1.5,"ok":true,"q":"\"x\""}"#,
+                r#"critical closing {"left":3}"#,
+                "warning bare ",
+            ],
+            "{file}"
+        );
+        let records = aside::records("watch", &asides.alerts);
+        assert_eq!(
+            crate::running::shown(&records)[1],
+            r#"module=watch severity=critical text=closing fields={"left":3}"#
+        );
+    }
+}
+
+#[test]
+fn alerts_are_bounded_by_the_minute_and_the_rest_is_counted() {
+    let lua = "function update(pkt) for n = 1, 20 do alert('info', string.rep('x', 1000)) end end
+function export() return { n = alert('info', 'x') and 1 or 0 } end";
+    let rhai = "fn update(pkt) { let x = \"\"; x.pad(1000, \"x\"); for n in 0..20 { alert(\"info\", x); } }
+fn export() { #{ n: if alert(\"info\", \"x\") { 1 } else { 0 } } }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let (asides, faults, unheard) = said(file, text);
+        assert_eq!((faults, asides.alerts.len(), unheard), (vec![], 60, 61), "{file}");
+        assert!(asides.alerts.iter().all(|alert| alert.text.len() == 400), "{file}");
+    }
+}
+
+#[test]
+fn rows_go_to_declared_outputs() {
+    let lua =
+        "outputs = { slow = { src = 'addr', ms = 'uint milliseconds' }, none = { n = 'uint' } }
+function update(pkt) if pkt.udp then output('slow', { src = pkt.ip.src, ms = pkt.len }) end end
+function export() output('slow', { ms = 7 }) end";
+    let rhai = "let outputs = #{ slow: #{ src: \"addr\", ms: \"uint milliseconds\" }, none: #{ n: \"uint\" } };
+fn update(pkt) { if pkt.udp != () { output(\"slow\", #{ src: pkt.ip.src, ms: pkt.len }); } }
+fn export() { output(\"slow\", #{ ms: 7 }); () }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let kind = crate::load_text(file, text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(kind.manifest().outputs, ["slow", "none"], "{file}");
+        let (asides, faults, _) = said(file, text);
+        assert_eq!(faults, Vec::<String>::new(), "{file}");
+        let [(name, records)] = &asides.outputs[..] else { panic!("{:?}", asides.outputs) };
+        let rows = crate::running::shown(records);
+        assert_eq!(
+            (&**name, rows.iter().map(String::as_str).collect::<Vec<_>>()),
+            (
+                "slow",
+                vec![
+                    "src=10.0.0.1 ms=100",
+                    "src=10.0.0.2 ms=200",
+                    "src=2001:db8::2 ms=150",
+                    "src=- ms=7"
+                ]
+            ),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_an_alert_or_an_output_is_said() {
+    let cases = [
+        ("alert('urgent', 'x')", "alert(\"urgent\", \"x\")", "one of info, warning, critical"),
+        ("alert('info')", "alert(\"info\", ())", "argument 2 is a text, not nil"),
+        ("alert('info', {}, {})", "alert(\"info\", [], #{})", ""),
+        (
+            "alert('info', 'x', { t = {} })",
+            "alert(\"info\", \"x\", #{ t: [] })",
+            "no value of a record",
+        ),
+        (
+            "output('slow', { n = 1 })",
+            "output(\"slow\", #{ n: 1 })",
+            "no output `slow`; declared are o",
+        ),
+        (
+            "output('o', { n = 'x' })",
+            "output(\"o\", #{ n: \"x\" })",
+            "`n` is text, and `schema` says uint",
+        ),
+        ("output('o', { m = 1 })", "output(\"o\", #{ m: 1 })", "output `o` has no column `m`"),
+        (
+            "output(0 / 0, { n = 1 })",
+            "output(0.0 / 0.0, #{ n: 1 })",
+            "argument 1 is the name of an output",
+        ),
+        ("output('o', 1)", "output(\"o\", 1)", ""),
+    ];
+    for (lua, rhai, want) in cases {
+        let lua = format!(
+            "outputs = {{ o = {{ n = 'uint' }} }}\nfunction update() end\nfunction export()\n {lua}\nend"
+        );
+        let rhai = format!(
+            "let outputs = #{{ o: #{{ n: \"uint\" }} }};\nfn update(pkt) {{}}\nfn export() {{\n {rhai};\n}}"
+        );
+        for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+            let (asides, faults, _) = said(file, &text);
+            let told = faults.len() == 1
+                && faults[0].contains(want)
+                && faults[0].starts_with(&format!("{file}:4:"));
+            assert!(told && asides.is_empty(), "{text}: {faults:?}");
+        }
+    }
+    for (file, text) in [
+        ("test.lua", "value = { n = count() }\nalert('info', 'x')"),
+        ("test.rhai", "let value = #{ n: count() };\nalert(\"info\", \"x\");"),
+    ] {
+        let error = refused(file, text).to_string();
+        assert!(error.contains(":2: alert: the top level runs before any packet"), "{error}");
+    }
+    for (lua, rhai, want) in [
+        ("outputs = 1", "let outputs = 1;", "`outputs` must be a map"),
+        ("outputs = { a = 1 }", "let outputs = #{ a: 1 };", "`outputs.a` must be a map"),
+        (
+            "outputs = { a = { ts = 'time' } }",
+            "let outputs = #{ a: #{ ts: \"time\" } };",
+            "`outputs.a.ts`",
+        ),
+        (
+            "outputs = { ['a/b'] = { n = 'uint' } }",
+            "let outputs = #{ \"a/b\": #{ n: \"uint\" } };",
+            "`a/b` names no output",
+        ),
+    ] {
+        for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+            let error = crate::load_text(file, text).err().expect("it loads").to_string();
+            assert!(error.contains(want), "{error}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
-use como_core::module::{Export, Fault, Limit, Limits, Module};
+use como_core::module::{Asides, Export, Fault, Limit, Limits, Module};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table;
@@ -437,10 +437,10 @@ impl Module for LuaModule {
         }
     }
 
-    fn export(&mut self, _: como_core::time::Interval, out: &mut Export) {
+    fn export(&mut self, interval: como_core::time::Interval, out: &mut Export) {
         self.ran.vm.tidy();
         self.settle();
-        self.ran.vm.host().turn(Phase::Export);
+        self.ran.vm.host().close(interval);
         if let Err(trouble) = self.records(out) {
             self.note(trouble);
         }
@@ -473,6 +473,14 @@ impl Module for LuaModule {
 
     fn denied(&self) -> u64 {
         self.ran.vm.denied()
+    }
+
+    fn asides(&mut self) -> Asides {
+        self.ran.vm.host().said.lock().take()
+    }
+
+    fn unheard(&self) -> u64 {
+        self.ran.vm.host().said.lock().unheard()
     }
 
     fn overflowed(&self) -> u64 {

@@ -140,6 +140,7 @@ impl Source {
             }
         }
         let order = |path: &str| written_order(&self.text, Language::Lua, path);
+        let (mut wrong, slips) = (Vec::new(), self.slips(&reads));
         for (name, value) in found {
             let line = notes.line(&name);
             if let mlua::Value::Function(function) = value {
@@ -147,17 +148,23 @@ impl Source {
             } else if name == "args" {
                 globals.extend(notes.args.as_ref().map(|(global, _)| global.clone()));
             } else {
-                let value = convert::tree_of(&value, &name, &order)
-                    .map_err(|message| self.error(line, message))?;
-                globals.push(Global { name, line, value });
+                match convert::tree_of(&value, &name, &order) {
+                    Ok(value) => globals.push(Global { name, line, value }),
+                    Err(message) => wrong.push(self.error(line, message)),
+                }
             }
         }
+        // What cannot be read might be what would seem to be missing.
+        if !wrong.is_empty() {
+            wrong.extend(slips.iter().cloned());
+        }
+        ModuleError::of(wrong)?;
         globals.sort_by_key(|global| global.line);
         functions.sort_by_key(|(_, function)| function.info().line_defined);
         let described: Vec<declare::Function> =
             functions.iter().map(|f| describe(f, composed.parameters)).collect();
-        let declared = declare::declare(&self.script(), &globals, &described)?;
-        self.check_reads(&reads)?;
+        let declared = declare::declare(&self.script(), &globals, &described);
+        let declared = ModuleError::with(declared, slips)?;
         let args = declared.manifest.resolve(given)?;
         let args_table = convert::args_table(vm.lua(), &args).map_err(|e| self.inner(&e))?;
         if environment.raw_get::<mlua::Value>("args").is_ok_and(|v| v.is_nil()) {
@@ -230,17 +237,13 @@ impl Source {
         Ok((global, args))
     }
 
-    /// Refuses what is surely a slip: names of a packet that no field has, and addresses that are
-    /// compared with text, which in Lua are silently never equal.
-    fn check_reads(&self, reads: &Reads) -> Result<(), ModuleError> {
-        if let Some(line) = reads.texts.first() {
-            let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
-            return Err(self.error(*line, message.into()));
-        }
-        match reads.unknown.first() {
-            Some((name, line)) => Err(self.error(*line, no_field(name))),
-            None => Ok(()),
-        }
+    /// What is surely a slip: names of a packet that no field has, and addresses that are compared
+    /// with text, which in Lua are silently never equal.
+    fn slips(&self, reads: &Reads) -> Vec<ModuleError> {
+        let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
+        let texts = reads.texts.iter().map(|line| self.error(*line, message.into()));
+        let unknown = reads.unknown.iter().map(|(name, line)| self.error(*line, no_field(name)));
+        texts.chain(unknown).collect()
     }
 
     fn error(&self, line: u32, message: String) -> ModuleError {

@@ -13,6 +13,7 @@ use como_core::table::AGGREGATES;
 use mlua::chunk::Compiler;
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
+use super::asides;
 use super::convert;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 pub use super::trouble::Trouble;
@@ -393,6 +394,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua
         made.call::<mlua::Value>((number, canonical))
     })?;
     base.set("filter", filter)?;
+    asides::furnish(lua, base, host)?;
     let host = host.clone();
     let log = lua.create_function(move |_, values: Variadic<mlua::Value>| {
         host.talk.say(|| line(&values));

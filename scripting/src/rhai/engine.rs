@@ -17,7 +17,7 @@ use rhai::{
 };
 
 use super::watch::Watch;
-use super::{addr, filters, keyed, packet, tables, value};
+use super::{addr, asides, filters, keyed, packet, tables, value};
 use crate::api::{Call, Entry, entries};
 use crate::host::Host;
 
@@ -88,6 +88,7 @@ pub(super) fn engine(host: &Arc<Host>, limits: &Limits, watch: &Arc<Watch>) -> E
     furnish(&mut engine, limits);
     library(&mut engine, host);
     filters::register(&mut engine, host);
+    asides::register(&mut engine, host);
     engine
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
-use como_core::module::{Export, Fault, Limit, Limits, Module, ModuleError};
+use como_core::module::{Asides, Export, Fault, Limit, Limits, Module, ModuleError};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::table::Table;
@@ -320,7 +320,7 @@ impl RhaiModule {
 
     /// Closes an interval and begins the next.
     fn close(&mut self, out: &mut Export) {
-        self.ran.host.turn(Phase::Export);
+        self.ran.host.close(out.interval());
         let results = [self.records(out), self.flush(out)];
         if let Some(shared) = &self.tables {
             let mut state = shared.lock();
@@ -434,6 +434,14 @@ impl Module for RhaiModule {
 
     fn denied(&self) -> u64 {
         self.ran.host.denied()
+    }
+
+    fn asides(&mut self) -> Asides {
+        self.ran.host.said.lock().take()
+    }
+
+    fn unheard(&self) -> u64 {
+        self.ran.host.said.lock().unheard()
     }
 
     fn overflowed(&self) -> u64 {

@@ -84,8 +84,8 @@ impl Source {
         let (globals, own) = top.run().map_err(|error| host.explained(error))?;
         let args = top.args;
         let functions: Vec<Function> = ast.iter_fn_def().map(|f| describe(f)).collect();
-        let declared = declare::declare(&self.script(), &globals, &functions)?;
-        self.check_reads()?;
+        let declared = declare::declare(&self.script(), &globals, &functions);
+        let declared = ModuleError::with(declared, self.slips())?;
         let args = match args {
             Some((_, args)) => args,
             None => declared.manifest.resolve(given)?,
@@ -116,13 +116,11 @@ impl Source {
         })
     }
 
-    /// Refuses names of a packet that no field has, where it is certain that a packet is meant.
-    fn check_reads(&self) -> Result<(), ModuleError> {
+    /// Names of a packet that no field has, where it is certain that a packet is meant.
+    fn slips(&self) -> Vec<ModuleError> {
         let reads = crate::scan::reads(&self.text, Language::Rhai);
-        match reads.unknown.first() {
-            Some((name, line)) => Err(self.error(*line, no_field(name))),
-            None => Ok(()),
-        }
+        let unknown = reads.unknown.iter().map(|(name, line)| self.error(*line, no_field(name)));
+        unknown.collect()
     }
 
     fn script(&self) -> Script<'_> {
@@ -219,15 +217,18 @@ impl TopLevel<'_> {
             })?;
             if scope.len() > lines.len() {
                 lines.resize(scope.len(), line);
-                let last = scope.iter_raw().last();
-                if let Some(("args", false, declared)) = last {
+                // The scope is gone through from its end.
+                let newest = scope.iter_raw().next();
+                if let Some(("args", false, declared)) = newest {
                     let merged = self.args(declared, line)?;
                     scope.set_value("args", merged);
                 }
             }
         }
         let mut globals: Vec<Global> = Vec::new();
-        for ((name, constant, value), line) in scope.iter_raw().zip(&lines) {
+        let mut held: Vec<_> = scope.iter_raw().collect();
+        held.reverse();
+        for ((name, constant, value), line) in held.into_iter().zip(&lines) {
             if constant || value.is::<Filter>() {
                 continue;
             }
@@ -238,8 +239,9 @@ impl TopLevel<'_> {
             globals.retain(|g| g.name != name);
             globals.push(Global { name: name.to_owned(), line: *line, value });
         }
-        let own = scope.iter_raw().map(|(name, _, value)| (name.to_owned(), value.clone()));
-        Ok((globals, own.collect()))
+        let own = scope.iter().map(|(name, _, value)| (name.to_owned(), value));
+        let own = own.collect();
+        Ok((globals, own))
     }
 
     /// Notes the declared arguments, and returns what the script is to see of them.

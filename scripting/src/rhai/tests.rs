@@ -338,3 +338,17 @@ fn a_packet_that_is_kept_is_told_to_be_gone() {
     let message = &running.faults[0].message;
     assert!(message.contains("a packet is only valid in the call it is given to"), "{message}");
 }
+
+#[test]
+fn declarations_stand_in_any_order_and_are_told_by_their_lines() {
+    check_rows(
+        "test.rhai",
+        "let filter = \"udp\";\nlet args = #{ n: 1 };\nlet value = if args.n == 2 { #{ two: count() } } \
+         else { #{ one: count() } };",
+        &["n=2"],
+        &["two=6"],
+    );
+    let error = crate::load_text("test.rhai", "let filter = \"udp\";\nlet rows = 1;\nlet key = 7;");
+    let error = error.err().expect("it loads").to_string();
+    assert!(error.starts_with("test.rhai:3: `key` must be"), "{error}");
+}

@@ -1,5 +1,6 @@
 //! `como serve` as its operator meets it: deploying, querying, reloading, ending, and being killed.
 
+mod asides;
 mod backfill;
 mod ondemand;
 mod packets;

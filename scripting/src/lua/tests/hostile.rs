@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     call_ms_max: 30,
     output_bytes_max: 16 << 20,
     log_lines_max: 600,
+    alerts_max: 60,
 };
 
 /// Longer than any script may hold its caller. The limit is CPU time of one thread, and the

@@ -1,0 +1,234 @@
+//! What one task counts.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use crate::field::Fields;
+use crate::module::{Fault, Limit, Module};
+use crate::time::{Interval, Span, Ts};
+
+/// One task's counters.
+#[derive(Debug, Default)]
+pub struct TaskCounters {
+    module: String,
+    filter: String,
+    interval: Span,
+    pub(super) needs: Fields,
+    seen: AtomicU64,
+    picked: AtomicU64,
+    intervals: AtomicU64,
+    records: AtomicU64,
+    closed: AtomicU64,
+    faults: AtomicU64,
+    passed: [AtomicU64; 4],
+    overflowed: AtomicU64,
+    muted: AtomicU64,
+    denied: AtomicU64,
+    alerts: AtomicU64,
+    unheard: AtomicU64,
+    state_bytes: AtomicU64,
+    busy_ns: AtomicU64,
+    parked: AtomicBool,
+    fault: Mutex<Option<String>>,
+    past: Mutex<Option<String>>,
+}
+
+/// One task as a reader sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskStatus {
+    /// The instance's name.
+    pub name: String,
+    /// The module it runs.
+    pub module: String,
+    /// The filter, canonical.
+    pub filter: String,
+    /// How long its intervals are.
+    pub interval: String,
+    /// The sources whose packets it takes: those that offer what it needs.
+    pub sources: Vec<String>,
+    /// Packets that passed by.
+    pub packets_seen: u64,
+    /// Packets that its filter and its `check` picked.
+    pub packets_picked: u64,
+    /// Intervals closed.
+    pub intervals: u64,
+    /// Records exported.
+    pub records: u64,
+    /// The end of the last interval closed; nothing before it will change.
+    pub closed_until: Option<String>,
+    /// Calls that failed.
+    pub faults: u64,
+    /// What went wrong last.
+    pub last_fault: Option<String>,
+    /// Whether it is parked because it kept failing.
+    pub parked: bool,
+    /// Alerts it raised.
+    pub alerts: u64,
+    /// How often it passed which limit.
+    pub limits: LimitsPassed,
+    /// Entries that found no room in its tables.
+    pub overflowed: u64,
+    /// About how many bytes its state holds.
+    pub state_bytes: u64,
+    /// Seconds of CPU time that its worker spent on it.
+    pub busy_seconds: f64,
+    /// What has become of the past that it was to run over first, where it was.
+    pub past: Option<String>,
+}
+
+/// How often a task passed each of its limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LimitsPassed {
+    /// Calls stopped because they took too long.
+    pub cpu: u64,
+    /// Calls that wanted too much memory.
+    pub memory: u64,
+    /// Exports of too many records.
+    pub rows: u64,
+    /// Exports of too many bytes.
+    pub output: u64,
+    /// Lines that the log did not take.
+    pub log: u64,
+    /// Calls of what is not granted.
+    pub grants: u64,
+    /// Alerts, and rows of its outputs, for which there was no room.
+    pub asides: u64,
+}
+
+impl TaskCounters {
+    /// Zeros for a task.
+    pub fn new(module: &str, filter: String, interval: Span, needs: Fields) -> Self {
+        Self { module: module.to_owned(), filter, interval, needs, ..Self::default() }
+    }
+
+    /// The module it runs.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
+    /// The filter in its canonical form.
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    /// Counts a batch's packets.
+    pub fn note_update(&self, seen: u64, picked: u64) {
+        self.seen.fetch_add(seen, Relaxed);
+        self.picked.fetch_add(picked, Relaxed);
+    }
+
+    /// Notes what the task's state has come to; tells the log once that a table is full.
+    pub fn note_state(&self, task: &str, module: &dyn Module) {
+        let overflowed = module.overflowed();
+        if self.overflowed.swap(overflowed, Relaxed) == 0 && overflowed > 0 {
+            tracing::warn!(
+                "module `{task}`: its table has no room for {overflowed} more entries, which are \
+                 folded, evicted or left out: give it more `rows`"
+            );
+        }
+        self.muted.store(module.muted(), Relaxed);
+        self.denied.store(module.denied(), Relaxed);
+        self.unheard.store(module.unheard(), Relaxed);
+        self.state_bytes.store(module.state_bytes() as u64, Relaxed);
+    }
+
+    /// Counts a closed interval.
+    pub fn note_interval(&self, interval: Interval, records: u64) {
+        self.intervals.fetch_add(1, Relaxed);
+        self.records.fetch_add(records, Relaxed);
+        self.closed.store(interval.end().0, Relaxed);
+    }
+
+    /// Counts alerts.
+    pub fn note_alerts(&self, alerts: usize) {
+        self.alerts.fetch_add(alerts as u64, Relaxed);
+    }
+
+    /// Counts CPU time spent.
+    pub fn note_busy(&self, spent_ns: u64) {
+        self.busy_ns.fetch_add(spent_ns, Relaxed);
+    }
+
+    /// The fields it cannot do without.
+    pub(crate) fn needs(&self) -> Fields {
+        self.needs
+    }
+
+    /// Whether it is parked, or has failed at all, where that is asked.
+    pub(super) fn has_failed(&self, at_all: bool) -> bool {
+        self.parked.load(Relaxed) || at_all && self.faults.load(Relaxed) > 0
+    }
+
+    /// What it failed of, if it is parked, or has failed at all, where that is asked.
+    pub(crate) fn failed(&self, at_all: bool) -> Option<String> {
+        self.has_failed(at_all).then(|| self.fault.lock().clone().unwrap_or_default())
+    }
+
+    /// Whether it is parked.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.load(Relaxed)
+    }
+
+    /// Counts a failed call; tells the log of each new message once.
+    pub fn note_fault(&self, task: &str, fault: &Fault, parked: bool) {
+        self.faults.fetch_add(1, Relaxed);
+        if let Some(limit) = fault.limit {
+            self.passed[limit as usize].fetch_add(1, Relaxed);
+        }
+        let was_parked = self.parked.swap(parked, Relaxed);
+        let mut last = self.fault.lock();
+        if last.as_deref() != Some(fault.message.as_str()) {
+            tracing::warn!("module `{task}`: {}", fault.message);
+            *last = Some(fault.message.clone());
+        }
+        if parked && !was_parked {
+            tracing::error!("module `{task}` keeps failing and is parked: mend it and redeploy");
+        }
+    }
+
+    /// Notes what has become of the past that it was to run over first.
+    pub fn note_past(&self, what: impl Into<String>) {
+        *self.past.lock() = Some(what.into());
+    }
+
+    fn passed(&self, limit: Limit) -> u64 {
+        self.passed[limit as usize].load(Relaxed)
+    }
+
+    /// All of it as a reader sees it.
+    pub(super) fn status(&self, name: &str, sources: Vec<String>) -> TaskStatus {
+        let closed = self.closed.load(Relaxed);
+        TaskStatus {
+            name: name.to_owned(),
+            module: self.module.clone(),
+            filter: self.filter.clone(),
+            interval: self.interval.to_string(),
+            sources,
+            packets_seen: self.seen.load(Relaxed),
+            packets_picked: self.picked.load(Relaxed),
+            intervals: self.intervals.load(Relaxed),
+            records: self.records.load(Relaxed),
+            closed_until: (closed > 0).then(|| Ts(closed).to_string()),
+            faults: self.faults.load(Relaxed),
+            last_fault: self.fault.lock().clone(),
+            parked: self.parked.load(Relaxed),
+            alerts: self.alerts.load(Relaxed),
+            limits: LimitsPassed {
+                cpu: self.passed(Limit::Cpu),
+                memory: self.passed(Limit::Memory),
+                rows: self.passed(Limit::Rows),
+                output: self.passed(Limit::Output),
+                log: self.muted.load(Relaxed),
+                grants: self.denied.load(Relaxed),
+                asides: self.unheard.load(Relaxed),
+            },
+            overflowed: self.overflowed.load(Relaxed),
+            state_bytes: self.state_bytes.load(Relaxed),
+            busy_seconds: self.busy_ns.load(Relaxed) as f64 / 1e9,
+            past: self.past.lock().clone(),
+        }
+    }
+}
