@@ -58,9 +58,14 @@ pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
     }
     let window = window.context("at least one run")?;
     let found = window.ask(&trace)?;
-    let segments = format!("pcap:{}/*.pcapng", window.packets.display());
-    let [plain, kept] = [format!("pcap:{}", trace.display()), segments].map(|source| {
-        let args = ["run", "topaddr", "-q", "--format", "ndjson", "-s", &source];
+    let (store, source) = (window.dir.join("store").display().to_string(), trace.display());
+    let plain = ["run", "topaddr", "-q", "--format", "ndjson", "-r", &source.to_string()]
+        .map(str::to_owned)
+        .to_vec();
+    let kept = ["query", "topaddr", "--format", "ndjson", "--store", &store, "--source", "trace"];
+    let kept = kept.iter().chain(&["--time", ":"]).map(|arg| (*arg).to_owned()).collect();
+    let [plain, kept] = [plain, kept].map(|args: Vec<String>| {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let case = Case::new("topaddr", &como, &args);
         let costs: Result<Vec<f64>> =
             (0..=options.runs).map(|_| Ok(measure::run(&case)?.cpu_seconds)).collect();
@@ -89,7 +94,7 @@ pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
     );
     let (plain, kept) = (report.plain_cpu_seconds, report.window_cpu_seconds);
     println!(
-        "topaddr over the window {kept:.2} CPU s, over the pcap {plain:.2}: {:.2}",
+        "topaddr asked of the window {kept:.2} CPU s, over the pcap {plain:.2}: {:.2}",
         kept / plain
     );
     crate::save(options, "window.json", &report)

@@ -193,7 +193,7 @@ impl Capture {
             // A worker that is gone has nothing left to flush.
             let _ = worker.send(Work::End);
         }
-        state.berths.iter().for_each(|berth| berth.order(Work::End));
+        state.berths.retain(|berth| berth.order(Work::End));
     }
 
     /// Hands out a run of packets, as far as it fills batches.
@@ -234,7 +234,7 @@ impl Capture {
                 // A worker that is gone has nothing left to flush.
                 let _ = worker.send(Work::Flush);
             }
-            state.berths.iter().for_each(|berth| berth.order(Work::Flush));
+            state.berths.retain(|berth| berth.order(Work::Flush));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -164,9 +164,17 @@ impl Berth {
         Arc::ptr_eq(&self.ticket, ticket)
     }
 
-    /// Hands an order on; one that is gone needs none.
-    pub fn order(&self, work: Work) {
-        let _ = self.queue.send(work);
+    /// Hands an order on; one that is gone needs none. False where nothing is to follow: who runs
+    /// for a question that is read slowly is not waited for.
+    pub fn order(&self, work: Work) -> bool {
+        if !self.ticket.is_for_question() {
+            return self.queue.send(work).is_ok();
+        }
+        match self.queue.send_within(work, Duration::ZERO) {
+            Ok(()) => true,
+            Err(Refused::Gone(_)) => false,
+            Err(Refused::Full(_)) => self.ticket.lacks_batch(),
+        }
     }
 
     /// Hands a batch on, which on a wire waits for nobody. False where nothing is to follow; the
@@ -231,6 +239,10 @@ mod tests {
         assert!(ticket.join());
         assert_eq!(offered(&berth, 1000), (QUEUE, 0));
         assert!(ticket.is_behind() && !ticket.is_joined());
+        let ticket = Ticket::new(false);
+        let (berth, _work) = Berth::new(ticket.clone());
+        assert_eq!(offered(&berth, QUEUE), (QUEUE, 0));
+        assert!(ticket.join() && !berth.order(Work::Flush) && ticket.is_behind());
         let ticket = Ticket::new(false);
         assert!(ticket.join() && !ticket.void() && ticket.is_void());
     }
