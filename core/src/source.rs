@@ -90,6 +90,17 @@ pub struct Counts {
     pub malformed: u64,
     /// How often its device came back after it had been down or away.
     pub reopened: u64,
+    /// Records of modules that packets were made of, and the CPU time that took.
+    pub replayed: Replays,
+}
+
+/// Records that became packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replays {
+    /// How many.
+    pub records: u64,
+    /// CPU time, in nanoseconds, without that to read them.
+    pub ns: u64,
 }
 
 impl Counts {
@@ -98,6 +109,8 @@ impl Counts {
         self.dropped += other.dropped;
         self.malformed += other.malformed;
         self.reopened += other.reopened;
+        self.replayed.records += other.replayed.records;
+        self.replayed.ns += other.replayed.ns;
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use como_core::lookup::Lookups;
 use como_core::module::{Args, Kind};
-use como_core::query::{Over, Past, Query, QueryError, Run};
+use como_core::query::{Over, Past, Query, QueryError, Rates, Run};
 use como_core::record::Records;
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::{Handle, Instance};
@@ -34,6 +34,8 @@ pub struct Afresh<'a> {
     pub running: Option<(Handle, Option<Ts>)>,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
+    /// What runs took so far.
+    pub rates: Arc<Rates>,
 }
 
 /// What comes of a question.
@@ -55,11 +57,17 @@ impl Afresh<'_> {
     ) -> Result<Given, QueryError> {
         let own = |stream: &Stream| (self.maker)(stream).and_then(|kind| kind.replayer());
         let threads = threads();
-        let past = Past { store: self.store, packets: self.packets, own: &own, threads };
+        let past = Past {
+            store: self.store,
+            packets: self.packets,
+            own: &own,
+            threads,
+            rates: self.rates,
+        };
         let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
         let window = past.window(question, clock)?;
         if question.explain {
-            return Ok(Given::Explained(past.explain(instance, window)?));
+            return Ok(Given::Explained(past.explain(instance, window, &self.lookups)?));
         }
         let over = question.source.as_ref().unwrap_or(&Over::Best);
         if let Some((monitor, _)) = self.running.filter(|_| question.follows) {

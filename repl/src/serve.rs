@@ -77,6 +77,7 @@ pub fn perform(args: &Serve) -> Result {
         looked: door::Looked::default(),
         on_demand: on_demand.clone(),
         runs: rerun::Runs::default(),
+        rates: Arc::default(),
         limits: config.limits,
         feed: feed.clone(),
         keeping,

@@ -4,23 +4,27 @@
 //! says from when until when it reaches, what must be read, and, where it does
 //! not serve, why not. Sources are never mixed: an answer is of one of them.
 
+mod price;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::answer::unknown;
+use super::rates::{Amount, Rates};
 use super::run::Parts;
 use super::{Over, Query, QueryError, Run};
 use crate::field::Kind;
 use crate::filter::Expr;
 use crate::lookup::Lookups;
 use crate::module::Replay;
-use crate::record::{Column, Records, Schema, Type, Value};
 use crate::replay::{OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment, with_causes};
-use crate::storage::packets::{self, Kept};
+use crate::storage::packets::{self, Expected, Kept};
 use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Interval, Span, Ts};
+use price::Asked;
+pub use price::Price;
 
 /// How many bytes of packets a part has that is read beside others, at least and about at most.
 const PART_BYTES_MIN: u64 = 8 << 20;
@@ -39,6 +43,8 @@ pub struct Past<'a> {
     pub own: &'a OwnWay<'a>,
     /// How many threads may read packets for one question.
     pub threads: usize,
+    /// What runs took so far.
+    pub rates: Arc<Rates>,
 }
 
 /// Something stored that a module might run over.
@@ -58,6 +64,12 @@ pub struct Candidate {
     /// In what it is not of just the window asked for, if so: records begin and end where their
     /// intervals do.
     pub aligned: Option<String>,
+    /// What running over it costs, where that was reckoned.
+    pub price: Option<Price>,
+    // How much there is of it.
+    amount: Option<Amount>,
+    // The stream of records.
+    stream: Option<Stream>,
     // None where it cannot serve at all.
     source: Option<Box<dyn Source>>,
     // The folder of packets.
@@ -91,15 +103,7 @@ impl Past<'_> {
                 all.push(self.replayed(stream, look));
             }
         }
-        // An interval more or less is no reason to read packets instead of a few records.
-        let reach = |candidate: &Candidate| {
-            let reached = candidate.covered.map_or(0, |covered| (covered.to - covered.from).0);
-            reached / needs.interval.0.max(1)
-        };
-        all.sort_by_key(|candidate| {
-            let unfit = (candidate.refusal.is_some(), candidate.reservation.is_some());
-            (unfit, std::cmp::Reverse(reach(candidate).div_ceil(2)), candidate.bytes)
-        });
+        price::sort(&mut all, needs);
         Ok(all)
     }
 
@@ -121,7 +125,7 @@ impl Past<'_> {
             Over::Best => candidate.refusal.is_none() && candidate.reservation.is_none(),
             Over::Instance(name) => candidate.refusal.is_none() && candidate.name == *name,
         };
-        let candidates = match over {
+        let mut candidates = match over {
             Over::Instance(name) => look(Which::Named(name))?,
             Over::Best => match look(Which::Inside)? {
                 inside if inside.iter().any(serves) => inside,
@@ -129,6 +133,10 @@ impl Past<'_> {
                 _ => look(Which::All)?,
             },
         };
+        if candidates.iter().filter(|candidate| serves(candidate)).count() > 1 {
+            let asked = Asked { instance: &instance, needs: &needs, window, lookups: &lookups };
+            self.price(&mut candidates, asked, serves);
+        }
         if let Over::Instance(name) = over
             && !candidates.iter().any(|candidate| candidate.name == *name)
         {
@@ -148,8 +156,11 @@ impl Past<'_> {
             return Err(QueryError::NothingServes { module: needs.instance, refused });
         };
         let reservations = [&chosen.reservation, &chosen.aligned].map(Option::clone);
-        let mut run = self.begin(instance, &needs, chosen, (window, lookups))?;
+        let asked = Asked { instance: &instance, needs: &needs, window, lookups: &lookups };
+        let pair = asked.pair(&chosen);
+        let mut run = self.begin(instance.clone(), &needs, chosen, (window, lookups.clone()))?;
         reservations.into_iter().flatten().for_each(|reservation| run.reserve(reservation));
+        run.learn(self.rates.clone(), pair);
         Ok(run)
     }
 
@@ -204,35 +215,6 @@ impl Past<'_> {
         }
     }
 
-    /// What could be read to answer, and what would be chosen, as records.
-    pub fn explain(&self, instance: Instance, window: Window) -> Result<Records, QueryError> {
-        let needs = Needs::of(instance)?;
-        let schema = Schema::new([
-            Column::new("source", Type::Text),
-            Column::new("what", Type::Text),
-            Column::new("from", Type::Time),
-            Column::new("to", Type::Time),
-            Column::new("bytes", Type::Uint),
-            Column::new("chosen", Type::Bool),
-            Column::new("why_not", Type::Text),
-        ]);
-        let mut records = Records::empty(Arc::new(schema), Span(0));
-        for (at, candidate) in self.candidates(&needs, window)?.into_iter().enumerate() {
-            let what = if candidate.is_packets { "packets" } else { "records, replayed" };
-            let end =
-                |at: fn(Window) -> Ts| candidate.covered.map_or(Value::Null, |w| at(w).into());
-            let (from, to) = (end(|window| window.from), end(|window| window.to));
-            let why_not = candidate.refusal.or(candidate.reservation);
-            let chosen = at == 0 && why_not.is_none();
-            let why_not = why_not.map_or(Value::Null, Value::Text);
-            let bytes = Value::Uint(candidate.bytes);
-            let row =
-                [Value::Text(candidate.name), what.into(), from, to, bytes, chosen.into(), why_not];
-            records.push(window.from, row);
-        }
-        Ok(records)
-    }
-
     /// Packets that an instance kept.
     fn kept(&self, dir: &Path, filter: &Expr, look: Look<'_>) -> Result<Candidate, QueryError> {
         let Look { needs, window, .. } = look;
@@ -258,7 +240,9 @@ impl Past<'_> {
             Ok(source) => source,
             Err(error) => return Ok(candidate.refuse(with_causes(&error))),
         };
-        candidate.bytes = source.description().size_bytes.unwrap_or(0);
+        let Expected { bytes, packets } = source.expected();
+        candidate.bytes = bytes;
+        candidate.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });
         candidate.refusal = lacking(&source, needs);
         let told = source.told().map(|told| format!("what it kept was changed: {told}"));
         candidate.reservation = candidate.reservation.or(told);
@@ -274,6 +258,9 @@ impl Past<'_> {
         let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
         candidate.covered = span.and_then(|span| common(span, window));
         candidate.bytes = share(stream.bytes, span, candidate.covered);
+        let records = share(stream.rows.unwrap_or(0), span, candidate.covered);
+        candidate.amount = Some(Amount { bytes: candidate.bytes, records, packets: None });
+        candidate.stream = Some(stream.clone());
         candidate.reservation = filtered(&stream, needs);
         if let Some(why) = look.passes_over(&candidate) {
             return candidate.refuse(why);
@@ -364,6 +351,9 @@ impl Candidate {
             refusal: None,
             reservation: None,
             aligned: None,
+            price: None,
+            amount: None,
+            stream: None,
             source: None,
             dir: None,
         }

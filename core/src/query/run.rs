@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::QueryError;
 use super::answer::{Report, Step, Steps};
+use super::rates::{Pair, Rates, Took};
 use crate::lookup::Lookups;
 use crate::queue::Nothing;
 use crate::record::Output;
@@ -52,6 +53,8 @@ pub struct Run {
     // Until when a follower was told all.
     closed: Option<Ts>,
     gauge: Arc<Gauge>,
+    // Who remembers what it takes.
+    rates: Option<(Arc<Rates>, Pair)>,
     window: Window,
     report: Report,
 }
@@ -133,6 +136,7 @@ impl Run {
             late: None,
             closed: None,
             gauge: Arc::new(Gauge::new(size)),
+            rates: None,
             window,
             report: Report::default(),
         }
@@ -159,6 +163,11 @@ impl Run {
         for source in self.sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
             source.lineage.push(format!("inexact: {reservation}"));
         }
+    }
+
+    /// Has what it takes remembered.
+    pub(super) fn learn(&mut self, rates: Arc<Rates>, pair: Pair) {
+        self.rates = Some((rates, pair));
     }
 
     /// How far it is, also once it has ended.
@@ -199,7 +208,12 @@ impl Run {
     fn end(&mut self, lane: Lane) -> Result<(), QueryError> {
         let counters = lane.counters();
         let Some((status, covered)) = lane.end() else { return Ok(()) };
-        counters.iter().for_each(|counters| self.gauge.end(counters));
+        if let Some(counters) = &counters {
+            self.gauge.end(counters);
+            if let Some((rates, pair)) = &self.rates {
+                rates.note(pair.clone(), Took::of(counters));
+            }
+        }
         // What they said of themselves at first may have turned out to be too good.
         let unknown: Vec<Covered> =
             covered.into_iter().filter(|one| !self.covered.contains(one)).collect();

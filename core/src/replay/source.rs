@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{ReplayError, Replayer};
+use crate::costs::thread_cpu_ns;
 use crate::module::Replayed;
 use crate::packet::{Packet, Weight};
 use crate::record::{Output, Records};
@@ -71,6 +72,7 @@ impl OnDemand {
         replayer: Replayer,
     ) -> Result<Self, ReplayError> {
         let cursor = Cursor::new(&stream.name, window);
+        let size = expected_bytes(&stream, window);
         let mut source = Self {
             description: Description::new(name, Pace::Stored),
             store,
@@ -85,6 +87,7 @@ impl OnDemand {
             unheard: Vec::new(),
             warned: [false; 2],
         };
+        source.description.size_bytes = Some(size);
         source.advance()?;
         source.describe()?;
         Ok(source)
@@ -161,6 +164,7 @@ impl OnDemand {
                 continue;
             };
             let rows = *row..block.records.rows().min(*row + ROWS);
+            let (begun, first) = (thread_cpu_ns(), *row);
             for at in rows {
                 *row = at + 1;
                 match self.replayer.replay(&block.records, at, &block.filter, &mut self.waiting) {
@@ -179,10 +183,12 @@ impl OnDemand {
                     break;
                 }
             }
+            self.counts.replayed.records += (*row - first) as u64;
             if *row >= block.records.rows() {
                 self.here = None;
             }
             self.let_go();
+            self.counts.replayed.ns += thread_cpu_ns().saturating_sub(begun);
         }
         Ok(())
     }
@@ -234,6 +240,9 @@ impl OnDemand {
             chunk.unheard.append(&mut self.unheard);
         }
         chunk.counts = std::mem::take(&mut self.counts);
+        let size = self.description.size_bytes.unwrap_or(0);
+        // What was expected is not quite what it is; at the end all has been read.
+        chunk.read_bytes = if count == 0 { size } else { self.cursor.read_bytes().min(size) };
     }
 
     /// Gives the next packets, or says why it cannot.
@@ -243,6 +252,14 @@ impl OnDemand {
         read?;
         Ok(if chunk.packets.is_empty() { Turn::End } else { Turn::More })
     }
+}
+
+/// About how many bytes of a stream lie in a window, as if they were spread evenly over its time.
+fn expected_bytes(stream: &Stream, window: Window) -> u64 {
+    let (Some(first), Some(end)) = (stream.first, stream.end) else { return 0 };
+    let part = end.min(window.to) - first.max(window.from);
+    let all = u128::from((end - first).0.max(1));
+    (u128::from(stream.bytes) * u128::from(part.0) / all) as u64
 }
 
 /// The next block of a stream that has records.

@@ -27,6 +27,7 @@ pub struct Cursor {
     page: VecDeque<Stored>,
     schemas: BTreeMap<u64, Arc<Schema>>,
     damaged: u64,
+    read_bytes: u64,
     ended: bool,
 }
 
@@ -118,8 +119,14 @@ impl Cursor {
             page: VecDeque::new(),
             schemas: BTreeMap::new(),
             damaged: 0,
+            read_bytes: 0,
             ended: window.from >= window.to,
         }
+    }
+
+    /// Bytes of the blocks that were given so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     /// Reads on where all that was read has been given.
@@ -134,7 +141,10 @@ impl Cursor {
         self.look(store)?;
         let next = self.page.pop_front();
         match &next {
-            Some(stored) => self.after = Some(stored.mark),
+            Some(stored) => {
+                self.after = Some(stored.mark);
+                self.read_bytes += stored.bytes.len() as u64;
+            }
             None => self.ended = true,
         }
         Ok(next)

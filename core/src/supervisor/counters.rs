@@ -19,7 +19,7 @@ use crate::costs::{CostStatus, Costs};
 use crate::field::Fields;
 use crate::module::aside::Alert;
 use crate::packet::{Packet, Weight};
-use crate::source::{Chunk, Covered, Description, SourceError, Treatment};
+use crate::source::{Chunk, Covered, Description, Replays, SourceError, Treatment};
 use crate::time::Ts;
 pub use task::{LimitsPassed, TaskCounters, TaskStatus};
 
@@ -37,6 +37,7 @@ pub struct SourceCounters {
     shed: AtomicU64,
     unreadable: AtomicU64,
     reopened: AtomicU64,
+    replayed: [AtomicU64; 2],
     read_bytes: AtomicU64,
     ended: AtomicBool,
     error: Mutex<Option<String>>,
@@ -87,6 +88,7 @@ impl SourceCounters {
             shed: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
+            replayed: Default::default(),
             read_bytes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             error: Mutex::new(None),
@@ -115,6 +117,9 @@ impl SourceCounters {
         self.dropped.fetch_add(chunk.counts.dropped, Relaxed);
         self.unreadable.fetch_add(chunk.counts.malformed, Relaxed);
         self.reopened.fetch_add(chunk.counts.reopened, Relaxed);
+        let Replays { records, ns } = chunk.counts.replayed;
+        self.replayed[0].fetch_add(records, Relaxed);
+        self.replayed[1].fetch_add(ns, Relaxed);
         self.read_bytes.store(chunk.read_bytes, Relaxed);
     }
 
@@ -318,6 +323,16 @@ impl Counters {
     pub(crate) fn task(&self, name: &str) -> Option<Arc<TaskCounters>> {
         let tasks = self.tasks.read();
         tasks.iter().find(|(n, _)| &**n == name).map(|(_, task)| task.clone())
+    }
+
+    /// Records of modules that became packets, of all sources.
+    pub fn replayed(&self) -> Replays {
+        let mut all = Replays::default();
+        for source in &*self.sources.read() {
+            all.records += source.replayed[0].load(Relaxed);
+            all.ns += source.replayed[1].load(Relaxed);
+        }
+        all
     }
 
     /// Whether some task is parked, or has failed at all, where that is asked.

@@ -37,6 +37,7 @@ pub fn perform(
         maker: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
         running: None,
         lookups,
+        rates: Arc::default(),
     };
     let mut run = match afresh.perform(question, instance, otherwise).map_err(refused)? {
         Given::Explained(records) => return explain(records, format),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::module::Limits;
-use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Replayed, Steps};
+use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Rates, Replayed, Steps};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
@@ -45,6 +45,8 @@ pub struct Desk {
     pub on_demand: OnDemand,
     /// Modules that run for questions.
     pub runs: Runs,
+    /// What those took so far.
+    pub rates: Arc<Rates>,
     /// What one of them may use, where it is no instance's.
     pub limits: Limits,
     /// When the monitor started, by the wall clock.

@@ -154,6 +154,7 @@ impl Desk {
             maker: &maker,
             running: Some((self.monitor.clone(), self.feed.clock())),
             lookups: self.monitor.lookups(),
+            rates: self.rates.clone(),
         };
         afresh.perform(query, instance, otherwise)
     }

@@ -4,17 +4,21 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::packet::LinkType;
+use crate::query::rates::{Pair, Took};
 use crate::query::{Step, Steps};
 use crate::record::Output;
+use crate::record::{Column, Records, Schema, Type, Value};
 use crate::storage::packets::{PacketWriter, Place, Room, Taken};
 use crate::storage::{About, MemoryStore, Writer};
 use crate::supervisor::tests::counter;
 use crate::time::SECOND;
+use crate::time::Span;
 
 /// A minute of which packets are kept, one a second, and records of five seconds each.
 struct Minute {
     dir: TempDir,
     store: Arc<MemoryStore>,
+    rates: Arc<Rates>,
 }
 
 fn minute() -> Minute {
@@ -43,12 +47,31 @@ fn minute() -> Minute {
     writer.write("kept", Output::Records(records.clone())).expect("memory");
     writer.write("counts", Output::Records(records)).expect("memory");
     writer.commit().expect("memory");
-    Minute { dir, store }
+    let rates = Arc::new(Rates::default());
+    // A packet's worth for each.
+    let took = |records, record_ns| Took {
+        bytes: 1000,
+        read_ns: 1000,
+        records,
+        replay_ns: records * record_ns,
+        packets: 10,
+        module_ns: 1000,
+    };
+    let pair = |stream: &str, packets| Pair { stream: stream.into(), packets, module: "c".into() };
+    rates.note(pair("kept", true), took(0, 0));
+    rates.note(pair("counts", false), took(10, 100));
+    Minute { dir, store, rates }
 }
 
 impl Minute {
     fn past(&self) -> Past<'_> {
-        Past { store: self.store.clone(), packets: self.dir.path(), own: &|_| None, threads: 1 }
+        Past {
+            store: self.store.clone(),
+            packets: self.dir.path(),
+            own: &|_| None,
+            threads: 1,
+            rates: self.rates.clone(),
+        }
     }
 }
 
@@ -78,16 +101,17 @@ fn counts(minute: &Minute, instance: Instance, over: &Over) -> Result<Vec<(u64, 
 fn check(interval: &str, filter: &str, want: &[(&str, Option<&str>)]) {
     let minute = minute();
     let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
-    let shown = minute.past().explain(asked(interval, filter), window).expect("a store");
+    let shown = minute.past().explain(asked(interval, filter), window, &Arc::default());
+    let shown = shown.expect("a store");
     let text = |row, column| match shown.value(row, column) {
         Value::Text(text) => Some(text),
         _ => None,
     };
-    let got: Vec<_> = (0..shown.rows()).map(|row| (text(row, 0), text(row, 6))).collect();
+    let got: Vec<_> = (0..shown.rows()).map(|row| (text(row, 0), text(row, 13))).collect();
     let want: Vec<_> =
         want.iter().map(|(name, why)| (Some(name.to_string()), why.map(str::to_owned))).collect();
     assert_eq!(got, want);
-    assert_eq!(shown.value(0, 5), Value::Bool(true));
+    assert_eq!(shown.value(0, 12), Value::Bool(true));
 }
 
 #[test]
@@ -127,10 +151,10 @@ fn what_has_nothing_of_the_window_is_not_opened() {
     // No segment: whoever opened it would say so.
     std::fs::create_dir(minute.dir.path().join("empty")).expect("a folder");
     let later = Window { from: Ts::new(1000, 0), to: Ts::new(2000, 0) };
-    let shown = minute.past().explain(asked("10s", ""), later).expect("a store");
+    let shown = minute.past().explain(asked("10s", ""), later, &Arc::default()).expect("a store");
     for row in 0..3 {
-        assert_eq!(shown.value(row, 5), Value::Bool(false));
-        assert_eq!(shown.value(row, 6), "it has nothing of the time asked for".into());
+        assert_eq!(shown.value(row, 12), Value::Bool(false));
+        assert_eq!(shown.value(row, 13), "it has nothing of the time asked for".into());
     }
 }
 
@@ -212,4 +236,42 @@ fn a_window_of_which_nothing_is_stored_is_answered_with_nothing() {
     let mut run = run.expect("a start");
     while run.step().expect("no fault") != Step::End {}
     assert_eq!(run.report().rows, 0);
+}
+
+#[test]
+fn what_costs_least_is_chosen_by_what_it_took_before() {
+    let minute = minute();
+    let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
+    let explained = || {
+        let past = minute.past();
+        past.explain(asked("10s", ""), window, &Arc::default()).expect("a store")
+    };
+    let shown = explained();
+    assert_eq!(shown.value(0, 0), "counts".into());
+    // Six records of 100 ns, and six packets of 100 ns, beside a few bytes.
+    assert_eq!((shown.value(0, 5), shown.value(0, 6)), (Value::Uint(6), Value::Uint(6)));
+    let rates = [7, 8, 9].map(|column| shown.value(0, column));
+    assert_eq!(rates, [1.0, 100.0, 100.0].map(Value::Float));
+    assert_eq!(shown.value(0, 11), "earlier runs".into());
+    // Replaying turns out to be dear.
+    let pair = Pair { stream: "counts".into(), packets: false, module: "c".into() };
+    let dear = Took { records: 10, replay_ns: 1 << 40, packets: 10, ..Took::default() };
+    minute.rates.note(pair, dear);
+    let shown = explained();
+    assert_eq!((shown.value(0, 0), shown.value(0, 12)), ("kept".into(), Value::Bool(true)));
+}
+
+#[test]
+fn what_nobody_ran_yet_is_sampled_once() {
+    let minute = Minute { rates: Arc::default(), ..minute() };
+    let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
+    let measured = || {
+        let past = minute.past();
+        let shown = past.explain(asked("10s", ""), window, &Arc::default()).expect("a store");
+        [0, 1].map(|row| shown.value(row, 11))
+    };
+    assert_eq!(measured(), ["a sample".into(), "a sample".into()]);
+    assert_eq!(measured(), ["earlier runs".into(), "earlier runs".into()]);
+    let rows = counts(&minute, asked("10s", ""), &Over::Best).expect("an answer");
+    assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
 }

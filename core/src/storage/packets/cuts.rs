@@ -102,7 +102,9 @@ fn clean(
             let cut = Interval::holding(firsts[at], interval).start();
             // Beyond such a leap a clock doubts what it is told, and one that begins there does not.
             let leaps = read.is_none_or(|read| entry.last - read.last > LEAP_MAX);
-            if !leaps && cut > last {
+            // A section may begin behind a time in which nothing was heard, which is nobody's part.
+            let resumes = !entry.heads.is_empty();
+            if !leaps && !resumes && cut > last {
                 found.push((at, cut));
             }
             read = Some(entry);

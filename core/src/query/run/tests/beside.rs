@@ -70,6 +70,8 @@ enum Then {
     Later(u64),
     /// The writer closes its slab in the middle of an interval.
     Flush,
+    /// Nobody writes for a while.
+    Restart(u64),
 }
 
 fn then() -> impl Strategy<Value = Then> {
@@ -78,21 +80,32 @@ fn then() -> impl Strategy<Value = Then> {
         1 => (0..3000u64).prop_map(Then::Back),
         1 => prop_oneof![1000..20_000u64, Just(3_700_000), Just(40_000_000)].prop_map(Then::Later),
         1 => Just(Then::Flush),
+        1 => (0..20_000u64).prop_map(Then::Restart),
     ]
 }
 
 fn write(dir: &Path, steps: &[Then]) {
-    let place = Place::Directory(Room::new(dir, 16 << 20));
-    let taken = Taken::whole(65_535);
-    let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+    let writer = || {
+        let place = Place::Directory(Room::new(dir, 16 << 20));
+        let taken = Taken::whole(65_535);
+        PacketWriter::new(place, taken, Arc::default()).expect("a place to write")
+    };
+    let mut open = Some(writer());
     let mut now = 1_000_000 * SECOND_NS;
     let mut clock = now;
     for (n, step) in steps.iter().enumerate() {
+        let writer = open.get_or_insert_with(writer);
         match step {
             Then::Soon(ms) | Then::Later(ms) => now += ms * 1_000_000,
             Then::Back(ms) => now -= ms * 1_000_000,
             Then::Flush => {
                 writer.flush();
+                continue;
+            }
+            Then::Restart(ms) => {
+                // A folder has one writer at a time.
+                open = None;
+                now += ms * 1_000_000;
                 continue;
             }
         }

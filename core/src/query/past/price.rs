@@ -1,0 +1,236 @@
+//! What each candidate costs, by what runs before took, and which is best.
+//!
+//! Where nothing is known of a module over a stream, a sample of it is run: the
+//! first few thousand packets of the window. Given what was measured, the choice
+//! is always the same.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::{Candidate, Past};
+use crate::filter::Expr;
+use crate::lookup::Lookups;
+use crate::query::rates::{Amount, Pair, Took};
+use crate::query::{QueryError, Run, Step, Steps};
+use crate::record::{Column, Records, Schema, Type, Value};
+use crate::replay::{OnDemand, Replayer};
+use crate::source::{Chunk, Description, Source, SourceError, Turn};
+use crate::storage::Window;
+use crate::storage::packets::Kept;
+use crate::supervisor::{Instance, Needs};
+use crate::time::{Span, Ts};
+
+/// How many chunks a sample has, of up to 4096 packets each.
+const SAMPLE_CHUNKS: usize = 4;
+
+/// How many candidates are sampled for one question.
+const SAMPLES_MAX: usize = 8;
+
+/// What running over a candidate costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Price {
+    /// CPU time, in nanoseconds.
+    pub cost_ns: u64,
+    /// How much there is.
+    pub amount: Amount,
+    /// What it was reckoned from.
+    pub took: Took,
+    /// Whether that was a sample, for want of an earlier run.
+    pub is_sample: bool,
+}
+
+/// What is asked, of when.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub instance: &'a Instance,
+    pub needs: &'a Needs,
+    pub window: Window,
+    pub lookups: &'a Arc<Lookups>,
+}
+
+impl Asked<'_> {
+    /// What a candidate is remembered as.
+    pub fn pair(&self, candidate: &Candidate) -> Pair {
+        Pair {
+            stream: candidate.name.clone(),
+            packets: candidate.is_packets,
+            module: self.instance.kind.manifest().name.clone(),
+        }
+    }
+}
+
+/// Sorts candidates, the best first: what serves, what reaches furthest of the window, and of equals
+/// what costs least.
+pub(super) fn sort(candidates: &mut [Candidate], needs: &Needs) {
+    // An interval more or less is no reason to read packets instead of a few records.
+    let reach = |candidate: &Candidate| {
+        let reached = candidate.covered.map_or(0, |covered| (covered.to - covered.from).0);
+        reached / needs.interval.0.max(1)
+    };
+    candidates.sort_by_key(|candidate| {
+        let unfit = (candidate.refusal.is_some(), candidate.reservation.is_some());
+        let cost = candidate.price.map_or(u64::MAX, |price| price.cost_ns);
+        (unfit, Reverse(reach(candidate).div_ceil(2)), cost, candidate.bytes)
+    });
+}
+
+impl Past<'_> {
+    /// Reckons what those cost for which `wanted` holds, and sorts all anew.
+    pub(super) fn price(
+        &self,
+        candidates: &mut [Candidate],
+        asked: Asked<'_>,
+        wanted: impl Fn(&Candidate) -> bool,
+    ) {
+        let wanted = candidates.iter_mut().filter(|candidate| wanted(candidate));
+        for candidate in wanted.take(SAMPLES_MAX) {
+            candidate.price = self.price_of(candidate, asked);
+        }
+        sort(candidates, asked.needs);
+    }
+
+    fn price_of(&self, candidate: &Candidate, asked: Asked<'_>) -> Option<Price> {
+        let pair = asked.pair(candidate);
+        let known = self.rates.of(&pair);
+        let took = match known {
+            Some(took) => took,
+            None => {
+                self.sample(candidate, asked).ok()?;
+                // Where there was nothing to measure it costs nothing.
+                self.rates.of(&pair).unwrap_or_default()
+            }
+        };
+        let mut amount = candidate.amount?;
+        if amount.packets.is_none() && amount.records == 0 {
+            let records = u128::from(took.records) * u128::from(amount.bytes);
+            amount.records = u64::try_from(records / u128::from(took.bytes.max(1))).ok()?;
+        }
+        let packets = Some(took.packets(amount));
+        let amount = Amount { packets, ..amount };
+        Some(Price { cost_ns: took.cost_ns(amount), amount, took, is_sample: known.is_none() })
+    }
+
+    /// Runs the module over the first packets of a candidate, and forgets what it says.
+    fn sample(&self, candidate: &Candidate, asked: Asked<'_>) -> Result<(), QueryError> {
+        let Some(inner) = self.reopen(candidate, asked) else { return Ok(()) };
+        let source = Box::new(Sample { inner, left: SAMPLE_CHUNKS, read_bytes: 0 });
+        let (instance, lookups) = (asked.instance.clone(), asked.lookups.clone());
+        let mut run = Run::start(instance, vec![source], asked.window, lookups)?;
+        run.learn(self.rates.clone(), asked.pair(candidate));
+        while run.step()? != Step::End {}
+        Ok(())
+    }
+
+    fn reopen(&self, candidate: &Candidate, asked: Asked<'_>) -> Option<Box<dyn Source>> {
+        let name = candidate.name.clone();
+        if let Some(dir) = &candidate.dir {
+            let filter = Expr::parse(&asked.needs.filter).ok();
+            let kept = Kept::open(name, dir, asked.window, filter.as_ref()).ok()?;
+            return Some(Box::new(kept));
+        }
+        let stream = candidate.stream.clone()?;
+        let replayer = Replayer::new((self.own)(&stream));
+        let records = OnDemand::open(name, self.store.clone(), stream, asked.window, replayer);
+        Some(Box::new(records.ok()?))
+    }
+
+    /// What could be read to answer, what it costs, and what would be chosen, as records.
+    pub fn explain(
+        &self,
+        instance: Instance,
+        window: Window,
+        lookups: &Arc<Lookups>,
+    ) -> Result<Records, QueryError> {
+        let needs = Needs::of(instance.clone())?;
+        let mut candidates = self.candidates(&needs, window)?;
+        let asked = Asked { instance: &instance, needs: &needs, window, lookups };
+        self.price(&mut candidates, asked, |candidate| candidate.refusal.is_none());
+        let schema = Schema::new([
+            Column::new("source", Type::Text),
+            Column::new("what", Type::Text),
+            Column::new("from", Type::Time),
+            Column::new("to", Type::Time),
+            Column::new("bytes", Type::Uint).unit("bytes"),
+            Column::new("records", Type::Uint),
+            Column::new("packets", Type::Uint),
+            Column::new("byte_ns", Type::Float).unit("ns"),
+            Column::new("record_ns", Type::Float).unit("ns"),
+            Column::new("packet_ns", Type::Float).unit("ns"),
+            Column::new("cost_ms", Type::Float).unit("ms"),
+            Column::new("measured", Type::Text),
+            Column::new("chosen", Type::Bool),
+            Column::new("why_not", Type::Text),
+        ]);
+        let mut records = Records::empty(Arc::new(schema), Span(0));
+        for (at, candidate) in candidates.into_iter().enumerate() {
+            records.push(window.from, row(candidate, at == 0));
+        }
+        Ok(records)
+    }
+}
+
+/// A candidate as a record.
+fn row(candidate: Candidate, is_best: bool) -> [Value; 14] {
+    let what = if candidate.is_packets { "packets" } else { "records, replayed" };
+    let end = |at: fn(Window) -> Ts| candidate.covered.map_or(Value::Null, |w| at(w).into());
+    let (from, to) = (end(|window| window.from), end(|window| window.to));
+    let price = |value: fn(Price) -> Value| candidate.price.map_or(Value::Null, value);
+    // To a hundredth: more would be no measurement.
+    fn rounded(number: f64) -> Value {
+        Value::Float((number * 100.0).round() / 100.0)
+    }
+    let prices = [
+        price(|price| price.amount.records.into()),
+        price(|price| price.amount.packets.unwrap_or(0).into()),
+        price(|price| rounded(price.took.rates()[0])),
+        price(|price| rounded(price.took.rates()[1])),
+        price(|price| rounded(price.took.rates()[2])),
+        price(|price| rounded(price.cost_ns as f64 / 1e6)),
+        price(|price| if price.is_sample { "a sample".into() } else { "earlier runs".into() }),
+    ];
+    let [of_records, packets, byte_ns, record_ns, packet_ns, cost_ms, measured] = prices;
+    let why_not = candidate.refusal.or(candidate.reservation);
+    let chosen = (is_best && why_not.is_none()).into();
+    let why_not = why_not.map_or(Value::Null, Value::Text);
+    let (name, bytes) = (Value::Text(candidate.name), Value::Uint(candidate.bytes));
+    [
+        name,
+        what.into(),
+        from,
+        to,
+        bytes,
+        of_records,
+        packets,
+        byte_ns,
+        record_ns,
+        packet_ns,
+        cost_ms,
+        measured,
+        chosen,
+        why_not,
+    ]
+}
+
+/// The first chunks of a source.
+struct Sample {
+    inner: Box<dyn Source>,
+    left: usize,
+    read_bytes: u64,
+}
+
+impl Source for Sample {
+    fn description(&self) -> &Description {
+        self.inner.description()
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        if self.left == 0 {
+            chunk.read_bytes = self.read_bytes;
+            return Ok(Turn::End);
+        }
+        self.left -= 1;
+        let turn = self.inner.next(chunk)?;
+        self.read_bytes = chunk.read_bytes;
+        Ok(turn)
+    }
+}
