@@ -241,6 +241,7 @@ pub enum Id {
 pub struct Demand {
     fields: u128,
     needs: Fields,
+    keyed: Fields,
     ids: u8,
     layers: bool,
     singly: bool,
@@ -250,8 +251,14 @@ const _: () = assert!(Field::COUNT <= 128, "Demand has a bit per field");
 
 impl Demand {
     /// Nothing: packets are only counted.
-    pub const NONE: Self =
-        Self { fields: 0, needs: Fields::NONE, ids: 0, layers: false, singly: false };
+    pub const NONE: Self = Self {
+        fields: 0,
+        needs: Fields::NONE,
+        keyed: Fields::NONE,
+        ids: 0,
+        layers: false,
+        singly: false,
+    };
 
     /// Asks for a field without which there is nothing to do: for its column, unless it is known
     /// without decoding, or bytes.
@@ -271,6 +278,16 @@ impl Demand {
             self.layers = true;
         }
         self
+    }
+
+    /// Says that packets without this field do not count, as they have no key.
+    pub fn keyed(self, field: Field) -> Self {
+        Self { keyed: self.keyed.and(Fields::of(&[field])), ..self }
+    }
+
+    /// The fields without which packets do not count.
+    pub const fn keys(self) -> Fields {
+        self.keyed
     }
 
     /// Asks for headers to be found in packets that may have a field, without its column.
@@ -324,6 +341,7 @@ impl Demand {
         Self {
             fields: self.fields | other.fields,
             needs: self.needs.and(other.needs),
+            keyed: self.keyed.and(other.keyed),
             ids: self.ids | other.ids,
             layers: self.layers || other.layers,
             singly: self.singly || other.singly,

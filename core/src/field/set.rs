@@ -41,6 +41,23 @@ impl Fields {
         named.fold(Self::NONE, |all, field| all.and(Self::of(&[*field])))
     }
 
+    /// Those that every packet has which has this one, itself included: a protocol's fields come
+    /// with those of the header before it.
+    pub fn with(field: Field) -> Self {
+        const IP: Fields = Fields::of(&[Field::IpVersion, Field::IpSrc, Field::IpDst]);
+        let (name, own) = (field.name(), Self::of(&[field]));
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        if begins(&["tcp.", "udp.", "icmp.", "sctp."]) || matches!(name, "sport" | "dport") {
+            return own.and(IP).and(Self::of(&[Field::IpProto]));
+        }
+        if begins(&["ip."]) { own.and(IP) } else { own }
+    }
+
+    /// Those in both sets.
+    pub const fn common(self, other: Self) -> Self {
+        Self { bits: self.bits & other.bits }
+    }
+
     /// Those that are not in `other`.
     pub const fn but(self, other: Self) -> Self {
         Self { bits: self.bits & !other.bits }

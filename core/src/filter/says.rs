@@ -6,7 +6,7 @@
 use super::expr::{Expr, Node};
 use super::set::{AddrSpan, Ranges};
 use super::term::{AddrKey, Key, Term};
-use crate::field::Field;
+use crate::field::{Field, Fields};
 use crate::packet::layers::Layers;
 use crate::packet::said::Said;
 
@@ -15,6 +15,34 @@ impl Expr {
     /// state them one by one.
     pub fn says(&self) -> Said {
         says(&self.0)
+    }
+}
+
+impl Expr {
+    /// The fields that every packet has which it passes, as far as its terms say.
+    pub fn brings(&self) -> Fields {
+        brings(&self.0)
+    }
+}
+
+fn brings(node: &Node) -> Fields {
+    const TRANSPORT: u32 = Layers::TCP | Layers::UDP | Layers::SCTP | Layers::ICMP | Layers::ICMP6;
+    let ip = Fields::with(Field::IpSrc);
+    let within = |found: u32, layers: u32| found != 0 && found & !layers == 0;
+    match node {
+        Node::All => Fields::NONE,
+        Node::None => Fields::ALL,
+        Node::And(parts) => parts.iter().map(brings).fold(Fields::NONE, Fields::and),
+        Node::Or(parts) => parts.iter().map(brings).fold(Fields::ALL, Fields::common),
+        Node::Leaf { term, negated: false } => match term {
+            Term::Found(found) if within(*found, TRANSPORT) => Fields::with(Field::IpProto),
+            Term::Found(found) if within(*found, TRANSPORT | Layers::IP) => ip,
+            Term::Number { key: Key::Field(field), .. } => Fields::with(*field),
+            Term::Chain(_) => ip,
+            // An address may be that of ARP.
+            _ => Fields::NONE,
+        },
+        Node::Leaf { .. } => Fields::NONE,
     }
 }
 
@@ -81,6 +109,32 @@ mod tests {
     #[track_caller]
     fn check(filter: &str, want: Said) {
         assert_eq!(Expr::parse(filter).expect("a filter").says(), want, "{filter}");
+    }
+
+    #[track_caller]
+    fn check_brings(filter: &str, want: &[Field]) {
+        let brought = Expr::parse(filter).expect("a filter").brings();
+        assert_eq!(brought.without(Fields::NONE).collect::<Vec<_>>(), want, "{filter}");
+    }
+
+    #[test]
+    fn what_all_packets_have_is_known() {
+        let ip = [Field::IpVersion, Field::IpSrc, Field::IpDst];
+        let proto = |field: Field| {
+            let mut all = vec![ip[0], field, Field::IpProto, ip[1], ip[2]];
+            all.sort();
+            all.dedup();
+            all
+        };
+        check_brings("", &[]);
+        check_brings("tcp", &proto(Field::IpProto));
+        check_brings("tcp or udp", &proto(Field::IpProto));
+        check_brings("not tcp", &[]);
+        check_brings("tcp or arp", &[]);
+        check_brings("len > 100", &[Field::Len]);
+        check_brings("dport == 53", &proto(Field::Dport));
+        check_brings("dport == 53 or not ip", &[]);
+        check_brings("host 10.0.0.1", &[]);
     }
 
     #[test]

@@ -269,7 +269,8 @@ impl Past<'_> {
             Ok((source, aligned)) => {
                 candidate.covered = span.and_then(|span| common(span, aligned));
                 candidate.refusal = lacking(&source, needs);
-                candidate.reservation = candidate.reservation.or_else(|| inexact(&source, needs));
+                let inexact = inexact(&source, needs).or_else(|| unkeyed(&source, needs));
+                candidate.reservation = candidate.reservation.or(inexact);
                 candidate.aligned = (aligned != window).then(|| {
                     let Window { from, to } = aligned;
                     let step = source.description().resolution;
@@ -419,6 +420,12 @@ fn inexact(source: &dyn Source, needs: &Needs) -> Option<String> {
         let fits = needs.interval.0.is_multiple_of(step.0.max(1));
         (!fits).then(|| format!("its records are of {step} and {} are asked for", needs.interval))
     })
+}
+
+/// Why records lack packets that count: those without a field of their key.
+fn unkeyed(source: &OnDemand, needs: &Needs) -> Option<String> {
+    let field = source.keyed().without(needs.brought).next()?;
+    Some(format!("it has only packets with `{}`, {}", field.name(), field.doc()))
 }
 
 fn wants_hosts(needs: &Needs) -> bool {

@@ -54,6 +54,13 @@ impl Derived {
         Ok(Self { key, keyed, packets, bytes, times, common })
     }
 
+    /// The fields without which packets were not counted, as they had no key.
+    pub fn keyed(schema: &Schema) -> Fields {
+        let keys = schema.columns.iter().filter_map(|c| KeyColumn::parse(&c.name, &c.of).ok());
+        let keys = keys.filter(|key| !key.or_zero).map(|key| Fields::of(&[key.field]));
+        keys.fold(Fields::NONE, Fields::and)
+    }
+
     /// The fields that its packets may have.
     pub fn offers(&self) -> Fields {
         super::fields(&[self.sample()])

@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{ReplayError, Replayer};
+use super::{Derived, ReplayError, Replayer};
 use crate::costs::thread_cpu_ns;
+use crate::field::Fields;
 use crate::module::Replayed;
 use crate::packet::{Packet, Weight};
 use crate::record::{Output, Records};
@@ -57,6 +58,7 @@ pub struct OnDemand {
     counts: Counts,
     // The gaps before the packets that leave next.
     unheard: Vec<Window>,
+    keyed: Fields,
     // What was said of records that are left out or inexact, so that it is said once.
     warned: [bool; 2],
 }
@@ -85,12 +87,18 @@ impl OnDemand {
             leaving: VecDeque::new(),
             counts: Counts::default(),
             unheard: Vec::new(),
+            keyed: Fields::NONE,
             warned: [false; 2],
         };
         source.description.size_bytes = Some(size);
         source.advance()?;
         source.describe()?;
         Ok(source)
+    }
+
+    /// The fields without which packets are not in the records, as far as those say.
+    pub fn keyed(&self) -> Fields {
+        self.keyed
     }
 
     /// Says what the first block tells of all; where the window has none, that of the stream.
@@ -127,6 +135,7 @@ impl OnDemand {
             links = packets.first().map_or_else(Vec::new, |packet| vec![packet.said.link()]);
             super::fields(&packets.iter().map(|packet| packet.said).collect::<Vec<_>>())
         } else {
+            self.keyed = Derived::keyed(&records.schema);
             let derived = self.replayer.derived(&records.schema, filter)?;
             treatments.extend(derived.networks().map(Treatment::Networks));
             links = vec![derived.link()];

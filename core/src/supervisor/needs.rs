@@ -36,6 +36,8 @@ pub struct Needs {
     pub looks_up: Vec<Subject>,
     /// Whether its intervals may be measured apart from each other.
     pub apart: bool,
+    /// Fields that every packet has which it counts, as far as is known.
+    pub brought: Fields,
 }
 
 impl Needs {
@@ -56,6 +58,7 @@ impl Needs {
             singly: demand.is_singly(),
             looks_up,
             apart: joining.apart,
+            brought: brought(&joining),
         })
     }
 
@@ -86,6 +89,12 @@ pub fn rolls_up(instance: Instance, rollups: &[Rollup]) -> Result<(), AttachErro
         })?;
     }
     Ok(())
+}
+
+/// What every packet has which a task counts, by its filter and its key.
+fn brought(joining: &Joining) -> Fields {
+    let keys = joining.demand.keys().without(Fields::NONE);
+    keys.map(Fields::with).fold(joining.filter.brings(), Fields::and)
 }
 
 /// What a task reads, for its filter and its module.

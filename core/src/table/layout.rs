@@ -185,7 +185,7 @@ impl Layout {
     pub fn demand(&self) -> Demand {
         let mut demand = self.key.iter().fold(Demand::NONE, |d, k| match k.or_zero {
             true => d.field_if_any(k.field),
-            false => d.field(k.field),
+            false => d.field(k.field).keyed(k.field),
         });
         match &self.plan {
             Plan::Id(id) => demand = demand.id(*id),

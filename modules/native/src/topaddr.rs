@@ -55,7 +55,7 @@ impl Kind for TopaddrKind {
         let module = Topaddr::new(&args, setup.limits.rows_max);
         Ok(Started {
             filter: String::new(),
-            demand: Demand::NONE.id(module.id),
+            demand: Demand::NONE.id(module.id).keyed(module.field()),
             interval: args.span("interval").unwrap_or(Span::from_secs(5)),
             schema: Some(module.schema.clone()),
             module: Box::new(module),
@@ -104,11 +104,16 @@ impl Topaddr {
             schema: Arc::new(schema),
         }
     }
+
+    /// The field whose values are counted.
+    fn field(&self) -> Field {
+        if self.id == Id::Src { Field::IpSrc } else { Field::IpDst }
+    }
 }
 
 impl Module for Topaddr {
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        let field = if self.id == Id::Src { Field::IpSrc } else { Field::IpDst };
+        let field = self.field();
         let Some((addrs, _)) = batch.addrs(field) else { return };
         self.totals.update(batch, picked, |at| addrs[at]);
     }

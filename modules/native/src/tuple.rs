@@ -50,7 +50,9 @@ impl Kind for TupleKind {
         let module = Tuple::new(mask, setup.limits.rows_max);
         Ok(Started {
             filter: String::new(),
-            demand: Demand::NONE.id(Id::Flow),
+            demand: [Field::IpSrc, Field::IpDst, Field::IpProto]
+                .into_iter()
+                .fold(Demand::NONE.id(Id::Flow), Demand::keyed),
             interval: args.span("interval").unwrap_or(Span::from_secs(1)),
             schema: Some(module.schema.clone()),
             module: Box::new(module),
