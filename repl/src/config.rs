@@ -4,6 +4,7 @@
 //! opens, whether a module takes an argument) is said when it runs.
 
 mod file;
+pub mod view;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use como_core::size;
 use como_core::time::Span;
 use como_web::Scripts;
 use toml::Spanned;
+use view::View;
 
 use crate::error::{Failure, Result, nearest};
 use crate::lookup::Tables;
@@ -67,6 +69,8 @@ pub struct Config {
     pub window: Span,
     /// The instances to run.
     pub instances: Vec<InstanceConfig>,
+    /// What groups of users see; the instances in them are among those to run.
+    pub views: Vec<View>,
     /// Where records are kept.
     pub store: PathBuf,
     /// Bytes for the records of an instance that does not say.
@@ -138,18 +142,18 @@ impl Reader<'_> {
     fn config(&self) -> Result<Config> {
         let file: file::File = toml::from_str(self.text).map_err(|e| self.syntax(&e))?;
         let listen = match &file.http.listen {
-            Some(listen) => self.parsed(listen, |text| {
-                text.parse::<SocketAddr>().map_err(|_| {
-                    format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`")
-                })
-            })?,
+            Some(listen) => self.address(listen)?,
             None => LISTEN_DEFAULT.parse()?,
         };
+        let mut instances = self.instances(&file.module)?;
+        let (views, inside) = self.views(&file.view, &instances)?;
+        instances.extend(inside);
         Ok(Config {
             modules: self.path(file.modules.as_deref().unwrap_or("modules")),
             sources: file.source.iter().map(|s| self.source(&s.r#use)).collect::<Result<_>>()?,
             window: self.span(&file.capture.window)?.unwrap_or(WINDOW_DEFAULT),
-            instances: self.instances(&file.module)?,
+            instances,
+            views,
             store: self.path(file.store.dir.as_deref().unwrap_or("store")),
             streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
             retain: self.age(&file.store.retain)?.unwrap_or(FOREVER),
@@ -239,6 +243,14 @@ impl Reader<'_> {
             rollups.push(Rollup { len, age });
         }
         Ok(rollups)
+    }
+
+    fn address(&self, listen: &Spanned<String>) -> Result<SocketAddr> {
+        self.parsed(listen, |text| {
+            text.parse::<SocketAddr>().map_err(|_| {
+                format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`")
+            })
+        })
     }
 
     fn grants(&self, texts: &[Spanned<String>]) -> Result<Grants> {

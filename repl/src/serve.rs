@@ -8,8 +8,9 @@ mod door;
 mod ondemand;
 mod posted;
 mod rerun;
+mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -34,6 +35,7 @@ use crate::shelf::Shelf;
 use deploy::{Deployer, Recorded};
 use door::Desk;
 use ondemand::OnDemand;
+use views::Views;
 
 /// Runs until told to end.
 pub fn perform(args: &Serve) -> Result {
@@ -69,6 +71,8 @@ pub fn perform(args: &Serve) -> Result {
     let merger = move |name: &str| handle.kind(name).and_then(|kind| kind.merger());
     rollups.write().merger = Some(Arc::new(merger));
     let deployer = deployer(&config, monitor.handle(), recorded.clone())?;
+    let views = Views::default();
+    views.set(&config.views);
     let desk = Desk {
         monitor: monitor.handle(),
         refused: deployer.refused.clone(),
@@ -81,26 +85,29 @@ pub fn perform(args: &Serve) -> Result {
         limits: config.limits,
         feed: feed.clone(),
         keeping,
+        views: views.clone(),
         started: SystemTime::now(),
     };
-    let web = Web::open(config.listen, config.scripts, Arc::new(desk))?;
+    let web = Web::open(config.listen, config.scripts, Arc::new(desk.clone()))?;
     let (unwatch, watching) = watch(deployer)?;
     for source in sources {
         monitor.add_source(source).map_err(crate::session::refused)?;
     }
     say(&format!("listening on http://{}", web.address()));
+    let seen = views::open(&config.views, &desk)?;
 
     obey_signals(
         signals,
         &args.config,
         config,
-        (&monitor, &on_demand),
+        (&monitor, &on_demand, &views),
         (&bounds, &rollups, &recorded),
     );
     drop(unwatch);
     let ended = monitor.wait();
     feed.close();
     web.close();
+    seen.into_iter().for_each(Web::close);
     // One that panicked has nothing more to deploy either.
     let _ = watching.join();
     match ended.sink {
@@ -213,7 +220,7 @@ fn deployer(config: &Config, monitor: Handle, recorded: Recorded) -> Result<Depl
         dir: dir.clone(),
         monitor,
         limits: config.limits,
-        reserved: config.instances.iter().map(|i| i.name.clone()).collect(),
+        reserved: reserved(config),
         refused: Arc::default(),
         recorded,
         load: |path| crate::catalogue::load(path).map_err(|failure| failure.text()),
@@ -222,6 +229,12 @@ fn deployer(config: &Config, monitor: Handle, recorded: Recorded) -> Result<Depl
     };
     deployer.rescan();
     Ok(deployer)
+}
+
+/// The names that scripts put into the modules folder cannot have.
+fn reserved(config: &Config) -> BTreeSet<String> {
+    let instances = config.instances.iter().map(|instance| instance.name.clone());
+    instances.chain(config.views.iter().map(|view| view.path.clone())).collect()
 }
 
 /// Follows the modules folder until the sender is dropped.
@@ -237,7 +250,7 @@ fn obey_signals(
     mut signals: Signals,
     path: &Path,
     mut config: Config,
-    (monitor, on_demand): (&Monitor, &OnDemand),
+    (monitor, on_demand, views): (&Monitor, &OnDemand, &Views),
     (bounds, rollups, recorded): (&SharedBounds, &SharedRollups, &Recorded),
 ) {
     for signal in signals.forever() {
@@ -248,7 +261,7 @@ fn obey_signals(
         match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
-                reload(&mut config, new, (monitor, on_demand), (bounds, rollups, recorded));
+                reload(&mut config, new, (monitor, on_demand, views), (bounds, rollups, recorded));
             }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
@@ -266,11 +279,12 @@ fn obey_signals(
 fn reload(
     old: &mut Config,
     new: Config,
-    (monitor, on_demand): (&Handle, &OnDemand),
+    (monitor, on_demand, views): (&Handle, &OnDemand, &Views),
     (bounds, rollups, recorded): (&SharedBounds, &SharedRollups, &Recorded),
 ) {
     *bounds.write() = bounds_of(&new);
     rollups.write().levels = rollups_of(&new);
+    views.set(&new.views);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
         monitor.detach(&gone.name);
         on_demand.remove(&gone.name);
@@ -298,8 +312,9 @@ fn reload(
     }
     let fixed =
         |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.scripts, c.sources.clone());
-    if fixed(old) != fixed(&new) {
-        tracing::warn!("modules folder, store, address and sources change with a restart only");
+    let addresses = |c: &Config| views::addresses(&c.views);
+    if fixed(old) != fixed(&new) || addresses(old) != addresses(&new) {
+        tracing::warn!("modules folder, store, addresses and sources change with a restart only");
     }
     let slow = |c: &Config| (c.streamsize, c.retain, c.workers);
     if slow(old) != slow(&new) {

@@ -16,6 +16,7 @@ const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\n\
     [[module]]\nname = \"t\"\nuse = \"traffic\"\nargs = { interval = \"60s\" }\n";
 
 /// The command that writes columns, where it was built.
+#[expect(clippy::print_stderr, reason = "a skipped test should say so")]
 fn columnar() -> Option<PathBuf> {
     let path = binary().with_file_name("como-columnar");
     if !path.exists() {
@@ -35,6 +36,7 @@ fn run(command: &Path, folder: &Folder, args: &[&str]) -> Ran {
 }
 
 /// What a Python with the libraries prints of files in the folder; nothing where there is none.
+#[expect(clippy::print_stderr, reason = "a skipped test should say so")]
 fn python(folder: &Folder, script: &str) -> Option<String> {
     let python = std::env::var("COMO_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = Command::new(&python).args(["-c", "import pyarrow, pandas, duckdb"]).output();

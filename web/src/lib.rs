@@ -42,6 +42,12 @@ pub trait Door: Send + Sync {
     /// Answers a query for a module: parameters as in the URL, decoded, in its order.
     fn query(&self, module: &str, parameters: &[(String, String)]) -> Result<Answer, Refusal>;
 
+    /// The door behind a part of a path, if there is one: what follows is asked of it.
+    fn behind(&self, part: &str) -> Option<Box<dyn Door>> {
+        let _ = part;
+        None
+    }
+
     /// Runs a script that was sent with a query, in place of a module.
     fn script(&self, script: Script, parameters: &[(String, String)]) -> Result<Answer, Refusal>;
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use crate::{Answer, Door, Refusal, Script};
 
@@ -15,16 +15,32 @@ const PARAMETERS_MAX: usize = 64;
 /// Answers a request for `url`, the path and query of a request line.
 pub fn answer(url: &str, door: &dyn Door) -> Result<Answer, Refusal> {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut parameters = parameters(query)?;
+    let parameters = parameters(query)?;
     let name = decode(path.strip_prefix('/').unwrap_or(path))?;
-    match name.as_str() {
+    let (part, rest) = name.split_once('/').unwrap_or((&name, ""));
+    match door.behind(part).filter(|_| !part.is_empty()) {
+        Some(door) => found(rest, parameters, &*door, part),
+        None => found(&name, parameters, door, ""),
+    }
+}
+
+/// The answer of a door, which stands behind the part `base` of the path.
+fn found(
+    name: &str,
+    mut parameters: Vec<(String, String)>,
+    door: &dyn Door,
+    base: &str,
+) -> Result<Answer, Refusal> {
+    match name {
         "status" => Ok(text("application/json", door.status())),
         "" => match parameters.iter().position(|(key, _)| key == "module") {
             Some(at) => {
                 let (_, module) = parameters.remove(at);
                 door.query(&module, &parameters)
             }
-            None if parameters.is_empty() => Ok(text("text/html; charset=utf-8", front_page(door))),
+            None if parameters.is_empty() => {
+                Ok(text("text/html; charset=utf-8", front_page(door, base)))
+            }
             None => Err(bad("which module? write /NAME?... or /?module=NAME&...")),
         },
         name if name.contains('/') => {
@@ -82,19 +98,22 @@ fn decode(text: &str) -> Result<String, Refusal> {
     Ok(decoded.into_owned())
 }
 
-fn front_page(door: &dyn Door) -> String {
-    let mut page = String::from(
+fn front_page(door: &dyn Door, base: &str) -> String {
+    let encoded =
+        |part: &str| utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let base = if base.is_empty() { String::new() } else { format!("/{}", encoded(base)) };
+    let mut page = format!(
         "<!doctype html><meta charset=utf-8><title>como</title>\
-         <style>body{font:16px/1.5 sans-serif;margin:2em;max-width:50em}\
-         td{padding:.2em 1em .2em 0;vertical-align:top}</style>\
-         <h1>como</h1><p><a href=/status>status</a></p><table>",
+         <style>body{{font:16px/1.5 sans-serif;margin:2em;max-width:50em}}\
+         td{{padding:.2em 1em .2em 0;vertical-align:top}}</style>\
+         <h1>como</h1><p><a href=\"{base}/status\">status</a></p><table>",
     );
     for (name, doc) in door.modules() {
-        let link = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
+        let link = encoded(&name);
         // Writing to a string cannot fail.
         let _ = write!(
             page,
-            "<tr><td><a href=\"/{link}?time=-5m:0&amp;wait=no&amp;format=html\">{}</a><td>{}",
+            "<tr><td><a href=\"{base}/{link}?time=-5m:0&amp;wait=no&amp;format=html\">{}</a><td>{}",
             escape(&name),
             escape(&doc)
         );
@@ -182,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_front_page_escapes_what_it_shows() {
-        let page = front_page(&Echo);
+        let page = front_page(&Echo, "");
         assert!(page.contains("a&lt;b") && page.contains("x &amp; y") && !page.contains("a<b"));
     }
 }

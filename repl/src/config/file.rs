@@ -3,6 +3,8 @@
 //! A key that is not here is an error, so that a typing mistake never passes
 //! for a setting. `init/como.toml` describes each key to the user.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -18,6 +20,19 @@ pub struct File {
     pub http: Http,
     pub lookup: Lookup,
     pub limits: Limits,
+    pub view: BTreeMap<String, Spanned<View>>,
+}
+
+/// `[view.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    pub filter: Option<Spanned<String>>,
+    pub path: Option<Spanned<String>>,
+    pub listen: Option<Spanned<String>>,
+    #[serde(default)]
+    pub modules: Vec<Spanned<String>>,
+    pub source: Option<String>,
 }
 
 /// `[[source]]`

@@ -65,8 +65,16 @@ fn the_template_is_valid_and_its_comments_are_the_defaults() {
 
 #[test]
 fn the_template_describes_every_key() {
-    let sections =
-        ["", "[[source]]\n", "[capture]\n", "[[module]]\n", "[store]\n", "[http]\n", "[limits]\n"];
+    let sections = [
+        "",
+        "[[source]]\n",
+        "[capture]\n",
+        "[[module]]\n",
+        "[store]\n",
+        "[http]\n",
+        "[limits]\n",
+        "[view.web]\n",
+    ];
     for section in sections {
         let error = toml::from_str::<file::File>(&format!("{section}zzz = 1")).expect_err("zzz");
         let (_, known) = unknown_key(error.message()).expect("an unknown key");
@@ -74,8 +82,8 @@ fn the_template_describes_every_key() {
         let (_, rest) = TEMPLATE.split_once(section).expect("each section is shown");
         for key in known {
             let shown = |line: &str| {
-                let line = line.trim_start_matches(['#', '[']);
-                line.strip_prefix(key).is_some_and(|l| l.starts_with([' ', ']']))
+                let line = line.trim_start_matches(['#', '[', ' ']);
+                line.strip_prefix(key).is_some_and(|l| l.starts_with([' ', ']', '.']))
             };
             assert!(rest.lines().any(shown), "{section}{key} is not described");
         }
@@ -92,7 +100,7 @@ fn an_unknown_key_is_underlined_and_the_nearest_named() {
     check_error(
         "colour = 1\n",
         "error: unknown key `colour`\n  como.toml:1\n  colour = 1\n  ^^^^^^\n\
-         hint: known here: modules, source, capture, module, store, http, lookup, limits",
+         hint: known here: modules, source, capture, module, store, http, lookup, limits, view",
     );
 }
 
@@ -214,4 +222,48 @@ fn rollups_are_read_and_mistakes_in_them_underlined() {
     let twin = "[[module]]\nuse = \"traffic\"\nname = \"traffic@1m\"\n";
     let failure = read(&(module("[\"1m:7d\"]") + twin)).expect_err("wrong").to_string();
     assert!(failure.contains("the name of a rollup of `traffic`"), "{failure}");
+}
+
+#[test]
+fn a_view_has_instances_of_its_own_with_both_filters() {
+    let text = r#"
+        [[module]]
+        name = "top"
+        use = "topaddr"
+        filter = "ip"
+        args = { n = 3 }
+        [view.web]
+        filter = "tcp port 80 or tcp port 443"
+        modules = ["top", "traffic"]
+        [view.past]
+        path = "/yesterday"
+        modules = ["top"]
+        source = "trace"
+    "#;
+    let config = read(text).expect("valid");
+    let names: Vec<&str> = config.instances.iter().map(|i| i.name.as_str()).collect();
+    assert_eq!(names, ["top", "past:top", "web:top", "web:traffic"]);
+    let [_, past, top, traffic] = &config.instances[..] else { panic!("four") };
+    assert_eq!((&*top.module, top.args.get("n")), ("topaddr", Some(&Value::Int(3))));
+    assert!(top.filter.contains("ip and") && !traffic.filter.contains("ip and"), "{}", top.filter);
+    assert_eq!((past.on_demand, top.on_demand), (true, false));
+    let paths: Vec<&str> = config.views.iter().map(|view| view.path.as_str()).collect();
+    assert_eq!(paths, ["yesterday", "web"]);
+}
+
+#[test]
+fn a_mistake_in_a_view_is_told() {
+    let check = |view: &str, want: &str| {
+        let text = format!("[[module]]\nuse = \"traffic\"\n{view}");
+        let error = read(&text).expect_err("a mistake").to_string();
+        assert!(error.contains(want), "{error}");
+    };
+    check("[view.a]\n", "view `a` has no modules");
+    check("[view.a]\nmodules = [\"trafic\"]\n", "did you mean `traffic`?");
+    check("[view.a]\nmodules = [\"traffic\"]\nfilter = \"tcp and\"\n", "^");
+    check("[view.a]\nmodules = [\"traffic\"]\npath = \"a/b\"\n", "no path of one part");
+    check("[view.traffic]\nmodules = [\"traffic\"]\n", "`/traffic` is taken already");
+    check("[view.status]\nmodules = [\"traffic\"]\n", "`/status` is taken already");
+    check("[view.\"a b\"]\nmodules = [\"traffic\"]\n", "`a b` cannot name a view");
+    check("[view.a]\nmodule = [\"traffic\"]\n", "did you mean `modules`?");
 }

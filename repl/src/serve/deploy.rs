@@ -103,7 +103,7 @@ impl Deployer {
     fn attach(&self, name: &str, path: &Path) -> Result<(), String> {
         if self.reserved.contains(name) {
             return Err(format!(
-                "the configuration has a module `{name}` already: rename the file"
+                "the configuration has a module or a view `{name}` already: rename the file"
             ));
         }
         let twin = self.seen.keys().find(|other| *other != path && self::name(other) == name);

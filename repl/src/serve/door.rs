@@ -20,12 +20,14 @@ use parking_lot::{Mutex, RwLock};
 use super::deploy::Refused;
 use super::ondemand::OnDemand;
 use super::rerun::Runs;
+use super::views::Views;
 use crate::columnar;
 
 /// What answers with packets took, by instance.
 pub type Looked = Arc<Mutex<BTreeMap<String, Effort>>>;
 
-/// Everything that answers are made of.
+/// Everything that answers are made of. Cheap to clone; all clones are one.
+#[derive(Clone)]
 pub struct Desk {
     /// The monitor.
     pub monitor: Handle,
@@ -49,6 +51,8 @@ pub struct Desk {
     pub rates: Arc<Rates>,
     /// What one of them may use, where it is no instance's.
     pub limits: Limits,
+    /// What groups of users see.
+    pub views: Views,
     /// When the monitor started, by the wall clock.
     pub started: SystemTime,
 }
@@ -130,6 +134,7 @@ impl Door for Desk {
             "refused": &*self.refused.read(),
             "on_demand": self.on_demand.status(),
             "runs": self.runs.status(),
+            "views": self.views.status(),
         })
         .to_string()
     }
@@ -187,6 +192,10 @@ impl Door for Desk {
         };
         let mime = format.mime().to_owned();
         Ok(HttpAnswer { mime, sources: Some(sources), missed, body: Box::new(body) })
+    }
+
+    fn behind(&self, part: &str) -> Option<Box<dyn Door>> {
+        Some(Box::new(self.viewed(part)?))
     }
 
     fn script(

@@ -217,6 +217,7 @@ fn a_script_that_fails_is_told_and_the_others_go_on() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test should say so")]
 fn gnuplot_draws_what_it_is_given() {
     let folder = Folder::new();
     let source = "gen:packets=5000,duration=30s,seed=3";

@@ -11,6 +11,7 @@ mod rerun;
 mod rollups;
 mod server;
 mod store;
+mod views;
 mod windows;
 #[cfg(target_os = "linux")]
 mod wire;

@@ -1,0 +1,178 @@
+//! Views: what a group of users sees of the monitor, and the instances that run in one.
+//!
+//! An instance in a view is one of its own, called `VIEW:NAME`: with the view's
+//! filter before its own, records and packets of its own. So whatever a view
+//! answers was measured of its packets alone.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use como_core::filter::Expr;
+use como_core::module::Args;
+use toml::Spanned;
+
+use super::{InstanceConfig, Reader, can_name, file};
+use crate::error::{Result, nearest};
+
+/// One `[view.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Its name.
+    pub name: String,
+    /// The part of a path under which it answers: `web` for `/web/...`.
+    pub path: String,
+    /// An address of its own, where it answers without that path.
+    pub listen: Option<SocketAddr>,
+    /// The packets it is of, canonical; all where nothing is said.
+    pub filter: String,
+    /// What may be asked in it.
+    pub modules: Vec<String>,
+    /// The instance over whose packets or records all of them run on demand.
+    pub source: Option<String>,
+}
+
+impl View {
+    /// What an instance in it is called outside.
+    pub fn instance(&self, module: &str) -> String {
+        format!("{}:{module}", self.name)
+    }
+
+    /// What an instance is called in it.
+    pub fn inside<'a>(&self, instance: &'a str) -> Option<&'a str> {
+        instance.strip_prefix(&self.name)?.strip_prefix(':')
+    }
+
+    /// Its packets that `filter` lets through.
+    pub fn narrowed(&self, filter: Expr) -> String {
+        // It compiled when the configuration was read.
+        let own = Expr::parse(&self.filter).ok();
+        let both = Expr::all_of(own.into_iter().chain([filter]));
+        both.to_string()
+    }
+}
+
+/// Paths that mean something else.
+const TAKEN: [&str; 2] = ["status", "query"];
+
+impl Reader<'_> {
+    /// The views, and the instances that run in them.
+    pub(super) fn views(
+        &self,
+        written: &BTreeMap<String, Spanned<file::View>>,
+        instances: &[InstanceConfig],
+    ) -> Result<(Vec<View>, Vec<InstanceConfig>)> {
+        let (mut views, mut inside): (Vec<View>, Vec<InstanceConfig>) = (Vec::new(), Vec::new());
+        for (name, place) in written {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            if name.is_empty() || !name.chars().all(plain) {
+                let failure = self.wrong(place, format!("`{name}` cannot name a view"));
+                return Err(failure.hint("letters, digits, `_` and `-` can"));
+            }
+            let view = self.view(name, place)?;
+            let taken = |path: &str| {
+                TAKEN.contains(&path)
+                    || views.iter().any(|other| other.path == path)
+                    || instances.iter().any(|instance| instance.name == path)
+            };
+            if taken(&view.path) {
+                let failure = self.wrong(place, format!("`/{}` is taken already", view.path));
+                return Err(failure.hint("`path` gives a view another than its name"));
+            }
+            for module in &place.get_ref().modules {
+                inside.push(self.inside(&view, module, instances)?);
+            }
+            views.push(view);
+        }
+        let clash = inside.iter().find(|i| instances.iter().any(|other| other.name == i.name));
+        match clash {
+            Some(clash) => {
+                let what = format!("`{}` is the name of an instance in a view", clash.name);
+                Err(crate::error::Failure::new(what).hint("give the module another `name`"))
+            }
+            None => Ok((views, inside)),
+        }
+    }
+
+    fn view(&self, name: &str, place: &Spanned<file::View>) -> Result<View> {
+        let view = place.get_ref();
+        let path = match &view.path {
+            None => name.to_owned(),
+            Some(path) => match path.get_ref().strip_prefix('/') {
+                Some(rest) if can_name(rest) => rest.to_owned(),
+                _ => {
+                    let what = format!("`{}` is no path of one part", path.get_ref());
+                    return Err(self.wrong(path, what).hint(format!("write \"/{name}\"")));
+                }
+            },
+        };
+        if view.modules.is_empty() {
+            let failure = self.wrong(place, format!("view `{name}` has no modules"));
+            return Err(failure.hint("modules = [\"traffic\", \"topaddr\"]"));
+        }
+        let filter = match &view.filter {
+            Some(filter) => self.filter(filter)?,
+            None => String::new(),
+        };
+        Ok(View {
+            name: name.to_owned(),
+            path,
+            listen: view.listen.as_ref().map(|listen| self.address(listen)).transpose()?,
+            filter: canonical(&filter),
+            modules: view.modules.iter().map(|module| module.get_ref().clone()).collect(),
+            source: view.source.clone(),
+        })
+    }
+
+    /// The instance of a module in a view: as `[[module]]` has it, or as it is shipped.
+    fn inside(
+        &self,
+        view: &View,
+        module: &Spanned<String>,
+        instances: &[InstanceConfig],
+    ) -> Result<InstanceConfig> {
+        let name = module.get_ref();
+        let known = instances.iter().find(|instance| instance.name == *name).cloned();
+        let shipped = || crate::catalogue::names().contains(name).then(|| plain(name));
+        let Some(instance) = known.or_else(shipped) else {
+            let failure = self.wrong(module, format!("there is no module `{name}`"));
+            let names = instances.iter().map(|instance| instance.name.as_str());
+            return Err(match nearest(name, names) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint("name a [[module]], or one that `como modules` lists"),
+            });
+        };
+        let own = Expr::parse(&instance.filter);
+        let own = own.map_err(|error| self.wrong(module, error.to_string()))?;
+        let is_over = view.source.is_some();
+        Ok(InstanceConfig {
+            name: view.instance(name),
+            filter: view.narrowed(own),
+            on_demand: instance.on_demand || is_over,
+            backfill: if is_over { None } else { instance.backfill },
+            ..instance
+        })
+    }
+}
+
+/// A shipped module as it is.
+fn plain(name: &str) -> InstanceConfig {
+    InstanceConfig {
+        name: name.to_owned(),
+        module: name.to_owned(),
+        filter: String::new(),
+        args: Args::default(),
+        streamsize: None,
+        compress: false,
+        anonymize: None,
+        retain: None,
+        rollups: Vec::new(),
+        on_demand: false,
+        backfill: None,
+        grants: Default::default(),
+    }
+}
+
+/// A filter that compiled, as it is compared and shown.
+fn canonical(filter: &str) -> String {
+    Expr::parse(filter).map_or_else(|_| filter.to_owned(), |filter| filter.to_string())
+}

@@ -1,0 +1,224 @@
+//! Doors to views: the desk as seen through one, by its modules, of its packets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use como_core::filter::Expr;
+use como_core::query::QueryError;
+use como_core::storage::packets::Capture;
+use como_web::{Answer, Door, Refusal, Script, Scripts, Web};
+use parking_lot::RwLock;
+use serde_json::{Map, Value, json};
+
+use super::door::{Desk, bad, refusal};
+use crate::config::view::View;
+use crate::error::{Result as Done, say};
+
+/// The views there are. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Views(Arc<RwLock<Known>>);
+
+#[derive(Default)]
+struct Known {
+    views: Vec<View>,
+    // Of those that have one of their own, by name.
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+impl Views {
+    /// Those of a configuration that was read.
+    pub fn set(&self, views: &[View]) {
+        self.0.write().views = views.to_vec();
+    }
+
+    fn find(&self, is: impl Fn(&View) -> bool) -> Option<View> {
+        self.0.read().views.iter().find(|view| is(view)).cloned()
+    }
+
+    /// All of them as `/status` shows them.
+    pub fn status(&self) -> Value {
+        let known = self.0.read();
+        let one = |view: &View| {
+            json!({
+                "name": view.name,
+                "path": format!("/{}", view.path),
+                "filter": view.filter,
+                "modules": view.modules,
+                "source": view.source,
+                "listen": known.addresses.get(&view.name).map(SocketAddr::to_string),
+            })
+        };
+        known.views.iter().map(one).collect()
+    }
+}
+
+/// Opens the addresses that views have of their own.
+pub fn open(views: &[View], desk: &Desk) -> Done<Vec<Web>> {
+    let mut open = Vec::new();
+    for view in views {
+        let Some(listen) = view.listen else { continue };
+        let door = Viewed { desk: desk.clone(), name: view.name.clone() };
+        let web = Web::open(listen, Scripts::None, Arc::new(door))?;
+        desk.views.0.write().addresses.insert(view.name.clone(), web.address());
+        say(&format!("view `{}`: listening on http://{}", view.name, web.address()));
+        open.push(web);
+    }
+    Ok(open)
+}
+
+/// The addresses of their own that views have.
+pub fn addresses(views: &[View]) -> Vec<(String, SocketAddr)> {
+    let own = views.iter().filter_map(|view| Some((view.name.clone(), view.listen?)));
+    own.collect()
+}
+
+/// The desk as seen through a view.
+pub struct Viewed {
+    desk: Desk,
+    name: String,
+}
+
+impl Desk {
+    /// The door to the view at a path.
+    pub fn viewed(&self, path: &str) -> Option<Viewed> {
+        let view = self.views.find(|view| view.path == path)?;
+        Some(Viewed { desk: self.clone(), name: view.name })
+    }
+}
+
+impl Viewed {
+    /// The view as it is now: the configuration may have been read again.
+    fn view(&self) -> Result<View, Refusal> {
+        let view = self.desk.views.find(|view| view.name == self.name);
+        view.ok_or_else(|| Refusal::new(404, "Not Found", "this view is no more"))
+    }
+
+    /// The filter in force for an instance of the view: the view's, its own and its module's.
+    fn measured(&self, instance: &str) -> Option<String> {
+        let tasks = self.desk.monitor.status().tasks;
+        let task = tasks.into_iter().find(|task| task.name == instance).map(|task| task.filter);
+        let listed = || self.desk.on_demand.list().into_iter().find(|(name, ..)| name == instance);
+        task.or_else(|| listed().map(|(_, _, filter)| filter))
+    }
+
+    /// The question as it is put to the desk: of the view's instance, of its packets, over its
+    /// source.
+    fn asked(
+        &self,
+        view: &View,
+        module: &str,
+        parameters: &[(String, String)],
+    ) -> Result<(String, Vec<(String, String)>), Refusal> {
+        if !view.modules.iter().any(|known| known == module) {
+            let known = view.modules.join(", ");
+            let text = format!("no module `{module}` in view `{}`; known are {known}", view.name);
+            return Err(Refusal::new(404, "Not Found", text));
+        }
+        let (mut asked, mut filter, mut packets) = (Vec::new(), None, false);
+        for (key, value) in parameters {
+            match key.as_str() {
+                "source" | "explain" => {
+                    return Err(bad(format!(
+                        "`{key}` is not for a view, which has its own source"
+                    )));
+                }
+                "filter" => filter = Some(value),
+                key => {
+                    packets |= key == "format" && Capture::named(value).is_some();
+                    asked.push((key.to_owned(), value.clone()));
+                }
+            }
+        }
+        let own = filter.map(|text| {
+            Expr::parse(text).map_err(|error| {
+                let text = text.chars().take(200).collect();
+                refusal(&QueryError::Filter { text, error })
+            })
+        });
+        let own = own.transpose()?;
+        let mut instance = view.instance(module);
+        let filter = match own {
+            Some(own) => view.narrowed(own),
+            // Packets kept before a view was narrowed are not all of the view's.
+            None if packets => view.filter.clone(),
+            // Both, as one of them may be that of a configuration that is just being read.
+            None => match self.measured(&instance).and_then(|text| Expr::parse(&text).ok()) {
+                Some(measured) => view.narrowed(measured),
+                None => view.filter.clone(),
+            },
+        };
+        if !filter.is_empty() {
+            asked.push(("filter".to_owned(), filter));
+        }
+        match &view.source {
+            // What is kept lies with the source.
+            Some(source) if packets && source == module => instance.clone_from(source),
+            Some(source) if !packets => asked.push(("source".to_owned(), source.clone())),
+            _ => {}
+        }
+        Ok((instance, asked))
+    }
+
+    /// What is said of the view's instances, in the view's own words.
+    fn told(&self, mut refusal: Refusal) -> Refusal {
+        refusal.text = refusal.text.replace(&format!("`{}:", self.name), "`");
+        refusal
+    }
+}
+
+impl Door for Viewed {
+    fn status(&self) -> String {
+        let Ok(view) = self.view() else { return "{}".to_owned() };
+        let all: Value = serde_json::from_str(&self.desk.status()).unwrap_or_default();
+        let inside =
+            |value: &Value| value.as_str().and_then(|name| view.inside(name)).map(str::to_owned);
+        let tasks = |tasks: &Value| {
+            let tasks = tasks.as_array().into_iter().flatten().filter_map(|task| {
+                let mut task = task.clone();
+                task["name"] = inside(&task["name"])?.into();
+                Some(task)
+            });
+            tasks.collect::<Value>()
+        };
+        let streams = |streams: &Value| {
+            let streams = streams.as_object().into_iter().flatten();
+            let own = streams
+                .filter_map(|(name, stream)| Some((view.inside(name)?.to_owned(), stream.clone())));
+            Value::Object(own.collect::<Map<_, _>>())
+        };
+        let store = &all["store"];
+        json!({
+            "version": all["version"],
+            "node": all["node"],
+            "started": all["started"],
+            "view": view.name,
+            "filter": view.filter,
+            "modules": view.modules,
+            "capture": { "tasks": tasks(&all["capture"]["tasks"]) },
+            "store": {
+                "streams": streams(&store["streams"]),
+                "settled_until": streams(&store["settled_until"]),
+            },
+            "on_demand": tasks(&all["on_demand"]),
+        })
+        .to_string()
+    }
+
+    fn modules(&self) -> Vec<(String, String)> {
+        let Ok(view) = self.view() else { return Vec::new() };
+        let all = self.desk.modules().into_iter();
+        all.filter_map(|(name, doc)| Some((view.inside(&name)?.to_owned(), doc))).collect()
+    }
+
+    fn query(&self, module: &str, parameters: &[(String, String)]) -> Result<Answer, Refusal> {
+        let view = self.view()?;
+        let (instance, parameters) = self.asked(&view, module, parameters)?;
+        self.desk.query(&instance, &parameters).map_err(|refusal| self.told(refusal))
+    }
+
+    fn script(&self, _: Script, _: &[(String, String)]) -> Result<Answer, Refusal> {
+        let text = "a view runs its own modules, and no scripts that are sent";
+        Err(Refusal::new(403, "Forbidden", text))
+    }
+}
