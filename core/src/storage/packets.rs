@@ -9,6 +9,7 @@
 
 mod anonymize;
 mod bloom;
+mod change;
 mod copy;
 mod cuts;
 mod disk;

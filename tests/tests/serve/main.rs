@@ -2,6 +2,8 @@
 
 mod asides;
 mod backfill;
+mod full;
+mod kills;
 mod ondemand;
 mod packets;
 mod posted;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use como_tests::{Como, Folder};
@@ -37,6 +37,11 @@ impl Server {
     pub fn start_with<const N: usize>(folder: &Folder, vars: [(&str, PathBuf); N]) -> Self {
         let mut command = Como::new(folder, ["serve"]).into_command();
         command.envs(vars);
+        Self::of(command)
+    }
+
+    /// One that this command becomes.
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the command starts");
         let mut talk = BufReader::new(child.stderr.take().expect("a pipe was asked for"));
         let mut said = String::new();
@@ -52,6 +57,11 @@ impl Server {
         // What it says later is read away, so that it never waits for us.
         std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
         Self { child, address }
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens.

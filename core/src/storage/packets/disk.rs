@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
+use super::change;
 use super::index::{Growing, Indexer};
 use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
@@ -236,7 +237,7 @@ impl Disk {
 
 impl Open {
     fn new(path: PathBuf, number: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let file = change::create(&path)?;
         Ok(Self { file, path, number, bytes: 0, reserved: 0, span: None, index: None })
     }
 
@@ -254,7 +255,7 @@ impl Open {
     }
 
     fn write(&mut self, slab: &Slab) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(&slab.bytes) {
+        if let Err(error) = change::write(&mut self.file, &slab.bytes) {
             // What is there in part would hide all that follows. Pipes cannot be cut, and need not.
             let _ = self.file.set_len(self.bytes);
             let _ = io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.bytes));
@@ -295,7 +296,7 @@ fn sweep(dir: &Path, all: &[Segment]) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if tidy::is_left_over(&path, &known) {
-            fs::remove_file(&path)?;
+            change::remove(&path)?;
         }
     }
     Ok(())

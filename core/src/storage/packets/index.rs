@@ -6,11 +6,12 @@
 //! for more than it covers. See `docs/storage.md`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bloom::Bloom;
+use super::change;
 use crate::batch::Batch;
 use crate::filter::clues::{self, Clues, Needs};
 use crate::packet::{LinkType, Packet};
@@ -124,7 +125,7 @@ pub(super) struct Growing {
 impl Growing {
     /// Begins the index of segment `number`.
     pub fn new(path: &Path, number: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let file = change::create(path)?;
         let mut index = Self { file, bytes: 0 };
         index.write(&head(number))?;
         Ok(index)
@@ -133,7 +134,7 @@ impl Growing {
     /// Goes on with an index of which `bytes` are good.
     pub fn resume(path: &Path, bytes: u64) -> io::Result<Self> {
         let mut file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(bytes)?;
+        change::set_len(&file, bytes)?;
         io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
         Ok(Self { file, bytes })
     }
@@ -146,7 +147,7 @@ impl Growing {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        change::write(&mut self.file, bytes)?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }

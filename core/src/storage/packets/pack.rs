@@ -4,12 +4,13 @@
 //! frames of the seekable format that zstd's authors describe, for tools that
 //! know it; our own index says where frames lie, and what is in them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::change;
 use super::index::{Growing, Indexer, SLAB_BYTES_MAX};
 use super::segments::{Segment, Slabs, closed_name};
 
@@ -35,13 +36,10 @@ pub(super) fn pack(
     let half = segment.path.with_file_name(format!("{number:08}.zst.tmp"));
     let done = frames(segment, &mut packed, &half, goes_on);
     match done {
-        Ok(true) => fs::rename(&half, &packed.path).map(|()| Some(packed)),
+        Ok(true) => change::rename(&half, &packed.path).map(|()| Some(packed)),
         other => {
             for left in [&half, &packed.index()] {
-                match fs::remove_file(left) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+                change::remove(left)?;
             }
             other.map(|_| None)
         }
@@ -56,7 +54,7 @@ fn frames(
     goes_on: &mut dyn FnMut() -> bool,
 ) -> io::Result<bool> {
     let mut slabs = Slabs::new(File::open(&segment.path)?, 0);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(half)?;
+    let file = change::create(half)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let mut index = Growing::new(&packed.index(), segment.number)?;
     let mut indexer = Indexer::default();
@@ -71,7 +69,7 @@ fn frames(
         let frame = zstd::bulk::compress(&shared, LEVEL)?;
         entry.packed_at = at;
         entry.packed_bytes = u32::try_from(frame.len()).map_err(io::Error::other)?;
-        out.write_all(&frame)?;
+        change::write(&mut out, &frame)?;
         index.put(&entry)?;
         table.extend([entry.packed_bytes, entry.bytes]);
         at += frame.len() as u64;
@@ -84,7 +82,7 @@ fn frames(
         )));
     }
     let tail = seek_table(&table);
-    out.write_all(&tail)?;
+    change::write(&mut out, &tail)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_data()?;
     index.sync()?;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::index::Index;
-use super::{SLAB_BYTES, tidy};
+use super::{SLAB_BYTES, change, tidy};
 use crate::storage::{Window, pcapng};
 use crate::time::Ts;
 
@@ -67,8 +67,8 @@ impl Segment {
 
     /// Removes it and its index.
     pub(super) fn remove(&self) -> io::Result<()> {
-        gone_is_fine(fs::remove_file(&self.path))?;
-        gone_is_fine(fs::remove_file(self.index()))
+        change::remove(&self.path)?;
+        change::remove(&self.index())
     }
 }
 
@@ -102,21 +102,14 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
             if tidy::is_left_over(&path, &HashSet::new()) {
-                gone_is_fine(fs::remove_file(path))?;
+                change::remove(&path)?;
             }
         }
-        gone_is_fine(fs::remove_file(dir.join("lock")))?;
+        change::remove(&dir.join("lock"))?;
         // What others put there stays.
         let _ = fs::remove_dir(dir);
     }
     Ok(removed)
-}
-
-fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
 }
 
 /// The segments in a directory, oldest first; of those there both plain and compressed, the

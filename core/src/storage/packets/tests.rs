@@ -4,6 +4,7 @@ use std::fs::File;
 
 use tempfile::TempDir;
 
+pub(super) mod crash;
 mod window;
 
 use super::*;

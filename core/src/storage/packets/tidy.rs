@@ -7,7 +7,7 @@
 //! instant and is done again by the next run.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
+use super::change;
 use super::disk::{Open, Shelf};
 use super::index::{Entry, Growing, Index, Indexer};
 use super::pack;
@@ -88,9 +89,7 @@ struct Closer {
 impl Closer {
     /// Gives back what was set aside, waits for the disk and gives the segment its last name.
     fn close(&self, open: Open) {
-        let done = open
-            .file
-            .set_len(open.bytes)
+        let done = change::set_len(&open.file, open.bytes)
             .and_then(|()| open.file.sync_data())
             .and_then(|()| open.index.as_ref().map_or(Ok(()), Growing::sync));
         let renamed = done.and_then(|()| {
@@ -100,7 +99,7 @@ impl Closer {
             let Some(segment) = place else { return Ok(()) };
             let Some(span) = segment.span else { return Ok(()) };
             let to = segment.path.with_file_name(closed_name(segment.number, span, false));
-            fs::rename(&segment.path, &to)?;
+            change::rename(&segment.path, &to)?;
             segment.path = to;
             if open.index.is_none() {
                 segment.index_bytes = 0;
@@ -242,10 +241,10 @@ fn adopt(segment: Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<Opti
     };
     let Some(span) = span else { return segment.remove().map(|()| None) };
     let file = OpenOptions::new().write(true).open(&segment.path)?;
-    file.set_len(bytes)?;
+    change::set_len(&file, bytes)?;
     file.sync_data()?;
     let path = segment.path.with_file_name(closed_name(segment.number, span, false));
-    fs::rename(&segment.path, &path)?;
+    change::rename(&segment.path, &path)?;
     Ok(Some(Segment { path, span: Some(span), bytes, index_bytes, ..segment }))
 }
 

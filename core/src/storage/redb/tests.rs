@@ -9,6 +9,7 @@ use crate::time::Ts;
 
 mod crash;
 mod files;
+mod startup;
 
 #[test]
 fn the_store_on_disk_conforms() {

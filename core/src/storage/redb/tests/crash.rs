@@ -13,7 +13,7 @@ use crate::storage::Writer;
 use crate::storage::conformance::records;
 
 #[derive(Debug, Default)]
-struct Disk {
+pub(super) struct Disk {
     durable: Vec<u8>,
     // What was done since the last sync.
     waiting: Vec<Change>,
@@ -24,6 +24,8 @@ struct Disk {
     full: bool,
     // Whether a sync does what it says.
     honest: bool,
+    // How often it was read.
+    pub(super) reads: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl Change {
 }
 
 impl Disk {
-    fn new(durable: Vec<u8>, left: Option<u32>, honest: bool) -> Arc<Mutex<Self>> {
+    pub(super) fn new(durable: Vec<u8>, left: Option<u32>, honest: bool) -> Arc<Mutex<Self>> {
         let seen = durable.clone();
         Arc::new(Mutex::new(Self { durable, seen, left, honest, ..Self::default() }))
     }
@@ -100,7 +102,8 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.0.lock();
+        let mut disk = self.0.lock();
+        disk.reads += 1;
         let at = offset as usize;
         let bytes = disk.seen.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
@@ -130,7 +133,7 @@ impl StorageBackend for Backend {
     }
 }
 
-fn store_on(disk: &Arc<Mutex<Disk>>) -> Result<RedbStore, StoreError> {
+pub(super) fn store_on(disk: &Arc<Mutex<Disk>>) -> Result<RedbStore, StoreError> {
     let backend = Backend(disk.clone());
     let open = move || builder(u64::MAX).create_with_backend(backend.clone()).map(Handle::Whole);
     RedbStore::with("disk".to_owned(), Box::new(open))
