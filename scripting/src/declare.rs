@@ -252,6 +252,11 @@ pub fn arg_specs(script: &Script<'_>, args: &Global) -> Result<Vec<ArgSpec>, Mod
     parts::args(script, &args.value).map_err(|message| error(script, args.line, message))
 }
 
+/// What a script writes in `table{ key = ..., value = ... }`, as a declaration.
+pub fn table(given: &Tree) -> Result<Declaration, String> {
+    parts::table(given)
+}
+
 fn error(script: &Script<'_>, line: u32, message: String) -> ModuleError {
     ModuleError::Script { file: script.file.to_owned(), line, message }
 }

@@ -11,9 +11,10 @@ pub mod files;
 mod filters;
 pub mod page;
 mod resolver;
+pub mod tables;
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use como_core::batch::Batch;
@@ -28,6 +29,7 @@ use asides::Said;
 use asker::{Asker, Question};
 
 pub use filters::{FILTERS_MAX, Filters, Mistake};
+use tables::Tables;
 
 use crate::recorder::Row;
 use crate::talk::Talk;
@@ -71,6 +73,8 @@ pub struct Host {
     pub talk: Talk,
     /// The filters it compiled.
     pub filters: Mutex<Filters>,
+    /// The core tables it makes.
+    pub tables: Mutex<Tables>,
     /// What the operator grants.
     pub grants: Grants,
     lookups: Mutex<Arc<Lookups>>,
@@ -80,6 +84,7 @@ pub struct Host {
     denied: AtomicU64,
     phase: AtomicU8,
     now: AtomicU64,
+    place: AtomicUsize,
 }
 
 impl Host {
@@ -88,6 +93,7 @@ impl Host {
         Self {
             talk: Talk::new(file, means.limits.log_lines_max),
             filters: Mutex::default(),
+            tables: Mutex::new(Tables::new(&means.limits)),
             grants: means.grants.clone(),
             lookups: Mutex::new(means.lookups.clone()),
             said: Mutex::new(Said::new(&means.limits)),
@@ -95,6 +101,7 @@ impl Host {
             denied: AtomicU64::new(0),
             now: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Load as u8),
+            place: AtomicUsize::new(0),
         }
     }
 
@@ -108,6 +115,16 @@ impl Host {
     /// The script turns to something else.
     pub fn turn(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// Which packet of the batch the script is at, where its loop says so.
+    pub fn place(&self) -> usize {
+        self.place.load(Relaxed)
+    }
+
+    /// The script turns to a packet of the batch.
+    pub fn turn_to(&self, place: usize) {
+        self.place.store(place, Relaxed);
     }
 
     /// The script is about to see the packets of a batch; `matches` becomes what each of its filters

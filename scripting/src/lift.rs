@@ -26,7 +26,9 @@ use como_core::time::{Span, Ts};
 
 pub use cond::{Cond, Sign};
 use cond::{Unsure, without};
-pub use key::{Key, Made};
+pub use key::Key;
+
+use crate::host::tables::Shared;
 
 /// What a statement adds for each packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub struct Group {
 pub enum Step {
     /// Adds to a group, by its place.
     Add(usize),
+    /// Counts packets in a core table, by its place among [`Program::tables`].
+    Count(usize),
     /// Fails for packets that lack one of these.
     Need(BTreeSet<Field>),
     /// One of two blocks.
@@ -114,6 +118,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// What they add to.
     pub groups: Vec<Group>,
+    /// The core tables that they count packets in, by the names that lead to them.
+    pub tables: Vec<Vec<String>>,
 }
 
 /// A program at work: what it has added up since its state was last brought up to date.
@@ -134,46 +140,14 @@ enum Sums {
 }
 
 /// Rows that are put into a script's state at once.
-const ROWS_MAX: usize = 1 << 15;
+const ROWS_MAX: usize = 1 << 16;
 
-/// What was added up for one row.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Total {
-    packets: u64,
-    bytes: u64,
-    /// When its first and its last packet were seen.
-    pub first: Ts,
-    /// The last one.
-    pub last: Ts,
-}
-
-impl Total {
-    /// How much a target grows by.
-    pub fn of(&self, amount: Amount) -> u64 {
-        match amount {
-            Amount::Packets => self.packets,
-            Amount::Bytes | Amount::Len => self.bytes,
-            Amount::Times(n) => self.packets.saturating_mul(u64::from(n)),
-            Amount::Nothing | Amount::LastTs => 0,
-        }
-    }
-}
-
-/// Brings a script's state up to date.
-pub trait Settle {
-    /// Why it cannot be.
-    type Error;
-
-    /// Adds to all targets of a group, where the fields have these values.
-    fn add(
-        &mut self,
-        group: &Group,
-        value: &dyn Fn(Field) -> Value,
-        total: Total,
-    ) -> Result<(), Self::Error>;
-
-    /// There were more keys than memory for them.
-    fn overflow(&mut self) -> Result<(), Self::Error>;
+/// What a group has added up, to be put into the state.
+pub enum Sum<'a> {
+    /// Packets and bytes, where there is no key.
+    One(u64, u64),
+    /// A table of the group's fields, then packets, bytes, and times where [`Group::keeps_time`].
+    Keyed(&'a Table),
 }
 
 impl Lifted {
@@ -187,7 +161,7 @@ impl Lifted {
             false => keyed(group, &limits).map(|declared| Sums::Keyed(Box::new(declared))),
         });
         let sums = sums.collect::<Option<Vec<_>>>()?;
-        let ordered = program.groups.iter().any(keeps_time).then_some(Ts(0));
+        let ordered = program.groups.iter().any(Group::keeps_time).then_some(Ts(0));
         Some(Self { program, sums, pending: false, rows_max, ordered })
     }
 
@@ -204,12 +178,18 @@ impl Lifted {
         &self.program.groups
     }
 
+    /// The core tables that it counts packets in, by the names that lead to them.
+    pub fn tables(&self) -> &[Vec<String>] {
+        &self.program.tables
+    }
+
     /// Takes in the picked packets; false if the script itself must, and nothing was done.
-    pub fn update(&mut self, batch: &Batch, picked: &Selection) -> bool {
-        let mut added: Vec<(usize, Selection)> = Vec::new();
-        if run(&self.program.steps, batch, picked, &mut added).is_err() {
+    pub fn update(&mut self, batch: &Batch, picked: &Selection, tables: &[Shared]) -> bool {
+        let mut done = Done::default();
+        if run(&self.program.steps, batch, picked, &mut done).is_err() {
             return false;
         }
+        let Done { added, counted } = done;
         let sure = added.iter().all(|(group, scope)| {
             self.program.groups.get(*group).is_some_and(|group| is_sure(group, batch, scope))
         });
@@ -227,6 +207,11 @@ impl Lifted {
             }
         }
         self.pending |= !added.is_empty();
+        for (table, scope) in &counted {
+            if let Some(table) = tables.get(*table) {
+                table.lock().count(batch, scope);
+            }
+        }
         true
     }
 
@@ -248,23 +233,25 @@ impl Lifted {
         })
     }
 
-    /// Hands over what was added up, and begins anew, also where that fails.
-    pub fn settle<S: Settle>(&mut self, state: &mut S) -> Result<(), S::Error> {
+    /// Hands over what was added up, group by group, and begins anew, also where that fails.
+    pub fn settle<E>(
+        &mut self,
+        mut put: impl FnMut(usize, Sum<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if !std::mem::take(&mut self.pending) {
             return Ok(());
         }
         let mut done = Ok(());
-        for (group, sums) in self.program.groups.iter().zip(&mut self.sums) {
+        for (at, sums) in self.sums.iter_mut().enumerate() {
             match sums {
                 Sums::One { packets, bytes } => {
                     let (packets, bytes) = (std::mem::take(packets), std::mem::take(bytes));
-                    let total = Total { packets, bytes, ..Total::default() };
                     if packets > 0 {
-                        done = done.and_then(|()| state.add(group, &|_| Value::Null, total));
+                        done = done.and_then(|()| put(at, Sum::One(packets, bytes)));
                     }
                 }
                 Sums::Keyed(declared) => {
-                    done = done.and_then(|()| settle(group, declared.table(), state));
+                    done = done.and_then(|()| put(at, Sum::Keyed(declared.table())));
                     declared.begin();
                 }
             }
@@ -292,7 +279,7 @@ fn keyed(group: &Group, limits: &Limits) -> Option<Declared> {
     declaration = declaration
         .value("packets", aggregate("count", &[])?)
         .value("bytes", aggregate("sum", &[Value::from("bytes")])?);
-    if keeps_time(group) {
+    if group.keeps_time() {
         let ts = [Value::from("ts")];
         let (first, last) = (aggregate("first", &ts)?, aggregate("last", &ts)?);
         declaration = declaration.value("first", first).value("last", last);
@@ -300,38 +287,12 @@ fn keyed(group: &Group, limits: &Limits) -> Option<Declared> {
     Declared::new(&declaration, limits, Span::from_secs(1)).ok()
 }
 
-fn keeps_time(group: &Group) -> bool {
-    let begins = |hop: &Hop| hop.made.iter().flatten().any(|(_, fresh)| *fresh == Fresh::Ts);
-    group.targets.iter().any(|t| t.amount == Amount::LastTs || t.path.iter().any(begins))
-}
-
-fn settle<S: Settle>(group: &Group, table: &Table, state: &mut S) -> Result<(), S::Error> {
-    let fields: Vec<Field> = group.fields.iter().copied().collect();
-    let uint = |row, column| match table.value(row, column) {
-        Value::Uint(x) => x,
-        Value::Time(x) => x.0,
-        _ => 0,
-    };
-    for row in 0..table.rows() {
-        if table.is_other(row) {
-            return state.overflow();
-        }
-        let mut total = Total {
-            packets: uint(row, fields.len()),
-            bytes: uint(row, fields.len() + 1),
-            ..Total::default()
-        };
-        if keeps_time(group) {
-            total.first = Ts(uint(row, fields.len() + 2));
-            total.last = Ts(uint(row, fields.len() + 3));
-        }
-        let value = |field: Field| match fields.iter().position(|known| *known == field) {
-            Some(column) => table.value(row, column),
-            None => Value::Null,
-        };
-        state.add(group, &value, total)?;
+impl Group {
+    /// Whether it tells when packets came.
+    pub fn keeps_time(&self) -> bool {
+        let begins = |hop: &Hop| hop.made.iter().flatten().any(|(_, fresh)| *fresh == Fresh::Ts);
+        self.targets.iter().any(|t| t.amount == Amount::LastTs || t.path.iter().any(begins))
     }
-    Ok(())
 }
 
 /// Whether the sums of this group are what the script would make of these packets.
@@ -350,17 +311,30 @@ fn has_all(field: Field, batch: &Batch, scope: &Selection) -> bool {
     }
 }
 
-/// Which packets of `scope` reach the end of the steps; notes which are added where.
+/// What the steps did to which packets.
+#[derive(Default)]
+struct Done {
+    /// Added to which group.
+    added: Vec<(usize, Selection)>,
+    /// Counted in which table; once, however often.
+    counted: Vec<(usize, Selection)>,
+}
+
+/// Which packets of `scope` reach the end of the steps; notes what is done to which.
 fn run(
     steps: &[Step],
     batch: &Batch,
     scope: &Selection,
-    added: &mut Vec<(usize, Selection)>,
+    done: &mut Done,
 ) -> Result<Selection, Unsure> {
     let mut live = scope.clone();
     for step in steps {
         match step {
-            Step::Add(group) => added.push((*group, live.clone())),
+            Step::Add(group) => done.added.push((*group, live.clone())),
+            Step::Count(table) => match done.counted.iter_mut().find(|(known, _)| known == table) {
+                Some((_, counted)) => counted.or(&live),
+                None => done.counted.push((*table, live.clone())),
+            },
             Step::Need(fields) => {
                 if !fields.iter().all(|field| has_all(*field, batch, &live)) {
                     return Err(Unsure);
@@ -370,8 +344,8 @@ fn run(
             Step::If(cond, then, other) => {
                 let holds = cond.eval(batch, &live)?;
                 let rest = without(&live, &holds);
-                live = run(then, batch, &holds, added)?;
-                live.or(&run(other, batch, &rest, added)?);
+                live = run(then, batch, &holds, done)?;
+                live.or(&run(other, batch, &rest, done)?);
             }
         }
     }

@@ -12,6 +12,7 @@ mod handles;
 mod lifted;
 mod module;
 mod records;
+mod returned;
 mod script;
 mod tables;
 mod trouble;
@@ -21,24 +22,21 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use como_core::lookup::Subject;
 use como_core::module::trace;
 use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
-use parking_lot::Mutex;
 
 use crate::api;
 use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
 use crate::host::Means;
+use crate::host::tables::State;
 use crate::library::Library;
 use crate::scan::Language;
 use lifted::Lifts;
 use module::LuaModule;
 use records::{Merger, Printer, Replayer};
 use script::Source;
-use tables::State;
 
 /// A Lua script as a module.
 pub struct Lua {
@@ -81,13 +79,15 @@ impl Kind for Lua {
         let demand = lifts.update.iter().fold(demand, |all, update| all.and(update.demand()));
         let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
-        let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
+        let shared = tables.map(|declared| State::shared(declared, false));
         let file = &self.source.file;
         let host = ran.vm.host().clone();
+        host.tables.lock().set_interval(interval);
         host.said.lock().declare(declared.outputs.clone());
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
             .map_err(|trouble| host.explained(trouble.error(file)))?;
         let demand = demand.and(module.settle_filters());
+        let demand = host.tables.lock().settle(demand);
         Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })
     }
 

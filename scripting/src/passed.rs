@@ -1,5 +1,6 @@
 //! Limits that the hosts watch themselves, on what a script returns.
 
+use como_core::costs::thread_cpu_ns;
 use como_core::module::{Limit, Limits};
 use como_core::record::Value;
 
@@ -24,17 +25,30 @@ pub struct Output {
     bytes: usize,
     bytes_max: usize,
     rows: usize,
+    /// The CPU time of this thread at which what is returned has taken too long.
+    end_ns: u64,
+    call_ms_max: u64,
 }
+
+/// How many records pass between two looks at the clock.
+const STRIDE: usize = 256;
 
 impl Output {
     /// Nothing yet.
     pub fn new(limits: &Limits) -> Self {
-        Self { bytes: 0, bytes_max: limits.output_bytes_max, rows: 0 }
+        let call_ms_max = limits.call_ms_max;
+        let end_ns = thread_cpu_ns().saturating_add(call_ms_max.saturating_mul(1_000_000));
+        Self { bytes: 0, bytes_max: limits.output_bytes_max, rows: 0, end_ns, call_ms_max }
     }
 
     /// Begins another record.
     pub fn record(&mut self) -> Result<(), Passed> {
         self.rows += 1;
+        // No script runs here that could be stopped.
+        if self.rows.is_multiple_of(STRIDE) && thread_cpu_ns() > self.end_ns {
+            let message = format!("stopped after {} ms of CPU time in one call", self.call_ms_max);
+            return Err(Passed { limit: Limit::Cpu, message });
+        }
         if self.rows <= RECORDS_MAX {
             return Ok(());
         }

@@ -25,23 +25,20 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use como_core::lookup::Subject;
 use como_core::module::trace;
 use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
-use parking_lot::Mutex;
 
 use crate::api;
 use crate::begin::Beginning;
 use crate::declare::{Callback, Callbacks};
 use crate::host::Means;
+use crate::host::tables::State;
 use crate::library::Library;
 use crate::scan::Language;
 use module::RhaiModule;
 use records::{Merger, Reader};
 use script::Source;
-use tables::State;
 
 /// A Rhai script as a module.
 #[derive(Clone, Debug)]
@@ -83,10 +80,13 @@ impl Kind for Rhai {
         let table_demand = begun.demand();
         let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
-        let shared = tables.map(|declared| Arc::new(Mutex::new(State { declared, generation: 0 })));
-        ran.host.said.lock().declare(declared.outputs.clone());
+        let shared = tables.map(|declared| State::shared(declared, false));
+        let host = ran.host.clone();
+        host.said.lock().declare(declared.outputs.clone());
+        host.tables.lock().set_interval(interval);
         let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
         let demand = table_demand.and(module.demand()).and(module.settle_filters());
+        let demand = host.tables.lock().settle(demand);
         Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })
     }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use como_core::field::{Demand, Field, Id, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
-pub use order::written_order;
+pub use order::{table_order, written_order};
 use tokens::{Shape, Token, tokens};
 
 use crate::flow;
@@ -85,6 +85,8 @@ pub enum Read {
     Filter(usize),
     /// The flow it belongs to.
     Flow,
+    /// It is added to a core table: `t:add(pkt)`.
+    Added,
 }
 
 /// The name under which scripts read the exact time of a packet.
@@ -139,6 +141,11 @@ impl Reads {
         demand
     }
 
+    /// Whether packets are added to tables that the script makes.
+    pub fn adds(&self) -> bool {
+        self.spots.iter().any(|spot| spot.read == Read::Added)
+    }
+
     fn field(&mut self, field: Field) {
         if let Err(at) = self.fields.binary_search(&field) {
             self.fields.insert(at, field);
@@ -168,7 +175,15 @@ pub fn reads(source: &str, language: Language) -> Reads {
     let mut reads = Reads { complete: true, ..Reads::default() };
     reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
     let (tokens, names, filters) = (&tokens, &names, &filters);
-    let mut scan = Scan { tokens, names, filters, reads, shadowed: false, parameters: 0 };
+    let mut scan = Scan {
+        tokens,
+        names,
+        filters,
+        reads,
+        shadowed: false,
+        makes: makes_tables(tokens),
+        parameters: 0,
+    };
     for at in 0..tokens.len() {
         scan.token(at);
     }
@@ -226,6 +241,14 @@ pub fn is_dotted(tokens: &[Token<'_>], at: usize) -> bool {
     before.is(":") || before.is(".") && !pair
 }
 
+/// Whether `table` is called with anything.
+fn makes_tables(tokens: &[Token<'_>]) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    // In Rhai a colon stands before what a name in a map is given.
+    let called = |at: usize| is(at + 1, "{") || is(at + 1, "(") && !is(at + 2, ")");
+    (0..tokens.len()).any(|at| is(at, "table") && called(at) && !(at > 0 && is(at - 1, ".")))
+}
+
 /// What `update` and `check` call the packet.
 fn packet_names<'a>(tokens: &[Token<'a>], language: Language) -> Vec<&'a str> {
     let mut names = Vec::new();
@@ -256,6 +279,8 @@ struct Scan<'a> {
     filters: &'a [&'a str],
     reads: Reads,
     shadowed: bool,
+    /// Whether the script makes tables.
+    makes: bool,
     /// Parameters called as the packet is.
     parameters: usize,
 }
@@ -302,6 +327,12 @@ impl<'a> Scan<'a> {
             self.reads.spots.push(Spot { at: whole, packet, read });
             return;
         }
+        if self.is_added(at) {
+            let packet = token.text.to_owned();
+            let at = token.at..token.at + token.text.len();
+            self.reads.spots.push(Spot { at, packet, read: Read::Added });
+            return;
+        }
         let chain = self.chain(at);
         let declares = ["local", "let", "const", "for"];
         if at > 0 && declares.iter().any(|word| self.is(at - 1, word)) || self.is(at + 1, "in") {
@@ -345,6 +376,16 @@ impl<'a> Scan<'a> {
             self.unknown(at, chain);
             self.reads.complete = false;
         }
+    }
+
+    /// Whether the packet at `at` is what a table takes that the script makes: `t:add(pkt)`.
+    fn is_added(&self, at: usize) -> bool {
+        at >= 3
+            && self.is(at - 1, "(")
+            && self.is(at - 2, "add")
+            && is_dotted(self.tokens, at - 2)
+            && self.is(at + 1, ")")
+            && self.makes
     }
 
     fn spot(&mut self, at: usize, len: usize, read: Read) {

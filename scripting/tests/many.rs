@@ -1,5 +1,8 @@
 //! Many modules at once: what a virtual machine takes, and two hundred of them running.
 
+use std::time::Duration;
+
+use como_core::costs::thread_cpu_ns;
 use como_core::intern::Interner;
 use como_core::module::{Export, Setup, Started};
 use como_core::packet::build::{Frame, batch_of};
@@ -67,6 +70,27 @@ fn a_small_module_holds_less_than_a_mebibyte() {
         assert_eq!(run(&mut started), 5500);
         let held = started.module.state_bytes();
         assert!(held < SMALL_BYTES_MAX, "{file}: {held} bytes");
+    }
+}
+
+/// The CPU time that a machine for a small module may take to be made and to begin; more in builds
+/// that are not optimised.
+const START_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 20 } else { 2 });
+
+#[test]
+fn a_small_module_begins_soon() {
+    for (file, text) in [("small.lua", LUA), ("small.rhai", RHAI)] {
+        let kind = load_text(file, text).unwrap_or_else(|error| panic!("{error}"));
+        let start = || {
+            let began = thread_cpu_ns();
+            let started = kind.start(&Setup::default());
+            let took = Duration::from_nanos(thread_cpu_ns() - began);
+            assert!(started.is_ok());
+            took
+        };
+        // What else runs on the machine takes caches away: the quickest of some is what it costs.
+        let took = (0..20).map(|_| start()).min().expect("some");
+        assert!(took < START_MAX, "{file}: {took:?}");
     }
 }
 

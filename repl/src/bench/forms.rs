@@ -22,9 +22,13 @@ const BY_HAND: &[(&str, &str, &str, &str)] = scripts! {
     "syn": "check and update" "syn_update.rhai"
     "topaddr": "update" "topaddr_update.lua"
     "topaddr": "update" "topaddr_update.rhai"
+    "topaddr": "table in update" "topaddr_table.lua"
+    "topaddr": "table in update" "topaddr_table.rhai"
     "traffic": "update" "traffic_update.lua"
     "traffic": "update" "traffic_update.rhai"
     "tuple": "update" "tuple_update.lua"
+    "tuple": "update by pkt.flow" "tuple_flow.lua"
+    "tuple": "table in update" "tuple_table.lua"
 };
 
 /// One form of a module.

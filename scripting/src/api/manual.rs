@@ -13,7 +13,7 @@ use crate::declare::Callback;
 
 /// What scripts have beside the library: name, how it is written in Lua and in Rhai (empty where
 /// it is not there), what it is.
-pub const BASICS: [(&str, &str, &str, &str); 13] = [
+pub const BASICS: [(&str, &str, &str, &str); 16] = [
     ("addr", "addr(\"10.0.0.1\")", "addr(\"10.0.0.1\")", "the address that a text stands for"),
     ("masked", "a:masked(24)", "a.masked(24)", "an address with only its first bits"),
     (
@@ -64,6 +64,19 @@ pub const BASICS: [(&str, &str, &str, &str); 13] = [
     ),
     (
         "table",
+        "table{ key = { ... }, value = { ... } }",
+        "table(#{ key: #{ ... }, value: #{ ... } })",
+        "a core table of the script's own, declared as a module's is, also with `rows` and `full`",
+    ),
+    (
+        "table.add",
+        "t:add(pkt)",
+        "t.add(pkt)",
+        "counts the packet in a table of the script's own, once however often it is added",
+    ),
+    ("table.clear", "t:clear()", "t.clear()", "removes all rows of a table of the script's own"),
+    (
+        "table()",
         "",
         "table()",
         "an empty table that takes any key, for Rhai: `t[key]`, `t.add(key, n)`",

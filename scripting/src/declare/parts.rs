@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use como_core::module::ArgSpec;
-use como_core::module::declared::Long;
+use como_core::module::declared::{Declaration, Long};
 use como_core::module::trace;
 use como_core::nearest::nearest;
 use como_core::record::{Column, Schema, Type, Value};
@@ -12,6 +12,26 @@ use como_core::time::Span;
 
 use super::{Declared, Global, NAMES, Script, Tree};
 use crate::recorder::taken;
+
+/// What is written in `table{ key = ..., value = ... }`; the error is the message alone.
+pub(super) fn table(given: &Tree) -> Result<Declaration, String> {
+    let mut declaration = Declaration::default();
+    let example = "{ key = { addr = \"ip.dst\" }, value = { bytes = sum(\"len\") } }";
+    for (name, value) in entries("table", given, example)? {
+        match name.as_str() {
+            "key" => declaration.key = key("table.key", value)?,
+            "value" => declaration.value = values("table.value", value)?,
+            "rows" => declaration.rows_max = Some(rows(value)?),
+            "full" => declaration.full = full("table.full", value)?,
+            _ => return Err(format!("`table` has no `{name}`: write key, value, rows, full")),
+        }
+    }
+    Ok(declaration)
+}
+
+fn full(name: &str, value: &Tree) -> Result<Full, String> {
+    Full::named(&text(name, value)?).map_err(|error| error.to_string())
+}
 
 /// Reads one declared name into `declared`; the error is the message alone.
 pub(super) fn read(
@@ -44,10 +64,7 @@ pub(super) fn read(
         "value" => declared.declaration.value = values(name, value)?,
         "long" => declared.declaration.long = Some(long(value)?),
         "rows" => declared.declaration.rows_max = Some(rows(value)?),
-        "full" => {
-            declared.declaration.full =
-                Full::named(&text(name, value)?).map_err(|e| e.to_string())?;
-        }
+        "full" => declared.declaration.full = full(name, value)?,
         "schema" => declared.schema = Some(schema(name, value)?),
         "outputs" => {
             declared.outputs = outputs(value)?;

@@ -1,13 +1,9 @@
 //! What a script indexes its tables by, as far as it follows from the packet's fields alone.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use como_core::field::{Field, Kind};
-use como_core::record::Value;
 use como_core::table::layout::FLOW;
-
-use crate::flow::Flow;
 
 /// A value made of fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,19 +24,6 @@ pub enum Key {
     Shown(Box<Key>),
     /// Two texts, or numbers, as one text.
     Joined(Box<Key>, Box<Key>),
-}
-
-/// What a key is for one row of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Made {
-    /// A value of a record.
-    Value(Value),
-    /// A number.
-    Number(f64),
-    /// A flow.
-    Flow(Flow),
-    /// Nothing that it could be: the table has no room for more keys.
-    None,
 }
 
 impl Key {
@@ -94,69 +77,38 @@ impl Key {
         }
     }
 
-    /// What it is where the fields have these values.
-    pub fn made(&self, value: &dyn Fn(Field) -> Value) -> Made {
+    /// It as an expression in Lua, where `field` names the variable that holds a field, or the flow.
+    pub fn code(&self, field: &dyn Fn(Option<Field>) -> String) -> String {
         match self {
-            Self::Field(field) => Made::Value(value(*field)),
-            Self::Flow => flow(value).map_or(Made::None, Made::Flow),
-            Self::Number(_) | Self::Sum(..) | Self::Product(..) => Made::Number(self.number(value)),
-            Self::Text(_) | Self::Shown(_) | Self::Joined(..) => {
-                let mut text = String::new();
-                self.show(value, &mut text);
-                Made::Value(Value::Text(text))
-            }
+            Self::Field(known) => field(Some(*known)),
+            Self::Flow => field(None),
+            Self::Number(x) => x.to_string(),
+            Self::Text(text) => quoted(text),
+            Self::Sum(a, b) => format!("({} + {})", a.code(field), b.code(field)),
+            Self::Product(a, b) => format!("({} * {})", a.code(field), b.code(field)),
+            Self::Shown(inner) => format!("tostring({})", inner.code(field)),
+            Self::Joined(a, b) => format!("({} .. {})", a.code(field), b.code(field)),
         }
     }
 
-    fn number(&self, value: &dyn Fn(Field) -> Value) -> f64 {
+    /// Whether it is made of the flow as one value.
+    pub fn has_flow(&self) -> bool {
         match self {
-            Self::Number(x) => f64::from(*x),
-            Self::Sum(a, b) => a.number(value) + b.number(value),
-            Self::Product(a, b) => a.number(value) * b.number(value),
-            Self::Field(field) => match value(*field) {
-                Value::Uint(x) => x as f64,
-                _ => f64::NAN,
-            },
-            _ => f64::NAN,
-        }
-    }
-
-    fn show(&self, value: &dyn Fn(Field) -> Value, into: &mut String) {
-        let _ = match self {
-            Self::Text(text) => into.write_str(text),
-            Self::Number(x) => write!(into, "{x}"),
-            Self::Flow => flow(value).map_or(Ok(()), |flow| write!(into, "{flow}")),
-            Self::Shown(inner) => return inner.show(value, into),
-            Self::Joined(a, b) => {
-                a.show(value, into);
-                return b.show(value, into);
+            Self::Flow => true,
+            Self::Shown(inner) => inner.has_flow(),
+            Self::Sum(a, b) | Self::Product(a, b) | Self::Joined(a, b) => {
+                a.has_flow() || b.has_flow()
             }
-            Self::Field(field) => match value(*field) {
-                Value::Uint(x) => write!(into, "{x}"),
-                Value::Addr(x) => write!(into, "{x}"),
-                Value::Mac(x) => write!(into, "{x}"),
-                _ => Ok(()),
-            },
-            // Sums may be too large to be written out as they are in scripts: never parsed so.
-            Self::Sum(..) | Self::Product(..) => Ok(()),
-        };
+            _ => false,
+        }
     }
 }
 
-fn flow(value: &dyn Fn(Field) -> Value) -> Option<Flow> {
-    let addr = |field| match value(field) {
-        Value::Addr(addr) => Some(addr),
-        _ => None,
+/// A text as Lua writes it, whatever is in it.
+fn quoted(text: &str) -> String {
+    let byte = |byte: &u8| match byte {
+        b if b.is_ascii_alphanumeric() || *b == b' ' => char::from(*b).to_string(),
+        b => format!("\\{b:03}"),
     };
-    let number = |field| match value(field) {
-        Value::Uint(x) => u16::try_from(x).ok(),
-        _ => None,
-    };
-    Some(Flow {
-        src: addr(Field::IpSrc)?,
-        dst: addr(Field::IpDst)?,
-        proto: number(Field::IpProto)? as u8,
-        sport: number(Field::Sport)?,
-        dport: number(Field::Dport)?,
-    })
+    format!("\"{}\"", text.as_bytes().iter().map(byte).collect::<String>())
 }

@@ -22,7 +22,8 @@ pub fn update(source: &str) -> Option<Program> {
     parser.state?;
     let steps = parser.block()?;
     let program = Program { steps, ..parser.program };
-    (parser.tokens.get(parser.at)?.is("end") && !program.groups.is_empty()).then_some(())?;
+    let does = !program.groups.is_empty() || !program.tables.is_empty();
+    (parser.tokens.get(parser.at)?.is("end") && does).then_some(())?;
     places::is_clear(&program, &parser.made).then_some(program)
 }
 
@@ -194,6 +195,15 @@ impl<'a> Parser<'a> {
             steps.push(Step::Return);
             // It ends its block.
             return self.is(0, "end").then_some(());
+        }
+        if let Some(path) = self.whole(Self::counted) {
+            let known = self.program.tables.iter().position(|known| *known == path);
+            let at = known.unwrap_or_else(|| {
+                self.program.tables.push(path);
+                self.program.tables.len() - 1
+            });
+            steps.push(Step::Count(at));
+            return Some(());
         }
         let path = self.place()?;
         // A value that may be nil is not added to.

@@ -55,6 +55,12 @@ function export(state)
   local function walk(path, value)
     if type(value) == "table" then
       for k, v in value do walk(path .. "/" .. tostring(k), v) end
+    elseif type(value) == "userdata" and tostring(value):sub(1, 5) == "table" then
+      local at = 0
+      for row in value do
+        at += 1
+        walk(path .. "/" .. at, row)
+      end
     else
       table.insert(rows, { path = path, value = tostring(value) })
     end
@@ -198,6 +204,25 @@ function update(pkt, state) --[[vm]]
   local key = ends .. ' > ' .. tostring(pkt.ip.dst) .. ':' .. tostring(pkt.dport)
   state[key] = (state[key] or 0) + pkt.bytes
 end",
+    );
+}
+
+#[test]
+fn core_tables() {
+    check(
+        "function init()
+  local flows = table{
+    key = { src = 'ip.src', dst = 'ip.dst' }, value = { bytes = sum('bytes'), packets = count() },
+  }
+  return { flows = flows, ports = table{ key = { port = 'dport' }, value = { n = count() } }, n = 0 }
+end
+function update(pkt, state) --[[vm]]
+  state.flows:add(pkt)
+  state.n += pkt.packets
+  if pkt.tcp.flags.syn then state.ports:add(pkt) else return end
+  state.ports:add(pkt)
+end
+",
     );
 }
 

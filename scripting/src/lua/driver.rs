@@ -48,6 +48,7 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
             Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
             Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
             Read::Flow if driver.direct => local(flow::NAME),
+            Read::Added => "__como_at".to_owned(),
             Read::Layer(_) | Read::Flow => continue,
         };
         // Whatever lines the read was spread over must still be there.
@@ -70,7 +71,8 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
         text.replace_range(start..end, &new);
     }
     let parameters = if driver.direct { parameters.len() } else { 0 };
-    Composed { text: format!("{HEAD}{text}\n{}", driver.text()), parameters }
+    let head = if driver.adds { [HEAD, "local __como_at = 0; "].concat() } else { HEAD.to_owned() };
+    Composed { text: format!("{head}{text}\n{}", driver.text()), parameters }
 }
 
 /// Where `function NAME` starts, if the callback can be local: it begins a line, so that it is
@@ -159,6 +161,8 @@ struct Driver<'a> {
     fields: Vec<Fed>,
     /// Whether fields are parameters.
     direct: bool,
+    /// Whether the script adds packets to tables.
+    adds: bool,
     /// Layers whose tables are filled for a script that takes them off the packet.
     tables: Vec<&'static str>,
 }
@@ -170,7 +174,8 @@ impl<'a> Driver<'a> {
         let fits = fields.len() + rest <= PARAMETERS_MAX;
         let direct = reads.complete && reads.contained && fits;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
-        Self { reads, fields, direct, tables }
+        let adds = reads.adds();
+        Self { reads, fields, direct, adds, tables }
     }
 
     /// What the driver gives of a packet: fields, layers, and which filters it matches.
@@ -223,6 +228,9 @@ impl<'a> Driver<'a> {
         let _ = writeln!(text, "local function {name}(__from: number, __n: number, __s, __get)");
         self.open(text);
         text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
+        if self.adds {
+            text.push_str("__como_at = __i\n");
+        }
         let mut values = Vec::new();
         for at in 0..self.fields.len() {
             values.push(self.value(text, at, mixed));

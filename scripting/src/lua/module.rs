@@ -16,9 +16,10 @@ use super::convert;
 use super::driver;
 use super::feed::Feed;
 use super::fetch::fetch;
-use super::lifted::{self, Lifts};
+use super::lifted::{self, Lifts, Settler};
+use super::returned::returned;
 use super::script::Ran;
-use super::tables::{self, Rows, Shared, View, Which};
+use super::tables::{self, Open, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
 use crate::host::Phase;
@@ -95,6 +96,7 @@ impl LuaModule {
             lifts,
             matches: Vec::new(),
         };
+        module.prepare()?;
         module.begin()?;
         Ok(module)
     }
@@ -104,10 +106,22 @@ impl LuaModule {
         self.ran.vm.host().filters.lock().settle()
     }
 
+    /// Has what runs natively put into the state, or all left to the script.
+    fn prepare(&mut self) -> Result<(), Trouble> {
+        let Some(update) = &self.lifts.update else { return Ok(()) };
+        let vm = &self.ran.vm;
+        self.lifts.settler = vm.call(|| Settler::new(vm.lua(), update))?;
+        if self.lifts.settler.is_none() {
+            self.lifts.update = None;
+        }
+        Ok(())
+    }
+
     /// Begins an interval: what `init` returns is the state; an empty table if there is none, or
     /// if it fails.
     fn begin(&mut self) -> Result<(), Trouble> {
         let last = std::mem::replace(&mut self.state, mlua::Value::Nil);
+        self.lifts.fits = None;
         let vm = &self.ran.vm;
         vm.host().turn(Phase::Init);
         let state = match self.ran.function(Callback::Init) {
@@ -121,26 +135,27 @@ impl LuaModule {
             Ok(state) => state.clone(),
         };
         let update = self.lifts.update.as_ref();
-        self.lifts.fits = update.is_some_and(|update| lifted::fits(&self.state, update));
+        self.lifts.fits = update.and_then(|update| lifted::fits(&self.state, update));
         state.map(|_| ())
     }
 
     /// Brings the state up to date with what was added up natively.
     fn settle(&mut self) {
-        let Some(update) = &mut self.lifts.update else { return };
-        let settled = lifted::settle(self.ran.vm.lua(), update, &self.state);
-        if let Err(error) = settled {
-            let trouble = self.ran.vm.trouble(error, false);
+        let Lifts { update: Some(update), settler: Some(settler), .. } = &mut self.lifts else {
+            return;
+        };
+        if let Err(trouble) = settler.settle(&self.ran.vm, update, &self.state) {
             self.note(trouble);
         }
     }
 
     /// Runs `update` natively, where that is surely the same.
     fn update_natively(&mut self, batch: &Batch, picked: &Selection) -> bool {
-        let Some(update) = self.lifts.update.as_mut().filter(|_| self.lifts.fits) else {
+        let Some((update, tables)) = self.lifts.update.as_mut().zip(self.lifts.fits.as_deref())
+        else {
             return false;
         };
-        let done = update.update(batch, picked);
+        let done = update.update(batch, picked, tables);
         if !done || update.is_full() {
             self.settle();
         }
@@ -191,17 +206,27 @@ impl LuaModule {
             let place = self.ran.vm.call(|| self.place.call::<usize>(()));
             from = place.map_or(count, |at| at.max(from) + 1);
         }
+        let places = self.feed.places();
+        self.ran.vm.host().tables.lock().count(batch, count, &|at| places.get(at).copied());
     }
 
     fn run(&self, pass: Pass, batch: &Batch, mixed: bool, from: usize) -> Result<(), Trouble> {
         let function = if pass == Pass::Update { &self.update } else { &self.check };
         let count = self.feed.places().len();
-        if !driver::fetches(&self.ran.reads) {
+        let (fetches, adds) = (driver::fetches(&self.ran.reads), self.ran.reads.adds());
+        if !fetches && !adds {
             return self.ran.vm.call(|| function.call((mixed, from, count, &self.state)));
         }
         let places = self.feed.places();
+        let (lua, host) = (self.ran.vm.lua(), self.ran.vm.host());
         self.ran.vm.call(|| {
-            self.ran.vm.lua().scope(|scope| {
+            lua.scope(|scope| {
+                let counts = scope.create_function(|_, ()| {
+                    let end = self.place.call::<usize>(())?;
+                    host.tables.lock().count(batch, end, &|at| places.get(at).copied());
+                    Ok(())
+                })?;
+                lua.set_app_data(Open(adds.then_some(counts)));
                 let fetch = scope.create_function(
                     |lua, (at, name): (usize, mlua::LuaString)| match places.get(at) {
                         Some(at) => {
@@ -210,7 +235,9 @@ impl LuaModule {
                         None => Ok(mlua::Value::Nil),
                     },
                 )?;
-                function.call((mixed, from, count, &self.state, fetch))
+                let done = function.call((mixed, from, count, &self.state, fetch));
+                lua.set_app_data(Open(None));
+                done
             })
         })
     }
@@ -367,45 +394,6 @@ fn named(name: &str) -> mlua::Result<Action> {
     })
 }
 
-/// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.
-fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::Result<Returned> {
-    match value {
-        mlua::Value::Nil => Ok(Returned::Rows(Vec::new())),
-        mlua::Value::UserData(object) if object.is::<Rows>() => {
-            object.borrow::<Rows>()?.records(out.interval()).map(Returned::Whole)
-        }
-        mlua::Value::UserData(object) if object.is::<View>() => {
-            object.borrow::<View>()?.all()?.records(out.interval()).map(Returned::Whole)
-        }
-        mlua::Value::Table(table) => {
-            let mut rows = Vec::new();
-            for record in table.sequence_values::<mlua::Value>() {
-                match record? {
-                    mlua::Value::Table(record) => {
-                        output.record().map_err(mlua::Error::external)?;
-                        rows.push(convert::row_of(&record, &mut output)?);
-                    }
-                    other => {
-                        let ty = other.type_name();
-                        return Err(mlua::Error::runtime(format!(
-                            "export returned a list with a {ty} in it: a record is a table"
-                        )));
-                    }
-                }
-            }
-            if rows.is_empty() {
-                let row = convert::row_of(table, &mut output)?;
-                rows.extend((!row.is_empty()).then_some(row));
-            }
-            Ok(Returned::Rows(rows))
-        }
-        other => Err(mlua::Error::runtime(format!(
-            "export returned a {}: return rows of the table, a list of records, or one record",
-            other.type_name()
-        ))),
-    }
-}
-
 impl Module for LuaModule {
     fn checks(&self) -> bool {
         self.ran.function(Callback::Check).is_some()
@@ -464,7 +452,7 @@ impl Module for LuaModule {
     fn state_bytes(&self) -> usize {
         let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.state_bytes());
         let lifted = self.lifts.update.as_ref().map_or(0, Lifted::state_bytes);
-        self.ran.vm.bytes() + tables + lifted
+        self.ran.vm.bytes() + tables + lifted + self.ran.vm.host().tables.lock().bytes()
     }
 
     fn muted(&self) -> u64 {
@@ -484,6 +472,7 @@ impl Module for LuaModule {
     }
 
     fn overflowed(&self) -> u64 {
-        self.tables.as_ref().map_or(0, |shared| shared.lock().declared.overflowed())
+        let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.overflowed());
+        tables.saturating_add(self.ran.vm.host().tables.lock().overflowed())
     }
 }

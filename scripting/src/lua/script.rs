@@ -102,6 +102,7 @@ impl Source {
         // Native code pays where packets are looked at; for what is declared it only delays the start.
         let native = ["update", "check"].iter().any(|name| self.text.contains(name));
         let mut vm = Vm::new(&self.file, means, native)?;
+        vm.host().tables.lock().set_source(&self.text);
         let notes = Arc::new(Mutex::new(Notes::default()));
         for library in self.libraries.iter() {
             vm.load_library(library).map_err(|trouble| vm.error(trouble))?;

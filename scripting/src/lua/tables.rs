@@ -6,44 +6,17 @@
 
 use std::sync::Arc;
 
-use como_core::module::declared::Declared;
 use como_core::record::Records;
 use como_core::table::Table;
 use como_core::time::Interval;
 use mlua::{Lua, MetaMethod, UserData, UserDataMethods, UserDataRef, Variadic};
-use parking_lot::Mutex;
 
 use super::convert;
-
-/// A module's tables, shared between the module and what its script holds.
-pub type Shared = Arc<Mutex<State>>;
-
-/// The tables, and how often their rows have changed places.
-pub struct State {
-    /// What was declared, at work.
-    pub declared: Declared,
-    /// Sets of rows of another generation mean nothing any more.
-    pub generation: u64,
-}
-
-/// Which of the two tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// The open interval's.
-    Interval,
-    /// The one that lives across intervals.
-    Long,
-}
-
-impl State {
-    fn table(&self, which: Which) -> mlua::Result<&Table> {
-        let table = match which {
-            Which::Interval => Some(self.declared.table()),
-            Which::Long => self.declared.long(),
-        };
-        table.ok_or_else(|| mlua::Error::runtime("no long-term table is declared"))
-    }
-}
+use crate::declare;
+use crate::host::tables::{Refused, State};
+pub use crate::host::tables::{Shared, Which};
+use crate::host::{Host, Phase};
+use crate::scan::{Language, table_order};
 
 /// A table as a script holds it.
 pub struct View {
@@ -57,6 +30,28 @@ impl View {
         Self { shared: shared.clone(), which }
     }
 
+    /// As [`View::all`], for a script that asks.
+    fn every(&self, lua: &Lua) -> mlua::Result<Rows> {
+        self.refresh(lua)?;
+        self.all()
+    }
+
+    /// Has packets counted that the script has added, so that it finds those before the one at
+    /// hand.
+    fn refresh(&self, lua: &Lua) -> mlua::Result<()> {
+        if !self.shared.lock().is_made() {
+            return Ok(());
+        }
+        let open = lua.app_data_ref::<Open>().and_then(|open| open.0.clone());
+        open.map_or(Ok(()), |count| count.call(()))
+    }
+
+    /// The table that a script has made, if it has made this one.
+    pub fn made(&self) -> Option<&Shared> {
+        let made = self.shared.lock().is_made();
+        made.then_some(&self.shared)
+    }
+
     /// All rows, in the order of their keys.
     pub fn all(&self) -> mlua::Result<Rows> {
         self.rows(|table| Ok(table.sorted()))
@@ -64,10 +59,66 @@ impl View {
 
     fn rows(&self, choose: impl FnOnce(&Table) -> mlua::Result<Vec<u32>>) -> mlua::Result<Rows> {
         let state = self.shared.lock();
-        let rows = choose(state.table(self.which)?)?;
+        let rows = choose(table(&state, self.which)?)?;
         let generation = state.generation;
         Ok(Rows { shared: self.shared.clone(), which: self.which, generation, rows: rows.into() })
     }
+}
+
+fn table(state: &State, which: Which) -> mlua::Result<&Table> {
+    state.table(which).map_err(mlua::Error::runtime)
+}
+
+/// What counts the packets that were added so far, while packets pass.
+pub struct Open(pub Option<mlua::Function>);
+
+impl View {
+    fn add(&self, lua: &Lua, at: &mlua::Value) -> mlua::Result<()> {
+        let mut state = self.shared.lock();
+        let refused = if !state.is_made() {
+            "packets are counted by a table that the script makes: table{ key = ..., value = ... }"
+        } else if lua.app_data_ref::<Open>().is_none_or(|open| open.0.is_none()) {
+            "a packet is added in update or check, where there is one"
+        } else {
+            match at.as_f64().or_else(|| at.as_i64().map(|at| at as f64)) {
+                Some(at) if at >= 0.0 => {
+                    state.mark(at as usize);
+                    return Ok(());
+                }
+                _ => "write t:add(pkt), with the packet as update calls it",
+            }
+        };
+        Err(mlua::Error::runtime(refused))
+    }
+}
+
+/// Makes `table` callable: `table{ key = ..., value = ... }`.
+pub fn register(lua: &Lua, base: &mlua::Table, host: &Arc<Host>) -> mlua::Result<()> {
+    let host = host.clone();
+    let make = lua.create_function(move |lua, (_, given): (mlua::Table, mlua::Value)| {
+        if host.phase() == Phase::Export {
+            return Err(mlua::Error::runtime("make tables in init or at the top level"));
+        }
+        let source = host.tables.lock().source();
+        let order = |path: &str| table_order(&source, Language::Lua, path);
+        let given = convert::tree_of(&given, "table", &order).map_err(mlua::Error::runtime)?;
+        let declaration = declare::table(&given).map_err(mlua::Error::runtime)?;
+        let mut made = host.tables.lock().make(&declaration);
+        if let Err(Refused::Full(_)) = made {
+            // Those of intervals gone by may only wait to be collected.
+            lua.gc_collect()?;
+            made = host.tables.lock().make(&declaration);
+        }
+        let shared = made.map_err(|refused| match refused {
+            Refused::Mistake(message) => mlua::Error::runtime(message),
+            Refused::Full(message) => mlua::Error::MemoryError(message),
+        })?;
+        lua.create_userdata(View::new(&shared, Which::Interval))
+    })?;
+    let meta = lua.create_table()?;
+    meta.raw_set("__call", make)?;
+    meta.set_readonly(true);
+    base.raw_get::<mlua::Table>("table")?.set_metatable(Some(meta))
 }
 
 /// A row as a plain table of its columns.
@@ -93,16 +144,18 @@ fn column(table: &Table, name: &str) -> mlua::Result<usize> {
 
 impl UserData for View {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("top", |_, this, (name, n): (String, Option<f64>)| {
+        methods.add_method("top", |lua, this, (name, n): (String, Option<f64>)| {
+            this.refresh(lua)?;
             this.rows(|table| Ok(table.top(column(table, &name)?, n.unwrap_or(10.0) as usize)))
         });
         for name in ["all", "each"] {
-            methods.add_method(name, |_, this, ()| this.all());
+            methods.add_method(name, |lua, this, ()| this.every(lua));
         }
         methods.add_method("find", |lua, this, key: Variadic<mlua::Value>| {
+            this.refresh(lua)?;
             let key = key.iter().map(convert::value_of).collect::<mlua::Result<Vec<_>>>()?;
             let state = this.shared.lock();
-            let table = state.table(this.which)?;
+            let table = table(&state, this.which)?;
             table.find(&key).map(|found| row(lua, table, found)).transpose()
         });
         methods.add_method("fold", |_, this, table: UserDataRef<Self>| {
@@ -117,12 +170,24 @@ impl UserData for View {
             state.declared.fold();
             Ok(())
         });
-        methods.add_meta_method(MetaMethod::Len, |_, this, ()| {
-            Ok(this.shared.lock().table(this.which)?.rows())
+        // What stands for the packet is its number among those of the batch.
+        methods.add_method("add", |lua, this, at: mlua::Value| this.add(lua, &at));
+        methods.add_method("clear", |lua, this, ()| {
+            this.refresh(lua)?;
+            let mut state = this.shared.lock();
+            match state.is_made() {
+                true => state.clear(),
+                false => return Err(mlua::Error::runtime("only a table of its own is cleared")),
+            }
+            Ok(())
         });
-        methods.add_meta_method(MetaMethod::Iter, |lua, this, ()| this.all()?.walk(lua));
+        methods.add_meta_method(MetaMethod::Len, |lua, this, ()| {
+            this.refresh(lua)?;
+            Ok(table(&this.shared.lock(), this.which)?.rows())
+        });
+        methods.add_meta_method(MetaMethod::Iter, |lua, this, ()| this.every(lua)?.walk(lua));
         methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
-            Ok(format!("table of {} rows", this.shared.lock().table(this.which)?.rows()))
+            Ok(format!("table of {} rows", table(&this.shared.lock(), this.which)?.rows()))
         });
     }
 }
@@ -144,7 +209,7 @@ impl Rows {
                 "these rows are of an interval that has closed: ask the table again",
             ));
         }
-        f(state.table(self.which)?)
+        f(table(&state, self.which)?)
     }
 
     fn row(&self, lua: &Lua, at: usize) -> mlua::Result<Option<mlua::Table>> {

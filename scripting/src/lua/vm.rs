@@ -14,13 +14,13 @@ use mlua::chunk::Compiler;
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::asides;
-use super::convert;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 pub use super::trouble::Trouble;
 use super::trouble::{
     MESSAGE_CHARS_MAX, calls, chunk_name, is_memory, line_of, passed, root, syntax,
 };
 use super::watch::Watch;
+use super::{convert, tables};
 use crate::host::{Host, Means};
 use crate::library::{self, Library};
 use crate::scan::LAYERS;
@@ -385,6 +385,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua
         }
     })?;
     base.set("require", require)?;
+    tables::register(lua, base, host)?;
     convert::library(lua, base, host)?;
     base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
     let (filters, made) = (host.clone(), prelude.get::<mlua::Function>("filter")?);

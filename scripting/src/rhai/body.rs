@@ -38,6 +38,10 @@ pub(super) struct Packets {
     pub reads: Vec<(String, Read)>,
     /// The fields it may ask a packet for that it holds; `None` where it holds none.
     pub held: Option<Vec<Field>>,
+    /// Whether it is added to tables that the script makes.
+    pub adds: bool,
+    /// Whether the script may look into tables while packets pass.
+    pub looks: bool,
 }
 
 impl Packets {
@@ -313,7 +317,19 @@ fn rewritten(
     let named = |f: &Field| f.name().split('.').all(|word| text.contains(word));
     let held = (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
     let body = String::from_utf8(body).unwrap_or_else(|_| place.text(text).to_owned());
-    (body, Packets { reads: found.into_iter().collect(), held })
+    let (adds, looks) = (foreseen.adds(), looks(tokens));
+    (body, Packets { reads: found.into_iter().collect(), held, adds, looks })
+}
+
+/// Whether tables may be looked into anywhere but in callbacks that get no packets.
+fn looks(tokens: &[Token<'_>]) -> bool {
+    const WORDS: [&str; 7] = ["find", "top", "all", "len", "clear", "for", "list"];
+    let apart = Callback::ALL.into_iter().filter(|c| c.params().first() != Some(&"pkt"));
+    let apart: Vec<_> =
+        apart.filter_map(|c| Place::find(tokens, c.name()).map(|place| place.tokens)).collect();
+    let is_word = |token: &Token<'_>| WORDS.iter().any(|word| token.is(word));
+    let mut found = tokens.iter().enumerate().filter(|(_, token)| is_word(token));
+    found.any(|(at, _)| !apart.iter().any(|tokens| tokens.contains(&at)))
 }
 
 /// What is read of the packet named at token `at`, and how many words of the path that takes.

@@ -89,6 +89,7 @@ pub(super) fn engine(host: &Arc<Host>, limits: &Limits, watch: &Arc<Watch>) -> E
     library(&mut engine, host);
     filters::register(&mut engine, host);
     asides::register(&mut engine, host);
+    tables::register_made(&mut engine, host);
     engine
 }
 

@@ -162,9 +162,16 @@ impl RhaiModule {
         let packet = body.param_name(0).map(str::to_owned);
         let mut errors = Vec::new();
         let holder = &self.holder;
+        let (host, adds, eager) = (&self.ran.host, packets.adds, packets.looks);
         let passed = self.ran.call(|engine| {
             let mut turns = body.turns(engine);
             for at in picked.iter() {
+                if adds {
+                    if eager {
+                        host.tables.lock().count(batch, usize::MAX, &Some);
+                    }
+                    host.turn_to(at);
+                }
                 let answer = turns.next(|scope| {
                     for (name, feed) in &feeds {
                         set(scope, name, feed.at(batch, at));
@@ -190,6 +197,7 @@ impl RhaiModule {
             self.state = body.take(1);
         }
         self.holder.close();
+        self.ran.host.tables.lock().count(batch, usize::MAX, &Some);
         errors.extend(passed.err());
         for error in errors {
             self.note(error);
@@ -425,7 +433,7 @@ impl Module for RhaiModule {
 
     fn state_bytes(&self) -> usize {
         let tables = self.tables.as_ref().map_or(0, |t| t.lock().declared.state_bytes());
-        tables.saturating_add(self.weighed)
+        tables.saturating_add(self.weighed).saturating_add(self.ran.host.tables.lock().bytes())
     }
 
     fn muted(&self) -> u64 {
@@ -445,7 +453,8 @@ impl Module for RhaiModule {
     }
 
     fn overflowed(&self) -> u64 {
-        self.tables.as_ref().map_or(0, |t| t.lock().declared.overflowed())
+        let tables = self.tables.as_ref().map_or(0, |t| t.lock().declared.overflowed());
+        tables.saturating_add(self.ran.host.tables.lock().overflowed())
     }
 }
 

@@ -66,6 +66,7 @@ impl Source {
         }
         let watch = Arc::new(Watch::new());
         let host = Arc::new(Host::new(&self.file, means));
+        host.tables.lock().set_source(&self.text);
         let mut engine = engine(&host, &limits, &watch);
         let files = libraries::load(&mut engine, &self.libraries, &limits, &watch)?;
         let ast =

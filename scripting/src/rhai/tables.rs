@@ -6,48 +6,19 @@
 
 use std::sync::Arc;
 
-use como_core::module::declared::Declared;
 use como_core::record::Records;
 use como_core::table::Table;
 use como_core::time::Interval;
-use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map};
 
 use super::value;
+use crate::declare;
+use crate::host::tables::{Refused, State};
+pub(super) use crate::host::tables::{Shared, Which};
+use crate::host::{Host, Phase};
+use crate::scan::{Language, table_order};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
-
-/// A module's tables, shared between the module and what its script holds.
-pub(super) type Shared = Arc<Mutex<State>>;
-
-/// The tables, and how often their rows have changed places.
-#[derive(Debug)]
-pub(super) struct State {
-    /// What was declared, at work.
-    pub declared: Declared,
-    /// Sets of rows of another generation mean nothing any more.
-    pub generation: u64,
-}
-
-/// Which of the two tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
-    /// The open interval's.
-    Interval,
-    /// The one that lives across intervals.
-    Long,
-}
-
-impl State {
-    fn table(&self, which: Which) -> Fallible<&Table> {
-        match which {
-            Which::Interval => Ok(self.declared.table()),
-            Which::Long => {
-                self.declared.long().ok_or_else(|| "no long-term table is declared".into())
-            }
-        }
-    }
-}
 
 /// A table as a script holds it.
 #[derive(Clone, Debug)]
@@ -74,20 +45,20 @@ impl View {
 
     fn rows(&self, choose: impl FnOnce(&Table) -> Fallible<Vec<u32>>) -> Fallible<Rows> {
         let state = self.shared.lock();
-        let rows = choose(state.table(self.which)?)?;
+        let rows = choose(table(&state, self.which)?)?;
         let generation = state.generation;
         Ok(Rows { shared: self.shared.clone(), which: self.which, generation, rows: rows.into() })
     }
 
     fn len(&mut self) -> Fallible<INT> {
-        Ok(self.shared.lock().table(self.which)?.rows() as INT)
+        Ok(table(&self.shared.lock(), self.which)?.rows() as INT)
     }
 
     fn find(&mut self, key: &[Dynamic]) -> Fallible<Dynamic> {
         let key = key.iter().map(value::to_value).collect::<Result<Vec<_>, _>>();
         let key = key.map_err(|other| format!("no key is {other}"))?;
         let state = self.shared.lock();
-        let table = state.table(self.which)?;
+        let table = table(&state, self.which)?;
         Ok(table.find(&key).map_or(Dynamic::UNIT, |found| row(table, found)))
     }
 
@@ -103,6 +74,54 @@ impl View {
         state.declared.fold();
         Ok(())
     }
+}
+
+fn table(state: &State, which: Which) -> Fallible<&Table> {
+    state.table(which).map_err(Into::into)
+}
+
+/// Registers `table(#{ key: ..., value: ... })`, and what such a table can do beside others.
+pub(super) fn register_made(engine: &mut Engine, host: &Arc<Host>) {
+    let (maker, host) = (host.clone(), host.clone());
+    engine
+        .register_fn("table", move |given: Map| -> Fallible<View> {
+            if maker.phase() == Phase::Export {
+                return Err("make tables in init or at the top level".into());
+            }
+            let source = maker.tables.lock().source();
+            let order = |path: &str| table_order(&source, Language::Rhai, path);
+            let given = value::to_tree(&Dynamic::from_map(given), "table", &order)?;
+            let declaration = declare::table(&given)?;
+            let shared =
+                maker.tables.lock().make(&declaration).map_err(|refused| match refused {
+                    Refused::Mistake(message) => Box::<EvalAltResult>::from(message),
+                    Refused::Full(message) => {
+                        EvalAltResult::ErrorDataTooLarge(message, rhai::Position::NONE).into()
+                    }
+                })?;
+            Ok(View::new(&shared, Which::Interval))
+        })
+        .register_fn("add", move |view: &mut View, _: Dynamic| -> Fallible<()> {
+            let mut state = view.shared.lock();
+            if !state.is_made() {
+                return Err("packets are counted by a table that the script makes: \
+                            table(#{ key: ..., value: ... })"
+                    .into());
+            }
+            if host.phase() != Phase::Packets {
+                return Err("a packet is added in update or check, where there is one".into());
+            }
+            state.mark(host.place());
+            Ok(())
+        })
+        .register_fn("clear", |view: &mut View| -> Fallible<()> {
+            let mut state = view.shared.lock();
+            if !state.is_made() {
+                return Err("only a table of its own is cleared".into());
+            }
+            state.clear();
+            Ok(())
+        });
 }
 
 /// A row as a map of its columns.
@@ -137,7 +156,7 @@ impl Rows {
         if state.generation != self.generation {
             return Err("these rows are of an interval that has closed: ask the table again".into());
         }
-        Ok(f(state.table(self.which)?))
+        Ok(f(table(&state, self.which)?))
     }
 
     fn at(&self, at: usize) -> Fallible<Dynamic> {

@@ -24,6 +24,28 @@ pub fn written_order(source: &str, language: Language, path: &str) -> Vec<String
     names
 }
 
+/// The same for the tables given to `table{ key = ..., value = ... }`; `path` begins with `table`.
+pub fn table_order(source: &str, language: Language, path: &str) -> Vec<String> {
+    let tokens = tokens(source, language);
+    let mut found: Vec<&[Token<'_>]> = Vec::new();
+    for at in (0..tokens.len()).filter(|at| tokens[*at].is("table")) {
+        let open = (at + 1..at + 4).find(|open| tokens.get(*open).is_some_and(|t| t.is("{")));
+        if let Some(open) = open {
+            found.push(&tokens[open..open + table_len(&tokens[open..])]);
+        }
+    }
+    for name in path.split('.').skip(1) {
+        found = found.into_iter().flat_map(|inner| named_tables(&inner[1..], name)).collect();
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in found.into_iter().flat_map(table_names) {
+        if !names.contains(&name) && names.len() < NAMES_MAX {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The most names whose order is looked after.
 const NAMES_MAX: usize = 1024;
 

@@ -30,6 +30,20 @@ fn plain_reads_are_all_found() {
 }
 
 #[test]
+fn packets_added_to_tables_are_followed() {
+    let lua = "function init() return { t = table{ key = { a = 'ip.src' } } } end
+        function update(pkt, state) state.t:add(pkt) end";
+    let rhai = "fn init(args) { #{ t: table(#{ key: #{ a: \"ip.src\" } }) } }
+        fn update(pkt, state) { if pkt.ip != () { state.t.add(pkt); } }";
+    for (text, language) in [(lua, Language::Lua), (rhai, Language::Rhai)] {
+        let found = reads(text, language);
+        assert!(found.adds() && found.complete, "{found:?}");
+    }
+    // Without such a table it is something of the script's own.
+    assert!(!reads("function update(pkt, s) s.w:add(pkt) end", Language::Lua).complete);
+}
+
+#[test]
 fn comments_and_texts_are_not_code() {
     lua("-- pkt.ts\n--[[ pkt.sport\n pkt.dport ]] x = 'pkt.len' y = [==[pkt.ts]==]", &[], true);
 }

@@ -35,6 +35,30 @@ impl Parser<'_> {
         (!self.goes_on() && path.len() > known).then_some(path)
     }
 
+    /// `state.table:add(pkt)`: the names that lead to the table.
+    pub(super) fn counted(&mut self) -> Option<Vec<String>> {
+        let name = self.word()?;
+        let path = match self.alias(name) {
+            None if self.state == Some(name) => &[],
+            Some(Alias::Table(path)) => &path[..],
+            _ => return None,
+        };
+        let name = |hop: &Hop| match (&hop.by, &hop.made) {
+            (By::Name(name), None) => Some(name.clone()),
+            _ => None,
+        };
+        let mut names = path.iter().map(name).collect::<Option<Vec<_>>>()?;
+        while self.take_dot() {
+            names.push(self.word()?.to_owned());
+        }
+        for mark in [":", "add", "("] {
+            self.expect(mark)?;
+        }
+        let packet = self.word()?;
+        self.expect(")")?;
+        (packet == self.packet).then_some(names)
+    }
+
     /// `PLACE + amount`, or `(PLACE or 0) + amount` where it may be nil.
     pub(super) fn grown(&mut self, path: &[Hop]) -> Option<Amount> {
         let lacks = may_lack(path);

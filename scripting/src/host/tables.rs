@@ -1,0 +1,231 @@
+//! Core tables: the declared ones, and those that a script makes by `table{ key = ..., value = ... }`.
+//!
+//! A table that a script makes counts the packets it adds: they are only marked while the script
+//! runs, and counted natively, many at a time. Whoever looks into a table while packets pass sees
+//! those before the packet at hand. All tables of a script together are bounded like its memory.
+
+use std::sync::Arc;
+
+use como_core::batch::Batch;
+use como_core::field::Demand;
+use como_core::module::declared::{Declaration, Declared};
+use como_core::module::{Limits, Module};
+use como_core::selection::{BATCH_PACKETS_MAX, Selection};
+use como_core::table::Table;
+use como_core::time::Span;
+use parking_lot::Mutex;
+
+/// A table, shared between the module and what its script holds.
+pub type Shared = Arc<Mutex<State>>;
+
+/// A table, and the long-term one beside it, if it has one.
+#[derive(Debug)]
+pub struct State {
+    /// What was declared, at work.
+    pub declared: Declared,
+    /// How often rows have changed places: sets of rows of another generation mean nothing any
+    /// more.
+    pub generation: u64,
+    /// Packets of the batch at hand that are to be counted.
+    marked: Selection,
+    /// Whether the script made it.
+    made: bool,
+}
+
+/// Which of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The open interval's.
+    Interval,
+    /// The one that lives across intervals.
+    Long,
+}
+
+impl State {
+    /// A table as it was declared.
+    pub fn shared(declared: Declared, made: bool) -> Shared {
+        let marked = Selection::none(if made { BATCH_PACKETS_MAX } else { 0 });
+        Arc::new(Mutex::new(Self { declared, generation: 0, marked, made }))
+    }
+
+    /// One of the two tables.
+    pub fn table(&self, which: Which) -> Result<&Table, &'static str> {
+        match which {
+            Which::Interval => Some(self.declared.table()),
+            Which::Long => self.declared.long(),
+        }
+        .ok_or("no long-term table is declared")
+    }
+
+    /// Whether the script made it, and so may add to it.
+    pub fn is_made(&self) -> bool {
+        self.made
+    }
+
+    /// Marks a packet of the batch to be counted, once however often it is marked.
+    pub fn mark(&mut self, at: usize) {
+        if at < self.marked.len() {
+            self.marked.insert(at);
+        }
+    }
+
+    /// Counts packets at once.
+    pub fn count(&mut self, batch: &Batch, picked: &Selection) {
+        self.generation += 1;
+        self.declared.table_mut().update(batch, picked);
+    }
+
+    /// Removes all rows.
+    pub fn clear(&mut self) {
+        self.generation += 1;
+        self.declared.begin();
+    }
+
+    /// Counts the marked packets up to number `end`, whose places in the batch `place` tells.
+    fn settle(&mut self, batch: &Batch, end: usize, place: &dyn Fn(usize) -> Option<usize>) {
+        if self.marked.is_empty() {
+            return;
+        }
+        let mut picked = Selection::none(batch.len());
+        let mut later = Selection::none(self.marked.len());
+        self.marked.for_each(|at| match place(at) {
+            _ if at >= end => later.insert(at),
+            Some(at) if at < batch.len() => picked.insert(at),
+            _ => {}
+        });
+        self.marked = later;
+        if !picked.is_empty() {
+            self.count(batch, &picked);
+        }
+    }
+}
+
+/// The most tables that a script may hold at a time.
+const TABLES_MAX: usize = 64;
+/// The least that is worth giving to one.
+const BYTES_MIN: usize = 256 << 10;
+
+/// What was made, and what may be.
+#[derive(Debug)]
+pub struct Tables {
+    made: Vec<(Shared, usize)>,
+    limits: Limits,
+    interval: Span,
+    /// The text of the script, which tells in which order columns were written.
+    source: Arc<str>,
+    /// What packets are decoded for, once that is settled.
+    granted: Option<Demand>,
+    /// Keys without room in tables that are gone.
+    overflowed: u64,
+}
+
+/// Why there is no table.
+#[derive(Debug)]
+pub enum Refused {
+    /// It is not what a table can be.
+    Mistake(String),
+    /// The script has too many, or too large ones; some may be gone once memory is tidied up.
+    Full(String),
+}
+
+impl Tables {
+    /// None yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            made: Vec::new(),
+            limits: *limits,
+            interval: Span::from_secs(1),
+            source: "".into(),
+            granted: None,
+            overflowed: 0,
+        }
+    }
+
+    /// The text of the script is about to run.
+    pub fn set_source(&mut self, source: &str) {
+        self.source = source.into();
+    }
+
+    /// The text of the script.
+    pub fn source(&self) -> Arc<str> {
+        self.source.clone()
+    }
+
+    /// How long intervals are, for tables made from now on.
+    pub fn set_interval(&mut self, interval: Span) {
+        self.interval = interval;
+    }
+
+    /// Makes a table.
+    ///
+    /// The first may hold half of the script's memory, and each other one half of what is left.
+    pub fn make(&mut self, declaration: &Declaration) -> Result<Shared, Refused> {
+        self.forget();
+        let used: usize = self.made.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = self.limits.memory_bytes_max.saturating_sub(used) / 2;
+        if self.made.len() >= TABLES_MAX || bytes < BYTES_MIN.min(self.limits.memory_bytes_max / 8)
+        {
+            let count = self.made.len();
+            return Err(Refused::Full(format!(
+                "there is no memory for another table beside the {count} that the script holds"
+            )));
+        }
+        let limits = Limits { memory_bytes_max: bytes, ..self.limits };
+        let declared = Declared::new(declaration, &limits, self.interval)
+            .map_err(|error| Refused::Mistake(error.to_string()))?;
+        let demand = declared.demand();
+        if self.granted.is_some_and(|granted| granted.and(demand) != granted) {
+            return Err(Refused::Mistake(
+                "this table reads fields that packets are not prepared for: make one like it at \
+                 the top level, or in init from the first interval on"
+                    .to_owned(),
+            ));
+        }
+        let shared = State::shared(declared, true);
+        self.made.push((shared.clone(), bytes));
+        Ok(shared)
+    }
+
+    /// What must be decoded for the tables so far; others are refused unless that does for them.
+    pub fn settle(&mut self, demand: Demand) -> Demand {
+        let tables = self.made.iter().map(|(shared, _)| shared.lock().declared.demand());
+        let demand = tables.fold(demand, Demand::and);
+        self.granted = Some(demand);
+        demand
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.made.is_empty()
+    }
+
+    /// Counts marked packets, up to number `end`, whose places in the batch `place` tells.
+    pub fn count(&self, batch: &Batch, end: usize, place: &dyn Fn(usize) -> Option<usize>) {
+        for (shared, _) in &self.made {
+            shared.lock().settle(batch, end, place);
+        }
+    }
+
+    /// Forgets tables that the script holds no more.
+    pub fn forget(&mut self) {
+        let gone = &mut self.overflowed;
+        self.made.retain(|(shared, _)| {
+            let held = Arc::strong_count(shared) > 1;
+            if !held {
+                *gone = gone.saturating_add(shared.lock().declared.overflowed());
+            }
+            held
+        });
+    }
+
+    /// About how many bytes they hold.
+    pub fn bytes(&self) -> usize {
+        self.made.iter().map(|(shared, _)| shared.lock().declared.state_bytes()).sum()
+    }
+
+    /// Keys that found no room, since the start.
+    pub fn overflowed(&self) -> u64 {
+        let tables = self.made.iter().map(|(shared, _)| shared.lock().declared.overflowed());
+        tables.fold(self.overflowed, u64::saturating_add)
+    }
+}
