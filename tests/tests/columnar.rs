@@ -187,6 +187,18 @@ assert pyarrow.dataset.dataset("lake/module=t", partitioning="hive").count_rows(
 }
 
 #[test]
+fn records_that_come_later_into_an_exported_time_are_exported_too() {
+    let Some(como) = columnar() else { return };
+    let folder = stored();
+    let export = || run(&como, &folder, &["export", "t", "--to", "lake"]).ok().stderr;
+    assert!(export().contains("t: 3,334 rows in 3 files"));
+    // The same once more: records of the same times. The days that were complete are left alone.
+    Serving::start(binary(), &folder).end();
+    assert!(export().contains("t: 908 rows in 1 file"), "the last day, twice 454");
+    assert!(export().contains("t: nothing new"));
+}
+
+#[test]
 fn what_cannot_be_exported_is_said() {
     let Some(como) = columnar() else { return };
     let folder = stored();

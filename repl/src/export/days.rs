@@ -13,6 +13,9 @@ pub struct Part {
     pub number: u32,
     /// From when until when.
     pub window: Window,
+    /// Where it reached the end of its stream: the number of the block that came next there, which
+    /// may have the rest of an interval that a stop has cut.
+    pub next_seq: Option<u64>,
 }
 
 /// A file that is to be written, and what of it is not there yet.
@@ -53,14 +56,15 @@ pub fn tasks(want: Window, parts: &[Part], kept: Ts) -> Vec<Task> {
     let mut next = parts.iter().map(|part| part.number.saturating_add(1)).max().unwrap_or(0);
     let task = |new: Window| {
         let goes_on = |part: &&Part| part.window.to == new.from && part.window.from >= kept;
-        let part = match parts.iter().find(goes_on) {
+        // The youngest: one that counts for nothing begins where it ends.
+        let part = match parts.iter().filter(goes_on).max_by_key(|part| part.window.from) {
             Some(part) => {
                 let window = Window { from: part.window.from, to: new.to };
-                Part { window, ..*part }
+                Part { window, next_seq: None, ..*part }
             }
             None => {
                 next = next.saturating_add(1);
-                Part { number: next - 1, window: new }
+                Part { number: next - 1, window: new, next_seq: None }
             }
         };
         Task { part, new }
@@ -79,8 +83,11 @@ mod tests {
     /// Files as number, from and until; what is new is `want` less the files.
     #[track_caller]
     fn check(want: (u64, u64), parts: &[(u32, u64, u64)], kept: u64, files: &[(u32, u64, u64)]) {
-        let part =
-            |&(number, from, to): &(u32, u64, u64)| Part { number, window: window((from, to)) };
+        let part = |&(number, from, to): &(u32, u64, u64)| Part {
+            number,
+            window: window((from, to)),
+            next_seq: None,
+        };
         let parts: Vec<Part> = parts.iter().map(part).collect();
         let tasks = tasks(window(want), &parts, Ts(kept));
         let got: Vec<Part> = tasks.iter().map(|task| task.part).collect();
@@ -110,6 +117,13 @@ mod tests {
     fn a_wider_time_adds_what_lies_before_and_between() {
         check((10, 90), &[(0, 40, 50)], 10, &[(1, 10, 40), (0, 40, 90)]);
         check((10, 90), &[(0, 10, 30), (1, 60, 90)], 10, &[(0, 10, 60)]);
+    }
+
+    #[test]
+    fn a_file_that_counts_for_nothing_is_written_anew_and_has_no_twin() {
+        check((10, 90), &[(0, 10, 10)], 10, &[(0, 10, 90)]);
+        check((10, 90), &[(0, 10, 40), (1, 40, 40)], 10, &[(1, 40, 90)]);
+        check((10, 90), &[(0, 40, 40)], 10, &[(1, 10, 40), (0, 40, 90)]);
     }
 
     #[test]

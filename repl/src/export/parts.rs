@@ -15,6 +15,9 @@ use crate::error::{Failure, Result};
 const FROM: &str = "como.from";
 const TO: &str = "como.to";
 
+/// Under which name the newest file says what block came next in its stream.
+const NEXT: &str = "como.next_seq";
+
 /// The folder of a day.
 pub fn folder(to: &Path, module: &str, day: Ts) -> PathBuf {
     let date = day.to_string();
@@ -33,9 +36,12 @@ fn escaped(name: &str) -> String {
 }
 
 /// What a file says of the time it has the records of.
-pub fn say(file: &mut Parquet, window: Window) {
-    file.say(FROM, window.from.0.to_string());
-    file.say(TO, window.to.0.to_string());
+pub fn say(file: &mut Parquet, part: &Part) {
+    file.say(FROM, part.window.from.0.to_string());
+    file.say(TO, part.window.to.0.to_string());
+    if let Some(next_seq) = part.next_seq {
+        file.say(NEXT, next_seq.to_string());
+    }
 }
 
 fn path(folder: &Path, number: u32) -> PathBuf {
@@ -57,25 +63,27 @@ pub fn found(folder: &Path) -> Result<Vec<Part>> {
             name.strip_prefix("part-")?.strip_suffix(".parquet")?.parse::<u32>().ok()
         });
         if let Some(number) = number {
-            parts.push(Part { number, window: window(&path)? });
+            parts.push(part(number, &path)?);
         }
     }
     parts.sort_by_key(|part| part.number);
     Ok(parts)
 }
 
-/// The time that a file has the records of.
-fn window(path: &Path) -> Result<Window> {
+/// What a file says of itself.
+fn part(number: u32, path: &Path) -> Result<Part> {
     let file = File::open(path).map_err(|error| wrong("read", path, &error))?;
     let said = Parquet::said(&file).map_err(|error| wrong("read", path, &error))?;
-    let at = |key: &str| {
+    let number_of = |key: &str| {
         let (_, value) = said.iter().find(|(known, _)| known == key)?;
-        value.parse().ok().map(Ts)
+        value.parse::<u64>().ok()
     };
-    at(FROM).zip(at(TO)).map(|(from, to)| Window { from, to }).ok_or_else(|| {
+    let (Some(from), Some(to)) = (number_of(FROM), number_of(TO)) else {
         let failure = Failure::new(format!("`{}` is not one of ours", path.display()));
-        failure.hint("export into a folder of its own")
-    })
+        return Err(failure.hint("export into a folder of its own"));
+    };
+    let window = Window { from: Ts(from), to: Ts(to) };
+    Ok(Part { number, window, next_seq: number_of(NEXT) })
 }
 
 /// Puts a file in its place, whole or not at all: it grows under a hidden name, which no reader of

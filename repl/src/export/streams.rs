@@ -10,7 +10,7 @@ use como_core::storage::scan::Found;
 use como_core::storage::{RecordStore, Scan, Stream, Window};
 use como_core::time::Ts;
 
-use super::days::{self, Task};
+use super::days::{self, Part};
 use super::parts;
 use crate::cli::Export;
 use crate::columnar::parquet::Parquet;
@@ -126,7 +126,14 @@ fn export(
         let day = days::day(at);
         let want = Window { from: at, to: day.to.min(all.to) };
         let folder = parts::folder(to, &stream.name, day.from);
-        let tasks = days::tasks(want, &parts::found(&folder)?, first);
+        let mut parts = parts::found(&folder)?;
+        for part in &mut parts {
+            let is_kept = part.window.from >= want.from.max(first);
+            if is_kept && has_later(store, stream, part)? {
+                part.window.to = part.window.from;
+            }
+        }
+        let tasks = days::tasks(want, &parts, first);
         at = day.to;
         if let Some(task) = tasks.first() {
             // Where nothing was recorded for long, all of it is passed over at once.
@@ -141,7 +148,7 @@ fn export(
         }
         for task in tasks {
             if next_row(store, &stream.name, task.new)?.is_some() {
-                write(store, stream, &folder, task, &mut report)?;
+                write(store, stream, &folder, task.part, &mut report)?;
             }
         }
         if day.to == Ts(u64::MAX) {
@@ -149,6 +156,24 @@ fn export(
         }
     }
     Ok(report)
+}
+
+/// Whether records came into the time of a file after it was written. A monitor that stops records
+/// the interval that it stops in; when it starts again, the rest of that is a record of its own.
+fn has_later(store: &RedbStore, stream: &Stream, part: &Part) -> Result<bool> {
+    let Some(next_seq) = part.next_seq.filter(|next_seq| *next_seq < stream.next_seq) else {
+        return Ok(false);
+    };
+    let mut scan = Scan::new(store, &stream.name, part.window);
+    while let Some(found) = scan.find().transpose()? {
+        if let Found::Part(found) = found
+            && found.seq >= next_seq
+            && matches!(found.output, Output::Records(_))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// When the first row of a window begins.
@@ -169,7 +194,7 @@ fn write(
     store: &RedbStore,
     stream: &Stream,
     folder: &Path,
-    Task { part, .. }: Task,
+    mut part: Part,
     report: &mut Report,
 ) -> Result {
     let times = Some(Times::of(part.window));
@@ -180,7 +205,8 @@ fn write(
     file.say("como.module", stream.module.clone());
     file.say("como.stream", stream.name.clone());
     file.say("como.filter", stream.filter());
-    parts::say(&mut file, part.window);
+    part.next_seq = (Some(part.window.to) == stream.end).then_some(stream.next_seq);
+    parts::say(&mut file, &part);
     let bytes = parts::put(folder, part.number, |out| {
         let written = answer.write(&mut file, out, || true).map_err(refused)?;
         report.damaged += written.damaged;
