@@ -27,7 +27,7 @@ pub use packets::Packets;
 pub use past::{Candidate, Past};
 pub use rates::Rates;
 pub use replayed::Replayed;
-pub use run::{Far, Gauge, Run};
+pub use run::{Far, Gauge, Run, Threads};
 pub use when::{TimeError, Times};
 
 /// What may be asked, and what for.

@@ -23,6 +23,13 @@ use crate::storage::scan::Damage;
 use crate::time::Ts;
 pub use text::{header, row};
 
+/// Writes what is all there is.
+pub fn whole(renderer: &mut dyn Renderer, output: &Output, out: &mut dyn Write) -> io::Result<()> {
+    renderer.begin(None, out)?;
+    renderer.output(output, out)?;
+    renderer.end(out)
+}
+
 /// Bytes gathered before they are written on.
 const BUFFER_BYTES: usize = 32 << 10;
 

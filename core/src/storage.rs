@@ -101,6 +101,13 @@ pub struct Window {
 impl Window {
     /// All of time.
     pub const ALL: Self = Self { from: Ts(0), to: Ts(u64::MAX) };
+
+    /// Its parts, where it is cut at these instants, which are in order and inside.
+    pub fn parts(self, cuts: &[Ts]) -> impl Iterator<Item = Self> {
+        let begins = [self.from].into_iter().chain(cuts.iter().copied());
+        let ends = cuts.iter().copied().chain([self.to]);
+        begins.zip(ends).map(|(from, to)| Self { from, to })
+    }
 }
 
 /// What one commit adds to one stream.

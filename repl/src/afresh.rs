@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use como_core::lookup::Lookups;
 use como_core::module::{Args, Kind};
-use como_core::query::{Over, Past, Query, QueryError, Rates, Run};
+use como_core::query::{Over, Past, Query, QueryError, Rates, Run, Threads};
 use como_core::record::Records;
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::{Handle, Instance};
@@ -16,7 +16,7 @@ use como_core::time::Ts;
 
 use crate::error::Failure;
 
-/// The most threads that read packets for one question.
+/// The most threads that read packets for one question; all but one are shared by all questions.
 const THREADS_MAX: usize = 8;
 
 /// Finds the module that made the records of a stream, where it still can be found.
@@ -34,8 +34,24 @@ pub struct Afresh<'a> {
     pub running: Option<(Handle, Option<Ts>)>,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
+    /// What it has in common with other runs.
+    pub common: Common,
+}
+
+/// What all runs for questions share. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Common {
     /// What runs took so far.
-    pub rates: Arc<Rates>,
+    rates: Arc<Rates>,
+    /// The threads that read packets beside the first of each.
+    threads: Threads,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        let all = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+        Self { rates: Arc::default(), threads: Threads::new(all.min(THREADS_MAX) - 1) }
+    }
 }
 
 /// What comes of a question.
@@ -56,14 +72,8 @@ impl Afresh<'_> {
         otherwise: Option<QueryError>,
     ) -> Result<Given, QueryError> {
         let own = |stream: &Stream| (self.maker)(stream).and_then(|kind| kind.replayer());
-        let threads = threads();
-        let past = Past {
-            store: self.store,
-            packets: self.packets,
-            own: &own,
-            threads,
-            rates: self.rates,
-        };
+        let Common { rates, threads } = self.common;
+        let past = Past { store: self.store, packets: self.packets, own: &own, threads, rates };
         let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
         let window = past.window(question, clock)?;
         if question.explain {
@@ -83,11 +93,6 @@ impl Afresh<'_> {
             Err(error) => Err(error),
         }
     }
-}
-
-/// How many threads may read packets for one question.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |threads| threads.get()).min(THREADS_MAX)
 }
 
 /// What to run for a question: `instance` with the question's own filter and arguments in place of

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use como_core::module::Limits;
 use como_core::rollup::Rollup;
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
@@ -28,6 +29,7 @@ use parking_lot::RwLock;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::afresh::Common;
 use crate::cli::Serve;
 use crate::config::{Config, FOREVER, InstanceConfig};
 use crate::error::{Failure, Result, say};
@@ -36,6 +38,9 @@ use deploy::{Deployer, Recorded};
 use door::Desk;
 use ondemand::OnDemand;
 use views::Views;
+
+/// What one instance that the configuration does not name may use; read again with it.
+pub type SharedLimits = Arc<RwLock<Limits>>;
 
 /// Runs until told to end.
 pub fn perform(args: &Serve) -> Result {
@@ -70,7 +75,8 @@ pub fn perform(args: &Serve) -> Result {
     let handle = monitor.handle();
     let merger = move |name: &str| handle.kind(name).and_then(|kind| kind.merger());
     rollups.write().merger = Some(Arc::new(merger));
-    let deployer = deployer(&config, monitor.handle(), recorded.clone())?;
+    let limits = SharedLimits::new(RwLock::new(config.limits));
+    let deployer = deployer(&config, monitor.handle(), (recorded.clone(), limits.clone()))?;
     let views = Views::default();
     views.set(&config.views);
     let desk = Desk {
@@ -81,8 +87,8 @@ pub fn perform(args: &Serve) -> Result {
         looked: door::Looked::default(),
         on_demand: on_demand.clone(),
         runs: rerun::Runs::default(),
-        rates: Arc::default(),
-        limits: config.limits,
+        common: Common::default(),
+        limits: limits.clone(),
         feed: feed.clone(),
         keeping,
         views: views.clone(),
@@ -101,7 +107,7 @@ pub fn perform(args: &Serve) -> Result {
         &args.config,
         config,
         (&monitor, &on_demand, &views),
-        (&bounds, &rollups, &recorded),
+        (&bounds, &rollups, &recorded, &limits),
     );
     drop(unwatch);
     let ended = monitor.wait();
@@ -213,13 +219,17 @@ fn node() -> String {
     }
 }
 
-fn deployer(config: &Config, monitor: Handle, recorded: Recorded) -> Result<Deployer> {
+fn deployer(
+    config: &Config,
+    monitor: Handle,
+    (recorded, limits): (Recorded, SharedLimits),
+) -> Result<Deployer> {
     let dir = &config.modules;
     std::fs::create_dir_all(dir).map_err(|e| cannot("make", dir, &e))?;
     let mut deployer = Deployer {
         dir: dir.clone(),
         monitor,
-        limits: config.limits,
+        limits,
         reserved: reserved(config),
         refused: Arc::default(),
         recorded,
@@ -251,7 +261,7 @@ fn obey_signals(
     path: &Path,
     mut config: Config,
     (monitor, on_demand, views): (&Monitor, &OnDemand, &Views),
-    (bounds, rollups, recorded): (&SharedBounds, &SharedRollups, &Recorded),
+    (bounds, rollups, recorded, limits): (&SharedBounds, &SharedRollups, &Recorded, &SharedLimits),
 ) {
     for signal in signals.forever() {
         if signal != SIGHUP {
@@ -261,6 +271,7 @@ fn obey_signals(
         match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
+                *limits.write() = new.limits;
                 reload(&mut config, new, (monitor, on_demand, views), (bounds, rollups, recorded));
             }
             Err(failure) => {

@@ -39,7 +39,7 @@ impl Refusal {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { status, reason, text } = self;
         let extra = match status {
-            405 => "Allow: GET, HEAD\r\n",
+            405 => "Allow: GET, HEAD, POST\r\n",
             415 => "Accept-Post: application/x-lua, application/x-rhai\r\n",
             503 => "Retry-After: 1\r\n",
             _ => "",
@@ -209,12 +209,8 @@ pub fn check(head: &[u8], visit: Visit) -> Result<Request, Refusal> {
 }
 
 fn check_origin(origin: &str, listening_on: IpAddr) -> Result<(), Refusal> {
-    check_host(host_of(origin), listening_on)
-}
-
-/// The host and port of an origin.
-fn host_of(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, host)| host)
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    check_host(host, listening_on)
 }
 
 /// A page elsewhere may point its own name at this machine (DNS rebinding): on loopback only

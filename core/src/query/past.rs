@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::answer::unknown;
 use super::rates::{Amount, Rates};
-use super::run::Parts;
+use super::run::{Parts, Threads};
 use super::{Over, Query, QueryError, Run};
 use crate::field::Kind;
 use crate::filter::Expr;
@@ -41,8 +41,8 @@ pub struct Past<'a> {
     pub packets: &'a Path,
     /// How records are replayed where their module says so itself.
     pub own: &'a OwnWay<'a>,
-    /// How many threads may read packets for one question.
-    pub threads: usize,
+    /// Threads that may read packets beside the first.
+    pub threads: Threads,
     /// What runs took so far.
     pub rates: Arc<Rates>,
 }
@@ -177,16 +177,14 @@ impl Past<'_> {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
         };
-        let cuts = match dir.as_ref().filter(|_| needs.apart && self.threads > 1) {
+        let cuts = match dir.as_ref().filter(|_| needs.apart && self.threads.most() > 0) {
             Some(dir) => self.cuts(dir, needs, window, bytes),
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
             return Ok(Run::start(instance, vec![source], window, lookups)?);
         };
-        let begins = [window.from].into_iter().chain(cuts.iter().copied());
-        let ends = cuts.iter().copied().chain([window.to]);
-        let windows = begins.zip(ends).map(|(from, to)| Window { from, to }).collect();
+        let windows = window.parts(&cuts).collect();
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
         let description = source.description();
         let (title, covered) = (description.name.clone(), description.covered());
@@ -194,7 +192,7 @@ impl Past<'_> {
             let kept = Kept::open(title.clone(), &dir, window, Some(&filter));
             Ok(Box::new(kept.map_err(QueryError::Packets)?))
         };
-        let threads = self.threads;
+        let threads = self.threads.clone();
         let parts = Parts { instance, windows, open: Box::new(open), threads, lookups };
         Run::start_beside(parts, (covered, description.size_bytes), window)
     }
@@ -205,7 +203,7 @@ impl Past<'_> {
         // Enough parts to keep all threads busy to the end, and none so large that its records
         // wait for long.
         let most = bytes / PART_BYTES_MIN;
-        let parts = (bytes / PART_BYTES_MAX).max((self.threads as u64 * 4).min(most));
+        let parts = (bytes / PART_BYTES_MAX).max((4 * (self.threads.most() as u64 + 1)).min(most));
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
         match parts {
             0 | 1 => Vec::new(),

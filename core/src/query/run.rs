@@ -7,8 +7,9 @@
 
 mod follow;
 mod gauge;
-mod lane;
+mod leg;
 mod seam;
+mod threads;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,8 +28,9 @@ use crate::supervisor::counters::Status;
 use crate::supervisor::{AttachError, Instance, Late};
 use crate::time::{Interval, Span, Ts};
 pub use gauge::{Far, Gauge};
-use lane::{Lane, Room};
+use leg::{Leg, Room};
 use seam::Seam;
+pub use threads::Threads;
 
 /// How long a step waits.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -42,8 +44,8 @@ pub struct Run {
     // Whether the first thing that goes wrong in the module ends it.
     strict: bool,
     // In the order of time; none once it has ended.
-    lanes: VecDeque<Lane>,
-    // What the lanes that have ended turned out to cover.
+    legs: VecDeque<Leg>,
+    // What the legs that have ended turned out to cover.
     covered: Vec<Covered>,
     parts: Option<Parts>,
     seam: Option<Seam>,
@@ -70,19 +72,29 @@ pub struct Parts {
     pub windows: VecDeque<Window>,
     /// Opens one.
     pub open: Box<Opener>,
-    /// How many are read at once.
-    pub threads: usize,
+    /// The threads beside the first, which all runs share.
+    pub threads: Threads,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
 }
 
 impl Parts {
-    /// Begins with the next part, if there is one.
-    fn begin(&mut self) -> Result<Option<Lane>, QueryError> {
+    /// Begins with the next part, if there is one, and for all but the first of those at work a
+    /// thread to spare.
+    fn begin(&mut self, is_first: bool) -> Result<Option<Leg>, QueryError> {
+        if self.windows.is_empty() {
+            return Ok(None);
+        }
+        let thread = if is_first { None } else { self.threads.take() };
+        if !is_first && thread.is_none() {
+            return Ok(None);
+        }
         let Some(window) = self.windows.pop_front() else { return Ok(None) };
         let sources = vec![(self.open)(window)?];
         let (instance, lookups) = (self.instance.clone(), self.lookups.clone());
-        Ok(Some(Lane::start(instance, sources, lookups, Room::Beside)?))
+        let mut leg = Leg::start(instance, sources, lookups, Room::Beside)?;
+        leg.keep(thread);
+        Ok(Some(leg))
     }
 }
 
@@ -98,28 +110,24 @@ impl Run {
         let name = instance.name.clone();
         let covered = sources.iter().map(|source| source.description().covered()).collect();
         let size = sources.iter().map(|source| source.description().size_bytes).sum();
-        let lane = Lane::start(instance, sources, lookups, Room::Whole)?;
+        let leg = Leg::start(instance, sources, lookups, Room::Whole)?;
         let mut run = Self::new(name, covered, size, window);
-        run.put(lane);
+        run.put(leg);
         Ok(run)
     }
 
     /// Begins to run over parts of `window`, all of which together cover this and have so many
     /// bytes: its records are those of one that runs over all of it.
     pub fn start_beside(
-        mut parts: Parts,
+        parts: Parts,
         (covered, size): (Covered, Option<u64>),
         window: Window,
     ) -> Result<Self, QueryError> {
         let task = crate::supervisor::task(parts.instance.clone())?;
         let mut run = Self::new(parts.instance.name.clone(), vec![covered], size, window);
         run.seam = Some(Seam::new(task.module, task.schema, task.interval));
-        while run.lanes.len() < parts.threads.max(1)
-            && let Some(lane) = parts.begin()?
-        {
-            run.put(lane);
-        }
         run.parts = Some(parts);
+        run.fill()?;
         Ok(run)
     }
 
@@ -129,7 +137,7 @@ impl Run {
             sources: vec![Coverage { since: window.from, sources: covered }],
             reservations: Vec::new(),
             strict: false,
-            lanes: VecDeque::new(),
+            legs: VecDeque::new(),
             covered: Vec::new(),
             parts: None,
             seam: None,
@@ -142,9 +150,19 @@ impl Run {
         }
     }
 
-    fn put(&mut self, lane: Lane) {
-        self.gauge.begin(lane.counters());
-        self.lanes.push_back(lane);
+    /// Begins with as many parts as there are threads for.
+    fn fill(&mut self) -> Result<(), QueryError> {
+        while let Some(parts) = &mut self.parts
+            && let Some(leg) = parts.begin(self.legs.is_empty())?
+        {
+            self.put(leg);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, leg: Leg) {
+        self.gauge.begin(leg.counters());
+        self.legs.push_back(leg);
     }
 
     /// Says of what it runs over that it is not quite what was asked for.
@@ -185,29 +203,25 @@ impl Run {
     /// the answer at once.
     fn stop_if_failed(&self) -> bool {
         let has_failed =
-            |lane: &&Lane| lane.counters().is_some_and(|counters| counters.any_failed(self.strict));
-        let Some(lane) = self.lanes.iter().find(has_failed) else { return false };
-        lane.stop();
+            |leg: &&Leg| leg.counters().is_some_and(|counters| counters.any_failed(self.strict));
+        let Some(leg) = self.legs.iter().find(has_failed) else { return false };
+        leg.stop();
         self.strict
     }
 
-    /// Ends the first of the lanes, from which nothing more comes, and begins with the next part.
+    /// Ends the first of the legs, from which nothing more comes, and begins with the next part.
     fn advance(&mut self) -> Result<(), QueryError> {
-        let Some(lane) = self.lanes.pop_front() else { return Ok(()) };
-        self.end(lane)?;
-        if let Some(parts) = &mut self.parts
-            && let Some(lane) = parts.begin()?
-        {
-            self.put(lane);
-        }
+        let Some(leg) = self.legs.pop_front() else { return Ok(()) };
+        self.end(leg)?;
+        self.fill()?;
         self.seam.iter_mut().for_each(Seam::begin);
         Ok(())
     }
 
-    /// What became of a lane, once nothing more comes of it.
-    fn end(&mut self, lane: Lane) -> Result<(), QueryError> {
-        let counters = lane.counters();
-        let Some((status, covered)) = lane.end() else { return Ok(()) };
+    /// What became of a leg, once nothing more comes of it.
+    fn end(&mut self, leg: Leg) -> Result<(), QueryError> {
+        let counters = leg.counters();
+        let Some((status, covered)) = leg.end() else { return Ok(()) };
         if let Some(counters) = &counters {
             self.gauge.end(counters);
             if let Some((rates, pair)) = &self.rates {
@@ -228,7 +242,7 @@ impl Run {
         }
     }
 
-    /// Why a lane broke off, if it did. One that only stumbled has answered, and said so in the
+    /// Why a leg broke off, if it did. One that only stumbled has answered, and said so in the
     /// log.
     fn failure(&self, status: Status) -> Option<String> {
         let broken = status.sources.into_iter().find_map(|source| source.error);
@@ -239,7 +253,7 @@ impl Run {
 
     /// Gives up what still runs.
     fn give_up(&mut self) {
-        self.lanes.clear();
+        self.legs.clear();
         (self.parts, self.seam) = (None, None);
     }
 
@@ -248,11 +262,11 @@ impl Run {
         if let Some(output) = self.seam.as_mut().and_then(Seam::next) {
             return Ok(Some(output));
         }
-        let Some(lane) = self.lanes.front() else { return Ok(None) };
-        match (lane.take(Instant::now() + PATIENCE), &mut self.seam) {
+        let Some(leg) = self.legs.front() else { return Ok(None) };
+        match (leg.take(Instant::now() + PATIENCE), &mut self.seam) {
             (Ok(given), Some(seam)) => seam.take(given),
-            (Ok(lane::Given::Output(output)), None) => return Ok(Some(output)),
-            (Ok(lane::Given::Closed(_)) | Err(Nothing::Late), _) => {}
+            (Ok(leg::Uttered::Output(output)), None) => return Ok(Some(output)),
+            (Ok(leg::Uttered::Closed(_)) | Err(Nothing::Late), _) => {}
             (Err(Nothing::Gone), _) => self.advance()?,
         }
         Ok(None)
@@ -264,14 +278,14 @@ impl Run {
         loop {
             if self.stop_if_failed() {
                 // All others are given up, and the one that failed says why.
-                while let Some(lane) = self.lanes.pop_front() {
-                    self.end(lane)?;
+                while let Some(leg) = self.legs.pop_front() {
+                    self.end(leg)?;
                 }
             }
             if let Some(output) = self.next()?.and_then(|output| self.inside(output)) {
                 return Ok(Step::Output(output));
             }
-            if self.lanes.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
+            if self.legs.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
                 return Ok(Step::End);
             }
             if Instant::now() >= deadline {

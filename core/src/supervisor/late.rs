@@ -21,7 +21,8 @@ use crate::worker::{Emission, Event};
 /// An instance that keeps packets, and where.
 pub(crate) type Found = (Arc<str>, Keeps);
 
-/// Closed intervals that the reader of a question may be behind.
+/// What the reader of a question may be behind: so many bytes of records, or so many events.
+const QUEUE_BYTES: usize = 16 << 20;
 const QUEUE: usize = 16;
 
 impl Handle {
@@ -189,7 +190,9 @@ impl Handle {
         let joining = prepare(instance, false, around)?;
         suits(&joining, &self.counters.offers(), &lookups)?;
         let ticket = Ticket::new(false);
-        let (export, emissions) = queue::bounded(QUEUE);
+        let (export, emissions) = queue::bounded_by(QUEUE_BYTES, |emission: &Emission| {
+            emission.bytes().max(QUEUE_BYTES / QUEUE)
+        });
         let (missed, why) = bounded(1);
         let task = joining.task.counters.clone();
         let late = CatchUp {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use como_core::module::Kind;
 use como_core::query::{Query as Question, QueryError};
 use como_core::record::{Output, Records};
+use como_core::render;
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::Instance;
 
 use super::{Stored, refused, show};
-use crate::afresh::{Afresh, Given};
+use crate::afresh::{Afresh, Common, Given};
 use crate::cli::Format;
 use crate::error::Result;
 use crate::output::{self, table::Table};
@@ -37,7 +38,7 @@ pub fn perform(
         maker: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
         running: None,
         lookups,
-        rates: Arc::default(),
+        common: Common::default(),
     };
     let mut run = match afresh.perform(question, instance, otherwise).map_err(refused)? {
         Given::Explained(records) => return explain(records, format),
@@ -67,11 +68,6 @@ fn explain(records: Records, format: Format) -> Result {
     let mut out = std::io::stdout().lock();
     match format {
         Format::Table => Ok(out.write_all(Table::new(false).output("", &records).as_bytes())?),
-        format => {
-            let mut renderer = output::renderer(format, None);
-            renderer.begin(None, &mut out)?;
-            renderer.output(&records, &mut out)?;
-            Ok(renderer.end(&mut out)?)
-        }
+        format => Ok(render::whole(output::renderer(format, None).as_mut(), &records, &mut out)?),
     }
 }

@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use como_core::module::{Kind, Limits};
+use como_core::module::Kind;
 use como_core::supervisor::{Backfill, Handle, Instance};
 use como_core::time::Ts;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::{RecursiveMode, Watcher};
 use parking_lot::RwLock;
+
+use super::SharedLimits;
 
 /// How long the folder must be quiet before it is read.
 const QUIET: Duration = Duration::from_millis(150);
@@ -46,7 +48,7 @@ pub struct Deployer {
     /// The monitor.
     pub monitor: Handle,
     /// What each script may use.
-    pub limits: Limits,
+    pub limits: SharedLimits,
     /// Names that the configuration has given to instances of its own.
     pub reserved: BTreeSet<String>,
     /// Where refusals are shown.
@@ -114,7 +116,8 @@ impl Deployer {
         let backfill = kind.manifest().backfill;
         let backfill = backfill.map(|span| Backfill { span, stored: (self.recorded)(name) });
         let name = name.to_owned();
-        let instance = Instance { name, limits: self.limits, backfill, ..Instance::of(kind) };
+        let instance =
+            Instance { name, limits: *self.limits.read(), backfill, ..Instance::of(kind) };
         self.monitor.attach(instance).map_err(|error| error.to_string())
     }
 

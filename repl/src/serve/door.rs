@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use como_core::module::Limits;
-use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Rates, Replayed, Steps};
+use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Replayed, Steps};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
@@ -17,10 +16,12 @@ use como_core::time::Ts;
 use como_web::{Answer as HttpAnswer, Body, Door, Refusal, Script};
 use parking_lot::{Mutex, RwLock};
 
+use super::SharedLimits;
 use super::deploy::Refused;
 use super::ondemand::OnDemand;
 use super::rerun::Runs;
 use super::views::Views;
+use crate::afresh::Common;
 use crate::columnar;
 
 /// What answers with packets took, by instance.
@@ -47,10 +48,10 @@ pub struct Desk {
     pub on_demand: OnDemand,
     /// Modules that run for questions.
     pub runs: Runs,
-    /// What those took so far.
-    pub rates: Arc<Rates>,
+    /// What those share.
+    pub common: Common,
     /// What one of them may use, where it is no instance's.
-    pub limits: Limits,
+    pub limits: SharedLimits,
     /// What groups of users see.
     pub views: Views,
     /// When the monitor started, by the wall clock.

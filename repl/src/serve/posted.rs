@@ -14,11 +14,11 @@ use como_core::query::{Query, QueryError, Run, Step, Steps};
 use como_core::record::Output;
 use como_core::render::Format;
 use como_core::storage::Coverage;
-use como_core::supervisor::{AttachError, Instance};
+use como_core::supervisor::AttachError;
 use como_web::{Answer, Refusal, Script};
 
 use super::door::{self, Desk, bad, broken, refusal};
-use super::rerun::explained;
+use super::rerun::{answered, explained};
 use crate::afresh::Given;
 use crate::error::Failure;
 use crate::{afresh, catalogue};
@@ -53,8 +53,7 @@ impl Desk {
         let script = Named { file, text: script.text };
         let kind = como_scripting::load_text(&script.file, &script.text)
             .map_err(|error| bad(catalogue::refused_of(&error, &script.text).text()))?;
-        let instance = Instance { limits: self.limits, ..Instance::of(kind.clone()) };
-        let instance = afresh::instance(instance, &query);
+        let instance = afresh::instance(self.instance(kind.clone()), &query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let given = self.afresh(&query, instance, None).map_err(|error| script.refused(error))?;
         let run = match given {
@@ -62,16 +61,9 @@ impl Desk {
             Given::Explained(records) => return Ok(explained(records, format)),
         };
         seat.show(&run);
-        let mut begun = Begun::wait(run).map_err(|error| script.refused(error))?;
-        let sources = crate::query::sources(begun.run.sources());
-        let body = move |out: &mut dyn Write| {
-            let _seat = seat;
-            let mut renderer = crate::output::shown(format, Some(&*kind));
-            let written = begun.write(renderer.as_mut(), out, || true);
-            written.map(drop).or_else(|error| script.broken(error, format, out))
-        };
-        let mime = format.mime().to_owned();
-        Ok(Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) })
+        let begun = Begun::wait(run).map_err(|error| script.refused(error))?;
+        let fails = move |error, out: &mut dyn Write| script.broken(error, format, out);
+        Ok(answered(begun, seat, (format, kind), fails))
     }
 }
 

@@ -1,13 +1,14 @@
 //! Questions that stored records do not answer: the module runs afresh, a few of them at once.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
+use como_core::module::Kind;
 use como_core::query::{Gauge, Query, QueryError, Run, Steps};
 use como_core::record::{Output, Records};
-use como_core::render::Format;
+use como_core::render::{self, Format};
 use como_core::storage::Stream;
 use como_core::supervisor::Instance;
 use como_web::{Answer, Refusal};
@@ -116,25 +117,23 @@ impl Desk {
             }
             None => return Err(bad(format!("there is no module `{}` to run", query.module))),
         };
-        let known =
-            known.unwrap_or_else(|| Instance { limits: self.limits, ..Instance::of(kind.clone()) });
+        let known = known.unwrap_or_else(|| self.instance(kind.clone()));
         let instance = afresh::instance(known, query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let seat = self.runs.take(&query.module)?;
         let given = self.afresh(query, instance, otherwise).map_err(|error| refusal(&error))?;
-        let mime = format.mime().to_owned();
-        let mut run = match given {
-            Given::Run(run) => run,
-            Given::Explained(records) => return Ok(explained(records, format)),
-        };
-        seat.show(&run);
-        let sources = crate::query::sources(run.sources());
-        let body = move |out: &mut dyn Write| {
-            let _seat = seat;
-            let mut renderer = crate::output::shown(format, Some(&*kind));
-            run.write(renderer.as_mut(), out, || true).map(drop).map_err(broken)
-        };
-        Ok(Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) })
+        match given {
+            Given::Run(run) => {
+                seat.show(&run);
+                Ok(answered(*run, seat, (format, kind), |error, _| Err(broken(error))))
+            }
+            Given::Explained(records) => Ok(explained(records, format)),
+        }
+    }
+
+    /// An instance of a module that is nobody's.
+    pub fn instance(&self, kind: Arc<dyn Kind>) -> Instance {
+        Instance { limits: *self.limits.read(), ..Instance::of(kind) }
     }
 
     /// Begins to run an instance over what is stored here.
@@ -154,7 +153,7 @@ impl Desk {
             maker: &maker,
             running: Some((self.monitor.clone(), self.feed.clock())),
             lookups: self.monitor.lookups(),
-            rates: self.rates.clone(),
+            common: self.common.clone(),
         };
         afresh.perform(query, instance, otherwise)
     }
@@ -176,13 +175,30 @@ impl Desk {
     }
 }
 
+/// The answer of a module at work, which has a seat until it ends; what goes wrong on the way is
+/// for `fails` to tell.
+pub fn answered<S: Steps + Send + 'static>(
+    mut steps: S,
+    seat: Seat,
+    (format, kind): (Format, Arc<dyn Kind>),
+    fails: impl FnOnce(QueryError, &mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> Answer {
+    let sources = crate::query::sources(steps.sources());
+    let body = move |out: &mut dyn Write| {
+        let _seat = seat;
+        let mut renderer = crate::output::shown(format, Some(&*kind));
+        let written = steps.write(renderer.as_mut(), out, || true);
+        written.map(drop).or_else(|error| fails(error, out))
+    };
+    let mime = format.mime().to_owned();
+    Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) }
+}
+
 /// What could be read to answer, as an answer.
 pub fn explained(records: Records, format: Format) -> Answer {
     let body = move |out: &mut dyn Write| {
         let mut renderer = crate::output::shown(format, None);
-        renderer.begin(None, out)?;
-        renderer.output(&Output::Records(records), out)?;
-        renderer.end(out)
+        render::whole(renderer.as_mut(), &Output::Records(records), out)
     };
     let mime = format.mime().to_owned();
     Answer { mime, sources: None, missed: None, body: Box::new(body) }

@@ -206,3 +206,27 @@ fn records_of_a_script_come_while_it_runs() {
     until_runs(server.address(), 0);
     assert_eq!(server.end(), 0);
 }
+
+#[test]
+fn scripts_have_the_limits_that_were_read_last() {
+    let (folder, server) = read_whole();
+    let many = "args = { interval = \"1s\" }\nvalue = { n = count() }\n\
+                function export(table, long, args)\n  local rows = {}\n\
+                for i = 1, 1000 do rows[i] = { i = i, text = \"0123456789\" } end\n\
+                return rows\nend\n";
+    let asked = || post(server.address(), "/query?time=:", "lua", many).status;
+    assert_eq!(asked(), 200);
+    let config = std::fs::read_to_string(folder.path().join("como.toml")).expect("it is there");
+    folder.write("como.toml", format!("{config}[limits]\noutput = \"100B\"\n"));
+    server.hang_up();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while asked() != 400 {
+        assert!(Instant::now() < deadline, "the limits stay as they were");
+    }
+    folder.write("como.toml", config);
+    server.hang_up();
+    while asked() != 200 {
+        assert!(Instant::now() < deadline, "the limits stay as they were");
+    }
+    assert_eq!(server.end(), 0);
+}

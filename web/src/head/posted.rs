@@ -7,7 +7,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{Headers, Refusal, Visit, bad, host_of, is_loopback, read_some};
+use super::{Headers, Refusal, Visit, bad, is_loopback, read_some};
 
 /// How long a script may be, in bytes: what a script's file may be.
 pub const SCRIPT_BYTES_MAX: usize = 256 << 10;
@@ -115,9 +115,10 @@ pub(super) fn check(headers: &Headers<'_>, host: &str, visit: Visit) -> Result<P
 /// Whether scripts of this client are run.
 fn check_sender(headers: &Headers<'_>, host: &str, visit: Visit) -> Result<(), Refusal> {
     let forbidden = |text: &str| Err(Refusal::new(403, "Forbidden", text));
-    // A browser says where a page that posts came from: only our own may.
-    if headers.origin.is_some_and(|origin| !host_of(origin).eq_ignore_ascii_case(host)) {
-        return forbidden("scripts are not taken from pages of other sites");
+    // A browser says where a page that posts came from; no page of ours does. One of another site
+    // may have pointed its own name here, so that it seems to be ours.
+    if headers.origin.is_some() {
+        return forbidden("scripts are not taken from web pages");
     }
     match visit.scripts {
         Scripts::None => forbidden("this monitor runs no scripts that are sent to it"),

@@ -69,7 +69,7 @@ impl Minute {
             store: self.store.clone(),
             packets: self.dir.path(),
             own: &|_| None,
-            threads: 1,
+            threads: Threads::default(),
             rates: self.rates.clone(),
         }
     }

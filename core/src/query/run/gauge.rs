@@ -1,4 +1,4 @@
-//! How far a run is: bytes read of those to be read, over all its lanes.
+//! How far a run is: bytes read of those to be read, over all its legs.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::supervisor::counters::Counters;
 #[derive(Debug, Default)]
 pub struct Gauge {
     size_bytes: Option<u64>,
-    lanes: Mutex<Lanes>,
+    legs: Mutex<Legs>,
 }
 
 #[derive(Debug, Default)]
-struct Lanes {
+struct Legs {
     ended: Far,
     running: Vec<Arc<Counters>>,
 }
@@ -36,26 +36,26 @@ pub struct Far {
 impl Gauge {
     /// For so many bytes.
     pub fn new(size_bytes: Option<u64>) -> Self {
-        Self { size_bytes, lanes: Mutex::default() }
+        Self { size_bytes, legs: Mutex::default() }
     }
 
-    /// Counts what a lane counts.
-    pub(super) fn begin(&self, lane: Option<Arc<Counters>>) {
-        self.lanes.lock().running.extend(lane);
+    /// Counts what a leg counts.
+    pub(super) fn begin(&self, leg: Option<Arc<Counters>>) {
+        self.legs.lock().running.extend(leg);
     }
 
-    /// Notes that a lane has ended.
-    pub(super) fn end(&self, lane: &Arc<Counters>) {
-        let mut lanes = self.lanes.lock();
-        lanes.running.retain(|other| !Arc::ptr_eq(other, lane));
-        lanes.ended.add(Far::of(lane));
+    /// Notes that a leg has ended.
+    pub(super) fn end(&self, leg: &Arc<Counters>) {
+        let mut legs = self.legs.lock();
+        legs.running.retain(|other| !Arc::ptr_eq(other, leg));
+        legs.ended.add(Far::of(leg));
     }
 
     /// How far it is.
     pub fn far(&self) -> Far {
-        let lanes = self.lanes.lock();
-        let mut far = lanes.ended;
-        lanes.running.iter().for_each(|lane| far.add(Far::of(lane)));
+        let legs = self.legs.lock();
+        let mut far = legs.ended;
+        legs.running.iter().for_each(|leg| far.add(Far::of(leg)));
         Far { size_bytes: self.size_bytes, ..far }
     }
 }

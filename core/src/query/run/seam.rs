@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::lane::Given;
+use super::leg::Uttered;
 use crate::module::{Export, Module};
 use crate::record::{Output, Schema};
 use crate::time::{Interval, Span, Ts};
@@ -43,11 +43,11 @@ impl Seam {
     }
 
     /// Takes what the part says.
-    pub fn take(&mut self, given: Given) {
+    pub fn take(&mut self, given: Uttered) {
         match (given, &mut self.held) {
-            (Given::Output(output), Some(held)) => held.push(output),
-            (Given::Output(output), None) => self.ready.push_back(output),
-            (Given::Closed(until), held) => {
+            (Uttered::Output(output), Some(held)) => held.push(output),
+            (Uttered::Output(output), None) => self.ready.push_back(output),
+            (Uttered::Closed(until), held) => {
                 if held.is_some()
                     && let Some(from) = self.closed
                 {

@@ -104,8 +104,8 @@ fn one_that_nobody_waits_for_ends() {
         Run::start(counter("c", "1s", 0), sources, Window::ALL, Arc::default()).expect("a start");
     while !matches!(run.step(), Ok(Step::Output(_))) {}
     // As dropping it does: nobody reads, and it is told so.
-    let lane = run.lanes.pop_front().expect("it runs");
-    let (status, _) = lane.end().expect("it ran");
+    let leg = run.legs.pop_front().expect("it runs");
+    let (status, _) = leg.end().expect("it ran");
     assert!(status.packets < 100_000, "{}", status.packets);
 }
 
@@ -120,10 +120,10 @@ fn one_that_is_given_up_ends_with_the_batch_that_it_is_at() {
     let run = Run::start(instance, vec![source(&seconds)], Window::ALL, Arc::default());
     let mut run = run.expect("a start");
     entries.recv().expect("it runs");
-    let lane = run.lanes.pop_front().expect("it runs");
-    lane.give_up();
+    let leg = run.legs.pop_front().expect("it runs");
+    leg.give_up();
     go_on.send(()).expect("it waits");
-    lane.end().expect("it ran");
+    leg.end().expect("it ran");
     assert_eq!(batches.load(Relaxed), 1);
 }
 

@@ -147,17 +147,14 @@ fn both(
     let one = Run::start(instance(), vec![whole], window, Arc::default()).expect("a start");
     let len = Span(len * 1_000_000);
     let cuts = cuts(dir, window, Some(&filter), (len, 1000)).expect("segments");
-    let begins = [window.from].into_iter().chain(cuts.iter().copied());
-    let ends = cuts.iter().copied().chain([window.to]);
-    let windows: VecDeque<Window> =
-        begins.zip(ends).map(|(from, to)| Window { from, to }).collect();
+    let windows: VecDeque<Window> = window.parts(&cuts).collect();
     let count = windows.len();
     let (dir, filter) = (dir.to_owned(), filter.clone());
     let open = move |window| -> Result<Box<dyn Source>, QueryError> {
         let kept = Kept::open("kept".to_owned(), &dir, window, Some(&filter));
         Ok(Box::new(kept.map_err(QueryError::Packets)?))
     };
-    let (threads, lookups) = (3, Arc::default());
+    let (threads, lookups) = (Threads::new(2), Arc::default());
     let parts = Parts { instance: instance(), windows, open: Box::new(open), threads, lookups };
     let beside = Run::start_beside(parts, covered, window).expect("a start");
     (all(one), all(beside), count)
@@ -218,9 +215,7 @@ fn a_part_that_fails_ends_the_answer_and_frees_the_others() {
     write(dir.path(), &steps);
     let window = Window::ALL;
     let cuts = cuts(dir.path(), window, None, (Span(SECOND_NS), 1000)).expect("segments");
-    let begins = [window.from].into_iter().chain(cuts.iter().copied());
-    let ends = cuts.iter().copied().chain([window.to]);
-    let windows = begins.zip(ends).map(|(from, to)| Window { from, to }).collect();
+    let windows = window.parts(&cuts).collect();
     let dir = dir.path().to_owned();
     let open = move |window| -> Result<Box<dyn Source>, QueryError> {
         let kept = Kept::open("kept".to_owned(), &dir, window, None);
@@ -229,7 +224,8 @@ fn a_part_that_fails_ends_the_answer_and_frees_the_others() {
     let whole = open(window).expect("segments");
     let covered = (whole.description().covered(), None);
     let (instance, lookups) = (counter("c", "1s", 5), Arc::default());
-    let parts = Parts { instance, windows, open: Box::new(open), threads: 3, lookups };
+    let parts =
+        Parts { instance, windows, open: Box::new(open), threads: Threads::new(2), lookups };
     let (_, report) = said(Run::start_beside(parts, covered, window).expect("a start"));
     assert!(report.expect_err("a fault").contains("`c` broke off: panicked: unlucky"));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use super::threads::Thread;
 use crate::costs::let_others_first;
 use crate::lookup::Lookups;
 use crate::queue::{self, Nothing, Receiver, Sender};
@@ -15,38 +16,40 @@ use crate::supervisor::{AttachError, Instance, Monitor, Options, Sink, SinkError
 use crate::time::Ts;
 
 /// What a module has to say.
-pub enum Given {
+pub enum Uttered {
     /// It recorded something, or nothing for a while.
     Output(Output),
     /// All that it records before this instant has been said.
     Closed(Ts),
 }
 
-/// How much a lane may be ahead of its reader.
+/// How much a leg may be ahead of its reader.
 #[derive(Clone, Copy, Debug)]
 pub enum Room {
-    /// So much of a run that is all in one lane.
+    /// So much of a run that is all in one leg.
     Whole,
     /// So much of one that lies beside others, which has to wait for its turn.
     Beside,
 }
 
-/// Bytes of records that one lane alone may be ahead, or closed intervals, each of which has two
+/// Bytes of records that one leg alone may be ahead, or closed intervals, each of which has two
 /// things to say.
-const WHOLE_BYTES: usize = 64 << 20;
+const WHOLE_BYTES: usize = 16 << 20;
 const WHOLE: usize = 32;
 
 /// The same of one beside others: more, and smaller, for it is to run to its end.
-const BESIDE_BYTES: usize = 32 << 20;
+const BESIDE_BYTES: usize = 8 << 20;
 const BESIDE: usize = 1 << 15;
 
 /// A monitor at work. Dropping it gives it up.
-pub struct Lane {
+pub struct Leg {
     monitor: Option<Monitor>,
-    given: Receiver<Given>,
+    // Where it is not the only one of its run.
+    _thread: Option<Thread>,
+    given: Receiver<Uttered>,
 }
 
-impl Lane {
+impl Leg {
     /// Begins to run `instance` over `sources`.
     pub fn start(
         instance: Instance,
@@ -66,15 +69,20 @@ impl Lane {
             // Threads take after the one that starts them.
             let_others_first();
             let options = Options { workers: 1, lookups, writes: false, ..Options::default() };
-            Monitor::start(options, sources, vec![instance], Box::new(Desk { give }))
+            Monitor::start(options, sources, vec![instance], Box::new(Outlet { give }))
         };
         let thread = thread::Builder::new().name("query run".to_owned()).spawn(begin)?;
         let monitor = thread.join().map_err(|_| AttachError::Ended)??;
-        Ok(Self { monitor: Some(monitor), given })
+        Ok(Self { monitor: Some(monitor), _thread: None, given })
+    }
+
+    /// Keeps a thread that all runs share for as long as it works.
+    pub fn keep(&mut self, thread: Option<Thread>) {
+        self._thread = thread;
     }
 
     /// What comes next, if it comes before `deadline`.
-    pub fn take(&self, deadline: Instant) -> Result<Given, Nothing> {
+    pub fn take(&self, deadline: Instant) -> Result<Uttered, Nothing> {
         self.given.recv_until(deadline)
     }
 
@@ -101,11 +109,12 @@ impl Lane {
         (_, self.given) = queue::bounded(1);
         let counters = monitor.counters();
         let status = monitor.wait().status;
-        Some((status, counters.covered(&[0])))
+        let sources: Vec<u16> = (0..).take(status.sources.len()).collect();
+        Some((status, counters.covered(&sources)))
     }
 }
 
-impl Drop for Lane {
+impl Drop for Leg {
     fn drop(&mut self) {
         // The queue to us closes too, which frees whoever waits for a place in it.
         self.give_up();
@@ -113,26 +122,26 @@ impl Drop for Lane {
 }
 
 /// About how many bytes it takes.
-fn bytes(given: &Given) -> usize {
+fn bytes(given: &Uttered) -> usize {
     match given {
-        Given::Output(output) => output.bytes(),
-        Given::Closed(_) => 0,
+        Uttered::Output(output) => output.bytes(),
+        Uttered::Closed(_) => 0,
     }
 }
 
 /// Hands records to the one who asked.
-struct Desk {
-    give: Sender<Given>,
+struct Outlet {
+    give: Sender<Uttered>,
 }
 
-impl Sink for Desk {
+impl Sink for Outlet {
     fn accept(&mut self, _: &str, output: Output) -> Result<(), SinkError> {
         let gone = |_| SinkError::new("nobody waits for the answer any more");
-        self.give.send(Given::Output(output)).map_err(gone)
+        self.give.send(Uttered::Output(output)).map_err(gone)
     }
 
     fn closed(&mut self, _: &str, until: Ts) {
         // One who has gone is met when there is a record.
-        let _ = self.give.send_unhurried(Given::Closed(until));
+        let _ = self.give.send_unhurried(Uttered::Closed(until));
     }
 }
