@@ -21,7 +21,7 @@ pub type Result<T = ()> = std::result::Result<T, Failure>;
 /// Why a verb failed. Whatever ends a verb becomes one of these, and so one message.
 #[derive(Debug)]
 pub struct Failure {
-    message: Message,
+    message: Box<Message>,
     /// What else is wrong.
     more: Vec<Message>,
     code: u8,
@@ -30,29 +30,29 @@ pub struct Failure {
 impl Failure {
     /// Something failed: exit code 1.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { message: Message::new(what), more: Vec::new(), code: 1 }
+        Self { message: Box::new(Message::new(what)), more: Vec::new(), code: 1 }
     }
 
     /// The command line makes no sense: exit code 2.
     pub fn usage(what: impl Into<String>) -> Self {
-        Self { message: Message::new(what), more: Vec::new(), code: 2 }
+        Self { message: Box::new(Message::new(what)), more: Vec::new(), code: 2 }
     }
 
     /// The same with something to try.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.message = self.message.hint(hint);
+        self.message = Box::new(self.message.hint(hint));
         self
     }
 
     /// The same with the place in the text where it is wrong.
     pub fn at(mut self, origin: &str, text: &str, at: Range<usize>) -> Self {
-        self.message = self.message.at(origin, text, at);
+        self.message = Box::new(self.message.at(origin, text, at));
         self
     }
 
     /// The same, and something else that is wrong as well.
     pub fn and(mut self, other: Self) -> Self {
-        self.more.push(other.message);
+        self.more.push(*other.message);
         self.more.extend(other.more);
         self
     }
@@ -76,14 +76,14 @@ impl Failure {
     /// Shows it on standard error.
     pub fn show(&self) {
         if !self.is_broken_pipe() {
-            std::iter::once(&self.message).chain(&self.more).for_each(|m| m.show("error"));
+            std::iter::once(&*self.message).chain(&self.more).for_each(|m| m.show("error"));
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = std::iter::once(&self.message).chain(&self.more);
+        let all = std::iter::once(&*self.message).chain(&self.more);
         all.map(|message| message.render("error", false)).try_for_each(|text| f.write_str(&text))
     }
 }
@@ -92,7 +92,7 @@ impl fmt::Display for Failure {
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let code = u8::from(!is_broken_pipe(&error));
-        Self { message: Message::new(with_causes(&error)), more: Vec::new(), code }
+        Self { message: Box::new(Message::new(with_causes(&error))), more: Vec::new(), code }
     }
 }
 

@@ -118,7 +118,13 @@ impl Entry {
                 Err(wrong) => wrong,
             }
         };
-        Err(format!("{}: {wrong}; for instance {}", self.path(), self.example.0))
+        let path = self.path();
+        // What is right but not to be had now needs no example.
+        let instance = match wrong.starts_with("is not ") || wrong.starts_with("the top level ") {
+            true => String::new(),
+            false => format!("; for instance {}", self.example.0),
+        };
+        Err(format!("{path}: {wrong}{instance}"))
     }
 }
 

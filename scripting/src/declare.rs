@@ -172,6 +172,9 @@ impl Callbacks {
     }
 }
 
+/// What a script may write beside its records: the name of each, and its columns.
+pub type Outputs = Vec<(Arc<str>, Arc<Schema>)>;
+
 /// All a script says of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declared {
@@ -182,7 +185,7 @@ pub struct Declared {
     /// The columns of the records `export` returns, where the script states them.
     pub schema: Option<Arc<Schema>>,
     /// What it may write beside its records, by name.
-    pub outputs: Vec<(Arc<str>, Arc<Schema>)>,
+    pub outputs: Outputs,
     /// The core service this is a manifest of: [`como_core::module::trace::SERVICE`].
     pub service: Option<String>,
     /// Which functions the system calls.

@@ -179,6 +179,7 @@ fn lua_type(ty: &str) -> String {
         "bool" => "boolean",
         "address" => "(addr|string)",
         "mac" => "addr",
+        "record" => "table<string, any>",
         "time" => "(number|string)",
         ty => ty,
     };

@@ -10,7 +10,7 @@ use como_core::record::{Column, Schema, Type, Value};
 use como_core::table::{Full, KeyColumn, ValueColumn};
 use como_core::time::Span;
 
-use super::{Declared, Global, NAMES, Script, Tree};
+use super::{Declared, Global, NAMES, Outputs, Script, Tree};
 use crate::recorder::taken;
 
 /// What is written in `table{ key = ..., value = ... }`; the error is the message alone.
@@ -171,7 +171,7 @@ fn rows(value: &Tree) -> Result<usize, String> {
 const OUTPUTS_MAX: usize = 16;
 const OUTPUT_CHARS_MAX: usize = 40;
 
-fn outputs(value: &Tree) -> Result<Vec<(Arc<str>, Arc<Schema>)>, String> {
+fn outputs(value: &Tree) -> Result<Outputs, String> {
     let entries = entries("outputs", value, "{ slow = { addr = \"addr\", ms = \"uint\" } }")?;
     if entries.len() > OUTPUTS_MAX {
         return Err(format!("`outputs` has {}, and at most {OUTPUTS_MAX} may be", entries.len()));

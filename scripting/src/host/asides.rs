@@ -4,14 +4,14 @@
 //! counted and the script is told, but nothing fails.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use como_core::module::Limits;
 use como_core::module::aside::{Alert, Asides, INSTANT, Severity};
-use como_core::record::{Records, Schema, Value};
+use como_core::record::{Records, Value};
 use como_core::time::Ts;
 
 use crate::api::wanted;
+use crate::declare::Outputs;
 use crate::recorder::{Row, fitted};
 
 /// Characters of an alert's text, its fields, and bytes of all of them.
@@ -34,7 +34,7 @@ pub struct Said {
     bytes: usize,
     unheard: u64,
     /// What may be written to, by name.
-    outputs: Vec<(Arc<str>, Arc<Schema>)>,
+    outputs: Outputs,
     asides: Asides,
 }
 
@@ -55,7 +55,7 @@ impl Said {
     }
 
     /// The script declares these outputs.
-    pub fn declare(&mut self, outputs: Vec<(Arc<str>, Arc<Schema>)>) {
+    pub fn declare(&mut self, outputs: Outputs) {
         self.outputs = outputs;
     }
 

@@ -147,8 +147,11 @@ fn question(id: u16, name: &str, ty: u16) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// A server that answers each question with `answer`, as many as there are.
-    fn server(answers: Vec<fn(&[u8]) -> Vec<u8>>) -> Resolver {
+    /// The answer to a question.
+    type Answering = fn(&[u8]) -> Vec<u8>;
+
+    /// A server that answers one question after the other.
+    fn server(answers: Vec<Answering>) -> Resolver {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let resolver = Resolver::new(socket.local_addr().expect("an address"));
         std::thread::spawn(move || {

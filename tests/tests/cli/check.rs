@@ -80,6 +80,18 @@ fn a_script_that_fails_is_shown_by_its_line() {
 }
 
 #[test]
+fn all_that_is_wrong_is_shown_at_once_and_a_filter_at_its_place() {
+    let script = "keys = { a = \"ip.src\" }\nkey = { a = \"ip.dts\" }\nvalue = { n = count() }\n\
+                  function udpate() end\n";
+    let words = ["nothing is declared by `keys`", "no field `ip.dts`", "did you mean `update`?"];
+    check("wrong.lua", script).refused(1, &words);
+    let script = "value = { n = count() }\n\nlocal web = filter(\"tcp and dprot 80\")\n";
+    let underlined =
+        "web.lua:3\n  local web = filter(\"tcp and dprot 80\")\n                             ^^^^^";
+    check("web.lua", script).refused(1, &[underlined]);
+}
+
+#[test]
 fn what_is_no_script_is_refused() {
     let folder = Folder::new();
     folder.como(["check", "none.lua"]).refused(1, &["none.lua", "No such file"]);

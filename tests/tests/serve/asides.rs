@@ -77,7 +77,7 @@ fn a_grant_that_makes_no_sense_is_refused_and_what_lacks_one_is_told() {
     folder.write("como.toml", config(SOURCE, &module("clocks")));
     folder
         .como(["serve"])
-        .refused(1, &["no grant `clocks`", "did you mean `clock`?", "como.toml:6"]);
+        .refused(1, &["no grant `clocks`", "did you mean `clock`?", "como.toml:7"]);
     folder.write("como.toml", config(SOURCE, &module("clock")));
     let server = Server::start(&folder);
     let denied = "watch.lua:11: file.read: is not granted: the operator may add \

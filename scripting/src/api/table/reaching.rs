@@ -32,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "",
         params: &[("name", "text"), ("record", "record")],
         returns: "bool",
-        doc: "Writes a record to an output that the module declares, `outputs = { slow = { addr = \"addr\", ms = \"uint\" } }`; it is kept and asked for as `INSTANCE.slow`. Its time is that of the batch at hand, or the end of the interval. False where there is no room: 10,000 records in an interval, and the bytes that its records may have.",
+        doc: "Writes a record to an output that the module declares, `outputs = { slow = { addr = \"addr\", ms = \"uint\" } }`; it is kept and asked for as `INSTANCE.slow`. Its time is that of the batch at hand, or the end of the interval. False where there is no room: 10,000 records in an interval, and the bytes that its records may have. Below, `SLOW` is `{ ms = 700 }`, in Rhai `#{ ms: 700 }`.",
         units: "",
         example: ("output(\"slow\", SLOW)", "true"),
         since: "0.1",
