@@ -233,12 +233,14 @@ pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = 
 }
 
 /// Whether a field's or a method's name stands at `at`: behind a dot, which is none of the two that
-/// join texts or make a range, or behind a colon.
+/// join texts or make a range, or behind a colon and called. A colon alone stands before a value
+/// of a map in Rhai.
 pub fn is_dotted(tokens: &[Token<'_>], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
     let first = at.checked_sub(2).and_then(|at| tokens.get(at));
     let pair = first.is_some_and(|first| first.is(".") && first.at + 1 == before.at);
-    before.is(":") || before.is(".") && !pair
+    let called = || tokens.get(at + 1).is_some_and(|next| next.is("("));
+    before.is(":") && called() || before.is(".") && !pair
 }
 
 /// Whether `table` is called with anything.

@@ -352,3 +352,15 @@ fn declarations_stand_in_any_order_and_are_told_by_their_lines() {
     let error = error.err().expect("it loads").to_string();
     assert!(error.starts_with("test.rhai:3: `key` must be"), "{error}");
 }
+
+#[test]
+fn a_packet_is_read_in_the_values_of_a_map() {
+    check_rows(
+        "test.rhai",
+        "fn init() { #{ row: #{ src: (), len: 0 } } }\n\
+         fn update(pkt, state) { if pkt.udp != () { state.row = #{ src: pkt.ip.src, len:pkt.len }; } }\n\
+         fn export(state) { state.row }",
+        &[],
+        &["src=2001:db8::2 len=150"],
+    );
+}
