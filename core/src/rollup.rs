@@ -143,12 +143,13 @@ impl Merger {
         let mut at = 0;
         while let Some(start) = records.starts.get(at).copied() {
             let interval = Interval::holding(start, self.into);
-            if self.open_since().is_none_or(|since| since < interval.start()) {
+            // Records of a time that came before, as of a capture read twice, make another record
+            // of it, and never one of a later time.
+            if self.open_since() != Some(interval.start()) {
                 done.extend(self.finish());
                 self.open = Some((interval, Vec::new()));
             }
-            // Rows of an interval that has been given stand beside it, once more.
-            let end = self.open.as_ref().map_or(interval.end(), |(open, _)| open.end());
+            let end = interval.end();
             let rows = at..records.starts.partition_point(|start| *start < end).max(at + 1);
             self.take(&records, rows.clone())?;
             at = rows.end;

@@ -137,6 +137,8 @@ pub struct About {
     pub age_max: Option<Span>,
     /// The sources that the records cover; none where nobody said.
     pub sources: Vec<Covered>,
+    /// The instance whose records these are merged from, where they are a rollup.
+    pub rollup_of: Option<String>,
 }
 
 /// A stream as the store knows it.
@@ -168,6 +170,15 @@ pub struct Stream {
     pub reclaimed_blocks: u64,
     /// How many bytes those had.
     pub reclaimed_bytes: u64,
+    /// Until when records were removed by hand.
+    pub removed_until: Option<Ts>,
+    /// The instance whose records these are merged from, where they are a rollup.
+    pub rollup_of: Option<String>,
+}
+
+/// Whether a stream may have this name: it is that of a folder too.
+pub fn can_name(name: &str) -> bool {
+    !["", ".", ".."].contains(&name) && !name.contains(['/', '\n', '\0'])
 }
 
 impl Stream {
@@ -182,6 +193,7 @@ impl Stream {
         }
         self.module.clone_from(&about.module);
         self.age_max = about.age_max;
+        self.rollup_of.clone_from(&about.rollup_of);
         if self.filters.last().is_none_or(|m| m.filter != about.filter) {
             self.filters.push(Measured { seq, filter: about.filter.clone() });
         }

@@ -16,6 +16,7 @@ use como_core::module::{Args, Grants, Limits};
 use como_core::record::Value;
 use como_core::rollup::Rollup;
 use como_core::size;
+use como_core::storage::can_name;
 use como_core::time::Span;
 use como_web::Scripts;
 use toml::Spanned;
@@ -51,11 +52,6 @@ pub fn records_in(store: &Path) -> PathBuf {
 /// The folder of packets in a store's folder: one below it for each instance that keeps them.
 pub fn packets_in(store: &Path) -> PathBuf {
     store.join("packets")
-}
-
-/// Whether an instance, and so a stream, may have this name: it is that of a folder too.
-pub fn can_name(name: &str) -> bool {
-    !["", ".", ".."].contains(&name) && !name.contains(['/', '\n'])
 }
 
 /// A read configuration. Paths are as seen from the current folder.

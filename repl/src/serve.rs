@@ -244,7 +244,12 @@ fn deployer(
 /// The names that scripts put into the modules folder cannot have.
 fn reserved(config: &Config) -> BTreeSet<String> {
     let instances = config.instances.iter().map(|instance| instance.name.clone());
-    instances.chain(config.views.iter().map(|view| view.path.clone())).collect()
+    let rollups = config.instances.iter().flat_map(|instance| {
+        let lens = instance.rollups.iter().map(|rollup| rollup.len);
+        lens.map(|len| como_core::rollup::name(&instance.name, len))
+    });
+    let views = config.views.iter().map(|view| view.path.clone());
+    instances.chain(rollups).chain(views).collect()
 }
 
 /// Follows the modules folder until the sender is dropped.

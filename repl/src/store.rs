@@ -316,9 +316,6 @@ fn read(place: &Place, args: &Import) -> Result {
     };
     let mut archive = Archive::open(BufReader::new(from)).map_err(refused)?;
     if let Some(name) = &args.name {
-        if !crate::config::can_name(name) {
-            return Err(Failure::usage(format!("`{name}` cannot name a stream")));
-        }
         archive = archive.renamed(name);
     }
     std::fs::create_dir_all(&place.dir).map_err(|error| named(&place.dir, &error))?;

@@ -199,7 +199,8 @@ fn sample(
 fn levels(place: &Place<'_>, stream: &Stream, interval: Span) -> Result<Vec<Stream>, QueryError> {
     let mut levels = Vec::new();
     for one in place.store.streams()? {
-        if let Some(len) = rollup::len_of(&stream.name, &one.name)
+        if one.rollup_of.as_ref() == Some(&stream.name)
+            && let Some(len) = rollup::len_of(&stream.name, &one.name)
             && interval.0.is_multiple_of(len.0)
         {
             levels.push((len, one));
@@ -214,9 +215,10 @@ fn levels(place: &Place<'_>, stream: &Stream, interval: Span) -> Result<Vec<Stre
 fn cover(levels: &[Stream], window: Window, interval: Span, legs: &mut VecDeque<(String, Window)>) {
     let Some((level, finer)) = levels.split_first() else { return };
     // Where the oldest records have gone, an interval that they began is not whole.
-    let first = level.first.map(|first| match level.reclaimed_blocks {
-        0 => down(first, interval),
-        _ => up(first, interval),
+    let removed = level.removed_until.unwrap_or_default();
+    let first = level.first.map(|first| match down(first, interval) {
+        start if level.reclaimed_blocks > 0 || removed > start => up(first.max(removed), interval),
+        start => start,
     });
     let from = window.from.max(first.unwrap_or(window.to));
     if finer.is_empty() {

@@ -12,7 +12,7 @@ use super::answer::{Place, find, parsed};
 use super::{Query, QueryError};
 use crate::lookup::Lookups;
 use crate::storage::packets::{self, Capture, Copied, CopyError, Wanted};
-use crate::storage::{Feed, Stream, Window};
+use crate::storage::{Feed, Stream, Window, can_name};
 use crate::time::Ts;
 
 /// One answer in packets.
@@ -44,7 +44,8 @@ impl Packets {
             }
             other => other?,
         };
-        let dir = place.packets.map(|dir| dir.join(&stream.name)).filter(|dir| dir.is_dir());
+        let packets = place.packets.filter(|_| can_name(&stream.name));
+        let dir = packets.map(|dir| dir.join(&stream.name)).filter(|dir| dir.is_dir());
         let Some(dir) = dir else {
             return Err(QueryError::NoPackets { module: stream.name, format: capture.name() });
         };

@@ -106,6 +106,21 @@ fn gaps_stand_behind_the_interval_they_begin_in() {
     assert_eq!(all.len(), 4);
 }
 
+#[test]
+fn a_capture_that_is_read_twice_makes_records_of_its_own_times() {
+    let block = |secs: std::ops::Range<u64>| {
+        let mut records = Records::empty(flows(), SECOND);
+        secs.for_each(|sec| records.push(Ts::new(sec, 0), row(1, sec, 10)));
+        Output::Records(records)
+    };
+    let all = merged(60, vec![block(0..180), block(0..180)]).expect("columns that merge");
+    let seen: Vec<(u64, Value)> =
+        all.iter().flat_map(rows).map(|(start, mut row)| (start, row.remove(1))).collect();
+    let minute = |start| (start, Value::Uint(600));
+    let once = [minute(0), minute(60), minute(120)];
+    assert_eq!(seen, [once.clone(), once].concat());
+}
+
 #[track_caller]
 fn check_refused(column: Column, len: Span, into: u64, words: &str) {
     let schema = Schema::new([Column::new("packets", Type::Uint).of("count()"), column]);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{self, BlockError, Sealed};
 use super::scan::{Damage, damage};
-use super::{Coverage, Mark, Measured, RecordStore, StoreError, Stored, Stream, Window};
+use super::{Coverage, Mark, Measured, RecordStore, StoreError, Stored, Stream, Window, can_name};
 use crate::record::Schema;
 use crate::source::Covered;
 use crate::time::{Span, Ts};
@@ -26,6 +26,9 @@ const VERSION: u32 = 1;
 
 /// No description, and no schema, is longer.
 const JSON_BYTES_MAX: u32 = 16 << 20;
+
+/// Schemas of one archive at most.
+const SCHEMAS_MAX: usize = 4096;
 
 /// Bytes of a block before its names.
 const BLOCK_HEAD: usize = 72;
@@ -75,6 +78,9 @@ pub enum ArchiveError {
         /// What does not go together.
         what: String,
     },
+    /// No stream may be called so.
+    #[error("`{0}` cannot name a stream: import it under another name")]
+    Name(String),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,6 +100,8 @@ struct About {
     next_seq: u64,
     reclaimed_blocks: u64,
     reclaimed_bytes: u64,
+    removed_until: Option<u64>,
+    rollup_of: Option<String>,
 }
 
 impl About {
@@ -107,6 +115,8 @@ impl About {
             next_seq: stream.next_seq,
             reclaimed_blocks: stream.reclaimed_blocks,
             reclaimed_bytes: stream.reclaimed_bytes,
+            removed_until: stream.removed_until.map(|until| until.0),
+            rollup_of: stream.rollup_of.clone(),
         }
     }
 
@@ -122,6 +132,8 @@ impl About {
             next_seq: self.next_seq,
             reclaimed_blocks: self.reclaimed_blocks,
             reclaimed_bytes: self.reclaimed_bytes,
+            removed_until: self.removed_until.map(Ts),
+            rollup_of: self.rollup_of,
             ..Stream::default()
         }
     }
@@ -204,6 +216,8 @@ pub struct Archive<R> {
     from: R,
     at: u64,
     stream: Stream,
+    // What its blocks call it.
+    own: String,
     schemas: Vec<Arc<Schema>>,
     seen: Archived,
     last: Option<Mark>,
@@ -223,10 +237,10 @@ pub enum Part {
 impl<R: Read> Archive<R> {
     /// Reads what an archive says of itself.
     pub fn open(from: R) -> Result<Self, ArchiveError> {
-        let (stream, seen) = Default::default();
+        let (stream, own, seen) = Default::default();
         let (schemas, last) = Default::default();
         let (rename, ended) = (false, false);
-        let mut archive = Self { from, at: 0, stream, schemas, seen, last, rename, ended };
+        let mut archive = Self { from, at: 0, stream, own, schemas, seen, last, rename, ended };
         let mut head = [0; 8];
         let begins = archive.fill(&mut head).is_ok() && head.starts_with(&BEGIN);
         if !begins {
@@ -237,12 +251,21 @@ impl<R: Read> Archive<R> {
             version => return Err(ArchiveError::Version(version)),
         }
         archive.stream = archive.json::<About>(&head)?.into_stream();
+        archive.own.clone_from(&archive.stream.name);
+        let module = &archive.stream.module;
+        if !module.is_empty() && !can_name(module) {
+            return Err(archive.damaged("what it calls a module is none"));
+        }
         Ok(archive)
     }
 
     /// The same under another name.
     pub fn renamed(mut self, name: &str) -> Self {
         self.rename = self.stream.name != name;
+        if self.rename {
+            // A rollup goes by its name.
+            self.stream.rollup_of = None;
+        }
         name.clone_into(&mut self.stream.name);
         self
     }
@@ -267,6 +290,10 @@ impl<R: Read> Archive<R> {
         match magic {
             SCHEMA => {
                 let schema = Arc::new(self.json::<Schema>(&magic)?);
+                let is_known = self.schemas.iter().any(|known| known.hash() == schema.hash());
+                if is_known || self.schemas.len() >= SCHEMAS_MAX {
+                    return Err(self.damaged("it has more schemas than a stream has"));
+                }
                 self.schemas.push(schema.clone());
                 Ok(Some(Part::Schema(schema)))
             }
@@ -292,6 +319,9 @@ impl<R: Read> Archive<R> {
         let block = block::decode(&bytes).map_err(|error| self.damaged(&error.to_string()))?;
         let header = block.header.clone();
         let mark = Mark { first: header.first, seq: header.seq };
+        if !self.own.starts_with(&header.origin.stream) {
+            return Err(self.damaged("a block is of another stream"));
+        }
         if self.last.is_some_and(|last| last >= mark) {
             return Err(self.damaged("its blocks are not in order"));
         }

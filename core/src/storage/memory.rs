@@ -85,6 +85,7 @@ impl Kept {
 
     fn cut(&mut self, before: Ts) -> u64 {
         let (mut removed, mut encoder) = (0, Encoder::default());
+        self.stream.removed_until = self.stream.removed_until.max(Some(before));
         while let Some((mark, _)) = self.blocks.first_key_value().filter(|(m, _)| m.first < before)
         {
             let mark = *mark;

@@ -258,12 +258,18 @@ fn commit<T>(
     database: &Database,
     what: impl Fn(&WriteTransaction) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_two_phase_commit(true);
-    transaction.set_quick_repair(true);
+    let transaction = begin(database)?;
     let done = what(&transaction)?;
     transaction.commit()?;
     Ok(done)
+}
+
+/// Begins a write that strangers cannot fake and that a start after a crash need not look for.
+fn begin(database: &Database) -> Result<WriteTransaction, Failure> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    Ok(transaction)
 }
 
 /// Makes a new file a store, and makes sure that an old one is.

@@ -178,8 +178,10 @@ impl Keeper {
         }
         keeping.lost_rows = self.writer.lost_rows();
         self.rolling.committed();
+        let clock = self.writer.feed().clock();
         for (instance, until) in std::mem::take(&mut self.closed) {
-            self.rolling.settle(&instance, until);
+            // An interval that was closed early, at a stop, may go on with the next run.
+            self.rolling.settle(&instance, clock.map_or(until, |clock| until.min(clock)));
             keeping.settled_until.insert(instance, until.to_string());
         }
         for done in committed {
@@ -225,10 +227,15 @@ impl Sink for Keeper {
             bytes_max: bound.bytes,
             age_max: bound.age,
             sources: Vec::new(),
+            rollup_of: None,
         };
         for rollup in self.rollups.read().of(instance) {
             let name = crate::rollup::name(instance, rollup.len);
-            let about = About { age_max: rollup.age, ..about.clone() };
+            let about = About {
+                age_max: rollup.age,
+                rollup_of: Some(instance.to_owned()),
+                ..about.clone()
+            };
             if let Err(error) = self.writer.open(&name, about) {
                 self.note_trouble(&error);
             }

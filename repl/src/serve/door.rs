@@ -107,7 +107,10 @@ impl Desk {
         let sources = crate::query::sources(answer.sources());
         let missed = answer.missed().map(|stored| crate::query::missed(&query.module, stored));
         drop(answer);
+        // Merging takes time and memory, as running a module does.
+        let seat = self.runs.take(&query.module)?;
         let body = move |out: &mut dyn Write| {
+            let _seat = seat;
             let place =
                 Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
             let mut renderer = crate::output::shown(format, kind.as_deref());

@@ -134,3 +134,21 @@ fn an_archive_with_a_byte_changed_or_missing_is_refused() {
     assert_eq!(other.stream("a").expect("a store that works"), None);
     assert_eq!(import(&other, b"{}").expect_err("no archive"), ArchiveError::Foreign.to_string());
 }
+
+#[test]
+fn no_name_of_an_archive_leads_out_of_the_store() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, other) = (store(dir.path(), "one"), store(dir.path(), "other"));
+    let mut writer = Writer::new(one.clone(), "node", 1);
+    writer.open("../../a", about("all")).expect("a store that works");
+    writer.write("../../a", Output::Records(records(0..5))).expect("a store that works");
+    writer.commit().expect("a store that works");
+    let mut bytes = Vec::new();
+    write(&*one, "../../a", &mut bytes).expect("a stream");
+    let error = import(&other, &bytes).expect_err("no name");
+    assert!(error.starts_with("`../../a` cannot name a stream"), "{error}");
+    assert_eq!(other.streams().expect("a store that works"), []);
+    let archive = Archive::open(&bytes[..]).expect("an archive");
+    other.import(&mut archive.renamed("a")).expect("another name");
+    assert_eq!(parts(&other, "a").len(), 1);
+}

@@ -33,6 +33,10 @@ pub(super) struct Meta {
     pub reclaimed_blocks: u64,
     #[serde(default)]
     pub reclaimed_bytes: u64,
+    #[serde(default)]
+    pub removed_until: Option<u64>,
+    #[serde(default)]
+    pub rollup_of: Option<String>,
     // Which schema is in force from which block on, by number and hash.
     #[serde(default)]
     pub schemas: Vec<(u64, u64)>,
@@ -61,6 +65,8 @@ impl Meta {
             age_max: self.age_max.map(Span),
             reclaimed_blocks: self.reclaimed_blocks,
             reclaimed_bytes: self.reclaimed_bytes,
+            removed_until: self.removed_until.map(Ts),
+            rollup_of: self.rollup_of.clone(),
         }
     }
 }

@@ -64,6 +64,7 @@ impl<'txn> Tables<'txn> {
             self.insert(&mut meta, sealed)?;
         }
         meta.module = stream.module;
+        meta.rollup_of = stream.rollup_of;
         meta.sources = stream.sources.into_iter().map(|c| (c.since.0, c.sources)).collect();
         meta.filters = stream.filters.into_iter().map(|m| (m.seq, m.filter)).collect();
         meta.age_max = stream.age_max.map(|age| age.0);
@@ -171,6 +172,7 @@ impl<'txn> Tables<'txn> {
     /// Removes the rows that start before an instant, and returns how many those were.
     pub fn cut(&mut self, meta: &mut Meta, before: Ts) -> Result<u64, Failure> {
         let (mut removed, mut encoder) = (0, Encoder::default());
+        meta.removed_until = meta.removed_until.max(Some(before.0));
         for is_gap in [false, true] {
             loop {
                 let table = if is_gap { &self.gaps } else { &self.blocks };

@@ -13,7 +13,7 @@ use super::{Failure, Handle, Key, RedbStore, builder, pieces};
 use crate::source::Covered;
 use crate::storage::archive::{Archive, ArchiveError, Archived, Part};
 use crate::storage::evolve::note_schema;
-use crate::storage::{COVERAGES_MAX, FILTERS_MAX, StoreError, Stream};
+use crate::storage::{COVERAGES_MAX, FILTERS_MAX, StoreError, Stream, can_name};
 
 impl RedbStore {
     /// Opens a file to look for damage: every page is checked, however large the file is. One that
@@ -44,9 +44,7 @@ impl RedbStore {
     pub fn import(&self, archive: &mut Archive<impl Read>) -> Result<Archived, ArchiveError> {
         let archive = RefCell::new(archive);
         self.on(|database| {
-            let mut transaction = database.whole()?.begin_write()?;
-            transaction.set_two_phase_commit(true);
-            transaction.set_quick_repair(true);
+            let transaction = super::begin(database.whole()?)?;
             let mut archive = archive.borrow_mut();
             let put = put(&mut Tables::open(&transaction)?, &mut archive)?;
             match put {
@@ -64,6 +62,9 @@ type Put = Result<(), ArchiveError>;
 fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put, Failure> {
     let stream = archive.stream().clone();
     let name = stream.name.as_str();
+    if !can_name(name) {
+        return Ok(Err(ArchiveError::Name(name.to_owned())));
+    }
     let there = meta(&tables.streams, name)?;
     let mut meta = match &there {
         Some(there) => there.clone(),
@@ -103,6 +104,10 @@ fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put,
             Some(_) => return taken("other records under the same numbers"),
             None => {}
         }
+        if meta.removed_until.is_some_and(|until| header.first.0 < until) {
+            // What was removed is put back.
+            meta.removed_until = stream.removed_until.map(|until| until.0);
+        }
         note_schema(&mut meta.schemas, header);
         meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
         meta.end = meta.end.max(Some(header.end().0));
@@ -112,13 +117,20 @@ fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put,
     meta.sources = covered(meta.sources, &stream);
     meta.next_seq = meta.next_seq.max(stream.next_seq);
     if there.is_none() {
-        meta.module = stream.module;
-        meta.age_max = stream.age_max.map(|age| age.0);
-        meta.reclaimed_blocks = stream.reclaimed_blocks;
-        meta.reclaimed_bytes = stream.reclaimed_bytes;
+        take_after(&mut meta, &stream);
     }
     tables.keep(name, &meta)?;
     Ok(Ok(()))
+}
+
+/// What a stream that was not there says of itself.
+fn take_after(meta: &mut Meta, stream: &Stream) {
+    meta.module.clone_from(&stream.module);
+    meta.age_max = stream.age_max.map(|age| age.0);
+    meta.reclaimed_blocks = stream.reclaimed_blocks;
+    meta.reclaimed_bytes = stream.reclaimed_bytes;
+    meta.removed_until = stream.removed_until.map(|until| until.0);
+    meta.rollup_of.clone_from(&stream.rollup_of);
 }
 
 /// Where the blocks of a stream stand, by number.

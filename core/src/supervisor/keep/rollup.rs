@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use crate::module::Merge;
 use crate::record::Output;
 use crate::rollup::{self, Merger, Rollup, RollupError};
-use crate::storage::{Scan, StoreError, Window, Writer};
+use crate::storage::scan::Cursor;
+use crate::storage::{StoreError, Window, Writer};
 use crate::time::{Interval, Ts};
 
 /// Finds an instance's own way to merge its records, where it has one.
@@ -47,7 +48,7 @@ pub(super) struct Rolling {
     levels: BTreeMap<String, Level>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Level {
     // Until when it is made, none before its stream was looked at; and until when that is committed.
     done: Option<Ts>,
@@ -55,6 +56,15 @@ struct Level {
     // Until when its stream told of gaps when it was looked at.
     told: Ts,
     refused: bool,
+    // What is being made, over as many ticks as that takes.
+    work: Option<Work>,
+}
+
+/// A rollup being made of the records before an instant.
+struct Work {
+    cursor: Cursor,
+    merger: Merger,
+    until: Ts,
 }
 
 /// What came of it.
@@ -107,7 +117,7 @@ impl Rolling {
                 if let Err(error) = self.go_on(writer, what, merger, &mut rolled, deadline) {
                     rolled.trouble = Some(error);
                 }
-                if Instant::now() >= deadline {
+                if rolled.any && Instant::now() >= deadline {
                     return rolled;
                 }
             }
@@ -126,6 +136,10 @@ impl Rolling {
     ) -> Result<(), StoreError> {
         let store = writer.store().clone();
         let level = self.levels.entry(name.to_owned()).or_default();
+        if let Some(work) = level.work.take() {
+            rolled.any = true;
+            return level.work_on(writer, (name, work), rolled, deadline);
+        }
         let done = match level.done {
             Some(done) => done,
             None => {
@@ -138,49 +152,65 @@ impl Rolling {
         if done >= until {
             return Ok(());
         }
-        let mut merger = merger();
+        let merger = merger();
         let start = Interval::holding(done, merger.interval()).start();
-        let window = Window { from: start, to: until };
+        let cursor = Cursor::new(from, Window { from: start, to: until });
         rolled.any = true;
-        for part in Scan::new(&*store, from, window) {
-            let outputs = match merger.push(part?.output) {
+        level.work_on(writer, (name, Work { cursor, merger, until }), rolled, deadline)
+    }
+}
+
+impl Level {
+    /// Reads on until the deadline. An interval is written in one piece, and so committed in one.
+    fn work_on(
+        &mut self,
+        writer: &mut Writer,
+        (name, mut work): (&str, Work),
+        rolled: &mut Rolled,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let store = writer.store().clone();
+        while let Some(part) = work.cursor.advance(&*store)? {
+            let outputs = match work.merger.push(part.output) {
                 Ok(outputs) => outputs,
                 Err(why) => {
                     // What follows may be of another kind; this is not looked at again.
-                    level.done = Some(until);
-                    if !std::mem::replace(&mut level.refused, true) {
+                    self.done = Some(work.until);
+                    if !std::mem::replace(&mut self.refused, true) {
                         rolled.refused.push((name.to_owned(), why));
                     }
                     return Ok(());
                 }
             };
             for output in outputs {
-                write(writer, name, output, level.told)?;
+                self.write(writer, name, output)?;
             }
-            // What is left is made again from its beginning.
-            if let Some(open) = merger.open_since()
-                && open > start
-            {
-                level.done = Some(open);
-                if Instant::now() >= deadline {
-                    return Ok(());
-                }
+            if Instant::now() >= deadline {
+                self.work = Some(work);
+                return Ok(());
             }
         }
-        for output in merger.finish() {
-            write(writer, name, output, level.told)?;
+        for output in work.merger.finish() {
+            self.write(writer, name, output)?;
         }
-        level.done = Some(until);
+        self.done = Some(work.until);
         Ok(())
     }
-}
 
-/// Writes what is new of an output.
-fn write(writer: &mut Writer, name: &str, output: Output, told: Ts) -> Result<(), StoreError> {
-    match output {
-        Output::Gap { to, .. } if to <= told => Ok(()),
-        Output::Gap { from, to } => writer.write(name, Output::Gap { from: from.max(told), to }),
-        records => writer.write(name, records),
+    /// Writes what is new of an output, from behind which the rollup goes on after an error.
+    fn write(&mut self, writer: &mut Writer, name: &str, output: Output) -> Result<(), StoreError> {
+        match output {
+            Output::Gap { to, .. } if to <= self.told => Ok(()),
+            Output::Gap { from, to } => {
+                writer.write(name, Output::Gap { from: from.max(self.told), to })
+            }
+            Output::Records(records) => {
+                let end = records.starts.last().map(|start| *start + records.len);
+                writer.write(name, Output::Records(records))?;
+                self.done = self.done.max(end);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -189,7 +219,7 @@ mod tests {
     use super::*;
     use crate::query::{Coarse, Place, Query, Step, Steps};
     use crate::record::{Column, Records, Schema, Type, Value};
-    use crate::storage::{MemoryStore, RecordStore};
+    use crate::storage::{MemoryStore, RecordStore, Scan};
     use crate::supervisor::exporter::Sink;
     use crate::supervisor::keep::{Keeper, SharedBounds};
     use crate::time::Span;
@@ -290,12 +320,10 @@ mod tests {
         assert_eq!(coarse(&store, ":", "1m"), Ok(want.clone()));
         assert_eq!(coarse(&store, ":", "30s"), Ok(sums(0..207, 30)));
         assert_eq!(coarse(&store, "50:130", "1m"), Ok(want[1..3].to_vec()));
-        // What the records no longer have, rollups still do; and records what they do not.
+        // What the records no longer have, rollups still do; of what is gone in part nothing is
+        // given.
         store.cut("a", Ts::new(185, 0)).expect("a memory store cuts");
-        assert_eq!(
-            coarse(&store, ":", "1m"),
-            Ok(vec![want[0], want[1], want[2], (180, sums(185..207, 60)[0].1)])
-        );
+        assert_eq!(coarse(&store, ":", "1m"), Ok(want[..3].to_vec()));
         store.remove("a@1m").expect("a memory store removes");
         assert_eq!(coarse(&store, ":180", "1m"), Ok(want[..3].to_vec()));
         let error = coarse(&store, ":", "1500ms").expect_err("no multiple");
@@ -342,5 +370,46 @@ mod tests {
         let mut want = sums(0..15, 10);
         want.extend(sums(63..90, 10));
         assert_eq!(stored(&store, "a@10s"), want);
+    }
+
+    #[test]
+    fn an_interval_closed_early_is_made_when_its_rest_has_come() {
+        let store = Arc::new(MemoryStore::default());
+        let mut first = keeper(&store, 1);
+        run(&mut first, 0..13);
+        // A stop: what is open is recorded, and said to be all there is of it.
+        first.clock(Ts::new(13, 0));
+        first.closed("a", Ts::new(20, 0));
+        first.commit().expect("a memory store commits");
+        first.end().expect("a memory store commits");
+        assert_eq!(stored(&store, "a@10s"), sums(0..10, 10));
+        run(&mut keeper(&store, 2), 13..32);
+        assert_eq!(stored(&store, "a@10s"), sums(0..30, 10));
+    }
+
+    #[test]
+    fn what_takes_long_goes_on_with_the_next_commit() {
+        let store = Arc::new(MemoryStore::default());
+        {
+            let mut plain =
+                Keeper::new(Writer::new(store.clone(), "n", 1), SharedBounds::default());
+            plain.begin("a", "traffic", "").expect("a memory store opens");
+            run(&mut plain, 0..95);
+        }
+        let mut rolling = Rolling::default();
+        let mut writer = Writer::new(store.clone(), "n", 2);
+        let mut rollups = Rollups::default();
+        rollups.levels.insert("a".to_owned(), vec![level(60), level(90)]);
+        rolling.settle("a", Ts::new(95, 0));
+        let mut rounds = 0;
+        // No time at all: a part at a time.
+        while rolling.roll(&mut writer, &rollups, Instant::now()).any {
+            writer.commit().expect("a memory store commits");
+            rolling.committed();
+            rounds += 1;
+        }
+        assert!(rounds > 90, "{rounds}");
+        assert_eq!(stored(&store, "a@1m"), sums(0..60, 60));
+        assert_eq!(stored(&store, "a@90s"), sums(0..90, 90));
     }
 }
