@@ -85,6 +85,11 @@ impl Drop for Progress {
 pub struct Curtain(ProgressBar);
 
 impl Curtain {
+    /// Takes the bar away for good.
+    pub fn fall(&self) {
+        self.0.finish_and_clear();
+    }
+
     /// Runs `write` with the bar out of the way.
     pub fn behind<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)

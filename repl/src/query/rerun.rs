@@ -18,6 +18,9 @@ use crate::output::{self, table::Table};
 use crate::progress::Progress;
 use crate::{afresh, catalogue};
 
+/// What an interrupted command ends with, as shells have it.
+const INTERRUPTED: i32 = 130;
+
 /// Runs the module, or says what it would run over. Where nothing stored serves, `otherwise` is why
 /// it was to be run, if that says more.
 pub fn perform(
@@ -48,7 +51,14 @@ pub fn perform(
     let gauge = run.gauge();
     progress.follow(move || gauge.far());
     let curtain = progress.curtain();
+    // Nothing that is lost: the run is given up with us, and only the bar stays to be taken away.
+    let fallen = curtain.clone();
+    let signals = crate::session::stop_on_signal(move || {
+        fallen.fall();
+        std::process::exit(INTERRUPTED);
+    })?;
     let shown = show(&mut *run, &question.module, format, Some(&*kind), &curtain);
+    signals.close();
     progress.finish();
     shown
 }
