@@ -3,21 +3,19 @@
 //! Both places take the same question and give the same answer: the monitor
 //! over HTTP, the store read here when no monitor has it open.
 
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use como_core::module::Kind;
 use como_core::query::{
     Answer, Coarse, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
 };
 use como_core::source::Covered;
-use como_core::storage::packets::{Copied, Effort};
+use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Coverage, RecordStore, Window};
 use como_core::time::Ts;
-use como_web::Language;
 
 use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
@@ -27,14 +25,10 @@ use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 use crate::progress::{Curtain, Progress};
 use crate::shelf::maker;
+use ask::{ask, is_listening};
 
+mod ask;
 mod rerun;
-
-/// How long a monitor has to take a connection.
-const CONNECT: Duration = Duration::from_secs(3);
-
-/// How much of a refusal is read.
-const REFUSAL_BYTES: u64 = 16 << 10;
 
 /// Where to ask.
 enum At {
@@ -116,6 +110,20 @@ fn pairs(args: &Query) -> Vec<(String, &str)> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(own).collect()
 }
 
+/// Opens the store in a folder, to read it; of a damaged one what can be read.
+pub fn opened(dir: &Path) -> Result<RedbStore> {
+    let path = crate::config::records_in(dir);
+    if !path.exists() {
+        let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
+        return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
+    }
+    let (store, damaged) = RedbStore::open_to_read(&path)?;
+    if let Some(error) = damaged {
+        Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
+    }
+    Ok(store)
+}
+
 fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     if args.follow {
         let failure = Failure::usage("a store alone has nothing to follow");
@@ -124,62 +132,71 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     let question = pairs(args);
     let question = question.iter().map(|(key, value)| (key.as_str(), *value));
     let question = Question::parse(question).map_err(refused)?;
-    let path = crate::config::records_in(&stored.dir);
-    if !path.exists() {
-        let failure = Failure::new(format!("there is no store in `{}`", stored.dir.display()));
-        return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
+    let store: Arc<dyn RecordStore> = Arc::new(opened(&stored.dir)?);
+    match format {
+        AnswerFormat::Records(format) => records(stored, &store, &question, format),
+        AnswerFormat::Packets(capture) => packets(stored, &store, &question, capture),
     }
-    let (store, damaged) = RedbStore::open_to_read(&path)?;
-    if let Some(error) = damaged {
-        Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
-    }
-    let store: Arc<dyn RecordStore> = Arc::new(store);
+}
+
+/// Writes the packets of a store that are asked for, or those that records are replayed as.
+fn packets(
+    stored: &Stored,
+    store: &Arc<dyn RecordStore>,
+    question: &Question,
+    capture: Capture,
+) -> Result {
+    question.allows_packets().map_err(refused)?;
     let packets = stored.packets();
-    let place = Place { store: &*store, feed: None, running: &[], packets: Some(&packets) };
+    let place = Place { store: &**store, feed: None, running: &[], packets: Some(&packets) };
     let mut out = io::BufWriter::new(io::stdout());
-    let format = match format {
-        AnswerFormat::Records(format) => format,
-        AnswerFormat::Packets(capture) => {
-            question.allows_packets().map_err(refused)?;
-            match Packets::open(&question, capture, place, stored.tables.load()?) {
-                Err(QueryError::NoPackets { .. }) => {
-                    let module = store.stream(&question.module)?.unwrap_or_default().module;
-                    let own = stored.maker(&args.module, &module);
-                    let own = own.and_then(|kind| kind.replayer());
-                    let asked = (&question, capture, stored.tables.load()?);
-                    let answer = Replayed::open(asked, place, store.clone(), own);
-                    answer.map_err(refused)?.write(&mut out).map_err(refused)?;
-                    out.flush()?;
-                }
-                answer => {
-                    let answer = answer.map_err(refused)?;
-                    let copied = answer.write(&mut out).map_err(refused)?;
-                    out.flush()?;
-                    found(copied, answer.covered());
-                }
-            }
-            return Ok(());
+    match Packets::open(question, capture, place, stored.tables.load()?) {
+        Err(QueryError::NoPackets { .. }) => {
+            let module = store.stream(&question.module)?.unwrap_or_default().module;
+            let own = stored.maker(&question.module, &module);
+            let own = own.and_then(|kind| kind.replayer());
+            let asked = (question, capture, stored.tables.load()?);
+            let answer = Replayed::open(asked, place, store.clone(), own);
+            answer.map_err(refused)?.write(&mut out).map_err(refused)?;
+            out.flush()?;
         }
-    };
-    let rerun = |otherwise| rerun::perform(stored, store.clone(), (&question, otherwise), format);
+        answer => {
+            let answer = answer.map_err(refused)?;
+            let copied = answer.write(&mut out).map_err(refused)?;
+            out.flush()?;
+            found(copied, answer.covered());
+        }
+    }
+    Ok(())
+}
+
+/// Writes the records of a store that are asked for, or those of the module run afresh.
+fn records(
+    stored: &Stored,
+    store: &Arc<dyn RecordStore>,
+    question: &Question,
+    format: Format,
+) -> Result {
+    let rerun = |otherwise| rerun::perform(stored, store.clone(), (question, otherwise), format);
     if question.source.is_some() || question.explain {
         return rerun(None);
     }
-    let made = |module: &str| stored.maker(&args.module, module);
-    let nothing = Progress::new(true);
+    let place = Place { store: &**store, feed: None, running: &[], packets: None };
+    let (name, nothing) = (&question.module, Progress::new(true));
+    let made = |module: &str| stored.maker(name, module);
     let shown = if question.interval.is_some() {
         let module = store.stream(&question.module)?.unwrap_or_default().module;
         let kind = made(&module);
         let own = kind.as_ref().and_then(|kind| kind.merger());
-        Coarse::open(&question, place, own).map(|mut answer| {
-            answer.missed().into_iter().for_each(|there| say(&missed(&args.module, there)));
-            show(&mut answer, &args.module, format, kind.as_deref(), &nothing.curtain())
+        Coarse::open(question, place, own).map(|mut answer| {
+            answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
+            show(&mut answer, name, format, kind.as_deref(), &nothing.curtain())
         })
     } else {
-        Answer::open(&question, place).map(|mut answer| {
+        Answer::open(question, place).map(|mut answer| {
             let kind = made(&answer.stream().module);
-            answer.missed().into_iter().for_each(|there| say(&missed(&args.module, there)));
-            show(&mut answer, &args.module, format, kind.as_deref(), &nothing.curtain())
+            answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
+            show(&mut answer, name, format, kind.as_deref(), &nothing.curtain())
         })
     };
     match shown {
@@ -333,87 +350,4 @@ pub fn missed(name: &str, stored: Option<Window>) -> String {
         }
         None => format!("no records of `{name}` yet"),
     }
-}
-
-fn is_listening(url: &str) -> bool {
-    let address = url.strip_prefix("http://").unwrap_or(url);
-    let address = address.parse::<std::net::SocketAddr>();
-    address.is_ok_and(|address| std::net::TcpStream::connect_timeout(&address, CONNECT).is_ok())
-}
-
-fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT))
-        .build()
-        .into();
-    let name = match format {
-        AnswerFormat::Records(format) => format.written().name(),
-        AnswerFormat::Packets(capture) => capture.name(),
-    };
-    let address = url.trim_end_matches('/');
-    let called = match script(&args.module)? {
-        Some((language, text)) => {
-            let others = pairs(args).into_iter().filter(|(key, _)| key != "module");
-            let request = agent.post(format!("{address}/query")).query_pairs(others);
-            let request = request.query("module", catalogue::stem(&args.module));
-            request.query("format", name).content_type(language.mime()).send(&text)
-        }
-        None => {
-            let request = agent.get(format!("{address}/")).query_pairs(pairs(args));
-            request.query("format", name).call()
-        }
-    };
-    let mut response = called.map_err(|error| unanswered(url, &error))?;
-    let status = response.status();
-    if let Some(missed) = response.headers().get(como_web::MISSED).and_then(|h| h.to_str().ok()) {
-        say(missed);
-    }
-    if !status.is_success() {
-        let mut text = String::new();
-        // A body that breaks off still says something.
-        let _ = response.body_mut().as_reader().take(REFUSAL_BYTES).read_to_string(&mut text);
-        return Err(match (text.trim(), status.is_client_error()) {
-            ("", _) => Failure::new(format!("{url} answers {status}")),
-            (text, true) => Failure::usage(text),
-            (text, false) => Failure::new(text),
-        });
-    }
-    let told = response.headers().get(como_web::SOURCES).and_then(|told| told.to_str().ok());
-    let told = told.filter(|_| format == AnswerFormat::Records(Format::Table)).map(str::to_owned);
-    let mut body = response.body_mut().as_reader();
-    let mut out = io::stdout();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let read = match body.read(&mut buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            other => other.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?,
-        };
-        match buffer.get(..read) {
-            Some(part) if !part.is_empty() => out.write_all(part)?,
-            _ => {
-                told.iter().for_each(|told| say_told(told));
-                return Ok(());
-            }
-        }
-        // Records that come one at a time are shown one at a time.
-        out.flush()?;
-    }
-}
-
-/// The script that is named in place of an instance: the monitor cannot read it, so it is sent.
-fn script(name: &str) -> Result<Option<(Language, String)>> {
-    let path = Path::new(name);
-    if !catalogue::is_path(name) || !path.exists() {
-        return Ok(None);
-    }
-    let language = if name.ends_with(".rhai") { Language::Rhai } else { Language::Lua };
-    let text = como_scripting::read(path);
-    let text = text.map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
-    Ok(Some((language, text)))
-}
-
-fn unanswered(url: &str, error: &ureq::Error) -> Failure {
-    let what = format!("no answer from {url}: {}", with_causes(error));
-    Failure::new(what).hint("is `como serve` running there? --store DIR reads its store")
 }

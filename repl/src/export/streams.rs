@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::{Failure, Message, Result, say};
 use crate::output::table::thousands;
 use crate::progress::Progress;
-use crate::query::refused;
+use crate::query::{opened, refused};
 
 /// What an export came to.
 #[derive(Default)]
@@ -41,15 +41,7 @@ pub fn perform(args: &Export) -> Result {
                 .store
         }
     };
-    let path = crate::config::records_in(&dir);
-    if !path.exists() {
-        let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
-        return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
-    }
-    let (store, damaged) = RedbStore::open_to_read(&path)?;
-    if let Some(error) = damaged {
-        Message::new(error.to_string()).hint("what can be read of it is exported").show("warning");
-    }
+    let store = opened(&dir)?;
     let mut progress = Progress::new(args.quiet);
     let mut failed = None;
     for stream in chosen(&store, &args.modules)? {

@@ -1,0 +1,116 @@
+//! A question that is put to a monitor over HTTP, and its answer as it comes.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use como_web::Language;
+
+use super::{pairs, say_told};
+use crate::catalogue;
+use crate::cli::{AnswerFormat, Format, Query};
+use crate::error::{Failure, Result, say, with_causes};
+
+/// How long a monitor has to take a connection.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How much of a refusal is read.
+const REFUSAL_BYTES: u64 = 16 << 10;
+
+type Response = ureq::http::Response<ureq::Body>;
+
+/// Whether a monitor listens at an address.
+pub fn is_listening(url: &str) -> bool {
+    let address = url.strip_prefix("http://").unwrap_or(url);
+    let address = address.parse::<std::net::SocketAddr>();
+    address.is_ok_and(|address| std::net::TcpStream::connect_timeout(&address, CONNECT).is_ok())
+}
+
+/// Asks, and hands the answer on as it comes.
+pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
+    let mut response = send(url, args, format)?;
+    if let Some(missed) = response.headers().get(como_web::MISSED).and_then(|h| h.to_str().ok()) {
+        say(missed);
+    }
+    if !response.status().is_success() {
+        return Err(refusal(url, &mut response));
+    }
+    let told = response.headers().get(como_web::SOURCES).and_then(|told| told.to_str().ok());
+    let told = told.filter(|_| format == AnswerFormat::Records(Format::Table)).map(str::to_owned);
+    hand_on(url, response.body_mut().as_reader())?;
+    told.iter().for_each(|told| say_told(told));
+    Ok(())
+}
+
+/// Puts the question, with the script where there is one.
+fn send(url: &str, args: &Query, format: AnswerFormat) -> Result<Response> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT))
+        .build()
+        .into();
+    let name = match format {
+        AnswerFormat::Records(format) => format.written().name(),
+        AnswerFormat::Packets(capture) => capture.name(),
+    };
+    let address = url.trim_end_matches('/');
+    let called = match script(&args.module)? {
+        Some((language, text)) => {
+            let others = pairs(args).into_iter().filter(|(key, _)| key != "module");
+            let request = agent.post(format!("{address}/query")).query_pairs(others);
+            let request = request.query("module", catalogue::stem(&args.module));
+            request.query("format", name).content_type(language.mime()).send(&text)
+        }
+        None => {
+            let request = agent.get(format!("{address}/")).query_pairs(pairs(args));
+            request.query("format", name).call()
+        }
+    };
+    called.map_err(|error| unanswered(url, &error))
+}
+
+/// Why there is no answer, in the monitor's words.
+fn refusal(url: &str, response: &mut Response) -> Failure {
+    let (mut text, status) = (String::new(), response.status());
+    // A body that breaks off still says something.
+    let _ = response.body_mut().as_reader().take(REFUSAL_BYTES).read_to_string(&mut text);
+    match (text.trim(), status.is_client_error()) {
+        ("", _) => Failure::new(format!("{url} answers {status}")),
+        (text, true) => Failure::usage(text),
+        (text, false) => Failure::new(text),
+    }
+}
+
+/// Writes an answer to standard output, records that come one at a time one at a time.
+fn hand_on(url: &str, mut body: impl Read) -> Result {
+    let mut out = io::stdout();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = match body.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            other => other.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?,
+        };
+        match buffer.get(..read) {
+            Some(part) if !part.is_empty() => out.write_all(part)?,
+            _ => return Ok(()),
+        }
+        out.flush()?;
+    }
+}
+
+/// The script that is named in place of an instance: the monitor cannot read it, so it is sent.
+fn script(name: &str) -> Result<Option<(Language, String)>> {
+    let path = Path::new(name);
+    if !catalogue::is_path(name) || !path.exists() {
+        return Ok(None);
+    }
+    let language = if name.ends_with(".rhai") { Language::Rhai } else { Language::Lua };
+    let text = como_scripting::read(path);
+    let text = text.map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
+    Ok(Some((language, text)))
+}
+
+fn unanswered(url: &str, error: &ureq::Error) -> Failure {
+    let what = format!("no answer from {url}: {}", with_causes(error));
+    Failure::new(what).hint("is `como serve` running there? --store DIR reads its store")
+}
