@@ -75,6 +75,10 @@ fn chooses_rows(text: &str, language: Language) -> bool {
     let is = |at: usize, words: &[&str]| {
         words.iter().enumerate().all(|(n, word)| tokens.get(at + n).is_some_and(|t| t.is(word)))
     };
+    // Where the name stands twice, another function may take its place.
+    if tokens.iter().filter(|token| token.is("export")).count() != 1 {
+        return false;
+    }
     let Some(start) = (0..tokens.len()).find(|at| is(*at, begin)) else { return false };
     let Some(close) = tokens.iter().skip(start).position(|t| t.is(")")) else { return false };
     let named = tokens.get(start + begin.len()).is_some_and(|t| t.is("table"));

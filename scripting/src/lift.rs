@@ -129,6 +129,8 @@ pub struct Lifted {
     pending: bool,
     /// Rows of a table at which it is emptied into the state.
     rows_max: usize,
+    /// Bytes at which it is.
+    bytes_max: usize,
     /// The time of the last packet, where that is kept in the state.
     ordered: Option<Ts>,
 }
@@ -155,14 +157,19 @@ impl Lifted {
     pub fn new(program: Program, limits: &Limits) -> Option<Self> {
         let rows_max = limits.rows_max.min(ROWS_MAX);
         // One batch more may come before it is looked at.
-        let limits = Limits { rows_max: 2 * ROWS_MAX, ..*limits };
+        let memory_bytes_max = limits.memory_bytes_max / (2 * program.groups.len().max(1));
+        let limits = Limits { rows_max: 2 * ROWS_MAX, memory_bytes_max, ..*limits };
+        if program.groups.iter().any(|group| group.fields.is_empty() && group.keeps_time()) {
+            return None;
+        }
         let sums = program.groups.iter().map(|group| match group.fields.is_empty() {
             true => Some(Sums::One { packets: 0, bytes: 0 }),
             false => keyed(group, &limits).map(|declared| Sums::Keyed(Box::new(declared))),
         });
         let sums = sums.collect::<Option<Vec<_>>>()?;
         let ordered = program.groups.iter().any(Group::keeps_time).then_some(Ts(0));
-        Some(Self { program, sums, pending: false, rows_max, ordered })
+        let bytes_max = memory_bytes_max / 2;
+        Some(Self { program, sums, pending: false, rows_max, bytes_max, ordered })
     }
 
     /// What must be decoded for it beyond what the script reads.
@@ -228,7 +235,9 @@ impl Lifted {
     /// Whether so much is added up that the state should be brought up to date now.
     pub fn is_full(&self) -> bool {
         self.sums.iter().any(|sums| match sums {
-            Sums::Keyed(declared) => declared.table().rows() >= self.rows_max,
+            Sums::Keyed(declared) => {
+                declared.table().rows() >= self.rows_max || declared.state_bytes() >= self.bytes_max
+            }
             Sums::One { .. } => false,
         })
     }

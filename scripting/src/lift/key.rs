@@ -44,7 +44,7 @@ impl Key {
     /// The fields without which it cannot be made. A flow needs no ports.
     pub fn needs(&self, into: &mut BTreeSet<Field>) {
         match self {
-            Self::Flow => into.extend([Field::IpSrc, Field::IpDst]),
+            Self::Flow => into.extend([Field::IpSrc, Field::IpDst, Field::IpProto]),
             Self::Shown(inner) => inner.needs(into),
             Self::Sum(a, b) | Self::Product(a, b) | Self::Joined(a, b) => {
                 a.needs(into);

@@ -10,8 +10,12 @@ use como_core::field::Field;
 use super::{Amount, By, Cond, Hop, Key, Program, Step, Target};
 use crate::flow;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{LAYERS, Language, uses};
+use crate::scan::{LAYERS, Language, is_at_top, uses};
 
+/// The most additions, core tables and local names: what is larger is left to the virtual machine.
+const TARGETS_MAX: usize = 32;
+const TABLES_MAX: usize = 16;
+const NAMES_MAX: usize = 64;
 /// How deep blocks and conditions may nest.
 const DEPTH_MAX: u32 = 16;
 
@@ -66,6 +70,10 @@ struct Parser<'a> {
     /// Where the script makes tables.
     made: Vec<Vec<By>>,
     depth: u32,
+    /// Additions so far.
+    targets: usize,
+    /// Whether `tostring` is the library's.
+    shows: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -76,7 +84,7 @@ impl<'a> Parser<'a> {
         let at = found.next().filter(|at| *at > 0)?;
         let function = tokens.get(at - 1).filter(|t| t.is("function"))?;
         let begins = function.at == 0 || source.as_bytes().get(function.at - 1) == Some(&b'\n');
-        if found.next().is_some() || !begins {
+        if found.next().is_some() || !begins || !is_at_top(tokens, at - 1) {
             return None;
         }
         let mut parser = Self {
@@ -88,6 +96,8 @@ impl<'a> Parser<'a> {
             program: Program::default(),
             made: Vec::new(),
             depth: 0,
+            targets: 0,
+            shows: keys::is_only_called(tokens, "tostring"),
         };
         parser.expect("(")?;
         parser.packet = parser.word()?;
@@ -183,7 +193,7 @@ impl<'a> Parser<'a> {
         }
         if self.take("if") {
             match self.row_made() {
-                Some(path) => self.add(Target { path, amount: Amount::Nothing }, steps),
+                Some(path) => self.add(Target { path, amount: Amount::Nothing }, steps)?,
                 None => {
                     let step = self.choice()?;
                     steps.push(step);
@@ -198,6 +208,9 @@ impl<'a> Parser<'a> {
         }
         if let Some(path) = self.whole(Self::counted) {
             let known = self.program.tables.iter().position(|known| *known == path);
+            if self.program.tables.len() == TABLES_MAX && known.is_none() {
+                return None;
+            }
             let at = known.unwrap_or_else(|| {
                 self.program.tables.push(path);
                 self.program.tables.len() - 1
@@ -217,7 +230,7 @@ impl<'a> Parser<'a> {
                 None => self.grown(&path)?,
             }
         };
-        self.add(Target { path, amount }, steps);
+        self.add(Target { path, amount }, steps)?;
         self.ends().then_some(())
     }
 
@@ -262,7 +275,7 @@ impl<'a> Parser<'a> {
             }
         };
         self.names.push((name, alias));
-        Some(())
+        (self.names.len() <= NAMES_MAX).then_some(())
     }
 
     /// The rest of `if COND then ... end`, behind `if` or `elseif`.

@@ -21,7 +21,10 @@ fn frames(seed: u64, sampled: bool) -> Vec<Frame> {
         let (a, b) = (format!("10.0.0.{}", below(9)), format!("10.0.1.{}", below(40)));
         let (a, b) = (format!("{a}:{}", below(5)), format!("{b}:{}", 80 + below(3)));
         let len = 60 + below(900) as usize;
-        let frame = match below(4) {
+        let (from, to) = (format!("10.0.0.{}", below(9)), format!("10.0.1.{}", below(9)));
+        let frame = match below(6) {
+            4 => Frame::icmp(from.as_str(), to.as_str(), 8, 0),
+            5 => Frame::ip(from.as_str(), to.as_str(), 47),
             0 => Frame::udp(a.as_str(), b.as_str()),
             1 => Frame::tcp(a.as_str(), b.as_str()).flags(SYN),
             2 => Frame::tcp(a.as_str(), b.as_str()).flags(SYN | ACK),
@@ -208,6 +211,24 @@ end",
 }
 
 #[test]
+fn both_ends_into_one_table() {
+    check(
+        "function init() return { n = {}, hosts = {} } end
+function update(pkt, state) --[[vm]]
+  if not pkt.ip then return end
+  state.n[pkt.ip.src] = (state.n[pkt.ip.src] or 0) + pkt.bytes
+  state.n[pkt.ip.dst] = (state.n[pkt.ip.dst] or 0) + pkt.bytes
+  local a = state.hosts[pkt.ip.src]
+  if not a then a = { sent = 0, got = 0 } state.hosts[pkt.ip.src] = a end
+  a.sent += pkt.packets
+  local b = state.hosts[pkt.ip.dst]
+  if not b then b = { sent = 0, got = 0 } state.hosts[pkt.ip.dst] = b end
+  b.got += pkt.packets
+end",
+    );
+}
+
+#[test]
 fn core_tables() {
     check(
         "function init()
@@ -302,6 +323,22 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
         "local k = f(pkt.sport) state[k] = (state[k] or 0) + 1",
         "local k = pkt.sport - 1 state[k] = (state[k] or 0) + 1",
         "state[pkt.sport] = (state[pkt.sport] or 0) + pkt.ts",
+        "local a = state[pkt.ip.src] if not a then a = { last = 0 } state[pkt.ip.src] = a end \
+         a.last = pkt.ts \
+         local b = state[pkt.ip.dst] if not b then b = { last = 0 } state[pkt.ip.dst] = b end \
+         b.last = pkt.ts",
+        "local a = state[pkt.ip.src] if not a then a = { sent = 0 } state[pkt.ip.src] = a end \
+         a.sent += 1 \
+         local b = state[pkt.ip.dst] if not b then b = { got = 0 } state[pkt.ip.dst] = b end \
+         b.got += 1",
+        "local r = state[pkt.ip.dst] \
+         if not r then r = { src = pkt.ip.src, n = 0, last = 0 } state[pkt.ip.dst] = r end \
+         r.n += pkt.packets r.last = pkt.ts",
+        "local r = state[pkt.ip.dst] \
+         if not r then r = { src = pkt.ip.src, n = 0 } state[pkt.ip.dst] = r end r.n += 1",
+        "local r = state[5] if not r then r = { last = 0 } state[5] = r end r.last = pkt.ts",
+        "local r = state[pkt.sport] if not r then r = { n = 0 } state[pkt.sport] = r end r.n += 1 \
+         state[pkt.sport] = (state[pkt.sport] or 0) + 1",
         "state.last = pkt.ts state.n += 1",
         "local k = tostring(pkt.sport) state[k] = (state[k] or 0) + 1 state.n += 1",
         "local r = state[pkt.sport] if not r then r = { at = pkt.ts } state[pkt.sport] = r end r.at += 1",
@@ -338,6 +375,13 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
     let deep =
         format!("function check(pkt) return {}pkt.ip{} end", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(parse::check(&deep), None);
+    let many = format!("function update(p, s) {} end", "s.n += 1 ".repeat(33));
+    assert_eq!(parse::update(&many), None);
+    let inside = "do local n = 1\nfunction update(pkt, state) state.n += 1 end end";
+    assert_eq!(parse::update(inside), None);
+    let behind = "local a = if b then 1 else 2\nif a then b() end\n\
+                  function update(pkt, state) state.n += 1 end";
+    assert!(parse::update(behind).is_some());
     let sums = format!("function update(p, s) s[p.sport{}] += 1 end", " + 1".repeat(60_000));
     assert_eq!(parse::update(&sums), None);
     let texts = format!("function update(p, s) s[p.sport{}] += 1 end", " .. 'a'".repeat(60_000));

@@ -18,7 +18,7 @@ use como_core::field::{Field, Kind};
 use super::handles::Wide;
 use crate::flow;
 use crate::scan::tokens::{Token, tokens};
-use crate::scan::{Language, Read, Reads, TS_NS, uses};
+use crate::scan::{Language, Read, Reads, TS_NS, is_at_top, uses};
 
 /// What stands before the script, in its first line.
 const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
@@ -37,8 +37,12 @@ pub struct Composed {
 
 /// The script with its driver.
 pub fn compose(source: &str, reads: &Reads) -> Composed {
-    let driver = Driver::of(reads);
+    let mut driver = Driver::of(reads);
     let tokens = tokens(source, Language::Lua);
+    // A name that the script has itself would be another's.
+    let ours = driver.parameters();
+    let taken = |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
+    driver.direct &= !tokens.iter().any(taken);
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
     for spot in &reads.spots {
         let new = match spot.read {
@@ -82,7 +86,7 @@ fn definition(source: &str, tokens: &[Token<'_>], name: &str) -> Option<usize> {
     let at = uses.next()?;
     let function = tokens[..at].last().filter(|t| t.is("function"))?;
     let begins = function.at == 0 || source.as_bytes().get(function.at - 1) == Some(&b'\n');
-    (uses.next().is_none() && begins).then_some(function.at)
+    (uses.next().is_none() && begins && is_at_top(tokens, at - 1)).then_some(function.at)
 }
 
 /// Behind the bracket that opens the parameters of `function NAME(` or `NAME = function(`, and
@@ -391,6 +395,10 @@ mod tests {
     fn a_callback_named_elsewhere_too_stays_as_it_is() {
         let text = composed("function update(p) return p.len end\nlocal again = update");
         assert!(text.contains("; function update(p) return p.len end"));
+        let text = composed("do local port = 5\nfunction update(p) return p.len == port end end");
+        assert!(text.contains("\nfunction update(__len, p)"));
+        let text = composed("local __len = 5\nfunction update(p) return p.len + __len end");
+        assert!(text.contains("function update(p) return p.len + __len end"));
         let text = composed("if true then function update(p) return p.len end end");
         assert!(text.contains("then function update(__len, p) return __len end"));
     }

@@ -93,6 +93,7 @@ impl Feed {
         picked.for_each(|at| self.places.push(at));
         let wide = self.fields.iter().filter(|(fed, _)| fed.is_wide());
         handles.reserve(lua, wide.count() * self.places.len())?;
+        handles.lend(true);
         let mut mixed = false;
         let (places, stage) = (&self.places, &mut self.stage);
         for (field, buffer) in &self.fields {

@@ -76,6 +76,8 @@ pub struct Handles {
     // Slot to object. Slot 0 stays empty: it stands for an absent value.
     objects: Table,
     free: Vec<u32>,
+    /// Whether slots were given out that a loop has yet to read.
+    lent: bool,
     /// Slots by the batch's ids, for source and destination addresses and for flows.
     caches: [Cache; 3],
     len_max: usize,
@@ -94,6 +96,7 @@ impl Handles {
             slots: HashMap::with_hasher(como_core::hash::for_tables()),
             objects: lua.create_table()?,
             free: Vec::new(),
+            lent: false,
             caches: Default::default(),
             len_max: len_max.clamp(16, u32::MAX as usize - 1),
         })
@@ -112,8 +115,16 @@ impl Handles {
 
     /// The object that stands for `wide`.
     pub fn object(&mut self, lua: &Lua, wide: Wide) -> mlua::Result<mlua::Value> {
+        if !self.lent && !self.slots.contains_key(&wide) {
+            self.reserve(lua, 1)?;
+        }
         let slot = self.slot(lua, wide)?;
         self.objects.raw_get(slot)
+    }
+
+    /// Slots are given out from now on that a loop reads later, or no more.
+    pub fn lend(&mut self, lent: bool) {
+        self.lent = lent;
     }
 
     /// Makes room for `more` new handles, so that none asked for next is taken back meanwhile.

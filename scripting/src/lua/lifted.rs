@@ -177,6 +177,7 @@ impl Putter {
     ) -> mlua::Result<()> {
         let wide = self.fields.iter().filter(|f| Wide::has(f.kind())).count();
         handles.reserve(lua, (wide + usize::from(self.flow)) * rows.len())?;
+        handles.lend(true);
         if let Some(buffer) = self.buffers.first().filter(|_| self.flow) {
             stage.clear();
             for row in rows.clone() {
@@ -315,7 +316,11 @@ impl<'a> Writer<'a> {
         let place = format!("{table}[{}]", by(&end.by, name));
         let _ = match target.amount {
             Amount::LastTs => writeln!(self.text, "{place} = {amount}"),
-            _ => writeln!(self.text, "{place} = ({place} or 0) + {amount}"),
+            // Only what is found by a key may be missing.
+            _ => match end.by {
+                By::Key(_) => writeln!(self.text, "{place} = ({place} or 0) + {amount}"),
+                By::Name(_) => writeln!(self.text, "{place} += {amount}"),
+            },
         };
     }
 

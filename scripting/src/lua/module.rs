@@ -198,6 +198,9 @@ impl LuaModule {
             let stop = trouble.limit.is_some();
             let callback = if pass == Pass::Update { Callback::Update } else { Callback::Check };
             self.note(self.placed(callback, trouble));
+            if driver::fetches(&self.ran.reads) {
+                self.abandon();
+            }
             errors += 1;
             if stop || errors == ERRORS_MAX {
                 break;
@@ -208,6 +211,15 @@ impl LuaModule {
         }
         let places = self.feed.places();
         self.ran.vm.host().tables.lock().count(batch, count, &|at| places.get(at).copied());
+    }
+
+    /// Tells whoever kept the packet of a call that failed that it is gone.
+    fn abandon(&mut self) {
+        let vm = &self.ran.vm;
+        let ended = vm.call(|| vm.prelude.get::<Function>("abandon")?.call::<()>(()));
+        if let Err(trouble) = ended {
+            self.note(trouble);
+        }
     }
 
     fn run(&self, pass: Pass, batch: &Batch, mixed: bool, from: usize) -> Result<(), Trouble> {
@@ -426,8 +438,8 @@ impl Module for LuaModule {
     }
 
     fn export(&mut self, interval: como_core::time::Interval, out: &mut Export) {
-        self.ran.vm.tidy();
         self.settle();
+        self.ran.vm.tidy();
         self.ran.vm.host().close(interval);
         if let Err(trouble) = self.records(out) {
             self.note(trouble);

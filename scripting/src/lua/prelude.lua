@@ -145,6 +145,9 @@ end
 local function layer_of(layer)
   local meta = table.freeze({
     __index = function(_, name)
+      if not open.fetch then
+        error(KEPT, 2)
+      end
       local flat = layer .. "_" .. tostring(name)
       if open.filled[flat] then
         return rawget(open.packet, flat)
@@ -243,6 +246,16 @@ return {
   --- A maker of tables that hold one layer's fields.
   layer = function(layer)
     return makers[layer]
+  end,
+  --- Ends a batch that an error ended.
+  abandon = function()
+    local pkt = open.packet
+    open.fetch, open.packet = nil, nil
+    if pkt then
+      setmetatable(pkt, nil)
+      table_clear(pkt)
+      setmetatable(pkt, stale)
+    end
   end,
   --- Ends a batch: whoever kept the packet is told so.
   finish = function(pkt, ...)

@@ -318,7 +318,10 @@ impl Vm {
 
     /// Forgets handles no one holds, if many are held. Not between filling a batch and its loop.
     pub fn tidy(&self) {
-        let swept = self.with_handles(|lua, handles| handles.tidy(lua));
+        let swept = self.with_handles(|lua, handles| {
+            handles.lend(false);
+            handles.tidy(lua)
+        });
         if let Some(Err(error)) = swept {
             tracing::warn!("{}: addresses cannot be given back: {error}", self.file);
         }

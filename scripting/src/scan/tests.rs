@@ -30,6 +30,12 @@ fn plain_reads_are_all_found() {
 }
 
 #[test]
+fn what_a_name_in_a_map_is_given_is_followed() {
+    let source = "fn update(pkt, state) { state.rows.push(#{ a: pkt.ip.src, b: pkt.len }); }";
+    check(Language::Rhai, source, &["len", "ip.src"], true);
+}
+
+#[test]
 fn packets_added_to_tables_are_followed() {
     let lua = "function init() return { t = table{ key = { a = 'ip.src' } } } end
         function update(pkt, state) state.t:add(pkt) end";

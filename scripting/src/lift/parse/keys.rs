@@ -4,7 +4,7 @@ use como_core::field::{Field, Kind};
 
 use super::{Alias, DEPTH_MAX, Parser};
 use crate::lift::Key;
-use crate::scan::tokens::Shape;
+use crate::scan::tokens::{Shape, Token};
 use crate::scan::uses;
 
 /// The most operators in a key: so few that no number passes what a script counts with.
@@ -67,7 +67,7 @@ impl Parser<'_> {
             let key = self.joined()?;
             return self.take(")").then_some(key);
         }
-        if token.is("tostring") && self.is(1, "(") && self.is_only_called("tostring") {
+        if token.is("tostring") && self.is(1, "(") && self.shows {
             self.at += 2;
             let key = self.joined()?;
             let shown = matches!(key, Key::Field(_) | Key::Flow) || key.is_text();
@@ -81,17 +81,14 @@ impl Parser<'_> {
     }
 }
 
-impl Parser<'_> {
-    /// Whether a function of the library is called wherever its name stands: so it is nothing of
-    /// the script's own.
-    fn is_only_called(&self, name: &str) -> bool {
-        let tokens = self.tokens;
-        let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-        uses(tokens, name).all(|at| {
-            let made = at > 0 && (is(at - 1, "function") || is(at - 1, "local"));
-            is(at + 1, "(") && !made
-        })
-    }
+/// Whether a function of the library is called wherever its name stands: so it is nothing of the
+/// script's own.
+pub(super) fn is_only_called(tokens: &[Token<'_>], name: &str) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    uses(tokens, name).all(|at| {
+        let made = at > 0 && (is(at - 1, "function") || is(at - 1, "local"));
+        is(at + 1, "(") && !made
+    })
 }
 
 fn number(a: Key, b: Key, make: impl FnOnce(Box<Key>, Box<Key>) -> Key) -> Option<Key> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Alias, Parser};
+use como_core::field::Field;
+
+use super::{Alias, Parser, TARGETS_MAX};
 use crate::lift::{Amount, By, Fresh, Group, Hop, Key, Program, Step, Target};
 
 impl Parser<'_> {
@@ -132,7 +134,7 @@ impl Parser<'_> {
             self.expect("=")?;
             let before = self.at;
             let fresh = match self.chain() {
-                Some(Alias::Field(como_core::field::Field::Ts)) => Fresh::Ts,
+                Some(Alias::Field(Field::Ts)) => Fresh::Ts,
                 _ => {
                     self.at = before;
                     match self.key()? {
@@ -150,7 +152,11 @@ impl Parser<'_> {
     }
 
     /// Adds at a target; together with the step before where both depend on the same fields.
-    pub(super) fn add(&mut self, target: Target, steps: &mut Vec<Step>) {
+    pub(super) fn add(&mut self, target: Target, steps: &mut Vec<Step>) -> Option<()> {
+        self.targets += 1;
+        if self.targets > TARGETS_MAX {
+            return None;
+        }
         let (mut fields, mut needs) = (BTreeSet::new(), BTreeSet::new());
         for hop in &target.path {
             let fresh = hop.made.iter().flatten().filter_map(|(_, fresh)| match fresh {
@@ -184,10 +190,11 @@ impl Parser<'_> {
             group.needs.extend(needs);
             group.targets.retain(|made| !is_on_way(made));
             group.targets.push(target);
-            return;
+            return Some(());
         }
         self.program.groups.push(Group { fields, needs, targets: vec![target] });
         steps.push(Step::Add(self.program.groups.len() - 1));
+        Some(())
     }
 }
 
@@ -213,25 +220,87 @@ pub(super) fn is_of_row(path: &[Hop]) -> bool {
 /// Whether the order in which additions come does not matter, and no two ways to write a place
 /// mean the same.
 pub(super) fn is_clear(program: &Program, made: &[Vec<By>]) -> bool {
-    let targets: Vec<&Target> = program.groups.iter().flat_map(|group| &group.targets).collect();
-    let same = |a: &Target, b: &Target| {
-        a.path.len() == b.path.len() && a.path.iter().zip(&b.path).all(|(a, b)| a.by == b.by)
-    };
-    let once = |target: &Target| {
-        target.amount != Amount::LastTs || targets.iter().filter(|t| same(t, target)).count() == 1
-    };
-    // A text may be the name of something else.
-    let is_text = |hop: &Hop| matches!(&hop.by, By::Key(key) if key.is_text());
-    let parted = |a: &Target, b: &Target| {
-        a.path
-            .iter()
-            .zip(&b.path)
-            .find(|(a, b)| a.by != b.by)
-            .is_none_or(|(a, b)| !(is_text(a) || is_text(b)))
-    };
-    let apart = targets.iter().all(|a| targets.iter().all(|b| parted(a, b)));
+    let groups = program.groups.iter();
+    let targets: Vec<(&Group, &Target)> =
+        groups.flat_map(|group| group.targets.iter().map(move |target| (group, target))).collect();
     let twice = made.iter().enumerate().any(|(at, path)| made[..at].contains(path));
-    targets.iter().all(|target| is_number(target) && once(target)) && apart && !twice
+    let sure = |(group, target): &(&Group, &Target)| {
+        is_number(target)
+            && is_timely(group, target)
+            && target.path.iter().enumerate().all(|(at, _)| is_told(target, at))
+    };
+    let agree = targets
+        .iter()
+        .enumerate()
+        .all(|(at, (_, a))| targets[..at].iter().all(|(_, b)| agree(a, b)));
+    !twice && targets.iter().all(sure) && agree
+}
+
+/// Whether two targets are apart, or the same, whatever the packets are; or do the same, so that it
+/// does not matter which of them comes to a place first.
+fn agree(a: &Target, b: &Target) -> bool {
+    let sums = |target: &Target| target.amount != Amount::LastTs;
+    let ends = |target: &Target, at: usize| at + 1 == target.path.len();
+    for (at, (x, y)) in a.path.iter().zip(&b.path).enumerate() {
+        match (&x.by, &y.by) {
+            (p, q) if p == q => {
+                let number = x.made.is_none() && ends(a, at) != ends(b, at);
+                // One that is set by the last packet is nothing else's.
+                let set = ends(a, at) && ends(b, at) && !(sums(a) && sums(b));
+                if x.made != y.made || number || set {
+                    return false;
+                }
+            }
+            (By::Name(_), By::Name(_)) => return true,
+            // A text may be the name of something else; an address or a number is none.
+            (By::Key(key), By::Name(_)) | (By::Name(_), By::Key(key)) => return !key.is_text(),
+            (By::Key(_), By::Key(_)) => {
+                let (rest, other) = (&a.path[at..], &b.path[at..]);
+                let numbers = |hop: &Hop| {
+                    hop.made.iter().flatten().all(|(_, fresh)| matches!(fresh, Fresh::Number(_)))
+                };
+                let alike = rest.len() == other.len()
+                    && rest.iter().zip(other).all(|(x, y)| x.made == y.made && numbers(x));
+                return alike && sums(a) && sums(b);
+            }
+        }
+    }
+    true
+}
+
+/// The fields of the keys that lead to the table at the end of `path`, if they tell tables apart as
+/// the fields do.
+fn told_by(path: &[Hop]) -> Option<BTreeSet<Field>> {
+    let mut fields = BTreeSet::new();
+    for hop in path {
+        match &hop.by {
+            By::Key(key @ (Key::Field(_) | Key::Flow)) => key.fields(&mut fields),
+            By::Key(_) => return None,
+            By::Name(_) => {}
+        }
+    }
+    Some(fields)
+}
+
+/// Whether the times that are kept are those of one row of the sums.
+fn is_timely(group: &Group, target: &Target) -> bool {
+    let begins = |hop: &Hop| hop.made.iter().flatten().any(|(_, fresh)| *fresh == Fresh::Ts);
+    let one = |path: &[Hop]| told_by(path).is_some_and(|fields| fields == group.fields);
+    let set = target.amount != Amount::LastTs
+        || target.path.split_last().is_some_and(|(_, row)| one(row));
+    let mut hops = target.path.iter().enumerate();
+    set && hops.all(|(at, hop)| !begins(hop) || one(&target.path[..=at]))
+}
+
+/// Whether what a new table holds follows from where it is.
+fn is_told(target: &Target, at: usize) -> bool {
+    let mut held = BTreeSet::new();
+    for (_, fresh) in target.path[at].made.iter().flatten() {
+        if let Fresh::Key(key) = fresh {
+            key.fields(&mut held);
+        }
+    }
+    held.is_empty() || told_by(&target.path[..=at]).is_some_and(|fields| held.is_subset(&fields))
 }
 
 /// Whether what is added to, in a table that the script has made, is a number.
