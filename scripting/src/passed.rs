@@ -6,6 +6,18 @@ use como_core::record::Value;
 
 use crate::recorder::RECORDS_MAX;
 
+/// What one record that `merge` makes may hold in texts.
+const MERGED_BYTES_MAX: usize = 1 << 20;
+
+/// Refuses a merged record that is too long.
+pub fn merged(bytes: usize) -> Result<(), Passed> {
+    if bytes <= MERGED_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("merge returned a record of more than {MERGED_BYTES_MAX} bytes");
+    Err(Passed { limit: Limit::Output, message })
+}
+
 /// What one record, as `print` shows it, may hold.
 const PRINT_BYTES_MAX: usize = 1 << 20;
 

@@ -12,7 +12,7 @@ pub const GRANTS: [(&str, &str); 4] = [
     ("clock", "the wall clock, by `time.now()`"),
     (
         "dns",
-        "names and addresses, asked of the system's DNS server, by `dns.names` and `dns.addrs`",
+        "names and addresses, asked of the system's DNS server, by `dns.name_of` and `dns.addr_of`",
     ),
     ("file:/path", "files at and below that path, to be read, by `file.read`"),
     (
@@ -107,11 +107,6 @@ impl Grants {
     pub fn http(&self, host: &str) -> bool {
         self.hosts.iter().any(|granted| granted.eq_ignore_ascii_case(host))
     }
-
-    /// Whether any host may be.
-    pub fn any_http(&self) -> bool {
-        !self.hosts.is_empty()
-    }
 }
 
 /// Whether a text is a host's name or address, perhaps with a port behind.
@@ -133,11 +128,11 @@ mod tests {
     fn what_is_granted_is_had_and_nothing_else() {
         let texts = ["clock", "file:/etc/como", "file:/srv", "http:Example.com:8080"];
         let grants = Grants::parse(texts).expect("grants");
-        assert!(grants.clock() && !grants.dns() && grants.any_http());
+        assert!(grants.clock() && !grants.dns());
         assert_eq!(grants.files(), [Path::new("/etc/como"), Path::new("/srv")]);
         assert!(grants.http("example.com:8080") && !grants.http("example.com"));
         let none = Grants::default();
-        assert!(!none.clock() && !none.dns() && none.files().is_empty() && !none.any_http());
+        assert!(!none.clock() && !none.dns() && none.files().is_empty());
     }
 
     #[test]

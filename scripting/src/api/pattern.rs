@@ -20,6 +20,9 @@ const CACHE_BYTES_MAX: usize = 256 << 10;
 /// text's length times the program's size, and no script can be stopped inside one.
 const INPUT_BYTES_MAX: usize = 64 << 10;
 const BY_BYTES_MAX: usize = 256;
+/// The longest text in which all matches are looked for: each search is linear, and there may be as
+/// many as the text has bytes, each of which goes on to its end.
+const ALL_BYTES_MAX: usize = 4 << 10;
 /// How many patterns a thread keeps.
 const KEPT_MAX: usize = 32;
 
@@ -97,13 +100,13 @@ pub fn find(given: &[Value]) -> Result<Value, String> {
 
 /// How often the pattern is found, without overlap.
 pub fn count(given: &[Value]) -> Result<Value, String> {
-    Ok(Value::Uint(pattern(given)?.find_iter(input(given, 1, INPUT_BYTES_MAX)?).count() as u64))
+    Ok(Value::Uint(pattern(given)?.find_iter(input(given, 1, ALL_BYTES_MAX)?).count() as u64))
 }
 
 /// The text with every match replaced; `$1` stands for what the first group matched.
 pub fn replace(given: &[Value]) -> Result<Value, String> {
     let regex = pattern(given)?;
-    let text = input(given, 1, INPUT_BYTES_MAX)?;
+    let text = input(given, 1, ALL_BYTES_MAX)?;
     let by = input(given, 2, BY_BYTES_MAX)?;
     let mut out = Vec::new();
     let mut last = 0;

@@ -132,6 +132,18 @@ pub(crate) enum Found {
     Other,
 }
 
+/// Where what follows the name at `at` begins; what the name is, and where it points, is left alone.
+fn behind_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match usize::from(*bytes.get(at)?) {
+            0 => return Some(at + 1),
+            0xc0.. => return Some(at + 2),
+            len @ 1..=63 => at += 1 + len,
+            _ => return None,
+        }
+    }
+}
+
 /// The answer of number `n`, from 0.
 pub(crate) fn answer(bytes: &[u8], n: usize) -> Option<Record> {
     let header = dns(bytes)?;
@@ -140,10 +152,10 @@ pub(crate) fn answer(bytes: &[u8], n: usize) -> Option<Record> {
     }
     let mut at = 12;
     for _ in 0..header[2] {
-        at = name(bytes, at)?.1 + 4;
+        at = behind_name(bytes, at)? + 4;
     }
     for _ in 0..n {
-        at = name(bytes, at)?.1;
+        at = behind_name(bytes, at)?;
         at += 10 + usize::from(u16_at(bytes, at + 8)?);
     }
     let (about, at) = name(bytes, at)?;

@@ -12,7 +12,7 @@ use como_core::time::Ts;
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Variadic};
 
 use super::handles::{Wide, object};
-use crate::api::{self, Call, Entry, TOPICS};
+use crate::api::{self, Call, Entry, TEXT_BYTES_MAX, TOPICS};
 use crate::declare::Tree;
 use crate::host::Host;
 use crate::passed::Output;
@@ -27,10 +27,26 @@ pub struct Declared(Aggregate);
 
 impl UserData for Declared {}
 
+/// More arguments than any aggregate takes.
+const AGGREGATE_ARGS_MAX: usize = 8;
+
+/// What a function of the library was given, at most one more than it takes: that is enough to
+/// tell that it is too much. What is copied out of the machine is bounded before it is.
+pub fn arguments(given: &[mlua::Value], most: usize) -> mlua::Result<Vec<Value>> {
+    let argument = |value: &mlua::Value| match value {
+        mlua::Value::String(text) if text.as_bytes().len() > TEXT_BYTES_MAX => {
+            let message = format!("a text of more than {TEXT_BYTES_MAX} bytes is given");
+            Err(mlua::Error::runtime(message))
+        }
+        value => value_of(value),
+    };
+    given.iter().take(most.saturating_add(1)).map(argument).collect()
+}
+
 /// The function that declares the aggregate called `name`.
 pub fn aggregate(lua: &Lua, name: &'static str) -> mlua::Result<mlua::Function> {
     lua.create_function(move |_, given: Variadic<mlua::Value>| {
-        let args = given.iter().map(value_of).collect::<mlua::Result<Vec<_>>>()?;
+        let args = arguments(&given, AGGREGATE_ARGS_MAX)?;
         Aggregate::new(name, &args).map(Declared).map_err(mlua::Error::runtime)
     })
 }
@@ -45,7 +61,7 @@ pub fn library(lua: &Lua, base: &Table, host: &Arc<Host>) -> mlua::Result<()> {
         for entry in api::entries().filter(shared) {
             let host = host.clone();
             let call = lua.create_function(move |lua, given: Variadic<mlua::Value>| {
-                let given = given.iter().map(value_of).collect::<mlua::Result<Vec<_>>>()?;
+                let given = arguments(&given, entry.params.len())?;
                 lua_of(lua, &entry.run(&host, &given).map_err(mlua::Error::runtime)?)
             })?;
             table.raw_set(entry.name, call)?;

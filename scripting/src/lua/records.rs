@@ -139,7 +139,15 @@ impl Merge for Merger {
             let merged = self.merge.call::<Option<Table>>((one(a)?, one(b)?))?;
             let merged = merged
                 .ok_or_else(|| mlua::Error::runtime("merge returned nothing, not a record"))?;
-            let value = |name: &str| convert::value_of(&merged.raw_get::<mlua::Value>(name)?);
+            let mut bytes = 0;
+            let mut value = |name: &str| {
+                let value = merged.raw_get::<mlua::Value>(name)?;
+                if let mlua::Value::String(text) = &value {
+                    bytes += text.as_bytes().len();
+                    passed::merged(bytes).map_err(mlua::Error::external)?;
+                }
+                convert::value_of(&value)
+            };
             schema.columns.iter().map(|column| value(&column.name)).collect::<mlua::Result<_>>()
         });
         merged.map_err(|trouble| vm.fault(trouble))

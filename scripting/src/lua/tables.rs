@@ -153,7 +153,8 @@ impl UserData for View {
         }
         methods.add_method("find", |lua, this, key: Variadic<mlua::Value>| {
             this.refresh(lua)?;
-            let key = key.iter().map(convert::value_of).collect::<mlua::Result<Vec<_>>>()?;
+            let most = table(&this.shared.lock(), this.which)?.schema().columns.len();
+            let key = convert::arguments(&key, most)?;
             let state = this.shared.lock();
             let table = table(&state, this.which)?;
             table.find(&key).map(|found| row(lua, table, found)).transpose()

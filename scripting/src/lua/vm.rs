@@ -348,9 +348,20 @@ impl Vm {
 fn line(values: &[mlua::Value]) -> String {
     let mut line = String::new();
     for value in values {
-        let text = value.to_string().unwrap_or_else(|_| value.type_name().to_owned());
-        // No more than a line can show.
-        line.extend(text.chars().take(LINE_CHARS_MAX.saturating_sub(line.len())));
+        // No more than a line can show, and a long text is not copied for that.
+        let room = LINE_CHARS_MAX.saturating_sub(line.len());
+        if room == 0 {
+            break;
+        }
+        let text = match value {
+            mlua::Value::String(text) => {
+                let bytes = text.as_bytes();
+                let shown = bytes.get(..bytes.len().min(4 * LINE_CHARS_MAX));
+                String::from_utf8_lossy(shown.unwrap_or_default()).into_owned()
+            }
+            value => value.to_string().unwrap_or_else(|_| value.type_name().to_owned()),
+        };
+        line.extend(text.chars().take(room));
         line.push(' ');
     }
     line

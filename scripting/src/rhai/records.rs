@@ -152,12 +152,18 @@ impl Merge for Merger {
             let merged = merge.run(engine)?;
             let other = || format!("merge returned {}, not a record as a map", named(&merged));
             let record = merged.as_map_ref().map_err(|_| other())?;
-            let value = |name: &str| match record.get(name) {
-                Some(value) => value::to_value(value),
-                None => Ok(Value::Null),
-            };
-            let values = schema.columns.iter().map(|column| value(&column.name));
-            Ok(values.collect::<Result<Vec<Value>, String>>()?)
+            let mut bytes = 0;
+            let mut values = Vec::with_capacity(schema.columns.len());
+            for column in &schema.columns {
+                let held = record.get(column.name.as_str());
+                bytes += held.map_or(0, |held| match held.as_immutable_string_ref() {
+                    Ok(text) => text.len(),
+                    Err(_) => held.as_blob_ref().map_or(0, |blob| blob.len()),
+                });
+                passed::merged(bytes).map_err(|passed| limit(passed, 0))?;
+                values.push(held.map_or(Ok(Value::Null), value::to_value)?);
+            }
+            Ok(values)
         });
         called.map_err(|error| self.ran.fault(error))
     }
