@@ -281,7 +281,12 @@ impl Capture {
     fn place(&mut self, state: &mut State, joining: Joining) {
         let Joining { mut task, filter, demand, .. } = joining;
         let load = |w: &usize| state.placed.iter().filter(|p| p.is_with(*w)).count();
-        let namesake = state.placed.iter().find(|p| p.is_named(&task.name));
+        // A guest that has not joined is given up for this one.
+        let takes = |p: &&Placed| match &p.lane {
+            Lane::Worker(_) => true,
+            Lane::Guest(ticket) => ticket.is_joined(),
+        };
+        let namesake = state.placed.iter().filter(|p| p.is_named(&task.name)).find(takes);
         let lane = namesake
             .map(|p| p.lane.clone())
             .unwrap_or_else(|| Lane::Worker((0..self.workers.len()).min_by_key(load).unwrap_or(0)));
@@ -298,7 +303,8 @@ impl Capture {
             // A worker only ends after capture has.
             Lane::Worker(at) => drop(self.workers.get(*at).map(|worker| worker.send(work))),
             Lane::Guest(ticket) => {
-                if let Some(berth) = state.berths.iter().find(|berth| berth.is_of(ticket)) {
+                // The newest: one that went round has left another behind.
+                if let Some(berth) = state.berths.iter().rfind(|berth| berth.is_of(ticket)) {
                     berth.order(work);
                 }
             }
@@ -343,11 +349,20 @@ impl Capture {
         self.mark(state, guest.keeper, guest.mark);
     }
 
-    /// Has a task tell where it stands in the packets that it keeps; one that is not there is
-    /// silent.
+    /// Has a task tell where it stands in the packets that it keeps; one that is not there, or has
+    /// too much to do, is silent.
     fn mark(&self, state: &State, keeper: Arc<str>, told: crossbeam_channel::Sender<Spot>) {
-        if let Some(placed) = state.placed.iter().find(|p| p.is_named(&keeper)) {
-            self.order(state, &placed.lane, Work::Mark(keeper.clone(), told));
+        let Some(placed) = state.placed.iter().find(|p| p.is_named(&keeper)) else { return };
+        let work = Work::Mark(keeper.clone(), told);
+        match &placed.lane {
+            Lane::Worker(at) => {
+                drop(self.workers.get(*at).map(|worker| worker.send_within(work, Duration::ZERO)));
+            }
+            Lane::Guest(ticket) => {
+                if let Some(berth) = state.berths.iter().rfind(|berth| berth.is_of(ticket)) {
+                    berth.ask(work);
+                }
+            }
         }
     }
 

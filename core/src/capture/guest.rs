@@ -177,6 +177,11 @@ impl Berth {
         }
     }
 
+    /// Hands an order on if there is room for it.
+    pub fn ask(&self, work: Work) {
+        let _ = self.queue.send_within(work, Duration::ZERO);
+    }
+
     /// Hands a batch on, which on a wire waits for nobody. False where nothing is to follow; the
     /// guest misses a batch that `shed` is called for.
     pub fn offer(&self, batch: &Arc<Batch>, live: bool, shed: impl FnOnce()) -> bool {

@@ -34,6 +34,9 @@ use crate::worker::{Emission, Task};
 /// How often a task that fell behind while it joined goes round before it gives up.
 const ROUNDS_MAX: u32 = 20;
 
+/// How long who is asked in vain is left alone.
+const REST: Duration = Duration::from_millis(20);
+
 /// How long it may take before it is looked at how fast it is.
 const TRIAL: Duration = Duration::from_secs(5);
 
@@ -74,6 +77,17 @@ pub enum Missed {
     /// The packets cannot be read.
     #[error(transparent)]
     Read(#[from] CopyError),
+    /// Some of the packets were changed before they were kept.
+    #[error("`{keeper}` has not kept all packets as they were: {how}")]
+    Changed {
+        /// Who kept them.
+        keeper: String,
+        /// What was done to them.
+        how: String,
+    },
+    /// It came to a sudden end.
+    #[error("its thread ended, or could not be started")]
+    Thread,
     /// The window cannot be looked at.
     #[error("cannot read the packets of `{keeper}`: {error}")]
     Look {
@@ -100,8 +114,29 @@ pub(crate) enum Since {
     },
 }
 
-/// What becomes of it.
-pub(crate) type Told = Box<dyn FnOnce(Result<(), Missed>) + Send>;
+/// Hears what becomes of a task that catches up; where nobody says it, that its thread ended.
+pub(crate) struct Told(Option<Box<Hear>>);
+
+type Hear = dyn FnOnce(Result<(), Missed>) + Send;
+
+impl Told {
+    /// Who hears it.
+    pub(crate) fn new(hear: impl FnOnce(Result<(), Missed>) + Send + 'static) -> Self {
+        Self(Some(Box::new(hear)))
+    }
+
+    fn say(&mut self, caught_up: Result<(), Missed>) {
+        if let Some(hear) = self.0.take() {
+            hear(caught_up);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.say(Err(Missed::Thread));
+    }
+}
 
 /// A task that is to run over kept packets and then to join.
 pub struct CatchUp {
@@ -144,36 +179,41 @@ impl CatchUp {
 
     fn run(mut self, scene: &Scene) {
         let_others_first();
-        let told = std::mem::replace(&mut self.told, Box::new(|_| ()));
+        let mut told = std::mem::replace(&mut self.told, Told(None));
         let caught_up = self.catch_up(scene);
-        if !scene.ended.load(Ordering::SeqCst) {
-            told(caught_up);
-        }
+        told.say(match scene.ended.load(Ordering::SeqCst) {
+            true => Err(Missed::Unwanted),
+            false => caught_up,
+        });
     }
 
     fn catch_up(self, scene: &Scene) -> Result<(), Missed> {
         let Self { joining, keeper, keeps, since, ticket, control, export, .. } = self;
-        let lost = || match ticket.is_void() {
-            true => Missed::Unwanted,
-            false => Missed::Keeper { keeper: keeper.to_string() },
-        };
+        let unwanted = || ticket.is_void() || scene.ended.load(Ordering::SeqCst);
         // So that what is kept is there to be looked at.
-        let (mark, written) = crossbeam_channel::bounded(1);
-        let _ = control.send(Control::Mark(keeper.clone(), mark));
-        written.recv().map_err(|_| lost())?;
+        let written = || {
+            let (mark, written) = crossbeam_channel::bounded(1);
+            let _ = control.send(Control::Mark(keeper.clone(), mark));
+            written.recv().ok()
+        };
+        if !(0..ROUNDS_MAX).any(|_| unwanted() || written().is_some() || rest()) || unwanted() {
+            return Err(missed(&keeper, unwanted()));
+        }
         let beginning = since
             .begin(joining.task.interval, &keeps)
             .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
+        let kept = Kept::following(format!("packets of {keeper}"), &keeps.dir, beginning.from)?;
+        if let Some(how) = kept.changed().filter(|_| keeps.changed.is_none()) {
+            return Err(Missed::Changed { keeper: keeper.to_string(), how });
+        }
         let name = (!ticket.is_for_question()).then(|| joining.task.name.clone());
         let filter = joining.filter.clone();
         let mut pump = Pump::new(joining, scene, export.clone());
-        let Beginning { from, open, joins_late } = beginning;
-        (pump.task.open, pump.task.joins_late) = (open, joins_late);
+        (pump.task.open, pump.task.joins_late) = (beginning.open, beginning.joins_late);
         pump.task.begin(&pump.export);
-        let kept = Kept::following(format!("packets of {keeper}"), &keeps.dir, from)?;
-        let chunk = Chunk::default();
+        let (chunk, pace) = (Chunk::default(), Pace::default());
         let mut reading =
-            Reading { kept, chunk, keeper: keeper.clone(), ticket: ticket.clone(), pace: None };
+            Reading { kept, chunk, keeper: keeper.clone(), ticket: ticket.clone(), pace };
         for _ in 0..ROUNDS_MAX {
             reading.read(&mut pump, HEAD)?;
             let (seated, slot) = crossbeam_channel::bounded(1);
@@ -194,7 +234,12 @@ impl CatchUp {
             // Where capture has ended nobody answers.
             let _ = control.send(Control::Join(Box::new(guest)));
             let (Ok(slot), Ok(spot)) = (slot.recv(), spot.recv()) else {
-                return Err(lost());
+                if unwanted() {
+                    return Err(Missed::Unwanted);
+                }
+                // Whoever keeps packets has no time to say where they are.
+                rest();
+                continue;
             };
             reading.read(&mut pump, spot)?;
             pump.finish();
@@ -266,8 +311,35 @@ struct Reading {
     chunk: Chunk,
     keeper: Arc<str>,
     ticket: Arc<Ticket>,
-    // When reading began, and with what time.
-    pace: Option<(Instant, Ts)>,
+    pace: Pace,
+}
+
+/// How fast the past is read: when that began, and with what packet.
+#[derive(Default)]
+struct Pace(Option<(Instant, Ts)>);
+
+impl Pace {
+    /// Whether reading to `clock` has taken more than half as long as that took to happen.
+    fn is_slow(&mut self, clock: Ts, now: Instant) -> bool {
+        if clock == Ts(0) {
+            return false;
+        }
+        let (begun, from) = *self.0.get_or_insert((now, clock));
+        is_slow(now.duration_since(begun), clock - from)
+    }
+}
+
+/// Lets those work who are asked in vain; never what was hoped for.
+fn rest() -> bool {
+    std::thread::sleep(REST);
+    false
+}
+
+fn missed(keeper: &str, is_unwanted: bool) -> Missed {
+    match is_unwanted {
+        true => Missed::Unwanted,
+        false => Missed::Keeper { keeper: keeper.to_owned() },
+    }
 }
 
 impl Reading {
@@ -282,18 +354,14 @@ impl Reading {
                 Turn::Idle => return Err(self.lost()),
                 Turn::End => return Ok(()),
             }
-            let (begun, from) = *self.pace.get_or_insert((Instant::now(), pump.clock));
-            if pump.scene.is_live && is_slow(begun.elapsed(), pump.clock - from) {
+            if pump.scene.is_live && self.pace.is_slow(pump.clock, Instant::now()) {
                 return Err(Missed::Slow { keeper: self.keeper.to_string() });
             }
         }
     }
 
     fn lost(&self) -> Missed {
-        match self.ticket.is_void() {
-            true => Missed::Unwanted,
-            false => Missed::Keeper { keeper: self.keeper.to_string() },
-        }
+        missed(&self.keeper, self.ticket.is_void())
     }
 }
 
@@ -400,6 +468,23 @@ mod tests {
         assert!(!is_slow(soon, Span::from_secs(1)));
         assert!(is_slow(late, Span::from_secs(19)));
         assert!(!is_slow(late, Span::from_secs(20)));
+    }
+
+    #[test]
+    fn the_pace_counts_from_the_first_packet() {
+        let (mut pace, begun) = (Pace::default(), Instant::now());
+        let after = |secs| begun + Duration::from_secs(secs);
+        assert!(!pace.is_slow(Ts(0), begun));
+        assert!(!pace.is_slow(Ts::new(1_700_000_000, 0), after(1)));
+        assert!(!pace.is_slow(Ts::new(1_700_000_020, 0), after(11)));
+        assert!(pace.is_slow(Ts::new(1_700_000_019, 0), after(11)));
+    }
+
+    #[test]
+    fn who_waits_hears_also_of_a_thread_that_says_nothing() {
+        let (send, heard) = crossbeam_channel::bounded(2);
+        drop(Told::new(move |caught_up| send.send(caught_up.is_ok()).expect("it waits")));
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [false]);
     }
 
     #[test]

@@ -136,13 +136,14 @@ impl Handle {
     ) -> CatchUp {
         let (handle, counters) = (self.clone(), joining.task.counters.clone());
         let wanted = ticket.clone();
-        let told: Told = Box::new(move |caught_up| {
+        let told = Told::new(move |caught_up| {
             let name = &again.name;
             match caught_up {
                 Ok(()) => {
                     tracing::info!("module `{name}` has caught up and measures what comes");
                     counters.note_past("filled in");
                 }
+                Err(Missed::Unwanted) => {}
                 Err(_) if wanted.is_void() => {}
                 Err(why) => {
                     let why = crate::source::with_causes(&why);
@@ -173,6 +174,7 @@ impl Handle {
                     task.note_past(format!("filled in only in part: {why}"));
                 }
             }
+            Err(AttachError::Ended) => {}
             Err(error) => tracing::error!("module `{name}` does not run: {error}"),
         }
     }
@@ -203,11 +205,10 @@ impl Handle {
             ticket: ticket.clone(),
             control: self.control.clone(),
             export: Some(export),
-            told: Box::new(move |caught_up| {
-                if let Err(error) = caught_up {
-                    // Who asked may have gone.
-                    let _ = missed.send(error);
-                }
+            told: Told::new(move |caught_up| match caught_up {
+                Ok(()) | Err(Missed::Unwanted) => {}
+                // Who asked may have gone.
+                Err(error) => drop(missed.send(error)),
             }),
         };
         let control = self.control.clone();

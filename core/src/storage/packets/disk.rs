@@ -124,6 +124,10 @@ impl Disk {
 
     /// Tells where the next slab will begin, if the directory is ours.
     pub(super) fn tell(&mut self, told: &Sender<Spot>) {
+        // Packets that were put before are not there.
+        if self.written.broken.load(Ordering::Relaxed) {
+            return;
+        }
         if !self.ready
             && let Err(error) = self.prepare()
         {

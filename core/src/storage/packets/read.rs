@@ -304,6 +304,10 @@ impl Reading {
                 }
                 let Some(segment) = self.segments.pop_front() else { return Ok(None) };
                 let path = segment.path.clone();
+                // Numbers grow by one: what is missing was removed before it was ever listed.
+                if self.follows.is_some() && self.number > 0 {
+                    self.gone += segment.number.saturating_sub(self.number.saturating_add(1));
+                }
                 (self.number, self.at, self.behind) = (segment.number, 0, 0);
                 self.open = Open::new(segment).map_err(|error| failed(&path, error))?;
                 if self.open.is_some() {

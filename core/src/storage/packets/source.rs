@@ -99,6 +99,11 @@ impl Kept {
         Spot { at: slab.at.saturating_add(self.at as u64), ..slab }
     }
 
+    /// What was done to any of its packets before they were kept, as the sections say.
+    pub fn changed(&self) -> Option<String> {
+        self.reading.lineages().into_iter().next()
+    }
+
     /// How many segments were removed before they were read.
     pub fn gone(&self) -> u64 {
         self.reading.gone()
