@@ -107,7 +107,7 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
 #[derive(Debug)]
 pub struct Message {
     what: String,
-    place: Option<Box<Place>>,
+    place: Option<Place>,
     hints: Vec<String>,
 }
 
@@ -143,7 +143,7 @@ impl Message {
         let origin = if origin.is_empty() { String::new() } else { format!("{origin}:{number}") };
         let line = text[line_start..line_end].to_owned();
         let at = start - line_start..end.min(line_end) - line_start;
-        self.place = Some(Box::new(Place { origin, line, at }));
+        self.place = Some(Place { origin, line, at });
         self
     }
 
