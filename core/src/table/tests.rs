@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::addr::Addr;
 use crate::batch::Batch;
-use crate::field::{Demand, Id};
+use crate::field::{Demand, Field, Id};
 use crate::intern::Interner;
 use crate::packet::build::{Frame, batch_of};
 use crate::record::Value;
@@ -293,7 +293,12 @@ fn only_what_the_key_and_the_values_need_is_asked_for() {
     let count = vec![ValueColumn { name: "n".into(), aggregate: aggregate("count", &[]) }];
     let demand = |key: &[&str]| layout(key, &count, Full::Other).demand();
     assert_eq!(demand(&[]), Demand::NONE);
-    assert_eq!(demand(&["ip.dst/8"]), Demand::NONE.id(Id::Dst));
-    assert_eq!(demand(KEYS[5]), Demand::NONE.id(Id::Flow));
-    assert_eq!(demand(&["dport"]), Demand::NONE.field(crate::field::Field::Dport));
+    let keyed =
+        |demand: Demand, fields: &[Field]| fields.iter().copied().fold(demand, Demand::keyed);
+    assert_eq!(demand(&["ip.dst/8"]), keyed(Demand::NONE.id(Id::Dst), &[Field::IpDst]));
+    // A flow has the ports 0 where there are none.
+    let flow = [Field::IpSrc, Field::IpDst, Field::IpProto];
+    assert_eq!(demand(KEYS[5]), keyed(Demand::NONE.id(Id::Flow), &flow));
+    let port = Demand::NONE.field(Field::Dport);
+    assert_eq!(demand(&["dport"]), keyed(port, &[Field::Dport]));
 }

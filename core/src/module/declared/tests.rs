@@ -100,7 +100,7 @@ fn an_unkeyed_module_records_zeros_in_silence() {
 #[test]
 fn what_is_declared_says_what_it_needs_and_makes() {
     let module = start(&top_destinations());
-    assert_eq!(module.demand(), Demand::NONE.id(Id::Dst));
+    assert_eq!(module.demand(), Demand::NONE.id(Id::Dst).keyed(Field::IpDst));
     let types: Vec<Type> = module.schema().columns.iter().map(|c| c.ty).collect();
     assert_eq!(types, [Type::Addr, Type::Uint, Type::Uint]);
     let ttl = Declaration::default().value("ttl", aggregate("mean", "ip.ttl"));
