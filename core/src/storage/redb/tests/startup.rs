@@ -43,8 +43,7 @@ fn reads(streams: u64, blocks: u64) -> u64 {
         assert_eq!(store.stream(&stream.name).expect("a store that works").as_ref(), Some(stream));
     }
     assert_eq!(store.expire(Ts(u64::MAX)).expect("a store that works"), 0);
-    let reads = disk.lock().reads;
-    reads
+    disk.lock().reads
 }
 
 #[test]
