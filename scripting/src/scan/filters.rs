@@ -33,7 +33,9 @@ fn is_constant(tokens: &[Token<'_>], name: &str) -> bool {
     uses(tokens, name).skip(1).all(|at| {
         let defined = at > 0 && (is(at - 1, "function") || is(at - 1, "fn"));
         let asked = (is(at + 1, ":") || is(at + 1, ".")) && is(at + 2, "match");
-        !defined && (is(at + 1, "(") || asked)
+        // Behind a colon it is what a name in a map is given.
+        let given = at > 0 && is(at - 1, ":");
+        !defined && (is(at + 1, "(") || asked || given)
     })
 }
 
