@@ -40,6 +40,7 @@ fn status(server: &Server) -> Value {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 fn a_full_disk_stops_nothing_and_writing_resumes_when_there_is_space() {
     if !may_mount() {
         eprintln!("skipped: without the right to mount a disk of its own");
