@@ -11,6 +11,9 @@ use como_core::field::{Field, FieldValue};
 /// The name under which scripts read it of a packet.
 pub const NAME: &str = "flow";
 
+/// What scripts read of it: `pkt.flow.sport`.
+pub const PARTS: [&str; 5] = ["src", "dst", "proto", "sport", "dport"];
+
 /// The five-tuple of a packet with an IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "named as in any text on networks")]

@@ -6,6 +6,7 @@
 
 mod filters;
 mod order;
+mod place;
 pub mod tokens;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use como_core::field::{Demand, Field, Id, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use order::{table_order, written_order};
+pub use place::{is_at_top, is_dotted, uses};
 use tokens::{Shape, Token, tokens};
 
 use crate::flow;
@@ -227,44 +229,6 @@ pub fn computes(source: &str, language: Language) -> Option<&'static str> {
     }
 }
 
-/// Where a name stands that is not a field's.
-pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = usize> + 'a {
-    (0..tokens.len()).filter(move |at| tokens[*at].is(name) && !is_dotted(tokens, *at))
-}
-
-/// Whether a field's or a method's name stands at `at`: behind a dot, which is none of the two that
-/// join texts or make a range, or behind a colon and called. A colon alone stands before a value
-/// of a map in Rhai.
-pub fn is_dotted(tokens: &[Token<'_>], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
-    let first = at.checked_sub(2).and_then(|at| tokens.get(at));
-    let pair = first.is_some_and(|first| first.is(".") && first.at + 1 == before.at);
-    let called = |t: &Token<'_>| t.is("(") || t.is("{") || t.shape == Shape::Text;
-    let method = before.is(":") && tokens.get(at + 1).is_some_and(called);
-    method || before.is(".") && !pair
-}
-
-/// Whether the token at `at` of a Lua text lies in no block. Where that is not certain, it is taken
-/// to lie in one.
-pub fn is_at_top(tokens: &[Token<'_>], at: usize) -> bool {
-    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    // An `if` that is a value has no end.
-    let value = |at: usize| {
-        const BEFORE: [&str; 18] = [
-            "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", ".", "and", "or",
-            "not", "return",
-        ];
-        at > 0 && BEFORE.iter().any(|before| is(at - 1, before))
-    };
-    let mut depth = 0i64;
-    for (at, token) in tokens.iter().enumerate().take(at) {
-        let opens = ["function", "do", "repeat"].iter().any(|word| token.is(word))
-            || token.is("if") && !value(at);
-        depth += i64::from(opens) - i64::from(token.is("end") || token.is("until"));
-    }
-    depth == 0
-}
-
 /// Whether `table` is called with anything.
 fn makes_tables(tokens: &[Token<'_>]) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
@@ -386,9 +350,12 @@ impl<'a> Scan<'a> {
         }
         if chain[0] == TS_NS {
             self.reads.ts_ns = true;
-        } else if chain == [flow::NAME] {
+        } else if chain[0] == flow::NAME {
             self.reads.flow = true;
             self.spot(at, 1, Read::Flow);
+            if chain.get(1).is_some_and(|part| !flow::PARTS.contains(part)) {
+                self.unknown(at, chain);
+            }
         } else if let Some((layer, _)) = LAYERS.iter().find(|(layer, _)| *layer == chain[0]) {
             self.reads.layer(layer);
             self.spot(at, 1, Read::Layer(layer));

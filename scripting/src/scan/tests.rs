@@ -20,6 +20,9 @@ fn plain_reads_are_all_found() {
     lua("if pkt.tcp and pkt.tcp.flags == 2 then n = pkt.ts end", &["ts", "tcp.flags"], true);
     lua("local x = pkt.sport .. ':' .. pkt.dport", &["sport", "dport"], true);
     lua("state.flows[pkt.flow] = pkt.flow", &[], true);
+    lua("state.n = pkt.flow.sport", &[], true);
+    let misread = reads("function update(pkt, s) s.n = pkt.flow.port end", Language::Lua);
+    assert_eq!(misread.unknown, [("flow.port".to_owned(), 1)]);
     lua("local p = pkt.payload.len + #pkt.payload", &["payload.len", "payload"], true);
     check(
         Language::Rhai,
