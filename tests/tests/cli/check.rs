@@ -84,7 +84,13 @@ fn all_that_is_wrong_is_shown_at_once_and_a_filter_at_its_place() {
     let script = "keys = { a = \"ip.src\" }\nkey = { a = \"ip.dts\" }\nvalue = { n = count() }\n\
                   function udpate() end\n";
     let words = ["nothing is declared by `keys`", "no field `ip.dts`", "did you mean `update`?"];
-    check("wrong.lua", script).refused(1, &words);
+    let wrong = check("wrong.lua", script);
+    assert_eq!((wrong.code, &*wrong.stdout), (1, ""), "{}", wrong.stderr);
+    let errors: Vec<&str> = wrong.stderr.lines().filter(|l| l.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), words.len(), "{}", wrong.stderr);
+    for (error, word) in errors.iter().zip(words) {
+        assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
     let script = "value = { n = count() }\n\nlocal web = filter(\"tcp and dprot 80\")\n";
     let underlined =
         "web.lua:3\n  local web = filter(\"tcp and dprot 80\")\n                             ^^^^^";
