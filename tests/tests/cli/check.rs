@@ -92,8 +92,7 @@ fn all_that_is_wrong_is_shown_at_once_and_a_filter_at_its_place() {
         assert!(error.contains(word), "`{word}` is missing in: {error}");
     }
     let script = "value = { n = count() }\n\nlocal web = filter(\"tcp and dprot 80\")\n";
-    let underlined =
-        "web.lua:3\n  local web = filter(\"tcp and dprot 80\")\n                             ^^^^^";
+    let underlined = "web.lua:3\n  local web = filter(\"tcp and dprot 80\")\n                              ^^^^^";
     check("web.lua", script).refused(1, &[underlined]);
 }
 
