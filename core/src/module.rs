@@ -9,6 +9,7 @@ pub mod aside;
 pub mod declared;
 pub mod export;
 pub mod grants;
+pub mod maker;
 pub mod manifest;
 pub mod trace;
 
@@ -28,6 +29,7 @@ pub use aside::{Alert, Asides, Severity};
 pub use declared::{Action, Declaration, Declared, Long};
 pub use export::Export;
 pub use grants::{GRANTS, GrantError, Grants};
+pub use maker::Maker;
 pub use manifest::{ArgSpec, Manifest};
 
 /// A running measurement. Called by one worker thread, never concurrently.
@@ -202,18 +204,20 @@ pub trait Kind: Send + Sync {
     }
 
     /// The module's own way to show its records in `format`, where it has one.
-    fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
-        let _ = format;
+    fn printer(&self, format: &str, setup: &Setup) -> Option<Box<dyn Print>> {
+        let _ = (format, setup);
         None
     }
 
     /// The module's own way to turn its records into packets again, where it has one.
-    fn replayer(&self) -> Option<Box<dyn Replay>> {
+    fn replayer(&self, setup: &Setup) -> Option<Box<dyn Replay>> {
+        let _ = setup;
         None
     }
 
     /// The module's own way to make records of longer intervals, where it has one.
-    fn merger(&self) -> Option<Box<dyn Merge>> {
+    fn merger(&self, setup: &Setup) -> Option<Box<dyn Merge>> {
+        let _ = setup;
         None
     }
 }

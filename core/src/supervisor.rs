@@ -7,6 +7,7 @@
 pub mod catchup;
 pub mod counters;
 pub mod exporter;
+mod instance;
 pub mod keep;
 mod late;
 mod needs;
@@ -29,15 +30,16 @@ use crate::field::Field;
 use crate::filter::{Expr, FilterError};
 use crate::lookup::{Lookups, MissingTable};
 use crate::module::aside::ALERTS;
-use crate::module::{Args, Grants, Kind, Limits, ModuleError, Setup};
+use crate::module::{Maker, ModuleError, Setup};
 use crate::queue;
 use crate::rollup::RollupError;
 use crate::source::Source;
-use crate::storage::packets::{Keeps, Place};
-use crate::time::{Span, Ts};
+use crate::storage::packets::Keeps;
+use crate::time::Span;
 use crate::worker::{Emission, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
+pub use instance::{Backfill, Instance};
 pub use late::{Heard, Late};
 use needs::offer;
 pub use needs::{Needs, rolls_up};
@@ -48,45 +50,6 @@ const WORK_QUEUE: usize = 4;
 /// What export may be behind the workers: so many bytes of records, or so many events.
 const EXPORT_BYTES: usize = 64 << 20;
 const EXPORT_EVENTS: usize = 64;
-
-/// A module to run: which, under what name, on which packets, with what arguments.
-#[derive(Clone)]
-pub struct Instance {
-    /// What queries call it.
-    pub name: String,
-    /// The module.
-    pub kind: Arc<dyn Kind>,
-    /// The user's filter, on top of the module's own; empty for none.
-    pub filter: String,
-    /// The user's arguments.
-    pub args: Args,
-    /// What it may use.
-    pub limits: Limits,
-    /// What it may reach beyond its packets.
-    pub grants: Grants,
-    /// Where it may keep packets, if its module does.
-    pub packets: Option<Place>,
-    /// How much of the past it is to run over before it joins what comes.
-    pub backfill: Option<Backfill>,
-}
-
-/// How much of the past an instance runs over first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backfill {
-    /// How long before the stream's clock it begins, in whole intervals.
-    pub span: Span,
-    /// The end of the records of it that are there already: none is made again.
-    pub stored: Option<Ts>,
-}
-
-impl Instance {
-    /// A module under its own name with default arguments.
-    pub fn of(kind: Arc<dyn Kind>) -> Self {
-        let name = kind.manifest().name.clone();
-        let (filter, args, limits, grants) = Default::default();
-        Self { name, kind, filter, args, limits, grants, packets: None, backfill: None }
-    }
-}
 
 /// How a monitor runs.
 #[derive(Clone, Debug)]
@@ -382,9 +345,9 @@ impl Handle {
         self.instances.read().get(name).map(|running| running.instance.clone())
     }
 
-    /// The module that runs under this name, for its own way to show records.
-    pub fn kind(&self, name: &str) -> Option<Arc<dyn Kind>> {
-        self.instances.read().get(name).map(|running| running.instance.kind.clone())
+    /// What runs under this name, for its own ways with its records.
+    pub fn maker(&self, name: &str) -> Option<Maker> {
+        Some(self.instance(name)?.maker(self.lookups()))
     }
 
     /// What everybody has counted so far.
@@ -457,16 +420,7 @@ fn prepare(
     if instance.name == ALERTS {
         return Err(AttachError::Reserved);
     }
-    let setup = Setup {
-        instance: instance.name.clone(),
-        args: instance.args,
-        limits: instance.limits,
-        grants: instance.grants,
-        lookups: lookups.clone(),
-        packets: instance.packets,
-        writes,
-        costs: costs.clone(),
-    };
+    let setup = Setup { writes, costs: costs.clone(), ..instance.setup(lookups.clone()) };
     let started = instance.kind.start(&setup)?;
     let parse = |text: &str| {
         Expr::parse(text).map_err(|error| AttachError::Filter {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use como_core::lookup::Lookups;
-use como_core::module::{Args, Kind};
+use como_core::module::{Args, Maker};
 use como_core::query::{Over, Past, Query, QueryError, Rates, Run, Threads};
 use como_core::record::Records;
 use como_core::storage::{RecordStore, Stream};
@@ -19,8 +19,8 @@ use crate::error::Failure;
 /// The most threads that read packets for one question; all but one are shared by all questions.
 const THREADS_MAX: usize = 8;
 
-/// Finds the module that made the records of a stream, where it still can be found.
-pub type Maker<'a> = dyn Fn(&Stream) -> Option<Arc<dyn Kind>> + 'a;
+/// Finds who made the records of a stream, where that still can be found.
+pub type Makers<'a> = dyn Fn(&Stream) -> Option<Maker> + 'a;
 
 /// The past, and what a module needs to run over it.
 pub struct Afresh<'a> {
@@ -29,7 +29,7 @@ pub struct Afresh<'a> {
     /// Packets, in a folder for each instance that keeps them.
     pub packets: &'a Path,
     /// Who made the records.
-    pub maker: &'a Maker<'a>,
+    pub makers: &'a Makers<'a>,
     /// What runs, if anything does, and its clock.
     pub running: Option<(Handle, Option<Ts>)>,
     /// The tables that addresses are looked up in.
@@ -71,7 +71,7 @@ impl Afresh<'_> {
         instance: Instance,
         otherwise: Option<QueryError>,
     ) -> Result<Given, QueryError> {
-        let own = |stream: &Stream| (self.maker)(stream).and_then(|kind| kind.replayer());
+        let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
         let Common { rates, threads } = self.common;
         let past = Past { store: self.store, packets: self.packets, own: &own, threads, rates };
         let clock = self.running.as_ref().and_then(|(_, clock)| *clock);

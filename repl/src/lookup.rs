@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use como_core::lookup::{Lookups, Subject};
+use como_core::module::Kind;
 
 use crate::error::Result;
 
@@ -36,5 +37,17 @@ impl Tables {
             lookups = lookups.with(subject, Arc::new(table));
         }
         Ok(Arc::new(lookups))
+    }
+
+    /// The tables that a module looks addresses up in by itself, read only if it does. Records are
+    /// read without them where they cannot be had, which is said.
+    pub fn for_kind(&self, kind: &dyn Kind) -> Arc<Lookups> {
+        if kind.looks_up().is_empty() {
+            return Arc::default();
+        }
+        self.load().unwrap_or_else(|failure| {
+            tracing::warn!("nothing is looked up: {}", failure.text());
+            Arc::default()
+        })
     }
 }

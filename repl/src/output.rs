@@ -4,9 +4,11 @@ pub mod table;
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::Arc;
 
 use comfy_table::{ContentArrangement, presets};
-use como_core::module::Kind;
+use como_core::lookup::Lookups;
+use como_core::module::Maker;
 use como_core::module::aside::{self, Asides};
 use como_core::record::{Output, Records};
 use como_core::render::{self, Renderer};
@@ -54,13 +56,18 @@ enum Shape {
 }
 
 impl RecordSink {
-    /// A sink for the records of these instances.
-    pub fn new(format: Format, instances: &[Instance], curtain: Curtain) -> Result<Self> {
+    /// A sink for the records of these instances, which look addresses up in these tables.
+    pub fn new(
+        format: Format,
+        instances: &[Instance],
+        lookups: &Arc<Lookups>,
+        curtain: Curtain,
+    ) -> Result<Self> {
         let outputs = instances.iter().any(|one| !one.kind.manifest().outputs.is_empty());
         let shape = match (format, instances) {
             (Format::Table, _) => Shape::Table(Table::new(instances.len() > 1 || outputs)),
             (Format::Ndjson, _) if outputs => Shape::Named(HashMap::new()),
-            (_, [one]) => Shape::One(renderer(format, Some(one.kind.as_ref()))),
+            (_, [one]) => Shape::One(renderer(format, Some(&one.maker(lookups.clone())))),
             (Format::Ndjson, _) => Shape::Named(HashMap::new()),
             _ => {
                 let what = "only table and ndjson can tell the records of several modules apart";
@@ -138,13 +145,13 @@ impl Sink for Nowhere {
 }
 
 /// The renderer of one module's records: its own way to print, where it has one for the format.
-pub fn renderer(format: Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
-    shown(format.written(), kind)
+pub fn renderer(format: Format, maker: Option<&Maker>) -> Box<dyn Renderer> {
+    shown(format.written(), maker)
 }
 
 /// The same, for a format by its name in the core.
-pub fn shown(format: render::Format, kind: Option<&dyn Kind>) -> Box<dyn Renderer> {
-    match kind.and_then(|kind| kind.printer(format.name())) {
+pub fn shown(format: render::Format, maker: Option<&Maker>) -> Box<dyn Renderer> {
+    match maker.and_then(|maker| maker.printer(format.name())) {
         Some(print) => render::printed(print),
         None => match format.renderer().or_else(|| columnar::renderer(format)) {
             Some(renderer) => renderer,

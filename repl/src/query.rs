@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use como_core::module::Kind;
+use como_core::module::Maker;
 use como_core::query::{
     Answer, Coarse, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
 };
@@ -15,6 +15,7 @@ use como_core::source::Covered;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Coverage, RecordStore, Window};
+use como_core::supervisor::Instance;
 use como_core::time::Ts;
 
 use crate::catalogue;
@@ -24,7 +25,7 @@ use crate::error::{Failure, Message, Result, say, with_causes};
 use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 use crate::progress::{Curtain, Progress};
-use crate::shelf::maker;
+use crate::shelf::made_by;
 use ask::{ask, is_listening};
 
 mod ask;
@@ -53,9 +54,15 @@ impl Stored {
         crate::config::packets_in(&self.dir)
     }
 
-    /// The module that made the records of an instance, where it can still be found.
-    fn maker(&self, name: &str, module: &str) -> Option<Arc<dyn Kind>> {
-        maker(self.config.as_ref(), name, module)
+    /// The instance that made records, where its module can still be found.
+    fn made_by(&self, name: &str, module: &str) -> Option<Instance> {
+        made_by(self.config.as_ref(), name, module)
+    }
+
+    /// The same, for its own ways with its records.
+    fn maker(&self, name: &str, module: &str) -> Option<Maker> {
+        let instance = self.made_by(name, module)?;
+        Some(instance.maker(self.tables.for_kind(&*instance.kind)))
     }
 }
 
@@ -86,7 +93,8 @@ fn place(args: &Query) -> Result<At> {
     }
     if let Some(dir) = &args.store {
         let config = Config::read(&args.config).ok();
-        return Ok(At::Store(Stored { dir: dir.clone(), tables: Tables::default(), config }));
+        let tables = config.as_ref().map(|config| config.tables.clone()).unwrap_or_default();
+        return Ok(At::Store(Stored { dir: dir.clone(), tables, config }));
     }
     let config = Config::read(&args.config)
         .map_err(|failure| failure.hint("or say where to ask: --url URL or --store DIR"))?;
@@ -154,7 +162,7 @@ fn packets(
         Err(QueryError::NoPackets { .. }) => {
             let module = store.stream(&question.module)?.unwrap_or_default().module;
             let own = stored.maker(&question.module, &module);
-            let own = own.and_then(|kind| kind.replayer());
+            let own = own.and_then(|maker| maker.replayer());
             let asked = (question, capture, stored.tables.load()?);
             let answer = Replayed::open(asked, place, store.clone(), own);
             answer.map_err(refused)?.write(&mut out).map_err(refused)?;
@@ -186,17 +194,17 @@ fn records(
     let made = |module: &str| stored.maker(name, module);
     let shown = if question.interval.is_some() {
         let module = store.stream(&question.module)?.unwrap_or_default().module;
-        let kind = made(&module);
-        let own = kind.as_ref().and_then(|kind| kind.merger());
+        let maker = made(&module);
+        let own = maker.as_ref().and_then(|maker| maker.merger());
         Coarse::open(question, place, own).map(|mut answer| {
             answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
-            show(&mut answer, name, format, kind.as_deref(), &nothing.curtain())
+            show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     } else {
         Answer::open(question, place).map(|mut answer| {
-            let kind = made(&answer.stream().module);
+            let maker = made(&answer.stream().module);
             answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
-            show(&mut answer, name, format, kind.as_deref(), &nothing.curtain())
+            show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     };
     match shown {
@@ -218,7 +226,7 @@ fn show(
     steps: &mut impl Steps,
     name: &str,
     format: Format,
-    kind: Option<&dyn Kind>,
+    maker: Option<&Maker>,
     curtain: &Curtain,
 ) -> Result {
     let mut out = Hidden { out: io::BufWriter::new(io::stdout()), curtain };
@@ -241,7 +249,7 @@ fn show(
             }
         }
         format => {
-            let mut renderer = output::renderer(format, kind);
+            let mut renderer = output::renderer(format, maker);
             steps.write(renderer.as_mut(), &mut out, || true).map_err(refused)?;
         }
     }

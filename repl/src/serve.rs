@@ -73,7 +73,7 @@ pub fn perform(args: &Serve) -> Result {
     let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
         .map_err(crate::session::refused)?;
     let handle = monitor.handle();
-    let merger = move |name: &str| handle.kind(name).and_then(|kind| kind.merger());
+    let merger = move |name: &str| handle.maker(name).and_then(|maker| maker.merger());
     rollups.write().merger = Some(Arc::new(merger));
     let limits = SharedLimits::new(RwLock::new(config.limits));
     let deployer = deployer(&config, monitor.handle(), (recorded.clone(), limits.clone()))?;

@@ -40,7 +40,10 @@ impl Session {
     pub fn run(self) -> Result {
         let mut progress = Progress::new(self.quiet);
         let sink: Box<dyn Sink> = match self.format {
-            Some(format) => Box::new(RecordSink::new(format, &self.instances, progress.curtain())?),
+            Some(format) => {
+                let (instances, lookups) = (&self.instances, &self.options.lookups);
+                Box::new(RecordSink::new(format, instances, lookups, progress.curtain())?)
+            }
             None => Box::new(Nowhere),
         };
         let begun = Instant::now();

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use como_core::module::{Kind, Replay};
+use como_core::module::Replay;
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Stream};
+use como_core::supervisor::Instance;
 use como_sniffers::Past;
 use parking_lot::Mutex;
 
@@ -66,30 +67,45 @@ impl Past for Shelf {
         stream: &Stream,
         module: Option<&str>,
     ) -> Result<Option<Box<dyn Replay>>, String> {
-        let kind = match module {
-            Some(module) => Some(catalogue::find(module).map_err(|failure| failure.text())?),
-            None => {
-                let config = self.config.as_ref().filter(|c| place(&c.store) == place(dir));
-                maker(config, &stream.name, &stream.module)
+        let config = self.config.as_ref().filter(|c| place(&c.store) == place(dir));
+        let instance = match module {
+            Some(module) => {
+                let kind = catalogue::find(module).map_err(|failure| failure.text())?;
+                Some(Instance::of(kind))
             }
+            None => made_by(config, &stream.name, &stream.module),
         };
-        Ok(kind.and_then(|kind| kind.replayer()))
+        let replayer = |instance: Instance| {
+            let tables = config.map(|config| config.tables.for_kind(&*instance.kind));
+            instance.maker(tables.unwrap_or_default()).replayer()
+        };
+        Ok(instance.and_then(replayer))
     }
 }
 
-/// The module that made the records of an instance, where it can still be found: as the
-/// configuration has it, in the modules folder, or shipped.
-pub fn maker(config: Option<&Config>, name: &str, module: &str) -> Option<Arc<dyn Kind>> {
+/// The instance that made records, where its module can still be found: as the configuration has
+/// it, in the modules folder, or shipped.
+pub fn made_by(config: Option<&Config>, name: &str, module: &str) -> Option<Instance> {
     if let Some(config) = config {
-        let instance = config.instances.iter().find(|instance| instance.name == name);
-        let mut scripts = crate::serve::deploy::paths(&config.modules, name);
-        let found = match instance {
-            Some(instance) => catalogue::find(&instance.module).ok(),
-            None => scripts.find_map(|path| catalogue::load(&path).ok()),
+        let limits = config.limits;
+        let found = match config.instances.iter().find(|instance| instance.name == name) {
+            Some(known) => catalogue::find(&known.module).ok().map(|kind| Instance {
+                name: name.to_owned(),
+                filter: known.filter.clone(),
+                args: known.args.clone(),
+                grants: known.grants.clone(),
+                limits,
+                ..Instance::of(kind)
+            }),
+            None => {
+                let mut scripts = crate::serve::deploy::paths(&config.modules, name);
+                let kind = scripts.find_map(|path| catalogue::load(&path).ok());
+                kind.map(|kind| Instance { limits, ..Instance::of(kind) })
+            }
         };
         if found.is_some() {
             return found;
         }
     }
-    catalogue::find(module).ok()
+    catalogue::find(module).ok().map(Instance::of)
 }

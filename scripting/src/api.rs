@@ -21,8 +21,8 @@ use como_core::lookup::Subject;
 use como_core::record::Value;
 
 use crate::host::Host;
-use crate::scan::Language;
 use crate::scan::tokens::tokens;
+use crate::scan::{Language, is_behind_dot};
 pub use calls::wanted;
 pub use table::entries;
 
@@ -143,8 +143,8 @@ pub fn looks_up<'a>(texts: impl Iterator<Item = &'a str>, language: Language) ->
             let name = subject.name();
             // In Rhai its one word by now.
             let word = format!("net_{name}");
-            (0..tokens.len())
-                .any(|at| is(at, &word) || is(at, "net") && is(at + 1, ".") && is(at + 2, name))
+            let dotted = |at: usize| is(at, "net") && is(at + 1, ".") && is(at + 2, name);
+            (0..tokens.len()).any(|at| (is(at, &word) || dotted(at)) && !is_behind_dot(&tokens, at))
         };
         found.extend(Subject::ALL.into_iter().filter(asks));
     }
@@ -160,7 +160,7 @@ pub fn rhai_text(source: &str) -> String {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let mut text = source.to_owned();
     for at in 0..tokens.len() {
-        let dotted = at > 0 && is(at - 1, ".");
+        let dotted = is_behind_dot(&tokens, at);
         let call = tokens.get(at + 2).filter(|_| !dotted && is(at + 1, ".") && is(at + 3, "("));
         let Some(name) = call else { continue };
         let is_entry = |e: &&Entry| e.topic == tokens[at].text && e.name == name.text;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use como_core::field::Demand;
 use como_core::module::declared::Declared as Tables;
-use como_core::module::{Args, Limits};
+use como_core::module::{Args, Limits, ModuleError};
 use como_core::record::Schema;
 use como_core::time::Span;
 
@@ -51,6 +51,11 @@ impl Beginning {
     pub fn demand(&self) -> Demand {
         self.tables.as_ref().map(Tables::demand).unwrap_or_default()
     }
+}
+
+/// Says that records are read without the script's own callback for that, which does not start.
+pub fn goes_without(callback: Callback, error: &ModuleError) {
+    tracing::warn!("records are read without the script's own `{}`: {error}", callback.name());
 }
 
 /// Whether a script keeps nothing from one interval to the next, as surely as its text tells: it

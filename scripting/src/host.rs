@@ -43,8 +43,10 @@ pub enum Phase {
     Init,
     /// `check` or `update`: packets pass.
     Packets,
-    /// `export`, `action` or `store`, at the end of an interval; `print`, `load` or `replay`.
+    /// `export`, `action` or `store`, at the end of an interval.
     Export,
+    /// `print`, `load`, `replay` or `merge`, with records that were made before.
+    Records,
 }
 
 /// What a run of a script is given: what it may use, and what it may reach.
@@ -107,9 +109,9 @@ impl Host {
 
     /// What the script is at.
     pub fn phase(&self) -> Phase {
-        let phases = [Phase::Load, Phase::Init, Phase::Packets, Phase::Export];
+        let phases = [Phase::Load, Phase::Init, Phase::Packets, Phase::Export, Phase::Records];
         let at = usize::from(self.phase.load(Relaxed));
-        phases.get(at).copied().unwrap_or(Phase::Export)
+        phases.get(at).copied().unwrap_or(Phase::Records)
     }
 
     /// The script turns to something else.
@@ -159,6 +161,10 @@ impl Host {
         match self.phase() {
             Phase::Load => Err(format!(
                 "{what}: the top level runs before any packet: call it in update or export"
+            )),
+            Phase::Records => Err(format!(
+                "{what}: records that are shown, replayed or merged were made before: call it in \
+                 update or export"
             )),
             _ => Ok(()),
         }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use como_core::module::ModuleError;
 use como_core::nearest::nearest;
 
-use crate::scan::Language;
 use crate::scan::tokens::{Shape, tokens};
+use crate::scan::{Language, is_behind_dot};
 use crate::stdlib;
 
 /// How deep libraries may require each other.
@@ -178,7 +178,9 @@ fn required(text: &str, language: Language) -> Vec<(String, u32)> {
     let mut names: Vec<(String, u32)> = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| tokens.get(at));
-        if !token.is("require") || before.is_some_and(|t| t.is(".") || t.is(":")) {
+        // In Rhai a colon stands before what a name in a map is given.
+        let method = language == Language::Lua && before.is_some_and(|t| t.is(":"));
+        if !token.is("require") || method || is_behind_dot(&tokens, at) {
             continue;
         }
         let open = tokens.get(at + 1).is_some_and(|t| t.is("("));

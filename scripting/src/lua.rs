@@ -27,7 +27,7 @@ use como_core::module::trace;
 use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
 
 use crate::api;
-use crate::begin::Beginning;
+use crate::begin::{self, Beginning};
 use crate::declare::{Callback, Callbacks};
 use crate::host::Means;
 use crate::host::tables::State;
@@ -97,24 +97,34 @@ impl Kind for Lua {
         api::looks_up(texts, Language::Lua)
     }
 
-    fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
-        let printer =
-            || Printer::new(self.source.run(&Args::default(), &Means::default())?, format);
-        self.callbacks.has(Callback::Print).then(printer)?.map(|p| Box::new(p) as _).ok()
+    fn printer(&self, format: &str, setup: &Setup) -> Option<Box<dyn Print>> {
+        let printer = || Printer::new(self.source.run(&setup.args, &Means::of(setup))?, format);
+        self.own(Callback::Print, printer).map(|own| Box::new(own) as _)
     }
 
-    fn replayer(&self) -> Option<Box<dyn Replay>> {
-        let replayer = || Replayer::new(self.source.run(&Args::default(), &Means::default())?);
-        self.callbacks.has(Callback::Replay).then(replayer)?.map(|r| Box::new(r) as _).ok()
+    fn replayer(&self, setup: &Setup) -> Option<Box<dyn Replay>> {
+        let replayer = || Replayer::new(self.source.run(&setup.args, &Means::of(setup))?);
+        self.own(Callback::Replay, replayer).map(|own| Box::new(own) as _)
     }
 
-    fn merger(&self) -> Option<Box<dyn Merge>> {
-        let merger = || Merger::new(self.source.run(&Args::default(), &Means::default())?);
-        self.callbacks.merges_records().then(merger)?.map(|m| Box::new(m) as _).ok()
+    fn merger(&self, setup: &Setup) -> Option<Box<dyn Merge>> {
+        let merger = || Merger::new(self.source.run(&setup.args, &Means::of(setup))?);
+        let own = self.callbacks.merges_records().then(|| self.own(Callback::Merge, merger));
+        own.flatten().map(|own| Box::new(own) as _)
     }
 }
 
 impl Lua {
+    /// What the script has in place of what all records have, if it has this callback.
+    fn own<T>(
+        &self,
+        callback: Callback,
+        make: impl FnOnce() -> Result<T, ModuleError>,
+    ) -> Option<T> {
+        let made = self.callbacks.has(callback).then(make)?;
+        made.inspect_err(|error| begin::goes_without(callback, error)).ok()
+    }
+
     fn error(&self, message: String) -> ModuleError {
         ModuleError::Script { file: self.source.file.clone(), line: 0, message }
     }

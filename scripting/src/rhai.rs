@@ -30,7 +30,7 @@ use como_core::module::trace;
 use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
 
 use crate::api;
-use crate::begin::Beginning;
+use crate::begin::{self, Beginning};
 use crate::declare::{Callback, Callbacks};
 use crate::host::Means;
 use crate::host::tables::State;
@@ -38,7 +38,7 @@ use crate::library::Library;
 use crate::scan::Language;
 use module::RhaiModule;
 use records::{Merger, Reader};
-use script::Source;
+use script::{Ran, Source};
 
 /// A Rhai script as a module.
 #[derive(Clone, Debug)]
@@ -95,22 +95,32 @@ impl Kind for Rhai {
         api::looks_up(std::iter::once(&*self.source.text).chain(libraries), Language::Rhai)
     }
 
-    fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
-        let ran = || self.source.run(&Args::default(), &Means::default());
-        let reader = self.callbacks.has(Callback::Print).then(|| Reader::printer(ran()?, format));
-        Some(Box::new(reader?.ok()??))
+    fn printer(&self, format: &str, setup: &Setup) -> Option<Box<dyn Print>> {
+        let own = self.own(Callback::Print, setup, |ran| Reader::printer(ran, format));
+        own.map(|own| Box::new(own) as _)
     }
 
-    fn replayer(&self) -> Option<Box<dyn Replay>> {
-        let ran = || self.source.run(&Args::default(), &Means::default());
-        let reader = self.callbacks.has(Callback::Replay).then(|| Reader::replayer(ran()?));
-        Some(Box::new(reader?.ok()??))
+    fn replayer(&self, setup: &Setup) -> Option<Box<dyn Replay>> {
+        self.own(Callback::Replay, setup, Reader::replayer).map(|own| Box::new(own) as _)
     }
 
-    fn merger(&self) -> Option<Box<dyn Merge>> {
-        let ran = || self.source.run(&Args::default(), &Means::default());
-        let merger = self.callbacks.merges_records().then(|| Merger::new(ran()?));
-        Some(Box::new(merger?.ok()??))
+    fn merger(&self, setup: &Setup) -> Option<Box<dyn Merge>> {
+        let own = || self.own(Callback::Merge, setup, Merger::new);
+        self.callbacks.merges_records().then(own).flatten().map(|own| Box::new(own) as _)
+    }
+}
+
+impl Rhai {
+    /// What the script has in place of what all records have, if it has this callback.
+    fn own<T>(
+        &self,
+        callback: Callback,
+        setup: &Setup,
+        make: impl FnOnce(Ran) -> Result<Option<T>, ModuleError>,
+    ) -> Option<T> {
+        let ran = || self.source.run(&setup.args, &Means::of(setup));
+        let made = self.callbacks.has(callback).then(|| make(ran()?))?;
+        made.inspect_err(|error| begin::goes_without(callback, error)).ok().flatten()
     }
 }
 

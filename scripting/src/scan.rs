@@ -15,7 +15,7 @@ use como_core::field::{Demand, Field, Id, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use order::{table_order, written_order};
-pub use place::{is_at_top, is_dotted, uses};
+pub use place::{is_at_top, is_behind_dot, is_dotted, uses};
 use tokens::{Shape, Token, tokens};
 
 use crate::flow;
@@ -234,7 +234,7 @@ fn makes_tables(tokens: &[Token<'_>]) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     // In Rhai a colon stands before what a name in a map is given.
     let called = |at: usize| is(at + 1, "{") || is(at + 1, "(") && !is(at + 2, ")");
-    (0..tokens.len()).any(|at| is(at, "table") && called(at) && !(at > 0 && is(at - 1, ".")))
+    (0..tokens.len()).any(|at| is(at, "table") && called(at) && !is_behind_dot(tokens, at))
 }
 
 /// What `update` and `check` call the packet.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use como_core::addr::Addr;
-use como_core::module::{Args, Kind};
+use como_core::module::{Args, Kind, Setup};
 use como_core::packet::build::{Frame, batch_of};
 use como_core::record::Output;
 use como_core::replay::{OnDemand, ReplayError, Replayer};
@@ -81,7 +81,7 @@ fn rows(store: &MemoryStore) -> Vec<String> {
 
 fn replay(store: Arc<MemoryStore>, kind: &Arc<dyn Kind>) -> Result<OnDemand, ReplayError> {
     let stream = store.stream("m").expect("memory").unwrap_or_default();
-    let replayer = Replayer::new(kind.replayer());
+    let replayer = Replayer::new(kind.replayer(&Setup::default()));
     OnDemand::open("ondemand:m".into(), store, stream, Window::ALL, replayer)
 }
 

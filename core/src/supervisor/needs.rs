@@ -1,5 +1,7 @@
 //! Needs and offers: what a task cannot do without, and whether the sources have it.
 
+use std::sync::Arc;
+
 use super::{Around, AttachError, Instance, prepare};
 use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
@@ -76,7 +78,7 @@ impl Needs {
 /// Whether an instance's records make records of longer intervals, as far as that is known before
 /// the first one. It is started for that, and dropped.
 pub fn rolls_up(instance: Instance, rollups: &[Rollup]) -> Result<(), AttachError> {
-    let own = instance.kind.merger();
+    let own = instance.maker(Arc::default()).merger();
     let (lookups, costs) = Default::default();
     let around = Around { lookups: &lookups, costs: &costs, writes: false };
     let task = prepare(instance, false, around)?.task;

@@ -11,7 +11,7 @@ use super::*;
 use crate::batch::Batch;
 use crate::field::Fields;
 use crate::lookup::Subject;
-use crate::module::{Export, Manifest, Module, Started};
+use crate::module::{Args, Export, Kind, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet, Weight};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use como_core::module::Kind;
 use como_core::query::{Query as Question, QueryError};
 use como_core::record::{Output, Records};
 use como_core::render;
@@ -29,16 +28,16 @@ pub fn perform(
     (question, otherwise): (&Question, Option<QueryError>),
     format: Format,
 ) -> Result {
-    let kind = module(stored, &*store, &question.module)?;
-    let instance = afresh::instance(Instance::of(kind.clone()), question)?;
+    let instance = afresh::instance(instance(stored, &*store, &question.module)?, question)?;
     let lookups = match question.explain {
         true => Arc::default(),
         false => stored.tables.load()?,
     };
+    let maker = instance.maker(lookups.clone());
     let afresh = Afresh {
         store,
         packets: &stored.packets(),
-        maker: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
+        makers: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
         running: None,
         lookups,
         common: Common::default(),
@@ -57,20 +56,26 @@ pub fn perform(
         fallen.fall();
         std::process::exit(INTERRUPTED);
     })?;
-    let shown = show(&mut *run, &question.module, format, Some(&*kind), &curtain);
+    let shown = show(&mut *run, &question.module, format, Some(&maker), &curtain);
     signals.close();
     progress.finish();
     shown
 }
 
-/// The module asked for: a script, a shipped one, or the one that an instance used.
-fn module(stored: &Stored, store: &dyn RecordStore, name: &str) -> Result<Arc<dyn Kind>> {
+/// What is asked for: an instance of the configuration, a script, a shipped module, or what made
+/// the records of that name.
+fn instance(stored: &Stored, store: &dyn RecordStore, name: &str) -> Result<Instance> {
+    let mut configured = stored.config.iter().flat_map(|config| &config.instances);
+    let known = configured.any(|known| known.name == name).then(|| stored.made_by(name, ""));
+    if let Some(instance) = known.flatten() {
+        return Ok(instance);
+    }
     let failure = match catalogue::find(name) {
-        Ok(kind) => return Ok(kind),
+        Ok(kind) => return Ok(Instance::of(kind)),
         Err(failure) => failure,
     };
     let module = store.stream(name)?.map(|stream| stream.module);
-    module.and_then(|module| stored.maker(name, &module)).ok_or(failure)
+    module.and_then(|module| stored.made_by(name, &module)).ok_or(failure)
 }
 
 fn explain(records: Records, format: Format) -> Result {

@@ -80,7 +80,7 @@ impl Desk {
                 })
             }
             Err(QueryError::NoPackets { .. }) => {
-                let own = self.monitor.kind(&query.module).and_then(|kind| kind.replayer());
+                let own = self.monitor.maker(&query.module).and_then(|maker| maker.replayer());
                 let asked = (query, capture, lookups);
                 let answer = Replayed::open(asked, place, self.store.clone(), own);
                 let answer = answer.map_err(|error| refusal(&error))?;
@@ -95,11 +95,11 @@ impl Desk {
 impl Desk {
     /// Answers with records of longer intervals.
     fn coarse(&self, query: Query, format: Format) -> Result<HttpAnswer, Refusal> {
-        let kind = self.monitor.kind(&query.module);
+        let maker = self.monitor.maker(&query.module);
         let running = self.running();
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let place = Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
-        let own = kind.as_ref().and_then(|kind| kind.merger());
+        let own = maker.as_ref().and_then(|maker| maker.merger());
         let answer = match Coarse::open(&query, place, own) {
             Ok(answer) => answer,
             Err(error) => return self.instead(&query, format, error),
@@ -113,8 +113,8 @@ impl Desk {
             let _seat = seat;
             let place =
                 Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
-            let mut renderer = crate::output::shown(format, kind.as_deref());
-            let own = kind.as_ref().and_then(|kind| kind.merger());
+            let mut renderer = crate::output::shown(format, maker.as_ref());
+            let own = maker.as_ref().and_then(|maker| maker.merger());
             let written = Coarse::open(&query, place, own)
                 .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
             written.map(drop).map_err(broken)
@@ -185,11 +185,11 @@ impl Door for Desk {
         let missed = answer.missed().map(|stored| crate::query::missed(module, stored));
         drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
-        let kind = self.monitor.kind(module);
+        let maker = self.monitor.maker(module);
         let body = move |out: &mut dyn Write| {
             let feed = Some(&feed);
             let place = Place { store: &*store, feed, running: &running, packets: None };
-            let mut renderer = crate::output::shown(format, kind.as_deref());
+            let mut renderer = crate::output::shown(format, maker.as_ref());
             let written = Answer::open(&query, place)
                 .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
             written.map(drop).map_err(broken)

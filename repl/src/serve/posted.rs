@@ -53,8 +53,9 @@ impl Desk {
         let script = Named { file, text: script.text };
         let kind = como_scripting::load_text(&script.file, &script.text)
             .map_err(|error| bad(catalogue::refused_of(&error, &script.text).text()))?;
-        let instance = afresh::instance(self.instance(kind.clone()), &query);
+        let instance = afresh::instance(self.instance(kind), &query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
+        let maker = instance.maker(self.monitor.lookups());
         let given = self.afresh(&query, instance, None).map_err(|error| script.refused(error))?;
         let run = match given {
             Given::Run(run) => run,
@@ -63,7 +64,7 @@ impl Desk {
         seat.show(&run);
         let begun = Begun::wait(run).map_err(|error| script.refused(error))?;
         let fails = move |error, out: &mut dyn Write| script.broken(error, format, out);
-        Ok(answered(begun, seat, (format, kind), fails))
+        Ok(answered(begun, seat, (format, maker), fails))
     }
 }
 

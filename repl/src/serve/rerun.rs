@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use como_core::module::Kind;
+use como_core::module::{Kind, Maker};
 use como_core::query::{Gauge, Query, QueryError, Run, Steps};
 use como_core::record::{Output, Records};
 use como_core::render::{self, Format};
@@ -117,15 +117,16 @@ impl Desk {
             }
             None => return Err(bad(format!("there is no module `{}` to run", query.module))),
         };
-        let known = known.unwrap_or_else(|| self.instance(kind.clone()));
+        let known = known.unwrap_or_else(|| self.instance(kind));
         let instance = afresh::instance(known, query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
+        let maker = instance.maker(self.monitor.lookups());
         let seat = self.runs.take(&query.module)?;
         let given = self.afresh(query, instance, otherwise).map_err(|error| refusal(&error))?;
         match given {
             Given::Run(run) => {
                 seat.show(&run);
-                Ok(answered(*run, seat, (format, kind), |error, _| Err(broken(error))))
+                Ok(answered(*run, seat, (format, maker), |error, _| Err(broken(error))))
             }
             Given::Explained(records) => Ok(explained(records, format)),
         }
@@ -143,14 +144,17 @@ impl Desk {
         instance: Instance,
         otherwise: Option<QueryError>,
     ) -> Result<Given, QueryError> {
-        let maker = |stream: &Stream| {
-            let kind = self.monitor.kind(&stream.name);
-            kind.or_else(|| catalogue::find(&stream.module).ok())
+        let makers = |stream: &Stream| {
+            let maker = self.monitor.maker(&stream.name);
+            maker.or_else(|| {
+                let kind = catalogue::find(&stream.module).ok()?;
+                Some(self.instance(kind).maker(self.monitor.lookups()))
+            })
         };
         let afresh = Afresh {
             store: self.store.clone(),
             packets: &self.packets,
-            maker: &maker,
+            makers: &makers,
             running: Some((self.monitor.clone(), self.feed.clock())),
             lookups: self.monitor.lookups(),
             common: self.common.clone(),
@@ -180,13 +184,13 @@ impl Desk {
 pub fn answered<S: Steps + Send + 'static>(
     mut steps: S,
     seat: Seat,
-    (format, kind): (Format, Arc<dyn Kind>),
+    (format, maker): (Format, Maker),
     fails: impl FnOnce(QueryError, &mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Answer {
     let sources = crate::query::sources(steps.sources());
     let body = move |out: &mut dyn Write| {
         let _seat = seat;
-        let mut renderer = crate::output::shown(format, Some(&*kind));
+        let mut renderer = crate::output::shown(format, Some(&maker));
         let written = steps.write(renderer.as_mut(), out, || true);
         written.map(drop).or_else(|error| fails(error, out))
     };

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use como_core::field::Code;
 use como_core::lookup::{Lookups, Subject, TrieBuilder};
-use como_core::module::{Grants, Setup};
+use como_core::module::{Grants, Limits, Setup};
 use como_core::record::Value;
 
-use super::{Call, Entry, TOPICS, entries, find, manual, rhai_text};
+use super::{Call, Entry, TOPICS, entries, find, looks_up, manual, rhai_text};
 use crate::host::{Host, Means};
 use crate::running::Running;
+use crate::scan::Language;
 
 /// What an example is run with: all grants, tables of one network, and a file.
 fn setup(folder: &Path) -> Setup {
@@ -205,4 +206,25 @@ fn calls_in_rhai_become_names_of_one_word() {
     check("net.unknown(1) // net.mask(", "net.unknown(1) // net.mask(");
     check("`net.mask(`", "`net.mask(`");
     check("net . mask(1)", "net . mask(1)");
+    // Two dots make a range, and join texts in Lua.
+    check("for n in 0..net.family(x) {}", "for n in 0..net_family(x) {}");
+    check("0..=net.family(x)", "0..=net_family(x)");
+}
+
+#[test]
+fn what_is_looked_up_is_found_behind_two_dots() {
+    let check = |text: &str, language: Language, want: &[Subject]| {
+        assert_eq!(looks_up(std::iter::once(text), language), want, "{text}");
+    };
+    check("x = \"AS\"..net.asn(a)", Language::Lua, &[Subject::Asn]);
+    check("for n in 0..net.asn(a) {}", Language::Rhai, &[Subject::Asn]);
+    check("row.net.asn(a)", Language::Lua, &[]);
+    let joined =
+        "function update() end\nfunction export() return { x = \"v\"..net.family(\"::1\") } end";
+    let ranged = "fn update() {}\nfn export() { let n = 0; for x in 0..net.family(\"::1\") { n += 1; } #{ x: n } }";
+    for (file, text, want) in [("test.lua", joined, "x=v6"), ("test.rhai", ranged, "x=6")] {
+        let mut running = Running::start(file, text, &[], Limits::default()).expect("a start");
+        assert_eq!(running.rows(), [want]);
+        running.faultless();
+    }
 }

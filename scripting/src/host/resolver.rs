@@ -3,8 +3,10 @@
 //! It speaks DNS over UDP (RFC 1035) and takes what fits into one datagram. An answer counts only
 //! if it comes from that server, with the identifier and the question that were sent.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use como_core::addr::Addr;
@@ -30,6 +32,8 @@ const TYPE_AAAA: u16 = 28;
 pub struct Resolver {
     server: SocketAddr,
     random: RandomState,
+    // Questions asked so far: the same question has another identifier each time.
+    asked: AtomicU64,
 }
 
 /// The first server in `/etc/resolv.conf`, or this machine.
@@ -46,7 +50,7 @@ pub fn system_server() -> SocketAddr {
 impl Resolver {
     /// A resolver that asks `server`.
     pub fn new(server: SocketAddr) -> Self {
-        Self { server, random: RandomState::new() }
+        Self { server, random: RandomState::new(), asked: AtomicU64::new(0) }
     }
 
     /// The name of an address.
@@ -72,10 +76,7 @@ impl Resolver {
 
     /// The first record of a type that the answer to a question holds.
     fn first(&self, name: &str, ty: u16) -> Answer {
-        let mut hasher = self.random.build_hasher();
-        hasher.write(name.as_bytes());
-        let id = hasher.finish() as u16 ^ ty.rotate_left(7);
-        let Some(question) = question(id, name, ty) else { return Answer::NONE };
+        let Some(question) = question(self.next_id(), name, ty) else { return Answer::NONE };
         let answer = (0..TRIES).find_map(|_| self.exchange(&question).ok().flatten());
         let Some(answer) = answer else { return Answer::NONE };
         let records = (0..payload::ANSWERS_MAX).map_while(|n| payload::answer(&answer, n));
@@ -89,6 +90,11 @@ impl Resolver {
             Found::Other => return Answer::NONE,
         };
         Answer { value: Some(value), ttl }
+    }
+
+    /// An identifier that nobody else foresees (RFC 5452, 9.2).
+    fn next_id(&self) -> u16 {
+        self.random.hash_one(self.asked.fetch_add(1, Relaxed)) as u16
     }
 
     /// Sends a question and waits for its answer.
@@ -219,6 +225,14 @@ mod tests {
         forged[1] ^= 1;
         assert!(!answers(&asked, &forged));
         assert!(!answers(&asked, &[]) && !answers(&asked, &[0; 11]));
+    }
+
+    #[test]
+    fn the_same_question_has_another_identifier_each_time() {
+        let resolver = Resolver::new(([127, 0, 0, 1], 53).into());
+        let ids: std::collections::BTreeSet<u16> = (0..64).map(|_| resolver.next_id()).collect();
+        // Some may be equal by chance, as in any 64 of 65,536.
+        assert!(ids.len() > 48, "{ids:?}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What scripts reach, in both languages.
 
 mod filters;
+mod records;
 
 use std::sync::Arc;
 
 use como_core::lookup::{Lookups, Subject, TrieBuilder};
 use como_core::module::aside;
-use como_core::module::{Alert, Asides, Grants, Limits, ModuleError, Setup};
+use como_core::module::{Alert, Args, Asides, Fault, Grants, Limits, ModuleError, Setup};
+use como_core::record::Value;
+use como_core::time::Ts;
 
 use crate::running::{Running, check_rows, some};
 

@@ -43,7 +43,7 @@ impl Printer {
     /// For records in `format`.
     pub fn new(ran: Ran, format: &str) -> Result<Self, ModuleError> {
         let print = callback(&ran, Callback::Print)?;
-        ran.vm.host().turn(Phase::Export);
+        ran.vm.host().turn(Phase::Records);
         Ok(Self { ran, print, format: format.to_owned() })
     }
 }
@@ -79,7 +79,7 @@ impl Replayer {
     /// For records of the script.
     pub fn new(ran: Ran) -> Result<Self, ModuleError> {
         let replay = callback(&ran, Callback::Replay)?;
-        ran.vm.host().turn(Phase::Export);
+        ran.vm.host().turn(Phase::Records);
         Ok(Self { ran, replay })
     }
 }
@@ -115,6 +115,7 @@ impl Merger {
     /// For records whose rows the script's key tells apart.
     pub fn new(ran: Ran) -> Result<Self, ModuleError> {
         let merge = callback(&ran, Callback::Merge)?;
+        ran.vm.host().turn(Phase::Records);
         let key = ran.declared.row_key();
         Ok(Self { ran, merge, key })
     }

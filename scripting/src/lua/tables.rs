@@ -96,7 +96,7 @@ impl View {
 pub fn register(lua: &Lua, base: &mlua::Table, host: &Arc<Host>) -> mlua::Result<()> {
     let host = host.clone();
     let make = lua.create_function(move |lua, (_, given): (mlua::Table, mlua::Value)| {
-        if host.phase() == Phase::Export {
+        if matches!(host.phase(), Phase::Export | Phase::Records) {
             return Err(mlua::Error::runtime("make tables in init or at the top level"));
         }
         let source = host.tables.lock().source();

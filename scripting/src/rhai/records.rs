@@ -44,7 +44,7 @@ impl Reader {
     fn new(ran: Ran, callback: Callback, format: &str) -> Result<Option<Self>, ModuleError> {
         let load = ran.body(Callback::Load)?.map(|(body, _)| body);
         let Some((read, _)) = ran.body(callback)? else { return Ok(None) };
-        ran.host.turn(Phase::Export);
+        ran.host.turn(Phase::Records);
         Ok(Some(Self { ran, load, read, format: format.to_owned() }))
     }
 
@@ -125,6 +125,7 @@ impl Merger {
     pub fn new(ran: Ran) -> Result<Option<Self>, ModuleError> {
         let key = ran.declared.row_key();
         let merge = ran.body(Callback::Merge)?;
+        ran.host.turn(Phase::Records);
         Ok(merge.map(|(merge, _)| Self { ran, merge, key }))
     }
 }

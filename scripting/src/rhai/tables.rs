@@ -85,7 +85,7 @@ pub(super) fn register_made(engine: &mut Engine, host: &Arc<Host>) {
     let (maker, host) = (host.clone(), host.clone());
     engine
         .register_fn("table", move |given: Map| -> Fallible<View> {
-            if maker.phase() == Phase::Export {
+            if matches!(maker.phase(), Phase::Export | Phase::Records) {
                 return Err("make tables in init or at the top level".into());
             }
             let source = maker.tables.lock().source();

@@ -3,7 +3,7 @@
 mod hostile;
 
 use como_core::field::Field;
-use como_core::module::{Kind, Limits, ModuleError};
+use como_core::module::{Kind, Limits, ModuleError, Setup};
 use como_core::packet::build::batch_of;
 use como_core::record::Value;
 use como_core::time::{Interval, Ts};
@@ -241,11 +241,11 @@ fn a_script_shows_and_replays_its_records() {
     let running = start(script);
     let schema = running.started.schema.clone().expect("known");
     let values = ["10.0.0.1".parse::<como_core::addr::Addr>().expect("one").into(), 3u64.into()];
-    let mut printer = kind.printer("pretty").expect("has one");
+    let mut printer = kind.printer("pretty", &Setup::default()).expect("has one");
     let shown = printer.print(Ts::new(5, 0), &schema, &values).expect("shows");
     assert_eq!(shown.as_deref(), Some("pretty 10.0.0.1: 3 at 5.0"));
     let interval = Interval::holding(Ts::new(5, 0), running.started.interval);
-    let mut replayer = kind.replayer().expect("has one");
+    let mut replayer = kind.replayer(&Setup::default()).expect("has one");
     let packets = replayer.replay(interval, &schema, &values).expect("replays");
     assert_eq!((packets.len(), packets[0].weight.packets, packets[0].ts), (1, 3, Ts::new(5, 0)));
 }
@@ -265,7 +265,7 @@ fn a_script_may_keep_records_in_a_form_of_its_own() {
     assert_eq!(running.rows(), ["data=[110, 61, 54]"]);
     let kind = Rhai::load("test.rhai", "test", script, Vec::new()).expect("right");
     let schema = running.started.schema.clone().expect("known");
-    let mut printer = kind.printer("pretty").expect("has one");
+    let mut printer = kind.printer("pretty", &Setup::default()).expect("has one");
     let shown = printer.print(Ts::new(5, 0), &schema, &[Value::Bytes(b"n=6".to_vec())]);
     assert_eq!(shown, Ok(Some("6".to_owned())));
 }

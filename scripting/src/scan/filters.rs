@@ -4,7 +4,7 @@
 //! of the packet. Anything less sure is left to the filter itself when it is called.
 
 use super::tokens::{Shape, Token};
-use super::uses;
+use super::{is_behind_dot, uses};
 
 /// The names that stand for filters: `local web = filter("...")` at the beginning of a line, and
 /// never set or declared again.
@@ -52,7 +52,7 @@ pub fn matched(
     let method =
         is(before(2)?, "match") && before(3).is_some_and(|dot| is(dot, ":") || is(dot, "."));
     let name = if method { before(4)? } else { before(2)? };
-    let dotted = name > 0 && (is(name - 1, ".") || is(name - 1, ":"));
+    let dotted = is_behind_dot(tokens, name) || name > 0 && is(name - 1, ":");
     let which = filters.iter().position(|filter| is(name, filter))?;
     (alone && !dotted).then_some((which, name..=at + 1))
 }

@@ -7,16 +7,21 @@ pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = 
     (0..tokens.len()).filter(move |at| tokens[*at].is(name) && !is_dotted(tokens, *at))
 }
 
-/// Whether a field's or a method's name stands at `at`: behind a dot, which is none of the two that
-/// join texts or make a range, or behind a colon and called. A colon alone stands before a value
-/// of a map in Rhai.
+/// Whether a field's or a method's name stands at `at`: behind a dot, or behind a colon and called.
+/// A colon alone stands before a value of a map in Rhai.
 pub fn is_dotted(tokens: &[Token<'_>], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
+    let called = |t: &Token<'_>| t.is("(") || t.is("{") || t.shape == Shape::Text;
+    let method = before.is(":") && tokens.get(at + 1).is_some_and(called);
+    method || is_behind_dot(tokens, at)
+}
+
+/// Whether a dot stands before `at` which is none of the two that join texts or make a range.
+pub fn is_behind_dot(tokens: &[Token<'_>], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
     let first = at.checked_sub(2).and_then(|at| tokens.get(at));
     let pair = first.is_some_and(|first| first.is(".") && first.at + 1 == before.at);
-    let called = |t: &Token<'_>| t.is("(") || t.is("{") || t.shape == Shape::Text;
-    let method = before.is(":") && tokens.get(at + 1).is_some_and(called);
-    method || before.is(".") && !pair
+    before.is(".") && !pair
 }
 
 /// Whether the token at `at` of a Lua text lies in no block. Where that is not certain, it is taken

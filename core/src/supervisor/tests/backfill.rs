@@ -12,7 +12,7 @@ use crate::packet::build::Frame;
 use crate::query::{Over, Run, Step, Steps};
 use crate::record::Records;
 use crate::storage::Window;
-use crate::storage::packets::Room;
+use crate::storage::packets::{Place, Room};
 use crate::table::Aggregate;
 
 /// Packets as a source delivers them at once: a second, and the host a packet is for.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use como_core::module::Setup;
 
 /// Small limits, so that the tests are quick.
 const LIMITS: Limits = Limits {
@@ -211,9 +212,13 @@ fn every_callback_and_the_top_level_are_watched() {
     let kind = load(&text).expect("loads");
     let interval = Interval::holding(Ts::new(7, 0), como_core::time::Span::from_secs(1));
     let schema = como_core::record::Schema::default();
-    let shown = kind.printer("plain").expect("prints").print(Ts::new(7, 0), &schema, &[]);
+    let shown = kind.printer("plain", &Setup::default()).expect("prints").print(
+        Ts::new(7, 0),
+        &schema,
+        &[],
+    );
     assert!(shown.is_err_and(|fault| fault.limit.is_some()));
-    let packets = kind.replayer().expect("replays").replay(interval, &schema, &[]);
+    let packets = kind.replayer(&Setup::default()).expect("replays").replay(interval, &schema, &[]);
     assert!(packets.is_err_and(|fault| fault.limit.is_some()));
 }
 

@@ -1,6 +1,7 @@
 //! From tables and states to records and back.
 
 use super::*;
+use como_core::module::Setup;
 
 #[test]
 fn tables_are_read_row_by_row() {
@@ -90,10 +91,10 @@ end
     assert_eq!(shown(records), ["data=[100, 0, 0, 0, 49, 48, 46, 48, 46, 48, 46, 57]"]);
     let kind = load(text).expect("loads");
     let values = [records.value(0, 0)];
-    let mut printer = kind.printer("plain").expect("has print");
+    let mut printer = kind.printer("plain", &Setup::default()).expect("has print");
     let shown = printer.print(Ts::new(7, 0), &records.schema, &values);
     assert_eq!(shown, Ok(Some("plain 10.0.0.9 100 at 7".into())));
-    let mut replayer = kind.replayer().expect("has replay");
+    let mut replayer = kind.replayer(&Setup::default()).expect("has replay");
     let interval = Interval::holding(Ts::new(7, 0), running.started.interval);
     let packets = replayer.replay(interval, &records.schema, &values).expect("replays");
     assert_eq!(packets.iter().map(|p| p.ts).collect::<Vec<_>>(), [Ts::new(7, 0), Ts::new(8, 0)]);
