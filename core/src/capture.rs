@@ -175,7 +175,7 @@ impl Capture {
                 }
                 Obeyed::Nothing => {}
             }
-            match self.merge.advance() {
+            match self.merge.advance(&mut state.watch) {
                 Next::Run(run) => self.assemble(&run, &mut state, &mut assembler),
                 Next::Held => self.cut(&mut state, &mut assembler),
                 Next::Quiet => self.rest(&mut state, &mut assembler),
@@ -213,7 +213,7 @@ impl Capture {
     /// Hands out what is at hand of wires that go on: it has been taken from them.
     fn close(&mut self, state: &mut State, assembler: &mut Assembler) {
         self.merge.close();
-        while let Next::Run(run) = self.merge.advance() {
+        while let Next::Run(run) = self.merge.advance(&mut state.watch) {
             self.assemble(&run, state, assembler);
         }
     }
@@ -261,7 +261,7 @@ impl Capture {
                 Control::Leave(ticket) => state.berths.retain(|berth| !berth.is_of(&ticket)),
                 Control::Attach(joining) => self.place(state, *joining),
                 Control::Lookups(lookups) => self.lookups = lookups,
-                Control::Source(feed) => {
+                Control::Source(mut feed) => {
                     feed.push_filter(state.bpf.as_deref());
                     self.merge.add(*feed);
                 }

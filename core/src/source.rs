@@ -1,8 +1,9 @@
 //! Sources: where packets come from, what each offers, and the turn it takes.
 //!
-//! A source runs on a thread of its own and is asked for one [`Chunk`] after
-//! another. It never decodes headers and never waits for anything but its
-//! device: merging, decoding and filtering are the capture stage's.
+//! A source runs on a thread of its own, or where its packets are at hand on that of the
+//! capture stage, and is asked for one [`Chunk`] after another. It never decodes headers
+//! and never waits for anything but its device: merging, decoding and filtering are the
+//! capture stage's.
 
 pub mod description;
 pub mod flows;
@@ -53,6 +54,17 @@ impl Chunk {
         if !self.weights.is_empty() {
             weigh(&mut self.weights, &self.packets);
         }
+    }
+
+    /// What its packets stand for together. There are as many weights as packets, or none.
+    pub fn stands_for(&self) -> Weight {
+        let add = |sum: Weight, one: Weight| Weight {
+            packets: sum.packets.saturating_add(one.packets),
+            bytes: sum.bytes.saturating_add(one.bytes),
+        };
+        let weighed = self.weights.iter().copied();
+        let others = self.packets.iter().skip(self.weights.len()).map(Weight::of);
+        weighed.chain(others).fold(Weight { packets: 0, bytes: 0 }, add)
     }
 
     /// Forgets everything but the capacity of its vectors.
@@ -197,6 +209,12 @@ pub trait Source: Send {
     fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
         let _ = bpf;
         Ok(())
+    }
+
+    /// Whether a turn costs no more than a look at memory, as that of a mapped file. The capture
+    /// stage then takes it itself: headers are decoded while what was looked at is still near.
+    fn is_at_hand(&self) -> bool {
+        false
     }
 
     /// The first timestamp it will deliver, where that is cheap to know: lets

@@ -1,28 +1,29 @@
-//! Source threads: each asks its source for chunk after chunk and hands them to capture.
+//! Feeds: capture's end of each source, which asks for chunk after chunk.
 //!
-//! The queue is bounded. A file waits when it is full; a live source sheds the
-//! chunk and counts it, because the wire does not wait.
+//! Most sources have a thread of their own, and a bounded queue. A file waits when it is
+//! full; a live source sheds the chunk and counts it, because the wire does not wait. Of a
+//! source whose packets are at hand capture takes the turns itself: bytes that a record was
+//! found in are decoded while they are still in the nearest cache.
+
+mod reader;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 
 use crate::costs::{Category, Costs, Stopwatch};
 use crate::field::Fields;
-use crate::packet::Weight;
-use crate::queue::{self, Nothing, Refused};
-use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn};
+use crate::queue::{self, Nothing};
+use crate::source::{Chunk, Description, Pace, Source, SourceError};
 use crate::supervisor::counters::SourceCounters;
-use crate::time::{Span, Ts};
+use crate::time::Span;
+use reader::{Reader, Thread};
 
 /// Chunks a source may be ahead of capture.
 const QUEUE: usize = 4;
 
-/// How long a live source waits for a place in the queue before it sheds.
-const LIVE_PATIENCE: Duration = Duration::from_millis(50);
-
-/// What a source thread hands over.
+/// What a source hands over.
 pub enum Delivery {
     /// Packets, possibly none (a sign of life of a silent live source), and whether their
     /// timestamps never step back.
@@ -33,9 +34,7 @@ pub enum Delivery {
 
 /// Capture's end of one source.
 pub struct Feed {
-    deliveries: queue::Receiver<Delivery>,
-    used: Sender<Chunk>,
-    wanted: Sender<Option<String>>,
+    way: Way,
     /// The number of the source in the monitor.
     pub number: u16,
     /// How its packets come.
@@ -48,8 +47,31 @@ pub struct Feed {
     pub counters: Arc<SourceCounters>,
 }
 
+/// How capture comes by what a source has.
+enum Way {
+    /// A thread reads it.
+    Thread {
+        deliveries: queue::Receiver<Delivery>,
+        used: Sender<Chunk>,
+        wanted: Sender<Option<String>>,
+    },
+    /// Capture reads it.
+    Here(Box<Here>),
+}
+
+/// A source that capture reads.
+struct Here {
+    reader: Reader,
+    costs: Arc<Costs>,
+    // The memory of the last chunk.
+    spare: Chunk,
+    // How it has ended, until that has been told.
+    ended: Option<Option<SourceError>>,
+}
+
 impl Feed {
-    /// Starts a thread that reads `source`, the `number`th of the monitor, and charges `costs`.
+    /// Takes `source`, the `number`th of the monitor, whose reading is charged to `costs`; starts
+    /// a thread for it unless its packets are at hand.
     pub fn start(
         source: Box<dyn Source>,
         number: u16,
@@ -57,26 +79,23 @@ impl Feed {
         costs: Arc<Costs>,
     ) -> std::io::Result<Self> {
         let Description { pace, delay, offers, .. } = *source.description();
-        let (send, deliveries) = queue::bounded(QUEUE);
-        let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
-        let (wanted, filters) = unbounded();
-        let told = source.description().clone();
-        let reader = Reader {
-            source,
-            told,
-            number,
-            pace,
-            send,
-            recycled,
-            filters,
-            counters: counters.clone(),
-            costs,
+        let is_here = pace == Pace::Stored && source.is_at_hand();
+        let reader = Reader::new(source, number, counters.clone());
+        let way = if is_here {
+            let (spare, ended) = (Chunk::default(), None);
+            Way::Here(Box::new(Here { reader, costs, spare, ended }))
+        } else {
+            let (send, deliveries) = queue::bounded(QUEUE);
+            let (used, recycled) = crossbeam_channel::bounded(QUEUE + 2);
+            let (wanted, filters) = unbounded();
+            let thread = Thread { reader, pace, send, recycled, filters, costs };
+            std::thread::Builder::new().name("source".into()).spawn(move || thread.run())?;
+            Way::Thread { deliveries, used, wanted }
         };
-        std::thread::Builder::new().name("source".into()).spawn(move || reader.run())?;
-        Ok(Self { deliveries, used, wanted, number, pace, delay, offers, counters })
+        Ok(Self { way, number, pace, delay, offers, counters })
     }
 
-    /// A feed without a thread, and the end at which a test hands over what it says.
+    /// A feed without a source, and the end at which a test hands over what it says.
     #[cfg(test)]
     pub fn of_test(number: u16, description: &Description) -> (queue::Sender<Delivery>, Self) {
         let (send, deliveries) = queue::bounded(QUEUE);
@@ -84,132 +103,71 @@ impl Feed {
         let (wanted, _) = unbounded();
         let Description { pace, delay, offers, .. } = *description;
         let counters = Arc::new(SourceCounters::new(description));
-        (send, Self { deliveries, used, wanted, number, pace, delay, offers, counters })
+        let way = Way::Thread { deliveries, used, wanted };
+        (send, Self { way, number, pace, delay, offers, counters })
     }
 
-    /// Waits up to `patience` for what comes next; `None` when nothing does. A reader that is
-    /// gone without a word has ended.
-    pub fn next(&self, patience: Duration) -> Option<Delivery> {
-        match self.deliveries.recv_until(Instant::now() + patience) {
-            Ok(delivery) => Some(delivery),
-            Err(Nothing::Late) => None,
-            Err(Nothing::Gone) => Some(Delivery::End(None)),
+    /// Waits up to `patience` for what comes next; `None` when nothing does. A thread that is
+    /// gone without a word has ended. What is read here is charged by `watch`.
+    pub fn next(&mut self, patience: Duration, watch: &mut Stopwatch) -> Option<Delivery> {
+        match &mut self.way {
+            Way::Here(here) => here.next(watch),
+            Way::Thread { deliveries, .. } => {
+                match deliveries.recv_until(Instant::now() + patience) {
+                    Ok(delivery) => Some(delivery),
+                    Err(Nothing::Late) => None,
+                    Err(Nothing::Gone) => Some(Delivery::End(None)),
+                }
+            }
         }
     }
 
     /// Tells the source what the kernel need not deliver, before its next turn.
-    pub fn push_filter(&self, bpf: Option<&str>) {
-        // A source that has ended needs no filter.
-        let _ = self.wanted.send(bpf.map(str::to_owned));
+    pub fn push_filter(&mut self, bpf: Option<&str>) {
+        match &mut self.way {
+            Way::Here(here) => here.reader.push_filter(bpf),
+            // A source that has ended needs no filter.
+            Way::Thread { wanted, .. } => drop(wanted.send(bpf.map(str::to_owned))),
+        }
     }
 
     /// Gives a chunk's memory back.
-    pub fn recycle(&self, mut chunk: Chunk) {
+    pub fn recycle(&mut self, mut chunk: Chunk) {
         chunk.clear();
-        // A full queue only means that the memory is freed instead.
-        let _ = self.used.try_send(chunk);
-    }
-}
-
-/// The source's own thread.
-struct Reader {
-    source: Box<dyn Source>,
-    // The description as everybody knows it.
-    told: Description,
-    number: u16,
-    pace: Pace,
-    send: queue::Sender<Delivery>,
-    recycled: Receiver<Chunk>,
-    filters: Receiver<Option<String>>,
-    counters: Arc<SourceCounters>,
-    costs: Arc<Costs>,
-}
-
-impl Reader {
-    fn run(mut self) {
-        let mut watch = Stopwatch::start();
-        loop {
-            if let Some(bpf) = self.filters.try_iter().last()
-                && let Err(error) = self.source.push_filter(bpf.as_deref())
-            {
-                // Then more arrives than is wanted, which costs time and nothing else.
-                tracing::warn!("{}", crate::source::with_causes(&error));
-            }
-            let mut chunk = self.recycled.try_recv().unwrap_or_default();
-            let turn = self.source.next(&mut chunk);
-            if *self.source.description() != self.told {
-                self.told = self.source.description().clone();
-                self.counters.note_description(&self.told);
-            }
-            let ordered = self.look_over(&mut chunk);
-            watch.charge(&self.costs, Category::Sniffer);
-            let (ended, error) = match turn {
-                Ok(Turn::End) => (true, None),
-                Ok(Turn::More | Turn::Idle) => (false, None),
-                Err(error) => (true, Some(error)),
-            };
-            if !self.deliver(chunk, ordered) {
-                return;
-            }
-            if ended {
-                // Capture may have gone first; then nobody is left to tell.
-                let _ = self.send.send(Delivery::End(error));
-                return;
-            }
-        }
-    }
-
-    /// Numbers and counts the packets, and gathers their marks, while they are in the cache;
-    /// whether they are in order.
-    fn look_over(&self, chunk: &mut Chunk) -> bool {
-        let (mut latest, mut ordered, mut marks) = (Ts(0), true, 0);
-        for packet in &mut chunk.packets {
-            packet.source = self.number;
-            ordered &= packet.ts >= latest;
-            latest = packet.ts;
-            marks |= packet.marks;
-        }
-        chunk.marks = marks;
-        self.counters.note_read(chunk, stood_for(chunk));
-        ordered
-    }
-
-    /// Returns whether capture still listens.
-    fn deliver(&self, chunk: Chunk, ordered: bool) -> bool {
-        let empty = chunk.packets.is_empty();
-        let delivery = Delivery::Chunk(chunk, ordered);
-        match self.pace {
-            Pace::Stored => return empty || self.send.send_unhurried(delivery).is_ok(),
-            Pace::Stream => return empty || self.send.send(delivery).is_ok(),
-            Pace::Live => {}
-        }
-        // A sign of life is worth no wait.
-        let patience = if empty { Duration::ZERO } else { LIVE_PATIENCE };
-        match self.send.send_within(delivery, patience) {
-            Ok(()) => true,
-            Err(Refused::Full(Delivery::Chunk(chunk, _))) => {
-                self.counters.note_shed(stood_for(&chunk).packets);
-                true
-            }
-            Err(Refused::Full(Delivery::End(_)) | Refused::Gone(_)) => false,
+        match &mut self.way {
+            Way::Here(here) => here.spare = chunk,
+            // A full queue only means that the memory is freed instead.
+            Way::Thread { used, .. } => drop(used.try_send(chunk)),
         }
     }
 }
 
-/// What the packets of a chunk stand for together. As many weights as there are packets, or none.
-pub(crate) fn stood_for(chunk: &Chunk) -> Weight {
-    let add = |sum: Weight, one: Weight| Weight {
-        packets: sum.packets.saturating_add(one.packets),
-        bytes: sum.bytes.saturating_add(one.bytes),
-    };
-    let weighed = chunk.weights.iter().copied();
-    let others = chunk.packets.iter().skip(chunk.weights.len()).map(Weight::of);
-    weighed.chain(others).fold(Weight { packets: 0, bytes: 0 }, add)
+impl Here {
+    /// Takes a turn, unless the source has ended.
+    fn next(&mut self, watch: &mut Stopwatch) -> Option<Delivery> {
+        if let Some(error) = self.ended.take() {
+            return Some(Delivery::End(error));
+        }
+        watch.charge(&self.costs, Category::Core);
+        let mut chunk = std::mem::take(&mut self.spare);
+        let turn = self.reader.turn(&mut chunk);
+        watch.charge(&self.costs, Category::Sniffer);
+        self.ended = turn.ended;
+        if chunk.packets.is_empty() {
+            self.spare = chunk;
+            return self.ended.take().map(Delivery::End);
+        }
+        Some(Delivery::Chunk(chunk, turn.ordered))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread::ThreadId;
+
     use super::*;
+    use crate::packet::{LinkType, Packet};
+    use crate::source::Turn;
 
     /// A live wire on which nothing happens until a filter is pushed.
     struct Quiet {
@@ -235,15 +193,81 @@ mod tests {
         }
     }
 
+    /// Stored packets at hand, one a chunk, which end in a flaw.
+    struct AtHand {
+        description: Description,
+        chunks: u64,
+        read_by: Vec<ThreadId>,
+    }
+
+    impl Source for AtHand {
+        fn description(&self) -> &Description {
+            &self.description
+        }
+
+        fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+            assert_eq!(self.read_by, [std::thread::current().id()]);
+            if self.chunks == 0 {
+                return Err(SourceError::Device { name: "file".into(), why: "cut short".into() });
+            }
+            self.chunks -= 1;
+            let (ts, link) = (crate::time::Ts(self.chunks), LinkType::RAW);
+            let (offset, cap_len, wire_len, region, source, marks) = Default::default();
+            chunk.packets.push(Packet {
+                ts,
+                offset,
+                cap_len,
+                wire_len,
+                region,
+                link,
+                source,
+                marks,
+            });
+            Ok(Turn::More)
+        }
+
+        fn is_at_hand(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn packets_at_hand_are_read_where_they_are_wanted() {
+        let description = Description::new("at hand".to_owned(), Pace::Stored);
+        let (counters, costs) = (Arc::new(SourceCounters::new(&description)), Arc::default());
+        let read_by = vec![std::thread::current().id()];
+        let source = Box::new(AtHand { description, chunks: 2, read_by });
+        let mut feed = Feed::start(source, 7, counters, Arc::clone(&costs)).expect("no thread");
+        let mut watch = Stopwatch::start();
+        let mut told = Vec::new();
+        while told.len() < 3 {
+            match feed.next(Duration::ZERO, &mut watch) {
+                Some(Delivery::Chunk(chunk, ordered)) => {
+                    told.push(format!(
+                        "{} of {}, {ordered}",
+                        chunk.packets.len(),
+                        chunk.packets[0].source
+                    ));
+                    feed.recycle(chunk);
+                }
+                Some(Delivery::End(error)) => told.push(error.expect("the flaw").to_string()),
+                None => panic!("nothing at hand"),
+            }
+        }
+        assert_eq!(told, ["1 of 7, true", "1 of 7, true", "file: cut short"]);
+        assert!(costs.status().sniffer > 0.0);
+    }
+
     #[test]
     fn a_source_is_told_what_nobody_wants() {
         let description = Description::new("quiet".to_owned(), Pace::Live);
         let counters = Arc::new(SourceCounters::new(&description));
         let source = Box::new(Quiet { description, pushed: None });
-        let feed = Feed::start(source, 0, counters, Arc::default()).expect("a thread");
+        let mut feed = Feed::start(source, 0, counters, Arc::default()).expect("a thread");
         feed.push_filter(Some("tcp"));
+        let mut watch = Stopwatch::start();
         let error = loop {
-            match feed.next(Duration::from_secs(10)) {
+            match feed.next(Duration::from_secs(10), &mut watch) {
                 Some(Delivery::End(error)) => break error.expect("what was pushed"),
                 Some(Delivery::Chunk(..)) => {}
                 None => panic!("the source says nothing"),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::feed::{Delivery, Feed};
 use super::offers::Offers;
+use crate::costs::Stopwatch;
 use crate::source::{Chunk, Pace, SourceError};
 use crate::storage::Window;
 use crate::time::{Span, Ts};
@@ -129,8 +130,8 @@ impl Merge {
     }
 
     /// Tells every source what the kernel need not deliver.
-    pub fn push_filter(&self, bpf: Option<&str>) {
-        self.lanes.iter().for_each(|lane| lane.feed.push_filter(bpf));
+    pub fn push_filter(&mut self, bpf: Option<&str>) {
+        self.lanes.iter_mut().for_each(|lane| lane.feed.push_filter(bpf));
     }
 
     /// The chunk that a source's runs point into. Who has taken a whole run may take the chunk's
@@ -172,23 +173,24 @@ impl Merge {
         self.closing = true;
     }
 
-    /// Finds the next run and moves behind it; waits a little where there is none yet.
-    pub fn advance(&mut self) -> Next {
-        match self.step(Instant::now()) {
+    /// Finds the next run and moves behind it; waits a little where there is none yet. What sources
+    /// cost that are read here is charged by `watch`, that of the calling thread.
+    pub fn advance(&mut self, watch: &mut Stopwatch) -> Next {
+        match self.step(Instant::now(), watch) {
             next @ (Next::Run(_) | Next::End) => next,
             waiting if self.closing => waiting,
             waiting => {
-                self.wait(matches!(waiting, Next::Held));
-                self.step(Instant::now())
+                self.wait(matches!(waiting, Next::Held), watch);
+                self.step(Instant::now(), watch)
             }
         }
     }
 
     /// Takes over what is there, and finds the next run if there is one by now.
-    fn step(&mut self, now: Instant) -> Next {
+    fn step(&mut self, now: Instant, watch: &mut Stopwatch) -> Next {
         for at in 0..self.lanes.len() {
             if !self.closing {
-                self.lanes[at].take_over(now);
+                self.lanes[at].take_over(now, watch);
             }
             self.refill(at);
         }
@@ -272,7 +274,7 @@ impl Merge {
     }
 
     /// Waits a little for the sources that have nothing at hand.
-    fn wait(&mut self, held: bool) {
+    fn wait(&mut self, held: bool, watch: &mut Stopwatch) {
         let wanted = |l: &Lane| l.head().is_none() && l.ahead.is_empty() && !l.gone;
         let count = self.lanes.iter().filter(|l| wanted(l)).count();
         let share =
@@ -281,7 +283,7 @@ impl Merge {
         let mut patience = None;
         for lane in self.lanes.iter_mut().filter(|l| wanted(l)) {
             let own = if lane.is(Pace::Stored) && !live { FILE_WAIT } else { share };
-            if let Some(delivery) = lane.feed.next(patience.unwrap_or(own)) {
+            if let Some(delivery) = lane.feed.next(patience.unwrap_or(own), watch) {
                 lane.put(Instant::now(), delivery);
                 // Of the others only what is there by now.
                 if !lane.ahead.is_empty() {
@@ -302,13 +304,13 @@ impl Lane {
     }
 
     /// Takes what its source has handed over: of a wire all, because it does not wait.
-    fn take_over(&mut self, now: Instant) {
+    fn take_over(&mut self, now: Instant, watch: &mut Stopwatch) {
         while !self.gone
             && match self.is(Pace::Live) {
                 true => self.ahead.len() < HELD_MAX,
                 false => self.head().is_none() && self.ahead.is_empty(),
             }
-            && let Some(delivery) = self.feed.next(Duration::ZERO)
+            && let Some(delivery) = self.feed.next(Duration::ZERO, watch)
         {
             self.put(now, delivery);
         }

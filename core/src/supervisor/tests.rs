@@ -215,7 +215,7 @@ fn packets_are_counted_for_what_they_stand_for() {
     chunk.settle_weights();
     let source = SourceCounters::new(weighed.description());
     let counters = Counters::default();
-    source.note_read(&chunk, crate::capture::feed::stood_for(&chunk));
+    source.note_read(&chunk, chunk.stands_for());
     counters.add_source(Arc::new(source));
     let mut batch = Batch::default();
     batch.push_all(&chunk.packets, &chunk.weights);

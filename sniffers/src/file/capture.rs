@@ -271,6 +271,10 @@ impl Source for Capture {
         turn
     }
 
+    fn is_at_hand(&self) -> bool {
+        self.input.is_at_hand()
+    }
+
     fn first_ts(&self) -> Option<Ts> {
         self.first_ts
     }

@@ -37,6 +37,11 @@ pub trait Input: Send {
     /// How many bytes of the file have been read, compressed as they are.
     fn consumed(&self) -> u64;
 
+    /// Whether a window costs no more than a look at memory.
+    fn is_at_hand(&self) -> bool {
+        false
+    }
+
     /// How many bytes the file has, where that is known.
     fn size(&self) -> Option<u64>;
 }

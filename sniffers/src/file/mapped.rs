@@ -86,6 +86,10 @@ impl Input for Mapped {
         Ok(Some(Window { region: Arc::new(map), start, cold: true }))
     }
 
+    fn is_at_hand(&self) -> bool {
+        true
+    }
+
     fn consumed(&self) -> u64 {
         self.consumed
     }

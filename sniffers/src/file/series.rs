@@ -19,6 +19,8 @@ use super::capture::Capture;
 pub struct Series {
     description: Description,
     first_ts: Option<Ts>,
+    // Whether every file is.
+    at_hand: bool,
     // Not opened yet; the next one last.
     waiting: Vec<Waiting>,
     reading: Vec<Reading>,
@@ -55,9 +57,10 @@ impl Series {
     /// than in the middle of it.
     pub fn open(name: &str, paths: Vec<PathBuf>, taken: Taken) -> Result<Self, SourceError> {
         let mut waiting = Vec::with_capacity(paths.len());
-        let mut whole: Option<Description> = None;
+        let (mut whole, mut at_hand): (Option<Description>, bool) = (None, true);
         for path in paths {
             let capture = Capture::open(&path, taken)?;
+            at_hand &= capture.is_at_hand();
             // A file without packets comes first, to be done with it.
             waiting.push(Waiting { first_ts: capture.first_ts().unwrap_or_default(), path });
             match &mut whole {
@@ -77,6 +80,7 @@ impl Series {
         Ok(Self {
             description,
             first_ts,
+            at_hand,
             waiting,
             reading: Vec::new(),
             done_bytes: 0,
@@ -257,6 +261,10 @@ impl Source for Series {
             return Ok(Turn::More);
         }
         self.failed.take().map_or(Ok(Turn::End), Err)
+    }
+
+    fn is_at_hand(&self) -> bool {
+        self.at_hand
     }
 
     fn first_ts(&self) -> Option<Ts> {

@@ -56,7 +56,7 @@ impl Played {
         let now = self.start + Duration::from_millis(ms);
         let mut got = Vec::new();
         loop {
-            match self.merge.step(now) {
+            match self.merge.step(now, &mut Stopwatch::start()) {
                 Next::Run(Run { source, from, to, .. }) => {
                     let packets = &self.merge.chunk(source).packets[from..to];
                     let times: Vec<_> = packets.iter().map(|p| (p.ts.0 / MS).to_string()).collect();
