@@ -180,6 +180,12 @@ impl Lifted {
         })
     }
 
+    /// Whether it counts packets themselves, whatever each stands for.
+    pub fn counts_singly(&self) -> bool {
+        let targets = self.program.groups.iter().flat_map(|group| &group.targets);
+        targets.into_iter().any(|target| matches!(target.amount, Amount::Times(_)))
+    }
+
     /// What it adds to.
     pub fn groups(&self) -> &[Group] {
         &self.program.groups

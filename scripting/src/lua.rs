@@ -77,6 +77,8 @@ impl Kind for Lua {
         let lifts = Lifts::of(text.0, |callback| self.callbacks.has(callback), &setup.limits);
         let demand = ran.reads.demand().and(begun.demand());
         let demand = lifts.update.iter().fold(demand, |all, update| all.and(update.demand()));
+        let singly = lifts.looks_singly(|callback| self.callbacks.has(callback));
+        let demand = if singly { demand.singly() } else { demand };
         let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| State::shared(declared, false));

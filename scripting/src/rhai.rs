@@ -77,7 +77,12 @@ impl Kind for Rhai {
         let text = (self.source.text.as_ref(), Language::Rhai);
         let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
             .map_err(|error| self.source.error(0, error))?;
-        let table_demand = begun.demand();
+        // What a callback counts is the script's own affair: it may be packets themselves.
+        let singly = [Callback::Update, Callback::Check].map(|one| self.callbacks.has(one));
+        let table_demand = match singly {
+            [false, false] => begun.demand(),
+            _ => begun.demand().singly(),
+        };
         let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| State::shared(declared, false));

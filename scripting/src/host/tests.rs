@@ -354,3 +354,39 @@ fn what_does_not_fit_an_alert_or_an_output_is_said() {
         }
     }
 }
+
+#[test]
+fn whatever_may_look_at_packets_one_by_one_gets_packets() {
+    let check = |file: &str, text: &str, want: bool| {
+        let running = Running::start(file, text, &[], Limits::default());
+        let demand = running.unwrap_or_else(|error| panic!("{error}")).started.demand;
+        assert_eq!(demand.is_singly(), want, "{file}: {text}");
+    };
+    let lua = |body: &str| {
+        format!(
+            "function init() return {{ n = 0, of = {{}} }} end\n\
+             function update(pkt, s)\n{body}\nend\nfunction export(s) return {{}} end"
+        )
+    };
+    check("a.lua", &lua("s.n += pkt.packets"), false);
+    check(
+        "a.lua",
+        &lua("local d = pkt.ip.dst\nif d then s.of[d] = (s.of[d] or 0) + pkt.bytes end"),
+        false,
+    );
+    check("a.lua", &lua("s.n += 1"), true);
+    check("a.lua", &lua("local d = tostring(pkt.ip.dst) s.of[d] = (s.of[d] or 0) + 1"), true);
+    check("a.lua", &lua("s.n += pkt.len"), true);
+    let declared = "key = { dst = 'ip.dst' } value = { n = count() }";
+    check("a.lua", declared, false);
+    let checked = |test: &str| format!("{declared}\nfunction check(pkt, s) return {test} end");
+    check("a.lua", &checked("pkt.tcp ~= nil"), false);
+    check("a.lua", &checked("math.random() < 0.5"), true);
+    let declared = "let key = #{ dst: \"ip.dst\" }; let value = #{ n: count() };";
+    check("a.rhai", declared, false);
+    check(
+        "a.rhai",
+        "fn init() { #{ n: 0 } } fn update(pkt, s) { s.n += 1; } fn export(s) { [] }",
+        true,
+    );
+}

@@ -41,6 +41,13 @@ impl Lifts {
         let update = update.and_then(|program| Lifted::new(program, limits));
         Self { update, check, settler: None, fits: None }
     }
+
+    /// Whether a script that has these callbacks may look at packets one by one: in all that is not
+    /// surely only adding up what they stand for.
+    pub fn looks_singly(&self, has: impl Fn(Callback) -> bool) -> bool {
+        let counts = self.update.as_ref().is_none_or(Lifted::counts_singly);
+        has(Callback::Update) && counts || has(Callback::Check) && self.check.is_none()
+    }
 }
 
 /// Whether a fresh state is what the lifted program takes it for: plain tables, empty where they
