@@ -37,6 +37,18 @@ pub const TEN: [(&str, &str, &str); 10] = [
     ("sessions", "sessions", ""),
 ];
 
+/// The word that has this program itself do the work by hand.
+pub const BY_HAND: &str = "byhand";
+
+/// A loop that does nothing but the work of a module: see [`crate::byhand`].
+pub fn by_hand(trace: &str) -> std::io::Result<Vec<Case>> {
+    let program = std::env::current_exe()?.display().to_string();
+    let keys = [("none", "traffic"), ("dst", "topaddr"), ("flow", "tuple")];
+    let case =
+        |(key, module)| Case::new(&format!("{module} by hand"), &program, &[BY_HAND, key, trace]);
+    Ok(keys.map(case).into())
+}
+
 /// Our own cases: reading alone, the figures that are promised, the ten alone and together.
 pub fn como(binary: &str, trace: &str, scripts: &Path, scratch: &Path) -> Vec<Case> {
     let script = |name: &str| scripts.join(name).display().to_string();

@@ -3,6 +3,7 @@
 //! Absolute times mean little on shared machines. What counts are the ratios to
 //! `tcpdump --count ip` within one run: cases take turns, medians are compared.
 
+mod byhand;
 mod case;
 mod costs;
 mod made;
@@ -64,6 +65,11 @@ const OTHERS: [(&str, Perform); 5] = [
 
 fn main() -> Result<()> {
     let first = std::env::args().nth(1);
+    if let Some([word, key, trace]) = std::env::args().skip(1).collect::<Vec<_>>().first_chunk()
+        && word == case::BY_HAND
+    {
+        return byhand::perform(key, trace);
+    }
     let other = OTHERS.iter().find(|(name, _)| first.as_deref() == Some(name));
     let options = options(1 + usize::from(other.is_some()))?;
     let scratch = std::env::temp_dir().join(format!("como-bench-{}", std::process::id()));
@@ -125,6 +131,7 @@ fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Repo
     let trace = scratch.join("trace.pcap").display().to_string();
     generate(options, &binary, &trace)?;
     let mut cases = case::peers(&trace);
+    cases.extend(case::by_hand(&trace)?);
     cases.extend(case::como(&binary, &trace, scripts, scratch));
     let mut costs = vec![Vec::new(); cases.len()];
     // One round unmeasured, so that the trace is in memory for all.
