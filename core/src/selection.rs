@@ -146,9 +146,11 @@ impl std::fmt::Debug for Selection {
 }
 
 /// The places of the set bits of one word.
-struct Ones {
-    word: u64,
-    base: usize,
+pub(crate) struct Ones {
+    /// Bits of packets not walked yet.
+    pub(crate) word: u64,
+    /// The place that its lowest bit stands for.
+    pub(crate) base: usize,
 }
 
 impl Iterator for Ones {

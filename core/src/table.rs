@@ -65,8 +65,10 @@ impl Table {
         if self.rows.layout.is_unkeyed() {
             return self.rows.update_one(batch, picked, &mut self.picks);
         }
-        self.finder.find(batch, picked, &mut self.rows, &mut self.picks);
-        self.rows.update(batch, &self.picks);
+        if !self.finder.sum(batch, picked, &mut self.rows) {
+            self.finder.find(batch, picked, &mut self.rows, &mut self.picks);
+            self.rows.update(batch, &self.picks);
+        }
         self.settle();
     }
 

@@ -7,7 +7,7 @@
 
 mod calls;
 pub mod manual;
-mod net;
+pub(crate) mod net;
 mod pattern;
 pub(crate) mod payload;
 mod reach;

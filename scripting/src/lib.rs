@@ -11,6 +11,8 @@ mod host;
 mod library;
 mod lift;
 mod lua;
+#[cfg(test)]
+mod parity;
 mod passed;
 pub mod recorder;
 mod replayed;

@@ -120,10 +120,36 @@ pub(super) struct Place {
     pub at: usize,
 }
 
+/// Columns of packets and bytes, where there are no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sums {
+    Packets,
+    Bytes,
+    PacketsBytes,
+    BytesPackets,
+}
+
+impl Sums {
+    fn of(places: &[Place]) -> Option<Self> {
+        match places {
+            [Place { op: Op::Packets, .. }] => Some(Self::Packets),
+            [Place { op: Op::Bytes, .. }] => Some(Self::Bytes),
+            [Place { op: Op::Packets, .. }, Place { op: Op::Bytes, .. }] => {
+                Some(Self::PacketsBytes)
+            }
+            [Place { op: Op::Bytes, .. }, Place { op: Op::Packets, .. }] => {
+                Some(Self::BytesPackets)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The state of all value columns of all rows.
 #[derive(Clone, Debug)]
 pub(super) struct Accumulators {
     pub places: Vec<Place>,
+    pub sums: Option<Sums>,
     pub words: Vec<u64>,
     pub stride: usize,
     empty: Vec<u64>,
@@ -140,6 +166,7 @@ impl Accumulators {
     pub fn new(columns: &[Column], heap_bytes_max: usize) -> Self {
         let mut new = Self {
             places: Vec::new(),
+            sums: None,
             words: Vec::new(),
             stride: 0,
             empty: Vec::new(),
@@ -157,6 +184,7 @@ impl Accumulators {
             new.places.push(Place { op, of: column.of, at });
         }
         new.stride = new.empty.len();
+        new.sums = Sums::of(&new.places);
         new
     }
 
@@ -166,6 +194,15 @@ impl Accumulators {
             self.words.extend_from_slice(&self.empty);
         }
         self.sketches.iter_mut().for_each(|sketches| sketches.push_rows(rows));
+    }
+
+    /// Appends empty rows until there are so many.
+    pub fn reach(&mut self, rows: usize) {
+        let held = match self.sketches.first() {
+            Some(sketches) => sketches.rows(),
+            None => self.words.len() / self.stride.max(1),
+        };
+        self.push_rows(rows.saturating_sub(held));
     }
 
     pub fn clear(&mut self) {

@@ -177,8 +177,8 @@ impl Rows {
         for (column, cells) in self.layout.key.iter().zip(&mut self.keys) {
             cells.fill(column, batch, &self.fresh);
         }
-        self.values.push_rows(self.fresh.len());
         let len = self.len;
+        self.values.reach(len);
         self.seen.iter_mut().for_each(|seen| seen.resize(len, Ts(0)));
         self.fresh.clear();
     }

@@ -5,6 +5,7 @@
 //! is remembered here holds for one numbering of ids: see [`Finder::forget`].
 
 mod packed;
+mod sums;
 
 use super::layout::{Layout, Plan};
 use super::rows::Rows;
@@ -150,14 +151,7 @@ impl Finder {
 
     /// Finds the rows of the picked packets, adding what is new to `rows`.
     pub fn find(&mut self, batch: &Batch, picked: &Selection, rows: &mut Rows, out: &mut Picks) {
-        if self.is_by_id() && self.epoch != batch.epoch() {
-            // Ids now mean other values: rows already made are found by value again.
-            if rows.len() > 0 {
-                rows.build_index();
-            }
-            self.forget();
-            self.epoch = batch.epoch();
-        }
+        self.renumber(batch, rows);
         out.start();
         let found = match &mut self.way {
             Way::One => {
@@ -178,6 +172,17 @@ impl Finder {
         }
         out.finish(batch);
         rows.fill_new(batch);
+    }
+
+    /// Forgets ids that now mean other values: rows already made are found by value again.
+    fn renumber(&mut self, batch: &Batch, rows: &mut Rows) {
+        if self.is_by_id() && self.epoch != batch.epoch() {
+            if rows.len() > 0 {
+                rows.build_index();
+            }
+            self.forget();
+            self.epoch = batch.epoch();
+        }
     }
 
     fn is_by_id(&self) -> bool {

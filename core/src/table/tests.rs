@@ -73,6 +73,18 @@ fn exact() -> Vec<ValueColumn> {
     ]
 }
 
+/// Value columns: of every kind, or those that are counted in a loop of their own.
+fn values() -> impl Strategy<Value = Vec<ValueColumn>> {
+    let of = |names: &[&str]| -> Vec<ValueColumn> {
+        exact().into_iter().filter(|column| names.contains(&column.name.as_str())).collect()
+    };
+    let (packets, bytes) = (of(&["count "]), of(&["sum len"]));
+    let both = [packets.clone(), bytes.clone()].concat();
+    let turned = [bytes.clone(), packets.clone()].concat();
+    let three = [both.clone(), of(&["max dport"])].concat();
+    prop::sample::select(vec![exact(), packets, bytes, both, turned, three])
+}
+
 fn layout(key: &[&str], value: &[ValueColumn], full: Full) -> Layout {
     let columns: Vec<KeyColumn> = key
         .iter()
@@ -194,20 +206,25 @@ proptest! {
     #[test]
     fn counts_what_a_naive_count_counts(
         key in 0..KEYS.len(),
-        batches in prop::collection::vec(prop::collection::vec(sent(), 0..50), 1..6),
+        values in values(),
+        weighted in any::<bool>(),
+        batches in prop::collection::vec(prop::collection::vec(sent(), 0..90), 1..6),
         ids_max in prop_oneof![Just(150usize), Just(10_000)],
     ) {
-        let layout = layout(KEYS[key], &exact(), Full::Other);
+        let layout = layout(KEYS[key], &values, Full::Other);
         let demand = layout.demand();
         let mut interner = Interner::bounded(ids_max);
         let mut table = Table::new(layout, roomy(), span());
         // A first interval must leave nothing behind.
         for interval in 0..2 {
-            let mut naive = Naive::new(KEYS[key], &exact());
-            for sent in &batches[interval.min(batches.len() - 1)..] {
-                let batch = batch(sent, demand, &mut interner);
-                table.update(&batch, &picked(sent));
-                naive.update(&batch, &picked(sent));
+            let mut naive = Naive::new(KEYS[key], &values);
+            for (at, sent) in batches.iter().enumerate().skip(interval.min(batches.len() - 1)) {
+                let mut sent = sent.clone();
+                sent.iter_mut().for_each(|s| s.weight = s.weight.filter(|_| weighted));
+                let batch = batch(&sent, demand, &mut interner);
+                let picked = if at % 2 == 0 { picked(&sent) } else { Selection::all(sent.len()) };
+                table.update(&batch, &picked);
+                naive.update(&batch, &picked);
             }
             assert_same(&rows(&table), &naive.rows());
             assert_records_agree(&table);

@@ -17,6 +17,19 @@ pub fn mask(given: &[Value]) -> Result<Value, String> {
     Ok(Value::Addr(addr.masked(u8::try_from(bits).unwrap_or(0))))
 }
 
+/// `addr.masked(bits)`, of either language.
+pub fn masked(addr: Addr, bits: Value) -> Result<Addr, String> {
+    let bits = whole(&[bits], 0, 0, i64::from(addr.width()));
+    let bits = bits.map_err(|why| format!("masked: {why}; for instance masked(24)"))?;
+    Ok(addr.masked(u8::try_from(bits).unwrap_or(0)))
+}
+
+/// `addr.within(network)`, of either language.
+pub fn within(addr: Addr, given: Value) -> Result<bool, String> {
+    let network = network(&[given], 0).map_err(|why| format!("within: {why}"))?;
+    Ok(network.contains(addr))
+}
+
 /// The network that an address lies in, as text.
 pub fn prefix(given: &[Value]) -> Result<Value, String> {
     let addr = addr(given, 0)?;

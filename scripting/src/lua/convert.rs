@@ -14,6 +14,7 @@ use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Varia
 use super::handles::{Wide, object};
 use crate::api::{self, Call, Entry, TEXT_BYTES_MAX, TOPICS};
 use crate::declare::Tree;
+use crate::flow::Flow;
 use crate::host::Host;
 use crate::passed::Output;
 use crate::recorder::Row;
@@ -135,6 +136,8 @@ pub fn value_of(value: &mlua::Value) -> mlua::Result<Value> {
                     Wide::Mac(mac) => Value::Mac(mac),
                     wide => Value::Text(wide.to_string()),
                 }
+            } else if let Ok(flow) = object.borrow::<Flow>() {
+                Value::Text(flow.to_string())
             } else if let Ok(nanos) = object.borrow::<Nanos>() {
                 Value::Time(Ts(nanos.0))
             } else {

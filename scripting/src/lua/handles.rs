@@ -7,14 +7,18 @@
 //! mean another address, whatever the ids of later batches mean.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
-use crate::flow::Flow;
-use como_core::addr::{Addr, Mac, Prefix};
+use como_core::addr::{Addr, Mac};
 use como_core::batch::Batch;
 use como_core::community::CommunityId;
 use como_core::field::{Code, FieldValue, Kind};
 use como_core::hash::TableHash;
-use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods};
+use mlua::{Lua, MetaMethod, Table, UserData, UserDataFields, UserDataMethods, UserDataRef};
+
+use super::convert;
+use crate::api::net;
+use crate::flow::{self, Flow};
 
 /// About how many bytes are held for a handle outside the VM's own memory: what its object points
 /// to, and its entry in the map.
@@ -50,6 +54,14 @@ impl Wide {
             FieldValue::CommunityId(id) => Self::CommunityId(id),
             _ => return None,
         })
+    }
+
+    /// The IP address that it is, for what is `asked` of it.
+    fn addr(self, asked: &str) -> mlua::Result<Addr> {
+        match self {
+            Self::Addr(addr) => Ok(addr),
+            _ => Err(mlua::Error::runtime(format!("{asked}: only an IP address can be asked"))),
+        }
     }
 
     /// Whether it is a string of the VM, equal to others by what it says.
@@ -162,7 +174,11 @@ impl Handles {
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32 + 1);
         let object = match wide.is_text() {
             true => lua.create_string(wide.to_string()).map(mlua::Value::String),
-            false => lua.create_userdata(wide).map(mlua::Value::UserData),
+            false => match wide {
+                Wide::Flow(flow) => lua.create_userdata(flow),
+                wide => lua.create_userdata(wide),
+            }
+            .map(mlua::Value::UserData),
         };
         let made = object.and_then(|object| self.objects.raw_set(slot, object));
         if let Err(error) = made {
@@ -241,37 +257,45 @@ impl Handles {
 impl UserData for Wide {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, "addr");
-        for (at, name) in ["src", "dst", "proto", "sport", "dport"].into_iter().enumerate() {
-            fields.add_field_method_get(name, move |lua, this| match this {
-                Self::Flow(flow) => part(lua, *flow, at),
-                _ => Ok(mlua::Value::Nil),
-            });
-        }
         fields.add_field_method_get("is_v6", |_, this| {
             Ok(matches!(this, Self::Addr(addr) if addr.is_v6()))
         });
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.to_string()));
-        methods.add_meta_function(MetaMethod::Concat, |lua, (a, b): (mlua::Value, mlua::Value)| {
-            lua.create_string([a.to_string()?, b.to_string()?].concat())
+        compare_and_show(methods);
+        methods.add_method("masked", |lua, this, bits: mlua::Value| {
+            let masked = net::masked(this.addr("masked")?, convert::value_of(&bits)?);
+            object(lua, Self::Addr(masked.map_err(mlua::Error::runtime)?))
         });
-        methods.add_meta_method(MetaMethod::Lt, |_, this, other: mlua::UserDataRef<Self>| {
-            Ok(*this < *other)
-        });
-        methods.add_meta_method(MetaMethod::Le, |_, this, other: mlua::UserDataRef<Self>| {
-            Ok(*this <= *other)
-        });
-        methods.add_method("masked", |lua, this, bits: u8| match this {
-            Self::Addr(addr) => object(lua, Self::Addr(addr.masked(bits))),
-            _ => Err(mlua::Error::runtime("only an IP address can be masked")),
-        });
-        methods.add_method("within", |_, this, network: String| match this {
-            Self::Addr(addr) => Ok(prefix(&network)?.contains(*addr)),
-            _ => Ok(false),
+        methods.add_method("within", |_, this, network: mlua::Value| {
+            let within = net::within(this.addr("within")?, convert::value_of(&network)?);
+            within.map_err(mlua::Error::runtime)
         });
     }
+}
+
+impl UserData for Flow {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field(MetaMethod::Type, flow::NAME);
+        for (at, name) in flow::PARTS.into_iter().enumerate() {
+            fields.add_field_method_get(name, move |lua, this| part(lua, *this, at));
+        }
+    }
+
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        compare_and_show(methods);
+    }
+}
+
+/// What all objects can do: be ordered, shown, and put behind each other as text.
+fn compare_and_show<T: Ord + Display + 'static, M: UserDataMethods<T>>(methods: &mut M) {
+    methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.to_string()));
+    methods.add_meta_function(MetaMethod::Concat, |lua, (a, b): (mlua::Value, mlua::Value)| {
+        lua.create_string([a.to_string()?, b.to_string()?].concat())
+    });
+    methods.add_meta_method(MetaMethod::Lt, |_, this, other: UserDataRef<T>| Ok(*this < *other));
+    methods.add_meta_method(MetaMethod::Le, |_, this, other: UserDataRef<T>| Ok(*this <= *other));
 }
 
 /// One of the five values of a flow.
@@ -303,14 +327,4 @@ pub fn parse(text: &str) -> mlua::Result<Wide> {
             text.escape_debug()
         ))
     })
-}
-
-fn prefix(text: &str) -> mlua::Result<Prefix> {
-    let (addr, bits) = text.split_once('/').unwrap_or((text, "128"));
-    let wrong = || {
-        let text = text.escape_debug();
-        mlua::Error::runtime(format!("`{text}` is no network: write one like 10.0.0.0/8"))
-    };
-    let addr: Addr = addr.trim().parse().map_err(|_| wrong())?;
-    Ok(Prefix::new(addr, bits.trim().parse().map_err(|_| wrong())?))
 }

@@ -74,7 +74,7 @@ local function before(a, b)
   if a.rank ~= b.rank then
     return a.rank > b.rank
   end
-  if type(a.key) == type(b.key) and type(a.key) ~= "boolean" and type(a.key) ~= "table" then
+  if typeof(a.key) == typeof(b.key) and type(a.key) ~= "boolean" and type(a.key) ~= "table" then
     return a.key < b.key
   end
   return tostring(a.key) < tostring(b.key)

@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
-use como_core::addr::{Addr, Mac, Prefix};
-use rhai::{Dynamic, Engine, EvalAltResult, INT, Variant};
+use como_core::addr::{Addr, Mac};
+use rhai::{Dynamic, Engine, EvalAltResult, Variant};
+
+use super::value;
+use crate::api::net;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -12,11 +15,11 @@ pub(super) fn register(engine: &mut Engine) {
     address::<Addr>(engine, "Address");
     address::<Mac>(engine, "Mac");
     engine.register_get("is_v6", |addr: &mut Addr| addr.is_v6());
-    engine.register_fn("masked", |addr: &mut Addr, bits: INT| {
-        addr.masked(u8::try_from(bits.clamp(0, 128)).unwrap_or(128))
+    engine.register_fn("masked", |addr: &mut Addr, bits: Dynamic| -> Fallible<Addr> {
+        Ok(net::masked(*addr, value::to_value(&bits)?)?)
     });
-    engine.register_fn("within", |addr: &mut Addr, net: &str| -> Fallible<bool> {
-        Ok(prefix(net)?.contains(*addr))
+    engine.register_fn("within", |addr: &mut Addr, network: Dynamic| -> Fallible<bool> {
+        Ok(net::within(*addr, value::to_value(&network)?)?)
     });
     engine.register_fn("addr", |text: &str| -> Fallible<Dynamic> {
         read::<Addr>(text)
@@ -54,13 +57,4 @@ fn read<T: FromStr>(text: &str) -> Fallible<T> {
         format!("`{text}` is no address: write one like 10.0.0.1, 2001:db8::1 or 00:1b:21:0a:0b:0c")
             .into()
     })
-}
-
-fn prefix(text: &str) -> Fallible<Prefix> {
-    let (addr, bits) = text.split_once('/').unwrap_or((text, "128"));
-    let bits = bits.parse::<u8>().ok().filter(|bits| *bits <= 128);
-    match (addr.parse::<Addr>(), bits) {
-        (Ok(addr), Some(bits)) => Ok(Prefix::new(addr, bits)),
-        _ => Err(format!("`{}` is no network: write it as 10.0.0.0/8", text.escape_debug()).into()),
-    }
 }

@@ -112,20 +112,22 @@ impl RhaiModule {
         self.ran.host.filters.lock().settle()
     }
 
-    /// Begins an interval: what `init` returns is the state.
+    /// Begins an interval: what `init` returns is the state; an empty map if that is nothing, or
+    /// if it fails.
     fn begin(&mut self) -> Fallible<()> {
         self.ran.host.turn(Phase::Init);
         let last = std::mem::take(&mut self.state);
-        self.state = match &mut self.init {
-            Some(init) => {
-                init.set(0, self.ran.args_map());
-                init.set(1, last);
-                let state = self.ran.call(|engine| init.run(engine));
-                init.set(1, Dynamic::UNIT);
-                state?
+        self.state = Dynamic::from_map(Map::new());
+        if let Some(init) = &mut self.init {
+            init.set(0, self.ran.args_map());
+            init.set(1, last);
+            let state = self.ran.call(|engine| init.run(engine));
+            init.set(1, Dynamic::UNIT);
+            let state = state?;
+            if !state.is_unit() {
+                self.state = state;
             }
-            None => Dynamic::from_map(Map::new()),
-        };
+        }
         Ok(())
     }
 

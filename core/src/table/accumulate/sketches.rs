@@ -44,6 +44,10 @@ impl Sketches {
         }
     }
 
+    pub fn rows(&self) -> usize {
+        each_kind!(self, v => v.len())
+    }
+
     pub fn push_rows(&mut self, rows: usize) {
         each_kind!(self, v => v.resize_with(v.len() + rows, Default::default));
     }

@@ -1,0 +1,116 @@
+//! What both languages must do alike, beside what the library's own tests compare.
+
+use como_core::module::Limits;
+
+use crate::running::{Running, some};
+
+/// What a script says of [`some`] packets: its rows, then its faults without their places.
+fn said(file: &str, text: &str) -> Vec<String> {
+    let mut running = Running::start(file, text, &[], Limits::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    running.feed(some());
+    let mut said = running.rows();
+    let bare = |message: &str| {
+        let place = message.strip_prefix(file)?.strip_prefix(':')?;
+        let (_, message) = place.split_once(": ").or_else(|| place.split_once(' '))?;
+        Some(message.trim().to_owned())
+    };
+    let faults = running.faults.iter().map(|fault| &fault.message);
+    said.extend(faults.map(|message| bare(message).unwrap_or_else(|| message.clone())));
+    said
+}
+
+/// Checks what `export` makes of one expression, in which addresses and their methods are written
+/// as in Lua.
+#[track_caller]
+fn check(expression: &str, want: &str) {
+    let rhai = expression.replace("):", ").").replace("nil", "()");
+    let lua = format!("function update(pkt) end\nfunction export() return {{ n = {expression} }} end");
+    let rhai = format!("fn update(pkt) {{}}\nfn export() {{ #{{ n: {rhai} }} }}");
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        assert_eq!(said(file, &text), [want], "{text}");
+    }
+}
+
+#[test]
+fn a_mask_is_as_long_as_the_address_at_most() {
+    check(r#"addr("10.1.2.3"):masked(16)"#, "n=10.1.0.0");
+    check(r#"addr("2001:db8::1"):masked(128)"#, "n=2001:db8::1");
+    for (bits, shown) in [("300", "300"), ("-1", "-1"), ("33", "33"), ("nil", "nil")] {
+        check(
+            &format!(r#"addr("10.1.2.3"):masked({bits})"#),
+            &format!(
+                "masked: argument 1 is a whole number from 0 to 32, not {shown}; for instance \
+                 masked(24)"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_network_is_read_alike() {
+    for (network, within) in [
+        ("10.0.0.0/8", true),
+        ("10.0.0.0 / 8", true),
+        (" 10.0.0.0/8 ", true),
+        ("10.1.2.3", true),
+        ("10.1.2.4", false),
+        ("::/0", false),
+    ] {
+        check(&format!(r#"addr("10.1.2.3"):within("{network}")"#), &format!("n={within}"));
+        check(&format!(r#"net.contains("{network}", "10.1.2.3")"#), &format!("n={within}"));
+    }
+    for network in ["10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/", ""] {
+        check(
+            &format!(r#"addr("10.1.2.3"):within("{network}")"#),
+            &format!(r#"within: argument 1 is a network like 10.0.0.0/8, not "{network}""#),
+        );
+    }
+}
+
+#[test]
+fn init_that_returns_nothing_leaves_an_empty_state() {
+    let lua = "function init() end
+function update(pkt, state) state.n = (state.n or 0) + 1 end
+function export(state) return state end";
+    let rhai = "fn init() {}
+fn update(pkt, state) { state.n = (state.n ?? 0) + 1; }
+fn export(state) { state }";
+    assert_eq!(said("test.lua", lua), ["n=6"]);
+    assert_eq!(said("test.rhai", rhai), ["n=6"]);
+}
+
+#[test]
+fn init_that_fails_leaves_an_empty_state() {
+    let lua = "function init(args, last) assert(last == nil, \"again\") end
+function update(pkt, state) state.n = (state.n or 0) + 1 end
+function export(state) return state end";
+    let rhai = "fn init(args, last) { if last != () { throw \"again\" } }
+fn update(pkt, state) { state.n = (state.n ?? 0) + 1; }
+fn export(state) { state }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let mut running = Running::start(file, text, &[], Limits::default())
+            .unwrap_or_else(|error| panic!("{error}"));
+        for _ in 0..2 {
+            running.feed(some());
+            assert_eq!(running.rows(), ["n=6"], "{file}");
+        }
+        assert_eq!(running.faults.len(), 2, "{:?}", running.faults);
+    }
+}
+
+#[test]
+fn flows_and_addresses_tell_what_they_are() {
+    let lua = "function init() return { kinds = {} } end
+function update(pkt, state) if pkt.ip then
+  state.kinds = { flow = typeof(pkt.flow), src = typeof(pkt.ip.src), port = pkt.flow.sport }
+end end
+function export(state) return state.kinds end";
+    let rhai = "fn init() { #{ kinds: () } }
+fn update(pkt, state) { if pkt.ip != () {
+  state.kinds = #{ flow: type_of(pkt.flow), src: type_of(pkt.ip.src), port: pkt.flow.sport };
+} }
+fn export(state) { state.kinds }";
+    assert_eq!(said("test.lua", lua), ["flow=flow port=443 src=addr"]);
+    assert_eq!(said("test.rhai", rhai), ["flow=Flow port=443 src=Address"]);
+}
