@@ -40,6 +40,10 @@ struct Row {
     /// To the native twin, of this run.
     ratio: Option<f64>,
     export_us: f64,
+    /// What starting an instance takes: for a script, its virtual machine too.
+    start_us: f64,
+    /// What it holds then.
+    start_bytes: usize,
     packets: u64,
 }
 
@@ -71,7 +75,15 @@ pub fn perform(args: &Bench) -> Result {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = output::list(["MODULE", "FORM", "NS/PACKET", "x NATIVE", "EXPORT US"]);
+    let mut table = output::list([
+        "MODULE",
+        "FORM",
+        "NS/PACKET",
+        "x NATIVE",
+        "EXPORT US",
+        "START US",
+        "START KIB",
+    ]);
     for row in rows {
         table.add_row([
             row.module.clone(),
@@ -79,9 +91,11 @@ fn table(rows: &[Row]) -> String {
             format!("{:.2}", row.ns_per_packet),
             row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
             format!("{:.0}", row.export_us),
+            format!("{:.0}", row.start_us),
+            format!("{}", row.start_bytes / 1024),
         ]);
     }
-    (2..5).for_each(|column| output::align_right(&mut table, column));
+    (2..7).for_each(|column| output::align_right(&mut table, column));
     output::text(table)
 }
 
@@ -93,6 +107,8 @@ struct Runner {
     picks: Vec<Selection>,
     update_ns: Vec<u64>,
     export_ns: Vec<u64>,
+    start_ns: Vec<u64>,
+    start_bytes: usize,
 }
 
 fn measure(name: &str, args: &Bench) -> Result<Vec<Row>> {
@@ -100,11 +116,17 @@ fn measure(name: &str, args: &Bench) -> Result<Vec<Row>> {
     let mut started = Vec::new();
     let (mut demand, mut plan) = (Demand::NONE, Plan::default());
     for form in forms {
+        let mut start_ns = Vec::new();
+        for _ in 0..args.runs.max(1) {
+            let began = thread_cpu_ns();
+            let _started = start(&form, args)?;
+            start_ns.push(thread_cpu_ns().saturating_sub(began));
+        }
         let one: Started = start(&form, args)?;
         let parsed =
             filter::parse(&one.filter).map_err(|e| crate::filter::wrong(&one.filter, &e))?;
         demand = demand.and(one.demand);
-        started.push((form, plan.add(&parsed.expr), one));
+        started.push((form, plan.add(&parsed.expr), one, start_ns));
     }
     demand = demand.and(plan.demand());
     let mut batches = traffic::batches(args, demand)?;
@@ -113,8 +135,10 @@ fn measure(name: &str, args: &Bench) -> Result<Vec<Row>> {
     if packets == 0 {
         return Err(Failure::new("there are no packets to measure with"));
     }
-    let runner = |(form, slot, started): (Form, usize, Started)| Runner {
+    let runner = |(form, slot, started, start_ns): (Form, usize, Started, Vec<u64>)| Runner {
         form,
+        start_ns,
+        start_bytes: started.module.state_bytes(),
         module: started.module,
         schema: started.schema.unwrap_or_default(),
         picks: batches.iter().map(|b| picked(b, slot)).collect(),
@@ -191,6 +215,8 @@ fn rows(name: &str, packets: usize, runners: &mut [Runner]) -> Vec<Row> {
             ns_per_packet: ns / packets as f64,
             ratio: twin.filter(|twin| *twin > 0.0).map(|twin| ns / twin),
             export_us: median(&mut runner.export_ns) / 1000.0,
+            start_us: median(&mut runner.start_ns) / 1000.0,
+            start_bytes: runner.start_bytes,
             packets: packets as u64,
         }
     };

@@ -142,11 +142,17 @@ mod tests {
         assert!(!lua("  return table:top(\"bytes\", n)"));
         assert!(!lua("  return { { n = table:sum(\"bytes\") } }"));
         assert!(!chooses_rows("function export(t) return table end", Language::Lua));
+        let again = "function export(table) return table end\n";
+        assert!(chooses_rows(again, Language::Lua));
+        assert!(!chooses_rows(&format!("{again}export = other"), Language::Lua));
+        assert!(!chooses_rows(&format!("{again}{again}"), Language::Lua));
         let rhai = |body: &str| {
             chooses_rows(&format!("fn export(table, long, args) {{ {body} }}"), Language::Rhai)
         };
         assert!(rhai("table.top(\"bytes\", args.n)"));
         assert!(rhai("return table;"));
         assert!(!rhai("let a = table; a"));
+        let again = "fn export(table) { table } fn export(table, long) { table.top(long.n) }";
+        assert!(!chooses_rows(again, Language::Rhai));
     }
 }

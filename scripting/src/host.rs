@@ -12,6 +12,7 @@ mod filters;
 pub mod page;
 mod resolver;
 pub mod tables;
+pub mod view;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};

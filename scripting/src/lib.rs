@@ -8,6 +8,7 @@ mod begin;
 pub mod declare;
 mod flow;
 mod host;
+mod instance;
 mod library;
 mod lift;
 mod lua;

@@ -28,7 +28,9 @@ const BY_HAND: &[(&str, &str, &str, &str)] = scripts! {
     "traffic": "update" "traffic_update.rhai"
     "tuple": "update" "tuple_update.lua"
     "tuple": "update by pkt.flow" "tuple_flow.lua"
+    "tuple": "update by pkt.flow" "tuple_flow.rhai"
     "tuple": "table in update" "tuple_table.lua"
+    "tuple": "table in update" "tuple_table.rhai"
 };
 
 /// One form of a module.

@@ -1,9 +1,11 @@
 //! A lifted callback against the same in the virtual machine.
 
+use como_core::intern::Interner;
 use como_core::module::Limits;
-use como_core::packet::build::{ACK, Frame, SYN};
+use como_core::packet::build::{ACK, Frame, SYN, batch_of};
+use como_core::selection::Selection;
 
-use super::parse;
+use super::{Lifted, Sum, parse};
 use crate::running::{Running, some};
 
 /// Where this stands in a script, it is made one that cannot be lifted.
@@ -388,4 +390,74 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
     assert_eq!(parse::update(&texts), None);
     let nots = format!("function check(pkt) return {}pkt.ip end", "not ".repeat(5000));
     assert_eq!(parse::check(&nots), None);
+}
+
+/// Packets to so many hosts that no other `round` has met, each in a flow of its own.
+fn fresh(round: u32, hosts: u32) -> Vec<Frame> {
+    let to = |n: u32| format!("10.{}.{}.{}:80", round, n / 256, n % 256);
+    (0..hosts).map(|n| Frame::udp("10.255.0.1:53", to(n).as_str()).len(100)).collect()
+}
+
+#[test]
+fn addresses_of_intervals_gone_by_make_room_for_others() {
+    let text = "function init() return {} end
+function update(pkt, state)
+  state[pkt.ip.dst] = (state[pkt.ip.dst] or 0) + pkt.bytes
+end
+function export(state)
+  local n = 0
+  for _ in state do n += 1 end
+  return { n = n }
+end";
+    assert!(parse::update(text).is_some(), "it is not lifted");
+    // There is room for 6,500 addresses.
+    let limits = Limits { memory_bytes_max: 4 << 20, ..Limits::default() };
+    let mut running = Running::start("test.lua", text, &[], limits).expect("starts");
+    for round in 0..6 {
+        for part in fresh(round, 3000).chunks(1000) {
+            running.feed(part.to_vec());
+        }
+        assert_eq!(running.rows(), ["n=3000"], "interval {round}");
+        running.faultless();
+    }
+}
+
+#[test]
+fn what_is_added_up_natively_stays_within_the_memory_of_the_script() {
+    let text = "function init() return { src = {}, dst = {}, both = {} } end
+function update(pkt, state)
+  state.dst[pkt.ip.dst] = (state.dst[pkt.ip.dst] or 0) + pkt.bytes
+  state.src[pkt.ip.src] = (state.src[pkt.ip.src] or 0) + pkt.bytes
+  local key = tostring(pkt.ip.src) .. ' > ' .. tostring(pkt.ip.dst)
+  state.both[key] = (state.both[key] or 0) + pkt.bytes
+end";
+    let program = parse::update(text).expect("it is lifted");
+    let limits = Limits { memory_bytes_max: 2 << 20, ..Limits::default() };
+    let mut lifted = Lifted::new(program, &limits).expect("it runs");
+    let (mut interner, mut packets, mut emptied) = (Interner::default(), 0, 0);
+    let mut settle = |lifted: &mut Lifted| {
+        let count = |_, sum: Sum<'_>| {
+            if let Sum::Keyed(table) = sum {
+                let column = table.column("packets").expect("a column");
+                let rows = 0..table.rows();
+                packets += rows.filter_map(|row| table.value(row, column).as_uint()).sum::<u64>();
+            }
+            Ok::<(), ()>(())
+        };
+        assert_eq!(lifted.settle(count), Ok(()));
+        emptied += 1;
+    };
+    for round in 0..20 {
+        let mut batch = batch_of(fresh(round, 2000));
+        batch.decode(lifted.demand());
+        interner.fill(&mut batch, lifted.demand());
+        assert!(lifted.update(&batch, &Selection::all(batch.len()), &[]));
+        assert!(lifted.state_bytes() <= limits.memory_bytes_max, "{}", lifted.state_bytes());
+        if lifted.is_full() {
+            settle(&mut lifted);
+        }
+    }
+    settle(&mut lifted);
+    assert_eq!(packets, 3 * 40_000);
+    assert!(emptied > 2, "it never was full");
 }

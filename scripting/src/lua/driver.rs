@@ -24,6 +24,9 @@ use crate::scan::{Language, Read, Reads, TS_NS, is_at_top, uses};
 const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
                     buffer.readu32, buffer.readu8, buffer.writeu8; ";
 
+/// The callbacks that get packets.
+const CALLED: [&str; 2] = ["update", "check"];
+
 /// The most fields that become parameters: Luau's functions have at most 200 local variables.
 const PARAMETERS_MAX: usize = 60;
 
@@ -37,8 +40,8 @@ pub struct Composed {
 
 /// The script with its driver.
 pub fn compose(source: &str, reads: &Reads) -> Composed {
-    let mut driver = Driver::of(reads);
     let tokens = tokens(source, Language::Lua);
+    let mut driver = Driver::of(reads, &tokens);
     // A name that the script has itself would be another's.
     let ours = driver.parameters();
     let taken = |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
@@ -60,7 +63,7 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
         edits.push((spot.at.start, spot.at.end, new + "\n".repeat(lines).as_str()));
     }
     let parameters = driver.parameters();
-    for name in ["update", "check"] {
+    for name in CALLED {
         edits.extend(definition(source, &tokens, name).map(|at| (at, at, "local ".into())));
         let open = opening(&tokens, name).filter(|_| driver.direct);
         if let Some((at, alone)) = open {
@@ -169,17 +172,20 @@ struct Driver<'a> {
     adds: bool,
     /// Layers whose tables are filled for a script that takes them off the packet.
     tables: Vec<&'static str>,
+    /// Which of `update` and `check` the script speaks of: there is a loop for no other.
+    called: [bool; 2],
 }
 
 impl<'a> Driver<'a> {
-    fn of(reads: &'a Reads) -> Self {
+    fn of(reads: &'a Reads, tokens: &[Token<'_>]) -> Self {
+        let called = CALLED.map(|name| uses(tokens, name).next().is_some());
         let fields = Fed::of(reads);
         let rest = reads.layers.len() + reads.filters.len();
         let fits = fields.len() + rest <= PARAMETERS_MAX;
         let direct = reads.complete && reads.contained && fits;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
         let adds = reads.adds();
-        Self { reads, fields, direct, adds, tables }
+        Self { reads, fields, direct, adds, tables, called }
     }
 
     /// What the driver gives of a packet: fields, layers, and which filters it matches.
@@ -216,20 +222,27 @@ impl<'a> Driver<'a> {
         for layer in &self.tables {
             let _ = writeln!(text, "local __M_{layer} = __G.layer(\"{layer}\")");
         }
-        for (name, mixed) in [("__u", false), ("__um", true), ("__c", false), ("__cm", true)] {
-            self.run(&mut text, name, mixed);
+        for (name, called) in CALLED.into_iter().zip(self.called) {
+            let _ = writeln!(text, "local __{name}_all, __{name}_mixed");
+            if called {
+                self.run(&mut text, name, false);
+                self.run(&mut text, name, true);
+            }
+            let _ = writeln!(
+                text,
+                "local function __{name}(m, ...)\n\
+                 if m then __{name}_mixed(...) else __{name}_all(...) end\nend"
+            );
         }
-        text.push_str(
-            "local function __check(m, ...) if m then __cm(...) else __c(...) end end\n\
-             local function __update(m, ...) if m then __um(...) else __u(...) end end\n\
-             return __update, __check, __place\nend), update, check, {",
-        );
+        text.push_str("return __update, __check, __place\nend), update, check, {");
         text + self.reads.filters.join(", ").as_str() + "}"
     }
 
     /// One loop. With `mixed`, some packets lack some value, which then reads as nil.
     fn run(&self, text: &mut String, name: &str, mixed: bool) {
-        let _ = writeln!(text, "local function {name}(__from: number, __n: number, __s, __get)");
+        let which = if mixed { "mixed" } else { "all" };
+        let _ =
+            writeln!(text, "function __{name}_{which}(__from: number, __n: number, __s, __get)");
         self.open(text);
         text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
         if self.adds {
@@ -258,7 +271,7 @@ impl<'a> Driver<'a> {
                 String::new()
             }
         };
-        let _ = match name.starts_with("__u") {
+        let _ = match name == "update" {
             true => writeln!(text, "update({arguments}__p, __s)\nend"),
             false => {
                 let call = format!("check({arguments}__p, __s)");
@@ -266,9 +279,7 @@ impl<'a> Driver<'a> {
             }
         };
         if fetches(self.reads) {
-            let kept: Vec<String> =
-                self.tables.iter().map(|layer| format!(", __t_{layer}")).collect();
-            let _ = writeln!(text, "__G.finish(__p{})", kept.concat());
+            text.push_str("__G.finish()\n");
         }
         text.push_str("end\n");
     }
@@ -293,7 +304,9 @@ impl<'a> Driver<'a> {
             let _ = writeln!(text, "local __t_{layer}: any = __M_{layer}()");
         }
         if fetches(self.reads) {
-            text.push_str("__G.begin(__p, __get, __place, __F)\n");
+            let tables = self.tables.iter().map(|layer| format!(", __t_{layer}"));
+            let tables: String = tables.collect();
+            let _ = writeln!(text, "__G.begin(__p, __get, __place, __F{tables})");
         }
     }
 

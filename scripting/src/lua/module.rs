@@ -1,14 +1,11 @@
 //! A running Lua module: the callbacks, in the order an interval calls them.
 
-use std::time::{Duration, Instant};
-
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
-use como_core::module::{Asides, Export, Fault, Limit, Limits, Module};
+use como_core::module::{Asides, Export, Fault, Limits, Module};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
-use como_core::table;
 use como_core::time::Ts;
 use mlua::{Function, MultiValue};
 
@@ -23,14 +20,10 @@ use super::tables::{self, Open, Shared, View, Which};
 use super::vm::Trouble;
 use crate::declare::Callback;
 use crate::host::Phase;
+use crate::instance::{ERRORS_MAX, Instance};
 use crate::lift::Lifted;
 use crate::passed::Output;
 use crate::recorder::{Recorder, Returned, Row, stored_schema};
-
-/// Packets of one batch that may fail before the rest of it is given up.
-const ERRORS_MAX: u32 = 4;
-/// How many calls' worth of time all `action`s of one flush may take.
-const ACTION_CALLS: u32 = 20;
 
 /// One instance of a script.
 pub struct LuaModule {
@@ -39,13 +32,11 @@ pub struct LuaModule {
     update: Function,
     check: Function,
     place: Function,
-    tables: Option<Shared>,
+    inner: Instance,
     recorder: Recorder,
     state: mlua::Value,
     /// What a script without a declared long-term table keeps across intervals.
     own_long: mlua::Value,
-    limits: Limits,
-    fault: Option<Fault>,
     lifts: Lifts,
     /// What each filter of the script picks of the batch at hand.
     matches: Vec<Selection>,
@@ -80,19 +71,17 @@ impl LuaModule {
         };
         let (feed, update, check, place, own_long) = ran.vm.call(build)?;
         let state = mlua::Value::Nil;
-        let fault = None;
+        let inner = Instance::new(ran.vm.host().clone(), tables, limits);
         let mut module = Self {
             ran,
             feed,
             update,
             check,
             place,
-            tables,
+            inner,
             recorder,
             state,
             own_long,
-            limits,
-            fault,
             lifts,
             matches: Vec::new(),
         };
@@ -170,10 +159,7 @@ impl LuaModule {
 
     fn note(&mut self, trouble: Trouble) {
         let fault = self.ran.vm.fault(trouble);
-        match &self.fault {
-            Some(first) if first.limit.is_some() || fault.limit.is_none() => {}
-            _ => self.fault = Some(fault),
-        }
+        self.inner.note(fault);
     }
 
     /// Runs one of the driver's loops over the picked packets.
@@ -216,7 +202,7 @@ impl LuaModule {
     /// Tells whoever kept the packet of a call that failed that it is gone.
     fn abandon(&mut self) {
         let vm = &self.ran.vm;
-        let ended = vm.call(|| vm.prelude.get::<Function>("abandon")?.call::<()>(()));
+        let ended = vm.call(|| vm.prelude.get::<Function>("finish")?.call::<()>(()));
         if let Err(trouble) = ended {
             self.note(trouble);
         }
@@ -260,11 +246,11 @@ impl LuaModule {
         let view = |shared: &Shared, which| {
             lua.create_userdata(View::new(shared, which)).map(mlua::Value::UserData)
         };
-        let long = match &self.tables {
-            Some(shared) if shared.lock().declared.long().is_some() => view(shared, Which::Long)?,
-            _ => self.own_long.clone(),
+        let long = match self.inner.long() {
+            Some(shared) => view(shared, Which::Long)?,
+            None => self.own_long.clone(),
         };
-        let table = match &self.tables {
+        let table = match self.inner.tables() {
             Some(shared) => view(shared, Which::Interval)?,
             None => self.state.clone(),
         };
@@ -276,19 +262,10 @@ impl LuaModule {
     fn records(&mut self, out: &mut Export) -> Result<(), Trouble> {
         let interval = out.interval();
         let Some(export) = self.ran.function(Callback::Export).cloned() else {
-            let Some(shared) = self.tables.clone() else { return Ok(()) };
-            let mut state = shared.lock();
-            state.generation += 1;
-            state.declared.fold();
-            if state.declared.long().is_none() {
-                let table = state.declared.table();
-                let records = table.records(&table.sorted(), interval);
-                drop(state);
-                return self.write(Returned::Whole(records), out);
-            }
-            return Ok(());
+            let records = self.inner.records(interval);
+            return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
         };
-        let output = Output::new(&self.limits);
+        let output = Output::new(self.inner.limits());
         let returned = self.ran.vm.call(|| {
             let value = export.call::<mlua::Value>(self.export_args()?)?;
             returned(&value, out, output)
@@ -314,7 +291,7 @@ impl LuaModule {
     fn store(&self, store: &Function, rows: Vec<Row>, out: &mut Export) -> Result<(), Trouble> {
         let vm = &self.ran.vm;
         let mut records = Records::empty(stored_schema(), out.interval().len());
-        let mut output = Output::new(&self.limits);
+        let mut output = Output::new(self.inner.limits());
         for row in rows {
             let bytes = vm.call(|| {
                 let record =
@@ -332,70 +309,29 @@ impl LuaModule {
 
     /// Asks `action` about every long-term row, and writes those to store.
     fn flush(&mut self, out: &mut Export) -> Result<(), Trouble> {
-        let Some(shared) = self.tables.clone() else { return Ok(()) };
-        let now = out.now();
-        let (answers, trouble) = self.ask(&shared, now);
-        let records = {
-            let mut state = shared.lock();
-            let timeout = state.declared.timeout();
-            state.generation += 1;
-            state.declared.flush(out.interval(), |long, row| {
-                let due =
-                    if now - long.seen(row) >= timeout { Action::Store } else { Action::Keep };
-                answers.get(row).copied().flatten().unwrap_or(due)
-            })
-        };
-        if let Some(records) = records {
+        let (answers, trouble) = self.ask(out.now());
+        if let Some(records) = self.inner.flush(out, &answers) {
             self.write(Returned::Whole(records), out)?;
         }
         trouble.map_or(Ok(()), Err)
     }
 
-    /// What `action` says of each long-term row. Where it fails, or all of it takes too long,
-    /// rows are left to their timeout.
-    fn ask(&self, shared: &Shared, now: Ts) -> (Vec<Option<Action>>, Option<Trouble>) {
-        let (mut answers, mut trouble) = (Vec::new(), None);
-        let Some(action) = self.ran.function(Callback::Action) else { return (answers, trouble) };
+    /// What `action` says of each long-term row.
+    fn ask(&self, now: Ts) -> (Vec<Option<Action>>, Option<Trouble>) {
+        let Some(action) = self.ran.function(Callback::Action) else { return (Vec::new(), None) };
         let vm = &self.ran.vm;
-        let (began, most) = (Instant::now(), self.call_max() * ACTION_CALLS);
-        let (rows, generation) = {
-            let state = shared.lock();
-            (state.declared.long().map_or(0, table::Table::rows), state.generation)
-        };
-        for row in 0..rows {
-            let answer = vm.call(|| {
-                // Not locked while the script runs: it may ask the table itself.
-                let record = {
-                    let state = shared.lock();
-                    match state.declared.long().filter(|_| state.generation == generation) {
-                        Some(long) => tables::row(vm.lua(), long, row)?,
-                        None => return Err(mlua::Error::runtime("action must not change `long`")),
-                    }
+        let ask = |shared: &Shared, row| {
+            vm.call(|| {
+                let record = match shared.lock().declared.long() {
+                    Some(long) => tables::row(vm.lua(), long, row)?,
+                    None => return Ok(None),
                 };
                 let answer = action.call::<Option<String>>((record, now.as_secs_f64()))?;
                 answer.map(|name| named(&name)).transpose()
-            });
-            answers.push(*answer.as_ref().unwrap_or(&None));
-            if let Err(error) = answer {
-                let stop = error.limit.is_some() || shared.lock().generation != generation;
-                trouble.get_or_insert(error);
-                if stop {
-                    break;
-                }
-            }
-            if began.elapsed() > most {
-                let message =
-                    format!("`action` took more than {} ms for all rows", most.as_millis());
-                trouble
-                    .get_or_insert(Trouble { limit: Some(Limit::Cpu), ..Trouble::new(0, message) });
-                break;
-            }
-        }
-        (answers, trouble)
-    }
-
-    fn call_max(&self) -> Duration {
-        Duration::from_millis(self.limits.call_ms_max)
+            })
+        };
+        let wrong = |limit, message| Trouble { limit, ..Trouble::new(0, message) };
+        self.inner.ask(ask, |trouble| trouble.limit.is_some(), wrong)
     }
 }
 
@@ -426,10 +362,8 @@ impl Module for LuaModule {
     }
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        if let Some(shared) = &self.tables {
-            self.ran.vm.host().note_tables(batch);
-            shared.lock().declared.update(batch, picked);
-        } else if self.ran.function(Callback::Update).is_some()
+        if !self.inner.count(batch, picked)
+            && self.ran.function(Callback::Update).is_some()
             && !picked.is_empty()
             && !self.update_natively(batch, picked)
         {
@@ -447,44 +381,38 @@ impl Module for LuaModule {
         if let Err(trouble) = self.flush(out) {
             self.note(trouble);
         }
-        if let Some(shared) = &self.tables {
-            let mut state = shared.lock();
-            state.generation += 1;
-            state.declared.begin();
-        }
+        self.inner.begin();
         if let Err(trouble) = self.begin() {
             self.note(trouble);
         }
     }
 
     fn fault(&mut self) -> Option<Fault> {
-        self.fault.take()
+        self.inner.fault()
     }
 
     fn state_bytes(&self) -> usize {
-        let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.state_bytes());
         let lifted = self.lifts.update.as_ref().map_or(0, Lifted::state_bytes);
-        self.ran.vm.bytes() + tables + lifted + self.ran.vm.host().tables.lock().bytes()
+        self.ran.vm.bytes() + lifted + self.inner.table_bytes()
     }
 
     fn muted(&self) -> u64 {
-        self.ran.vm.muted()
+        self.inner.muted()
     }
 
     fn denied(&self) -> u64 {
-        self.ran.vm.denied()
+        self.inner.denied()
     }
 
     fn asides(&mut self) -> Asides {
-        self.ran.vm.host().said.lock().take()
+        self.inner.asides()
     }
 
     fn unheard(&self) -> u64 {
-        self.ran.vm.host().said.lock().unheard()
+        self.inner.unheard()
     }
 
     fn overflowed(&self) -> u64 {
-        let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.overflowed());
-        tables.saturating_add(self.ran.vm.host().tables.lock().overflowed())
+        self.inner.overflowed()
     }
 }

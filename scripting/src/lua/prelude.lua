@@ -10,7 +10,7 @@ local MOVE_MAX = 2 ^ 22
 local SORT_MAX = 2 ^ 16
 
 local host = ...
-local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
+local error, tonumber, tostring, type = error, tonumber, tostring, type
 local rawequal, rawget, setmetatable, table_clear, info = rawequal, rawget, setmetatable, table.clear, debug.info
 
 local function text(value)
@@ -238,30 +238,21 @@ return {
   freeze = freeze,
   top = top,
   --- Begins a batch: `pkt` fetches what it does not hold by `get(at, name)`, where `place()` is
-  -- the packet meant.
-  begin = function(pkt, get, place, filled)
+  -- the packet meant. What follows are the tables of its layers.
+  begin = function(pkt, get, place, filled, ...)
     open.packet, open.fetch, open.place, open.filled = pkt, get, place, filled
+    open.tables = { pkt, ... }
     setmetatable(pkt, packet)
   end,
   --- A maker of tables that hold one layer's fields.
   layer = function(layer)
     return makers[layer]
   end,
-  --- Ends a batch that an error ended.
-  abandon = function()
-    local pkt = open.packet
-    open.fetch, open.packet = nil, nil
-    if pkt then
-      setmetatable(pkt, nil)
-      table_clear(pkt)
-      setmetatable(pkt, stale)
-    end
-  end,
-  --- Ends a batch: whoever kept the packet is told so.
-  finish = function(pkt, ...)
-    open.fetch = nil
-    for at = 0, select("#", ...) do
-      local kept = if at == 0 then pkt else (select(at, ...))
+  --- Ends a batch, also one that an error ended: whoever kept the packet is told so.
+  finish = function()
+    local tables = open.tables
+    open.fetch, open.packet, open.tables = nil, nil, nil
+    for _, kept in tables or {} do
       setmetatable(kept, nil)
       table_clear(kept)
       setmetatable(kept, stale)

@@ -12,10 +12,13 @@ pub fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::
     match value {
         mlua::Value::Nil => Ok(Returned::Rows(Vec::new())),
         mlua::Value::UserData(object) if object.is::<Rows>() => {
-            object.borrow::<Rows>()?.records(out.interval()).map(Returned::Whole)
+            let records = object.borrow::<Rows>()?.records(out.interval());
+            records.map(Returned::Whole).map_err(mlua::Error::runtime)
         }
         mlua::Value::UserData(object) if object.is::<View>() => {
-            object.borrow::<View>()?.all()?.records(out.interval()).map(Returned::Whole)
+            let rows = object.borrow::<View>()?.all();
+            let records = rows.and_then(|rows| rows.records(out.interval()));
+            records.map(Returned::Whole).map_err(mlua::Error::runtime)
         }
         mlua::Value::Table(table) => {
             let mut rows = Vec::new();

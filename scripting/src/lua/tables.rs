@@ -1,95 +1,50 @@
 //! Core tables as scripts see them: `table:top("bytes", 20)`, `for row in long`.
 //!
-//! A script never holds a table, only a way to ask for one: rows come as plain
-//! tables of their columns, and a set of rows that is returned from `export`
-//! goes into records in whole columns, without passing through the script.
+//! Rows come as plain tables of their columns.
 
 use std::sync::Arc;
 
-use como_core::record::Records;
 use como_core::table::Table;
-use como_core::time::Interval;
 use mlua::{Lua, MetaMethod, UserData, UserDataMethods, UserDataRef, Variadic};
 
 use super::convert;
 use crate::declare;
-use crate::host::tables::{Refused, State};
+use crate::host::tables::Refused;
 pub use crate::host::tables::{Shared, Which};
+pub use crate::host::view::{Rows, View};
 use crate::host::{Host, Phase};
 use crate::scan::{Language, table_order};
 
-/// A table as a script holds it.
-pub struct View {
-    shared: Shared,
-    which: Which,
-}
-
-impl View {
-    /// A view of one of the tables.
-    pub fn new(shared: &Shared, which: Which) -> Self {
-        Self { shared: shared.clone(), which }
-    }
-
-    /// As [`View::all`], for a script that asks.
-    fn every(&self, lua: &Lua) -> mlua::Result<Rows> {
-        self.refresh(lua)?;
-        self.all()
-    }
-
-    /// Has packets counted that the script has added, so that it finds those before the one at
-    /// hand.
-    fn refresh(&self, lua: &Lua) -> mlua::Result<()> {
-        if !self.shared.lock().is_made() {
-            return Ok(());
-        }
+/// A table that a script holds, with the packets counted that it has added so far: it finds those
+/// before the one at hand.
+fn upto_now<'v>(lua: &Lua, view: &'v View) -> mlua::Result<&'v View> {
+    if view.made().is_some() {
         let open = lua.app_data_ref::<Open>().and_then(|open| open.0.clone());
-        open.map_or(Ok(()), |count| count.call(()))
+        open.map_or(Ok(()), |count| count.call::<()>(()))?;
     }
-
-    /// The table that a script has made, if it has made this one.
-    pub fn made(&self) -> Option<&Shared> {
-        let made = self.shared.lock().is_made();
-        made.then_some(&self.shared)
-    }
-
-    /// All rows, in the order of their keys.
-    pub fn all(&self) -> mlua::Result<Rows> {
-        self.rows(|table| Ok(table.sorted()))
-    }
-
-    fn rows(&self, choose: impl FnOnce(&Table) -> mlua::Result<Vec<u32>>) -> mlua::Result<Rows> {
-        let state = self.shared.lock();
-        let rows = choose(table(&state, self.which)?)?;
-        let generation = state.generation;
-        Ok(Rows { shared: self.shared.clone(), which: self.which, generation, rows: rows.into() })
-    }
-}
-
-fn table(state: &State, which: Which) -> mlua::Result<&Table> {
-    state.table(which).map_err(mlua::Error::runtime)
+    Ok(view)
 }
 
 /// What counts the packets that were added so far, while packets pass.
 pub struct Open(pub Option<mlua::Function>);
 
-impl View {
-    fn add(&self, lua: &Lua, at: &mlua::Value) -> mlua::Result<()> {
-        let mut state = self.shared.lock();
-        let refused = if !state.is_made() {
+fn add(view: &View, lua: &Lua, at: &mlua::Value) -> mlua::Result<()> {
+    let refused = match view.made() {
+        None => {
             "packets are counted by a table that the script makes: table{ key = ..., value = ... }"
-        } else if lua.app_data_ref::<Open>().is_none_or(|open| open.0.is_none()) {
+        }
+        Some(_) if lua.app_data_ref::<Open>().is_none_or(|open| open.0.is_none()) => {
             "a packet is added in update or check, where there is one"
-        } else {
-            match at.as_f64().or_else(|| at.as_i64().map(|at| at as f64)) {
-                Some(at) if at >= 0.0 => {
-                    state.mark(at as usize);
-                    return Ok(());
-                }
-                _ => "write t:add(pkt), with the packet as update calls it",
+        }
+        Some(shared) => match at.as_f64().or_else(|| at.as_i64().map(|at| at as f64)) {
+            Some(at) if at >= 0.0 => {
+                shared.lock().mark(at as usize);
+                return Ok(());
             }
-        };
-        Err(mlua::Error::runtime(refused))
-    }
+            _ => "write t:add(pkt), with the packet as update calls it",
+        },
+    };
+    Err(mlua::Error::runtime(refused))
 }
 
 /// Makes `table` callable: `table{ key = ..., value = ... }`.
@@ -131,116 +86,67 @@ pub fn row(lua: &Lua, table: &Table, row: usize) -> mlua::Result<mlua::Table> {
     Ok(result)
 }
 
-fn column(table: &Table, name: &str) -> mlua::Result<usize> {
-    table.column(name).ok_or_else(|| {
-        let names: Vec<&str> = table.schema().columns.iter().map(|c| c.name.as_str()).collect();
-        mlua::Error::runtime(format!(
-            "the table has no column `{}`; it has {}",
-            name.escape_debug(),
-            names.join(", ")
-        ))
-    })
-}
-
 impl UserData for View {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("top", |lua, this, (name, n): (String, Option<f64>)| {
-            this.refresh(lua)?;
-            this.rows(|table| Ok(table.top(column(table, &name)?, n.unwrap_or(10.0) as usize)))
+            let n = n.unwrap_or(10.0) as usize;
+            upto_now(lua, this)?.top(&name, n).map_err(mlua::Error::runtime)
         });
         for name in ["all", "each"] {
-            methods.add_method(name, |lua, this, ()| this.every(lua));
+            methods.add_method(name, |lua, this, ()| all(lua, this));
         }
         methods.add_method("find", |lua, this, key: Variadic<mlua::Value>| {
-            this.refresh(lua)?;
-            let most = table(&this.shared.lock(), this.which)?.schema().columns.len();
-            let key = convert::arguments(&key, most)?;
-            let state = this.shared.lock();
-            let table = table(&state, this.which)?;
-            table.find(&key).map(|found| row(lua, table, found)).transpose()
+            let columns = upto_now(lua, this)?.columns().map_err(mlua::Error::runtime)?;
+            let key = convert::arguments(&key, columns)?;
+            let found = this.find(&key, |table, found| row(lua, table, found));
+            found.map_err(mlua::Error::runtime)?.transpose()
         });
-        methods.add_method("fold", |_, this, table: UserDataRef<Self>| {
-            let fits = this.which == Which::Long
-                && table.which == Which::Interval
-                && Arc::ptr_eq(&this.shared, &table.shared);
-            if !fits {
-                return Err(mlua::Error::runtime("write long:fold(table)"));
-            }
-            let mut state = this.shared.lock();
-            state.generation += 1;
-            state.declared.fold();
-            Ok(())
+        methods.add_method("fold", |_, this, table: UserDataRef<Self>| match this.fold(&table) {
+            true => Ok(()),
+            false => Err(mlua::Error::runtime("write long:fold(table)")),
         });
         // What stands for the packet is its number among those of the batch.
-        methods.add_method("add", |lua, this, at: mlua::Value| this.add(lua, &at));
+        methods.add_method("add", |lua, this, at: mlua::Value| add(this, lua, &at));
         methods.add_method("clear", |lua, this, ()| {
-            this.refresh(lua)?;
-            let mut state = this.shared.lock();
-            match state.is_made() {
-                true => state.clear(),
-                false => return Err(mlua::Error::runtime("only a table of its own is cleared")),
-            }
-            Ok(())
+            upto_now(lua, this)?.clear().map_err(mlua::Error::runtime)
         });
         methods.add_meta_method(MetaMethod::Len, |lua, this, ()| {
-            this.refresh(lua)?;
-            Ok(table(&this.shared.lock(), this.which)?.rows())
+            upto_now(lua, this)?.len().map_err(mlua::Error::runtime)
         });
-        methods.add_meta_method(MetaMethod::Iter, |lua, this, ()| this.every(lua)?.walk(lua));
+        methods.add_meta_method(MetaMethod::Iter, |lua, this, ()| walk(lua, all(lua, this)?));
         methods.add_meta_method(MetaMethod::ToString, |_, this, ()| {
-            Ok(format!("table of {} rows", table(&this.shared.lock(), this.which)?.rows()))
+            let rows = this.len().map_err(mlua::Error::runtime)?;
+            Ok(format!("table of {rows} rows"))
         });
     }
 }
 
-/// Some rows of a table, in an order.
-#[derive(Clone)]
-pub struct Rows {
-    shared: Shared,
-    which: Which,
-    generation: u64,
-    rows: Arc<[u32]>,
+fn all(lua: &Lua, view: &View) -> mlua::Result<Rows> {
+    upto_now(lua, view)?.all().map_err(mlua::Error::runtime)
 }
 
-impl Rows {
-    fn with<R>(&self, f: impl FnOnce(&Table) -> mlua::Result<R>) -> mlua::Result<R> {
-        let state = self.shared.lock();
-        if state.generation != self.generation {
-            return Err(mlua::Error::runtime(
-                "these rows are of an interval that has closed: ask the table again",
-            ));
-        }
-        f(table(&state, self.which)?)
-    }
+fn row_at(lua: &Lua, rows: &Rows, at: usize) -> mlua::Result<Option<mlua::Table>> {
+    let found = rows.row(at, |table, found| row(lua, table, found));
+    found.map_err(mlua::Error::runtime)?.transpose()
+}
 
-    fn row(&self, lua: &Lua, at: usize) -> mlua::Result<Option<mlua::Table>> {
-        let Some(found) = self.rows.get(at) else { return Ok(None) };
-        self.with(|table| row(lua, table, *found as usize).map(Some))
-    }
-
-    /// A function that returns one row after another.
-    fn walk(&self, lua: &Lua) -> mlua::Result<mlua::Function> {
-        let (rows, mut at) = (self.clone(), 0);
-        lua.create_function_mut(move |lua, _: Variadic<mlua::Value>| {
-            at += 1;
-            rows.row(lua, at - 1)
-        })
-    }
-
-    /// The rows as records, in whole columns.
-    pub fn records(&self, interval: Interval) -> mlua::Result<Records> {
-        self.with(|table| Ok(table.records(&self.rows, interval)))
-    }
+/// A function that returns one row after another.
+fn walk(lua: &Lua, rows: Rows) -> mlua::Result<mlua::Function> {
+    let mut at = 0;
+    lua.create_function_mut(move |lua, _: Variadic<mlua::Value>| {
+        at += 1;
+        row_at(lua, &rows, at - 1)
+    })
 }
 
 impl UserData for Rows {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::Len, |_, this, ()| Ok(this.rows.len()));
-        methods.add_meta_method(MetaMethod::Iter, |lua, this, ()| this.walk(lua));
+        methods.add_meta_method(MetaMethod::Len, |_, this, ()| Ok(this.len()));
+        methods.add_meta_method(MetaMethod::Iter, |lua, this, ()| walk(lua, this.clone()));
         methods.add_meta_method(MetaMethod::Index, |lua, this, at: mlua::Value| {
             let at = at.as_f64().or_else(|| at.as_i64().map(|at| at as f64));
             match at.filter(|at| *at >= 1.0 && at.fract() == 0.0) {
-                Some(at) => this.row(lua, at as usize - 1),
+                Some(at) => row_at(lua, this, at as usize - 1),
                 None => Ok(None),
             }
         });

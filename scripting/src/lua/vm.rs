@@ -4,13 +4,13 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use como_core::module::{Fault, Limit, Limits, ModuleError};
 use como_core::table::AGGREGATES;
-use mlua::chunk::Compiler;
+use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::asides;
@@ -40,6 +40,15 @@ const REMOVED: [&str; 11] = [
     "_G",
     "_VERSION",
 ];
+
+/// The library's own part in Lua, compiled once for all machines.
+static PRELUDE: LazyLock<mlua::Result<Vec<u8>>> =
+    LazyLock::new(|| compiler().compile(include_str!("prelude.lua")));
+
+/// What compiles the code of every machine.
+fn compiler() -> Compiler {
+    Compiler::new().set_optimization_level(2).set_type_info_level(1)
+}
 
 /// A VM with its limits.
 pub struct Vm {
@@ -76,13 +85,15 @@ impl Vm {
                 | StdLib::VECTOR
                 | StdLib::DEBUG;
             let lua = Lua::new_with(libraries, LuaOptions::default())?;
-            let compiler = Compiler::new().set_optimization_level(2).set_type_info_level(1);
-            lua.set_compiler(compiler);
-            lua.enable_jit(native);
+            lua.set_compiler(compiler());
+            // The library's own code is small steps around native functions: native code of it
+            // would take longer to make than all the rest.
+            lua.enable_jit(false);
             let base = lua.globals();
             let libraries = lua.create_table()?;
             let host = Arc::new(Host::new(file, means));
             let prelude = furnish(&lua, &base, &libraries, &host)?;
+            lua.enable_jit(native);
             lua.sandbox(true)?;
             // A quarter of the memory is kept for the handles, which lie outside the VM's own.
             let handles_max = limits.memory_bytes_max / 4 / HANDLE_BYTES;
@@ -159,7 +170,7 @@ impl Vm {
             .load(text)
             .set_name(format!("={chunk}"))
             .set_environment(environment.clone())
-            .set_mode(mlua::chunk::ChunkMode::Text)
+            .set_mode(ChunkMode::Text)
             .into_function()
     }
 
@@ -327,16 +338,6 @@ impl Vm {
         }
     }
 
-    /// Lines of its log that were too many.
-    pub fn muted(&self) -> u64 {
-        self.host.talk.muted()
-    }
-
-    /// Calls of what is not granted.
-    pub fn denied(&self) -> u64 {
-        self.host.denied()
-    }
-
     /// About how many bytes it holds.
     pub fn bytes(&self) -> usize {
         let handles = self.with_handles(|_, handles| handles.bytes()).unwrap_or(0);
@@ -372,7 +373,9 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua
     let given = lua.create_table()?;
     given.set("flags", convert::flags(lua)?)?;
     given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
-    let prelude: Table = lua.load(include_str!("prelude.lua")).set_name("=library").call(given)?;
+    let prelude = PRELUDE.as_ref().map_err(Clone::clone)?;
+    let prelude = lua.load(prelude.as_slice()).set_mode(ChunkMode::Binary).set_name("=library");
+    let prelude: Table = prelude.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;
     let numbers = lua.create_table()?;
     numbers.set("__index", flag)?;

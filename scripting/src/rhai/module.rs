@@ -1,14 +1,11 @@
 //! A running Rhai module: the callbacks, in the order an interval calls them.
 
-use std::time::{Duration, Instant};
-
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
 use como_core::module::{Asides, Export, Fault, Limit, Limits, Module, ModuleError};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
-use como_core::table::Table;
 use como_core::time::{Interval, Ts};
 use rhai::{Dynamic, EvalAltResult, Map, Scope};
 
@@ -22,15 +19,12 @@ use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
 use crate::declare::Callback;
 use crate::host::Phase;
+use crate::instance::{ERRORS_MAX, Instance};
 use crate::passed::{Output, Passed};
 use crate::recorder::{Recorder, Returned, stored_schema};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// Packets of one batch that may fail before the rest of it is given up.
-const ERRORS_MAX: u32 = 4;
-/// How many calls' worth of time all `action`s of one flush may take.
-const ACTION_CALLS: u32 = 20;
 /// How many packets a state's weight is taken to last, for each byte of it.
 const WEIGH_EVERY: usize = 64;
 
@@ -49,7 +43,7 @@ pub(super) struct RhaiModule {
     export: Option<Body>,
     action: Option<Body>,
     store: Option<Body>,
-    tables: Option<Shared>,
+    inner: Instance,
     recorder: Recorder,
     holder: Holder,
     state: Dynamic,
@@ -58,8 +52,6 @@ pub(super) struct RhaiModule {
     /// What `state` and `own_long` weighed, and how many packets came since.
     weighed: usize,
     since: usize,
-    limits: Limits,
-    fault: Option<Fault>,
     /// What each filter of the script picks of the batch at hand.
     matches: Vec<Selection>,
 }
@@ -84,16 +76,14 @@ impl RhaiModule {
             export: plain(Callback::Export)?,
             action: plain(Callback::Action)?,
             store: plain(Callback::Store)?,
+            inner: Instance::new(ran.host.clone(), tables, limits),
             ran,
-            tables,
             recorder,
             holder: Holder::default(),
             state: Dynamic::UNIT,
             own_long: Dynamic::from_map(Map::new()),
             weighed: 0,
             since: 0,
-            limits,
-            fault: None,
             matches: Vec::new(),
         };
         let begun = module.begin();
@@ -133,10 +123,7 @@ impl RhaiModule {
 
     fn note(&mut self, error: Box<EvalAltResult>) {
         let fault = self.ran.fault(error);
-        match &self.fault {
-            Some(first) if first.limit.is_some() || fault.limit.is_none() => {}
-            _ => self.fault = Some(fault),
-        }
+        self.inner.note(fault);
     }
 
     /// Runs a callback over the picked packets, and hands its answers to `answered`.
@@ -213,7 +200,7 @@ impl RhaiModule {
             return;
         }
         self.since = 0;
-        let max = self.limits.memory_bytes_max;
+        let max = self.inner.limits().memory_bytes_max;
         let why = match (weigh(&self.state), weigh(&self.own_long)) {
             (Ok(state), Ok(long)) => {
                 self.weighed = state.saturating_add(long);
@@ -227,7 +214,7 @@ impl RhaiModule {
             self.weighed = 0;
             let began = self.begin();
             let message = format!("{}: {message}", self.ran.file());
-            self.fault = Some(Fault { limit: Some(Limit::Memory), message });
+            self.inner.note(Fault { limit: Some(Limit::Memory), message });
             if let Err(error) = began {
                 self.note(error);
             }
@@ -237,23 +224,14 @@ impl RhaiModule {
     /// The records of a closed interval, by `export` or by the tables alone.
     fn records(&mut self, out: &mut Export) -> Fallible<()> {
         let Some(export) = &mut self.export else {
-            let Some(shared) = &self.tables else { return Ok(()) };
-            let mut state = shared.lock();
-            state.generation += 1;
-            state.declared.fold();
-            if state.declared.long().is_some() {
-                return Ok(());
-            }
-            let table = state.declared.table();
-            let records = table.records(&table.sorted(), out.interval());
-            drop(state);
-            return self.write(Returned::Whole(records), out);
+            let records = self.inner.records(out.interval());
+            return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
         };
         let view = |shared: &Shared, which| Dynamic::from(View::new(shared, which));
-        let declared_long = self.tables.as_ref().filter(|t| t.lock().declared.long().is_some());
+        let (tables, declared_long) = (self.inner.tables(), self.inner.long());
         export.set(
             0,
-            match &self.tables {
+            match tables {
                 Some(shared) => view(shared, Which::Interval),
                 None if export.takes(0) => std::mem::take(&mut self.state),
                 None => Dynamic::UNIT,
@@ -268,10 +246,10 @@ impl RhaiModule {
             },
         );
         export.set(2, self.ran.args_map());
-        let output = Output::new(&self.limits);
+        let output = Output::new(self.inner.limits());
         let line = export.line();
         let returned = self.ran.call(|engine| returned(&export.run(engine)?, out, line, output));
-        if self.tables.is_none() && export.takes(0) {
+        if tables.is_none() && export.takes(0) {
             self.state = export.take(0);
         }
         if declared_long.is_none() && export.takes(1) {
@@ -290,7 +268,7 @@ impl RhaiModule {
             return Ok(());
         };
         let mut records = Records::empty(stored_schema(), out.interval().len());
-        let mut output = Output::new(&self.limits);
+        let mut output = Output::new(self.inner.limits());
         for row in returned.into_rows() {
             let row = row.into_iter().map(|(name, v)| (name.into(), value::of_value(v)));
             store.set(0, Dynamic::from_map(row.collect::<Map>()));
@@ -309,20 +287,8 @@ impl RhaiModule {
 
     /// Asks `action` about every long-term row, and writes those to store.
     fn flush(&mut self, out: &mut Export) -> Fallible<()> {
-        let Some(shared) = self.tables.clone() else { return Ok(()) };
-        let now = out.now();
-        let (answers, error) = self.ask(&shared, now);
-        let records = {
-            let mut state = shared.lock();
-            let timeout = state.declared.timeout();
-            state.generation += 1;
-            state.declared.flush(out.interval(), |long, row| {
-                let due = now - long.seen(row) >= timeout;
-                let due = if due { Action::Store } else { Action::Keep };
-                answers.get(row).copied().flatten().unwrap_or(due)
-            })
-        };
-        if let Some(records) = records {
+        let (answers, error) = self.ask(out.now());
+        if let Some(records) = self.inner.flush(out, &answers) {
             self.write(Returned::Whole(records), out)?;
         }
         error.map_or(Ok(()), Err)
@@ -332,11 +298,7 @@ impl RhaiModule {
     fn close(&mut self, out: &mut Export) {
         self.ran.host.close(out.interval());
         let results = [self.records(out), self.flush(out)];
-        if let Some(shared) = &self.tables {
-            let mut state = shared.lock();
-            state.generation += 1;
-            state.declared.begin();
-        }
+        self.inner.begin();
         self.weigh(true);
         let began = self.begin();
         for error in results.into_iter().chain([began]).filter_map(Result::err) {
@@ -344,40 +306,21 @@ impl RhaiModule {
         }
     }
 
-    /// What `action` says of each long-term row. Where it fails, or all of it takes too long,
-    /// rows are left to their timeout.
-    fn ask(
-        &mut self,
-        shared: &Shared,
-        now: Ts,
-    ) -> (Vec<Option<Action>>, Option<Box<EvalAltResult>>) {
-        let mut answers = Vec::new();
-        let Some(action) = &mut self.action else { return (answers, None) };
-        let most = Duration::from_millis(self.limits.call_ms_max) * ACTION_CALLS;
-        let began = Instant::now();
-        let rows = shared.lock().declared.long().map_or(0, Table::rows);
-        let mut error = None;
-        for at in 0..rows {
-            // Not locked while the script runs.
+    /// What `action` says of each long-term row.
+    fn ask(&mut self, now: Ts) -> (Vec<Option<Action>>, Option<Box<EvalAltResult>>) {
+        let Some(action) = &mut self.action else { return (Vec::new(), None) };
+        let (ran, line) = (&self.ran, action.line());
+        let ask = |shared: &Shared, at: usize| {
             let row = shared.lock().declared.long().map(|long| tables::row(long, at));
             action.set(0, row.unwrap_or(Dynamic::UNIT));
             action.set(1, Dynamic::from_float(now.as_secs_f64()));
-            let answer = self.ran.call(|engine| answer(&action.run(engine)?));
-            answers.push(*answer.as_ref().unwrap_or(&None));
-            let stop = answer.as_ref().is_err_and(|error| error.is_system_exception());
-            error = error.or(answer.err());
-            if stop {
-                break;
-            }
-            if began.elapsed() > most {
-                let message =
-                    format!("`action` took more than {} ms for all rows", most.as_millis());
-                let passed = Passed { limit: Limit::Cpu, message };
-                error.get_or_insert_with(|| limit(passed, action.line()));
-                break;
-            }
-        }
-        (answers, error)
+            ran.call(|engine| answer(&action.run(engine)?))
+        };
+        let wrong = |passed: Option<Limit>, message: String| match passed {
+            Some(at) => limit(Passed { limit: at, message }, line),
+            None => message.into(),
+        };
+        self.inner.ask(ask, |error| error.is_system_exception(), wrong)
     }
 }
 
@@ -413,15 +356,11 @@ impl Module for RhaiModule {
     }
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        match &self.tables {
-            Some(shared) => {
-                self.ran.host.note_tables(batch);
-                shared.lock().declared.table_mut().update(batch, picked);
-            }
-            None => deep(|| {
+        if !self.inner.count(batch, picked) {
+            deep(|| {
                 self.pass(Callback::Update, batch, picked, |_, _| {});
                 self.weigh(false);
-            }),
+            });
         }
     }
 
@@ -430,33 +369,31 @@ impl Module for RhaiModule {
     }
 
     fn fault(&mut self) -> Option<Fault> {
-        self.fault.take()
+        self.inner.fault()
     }
 
     fn state_bytes(&self) -> usize {
-        let tables = self.tables.as_ref().map_or(0, |t| t.lock().declared.state_bytes());
-        tables.saturating_add(self.weighed).saturating_add(self.ran.host.tables.lock().bytes())
+        self.weighed.saturating_add(self.inner.table_bytes())
     }
 
     fn muted(&self) -> u64 {
-        self.ran.host.talk.muted()
+        self.inner.muted()
     }
 
     fn denied(&self) -> u64 {
-        self.ran.host.denied()
+        self.inner.denied()
     }
 
     fn asides(&mut self) -> Asides {
-        self.ran.host.said.lock().take()
+        self.inner.asides()
     }
 
     fn unheard(&self) -> u64 {
-        self.ran.host.said.lock().unheard()
+        self.inner.unheard()
     }
 
     fn overflowed(&self) -> u64 {
-        let tables = self.tables.as_ref().map_or(0, |t| t.lock().declared.overflowed());
-        tables.saturating_add(self.ran.host.tables.lock().overflowed())
+        self.inner.overflowed()
     }
 }
 

@@ -38,10 +38,10 @@ pub(super) fn returned(
         return Ok(Returned::Rows(Vec::new()));
     }
     if let Some(rows) = value.read_lock::<Rows>() {
-        return rows.records(out.interval()).map(Returned::Whole);
+        return Ok(Returned::Whole(rows.records(out.interval())?));
     }
     if let Some(view) = value.read_lock::<View>() {
-        return view.clone().all()?.records(out.interval()).map(Returned::Whole);
+        return Ok(Returned::Whole(view.all()?.records(out.interval())?));
     }
     if let Ok(map) = value.as_map_ref() {
         let row = row(&map, line, &mut output)?;

@@ -1,4 +1,7 @@
 //! Packed keys: ids and numbers side by side in one number, hashed once.
+//!
+//! The keys of a batch are hashed before any is looked up, so that their places can be asked of
+//! the memory a little ahead.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -6,6 +9,7 @@ use super::{Picks, UNSEEN};
 use crate::batch::columns::Values;
 use crate::batch::{Batch, Present};
 use crate::hash::{TableHash, for_tables};
+use crate::prefetch::fetch;
 use crate::selection::Selection;
 use crate::table::key::{Cell, cell};
 use crate::table::layout::Part;
@@ -35,12 +39,17 @@ impl Code for u128 {
 pub struct Packed<C> {
     parts: Vec<Part>,
     codes: Vec<C>,
+    hashes: Vec<u64>,
     known: Known<C>,
 }
 
+/// How many packets ahead of the one at hand a place is fetched.
+const AHEAD: usize = 16;
+
 impl<C: Code> Packed<C> {
     pub fn new(parts: &[Part]) -> Self {
-        Self { parts: parts.to_vec(), codes: Vec::new(), known: Known::default() }
+        let (codes, hashes) = (Vec::new(), Vec::new());
+        Self { parts: parts.to_vec(), codes, hashes, known: Known::default() }
     }
 
     /// Finds rows by packed keys; answers whether the batch has all parts.
@@ -59,9 +68,14 @@ impl<C: Code> Packed<C> {
                 return false;
             }
         }
-        let Self { codes, known, .. } = self;
+        let Self { codes, hashes, known, .. } = self;
+        hashes.clear();
+        hashes.extend(codes.iter().map(|code| known.hash.hash_one(code)));
         picked.for_each(|at| {
-            out.push(known.row(codes[at], || rows.new_row(batch, at)), at);
+            if let Some(hash) = hashes.get(at + AHEAD) {
+                known.fetch(*hash);
+            }
+            out.push(known.row(codes[at], hashes[at], || rows.new_row(batch, at)), at);
         });
         true
     }
@@ -71,7 +85,9 @@ impl<C: Code> Packed<C> {
     }
 
     pub fn bytes(&self) -> usize {
-        self.known.slots.capacity() * size_of::<(C, u32)>() + self.codes.capacity() * size_of::<C>()
+        self.known.slots.capacity() * size_of::<(C, u32)>()
+            + self.codes.capacity() * size_of::<C>()
+            + self.hashes.capacity() * size_of::<u64>()
     }
 }
 
@@ -91,10 +107,16 @@ impl<C: Code> Default for Known<C> {
 }
 
 impl<C: Code> Known<C> {
+    /// Asks for the memory where a code of this hash would be.
     #[inline]
-    fn row(&mut self, code: C, new: impl FnOnce() -> u32) -> u32 {
+    fn fetch(&self, hash: u64) {
+        self.slots.get(hash as usize & (self.slots.len() - 1)).into_iter().for_each(fetch);
+    }
+
+    #[inline]
+    fn row(&mut self, code: C, hash: u64, new: impl FnOnce() -> u32) -> u32 {
         let mask = self.slots.len() - 1;
-        let mut at = self.hash.hash_one(code) as usize & mask;
+        let mut at = hash as usize & mask;
         loop {
             let (known, row) = self.slots[at & mask];
             if row == UNSEEN {

@@ -130,6 +130,23 @@ function export(state) return { len = state.kept.len } end
 }
 
 #[test]
+fn a_packet_kept_from_a_call_that_failed_is_gone_too() {
+    for (kept, field) in [("pkt", "len"), ("pkt", "ip_src"), ("pkt.ip", "src"), ("pkt.ip", "ttl")] {
+        let text = format!(
+            "function update(pkt, state) local a = pkt.ip and pkt.ip.src state.kept = {kept} \
+             error(\"no\") end\n\
+             function export(state) return {{ n = state.kept.{field} }} end"
+        );
+        let mut running = start(&text);
+        running.feed(some().into_iter().take(2));
+        assert_eq!(running.faults.len(), 1, "{:?}", running.faults);
+        assert_eq!(running.rows(), [""; 0], "{text}");
+        let said = &running.faults[1].message;
+        assert!(said.contains("keep the fields you need"), "{text}: {said}");
+    }
+}
+
+#[test]
 fn the_largest_of_a_scripts_own_table_are_found() {
     let text = r#"
 function update(pkt, state)

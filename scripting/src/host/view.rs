@@ -1,0 +1,146 @@
+//! Views: what a script holds of a core table, and of a set of its rows.
+//!
+//! A script never holds a table, only a way to ask for one; and rows that are returned from
+//! `export` go into records in whole columns. What a language adds is how one row reaches it.
+
+use std::sync::Arc;
+
+use como_core::record::{Records, Value};
+use como_core::table::Table;
+use como_core::time::Interval;
+
+use super::tables::{Shared, Which};
+
+/// A table as a script holds it.
+#[derive(Clone, Debug)]
+pub struct View {
+    shared: Shared,
+    which: Which,
+}
+
+impl View {
+    /// A view of one of the tables.
+    pub fn new(shared: &Shared, which: Which) -> Self {
+        Self { shared: shared.clone(), which }
+    }
+
+    /// The table that a script has made, if it has made this one.
+    pub fn made(&self) -> Option<&Shared> {
+        let made = self.shared.lock().is_made();
+        made.then_some(&self.shared)
+    }
+
+    /// All rows, in the order of their keys.
+    pub fn all(&self) -> Result<Rows, String> {
+        self.rows(|table| Ok(table.sorted()))
+    }
+
+    /// The `n` rows that are largest in a column.
+    pub fn top(&self, name: &str, n: usize) -> Result<Rows, String> {
+        self.rows(|table| Ok(table.top(column(table, name)?, n)))
+    }
+
+    fn rows(
+        &self,
+        choose: impl FnOnce(&Table) -> Result<Vec<u32>, String>,
+    ) -> Result<Rows, String> {
+        let state = self.shared.lock();
+        let rows = choose(state.table(self.which)?)?;
+        let generation = state.generation;
+        Ok(Rows { view: self.clone(), generation, rows: rows.into() })
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> Result<usize, String> {
+        Ok(self.shared.lock().table(self.which)?.rows())
+    }
+
+    /// How many columns a row has.
+    pub fn columns(&self) -> Result<usize, String> {
+        Ok(self.shared.lock().table(self.which)?.schema().columns.len())
+    }
+
+    /// What `found` makes of the row of a key, if there is one.
+    pub fn find<R>(
+        &self,
+        key: &[Value],
+        found: impl FnOnce(&Table, usize) -> R,
+    ) -> Result<Option<R>, String> {
+        let state = self.shared.lock();
+        let table = state.table(self.which)?;
+        Ok(table.find(key).map(|row| found(table, row)))
+    }
+
+    /// Folds the interval's table into this long-term one of the same script; answers whether
+    /// these are the two.
+    pub fn fold(&self, table: &Self) -> bool {
+        let fits = self.which == Which::Long
+            && table.which == Which::Interval
+            && Arc::ptr_eq(&self.shared, &table.shared);
+        if fits {
+            let mut state = self.shared.lock();
+            state.generation += 1;
+            state.declared.fold();
+        }
+        fits
+    }
+
+    /// Removes all rows of a table that the script has made.
+    pub fn clear(&self) -> Result<(), String> {
+        let mut state = self.shared.lock();
+        if !state.is_made() {
+            return Err("only a table of its own is cleared".to_owned());
+        }
+        state.clear();
+        Ok(())
+    }
+}
+
+fn column(table: &Table, name: &str) -> Result<usize, String> {
+    table.column(name).ok_or_else(|| {
+        let names: Vec<&str> = table.schema().columns.iter().map(|c| c.name.as_str()).collect();
+        let (name, names) = (name.escape_debug(), names.join(", "));
+        format!("the table has no column `{name}`; it has {names}")
+    })
+}
+
+/// Some rows of a table, in an order.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    view: View,
+    generation: u64,
+    rows: Arc<[u32]>,
+}
+
+impl Rows {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What `read` makes of one of them, counted from 0; nothing behind the last.
+    pub fn row<R>(
+        &self,
+        at: usize,
+        read: impl FnOnce(&Table, usize) -> R,
+    ) -> Result<Option<R>, String> {
+        match self.rows.get(at) {
+            Some(row) => self.with(|table| read(table, *row as usize)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows as records, in whole columns.
+    pub fn records(&self, interval: Interval) -> Result<Records, String> {
+        self.with(|table| table.records(&self.rows, interval))
+    }
+
+    fn with<R>(&self, read: impl FnOnce(&Table) -> R) -> Result<R, String> {
+        let state = self.view.shared.lock();
+        if state.generation != self.generation {
+            let why = "these rows are of an interval that has closed: ask the table again";
+            return Err(why.to_owned());
+        }
+        Ok(read(state.table(self.view.which)?))
+    }
+}
