@@ -20,7 +20,11 @@ use crate::head::{self, Refusal, Visit};
 /// Connections served at once.
 pub const CONNECTIONS_MAX: usize = 64;
 
-/// How long a client may take to accept a piece of the answer.
+/// Connections beyond them, which are told the monitor's status and nothing else: whoever looks
+/// why it answers nobody gets an answer.
+const STATUS_MAX: usize = 4;
+
+/// How long a client may take to accept a piece of the answer, all of it.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// How often a silent answer's client is checked to be still there.
@@ -65,13 +69,14 @@ impl Guard {
     }
 
     fn admit(&self, mut stream: TcpStream) {
-        if self.open.fetch_add(1, SeqCst) >= CONNECTIONS_MAX {
+        let place = self.open.fetch_add(1, SeqCst);
+        if place >= CONNECTIONS_MAX + STATUS_MAX {
             self.open.fetch_sub(1, SeqCst);
             return refuse(&mut stream, &busy());
         }
         let guard = self.clone();
         let serve = move || {
-            guard.serve(stream);
+            guard.serve(stream, place >= CONNECTIONS_MAX);
             guard.open.fetch_sub(1, SeqCst);
         };
         if std::thread::Builder::new().name("connection".into()).spawn(serve).is_err() {
@@ -79,8 +84,11 @@ impl Guard {
         }
     }
 
-    fn serve(&self, mut stream: TcpStream) {
+    fn serve(&self, mut stream: TcpStream, only_status: bool) {
         let passed = match self.hear(&mut stream) {
+            Ok((head, _)) if only_status && !asks_status(&head) => {
+                return refuse(&mut stream, &busy());
+            }
             Ok(request) => self.pass(&mut stream, &request),
             Err(refusal) => return refuse(&mut stream, &refusal),
         };
@@ -111,12 +119,14 @@ impl Guard {
         write!(inner, "{head}{}: {}\r\n\r\n", clients::HEADER, entered.number)?;
         inner.write_all(body)?;
         inner.set_read_timeout(Some(PROBE_TIME))?;
-        client.set_write_timeout(Some(WRITE_TIME))?;
         let mut buffer = [0; 16 * 1024];
         loop {
             match inner.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(read) => client.write_all(&buffer[..read])?,
+                Ok(read) => give(&buffer[..read], WRITE_TIME, |piece, left| {
+                    client.set_write_timeout(Some(left))?;
+                    client.write(piece)
+                })?,
                 // A socket with a time-out is not resumed by itself after a signal (signal(7)).
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -128,6 +138,35 @@ impl Guard {
             }
         }
     }
+}
+
+/// Whether a request is for the status of a monitor or a view.
+fn asks_status(head: &str) -> bool {
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    target.split('?').next().is_some_and(|path| path.ends_with("/status"))
+}
+
+/// Writes a piece of the answer by `write`, which is told how long it may take. However little of it
+/// the client accepts at a time, it has no longer than `patience` for all.
+fn give(
+    mut piece: &[u8],
+    patience: Duration,
+    mut write: impl FnMut(&[u8], Duration) -> io::Result<usize>,
+) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
+    while !piece.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        match write(piece, left) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => piece = &piece[written..],
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the client has closed its side. What it sends beyond a request is read away.
@@ -168,4 +207,36 @@ fn refuse(stream: &mut TcpStream, refusal: &Refusal) {
 /// Wakes a guard that waits for a connection, so that it sees that it is stopped.
 pub fn wake(address: SocketAddr) {
     let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_accepts_little_by_little_is_given_up_when_its_time_is_over() {
+        let (mut accepted, mut told) = (0, Vec::new());
+        let given = give(&[0; 10_000], Duration::from_millis(20), |_, left| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(1) {}
+            accepted += 1;
+            told.push(left);
+            Ok(1)
+        });
+        assert_eq!(given.map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
+        assert!(accepted <= 20, "{accepted}");
+        assert!(told.is_sorted_by(|a, b| a > b), "{told:?}");
+    }
+
+    #[test]
+    fn what_is_accepted_in_parts_arrives_whole() {
+        let mut arrived = Vec::new();
+        let given = give(b"an answer", Duration::from_secs(60), |piece, _| {
+            let part = &piece[..piece.len().min(4)];
+            arrived.extend_from_slice(part);
+            Ok(part.len())
+        });
+        assert!(given.is_ok());
+        assert_eq!(arrived, b"an answer");
+    }
 }

@@ -176,7 +176,7 @@ pub fn check(head: &[u8], visit: Visit) -> Result<Request, Refusal> {
     let mut lines = text.split("\r\n");
     let line = lines.next().unwrap_or_default();
     let words: Vec<&str> = line.split(' ').collect();
-    let [method, target, "HTTP/1.1" | "HTTP/1.0"] = words[..] else {
+    let [method, target, version @ ("HTTP/1.1" | "HTTP/1.0")] = words[..] else {
         return Err(bad("the request line is not that of HTTP/1.1"));
     };
     if !matches!(method, "GET" | "HEAD") && !posted::is_post(method, target) {
@@ -192,7 +192,7 @@ pub fn check(head: &[u8], visit: Visit) -> Result<Request, Refusal> {
     }
     let host = headers.host.unwrap_or("localhost");
     check_host(host, visit.listening_on)?;
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    let mut head = format!("{method} {target} {version}\r\nHost: {host}\r\nConnection: close\r\n");
     let body = match method {
         "POST" => {
             let post = posted::check(&headers, host, visit)?;

@@ -178,6 +178,7 @@ fn receive(server: &tiny_http::Server, clients: &Clients, door: &Arc<dyn Door>) 
 
 fn answer(mut request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
     let only_head = *request.method() == tiny_http::Method::Head;
+    let knows_chunks = *request.http_version() >= tiny_http::HTTPVersion(1, 1);
     let header = |name| {
         let mut headers = request.headers().iter();
         headers.find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
@@ -193,7 +194,7 @@ fn answer(mut request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
     };
     let mut client = clients.watched(number, request.into_writer());
     let written = match answer {
-        Ok(answer) => send(&mut client, answer, only_head),
+        Ok(answer) => send(&mut client, answer, only_head, knows_chunks),
         Err(refusal) => client.write_all(&refusal.to_bytes()).and_then(|()| client.flush()),
     };
     if written.is_err() {
@@ -212,10 +213,18 @@ fn posted(request: &mut tiny_http::Request, language: Option<Language>) -> Resul
     Ok(Script { language, text })
 }
 
-fn send(client: &mut dyn Write, answer: Answer, only_head: bool) -> io::Result<()> {
+/// Sends an answer: in chunks, or where the client's HTTP is older than those (RFC 1945), until the
+/// connection is closed.
+fn send(
+    mut client: &mut dyn Write,
+    answer: Answer,
+    only_head: bool,
+    knows_chunks: bool,
+) -> io::Result<()> {
+    let coding = if knows_chunks { "Transfer-Encoding: chunked\r\n" } else { "" };
     write!(
         client,
-        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\
+        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\n{coding}\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
          Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
          Connection: close\r\n",
@@ -234,6 +243,11 @@ fn send(client: &mut dyn Write, answer: Answer, only_head: bool) -> io::Result<(
     client.write_all(b"\r\n")?;
     if only_head {
         return client.flush();
+    }
+    if !knows_chunks {
+        let mut body = io::BufWriter::new(&mut client);
+        (answer.body)(&mut body)?;
+        return body.flush();
     }
     let mut body = Chunked::new(client);
     (answer.body)(&mut body)?;

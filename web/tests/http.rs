@@ -121,9 +121,21 @@ fn more_connections_than_allowed_are_told_to_come_back() {
     let web = open();
     let held: Vec<TcpStream> =
         (0..64).map(|_| TcpStream::connect(web.address()).expect("it listens")).collect();
-    let answer = get(web.address(), "/status");
+    let answer = get(web.address(), "/traffic");
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 1"), "{answer}");
+    // Why, one can still ask.
+    assert!(get(web.address(), "/status?x=1").contains("{\"packets\":7}"));
     drop(held);
+    web.close();
+}
+
+#[test]
+fn a_client_that_knows_no_chunks_gets_an_answer_without() {
+    let web = open();
+    let answer = ask(web.address(), "GET /status HTTP/1.0\r\n\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
+    assert_eq!(body, "{\"packets\":7}");
     web.close();
 }
 
