@@ -9,6 +9,7 @@ pub mod clues;
 mod error;
 mod explain;
 mod expr;
+mod implied;
 mod inside;
 mod lex;
 mod names;

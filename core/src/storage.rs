@@ -9,6 +9,7 @@ pub mod archive;
 pub mod block;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod eras;
 pub mod evolve;
 pub mod feed;
 pub mod memory;
@@ -101,6 +102,12 @@ pub struct Window {
 impl Window {
     /// All of time.
     pub const ALL: Self = Self { from: Ts(0), to: Ts(u64::MAX) };
+
+    /// What lies in both, if anything does.
+    pub fn common(self, other: Self) -> Option<Self> {
+        let both = Self { from: self.from.max(other.from), to: self.to.min(other.to) };
+        (both.from < both.to).then_some(both)
+    }
 
     /// Its parts, where it is cut at these instants, which are in order and inside.
     pub fn parts(self, cuts: &[Ts]) -> impl Iterator<Item = Self> {
@@ -195,7 +202,10 @@ impl Stream {
         self.age_max = about.age_max;
         self.rollup_of.clone_from(&about.rollup_of);
         if self.filters.last().is_none_or(|m| m.filter != about.filter) {
-            self.filters.push(Measured { seq, filter: about.filter.clone() });
+            self.filters.push(Measured::from(seq, about.filter.clone()));
+        }
+        if let Some(measured) = self.filters.last_mut() {
+            measured.note(header);
         }
         if self.filters.len() > FILTERS_MAX {
             self.filters.remove(0);
@@ -224,6 +234,10 @@ pub struct Measured {
     pub seq: u64,
     /// The canonical filter; empty for all packets.
     pub filter: String,
+    /// The time its records are of, from the first to the last; none where nobody kept it, as in
+    /// streams begun by versions that did not. An archive leaves it to its blocks.
+    #[serde(skip)]
+    pub span: Option<Window>,
 }
 
 /// Where a block stands in its stream: by first row, then by number.

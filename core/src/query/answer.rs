@@ -17,7 +17,7 @@ use crate::render::Renderer;
 use crate::storage::evolve::{conformed, unified};
 use crate::storage::feed::News;
 use crate::storage::scan::{Damage, Found, within};
-use crate::storage::{Coverage, Feed, RecordStore, Scan, Stream, Subscription, Window};
+use crate::storage::{Coverage, Feed, Measured, RecordStore, Scan, Stream, Subscription, Window};
 use crate::time::{Interval, Span, Ts};
 
 /// How long a step waits for what comes.
@@ -322,7 +322,7 @@ pub(super) fn find(name: &str, place: &Place<'_>) -> Result<Stream, QueryError> 
         return Ok(stream);
     }
     if let Some((name, filter)) = place.running.iter().find(|(running, _)| running == name) {
-        let measured = crate::storage::Measured { seq: 0, filter: filter.clone() };
+        let measured = Measured { seq: 0, filter: filter.clone(), span: None };
         let filters = vec![measured];
         return Ok(Stream { name: name.clone(), filters, ..Stream::default() });
     }

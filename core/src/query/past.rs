@@ -4,6 +4,7 @@
 //! says from when until when it reaches, what must be read, and, where it does
 //! not serve, why not. Sources are never mixed: an answer is of one of them.
 
+mod eras;
 mod price;
 
 use std::path::{Path, PathBuf};
@@ -20,9 +21,10 @@ use crate::module::Replay;
 use crate::replay::{OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment, with_causes};
 use crate::storage::packets::{self, Expected, Kept};
-use crate::storage::{RecordStore, Stream, Window};
+use crate::storage::{Measured, RecordStore, Stream, Window};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Interval, Span, Ts};
+use eras::{Unfit, treated};
 use price::Asked;
 pub use price::Price;
 
@@ -66,6 +68,8 @@ pub struct Candidate {
     pub aligned: Option<String>,
     /// What running over it costs, where that was reckoned.
     pub price: Option<Price>,
+    // What of it is of other packets than those asked for, where some of it is not.
+    unfit: Unfit,
     // How much there is of it.
     amount: Option<Amount>,
     // The stream of records.
@@ -100,7 +104,7 @@ impl Past<'_> {
         }
         for stream in self.store.streams()? {
             if !all.iter().any(|candidate: &Candidate| candidate.name == stream.name) {
-                all.push(self.replayed(stream, look));
+                all.push(self.replayed(stream, &filter, look));
             }
         }
         price::sort(&mut all, needs);
@@ -155,7 +159,13 @@ impl Past<'_> {
         let Some(chosen) = chosen else {
             return Err(QueryError::NothingServes { module: needs.instance, refused });
         };
-        let reservations = [&chosen.reservation, &chosen.aligned].map(Option::clone);
+        let mut chosen = chosen;
+        let note = chosen.unfit.note();
+        if matches!(over, Over::Instance(_)) {
+            // Whoever names it gets what it has.
+            chosen.unfit = Unfit::default();
+        }
+        let reservations = [chosen.reservation.clone(), note, chosen.aligned.clone()];
         let asked = Asked { instance: &instance, needs: &needs, window, lookups: &lookups };
         let pair = asked.pair(&chosen);
         let mut run = self.begin(instance.clone(), &needs, chosen, (window, lookups.clone()))?;
@@ -173,16 +183,17 @@ impl Past<'_> {
         chosen: Candidate,
         (window, lookups): (Window, Arc<Lookups>),
     ) -> Result<Run, QueryError> {
-        let Candidate { source: Some(source), dir, bytes, .. } = chosen else {
+        let Candidate { source: Some(source), dir, bytes, unfit, .. } = chosen else {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
         };
-        let cuts = match dir.as_ref().filter(|_| needs.apart && self.threads.most() > 0) {
+        let beside = needs.apart && self.threads.most() > 0 && unfit.is_empty();
+        let cuts = match dir.as_ref().filter(|_| beside) {
             Some(dir) => self.cuts(dir, needs, window, bytes),
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
-            return Ok(Run::start(instance, vec![source], window, lookups)?);
+            return Ok(Run::start(instance, vec![unfit.out_of(source)], window, lookups)?);
         };
         let windows = window.parts(&cuts).collect();
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
@@ -219,19 +230,25 @@ impl Past<'_> {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stream = self.store.stream(&name)?;
         let mut candidate = Candidate::new(name, true);
-        candidate.reservation = match &stream {
-            Some(stream) => filtered(stream, needs).or_else(|| treated(stream)),
-            None => Some("nothing says which packets it kept".to_owned()),
-        };
         let span = match packets::covered(dir) {
             Ok(span) => span,
             Err(error) => return Ok(candidate.refuse(error.to_string())),
         };
         let span =
             span.map(|(first, last)| Window { from: first, to: Ts(last.0.saturating_add(1)) });
-        candidate.covered = span.and_then(|span| common(span, window));
+        candidate.covered = span.and_then(|span| span.common(window));
         if let Some(why) = look.passes_over(&candidate) {
             return Ok(candidate.refuse(why));
+        }
+        let within = candidate.covered.unwrap_or(Window::ALL);
+        match &stream {
+            Some(stream) => {
+                candidate.fit(&stream.eras_around(within), filter);
+                candidate.reservation = candidate.reservation.or_else(|| treated(stream, within));
+            }
+            None => {
+                candidate.reservation = Some("nothing says which packets it kept".to_owned());
+            }
         }
         let title = format!("packets of {}", candidate.name);
         let source = match Kept::open(title, dir, window, Some(filter)) {
@@ -250,22 +267,23 @@ impl Past<'_> {
     }
 
     /// Records of an instance.
-    fn replayed(&self, stream: Stream, look: Look<'_>) -> Candidate {
+    fn replayed(&self, stream: Stream, filter: &Expr, look: Look<'_>) -> Candidate {
         let Look { needs, window, .. } = look;
         let mut candidate = Candidate::new(stream.name.clone(), false);
         let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
-        candidate.covered = span.and_then(|span| common(span, window));
+        candidate.covered = span.and_then(|span| span.common(window));
         candidate.bytes = share(stream.bytes, span, candidate.covered);
         let records = share(stream.rows.unwrap_or(0), span, candidate.covered);
         candidate.amount = Some(Amount { bytes: candidate.bytes, records, packets: None });
         candidate.stream = Some(stream.clone());
-        candidate.reservation = filtered(&stream, needs);
+        let within = candidate.covered.unwrap_or(Window::ALL);
+        candidate.fit(&stream.eras(within), filter);
         if let Some(why) = look.passes_over(&candidate) {
             return candidate.refuse(why);
         }
         match self.open_records(&stream, window) {
             Ok((source, aligned)) => {
-                candidate.covered = span.and_then(|span| common(span, aligned));
+                candidate.covered = span.and_then(|span| span.common(aligned));
                 candidate.refusal = lacking(&source, needs);
                 let inexact = inexact(&source, needs).or_else(|| unkeyed(&source, needs));
                 candidate.reservation = candidate.reservation.or(inexact);
@@ -351,11 +369,29 @@ impl Candidate {
             reservation: None,
             aligned: None,
             price: None,
+            unfit: Unfit::default(),
             amount: None,
             stream: None,
             source: None,
             dir: None,
         }
+    }
+
+    /// Takes note of what it has of other packets than those that `asked` picks.
+    fn fit(&mut self, eras: &[(Window, &Measured)], asked: &Expr) {
+        let unfit = Unfit::of(eras, asked);
+        match unfit.is_all() {
+            true => self.reservation = Some(unfit.refusal()),
+            false => self.unfit = unfit,
+        }
+    }
+
+    /// How much of the window asked for it serves for, in nanoseconds.
+    fn reached_ns(&self) -> u64 {
+        let reached = |covered: Window| {
+            (covered.to - covered.from).0.saturating_sub(self.unfit.missing_ns(covered))
+        };
+        self.covered.map_or(0, reached)
     }
 
     fn refuse(mut self, why: String) -> Self {
@@ -378,26 +414,6 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
         entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     all.sort();
     all
-}
-
-fn common(a: Window, b: Window) -> Option<Window> {
-    let both = Window { from: a.from.max(b.from), to: a.to.min(b.to) };
-    (both.from < both.to).then_some(both)
-}
-
-/// Why what an instance measured is not, or not always, what is asked for.
-fn filtered(stream: &Stream, needs: &Needs) -> Option<String> {
-    let other = stream.filters.iter().find(|measured| {
-        !matches!(measured.filter.as_str(), "" | "all") && measured.filter != needs.filter
-    });
-    other.map(|measured| format!("it has only the packets of `{}`", measured.filter))
-}
-
-/// What was done to packets before an instance kept them.
-fn treated(stream: &Stream) -> Option<String> {
-    let covered = stream.sources.iter().flat_map(|coverage| &coverage.sources);
-    let lineage = covered.flat_map(|covered| &covered.lineage).next()?;
-    Some(format!("its packets are not as they were sent: {lineage}"))
 }
 
 /// Why records say less than is asked for.

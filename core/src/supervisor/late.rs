@@ -11,6 +11,7 @@ use super::needs::{Offer, suits};
 use super::{Around, AttachError, Backfill, Handle, Instance, Running, prepare};
 use crate::capture::guest::Ticket;
 use crate::capture::{Control, Joining};
+use crate::filter::Expr;
 use crate::queue::{self, Nothing};
 use crate::record::Output;
 use crate::source::Covered;
@@ -20,6 +21,13 @@ use crate::worker::{Emission, Event};
 
 /// An instance that keeps packets, and where.
 pub(crate) type Found = (Arc<str>, Keeps);
+
+/// Whether a filter passes all packets that another picks, as far as their texts tell.
+fn lets_through(filter: &str, picked: &str) -> bool {
+    let parsed = |text| Expr::parse(text);
+    matches!(filter, "" | "all")
+        || parsed(picked).is_ok_and(|one| parsed(filter).is_ok_and(|all| one.implies(&all)))
+}
 
 /// What the reader of a question may be behind: so many bytes of records, or so many events.
 const QUEUE_BYTES: usize = 16 << 20;
@@ -91,12 +99,11 @@ impl Handle {
         let mut found: Option<(&str, &Running, &Keeps)> = None;
         for (name, running) in instances.iter().filter(|(name, _)| Some(&***name) != asking) {
             let Some(keeps) = &running.keeps else { continue };
-            let whole = matches!(running.filter.as_str(), "" | "all");
             match &keeps.changed {
                 Some(changed) => {
                     why = format!("`{name}` does not keep packets as they are: {changed}")
                 }
-                None if whole || running.filter == filter => {
+                None if lets_through(&running.filter, filter) => {
                     // Of several the first by name, so that it is always the same.
                     if found.is_none_or(|(other, ..)| name.as_str() < other) {
                         found = Some((name, running, keeps));
@@ -119,7 +126,7 @@ impl Handle {
         let Some(keeps) = running.and_then(|running| running.keeps.clone()) else {
             return Err(format!("`{name}` keeps no packets now, as an instance of `trace` does"));
         };
-        let other = running.filter(|r| !matches!(&*r.filter, "" | "all") && r.filter != filter);
+        let other = running.filter(|running| !lets_through(&running.filter, filter));
         let other = other.map(|r| format!("it has only the packets of `{}`", r.filter));
         let changed = keeps.changed.as_ref().map(|how| format!("what it kept was changed: {how}"));
         Ok(((name.into(), keeps), other.or(changed)))

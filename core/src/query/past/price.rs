@@ -63,10 +63,7 @@ impl Asked<'_> {
 /// what costs least.
 pub(super) fn sort(candidates: &mut [Candidate], needs: &Needs) {
     // An interval more or less is no reason to read packets instead of a few records.
-    let reach = |candidate: &Candidate| {
-        let reached = candidate.covered.map_or(0, |covered| (covered.to - covered.from).0);
-        reached / needs.interval.0.max(1)
-    };
+    let reach = |candidate: &Candidate| candidate.reached_ns() / needs.interval.0.max(1);
     candidates.sort_by_key(|candidate| {
         let unfit = (candidate.refusal.is_some(), candidate.reservation.is_some());
         let cost = candidate.price.map_or(u64::MAX, |price| price.cost_ns);

@@ -1,5 +1,7 @@
 //! Candidates: who serves, who does not and why, and who is best.
 
+mod eras;
+
 use tempfile::TempDir;
 
 use super::*;

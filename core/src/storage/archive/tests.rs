@@ -61,6 +61,14 @@ fn stream(store: &RedbStore, name: &str) -> Stream {
     store.stream(name).expect("a store that works").expect("a stream")
 }
 
+/// The stream without the times of its filters: they are of the blocks that there are, and those
+/// that were removed do not move.
+fn moved(store: &RedbStore) -> Stream {
+    let mut stream = stream(store, "a");
+    stream.filters.iter_mut().for_each(|measured| measured.span = None);
+    stream
+}
+
 #[test]
 fn a_stream_moved_to_another_store_is_the_same() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -71,13 +79,13 @@ fn a_stream_moved_to_another_store_is_the_same() {
     assert_eq!((done.rows, done.damaged.len()), (88, 0));
     assert_eq!(import(&other, &archive), Ok(done.clone()));
     assert_eq!(parts(&other, "a"), parts(&one, "a"));
-    assert_eq!(stream(&other, "a"), stream(&one, "a"));
+    assert_eq!(moved(&other), moved(&one));
     let schemas = |store: &RedbStore| store.schemas("a").expect("a store that works");
     assert_eq!(schemas(&other), schemas(&one));
     // And back again, and once more, it is the same bytes and changes nothing.
     assert_eq!(exported(&other).1, archive);
     assert_eq!(import(&other, &archive), Ok(done));
-    assert_eq!(stream(&other, "a"), stream(&one, "a"));
+    assert_eq!(moved(&other), moved(&one));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ::redb::ReadableTable;
 
 use super::Failure;
 use crate::source::Covered;
-use crate::storage::{Coverage, Measured, Stream};
+use crate::storage::{Coverage, Measured, Stream, Window};
 use crate::time::{Span, Ts};
 
 /// What the store keeps of a stream beside its blocks.
@@ -13,6 +13,9 @@ pub(super) struct Meta {
     pub id: u32,
     pub module: String,
     pub filters: Vec<(u64, String)>,
+    // From when until when there are records of each; older versions kept none.
+    #[serde(default)]
+    pub spans: Vec<Option<(u64, u64)>>,
     // Older versions kept none.
     #[serde(default)]
     pub sources: Vec<(u64, Vec<Covered>)>,
@@ -43,10 +46,27 @@ pub(super) struct Meta {
 }
 
 impl Meta {
+    /// The filters, each with what is known of it.
+    pub fn measured(&self) -> Vec<Measured> {
+        let known = self
+            .spans
+            .iter()
+            .map(|span| span.map(|(from, to)| Window { from: Ts(from), to: Ts(to) }));
+        let spans = known.chain(std::iter::repeat(None));
+        let each = self.filters.iter().zip(spans);
+        each.map(|((seq, filter), span)| Measured { seq: *seq, filter: filter.clone(), span })
+            .collect()
+    }
+
+    /// Takes note of the filters.
+    pub fn measure(&mut self, filters: Vec<Measured>) {
+        let span = |m: &Measured| m.span.map(|span| (span.from.0, span.to.0));
+        self.spans = filters.iter().map(span).collect();
+        self.filters = filters.into_iter().map(|m| (m.seq, m.filter)).collect();
+    }
+
     /// As the store shows it; `first` is where its first block stands.
     pub fn stream(&self, name: &str, first: Option<u64>) -> Stream {
-        let measured =
-            |(seq, filter): &(u64, String)| Measured { seq: *seq, filter: filter.clone() };
         let coverage = |(since, sources): &(u64, Vec<Covered>)| Coverage {
             since: Ts(*since),
             sources: sources.clone(),
@@ -54,7 +74,7 @@ impl Meta {
         Stream {
             name: name.to_owned(),
             module: self.module.clone(),
-            filters: self.filters.iter().map(measured).collect(),
+            filters: self.measured(),
             sources: self.sources.iter().map(coverage).collect(),
             blocks: self.blocks,
             bytes: self.bytes,

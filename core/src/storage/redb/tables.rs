@@ -66,7 +66,7 @@ impl<'txn> Tables<'txn> {
         meta.module = stream.module;
         meta.rollup_of = stream.rollup_of;
         meta.sources = stream.sources.into_iter().map(|c| (c.since.0, c.sources)).collect();
-        meta.filters = stream.filters.into_iter().map(|m| (m.seq, m.filter)).collect();
+        meta.measure(stream.filters);
         meta.age_max = stream.age_max.map(|age| age.0);
         if let Some(bytes) = append.about.bytes_max {
             self.trim(&mut meta, bytes)?;

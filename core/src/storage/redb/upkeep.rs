@@ -13,7 +13,7 @@ use super::{Failure, Handle, Key, RedbStore, builder, pieces};
 use crate::source::Covered;
 use crate::storage::archive::{Archive, ArchiveError, Archived, Part};
 use crate::storage::evolve::note_schema;
-use crate::storage::{COVERAGES_MAX, FILTERS_MAX, StoreError, Stream, can_name};
+use crate::storage::{COVERAGES_MAX, FILTERS_MAX, Measured, StoreError, Stream, can_name};
 
 impl RedbStore {
     /// Opens a file to look for damage: every page is checked, however large the file is. One that
@@ -82,6 +82,7 @@ fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put,
     let stays = |seq: u64, filters: &[(u64, String)], of: &[(u64, String)]| {
         measured(filters, seq) == measured(of, seq)
     };
+    let mut eras = eras(&filters, &meta.measured());
     if !numbers.keys().all(|seq| stays(*seq, &filters, &meta.filters)) {
         return taken("records of other packets between those of the archive");
     }
@@ -109,11 +110,14 @@ fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put,
             meta.removed_until = stream.removed_until.map(|until| until.0);
         }
         note_schema(&mut meta.schemas, header);
+        if let Some(era) = eras.iter_mut().rfind(|era| era.seq <= header.seq) {
+            era.note(header);
+        }
         meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
         meta.end = meta.end.max(Some(header.end().0));
         tables.insert(&mut meta, &sealed)?;
     }
-    meta.filters = filters;
+    meta.measure(eras);
     meta.sources = covered(meta.sources, &stream);
     meta.next_seq = meta.next_seq.max(stream.next_seq);
     if there.is_none() {
@@ -171,6 +175,18 @@ fn joined(a: &[(u64, String)], b: &[(u64, String)]) -> Option<Vec<(u64, String)>
     all.dedup_by(|next, before| next.1 == before.1);
     all.drain(..all.len().saturating_sub(FILTERS_MAX));
     Some(all)
+}
+
+/// The same with the times of what was there before.
+fn eras(filters: &[(u64, String)], before: &[Measured]) -> Vec<Measured> {
+    let mut eras: Vec<_> =
+        filters.iter().map(|(seq, filter)| Measured::from(*seq, filter.clone())).collect();
+    for known in before {
+        if let Some(era) = eras.iter_mut().rfind(|era| era.seq <= known.seq) {
+            era.join(known);
+        }
+    }
+    eras
 }
 
 /// The sources that the records of both cover, by time.

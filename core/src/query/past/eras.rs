@@ -1,0 +1,182 @@
+//! What of a candidate is of the packets asked for, where its filter was not always the same.
+
+use crate::filter::Expr;
+use crate::source::{Chunk, Description, Source, SourceError, Turn};
+use crate::storage::{Coverage, Measured, Stream, Window};
+use crate::time::Ts;
+
+/// The times of which something stored is of other packets than those asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unfit {
+    /// Those times, in order; none touches another.
+    holes: Vec<Window>,
+    /// The filter of the first of them.
+    filter: String,
+    /// Whether there are no others.
+    is_all: bool,
+}
+
+impl Unfit {
+    /// Of these eras those whose packets are not all that `asked` picks.
+    pub fn of(eras: &[(Window, &Measured)], asked: &Expr) -> Self {
+        let mut unfit = Self { is_all: !eras.is_empty(), ..Self::default() };
+        for (window, measured) in eras {
+            if serves(measured, asked) {
+                unfit.is_all = false;
+                continue;
+            }
+            if unfit.holes.is_empty() {
+                unfit.filter.clone_from(&measured.filter);
+            }
+            match unfit.holes.last_mut() {
+                Some(last) if window.from <= last.to => last.to = last.to.max(window.to),
+                _ => unfit.holes.push(*window),
+            }
+        }
+        unfit
+    }
+
+    /// Whether everything fits.
+    pub fn is_empty(&self) -> bool {
+        self.holes.is_empty()
+    }
+
+    /// Whether nothing fits.
+    pub fn is_all(&self) -> bool {
+        self.is_all
+    }
+
+    /// How much of a window does not fit, in nanoseconds.
+    pub fn missing_ns(&self, window: Window) -> u64 {
+        let inside = self.holes.iter().filter_map(|hole| hole.common(window));
+        inside.fold(0, |all, hole| all.saturating_add((hole.to - hole.from).0))
+    }
+
+    /// Why it does not serve where nothing of it fits.
+    pub fn refusal(&self) -> String {
+        format!("it has only the packets of `{}`", self.filter)
+    }
+
+    /// What is to be said of it where some of it fits.
+    pub fn note(&self) -> Option<String> {
+        let first = self.holes.first()?;
+        let others = match self.holes.len() - 1 {
+            0 => String::new(),
+            others => format!(", and at {others} more times those of others"),
+        };
+        let Window { from, to } = first;
+        let filter = &self.filter;
+        Some(format!("from {from} until {to} it has only the packets of `{filter}`{others}"))
+    }
+
+    /// The source without what does not fit.
+    pub fn out_of(self, inner: Box<dyn Source>) -> Box<dyn Source> {
+        match self.holes.is_empty() {
+            true => inner,
+            false => Box::new(Fitting { inner, holes: self.holes, passed: 0, rest: None }),
+        }
+    }
+}
+
+/// Whether all packets that `asked` picks are among those measured.
+fn serves(measured: &Measured, asked: &Expr) -> bool {
+    // A filter that is no longer understood may be any.
+    let implied = |filter: Expr| asked.implies(&filter);
+    measured.is_of_all() || Expr::parse(&measured.filter).is_ok_and(implied)
+}
+
+/// What was done to packets of a window before an instance kept them.
+pub(super) fn treated(stream: &Stream, window: Window) -> Option<String> {
+    let all = &stream.sources;
+    // What held when the window begins, and what came to hold within it.
+    let holds = |(at, coverage): &(usize, &Coverage)| {
+        let ended = all.get(at + 1).is_some_and(|next| next.since <= window.from);
+        coverage.since < window.to && !ended
+    };
+    let inside = all.iter().enumerate().filter(holds);
+    let covered = inside.flat_map(|(_, coverage)| &coverage.sources);
+    let lineage = covered.flat_map(|covered| &covered.lineage).next()?;
+    Some(format!("its packets are not as they were sent: {lineage}"))
+}
+
+/// A source of which some times are left out, as if nothing had been heard in them.
+struct Fitting {
+    inner: Box<dyn Source>,
+    holes: Vec<Window>,
+    // How many holes lie before the packets that were given.
+    passed: usize,
+    // Packets behind a hole, which wait for the next turn, and what that is.
+    rest: Option<(Chunk, Turn)>,
+}
+
+impl Fitting {
+    fn leaves_out(&self, ts: Ts) -> bool {
+        let at = self.holes.partition_point(|hole| hole.to <= ts);
+        self.holes.get(at).is_some_and(|hole| hole.from <= ts)
+    }
+
+    /// Takes out what lies in a hole.
+    fn pick(&self, chunk: &mut Chunk) {
+        if !chunk.packets.iter().any(|packet| self.leaves_out(packet.ts)) {
+            return;
+        }
+        chunk.settle_weights();
+        let mut stays = chunk.packets.iter().map(|packet| !self.leaves_out(packet.ts));
+        let mut weights = std::mem::take(&mut chunk.weights);
+        weights.retain(|_| stays.next().unwrap_or(false));
+        chunk.weights = weights;
+        chunk.packets.retain(|packet| !self.leaves_out(packet.ts));
+    }
+
+    /// Says of the holes before the first packet that nothing was heard; what follows upon another
+    /// hole waits.
+    fn part(&mut self, chunk: &mut Chunk, turn: Turn) -> Turn {
+        let begun = self.passed;
+        while let Some(hole) = self.holes.get(self.passed) {
+            match chunk.packets.iter().position(|packet| packet.ts >= hole.to) {
+                None => break,
+                Some(0) => self.passed += 1,
+                Some(at) => {
+                    let rest = Chunk {
+                        packets: chunk.packets.split_off(at),
+                        weights: match chunk.weights.is_empty() {
+                            true => Vec::new(),
+                            false => chunk.weights.split_off(at),
+                        },
+                        regions: chunk.regions.clone(),
+                        marks: chunk.marks,
+                        read_bytes: chunk.read_bytes,
+                        ..Chunk::default()
+                    };
+                    self.rest = Some((rest, turn));
+                    break;
+                }
+            }
+        }
+        chunk.unheard.extend(self.holes.get(begun..self.passed).unwrap_or_default());
+        chunk.unheard.sort_by_key(|unheard| unheard.from);
+        if self.rest.is_some() { Turn::More } else { turn }
+    }
+}
+
+impl Source for Fitting {
+    fn description(&self) -> &Description {
+        self.inner.description()
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        if let Some((rest, turn)) = self.rest.take() {
+            *chunk = rest;
+            return Ok(self.part(chunk, turn));
+        }
+        loop {
+            let turn = self.inner.next(chunk)?;
+            self.pick(chunk);
+            if !chunk.packets.is_empty() || !matches!(turn, Turn::More) {
+                return Ok(self.part(chunk, turn));
+            }
+            // Nothing lies in them.
+            chunk.regions.clear();
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Streams whose filter was not always the same.
+
+use super::*;
+
+/// The minute, of which `kept` has kept other packets for a while: from 20 to 40 seconds those of
+/// `tcp`.
+fn changed() -> Minute {
+    let minute = minute();
+    let store = Arc::new(MemoryStore::default());
+    let mut writer = Writer::new(store.clone(), "node", 1);
+    let schema = Arc::new(Schema::new([Column::new("packets", Type::Uint).of("count()")]));
+    for (filter, from, to) in [("", 0, 20), ("tcp", 20, 40), ("", 40, 60)] {
+        let (module, filter) = ("trace".to_owned(), filter.to_owned());
+        writer.open("kept", About { module, filter, ..About::default() }).expect("memory");
+        let mut records = Records::empty(schema.clone(), Span::from_secs(5));
+        (from..to).step_by(5).for_each(|start| records.push(Ts::new(start, 0), [5u64.into()]));
+        writer.write("kept", Output::Records(records)).expect("memory");
+    }
+    writer.commit().expect("memory");
+    Minute { store, ..minute }
+}
+
+/// What is answered of a time for a filter, by whatever serves, and what is said of the source.
+fn answered(filter: &str, from: u64, to: u64) -> Result<(Vec<String>, Vec<String>), QueryError> {
+    let window = Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+    let run = changed().past().run(asked("10s", filter), &Over::Best, window, Arc::default());
+    run.map(said)
+}
+
+#[test]
+fn a_time_that_was_measured_as_asked_is_answered_whatever_was_measured_at_others() {
+    for (from, to) in [(0, 20), (40, 60)] {
+        let (lines, lineage) = answered("", from, to).expect("an answer");
+        assert_eq!(lines, [format!("{from} 10"), format!("{} 10", from + 10)]);
+        assert_eq!(lineage, [""; 0]);
+    }
+    let error = answered("", 20, 40).err().expect("other packets").to_string();
+    assert!(error.contains("`kept`: it has only the packets of `tcp`"), "{error}");
+}
+
+#[test]
+fn a_time_that_was_measured_otherwise_is_a_gap_and_said() {
+    let (lines, lineage) = answered("", 0, 60).expect("an answer");
+    assert_eq!(lines, ["0 10", "10 10", "gap 20-40", "40 10", "50 10"]);
+    let said = "inexact: from 1970-01-01T00:00:20Z until 1970-01-01T00:00:40Z it has only the \
+                packets of `tcp`";
+    assert_eq!(lineage, [said]);
+    let (lines, lineage) = answered("", 30, 60).expect("an answer");
+    assert_eq!((lines.join(", ").as_str(), lineage.len()), ("40 10, 50 10", 1));
+}
+
+#[test]
+fn who_asks_for_less_than_was_measured_is_served() {
+    for filter in ["tcp", "tcp and port 80", "tcp and (src net 10.0.0.0/8 or port 443)"] {
+        let (_, lineage) = answered(filter, 0, 60).expect("an answer");
+        assert_eq!(lineage, [""; 0], "{filter}");
+    }
+    let (_, lineage) = answered("port 80", 0, 60).expect("an answer");
+    assert_eq!(lineage.len(), 1);
+}
