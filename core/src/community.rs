@@ -76,6 +76,11 @@ impl CommunityId {
         Self(Sha1::digest(&input[..len]).into())
     }
 
+    /// That of these bytes.
+    pub(crate) const fn from_bytes(bytes: [u8; BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// Its bytes.
     pub const fn bytes(self) -> [u8; BYTES] {
         self.0

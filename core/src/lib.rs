@@ -32,4 +32,5 @@ pub mod summary;
 pub mod supervisor;
 pub mod table;
 pub mod time;
+mod wire;
 pub mod worker;

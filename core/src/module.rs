@@ -167,6 +167,8 @@ pub struct Setup {
     pub lookups: Arc<crate::lookup::Lookups>,
     /// Where it may keep packets, if it is one that does.
     pub packets: Option<crate::storage::packets::Place>,
+    /// Whether its records keep the states of their values, large ones too, to be merged.
+    pub keeps_states: bool,
     /// Whether it may write files: not where it only runs to be looked at.
     pub writes: bool,
     /// What threads of its own charge.

@@ -21,6 +21,10 @@ pub struct Cells {
     pub data: Data,
     /// Which rows have none; empty when all have one.
     pub absent: Vec<bool>,
+    /// What each value was read from, as bytes that merge with those of other rows
+    /// ([`crate::table::States`]); empty where that is not kept. It rests beside the values and is
+    /// none of them: nobody shows it.
+    pub states: Vec<Vec<u8>>,
 }
 
 /// Values by type.
@@ -108,12 +112,12 @@ impl Data {
 impl Cells {
     /// No rows of the given type.
     pub fn empty(ty: Type) -> Self {
-        Self { data: Data::empty(ty), absent: Vec::new() }
+        Self::of(Data::empty(ty))
     }
 
     /// Values that are all present.
     pub fn of(data: Data) -> Self {
-        Self { data, absent: Vec::new() }
+        Self { data, absent: Vec::new(), states: Vec::new() }
     }
 
     /// The value in row `at`; [`Value::Null`] where absent or out of range.
@@ -146,7 +150,21 @@ impl Cells {
         } else if !self.absent.is_empty() {
             self.absent.push(false);
         }
+        if self.is_stateful() {
+            self.states.push(Vec::new());
+        }
         fitted || value == Value::Null
+    }
+
+    /// Whether what its values were read from is kept beside them.
+    pub fn is_stateful(&self) -> bool {
+        !self.states.is_empty()
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let states: usize = self.states.iter().map(|state| 24 + state.len()).sum();
+        self.data.bytes() + states
     }
 
     /// Puts `value` in the place of the last one.
@@ -159,6 +177,7 @@ impl Cells {
     /// Keeps the first `rows` values.
     pub fn truncate(&mut self, rows: usize) {
         self.absent.truncate(rows);
+        self.states.truncate(rows);
         match &mut self.data {
             Data::Bool(v) => v.truncate(rows),
             Data::Uint(v) => v.truncate(rows),
@@ -241,7 +260,7 @@ impl Records {
 
     /// About how many bytes they take.
     pub fn bytes(&self) -> usize {
-        self.starts.len() * 8 + self.cells.iter().map(|cells| cells.data.bytes()).sum::<usize>()
+        self.starts.len() * 8 + self.cells.iter().map(Cells::bytes).sum::<usize>()
     }
 
     /// The value of row `row` in column `column`.

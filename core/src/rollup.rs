@@ -1,23 +1,20 @@
 //! Rollups: records of short intervals merged into records of longer ones.
 //!
 //! What a column holds decides: counts and sums add up, extremes stay, a key
-//! tells rows apart. What a record keeps too little of (a mean, a sketch) is
-//! refused, unless the module merges its records itself. Records of which some
+//! tells rows apart. Of what says too little of itself (a mean, a sketch) the
+//! state is merged that rests beside it; where there is none, and the module does
+//! not merge its records itself, they are refused. Records of which some
 //! rows were cut give records marked as cut, never as if they were whole.
 
+mod group;
 mod plan;
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use crate::module::Merge;
-use crate::record::{Output, Records, Schema, Value};
+use crate::record::{Output, Records, Schema};
+use crate::table::States;
 use crate::time::{Interval, Span, Ts};
-use plan::{How, Plan, order};
-
-/// Rows of one interval at most; of more, the later ones are left out, and the record is cut.
-const ROWS_MAX: usize = 1 << 18;
+use group::Group;
+use plan::Plan;
 
 /// A rollup: how long its intervals are, and how long its records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +41,14 @@ pub fn len_of(instance: &str, stream: &str) -> Option<Span> {
 #[non_exhaustive]
 pub enum RollupError {
     /// A column does not merge.
-    #[error(
-        "column `{column}` cannot be merged, it has {holds}; ask for the module's own interval, or \
-         let the module say how: merge(a, b)"
-    )]
+    #[error("column `{column}` cannot be merged, {holds}{}", way_out(*.since, .holds))]
     Column {
         /// The column.
         column: String,
         /// What it has.
-        holds: String,
+        holds: Holds,
+        /// Since when it merges, where that is known and any does.
+        since: Option<Ts>,
     },
     /// Intervals do not add up.
     #[error("its records are of {len}, which do not add up to {into}; ask for a multiple of {len}")]
@@ -70,7 +66,54 @@ pub enum RollupError {
     Own(String),
 }
 
-/// Whether records of a schema and length make records of intervals of length `into`.
+/// What a column has that does not merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// What the module makes itself.
+    Own,
+    /// Values of which too little is kept.
+    Values(String),
+    /// Values whose state is too large to be kept.
+    TooLarge(String),
+}
+
+impl std::fmt::Display for Holds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Own => f.write_str("it has values that the module makes itself"),
+            Self::Values(of) => write!(f, "of its `{of}` no more was kept than the value"),
+            Self::TooLarge(of) => write!(f, "what makes its `{of}` is more than is kept"),
+        }
+    }
+}
+
+fn way_out(since: Option<Ts>, holds: &Holds) -> String {
+    match (since, holds) {
+        (Some(since), _) => format!(" before {since}: ask for a time since then"),
+        (None, Holds::Values(_)) => {
+            "; give the module a `rollup`, and what comes from then on can be".to_owned()
+        }
+        (None, _) => {
+            "; ask for the module's own interval, or let the module say how: merge(a, b)".to_owned()
+        }
+    }
+}
+
+/// Whether such records make records of intervals of length `into`.
+pub fn check_records(
+    records: &Records,
+    into: Span,
+    own: Option<&dyn Merge>,
+) -> Result<(), RollupError> {
+    check(&records.schema, records.len, into, own)?;
+    match own {
+        Some(_) => Ok(()),
+        None => group::has_states(records, &States::of(&records.schema, 0)),
+    }
+}
+
+/// Whether records of a schema and length make records of intervals of length `into`, where their
+/// states are kept.
 pub fn check(
     schema: &Schema,
     len: Span,
@@ -93,22 +136,17 @@ fn adds_up(len: Span, into: Span) -> Result<(), RollupError> {
 pub struct Merger {
     into: Span,
     own: Option<Box<dyn Merge>>,
-    // The interval that is open: one group for each schema its records have.
-    open: Option<(Interval, Vec<Group>)>,
-    // Gaps that began in it.
+    open: Option<Open>,
+    // Gaps that began in what is open.
     gaps: Vec<Output>,
 }
 
-/// Rows of one interval and schema.
-struct Group {
-    schema: Arc<Schema>,
-    plan: Plan,
-    rows: Vec<Vec<Value>>,
-    // Where the row of a key is.
-    known: HashMap<Vec<u8>, usize>,
-    cut: bool,
-    // The columns by which the rows of every interval came in descending order.
-    ranks: Vec<bool>,
+/// The interval that is open: one group for each schema its records have.
+struct Open {
+    interval: Interval,
+    groups: Vec<Group>,
+    // Whether records of it did not merge, and were left out.
+    spoilt: bool,
 }
 
 impl Merger {
@@ -124,45 +162,54 @@ impl Merger {
 
     /// The start of the interval that is open.
     pub fn open_since(&self) -> Option<Ts> {
-        self.open.as_ref().map(|(interval, _)| interval.start())
+        self.open.as_ref().map(|open| open.interval.start())
     }
 
     /// Takes what comes next, and gives what is complete with it.
-    pub fn push(&mut self, output: Output) -> Result<Vec<Output>, RollupError> {
+    ///
+    /// What is refused is left out, and the interval it is of is cut; the rest is merged as if
+    /// nothing had been.
+    pub fn push(&mut self, output: Output, done: &mut Vec<Output>) -> Result<(), RollupError> {
         let mut records = match output {
             Output::Records(records) => records,
-            gap if self.open.is_none() => return Ok(vec![gap]),
             gap => {
-                self.gaps.push(gap);
-                return Ok(Vec::new());
+                match self.open {
+                    None => done.push(gap),
+                    Some(_) => self.gaps.push(gap),
+                }
+                return Ok(());
             }
         };
         adds_up(records.len, self.into)?;
         records.sort();
-        let mut done = Vec::new();
-        let mut at = 0;
+        let (mut at, mut refused) = (0, None);
         while let Some(start) = records.starts.get(at).copied() {
             let interval = Interval::holding(start, self.into);
             // Records of a time that came before, as of a capture read twice, make another record
             // of it, and never one of a later time.
             if self.open_since() != Some(interval.start()) {
                 done.extend(self.finish());
-                self.open = Some((interval, Vec::new()));
+                self.open = Some(Open { interval, groups: Vec::new(), spoilt: false });
             }
             let end = interval.end();
             let rows = at..records.starts.partition_point(|start| *start < end).max(at + 1);
-            self.take(&records, rows.clone())?;
+            let taken = self.take(&records, rows.clone());
+            if let (Err(why), Some(open)) = (taken, &mut self.open) {
+                open.spoilt = true;
+                refused.get_or_insert(why);
+            }
             at = rows.end;
         }
-        Ok(done)
+        refused.map_or(Ok(()), Err)
     }
 
     /// Takes rows of the open interval.
     fn take(&mut self, records: &Records, rows: std::ops::Range<usize>) -> Result<(), RollupError> {
-        let Self { open: Some((interval, groups)), own, into, .. } = self else { return Ok(()) };
+        let Self { open: Some(open), own, into, .. } = self else { return Ok(()) };
+        let Open { interval, groups, .. } = open;
         let own_key = own.as_ref().map(|own| own.key());
         let hash = records.schema.hash();
-        let group = match groups.iter().position(|group| group.schema.hash() == hash) {
+        let group = match groups.iter().position(|group| group.schema().hash() == hash) {
             Some(at) => &mut groups[at],
             None => {
                 let plan = Plan::of(&records.schema, own_key)?;
@@ -171,124 +218,22 @@ impl Merger {
                 &mut groups[last]
             }
         };
-        group.cut |= records.cut;
-        group.rank(records, rows.clone());
-        for row in rows {
-            let values = (0..records.cells.len()).map(|column| records.value(row, column));
-            let mut values: Vec<Value> = values.collect();
-            group.plan.spread(&mut values, records.len, *into);
-            group.add(values, *interval, own)?;
-        }
-        Ok(())
+        group.take(records, rows, *interval, *into, own)
     }
 
     /// Gives what is open, as far as it came.
     pub fn finish(&mut self) -> Vec<Output> {
         let mut done = Vec::new();
-        if let Some((interval, groups)) = self.open.take() {
-            done.extend(groups.into_iter().map(|group| Output::Records(group.records(interval))));
+        if let Some(Open { interval, groups, spoilt }) = self.open.take() {
+            let groups = groups.into_iter().filter(|group| !group.is_empty());
+            done.extend(groups.map(|group| {
+                let mut records = group.records(interval);
+                records.cut |= spoilt;
+                Output::Records(records)
+            }));
         }
         done.append(&mut self.gaps);
         done
-    }
-}
-
-impl Group {
-    fn new(schema: Arc<Schema>, plan: Plan) -> Self {
-        let ranks = plan.how.iter().map(|how| *how != How::Key).collect();
-        Self { schema, plan, rows: Vec::new(), known: HashMap::new(), cut: false, ranks }
-    }
-
-    /// Takes note of the columns by which rows are in descending order within their intervals.
-    fn rank(&mut self, records: &Records, rows: std::ops::Range<usize>) {
-        for (at, ranks) in self.ranks.iter_mut().enumerate().filter(|(_, ranks)| **ranks) {
-            let mut pairs = rows.clone().zip(rows.clone().skip(1));
-            *ranks = pairs.all(|(a, b)| {
-                records.starts[a] != records.starts[b]
-                    || order(&records.value(a, at), &records.value(b, at)).is_ge()
-            });
-        }
-    }
-
-    fn add(
-        &mut self,
-        values: Vec<Value>,
-        interval: Interval,
-        own: &mut Option<Box<dyn Merge>>,
-    ) -> Result<(), RollupError> {
-        let mut key = Vec::new();
-        self.plan.key(&values).for_each(|value| put(value, &mut key));
-        let Some(at) = self.known.get(&key).copied() else {
-            if self.rows.len() >= ROWS_MAX {
-                self.cut = true;
-                return Ok(());
-            }
-            self.known.insert(key, self.rows.len());
-            self.rows.push(values);
-            return Ok(());
-        };
-        let row = &mut self.rows[at];
-        match own {
-            Some(own) => {
-                let merged = own.merge(interval, &self.schema, row, &values);
-                *row = merged.map_err(|fault| RollupError::Own(fault.message))?;
-                // What rows are told apart by is not the module's to change.
-                for ((how, mine), theirs) in self.plan.how.iter().zip(row.iter_mut()).zip(values) {
-                    if *how == How::Key {
-                        *mine = theirs;
-                    }
-                }
-            }
-            None => {
-                for ((how, mine), theirs) in self.plan.how.iter().zip(row).zip(&values) {
-                    *mine = how.merge(mine, theirs);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The rows as records: in the order of their keys, or where every interval was ranked, and so
-    /// perhaps cut, by that column.
-    fn records(mut self, interval: Interval) -> Records {
-        let ranked = self.ranks.iter().position(|ranks| *ranks).filter(|_| self.cut);
-        let plan = &self.plan;
-        self.rows.sort_by(|a, b| {
-            let by_key = || {
-                let pairs = plan.key(a).zip(plan.key(b));
-                pairs.map(|(a, b)| order(a, b)).find(|order| order.is_ne())
-            };
-            let by_rank = ranked.map(|at| order(&b[at], &a[at]));
-            by_rank.filter(|order| order.is_ne()).or_else(by_key).unwrap_or(Ordering::Equal)
-        });
-        let mut records = Records::empty(self.schema, interval.len());
-        records.cut = self.cut;
-        for row in self.rows {
-            records.push(interval.start(), row);
-        }
-        records
-    }
-}
-
-/// A value as bytes that only an equal one has.
-fn put(value: &Value, out: &mut Vec<u8>) {
-    let mut bytes = |tag: u8, bytes: &[u8]| {
-        out.push(tag);
-        out.extend((bytes.len() as u32).to_le_bytes());
-        out.extend(bytes);
-    };
-    match value {
-        Value::Null => bytes(0, &[]),
-        Value::Bool(x) => bytes(1, &[u8::from(*x)]),
-        Value::Uint(x) => bytes(2, &x.to_le_bytes()),
-        Value::Int(x) => bytes(3, &x.to_le_bytes()),
-        Value::Float(x) => bytes(4, &x.to_bits().to_le_bytes()),
-        Value::Text(x) => bytes(5, x.as_bytes()),
-        Value::Bytes(x) => bytes(6, x),
-        Value::Time(x) => bytes(7, &x.0.to_le_bytes()),
-        // Their texts are their own.
-        Value::Addr(_) => bytes(8, value.to_string().as_bytes()),
-        Value::Mac(_) => bytes(9, value.to_string().as_bytes()),
     }
 }
 

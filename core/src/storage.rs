@@ -13,6 +13,7 @@ mod eras;
 pub mod evolve;
 pub mod feed;
 pub mod memory;
+pub mod notes;
 pub mod packets;
 pub mod pcapng;
 pub mod redb;
@@ -88,6 +89,12 @@ pub trait RecordStore: Send + Sync {
 
     /// Removes a stream and all that is known of it. Returns whether there was one.
     fn remove(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// What was noted under a name, beside all streams.
+    fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Notes something small under a name, in place of what was noted before.
+    fn set_note(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
 }
 
 /// A span of packet time, closed at the start and open at the end; unlike an interval, of any length.

@@ -14,6 +14,7 @@ mod read;
 mod rows;
 pub mod sketch;
 mod slots;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,8 @@ pub use key::{Cell, KeyColumn, Mask};
 pub use layout::{Layout, Of, ValueColumn};
 pub use rows::{Bounds, Full};
 pub use sketch::{Frequent, Item};
+pub use state::STATES_BYTES_MAX;
+pub(crate) use state::{States, has_state};
 
 use rows::Rows;
 use slots::{Finder, Picks};
@@ -40,6 +43,7 @@ pub struct Table {
     finder: Finder,
     picks: Picks,
     interval: Span,
+    keeps_all: bool,
 }
 
 impl Table {
@@ -57,7 +61,14 @@ impl Table {
         let layout = Arc::new(layout);
         let finder = Finder::new(&layout);
         let rows = Rows::new(layout, bounds, keep_seen);
-        Self { rows, finder, picks: Picks::new(), interval }
+        Self { rows, finder, picks: Picks::new(), interval, keeps_all: false }
+    }
+
+    /// The same, whose records keep the states of all their values, large ones too, so that they
+    /// can be merged.
+    pub fn keeping_states(mut self) -> Self {
+        self.keeps_all = true;
+        self
     }
 
     /// Counts the picked packets of a batch. A packet that lacks a field of the key is left out.

@@ -47,10 +47,17 @@ pub struct Common {
     threads: Threads,
 }
 
-impl Default for Common {
-    fn default() -> Self {
+impl Common {
+    /// Runs over what this store has, which remembers what they took.
+    pub fn of(store: Arc<dyn RecordStore>) -> Self {
         let all = std::thread::available_parallelism().map_or(1, |threads| threads.get());
-        Self { rates: Arc::default(), threads: Threads::new(all.min(THREADS_MAX) - 1) }
+        let rates = Arc::new(Rates::kept_in(store));
+        Self { rates, threads: Threads::new(all.min(THREADS_MAX) - 1) }
+    }
+
+    /// Writes down what has not been yet.
+    pub fn keep(&self) {
+        self.rates.keep();
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::module::Limits;
 use como_core::rollup::Rollup;
+use como_core::storage::notes::keep_sketch_secret;
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{RecordStore, Writer};
@@ -53,6 +54,8 @@ pub fn perform(args: &Serve) -> Result {
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
     let store: Arc<dyn RecordStore> =
         Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
+    keep_sketch_secret(&*store)?;
+    let common = Common::of(store.clone());
     let shelf = Shelf::of(&config, store.clone());
     let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
     let bounds = SharedBounds::default();
@@ -87,7 +90,7 @@ pub fn perform(args: &Serve) -> Result {
         looked: door::Looked::default(),
         on_demand: on_demand.clone(),
         runs: rerun::Runs::default(),
-        common: Common::default(),
+        common: common.clone(),
         limits: limits.clone(),
         feed: feed.clone(),
         keeping,
@@ -116,6 +119,7 @@ pub fn perform(args: &Serve) -> Result {
     seen.into_iter().for_each(Web::close);
     // One that panicked has nothing more to deploy either.
     let _ = watching.join();
+    common.keep();
     match ended.sink {
         Some(error) => Err(error.into()),
         None => Ok(()),
@@ -181,6 +185,7 @@ fn instance(config: &Config, instance: &InstanceConfig, recorded: &Recorded) -> 
             compress: instance.compress,
             anonymize,
         })),
+        keeps_states: !instance.rollups.is_empty(),
     };
     if !instance.rollups.is_empty() {
         rolls_up(started.clone(), &instance.rollups).map_err(crate::session::refused)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use como_core::field::Demand;
 use como_core::module::declared::Declared as Tables;
-use como_core::module::{Args, Limits, ModuleError};
+use como_core::module::{Args, ModuleError, Setup};
 use como_core::record::Schema;
 use como_core::time::Span;
 
@@ -32,14 +32,15 @@ impl Beginning {
     pub fn new(
         declared: &Declared,
         args: &Args,
-        limits: &Limits,
+        setup: &Setup,
         (text, language): (&str, Language),
     ) -> Result<Self, String> {
         let interval = args.span("interval").unwrap_or(Span::from_secs(1));
         let tables = declared
             .has_table()
-            .then(|| Tables::new(&declared.declaration, limits, interval))
+            .then(|| Tables::new(&declared.declaration, &setup.limits, interval))
             .transpose()
+            .map(|tables| tables.map(|tables| tables.keeping_states(setup.keeps_states)))
             .map_err(|error| error.to_string())?;
         let schema = schema(declared, tables.as_ref());
         let recorder = Recorder::new(declared.schema.clone(), text, language);

@@ -72,8 +72,8 @@ impl Kind for Lua {
             return trace::start(&declared.manifest, setup);
         }
         let text = (self.source.text.as_str(), Language::Lua);
-        let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
-            .map_err(|error| self.error(error))?;
+        let begun =
+            Beginning::new(declared, &ran.args, setup, text).map_err(|error| self.error(error))?;
         let lifts = Lifts::of(text.0, |callback| self.callbacks.has(callback), &setup.limits);
         let demand = ran.reads.demand().and(begun.demand());
         let demand = lifts.update.iter().fold(demand, |all, update| all.and(update.demand()));
@@ -84,7 +84,7 @@ impl Kind for Lua {
         let shared = tables.map(|declared| State::shared(declared, false));
         let file = &self.source.file;
         let host = ran.vm.host().clone();
-        host.tables.lock().set_interval(interval);
+        host.tables.lock().set_interval(interval, setup.keeps_states);
         host.said.lock().declare(declared.outputs.clone());
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
             .map_err(|trouble| host.explained(trouble.error(file)))?;

@@ -75,7 +75,7 @@ impl Kind for Rhai {
             return trace::start(&declared.manifest, setup);
         }
         let text = (self.source.text.as_ref(), Language::Rhai);
-        let begun = Beginning::new(declared, &ran.args, &setup.limits, text)
+        let begun = Beginning::new(declared, &ran.args, setup, text)
             .map_err(|error| self.source.error(0, error))?;
         // What a callback counts is the script's own affair: it may be packets themselves.
         let singly = [Callback::Update, Callback::Check].map(|one| self.callbacks.has(one));
@@ -88,7 +88,7 @@ impl Kind for Rhai {
         let shared = tables.map(|declared| State::shared(declared, false));
         let host = ran.host.clone();
         host.said.lock().declare(declared.outputs.clone());
-        host.tables.lock().set_interval(interval);
+        host.tables.lock().set_interval(interval, setup.keeps_states);
         let module = RhaiModule::new(ran, shared, recorder, setup.limits)?;
         let demand = table_demand.and(module.demand()).and(module.settle_filters());
         let demand = host.tables.lock().settle(demand);

@@ -130,6 +130,14 @@ impl Declared {
         Ok(Self { table, long, timeout, demand })
     }
 
+    /// The same, whose records keep the states of all their values where they are to be merged.
+    pub fn keeping_states(self, keeps: bool) -> Self {
+        match keeps {
+            true => Self { table: self.table.keeping_states(), ..self },
+            false => self,
+        }
+    }
+
     /// What must be decoded for it.
     pub fn demand(&self) -> Demand {
         self.demand

@@ -21,7 +21,7 @@ use crate::storage::{Coverage, Feed, Measured, RecordStore, Scan, Stream, Subscr
 use crate::time::{Interval, Span, Ts};
 
 /// How long a step waits for what comes.
-const PATIENCE: Duration = Duration::from_millis(100);
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How many steps the last records may take from the closing of their interval to their commit.
 const STRAGGLING: u32 = 5;
@@ -169,6 +169,12 @@ impl<'a> Answer<'a> {
             }),
             _ => Ok(answer),
         }
+    }
+
+    /// The same, whose records keep the columns that each was stored with.
+    pub(super) fn as_stored(mut self) -> Self {
+        self.columns = None;
+        self
     }
 
     /// The time asked for.

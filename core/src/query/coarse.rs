@@ -7,12 +7,14 @@
 //! as it came.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::answer::{Answer, Place, Report, Step, Steps, find, parsed};
 use super::{Query, QueryError, Times};
 use crate::module::Merge;
-use crate::record::{Output, Schema};
-use crate::rollup::{self, Merger};
+use crate::record::{Output, Records, Schema};
+use crate::rollup::{self, Merger, RollupError};
+use crate::storage::evolve::conformed;
 use crate::storage::scan::Found;
 use crate::storage::{Coverage, Scan, Stream, Window};
 use crate::time::{Interval, Span, Ts};
@@ -33,6 +35,8 @@ pub struct Coarse<'a> {
     leg: Option<Answer<'a>>,
     merger: Merger,
     ready: VecDeque<Output>,
+    // The columns of all of it, where it was stored with several.
+    columns: Option<Arc<Schema>>,
     report: Report,
     // Damaged blocks of legs that have been read.
     damaged: u64,
@@ -56,9 +60,10 @@ impl<'a> Coarse<'a> {
             window.to = window.to.min(down(stream.end.unwrap_or_default(), interval));
         }
         window.to = window.to.max(window.from);
-        let refused = |why| QueryError::Rollup { module: query.module.clone(), interval, why };
-        if let Some((schema, len)) = sample(&place, &stream, window)? {
-            rollup::check(&schema, len, interval, own.as_deref()).map_err(refused)?;
+        if let Some(records) = first_of(&place, &stream.name, window)?
+            && let Err(why) = rollup::check_records(&records, interval, own.as_deref())
+        {
+            return Err(refused(&place, &stream, interval, why));
         }
         let mut levels = levels(&place, &stream, interval)?;
         if let Some(filter) = &query.filter {
@@ -81,6 +86,7 @@ impl<'a> Coarse<'a> {
             leg: None,
             merger: Merger::new(interval, own),
             ready: VecDeque::new(),
+            columns: base.columns(),
             report: Report::default(),
             damaged: 0,
         })
@@ -110,18 +116,16 @@ impl<'a> Coarse<'a> {
                 module: name,
                 ..self.query.clone()
             };
-            self.leg = Some(Answer::open(&query, self.place)?);
+            self.leg = Some(Answer::open(&query, self.place)?.as_stored());
         }
         Ok(self.leg.as_mut())
     }
 
     fn merge(&mut self, output: Output) -> Result<(), QueryError> {
-        let merged = self.merger.push(output);
-        let refused = |why| {
-            let module = self.stream.name.clone();
-            QueryError::Rollup { module, interval: self.interval, why }
-        };
-        self.ready.extend(merged.map_err(refused)?);
+        let mut merged = Vec::new();
+        let pushed = self.merger.push(output, &mut merged);
+        pushed.map_err(|why| refused(&self.place, &self.stream, self.interval, why))?;
+        self.ready.extend(merged);
         Ok(())
     }
 
@@ -149,7 +153,12 @@ impl<'a> Coarse<'a> {
 
 impl Steps for Coarse<'_> {
     fn step(&mut self) -> Result<Step, QueryError> {
-        let step = self.next()?;
+        let mut step = self.next()?;
+        if let (Some(columns), Step::Output(Output::Records(records))) = (&self.columns, &mut step)
+        {
+            let own = std::mem::replace(records, Records::empty(columns.clone(), Span(0)));
+            *records = conformed(own, columns);
+        }
         match &step {
             Step::Output(Output::Records(records)) => self.report.rows += records.rows() as u64,
             Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
@@ -166,6 +175,10 @@ impl Steps for Coarse<'_> {
     fn sources(&self) -> &[Coverage] {
         &self.sources
     }
+
+    fn columns(&self) -> Option<Arc<Schema>> {
+        self.columns.clone()
+    }
 }
 
 /// The first boundary of intervals at an instant or after it.
@@ -178,21 +191,55 @@ fn down(ts: Ts, interval: Span) -> Ts {
     Interval::holding(ts, interval).start()
 }
 
-/// What the first records of a window are, and how long their intervals.
-fn sample(
+/// The first records of a window.
+fn first_of(
     place: &Place<'_>,
-    stream: &Stream,
+    stream: &str,
     window: Window,
-) -> Result<Option<(Schema, Span)>, QueryError> {
-    let mut scan = Scan::new(place.store, &stream.name, window);
+) -> Result<Option<Records>, QueryError> {
+    let mut scan = Scan::new(place.store, stream, window);
     while let Some(found) = scan.find().transpose()? {
         if let Found::Part(part) = found
             && let Output::Records(records) = part.output
         {
-            return Ok(Some(((*records.schema).clone(), records.len)));
+            return Ok(Some(records));
         }
     }
     Ok(None)
+}
+
+/// Why there is no answer; of a column that does not merge, also since when it does.
+fn refused(place: &Place<'_>, stream: &Stream, interval: Span, mut why: RollupError) -> QueryError {
+    if let RollupError::Column { since, .. } = &mut why {
+        match merge_since(place, stream, interval) {
+            Ok(found) => *since = found,
+            Err(error) => return error,
+        }
+    }
+    QueryError::Rollup { module: stream.name.clone(), interval, why }
+}
+
+/// Since when records merge: looked for as for a word in a book.
+fn merge_since(
+    place: &Place<'_>,
+    stream: &Stream,
+    interval: Span,
+) -> Result<Option<Ts>, QueryError> {
+    let (mut from, mut to) = (stream.first.unwrap_or_default(), stream.end.unwrap_or_default());
+    let mut since = None;
+    while from < to {
+        let middle = Ts(from.0 + (to.0 - from.0) / 2);
+        let window = Window { from: middle, to: Window::ALL.to };
+        match first_of(place, &stream.name, window)? {
+            Some(records) if rollup::check_records(&records, interval, None).is_ok() => {
+                since = records.starts.first().copied();
+                to = middle;
+            }
+            Some(records) => from = records.starts.last().map_or(to, |last| Ts(last.0 + 1)),
+            None => to = middle,
+        }
+    }
+    Ok(since)
 }
 
 /// The rollups of a stream that add up to an interval, the longest first.

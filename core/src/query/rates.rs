@@ -6,17 +6,29 @@
 //! has run yet, a small sample of it does.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
+use crate::storage::RecordStore;
+use crate::storage::notes::RATES;
 use crate::supervisor::counters::Counters;
 use crate::time::SECOND;
 
 /// How many pairs of a stream and a module are remembered.
 const KNOWN_MAX: usize = 1024;
 
+/// How what is remembered is written down; what another version wrote is measured anew.
+const VERSION: u32 = 1;
+
+/// How often it is written down, at most.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// What was read, and by which module.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Pair {
     /// The instance whose packets or records were read.
     pub stream: String,
@@ -27,7 +39,7 @@ pub struct Pair {
 }
 
 /// What runs took, and for how much.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Took {
     /// Bytes read.
     pub bytes: u64,
@@ -119,26 +131,76 @@ impl Took {
 }
 
 /// What runs took so far, by stream and module.
-#[derive(Debug, Default)]
-pub struct Rates(Mutex<BTreeMap<Pair, Took>>);
+#[derive(Default)]
+pub struct Rates {
+    known: Mutex<BTreeMap<Pair, Took>>,
+    kept: Option<Kept>,
+}
+
+/// Where that is written down, and when it was.
+struct Kept {
+    store: Arc<dyn RecordStore>,
+    last: Mutex<Option<Instant>>,
+}
+
+/// As it is written down.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    version: u32,
+    known: Vec<(Pair, Took)>,
+}
+
+impl fmt::Debug for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rates").field(&self.known).finish()
+    }
+}
 
 impl Rates {
+    /// What earlier runs left in a store, where what is learned is kept from now on too. What
+    /// cannot be read there is learned anew.
+    pub fn kept_in(store: Arc<dyn RecordStore>) -> Self {
+        let read = |bytes: Vec<u8>| serde_json::from_slice::<Written>(&bytes).ok();
+        let written = store.note(RATES).ok().flatten().and_then(read);
+        let written = written.filter(|written| written.version == VERSION);
+        let known = written.into_iter().flat_map(|written| written.known).take(KNOWN_MAX);
+        let kept = Kept { store, last: Mutex::default() };
+        Self { known: Mutex::new(known.collect()), kept: Some(kept) }
+    }
+
     /// Takes note of a run. One that read nothing says nothing.
     pub fn note(&self, pair: Pair, took: Took) {
         if took.packets == 0 {
             return;
         }
-        let mut known = self.0.lock();
+        let mut known = self.known.lock();
         if known.len() >= KNOWN_MAX && !known.contains_key(&pair) {
             // Whoever is met again is measured again.
             known.clear();
         }
         known.entry(pair).or_default().learn(took);
+        drop(known);
+        let is_due = |kept: &Kept| kept.last.lock().is_none_or(|last| last.elapsed() >= PAUSE);
+        if self.kept.as_ref().is_some_and(is_due) {
+            self.keep();
+        }
+    }
+
+    /// Writes it down, where it is kept.
+    pub fn keep(&self) {
+        let Some(kept) = &self.kept else { return };
+        *kept.last.lock() = Some(Instant::now());
+        let known = self.known.lock().iter().map(|(pair, took)| (pair.clone(), *took)).collect();
+        let Ok(bytes) = serde_json::to_vec(&Written { version: VERSION, known }) else { return };
+        if let Err(error) = kept.store.set_note(RATES, &bytes) {
+            // What is lost is measured again.
+            tracing::debug!("what questions cost is not kept: {error}");
+        }
     }
 
     /// What runs of a module over a stream took.
     pub fn of(&self, pair: &Pair) -> Option<Took> {
-        self.0.lock().get(pair).copied()
+        self.known.lock().get(pair).copied()
     }
 }
 
@@ -174,6 +236,24 @@ mod tests {
         rates.note(pair(0), Took::default());
         assert_eq!(rates.of(&pair(0)).map(|took| took.rates()[2]), Some(50.0));
         (1..5000).for_each(|n| rates.note(pair(n), took(1)));
-        assert!(rates.0.lock().len() <= KNOWN_MAX);
+        assert!(rates.known.lock().len() <= KNOWN_MAX);
+    }
+
+    #[test]
+    fn what_was_learned_is_there_in_the_next_run_unless_it_cannot_be_read() {
+        let store: Arc<dyn RecordStore> = Arc::new(crate::storage::MemoryStore::default());
+        let pair = Pair { stream: "s".into(), packets: false, module: "m".into() };
+        let first = Rates::kept_in(store.clone());
+        first.note(pair.clone(), took(600));
+        assert_eq!(Rates::kept_in(store.clone()).of(&pair), Some(took(600)));
+        // What comes soon after waits to be written down.
+        first.note(pair.clone(), took(600));
+        assert_eq!(Rates::kept_in(store.clone()).of(&pair), Some(took(600)));
+        first.keep();
+        assert_eq!(Rates::kept_in(store.clone()).of(&pair), first.of(&pair));
+        for bytes in [&b"{\"version\":2,\"known\":[]}"[..], b"[", b"\xff"] {
+            store.set_note(RATES, bytes).expect("a memory store notes");
+            assert_eq!(Rates::kept_in(store.clone()).of(&pair), None);
+        }
     }
 }

@@ -30,14 +30,17 @@ impl Cells {
         } else {
             at.iter().filter_map(|i| self.absent.get(*i).copied()).collect()
         };
-        Self { data, absent }
+        let states = at.iter().filter_map(|i| self.states.get(*i).cloned()).collect();
+        Self { data, absent, states }
     }
 
     /// The values of a run of rows, as far as the column reaches.
     pub fn slice(&self, rows: Range<usize>) -> Self {
         let rows = rows.start.min(self.data.len())..rows.end.min(self.data.len());
         let data = each!(&self.data, v => v[rows.clone()].to_vec());
-        Self { data, absent: self.absent.get(rows).map(<[bool]>::to_vec).unwrap_or_default() }
+        let states = self.states.get(rows.clone()).map(<[Vec<u8>]>::to_vec).unwrap_or_default();
+        let absent = self.absent.get(rows).map(<[bool]>::to_vec).unwrap_or_default();
+        Self { data, absent, states }
     }
 
     /// Adds the values of `other` behind its own. Returns false, adding nothing, if the types differ.
@@ -60,6 +63,11 @@ impl Cells {
             self.absent.extend(other.absent);
             self.absent.resize(own + added, false);
         }
+        if self.is_stateful() || !other.states.is_empty() {
+            self.states.resize(own, Vec::new());
+            self.states.extend(other.states);
+            self.states.resize(own + added, Vec::new());
+        }
         true
     }
 }
@@ -77,9 +85,14 @@ impl Records {
         }
     }
 
-    /// Whether the rows of `other` may stand behind these: same columns, length and completeness.
+    /// Whether the rows of `other` may stand behind these: same columns, length and completeness,
+    /// and as much kept of each column.
     pub fn joins(&self, other: &Self) -> bool {
-        self.schema == other.schema && self.len == other.len && self.cut == other.cut
+        let mut pairs = self.cells.iter().zip(&other.cells);
+        self.schema == other.schema
+            && self.len == other.len
+            && self.cut == other.cut
+            && pairs.all(|(a, b)| a.is_stateful() == b.is_stateful())
     }
 
     /// Adds rows that [`Records::joins`] allows. Returns false, adding nothing, where it does not.

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::RollupError;
+use super::{Holds, RollupError};
 use crate::record::{Column, Schema, Type, Value};
-use crate::table::KeyColumn;
+use crate::table::{KeyColumn, States, has_state};
 use crate::time::Span;
 
 /// How the values of one column are merged.
@@ -19,6 +19,8 @@ pub(super) enum How {
     Last,
     /// Per second of the interval.
     Rate,
+    /// By the state that rests beside the value.
+    State,
     /// As the module itself says.
     Own,
 }
@@ -53,7 +55,7 @@ impl How {
             Self::Min if order(b, a) == Ordering::Less => b.clone(),
             Self::Max if order(b, a) == Ordering::Greater => b.clone(),
             Self::Last => b.clone(),
-            Self::Min | Self::Max | Self::First | Self::Key | Self::Own => a.clone(),
+            Self::Min | Self::Max | Self::First | Self::Key | Self::Own | Self::State => a.clone(),
         }
     }
 }
@@ -96,15 +98,18 @@ impl Plan {
     /// By what the columns hold; or where the module merges its records itself, by the columns of
     /// these names.
     pub fn of(schema: &Schema, own_key: Option<&[String]>) -> Result<Self, RollupError> {
-        let how = schema.columns.iter().map(|column| match own_key {
+        let stateful: Vec<usize> = States::of(schema, 0).columns().collect();
+        let how = schema.columns.iter().enumerate().map(|(at, column)| match own_key {
             Some(key) if key.contains(&column.name) => Ok(How::Key),
             Some(_) => Ok(How::Own),
+            None if stateful.contains(&at) => Ok(How::State),
             None => How::of(column).ok_or_else(|| RollupError::Column {
                 column: column.name.clone(),
-                holds: match column.of.as_str() {
-                    "" => "values that the module makes itself".to_owned(),
-                    of => format!("`{of}`, of which the record keeps too little"),
+                holds: match has_state(&column.of) {
+                    true => Holds::TooLarge(column.of.clone()),
+                    false => Holds::Own,
                 },
+                since: None,
             }),
         });
         Ok(Self { how: how.collect::<Result<_, _>>()? })

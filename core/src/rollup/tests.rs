@@ -1,8 +1,12 @@
 //! Short intervals merged: exact where that is possible, cut where rows are missing, refused otherwise.
 
+mod states;
+
+use std::sync::Arc;
+
 use super::*;
 use crate::module::Fault;
-use crate::record::{Column, Type};
+use crate::record::{Column, Type, Value};
 
 const SECOND: Span = Span::from_secs(1);
 
@@ -40,7 +44,7 @@ fn merged(into: u64, outputs: Vec<Output>) -> Result<Vec<Output>, RollupError> {
     let mut merger = Merger::new(Span::from_secs(into), None);
     let mut all = Vec::new();
     for output in outputs {
-        all.extend(merger.push(output)?);
+        merger.push(output, &mut all)?;
     }
     all.extend(merger.finish());
     Ok(all)
@@ -130,11 +134,9 @@ fn check_refused(column: Column, len: Span, into: u64, words: &str) {
 
 #[test]
 fn what_does_not_merge_is_named() {
-    let distinct = Column::new("hosts", Type::Uint).of("distinct(\"ip.src\")");
-    let words = "column `hosts` cannot be merged, it has `distinct(\"ip.src\")`, of which";
-    check_refused(distinct, SECOND, 60, words);
-    let mean = Column::new("mean", Type::Float).of("mean(\"len\")");
-    check_refused(mean, SECOND, 60, "column `mean`");
+    let bitmap = Column::new("hosts", Type::Uint).of("bitmap(\"ip.src\", 100000000)");
+    let words = "column `hosts` cannot be merged, what makes its `bitmap(\"ip.src\", 100000000)`";
+    check_refused(bitmap, SECOND, 60, words);
     check_refused(Column::new("x", Type::Uint), SECOND, 60, "values that the module makes itself");
     let sum = || Column::new("n", Type::Uint).of("sum(\"len\")");
     check_refused(
@@ -177,7 +179,8 @@ fn a_module_merges_in_its_own_way_by_its_own_key() {
     }
     let own = Box::new(Longer(vec!["host".to_owned()]));
     let mut merger = Merger::new(Span::from_secs(5), Some(own));
-    let mut all = merger.push(Output::Records(records)).expect("it merges");
+    let mut all = Vec::new();
+    merger.push(Output::Records(records), &mut all).expect("it merges");
     all.extend(merger.finish());
     let text = |host: &str, said: &str| vec![Value::from(host), Value::from(said)];
     assert_eq!(rows(&all[0]), [(0, text("a", "hello")), (0, text("b", "x"))]);

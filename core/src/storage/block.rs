@@ -7,16 +7,14 @@
 
 mod change;
 mod column;
-mod read;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::record::{Cells, Output, Records, Schema};
 use crate::time::{Span, Ts};
+use crate::wire::{Malformed, Reader, put_varint};
 pub use change::{behind, renamed, whole_bytes};
-use column::put_varint;
-use read::Reader;
 
 /// A block is closed before its columns, as they are before compression, pass this.
 pub const PAYLOAD_BYTES: usize = 64 << 10;
@@ -127,6 +125,12 @@ pub enum BlockError {
     /// The schema at hand is not that of its rows.
     #[error("a record block of another schema")]
     Schema,
+}
+
+impl From<Malformed> for BlockError {
+    fn from(Malformed(what): Malformed) -> Self {
+        Self::Malformed(what)
+    }
 }
 
 /// Makes blocks; keeps the compressor's memory from one to the next.

@@ -31,6 +31,7 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
     sources_are_remembered_by_time(&fresh());
     streams_with_similar_names_stay_apart(&fresh());
     a_scan_goes_on_while_blocks_come_and_go(&fresh());
+    notes_are_kept_beside_the_streams(&fresh());
 }
 
 /// One row a second, its value its own time.
@@ -371,6 +372,16 @@ fn a_scan_goes_on_while_blocks_come_and_go(store: &dyn RecordStore) {
     store.trim("a", 0).expect("a store that works");
     // The first page was read already; what came later is still met.
     assert_eq!(seen(&mut scan), rows(5..15));
+}
+
+fn notes_are_kept_beside_the_streams(store: &dyn RecordStore) {
+    assert_eq!(store.note("a").expect("a store that works"), None);
+    for bytes in [&b"one"[..], b"another"] {
+        store.set_note("a", bytes).expect("a store that works");
+        assert_eq!(store.note("a").expect("a store that works").as_deref(), Some(bytes));
+    }
+    assert_eq!(store.note("b").expect("a store that works"), None);
+    assert_eq!(store.streams().expect("a store that works"), []);
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn widened(cells: &Cells, ty: Type) -> Option<Cells> {
         }
         _ => return None,
     };
-    Some(Cells { data, absent: cells.absent.clone() })
+    Some(Cells { data, absent: cells.absent.clone(), states: cells.states.clone() })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::time::Ts;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     streams: RwLock<BTreeMap<String, Kept>>,
+    notes: RwLock<BTreeMap<String, Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -180,5 +181,14 @@ impl RecordStore for MemoryStore {
 
     fn remove(&self, name: &str) -> Result<bool, StoreError> {
         Ok(self.streams.write().remove(name).is_some())
+    }
+
+    fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.notes.read().get(name).cloned())
+    }
+
+    fn set_note(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.notes.write().insert(name.to_owned(), bytes.to_vec());
+        Ok(())
     }
 }

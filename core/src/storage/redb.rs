@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use ::redb::{
     Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
-    StorageError, Table, TableDefinition, WriteTransaction,
+    StorageError, Table, TableDefinition, TableError, WriteTransaction,
 };
 use parking_lot::RwLock;
 
@@ -44,6 +44,7 @@ const STREAMS: TableDefinition<&str, &[u8]> = TableDefinition::new("streams");
 const SCHEMAS: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("schemas");
 const BLOCKS: TableDefinition<Key, &[u8]> = TableDefinition::new("blocks");
 const GAPS: TableDefinition<Key, &[u8]> = TableDefinition::new("gaps");
+const NOTES: TableDefinition<&str, &[u8]> = TableDefinition::new("notes");
 
 const FORMAT: &str = "format";
 const NEXT_ID: &str = "next stream";
@@ -468,6 +469,22 @@ impl RecordStore for RedbStore {
             tables.schemas.retain_in((meta.id, 0)..=(meta.id, u64::MAX), |_, _| false)?;
             tables.streams.remove(name)?;
             Ok(true)
+        })
+    }
+
+    fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|transaction| match transaction.open_table(NOTES) {
+            Ok(notes) => Ok(notes.get(name)?.map(|bytes| bytes.value().to_vec())),
+            // Nothing was noted by older versions.
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    fn set_note(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.open_table(NOTES)?.insert(name, bytes)?;
+            Ok(())
         })
     }
 }

@@ -44,6 +44,8 @@ struct Pending {
     open: Option<Records>,
     // About how many bytes of payload the open rows take.
     open_bytes: usize,
+    // Closed blocks that no commit takes yet, while the stream is held.
+    held: Option<Vec<Append>>,
 }
 
 /// How far a stream is safe.
@@ -112,7 +114,7 @@ impl Writer {
         self.unopened.remove(stream);
         let next_seq = known.map_or(0, |s| s.next_seq);
         let origin = Origin { node: self.node.clone(), stream: stream.to_owned(), boot: self.boot };
-        let pending = Pending { origin, about, next_seq, open: None, open_bytes: 0 };
+        let pending = Pending { origin, about, next_seq, open: None, open_bytes: 0, held: None };
         self.streams.insert(stream.to_owned(), pending);
         Ok(())
     }
@@ -129,17 +131,46 @@ impl Writer {
         self.count(done);
     }
 
+    /// Opens a stream that was not opened yet as what it was said to be.
+    fn be_open(&mut self, stream: &str) -> Result<(), StoreError> {
+        if self.streams.contains_key(stream) {
+            return Ok(());
+        }
+        let about = self.unopened.get(stream).cloned().unwrap_or_default();
+        self.open(stream, about)
+    }
+
+    /// Keeps what is written to a stream from now on from being committed, until it is
+    /// released: so it is committed in one, however long it takes to write.
+    pub fn hold(&mut self, stream: &str) -> Result<(), StoreError> {
+        self.be_open(stream)?;
+        let Some(pending) = self.streams.get_mut(stream).filter(|p| p.held.is_none()) else {
+            return Ok(());
+        };
+        let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
+        let done = pending.close(&mut sealing);
+        pending.held = Some(Vec::new());
+        self.count(done);
+        Ok(())
+    }
+
+    /// Leaves to the next commit what was held of a stream.
+    pub fn release(&mut self, stream: &str) {
+        let Some(pending) = self.streams.get_mut(stream) else { return };
+        let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
+        let done = pending.close(&mut sealing);
+        self.group.extend(pending.held.take().into_iter().flatten());
+        self.count(done);
+    }
+
     /// Takes what an instance exported. An interval without rows leaves no trace.
     ///
     /// Fails only where the stream was not opened before and the store does not answer; the rows
     /// are lost then.
     pub fn write(&mut self, stream: &str, output: Output) -> Result<(), StoreError> {
-        if !self.streams.contains_key(stream) {
-            let about = self.unopened.get(stream).cloned().unwrap_or_default();
-            if let Err(error) = self.open(stream, about) {
-                self.lose(&output);
-                return Err(error);
-            }
+        if let Err(error) = self.be_open(stream) {
+            self.lose(&output);
+            return Err(error);
         }
         if self.waiting_bytes > WAITING_BYTES_MAX {
             self.lose(&output);
@@ -160,7 +191,8 @@ impl Writer {
     /// After an error nothing is acknowledged; the same blocks go with the next commit.
     pub fn commit(&mut self) -> Result<Vec<Committed>, StoreError> {
         let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
-        let done: Vec<_> = self.streams.values_mut().map(|p| p.close(&mut sealing)).collect();
+        let free = self.streams.values_mut().filter(|pending| pending.held.is_none());
+        let done: Vec<_> = free.map(|pending| pending.close(&mut sealing)).collect();
         done.into_iter().for_each(|done| self.count(done));
         if self.group.is_empty() {
             return Ok(Vec::new());
@@ -297,7 +329,7 @@ impl Pending {
         };
         self.next_seq += 1;
         let bytes = sealed.bytes.len();
-        let append = self.append(sealing.group);
+        let append = self.append(sealing);
         append.blocks.push(sealed);
         if let Some(schema) = schema
             && !append.schemas.contains(&schema)
@@ -307,13 +339,15 @@ impl Pending {
         Done { bytes, lost_rows: 0 }
     }
 
-    /// This stream's share of the commit to come.
-    fn append<'a>(&self, group: &'a mut Vec<Append>) -> &'a mut Append {
-        let own = |a: &Append| a.stream == self.origin.stream;
+    /// This stream's share of the commit to come, or of what is held.
+    fn append<'a>(&'a mut self, sealing: &'a mut Sealing<'_>) -> &'a mut Append {
+        let Self { origin, about, held, .. } = self;
+        let group = held.as_mut().unwrap_or(sealing.group);
+        let own = |a: &Append| a.stream == origin.stream;
         let at = match group.iter().rposition(own) {
-            Some(at) if group[at].about == self.about => at,
+            Some(at) if group[at].about == *about => at,
             _ => {
-                let (stream, about) = (self.origin.stream.clone(), self.about.clone());
+                let (stream, about) = (origin.stream.clone(), about.clone());
                 group.push(Append { stream, about, ..Append::default() });
                 group.len() - 1
             }

@@ -26,6 +26,8 @@ pub struct Instance {
     pub packets: Option<Place>,
     /// How much of the past it is to run over before it joins what comes.
     pub backfill: Option<Backfill>,
+    /// Whether its records keep all that is needed to merge them into longer intervals.
+    pub keeps_states: bool,
 }
 
 /// How much of the past an instance runs over first.
@@ -42,7 +44,17 @@ impl Instance {
     pub fn of(kind: Arc<dyn Kind>) -> Self {
         let name = kind.manifest().name.clone();
         let (filter, args, limits, grants) = Default::default();
-        Self { name, kind, filter, args, limits, grants, packets: None, backfill: None }
+        Self {
+            name,
+            kind,
+            filter,
+            args,
+            limits,
+            grants,
+            packets: None,
+            backfill: None,
+            keeps_states: false,
+        }
     }
 
     /// What its module is started with, where addresses are looked up in these tables; it writes
@@ -55,6 +67,7 @@ impl Instance {
             grants: self.grants.clone(),
             lookups,
             packets: self.packets.clone(),
+            keeps_states: self.keeps_states,
             ..Setup::default()
         }
     }

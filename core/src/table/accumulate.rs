@@ -268,12 +268,15 @@ impl Accumulators {
         other_place: Place,
         other_row: usize,
     ) {
-        if !place.op.words().is_empty() {
-            let theirs = other.words_of(other_place, other_row);
-            let start = row * self.stride + place.at;
-            merge_words(place.op, &mut self.words[start..], theirs);
-            return;
+        match place.op.words().is_empty() {
+            false => self.merge_words(place, row, other.words_of(other_place, other_row)),
+            true => self.merge_sketch(place, row, &other.sketches[other_place.at], other_row),
         }
-        self.merge_sketch(place, row, &other.sketches[other_place.at], other_row);
+    }
+
+    /// Adds the words of another row's column of the same kind.
+    pub fn merge_words(&mut self, place: Place, row: usize, theirs: &[u64]) {
+        let start = row * self.stride + place.at;
+        merge_words(place.op, &mut self.words[start..], theirs);
     }
 }

@@ -137,16 +137,32 @@ impl Aggregate {
         Ok(Self { function, of })
     }
 
-    /// As it is declared, where that is a name and a field.
-    pub fn text(&self) -> Option<String> {
-        match self.function {
-            Function::Quantile(_)
-            | Function::TopK { .. }
-            | Function::Bitmap { .. }
-            | Function::Ewma(_) => None,
-            _ if self.of.is_empty() => Some(format!("{}()", self.name())),
-            _ => Some(format!("{}(\"{}\")", self.name(), self.of)),
+    /// As it is declared: [`Aggregate::parse`] gives it again.
+    pub fn text(&self) -> String {
+        let Self { function, of } = self;
+        let name = self.name();
+        match function {
+            Function::Quantile(share) => format!("{name}(\"{of}\", {share})"),
+            Function::TopK { k, by_bytes: false } => format!("{name}(\"{of}\", {k})"),
+            Function::TopK { k, by_bytes: true } => format!("{name}(\"{of}\", {k}, \"bytes\")"),
+            Function::Bitmap { bits } => format!("{name}(\"{of}\", {})", bitmap_keys(*bits)),
+            Function::Ewma(half_life) => format!("{name}(\"{of}\", \"{half_life}\")"),
+            _ if of.is_empty() => format!("{name}()"),
+            _ => format!("{name}(\"{of}\")"),
         }
+    }
+
+    /// The aggregate that is declared so: a name, and in parentheses texts in quotes and numbers.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, rest) = text.trim().split_once('(')?;
+        let inner = rest.strip_suffix(')')?.trim();
+        let arg = |arg: &str| {
+            let arg = arg.trim();
+            let quoted = arg.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            quoted.map(Value::from).or_else(|| arg.parse().ok().map(Value::Float))
+        };
+        let args = inner.split(',').filter(|_| !inner.is_empty()).map(arg);
+        Self::new(name, &args.collect::<Option<Vec<_>>>()?).ok()
     }
 
     /// Its name.
@@ -197,6 +213,19 @@ fn bitmap_bits(keys: u64) -> u32 {
         bits *= 2;
     }
     bits
+}
+
+/// The most values for which `bitmap` takes this many bits.
+fn bitmap_keys(bits: u32) -> u64 {
+    let (mut fits, mut over) = (1, BITMAP_KEYS_MAX + 1);
+    while over - fits > 1 {
+        let keys = fits + (over - fits) / 2;
+        match bitmap_bits(keys) <= bits {
+            true => fits = keys,
+            false => over = keys,
+        }
+    }
+    fits
 }
 
 /// Takes a script's arguments one by one.
@@ -287,17 +316,20 @@ mod tests {
     #[test]
     fn every_usage_is_understood_as_it_stands_in_the_manual() {
         for usage in &AGGREGATES {
-            let inner = usage.usage.split_once('(').expect("a call").1.trim_end_matches(')');
-            let args: Vec<Value> = inner
-                .split(", ")
-                .filter(|a| !a.is_empty())
-                .map(|a| match a.strip_prefix('"') {
-                    Some(quoted) => text(quoted.trim_end_matches('"')),
-                    None => Value::Float(a.parse().expect("a number")),
-                })
-                .collect();
-            let aggregate = Aggregate::new(usage.name, &args).expect("the manual's own example");
+            let aggregate = Aggregate::parse(usage.usage).expect("the manual's own example");
             assert_eq!(aggregate.name(), usage.name);
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_written_so_that_it_can_be_read_again() {
+        let more = ["topk(\"flow\", 3, \"bytes\")", "bitmap(\"flow\", 64)", "rate()"];
+        for text in AGGREGATES.iter().map(|usage| usage.usage).chain(more) {
+            let aggregate = Aggregate::parse(text).expect("an aggregate");
+            assert_eq!(Aggregate::parse(&aggregate.text()), Some(aggregate), "{text}");
+        }
+        for text in ["", "ip.dst", "sum", "sum(", "sum(len)", "sum(\"len\") or 0", "x(\"len\")"] {
+            assert_eq!(Aggregate::parse(text), None, "{text}");
         }
     }
 

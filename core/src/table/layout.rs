@@ -9,6 +9,7 @@ use super::aggregate::{Aggregate, Function};
 use super::error::{DeclareError, field_named};
 use super::key::{KeyColumn, field_type};
 use super::rows::Full;
+use super::state::kept;
 use crate::field::{Demand, Field, Id, Kind};
 use crate::record::{self, Schema, Type};
 
@@ -83,6 +84,8 @@ pub struct Layout {
     pub(super) derived: bool,
     /// Whether records say for how many keys each row stands.
     pub(super) says_one_in: bool,
+    /// Which values do not merge, but by their states.
+    pub(super) stateful: Vec<bool>,
     schema: Arc<Schema>,
 }
 
@@ -152,15 +155,18 @@ impl Layout {
             .map(|k| record::Column::new(&*k.name, k.ty()))
             .chain(values.iter().map(|v| record::Column::new(&*v.name, v.ty).unit(unit(v))));
         let schema = Arc::new(Schema::new(columns));
-        Ok(Self { key, values, plan, derived, says_one_in: false, schema })
+        let stateful = vec![false; values.len()];
+        Ok(Self { key, values, plan, derived, says_one_in: false, stateful, schema })
     }
 
     /// The same, with columns that say what they hold of their interval's packets.
     fn vouched(mut self) -> Self {
         let key = self.key.iter().map(KeyColumn::text);
-        let value = self.values.iter().map(|v| v.aggregate.text().unwrap_or_default());
+        let value = self.values.iter().map(|v| v.aggregate.text());
         let columns = self.schema.columns.iter().cloned().zip(key.chain(value));
         self.schema = Arc::new(Schema::new(columns.map(|(column, of)| column.of(of))));
+        let values = kept(&self.schema).into_iter().skip(self.key.len());
+        self.stateful = values.map(|column| column.is_some()).collect();
         self
     }
 
@@ -309,7 +315,7 @@ pub(super) fn bits(field: Field) -> u32 {
     }
 }
 
-fn resolve(column: &ValueColumn) -> Result<Column, DeclareError> {
+pub(super) fn resolve(column: &ValueColumn) -> Result<Column, DeclareError> {
     let Aggregate { function, of } = &column.aggregate;
     let of = match (of.as_str(), function) {
         ("", _) => Of::Packets,

@@ -68,6 +68,26 @@ impl Accumulators {
         }
     }
 
+    fn frequent_text(&self, column: &Column, place: Place, row: usize) -> String {
+        let ty = match column.of {
+            Of::Field(field) => field_type(field),
+            _ => Type::Uint,
+        };
+        let one = |f: Frequent| format!("{}={}", f.item.text(ty), f.count);
+        let all: Vec<String> = self.frequent(place, row).into_iter().map(one).collect();
+        all.join(" ")
+    }
+
+    /// What a column says of a row; `span` is the interval's length.
+    pub fn value(&self, column: &Column, place: Place, span: Span, row: usize) -> Value {
+        match column.ty {
+            Type::Float => self.float(place, column.aggregate.function, span, row).into(),
+            Type::Addr => self.addr(place, row).into(),
+            Type::Text => Value::Text(self.frequent_text(column, place, row)),
+            ty => self.number(place, row).map_or(Value::Null, |x| Cell::Number(x).value(ty)),
+        }
+    }
+
     /// A number that orders rows as the column's values do; 0 where there is none.
     pub fn rank(&self, place: Place, column: &Column, span: Span, row: usize) -> u64 {
         let number = match column.ty {
@@ -114,15 +134,7 @@ impl Table {
                 Value::Null
             };
         };
-        let values = &self.rows.values;
-        match column.ty {
-            Type::Float => {
-                values.float(*place, column.aggregate.function, self.interval, row).into()
-            }
-            Type::Addr => values.addr(*place, row).into(),
-            Type::Text => Value::Text(self.frequent_text(column, *place, row)),
-            ty => values.number(*place, row).map_or(Value::Null, |x| Cell::Number(x).value(ty)),
-        }
+        self.rows.values.value(column, *place, self.interval, row)
     }
 
     /// The most frequent values of a `topk` column, the most frequent first.
@@ -132,16 +144,6 @@ impl Table {
             Some(place) if row < self.rows() => self.rows.values.frequent(*place, row),
             _ => Vec::new(),
         }
-    }
-
-    fn frequent_text(&self, column: &Column, place: Place, row: usize) -> String {
-        let ty = match column.of {
-            Of::Field(field) => field_type(field),
-            _ => Type::Uint,
-        };
-        let one = |f: Frequent| format!("{}={}", f.item.text(ty), f.count);
-        let all: Vec<String> = self.rows.values.frequent(place, row).into_iter().map(one).collect();
-        all.join(" ")
     }
 
     /// The `n` rows largest in a column, the largest first, ties by key. The row of keys that
@@ -221,8 +223,14 @@ impl Table {
         for (key, values) in layout.key.iter().zip(&self.rows.keys) {
             cells.push(self.key_cells(key.ty(), values, &rows));
         }
-        for (column, place) in layout.values.iter().zip(&self.rows.values.places) {
-            cells.push(self.value_cells(column, *place, &rows));
+        let values = layout.values.iter().zip(&self.rows.values.places).zip(&layout.stateful);
+        for ((column, place), stateful) in values {
+            let mut filled = self.value_cells(column, *place, &rows);
+            if *stateful && (self.keeps_all || column.aggregate.function.keeps_always()) {
+                let state = |row: &usize| self.rows.values.state(*place, *row);
+                filled.states = rows.iter().map(state).collect();
+            }
+            cells.push(filled);
         }
         if layout.says_one_in {
             cells.push(Cells::of(Data::Uint(vec![self.one_in(); rows.len()])));
@@ -260,7 +268,7 @@ impl Table {
             }
             Type::Addr => filled(rows.map(|r| values.addr(place, r)), Data::Addr),
             Type::Text => {
-                filled(rows.map(|r| Some(self.frequent_text(column, place, r))), Data::Text)
+                filled(rows.map(|r| Some(values.frequent_text(column, place, r))), Data::Text)
             }
             ty => numbers(ty, rows.map(|row| values.number(place, row))),
         }
@@ -294,5 +302,5 @@ fn filled<T: Default>(
         }
         filled.push(value.unwrap_or_default());
     }
-    Cells { data: data(filled), absent }
+    Cells { data: data(filled), absent, states: Vec::new() }
 }

@@ -3,6 +3,8 @@
 //! All count [`Item`]s by keyed hashes of their values, never by ids, so that
 //! sketches of different tables, workers and intervals can be merged.
 
+mod bytes;
+
 use std::hash::Hasher;
 
 use hashbrown::HashTable;
@@ -415,10 +417,13 @@ const QUANTILE_ERROR: f64 = 0.01;
 /// Bins enough for every 64-bit number at that error.
 const QUANTILE_BINS: u32 = 2304;
 
+fn quantile_config() -> Config {
+    Config::new(QUANTILE_ERROR, QUANTILE_BINS, 1e-9)
+}
+
 impl Quantile {
     fn sketch(&mut self) -> &mut DDSketch {
-        let new = || DDSketch::new(Config::new(QUANTILE_ERROR, QUANTILE_BINS, 1e-9));
-        self.0.get_or_insert_with(|| Box::new(new()))
+        self.0.get_or_insert_with(|| Box::new(DDSketch::new(quantile_config())))
     }
 
     /// Adds a value `n` times.
@@ -435,6 +440,10 @@ impl Quantile {
     /// Adds what `other` saw.
     pub fn merge(&mut self, other: &Self) {
         if let Some(theirs) = &other.0 {
+            // No more than numbers hold, whatever was read from a file.
+            if self.sketch().count().checked_add(theirs.count()).is_none() {
+                return;
+            }
             let merged = self.sketch().merge(theirs);
             debug_assert!(merged.is_ok(), "all quantile sketches are configured alike");
         }

@@ -34,13 +34,14 @@ pub fn perform(
         false => stored.tables.load()?,
     };
     let maker = instance.maker(lookups.clone());
+    let common = Common::of(store.clone());
     let afresh = Afresh {
         store,
         packets: &stored.packets(),
         makers: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
         running: None,
         lookups,
-        common: Common::default(),
+        common,
     };
     let mut run = match afresh.perform(question, instance, otherwise).map_err(refused)? {
         Given::Explained(records) => return explain(records, format),

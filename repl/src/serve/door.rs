@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Replayed, Steps};
+use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Quiet, Replayed, Steps};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
@@ -19,7 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use super::SharedLimits;
 use super::deploy::Refused;
 use super::ondemand::OnDemand;
-use super::rerun::Runs;
+use super::rerun::{Runs, answered};
 use super::views::Views;
 use crate::afresh::Common;
 use crate::columnar;
@@ -104,23 +104,20 @@ impl Desk {
             Ok(answer) => answer,
             Err(error) => return self.instead(&query, format, error),
         };
-        let sources = crate::query::sources(answer.sources());
         let missed = answer.missed().map(|stored| crate::query::missed(&query.module, stored));
-        drop(answer);
         // Merging takes time and memory, as running a module does.
         let seat = self.runs.take(&query.module)?;
-        let body = move |out: &mut dyn Write| {
-            let _seat = seat;
+        let (ours, merging) = ((store.clone(), feed.clone(), running.clone()), maker.clone());
+        let made = Quiet::new(&answer, move |given| {
+            let (store, feed, running) = ours;
             let place =
                 Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
-            let mut renderer = crate::output::shown(format, maker.as_ref());
-            let own = maker.as_ref().and_then(|maker| maker.merger());
-            let written = Coarse::open(&query, place, own)
-                .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
-            written.map(drop).map_err(broken)
-        };
-        let mime = format.mime().to_owned();
-        Ok(HttpAnswer { mime, sources: Some(sources), missed, body: Box::new(body) })
+            let own = merging.and_then(|maker| maker.merger());
+            given.all(&mut Coarse::open(&query, place, own)?)
+        });
+        let made = made.map_err(|error| refusal(&error))?;
+        let answered = answered(made, seat, (format, maker), |error, _| Err(broken(error)));
+        Ok(HttpAnswer { missed, ..answered })
     }
 }
 

@@ -64,7 +64,7 @@ impl Desk {
         seat.show(&run);
         let begun = Begun::wait(run).map_err(|error| script.refused(error))?;
         let fails = move |error, out: &mut dyn Write| script.broken(error, format, out);
-        Ok(answered(begun, seat, (format, maker), fails))
+        Ok(answered(begun, seat, (format, Some(maker)), fails))
     }
 }
 

@@ -126,6 +126,7 @@ impl Desk {
         match given {
             Given::Run(run) => {
                 seat.show(&run);
+                let maker = Some(maker);
                 Ok(answered(*run, seat, (format, maker), |error, _| Err(broken(error))))
             }
             Given::Explained(records) => Ok(explained(records, format)),
@@ -184,13 +185,13 @@ impl Desk {
 pub fn answered<S: Steps + Send + 'static>(
     mut steps: S,
     seat: Seat,
-    (format, maker): (Format, Maker),
+    (format, maker): (Format, Option<Maker>),
     fails: impl FnOnce(QueryError, &mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Answer {
     let sources = crate::query::sources(steps.sources());
     let body = move |out: &mut dyn Write| {
         let _seat = seat;
-        let mut renderer = crate::output::shown(format, Some(&maker));
+        let mut renderer = crate::output::shown(format, maker.as_ref());
         let written = steps.write(renderer.as_mut(), out, || true);
         written.map(drop).or_else(|error| fails(error, out))
     };

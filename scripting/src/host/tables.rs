@@ -111,6 +111,7 @@ pub struct Tables {
     made: Vec<(Shared, usize)>,
     limits: Limits,
     interval: Span,
+    keeps_states: bool,
     /// The text of the script, which tells in which order columns were written.
     source: Arc<str>,
     /// What packets are decoded for, once that is settled.
@@ -135,6 +136,7 @@ impl Tables {
             made: Vec::new(),
             limits: *limits,
             interval: Span::from_secs(1),
+            keeps_states: false,
             source: "".into(),
             granted: None,
             overflowed: 0,
@@ -151,9 +153,10 @@ impl Tables {
         self.source.clone()
     }
 
-    /// How long intervals are, for tables made from now on.
-    pub fn set_interval(&mut self, interval: Span) {
+    /// How long intervals are, and whether records keep their states, for tables made from now on.
+    pub fn set_interval(&mut self, interval: Span, keeps_states: bool) {
         self.interval = interval;
+        self.keeps_states = keeps_states;
     }
 
     /// Makes a table.
@@ -172,7 +175,8 @@ impl Tables {
         }
         let limits = Limits { memory_bytes_max: bytes, ..self.limits };
         let declared = Declared::new(declaration, &limits, self.interval)
-            .map_err(|error| Refused::Mistake(error.to_string()))?;
+            .map_err(|error| Refused::Mistake(error.to_string()))?
+            .keeping_states(self.keeps_states);
         let demand = declared.demand();
         if self.granted.is_some_and(|granted| granted.and(demand) != granted) {
             return Err(Refused::Mistake(

@@ -101,10 +101,73 @@ fn kills_leave_out_no_interval_and_make_none_twice() {
     }
 }
 
+/// Means and sketches in either language, the second with `;`.
+const SKETCHES: &str = "\
+key   = { proto = \"ip.proto\" }
+value = {
+  packets = count(), mean = mean(\"len\"), var = var(\"len\"), hosts = distinct(\"ip.src\"),
+  p99 = quantile(\"len\", 0.99), ports = topk(\"dport\", 3), flows = bitmap(\"flow\", 5000),
+}
+";
+
+/// The records of a stream, as lines.
+fn lines(folder: &Folder, args: &[&str]) -> Vec<String> {
+    let args = [&["query"], args, &["--format", "ndjson"]].concat();
+    folder.como(args).ok().stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn means_and_sketches_are_rolled_up_as_if_their_module_had_run_with_the_longer_interval() {
+    let folder = Folder::new();
+    let rhai = SKETCHES.replace("key   = {", "let key = #{").replace("value = {", "let value = #{");
+    let rhai = rhai.replace(" = ", ": ").replace("key: ", "key = ").replace("value: ", "value = ");
+    folder.write("lua.lua", format!("-- Sketches.\n{SKETCHES}"));
+    folder.write("rhai.rhai", format!("// Sketches.\n{}", rhai.replace("}\n", "};\n")));
+    let mut modules = String::new();
+    for (name, script) in [("l", "lua.lua"), ("r", "rhai.rhai")] {
+        let module = |name: &str, interval: &str, rollup: &str| {
+            let args = format!("args = {{ interval = \"{interval}\" }}");
+            format!("[[module]]\nname = \"{name}\"\nuse = \"./{script}\"\n{args}\n{rollup}\n")
+        };
+        modules += &module(name, "1s", "rollup = [\"10s:7d\"]");
+        modules += &module(&format!("{name}10"), "10s", "");
+        modules += &module(&format!("{name}plain"), "1s", "");
+    }
+    folder.write("como.toml", config("gen:packets=4000,duration=45s,seed=3", &modules));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    for name in ["l", "r"] {
+        server.until(&format!("/{name}@10s?time=:&wait=no"), |body| {
+            body.contains(":40Z") || body.lines().count() >= 8
+        });
+    }
+    let plain = get(server.address(), "/lplain?time=:&wait=no&interval=10s");
+    assert!(plain.body.contains("give the module a `rollup`"), "{}", plain.body);
+    assert_eq!(server.end(), 0);
+    // Another store has another secret; what was counted under one is merged all the same.
+    let stored = ["--store", "store"];
+    for name in ["l", "r"] {
+        folder.como(["store", "export", name, "-w", "a", "--store", "store"]).ok();
+        folder.como(["store", "import", "a", "--store", "other"]).ok();
+    }
+    folder.como(["store", "compact", "--store", "other"]).ok();
+    folder.como(["store", "verify", "--store", "other"]).ok();
+    for name in ["l", "r"] {
+        let long = lines(&folder, &[&[&*format!("{name}10")], &stored[..]].concat());
+        let rolled = lines(&folder, &[&[&*format!("{name}@10s")], &stored[..]].concat());
+        assert!(rolled.len() >= 8 && long.starts_with(&rolled), "{rolled:?}\n{long:?}");
+        let asked = lines(&folder, &[name, "--interval", "10s", "--store", "store"]);
+        assert_eq!(asked, long);
+        let asked = lines(&folder, &[name, "--interval", "10s", "--store", "other"]);
+        assert_eq!(asked, long);
+    }
+    assert!(!lines(&folder, &["l", "--store", "store"]).iter().any(|line| line.contains("state")));
+}
+
 #[test]
 fn what_cannot_be_rolled_up_is_refused_with_the_column() {
     let folder = Folder::new();
-    folder.write("hosts.lua", "-- Hosts.\nvalue = { hosts = distinct(\"ip.src\") }\n");
+    folder.write("hosts.lua", "-- Hosts.\nvalue = { hosts = bitmap(\"ip.src\", 100000000) }\n");
     let module = |name: &str, rollup: &str| {
         format!("[[module]]\nuse = \"{name}\"\nrollup = [\"{rollup}\"]\n")
     };

@@ -10,10 +10,13 @@ use std::ops::Range;
 use hashbrown::HashMap;
 
 use super::BlockError;
-use super::read::Reader;
 use crate::addr::{Addr, Mac};
 use crate::record::{Cells, Data, Type};
 use crate::time::Ts;
+use crate::wire::{Malformed, Reader, put_varint};
+
+/// Beside the type: what each value was read from stands behind the values.
+const STATEFUL: u8 = 0x80;
 
 const ALL_PRESENT: u8 = 0;
 const SOME_ABSENT: u8 = 1;
@@ -35,15 +38,6 @@ fn tag(ty: Type) -> u8 {
         Type::Bytes => 7,
         Type::Time => 8,
     }
-}
-
-/// Appends a number in seven-bit groups, the lowest first.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 fn varint_bytes(value: u64) -> usize {
@@ -77,6 +71,7 @@ pub(super) fn measure(cells: &Cells, bytes: &mut [usize]) {
         Data::Bytes(v) => add(v, bytes, |x| x.len() + 4),
         Data::Time(v) => add(v, bytes, |x| varint_bytes(x.0)),
     }
+    add(&cells.states, bytes, |state| state.len() + 2);
 }
 
 /// Appends the given rows of a column.
@@ -88,7 +83,8 @@ pub(super) fn encode(
     if rows.end > cells.data.len() {
         return Err(BlockError::Malformed("a column is shorter than the others"));
     }
-    out.push(tag(cells.data.ty()));
+    let stateful = cells.states.get(rows.clone()).filter(|states| !states.is_empty());
+    out.push(tag(cells.data.ty()) | if stateful.is_some() { STATEFUL } else { 0 });
     let absent = cells.absent.get(rows.clone()).unwrap_or_default();
     if absent.contains(&true) {
         out.push(SOME_ABSENT);
@@ -117,6 +113,7 @@ pub(super) fn encode(
         Data::Text(v) => put_repeating(out, kept(&v[rows], absent), put_bytes),
         Data::Bytes(v) => put_repeating(out, kept(&v[rows], absent), put_bytes),
     }
+    stateful.into_iter().flatten().for_each(|state| put_bytes(out, state));
     Ok(())
 }
 
@@ -214,7 +211,8 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &(impl AsRef<[u8]> + ?Sized)) {
     out.extend(bytes);
 }
 
-/// Reads a column of `rows` rows. Texts and bytes spelled out are taken off `text_bytes`.
+/// Reads a column of `rows` rows. Texts and bytes spelled out, states too, are taken off
+/// `text_bytes`.
 pub(super) fn decode(
     reader: &mut Reader<'_>,
     rows: usize,
@@ -228,7 +226,7 @@ pub(super) fn decode(
     };
     let n = rows - absent.iter().filter(|absent| **absent).count();
     let encoding = reader.u8()?;
-    let ty = Type::ALL.into_iter().find(|ty| tag(*ty) == tag_byte);
+    let ty = Type::ALL.into_iter().find(|ty| tag(*ty) == tag_byte & !STATEFUL);
     let data = match ty.ok_or(BlockError::Malformed("column type"))? {
         Type::Bool if encoding != PLAIN => return Err(BlockError::Malformed("encoding")),
         Type::Bool => Data::Bool(spread(take_bits(reader, n)?, &absent)),
@@ -265,7 +263,11 @@ pub(super) fn decode(
             &absent,
         )),
     };
-    Ok(Cells { data, absent })
+    let states = match tag_byte & STATEFUL {
+        0 => Vec::new(),
+        _ => take_repeating(reader, rows, PLAIN, take_bytes, Vec::len, text_bytes)?,
+    };
+    Ok(Cells { data, absent, states })
 }
 
 /// Puts fillers where rows have no value.
@@ -307,13 +309,13 @@ fn take_repeating<T: Clone>(
     reader: &mut Reader<'_>,
     n: usize,
     encoding: u8,
-    take: impl Fn(&mut Reader<'_>) -> Result<T, BlockError>,
+    take: impl Fn(&mut Reader<'_>) -> Result<T, Malformed>,
     cost: impl Fn(&T) -> usize,
     budget: &mut usize,
 ) -> Result<Vec<T>, BlockError> {
     let mut spend = |value: &T| {
         *budget = budget.checked_sub(cost(value)).ok_or(BlockError::TooLarge)?;
-        Ok(())
+        Ok::<(), BlockError>(())
     };
     let mut values = Vec::with_capacity(n);
     match encoding {
@@ -342,20 +344,20 @@ fn take_repeating<T: Clone>(
     Ok(values)
 }
 
-fn take_addr(reader: &mut Reader<'_>) -> Result<Addr, BlockError> {
+fn take_addr(reader: &mut Reader<'_>) -> Result<Addr, Malformed> {
     match reader.u8()? {
         4 => reader.array().map(Addr::v4),
         6 => reader.array().map(Addr::v6),
-        _ => Err(BlockError::Malformed("address")),
+        _ => Err(Malformed("address")),
     }
 }
 
-fn take_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>, BlockError> {
-    let n = usize::try_from(reader.varint()?).map_err(|_| BlockError::TooLarge)?;
+fn take_bytes(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
+    let n = usize::try_from(reader.varint()?).map_err(|_| Malformed("length"))?;
     reader.bytes(n).map(<[u8]>::to_vec)
 }
 
-fn take_text(reader: &mut Reader<'_>) -> Result<String, BlockError> {
-    let n = usize::try_from(reader.varint()?).map_err(|_| BlockError::TooLarge)?;
+fn take_text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    let n = usize::try_from(reader.varint()?).map_err(|_| Malformed("length"))?;
     reader.text(n).map(str::to_owned)
 }

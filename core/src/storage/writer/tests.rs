@@ -54,6 +54,12 @@ impl RecordStore for Faulty {
     fn remove(&self, name: &str) -> Result<bool, StoreError> {
         self.inner.remove(name)
     }
+    fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.note(name)
+    }
+    fn set_note(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.set_note(name, bytes)
+    }
 }
 
 fn writer() -> (Writer, Arc<Faulty>) {

@@ -150,7 +150,13 @@ impl Accumulators {
     }
 
     /// Adds one of another column's sketches of the same kind to one row.
-    pub(super) fn merge_sketch(&mut self, place: Place, row: usize, other: &Sketches, from: usize) {
+    pub(in crate::table) fn merge_sketch(
+        &mut self,
+        place: Place,
+        row: usize,
+        other: &Sketches,
+        from: usize,
+    ) {
         let full = self.heap_bytes >= self.heap_bytes_max;
         let mut grown =
             Grown { heap_bytes: &mut self.heap_bytes, full, refused: &mut self.refused };
