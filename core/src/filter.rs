@@ -5,6 +5,7 @@
 //! ours also sees behind VLAN, MPLS and PPPoE tags and IPv6 extension headers.
 //! The language is described for its users in `docs/filters.md`.
 
+mod answered;
 pub mod clues;
 mod error;
 mod explain;

@@ -284,7 +284,7 @@ impl Past<'_> {
         match self.open_records(&stream, window) {
             Ok((source, aligned)) => {
                 candidate.covered = span.and_then(|span| span.common(aligned));
-                candidate.refusal = lacking(&source, needs);
+                candidate.refusal = lacking(&source, needs).or_else(|| untold(&source, filter));
                 let inexact = inexact(&source, needs).or_else(|| unkeyed(&source, needs));
                 candidate.reservation = candidate.reservation.or(inexact);
                 candidate.aligned = (aligned != window).then(|| {
@@ -430,10 +430,18 @@ fn inexact(source: &dyn Source, needs: &Needs) -> Option<String> {
         }
         _ => None,
     });
-    refused.or_else(|| {
+    let unsaid = needs.if_any.iter().find(|field| !description.offers.has(**field));
+    let unsaid = unsaid.map(|field| format!("it does not say `{}`, {}", field.name(), field.doc()));
+    refused.or(unsaid).or_else(|| {
         let fits = needs.interval.0.is_multiple_of(step.0.max(1));
         (!fits).then(|| format!("its records are of {step} and {} are asked for", needs.interval))
     })
+}
+
+/// Why the packets of records do not tell whether a filter picks them.
+fn untold(source: &dyn Source, filter: &Expr) -> Option<String> {
+    let term = filter.unanswered(source.description().offers)?;
+    Some(format!("it does not say which packets are those of `{term}`"))
 }
 
 /// Why records lack packets that count: those without a field of their key.

@@ -5,6 +5,7 @@ mod eras;
 use tempfile::TempDir;
 
 use super::*;
+use crate::field::Field;
 use crate::packet::LinkType;
 use crate::query::rates::{Pair, Took};
 use crate::query::{Step, Steps};
@@ -133,6 +134,22 @@ fn packets_are_read_where_records_do_not_say_enough() {
     check("10s", "len > 500", &[("kept", None), ("counts", Some(each))]);
     let rows = counts(&minute(), asked("10s", "len > 500"), &Over::Best).expect("an answer");
     assert_eq!(rows, [(10, 10), (20, 10), (30, 10)]);
+}
+
+#[test]
+fn records_do_not_serve_who_reads_what_they_do_not_say() {
+    let arp = "it does not say which packets are those of `arp`";
+    check("10s", "arp", &[("kept", None), ("counts", Some(arp))]);
+    check("10s", "not arp", &[("kept", None), ("counts", Some(arp))]);
+    let needs = Needs::of(asked("10s", "")).expect("it starts");
+    let needs = Needs { if_any: vec![Field::EthType], ..needs };
+    let window = Window { from: Ts::new(10, 0), to: Ts::new(40, 0) };
+    let minute = minute();
+    let candidates = minute.past().candidates(&needs, window).expect("a store");
+    let shown: Vec<_> =
+        candidates.iter().map(|one| (one.name.as_str(), one.reservation.as_deref())).collect();
+    let lacks = format!("it does not say `eth.type`, {}", Field::EthType.doc());
+    assert_eq!(shown, [("kept", None), ("counts", Some(&*lacks))]);
 }
 
 #[test]
