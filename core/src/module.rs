@@ -28,7 +28,7 @@ pub use args::{ArgError, Args};
 pub use aside::{Alert, Asides, Severity};
 pub use declared::{Action, Declaration, Declared, Long};
 pub use export::Export;
-pub use grants::{GRANTS, GrantError, Grants};
+pub use grants::{GRANTS, GrantError, Grants, gives};
 pub use maker::Maker;
 pub use manifest::{ArgSpec, Manifest};
 
@@ -202,6 +202,11 @@ pub trait Kind: Send + Sync {
 
     /// What its instances may look up of addresses by themselves, and go on without.
     fn looks_up(&self) -> Vec<crate::lookup::Subject> {
+        Vec::new()
+    }
+
+    /// The grants, as [`GRANTS`] has them, that its instances may ask for.
+    fn asks_for(&self) -> Vec<&'static str> {
         Vec::new()
     }
 

@@ -15,7 +15,7 @@ mod text;
 
 use std::io::{self, Write};
 
-use crate::module::Print;
+use crate::module::{Alert, Print};
 use crate::nearest::nearest;
 use crate::record::{Output, Records, Schema, Type};
 use crate::storage::packets::Capture;
@@ -28,6 +28,12 @@ pub fn whole(renderer: &mut dyn Renderer, output: &Output, out: &mut dyn Write) 
     renderer.begin(None, out)?;
     renderer.output(output, out)?;
     renderer.end(out)
+}
+
+/// An alert in a line for eyes.
+pub fn told(Alert { ts, severity, text, fields }: &Alert) -> String {
+    let line = format!("{}: {} {}", severity.name(), text::shown(text), text::shown(fields));
+    format!("{ts} {}", line.trim_end())
 }
 
 /// Bytes gathered before they are written on.
@@ -58,6 +64,12 @@ pub trait Renderer: Send {
     /// Says that something stored could not be read, where the format can say so.
     fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
         let _ = (damage, out);
+        Ok(())
+    }
+
+    /// Says that the module raised an alert, where the format can say so.
+    fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (alert, out);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use como_core::module::{ArgError, Args, Grants, Kind, ModuleError};
+use como_core::module::{ArgError, Args, GRANTS, GrantError, Grants, Kind, ModuleError};
 use como_core::supervisor::Instance;
 
 use como_scripting::load_text;
@@ -117,10 +117,30 @@ pub fn measured(args: &Measure) -> Result<Vec<Instance>> {
 
 /// The same instances, which may reach what is granted here.
 pub fn allowed(mut instances: Vec<Instance>, grants: &[String]) -> Result<Vec<Instance>> {
-    let grants = Grants::parse(grants.iter().map(String::as_str));
-    let grants = grants.map_err(|error| Failure::usage(error.to_string()))?;
+    let grants = self::grants(grants)?;
     instances.iter_mut().for_each(|instance| instance.grants.clone_from(&grants));
     Ok(instances)
+}
+
+/// Grants as they are written.
+pub fn grants(texts: &[String]) -> Result<Grants> {
+    Grants::parse(texts.iter().map(String::as_str)).map_err(not_granted)
+}
+
+/// Why something cannot be granted; of what is no grant, what each gives.
+pub fn not_granted(error: GrantError) -> Failure {
+    match error {
+        GrantError::Unknown { nearest: None, grant } => {
+            let failure = Failure::usage(format!("there is no grant `{grant}`"));
+            GRANTS.iter().fold(failure, |failure, (grant, gives)| {
+                failure.hint(format!("`{grant}` gives {gives}"))
+            })
+        }
+        error => match error.to_string().split_once("; ") {
+            Some((what, hint)) => Failure::usage(what).hint(hint),
+            None => Failure::usage(error.to_string()),
+        },
+    }
 }
 
 /// The picks with their arguments and a filter that they share, ready to run.

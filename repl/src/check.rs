@@ -3,7 +3,8 @@
 mod kept;
 mod lint;
 
-use como_core::supervisor::Options;
+use como_core::module::gives;
+use como_core::supervisor::{Instance, Options};
 use como_scripting::scan::Language;
 
 use crate::catalogue::{self, Pick};
@@ -24,6 +25,7 @@ pub fn perform(args: &Check) -> Result {
     let picks = vec![Pick { name: kind.manifest().name.clone(), kind }];
     let instances = catalogue::instances(picks, &args.args, "")?;
     let instances = catalogue::allowed(instances, &args.allow)?;
+    instances.iter().for_each(warn_of_grants);
     let sources = match args.sources.is_empty() {
         true => sources::open([TRAFFIC.to_owned()])?,
         false => args.sources.open()?,
@@ -42,6 +44,16 @@ pub fn perform(args: &Check) -> Result {
         doc => format!("{path}: works. {doc}"),
     });
     Ok(())
+}
+
+/// Warns of what it asks for and is not granted here, as it may not be where it is to run.
+fn warn_of_grants(instance: &Instance) {
+    let asks_for = instance.kind.asks_for();
+    for grant in asks_for.into_iter().filter(|grant| !instance.grants.any(grant)) {
+        Message::new(format!("it asks for {}, which is not granted here", gives(grant)))
+            .hint(format!("--allow {grant}; in como.toml allow = [\"{grant}\"]"))
+            .show("warning");
+    }
 }
 
 /// Warns about what works and is still wrong.

@@ -208,6 +208,7 @@ Examples:
   como run traffic,protocol,topaddr -r a.pcap -r b.pcap.zst --format ndjson
   como run src=topaddr,dst=topaddr -r trace.pcap -a src.use_src=true -a n=10
   como run trace -i eth0 -w eth0.pcapng udp port 53
+  como run watch.lua -r trace.pcap --allow file:/etc/como/lists
   como run topaddr -r trace.pcap --asn rib.20260101.0000.bz2 dst asn 2529
   ssh router tcpdump -w - | como run topports -r -
 
@@ -230,6 +231,7 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   como explain topaddr
   como explain topports -s netflow:export.pcap
+  como explain watch.lua --allow dns
   como explain mine.lua -r trace.pcap -s sflow:udp://0.0.0.0:6343 tcp";
 
 /// Arguments of `como info`.
@@ -354,7 +356,8 @@ pub struct Check {
 const CHECK_EXAMPLES: &str = "\
 Examples:
   como check top.lua
-  como check top.lua -a n=5 -r trace.pcap";
+  como check top.lua -a n=5 -r trace.pcap
+  como check watch.lua --allow clock --allow dns";
 
 /// Arguments of `como init`.
 #[derive(Args, Debug)]
@@ -397,6 +400,9 @@ pub struct Repl {
     /// Sources to begin with.
     #[command(flatten)]
     pub sources: Sources,
+    /// Let scripts reach something beyond their packets: `clock`, `dns`, `file:/path`, `http:host`.
+    #[arg(long = "allow", value_name = "GRANT")]
+    pub allow: Vec<String>,
     /// How to write records [default: table on a terminal, ndjson elsewhere].
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,

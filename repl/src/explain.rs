@@ -2,8 +2,9 @@
 
 use como_core::field::{Field, Fields};
 use como_core::lookup::Lookups;
+use como_core::module::{Grants, gives};
 use como_core::source::{Description, Pace, Sampling, Treatment};
-use como_core::supervisor::Needs;
+use como_core::supervisor::{Instance, Needs};
 use serde_json::json;
 
 use crate::cli::Explain;
@@ -13,6 +14,7 @@ use crate::{catalogue, output, session};
 /// Explains modules and sources; nothing runs. A module without a source that suits is a failure.
 pub fn perform(args: &Explain) -> Result {
     let instances = catalogue::measured(&args.measure)?;
+    let reaches: Vec<Reach> = instances.iter().map(Reach::of).collect();
     let needs = instances.into_iter().map(|instance| Needs::of(instance).map_err(session::refused));
     let needs = needs.collect::<Result<Vec<_>>>()?;
     // The sources are opened, so that what they say is what they would deliver.
@@ -20,17 +22,36 @@ pub fn perform(args: &Explain) -> Result {
     let sources = if sources.is_empty() { Vec::new() } else { sources.open()? };
     let sources: Vec<Description> = sources.iter().map(|s| s.description().clone()).collect();
     if args.json {
-        let modules = needs.iter().map(|needs| module_as_json(needs, &sources));
+        let modules = needs.iter().zip(&reaches);
+        let modules = modules.map(|(needs, reach)| module_as_json(needs, reach, &sources));
         let modules: Vec<_> = modules.collect();
         let all: Vec<_> = sources.iter().map(source_as_json).collect();
         output::line(&json!({ "modules": modules, "sources": all }))?;
     } else {
         let lookups = args.measure.sources.tables.load()?;
-        let modules = needs.iter().map(|needs| module(needs, &sources, &lookups));
+        let modules = needs.iter().zip(&reaches);
+        let modules = modules.map(|(needs, reach)| module(needs, reach, &sources, &lookups));
         let pages: Vec<String> = modules.chain(sources.iter().map(source)).collect();
         output::line(&pages.join("\n\n"))?;
     }
     verdict(&needs, &sources)
+}
+
+/// What a module may reach beyond its packets, and what it asks for.
+struct Reach {
+    grants: Grants,
+    asks_for: Vec<&'static str>,
+}
+
+impl Reach {
+    fn of(instance: &Instance) -> Self {
+        Self { grants: instance.grants.clone(), asks_for: instance.kind.asks_for() }
+    }
+
+    /// What it asks for and is not granted.
+    fn lacks(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.asks_for.iter().copied().filter(|grant| !self.grants.any(grant))
+    }
 }
 
 /// Whether each module has a source that it can work on, where sources are named.
@@ -46,7 +67,7 @@ fn verdict(needs: &[Needs], sources: &[Description]) -> Result {
 }
 
 /// What a module needs, and what each source lacks of it.
-fn module(needs: &Needs, sources: &[Description], lookups: &Lookups) -> String {
+fn module(needs: &Needs, reach: &Reach, sources: &[Description], lookups: &Lookups) -> String {
     let mut table = output::pairs();
     table.add_row(["module", &needs.instance]);
     table.add_row(["  filter", &needs.filter]);
@@ -65,6 +86,13 @@ fn module(needs: &Needs, sources: &[Description], lookups: &Lookups) -> String {
             None => format!("net.{name}, which finds nothing without a table: --{name} FILE"),
         };
         table.add_row(["  looks up", &finds]);
+    }
+    for (grant, gives) in reach.grants.list() {
+        table.add_row(["  is granted", &format!("{grant}: {gives}")]);
+    }
+    for grant in reach.lacks() {
+        let what = format!("{}, without the grant for it: --allow {grant}", gives(grant));
+        table.add_row(["  asks for", &what]);
     }
     for source in sources {
         let missing = needs.missing(source);
@@ -169,7 +197,7 @@ fn listed(fields: &[Field]) -> Vec<&'static str> {
     fields.iter().map(|field| field.name()).collect()
 }
 
-fn module_as_json(needs: &Needs, sources: &[Description]) -> serde_json::Value {
+fn module_as_json(needs: &Needs, reach: &Reach, sources: &[Description]) -> serde_json::Value {
     let missing = sources
         .iter()
         .map(|source| json!({ "source": source.name, "missing": listed(&needs.missing(source)) }));
@@ -180,6 +208,8 @@ fn module_as_json(needs: &Needs, sources: &[Description]) -> serde_json::Value {
         "needs": listed(&needs.fields),
         "reads": listed(&needs.if_any),
         "looks_up": needs.looks_up.iter().map(|subject| subject.name()).collect::<Vec<_>>(),
+        "grants": reach.grants.list().into_iter().map(|(grant, _)| grant).collect::<Vec<_>>(),
+        "asks_for": reach.asks_for,
         "sources": missing.collect::<Vec<_>>(),
     })
 }

@@ -24,11 +24,12 @@ use crate::{output, sources};
 use complete::Names;
 
 /// What may be said at the prompt: the word, what follows it, what it does.
-const COMMANDS: [(&str, &str, &str); 8] = [
+const COMMANDS: [(&str, &str, &str); 9] = [
     ("source", "[FILE or SOURCE ...]", "read from these; alone, say which"),
     ("filter", "[EXPR]", "look only at these packets; alone, say which"),
     ("load", "[MODULE] [KEY=VALUE ...]", "add a module, or load it anew; alone, say which"),
     ("unload", "NAME", "drop a module"),
+    ("allow", "[GRANT ...]", "let scripts reach just this beyond packets; alone, say what"),
     ("run", "[MODULE] [KEY=VALUE ...]", "run what is loaded, or just this; Ctrl-C ends it"),
     ("query", "[MODULE] [A:B]", "what the monitor of como.toml has recorded; alone, say of what"),
     ("help", "[NAME]", "show this, or what scripts find under that name"),
@@ -40,6 +41,7 @@ struct Desk {
     sources: Vec<String>,
     filter: String,
     loads: Vec<Load>,
+    grants: Vec<String>,
     lookups: Arc<Lookups>,
     format: crate::cli::Format,
 }
@@ -58,6 +60,7 @@ pub fn perform(args: &Repl) -> Result {
         sources: args.sources.texts(),
         filter: String::new(),
         loads: Vec::new(),
+        grants: args.allow.clone(),
         lookups: args.sources.tables.load()?,
         format: output::chosen(args.format)?,
     };
@@ -123,6 +126,7 @@ impl Desk {
             "filter" => self.filter(rest)?,
             "load" => self.load(rest)?,
             "unload" => self.unload(rest)?,
+            "allow" => self.allow(rest)?,
             "run" => self.run(rest)?,
             "query" => self.query(rest)?,
             "help" if rest.is_empty() => help()?,
@@ -182,6 +186,18 @@ impl Desk {
         Ok(())
     }
 
+    /// Grants just this, where it is given; says what is granted.
+    fn allow(&mut self, text: &str) -> Result {
+        let texts: Vec<String> = match text {
+            "" => self.grants.clone(),
+            text => text.split_whitespace().map(str::to_owned).collect(),
+        };
+        let grants = catalogue::grants(&texts)?;
+        self.grants = texts;
+        let granted = grants.list();
+        granted.iter().try_for_each(|(grant, gives)| output::line(&format!("{grant}: {gives}")))
+    }
+
     fn query(&self, text: &str) -> Result {
         if text.is_empty() {
             return queried();
@@ -192,6 +208,7 @@ impl Desk {
             module: module.to_owned(),
             time,
             filter: None,
+            allow: Vec::new(),
             follow: false,
             source: None,
             explain: false,
@@ -234,6 +251,7 @@ impl Desk {
         for load in &loads {
             instances.extend(load.instances(&self.filter)?);
         }
+        let instances = catalogue::allowed(instances, &self.grants)?;
         let default = Options::default();
         let workers = default.workers.min(instances.len());
         let sources = sources::open(self.sources.iter().cloned())?;

@@ -81,6 +81,10 @@ pub fn perform(args: &Query) -> Result {
         At::Url(url) => ask(&url, args, format),
         At::Store(stored) => read(&stored, args, format),
         At::Either(url, stored) => match is_listening(&url) {
+            true if !args.allow.is_empty() => Err(Failure::usage(format!(
+                "the monitor at {url} runs, and grants what its own configuration says"
+            ))
+            .hint("put `allow` there, or read its store with --store when it has ended")),
             true => ask(&url, args, format),
             false => read(&stored, args, format),
         },
@@ -142,7 +146,7 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     let question = Question::parse(question).map_err(refused)?;
     let store: Arc<dyn RecordStore> = Arc::new(opened(&stored.dir)?);
     match format {
-        AnswerFormat::Records(format) => records(stored, &store, &question, format),
+        AnswerFormat::Records(format) => records(stored, &store, &question, &args.allow, format),
         AnswerFormat::Packets(capture) => packets(stored, &store, &question, capture),
     }
 }
@@ -183,9 +187,11 @@ fn records(
     stored: &Stored,
     store: &Arc<dyn RecordStore>,
     question: &Question,
+    allow: &[String],
     format: Format,
 ) -> Result {
-    let rerun = |otherwise| rerun::perform(stored, store.clone(), (question, otherwise), format);
+    let rerun =
+        |otherwise| rerun::perform(stored, store.clone(), (question, otherwise), allow, format);
     if question.source.is_some() || question.explain {
         return rerun(None);
     }
@@ -238,6 +244,10 @@ fn show(
                     Step::Output(part) => out.write_all(table.output(name, &part).as_bytes())?,
                     Step::Damaged(damage) => {
                         out.write_all(format!("-- damaged: {damage} --\n").as_bytes())?;
+                    }
+                    Step::Alert(alert) => {
+                        let alert = como_core::render::told(&alert);
+                        out.write_all(format!("-- alert: {alert} --\n").as_bytes())?;
                     }
                     Step::Waiting => out.flush()?,
                     Step::End => break,

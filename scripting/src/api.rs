@@ -135,18 +135,33 @@ pub fn find(path: &str) -> Option<&'static Entry> {
 
 /// What of addresses the scripts in `texts` may look up by themselves.
 pub fn looks_up<'a>(texts: impl Iterator<Item = &'a str>, language: Language) -> Vec<Subject> {
+    let subjects = Subject::ALL.map(|subject| ("net", subject.name(), subject));
+    used(texts, language, &subjects)
+}
+
+/// The grants that the scripts in `texts` may ask for.
+pub fn asks_for<'a>(texts: impl Iterator<Item = &'a str>, language: Language) -> Vec<&'static str> {
+    used(texts, language, &reach::GRANTED)
+}
+
+/// What belongs to those of some functions, each with its topic and name, that the scripts in
+/// `texts` use.
+fn used<'a, T: Copy + Ord>(
+    texts: impl Iterator<Item = &'a str>,
+    language: Language,
+    functions: &[(&str, &str, T)],
+) -> Vec<T> {
     let mut found = Vec::new();
     for text in texts {
         let tokens = tokens(text, language);
         let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-        let asks = |subject: &Subject| {
-            let name = subject.name();
+        let uses = |(topic, name, _): &&(&str, &str, T)| {
             // In Rhai its one word by now.
-            let word = format!("net_{name}");
-            let dotted = |at: usize| is(at, "net") && is(at + 1, ".") && is(at + 2, name);
+            let word = format!("{topic}_{name}");
+            let dotted = |at: usize| is(at, topic) && is(at + 1, ".") && is(at + 2, name);
             (0..tokens.len()).any(|at| (is(at, &word) || dotted(at)) && !is_behind_dot(&tokens, at))
         };
-        found.extend(Subject::ALL.into_iter().filter(asks));
+        found.extend(functions.iter().filter(uses).map(|(.., what)| *what));
     }
     found.sort();
     found.dedup();

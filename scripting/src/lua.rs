@@ -94,9 +94,11 @@ impl Kind for Lua {
     }
 
     fn looks_up(&self) -> Vec<Subject> {
-        let libraries = self.source.libraries.iter().map(|library| library.text.as_str());
-        let texts = std::iter::once(self.source.text.as_str()).chain(libraries);
-        api::looks_up(texts, Language::Lua)
+        api::looks_up(self.source.texts(), Language::Lua)
+    }
+
+    fn asks_for(&self) -> Vec<&'static str> {
+        api::asks_for(self.source.texts(), Language::Lua)
     }
 
     fn printer(&self, format: &str, setup: &Setup) -> Option<Box<dyn Print>> {

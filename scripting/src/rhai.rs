@@ -96,8 +96,11 @@ impl Kind for Rhai {
     }
 
     fn looks_up(&self) -> Vec<Subject> {
-        let libraries = self.source.libraries.iter().map(|library| library.text.as_str());
-        api::looks_up(std::iter::once(&*self.source.text).chain(libraries), Language::Rhai)
+        api::looks_up(self.source.texts(), Language::Rhai)
+    }
+
+    fn asks_for(&self) -> Vec<&'static str> {
+        api::asks_for(self.source.texts(), Language::Rhai)
     }
 
     fn printer(&self, format: &str, setup: &Setup) -> Option<Box<dyn Print>> {

@@ -64,6 +64,13 @@ pub struct Alert {
     pub fields: String,
 }
 
+impl Alert {
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len() + self.fields.len()
+    }
+}
+
 /// What a module said, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asides {
@@ -76,9 +83,8 @@ pub struct Asides {
 impl Asides {
     /// About how many bytes it takes.
     pub fn bytes(&self) -> usize {
-        let alert = |alert: &Alert| size_of::<Alert>() + alert.text.len() + alert.fields.len();
         let outputs = self.outputs.iter().map(|(_, records)| records.bytes());
-        outputs.chain(self.alerts.iter().map(alert)).sum()
+        outputs.chain(self.alerts.iter().map(Alert::bytes)).sum()
     }
 
     /// Whether nothing was said.

@@ -21,6 +21,17 @@ pub const GRANTS: [(&str, &str); 4] = [
     ),
 ];
 
+/// The kind of a grant: what stands before its colon.
+fn kind(grant: &str) -> &str {
+    grant.split(':').next().unwrap_or(grant)
+}
+
+/// What a grant gives; nothing where there is no such grant.
+pub fn gives(grant: &str) -> &'static str {
+    let known = GRANTS.iter().find(|(known, _)| kind(known) == kind(grant));
+    known.map_or("", |(_, gives)| gives)
+}
+
 /// What one instance of a module may reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -88,6 +99,26 @@ impl Grants {
         Ok(())
     }
 
+    /// Each as it is written, with what it gives.
+    pub fn list(&self) -> Vec<(String, &'static str)> {
+        let files = self.files.iter().map(|path| format!("file:{}", path.display()));
+        let hosts = self.hosts.iter().map(|host| format!("http:{host}"));
+        let plain = [("clock", self.clock), ("dns", self.dns)];
+        let plain = plain.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
+        let texts = plain.chain(files).chain(hosts);
+        texts
+            .map(|text| {
+                let gives = gives(&text);
+                (text, gives)
+            })
+            .collect()
+    }
+
+    /// Whether there is one of the kind of `grant`, as [`GRANTS`] has it.
+    pub fn any(&self, grant: &str) -> bool {
+        self.list().iter().any(|(given, _)| kind(given) == kind(grant))
+    }
+
     /// Whether the wall clock may be read.
     pub fn clock(&self) -> bool {
         self.clock
@@ -130,6 +161,9 @@ mod tests {
         let grants = Grants::parse(texts).expect("grants");
         assert!(grants.clock() && !grants.dns());
         assert_eq!(grants.files(), [Path::new("/etc/como"), Path::new("/srv")]);
+        assert_eq!(grants.list()[2], ("file:/srv".to_owned(), gives("file:/path")));
+        assert_eq!(grants.list().len(), 4);
+        assert!(grants.any("http:host") && !grants.any("dns") && gives("dns").contains("DNS"));
         assert!(grants.http("example.com:8080") && !grants.http("example.com"));
         let none = Grants::default();
         assert!(!none.clock() && !none.dns() && none.files().is_empty());

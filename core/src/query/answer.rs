@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::{Query, QueryError};
 use crate::filter::Expr;
+use crate::module::Alert;
 use crate::nearest::nearest;
 use crate::record::{Output, Records, Schema};
 use crate::render::Renderer;
@@ -67,6 +68,8 @@ pub enum Step {
     Output(Output),
     /// A stored block that cannot be read, and so is left out.
     Damaged(Damage),
+    /// The module raised this while it ran for the answer.
+    Alert(Alert),
     /// Nothing yet; a chance to see whether anyone still wants the answer.
     Waiting,
     /// All of the answer has been given.
@@ -106,6 +109,7 @@ pub trait Steps {
             match self.step()? {
                 Step::Output(output) => renderer.output(&output, out)?,
                 Step::Damaged(damage) => renderer.damage(&damage, out)?,
+                Step::Alert(alert) => renderer.alert(&alert, out)?,
                 Step::Waiting => out.flush()?,
                 Step::End => break,
             }
@@ -285,7 +289,7 @@ impl Steps for Answer<'_> {
                 self.len = records.len;
             }
             Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
-            Step::Damaged(_) | Step::Waiting | Step::End => {}
+            Step::Damaged(_) | Step::Alert(_) | Step::Waiting | Step::End => {}
         }
         Ok(step)
     }

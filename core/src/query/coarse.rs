@@ -162,7 +162,7 @@ impl Steps for Coarse<'_> {
         match &step {
             Step::Output(Output::Records(records)) => self.report.rows += records.rows() as u64,
             Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
-            Step::Damaged(_) | Step::Waiting | Step::End => {}
+            Step::Damaged(_) | Step::Alert(_) | Step::Waiting | Step::End => {}
         }
         Ok(step)
     }

@@ -19,6 +19,7 @@ use super::QueryError;
 use super::answer::{Report, Step, Steps};
 use super::rates::{Pair, Rates, Took};
 use crate::lookup::Lookups;
+use crate::module::Alert;
 use crate::queue::Nothing;
 use crate::record::Output;
 use crate::source::{Covered, Source};
@@ -28,7 +29,7 @@ use crate::supervisor::counters::Status;
 use crate::supervisor::{AttachError, Instance, Late};
 use crate::time::{Interval, Span, Ts};
 pub use gauge::{Far, Gauge};
-use leg::{Leg, Room};
+use leg::{Leg, Room, Uttered};
 use seam::Seam;
 pub use threads::Threads;
 
@@ -52,6 +53,8 @@ pub struct Run {
     // The monitor that runs, where it goes on with what comes, and the sources of the newest
     // records.
     late: Option<(Late, Arc<[u16]>)>,
+    // What it raised there and was not told yet.
+    alerts: VecDeque<Alert>,
     // Until when a follower was told all.
     closed: Option<Ts>,
     gauge: Arc<Gauge>,
@@ -142,6 +145,7 @@ impl Run {
             parts: None,
             seam: None,
             late: None,
+            alerts: VecDeque::new(),
             closed: None,
             gauge: Arc::new(Gauge::new(size)),
             rates: None,
@@ -257,16 +261,16 @@ impl Run {
         (self.parts, self.seam) = (None, None);
     }
 
-    /// The next output, inside the window or not; none where nothing has come, or at the end.
-    fn next(&mut self) -> Result<Option<Output>, QueryError> {
-        if let Some(output) = self.seam.as_mut().and_then(Seam::next) {
-            return Ok(Some(output));
+    /// What is said next, inside the window or not; none where nothing has come, or at the end.
+    fn next(&mut self) -> Result<Option<Uttered>, QueryError> {
+        if let Some(said) = self.seam.as_mut().and_then(Seam::next) {
+            return Ok(Some(said));
         }
         let Some(leg) = self.legs.front() else { return Ok(None) };
         match (leg.take(Instant::now() + PATIENCE), &mut self.seam) {
             (Ok(given), Some(seam)) => seam.take(given),
-            (Ok(leg::Uttered::Output(output)), None) => return Ok(Some(output)),
-            (Ok(leg::Uttered::Closed(_)) | Err(Nothing::Late), _) => {}
+            (Ok(Uttered::Closed(_)) | Err(Nothing::Late), _) => {}
+            (Ok(said), None) => return Ok(Some(said)),
             (Err(Nothing::Gone), _) => self.advance()?,
         }
         Ok(None)
@@ -282,8 +286,14 @@ impl Run {
                     self.end(leg)?;
                 }
             }
-            if let Some(output) = self.next()?.and_then(|output| self.inside(output)) {
-                return Ok(Step::Output(output));
+            match self.next()? {
+                Some(Uttered::Output(output)) => {
+                    if let Some(output) = self.inside(output) {
+                        return Ok(Step::Output(output));
+                    }
+                }
+                Some(Uttered::Alert(alert)) => return Ok(Step::Alert(alert)),
+                Some(Uttered::Closed(_)) | None => {}
             }
             if self.legs.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
                 return Ok(Step::End);

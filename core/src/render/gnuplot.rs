@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::{Renderer, flush, text};
+use super::{Renderer, flush, text, told};
+use crate::module::Alert;
 use crate::record::{Column, Records, Schema, Type};
 use crate::storage::scan::Damage;
 use crate::time::{Span, Ts};
@@ -197,6 +198,11 @@ impl Renderer for Gnuplot {
 
     fn damage(&mut self, damage: &Damage, _: &mut dyn Write) -> io::Result<()> {
         self.remark(format!("damaged: {damage}"));
+        Ok(())
+    }
+
+    fn alert(&mut self, alert: &Alert, _: &mut dyn Write) -> io::Result<()> {
+        self.remark(format!("alert: {}", told(alert)));
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Align, BUFFER_BYTES, Renderer, flush, text};
+use super::{Align, BUFFER_BYTES, Renderer, flush, text, told};
+use crate::module::Alert;
 use crate::record::{Records, Schema};
 use crate::storage::scan::Damage;
 use crate::time::Ts;
@@ -89,6 +90,10 @@ impl Renderer for Html {
 
     fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
         self.aside(&format!("damaged: {damage}"), out)
+    }
+
+    fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
+        self.aside(&format!("alert: {}", told(alert)), out)
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{BUFFER_BYTES, Renderer, flush, text};
+use crate::module::Alert;
 use crate::record::{Cells, Data, Records, Schema};
 use crate::storage::scan::Damage;
 use crate::time::Ts;
@@ -71,6 +72,20 @@ impl Objects {
         }
         self.buffer.extend(b",\"damaged\":");
         put_string(&mut self.buffer, &damage.to_string());
+        self.buffer.push(b'}');
+    }
+
+    fn put_alert(&mut self, Alert { ts, severity, text, fields }: &Alert) {
+        self.put_head(*ts);
+        self.buffer.extend(b",\"alert\":");
+        put_string(&mut self.buffer, severity.name());
+        self.buffer.extend(b",\"text\":");
+        put_string(&mut self.buffer, text);
+        self.buffer.extend(b",\"fields\":");
+        match fields.as_str() {
+            "" => self.buffer.extend(b"null"),
+            fields => put_string(&mut self.buffer, fields),
+        }
         self.buffer.push(b'}');
     }
 
@@ -153,6 +168,12 @@ impl Renderer for Ndjson {
         self.objects.buffer.push(b'\n');
         flush(&mut self.objects.buffer, out)
     }
+
+    fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.put_alert(alert);
+        self.objects.buffer.push(b'\n');
+        flush(&mut self.objects.buffer, out)
+    }
 }
 
 /// One array of objects.
@@ -192,6 +213,12 @@ impl Renderer for Array {
     fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
         self.part();
         self.objects.put_damage(damage);
+        flush(&mut self.objects.buffer, out)
+    }
+
+    fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
+        self.part();
+        self.objects.put_alert(alert);
         flush(&mut self.objects.buffer, out)
     }
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Align, BUFFER_BYTES, Renderer, flush, text};
+use super::{Align, BUFFER_BYTES, Renderer, flush, text, told};
+use crate::module::Alert;
 use crate::record::{Records, Schema};
 use crate::storage::scan::Damage;
 use crate::time::Ts;
@@ -80,5 +81,9 @@ impl Renderer for Plain {
 
     fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "-- damaged: {damage} --")
+    }
+
+    fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "-- alert: {} --", told(alert))
     }
 }

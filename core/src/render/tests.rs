@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::addr::{Addr, Mac};
-use crate::module::{Fault, Limit};
+use crate::module::{Fault, Limit, Severity};
 use crate::record::{Column, Value};
 use crate::time::Span;
 
@@ -99,6 +99,33 @@ fn plain_text_is_aligned_by_type() {
         "",
     ];
     assert_eq!(text, want.join("\n"));
+}
+
+#[test]
+fn alerts_stand_where_a_format_has_a_place_for_them() {
+    let alert = Alert {
+        ts: Ts::new(1_700_000_000, 0),
+        severity: Severity::Warning,
+        text: "many <b>\u{1b}[2J".to_owned(),
+        fields: "{\"n\":7}".to_owned(),
+    };
+    let written = |format: Format| {
+        let (mut out, mut renderer) = (Vec::new(), format.renderer().expect("of the core"));
+        renderer.begin(None, &mut out).expect("a vector");
+        renderer.alert(&alert, &mut out).expect("a vector");
+        renderer.end(&mut out).expect("a vector");
+        String::from_utf8(out).expect("text")
+    };
+    let object = r#"{"ts":"2023-11-14T22:13:20Z","alert":"warning","text":"many <b>\u001b[2J","fields":"{\"n\":7}"}"#;
+    assert_eq!(written(Format::Ndjson), format!("{object}\n"));
+    assert_eq!(written(Format::Json), format!("[\n{object}\n]\n"));
+    assert_eq!(
+        written(Format::Plain),
+        "-- alert: 2023-11-14T22:13:20Z warning: many <b>\\u{1b}[2J {\"n\":7} --\n"
+    );
+    assert!(written(Format::Html).contains("warning: many &lt;b&gt;\\u{1b}[2J"));
+    assert!(written(Format::Gnuplot).contains("# alert: 2023-11-14T22:13:20Z warning: many"));
+    assert_eq!(written(Format::Csv), "");
 }
 
 #[test]

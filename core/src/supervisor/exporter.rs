@@ -40,6 +40,12 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// Whether it tells alerts to the one who asked, for whom they are: then they are no news for
+    /// the log.
+    fn tells_alerts(&self) -> bool {
+        false
+    }
+
     /// Learns that it has accepted all that `instance` records before `until`.
     fn closed(&mut self, instance: &str, until: Ts) {
         let _ = (instance, until);
@@ -152,7 +158,9 @@ fn take(
             sink.begin(&instance, task.module(), task.filter())
         }
         Event::Asides(asides) => {
-            counters.note_alerts(&instance, &asides.alerts);
+            if !sink.tells_alerts() {
+                counters.note_alerts(&instance, &asides.alerts);
+            }
             sink.asides(&instance, asides)
         }
         Event::Closed(until) => {

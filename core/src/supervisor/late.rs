@@ -12,6 +12,7 @@ use super::{Around, AttachError, Backfill, Handle, Instance, Running, prepare};
 use crate::capture::guest::Ticket;
 use crate::capture::{Control, Joining};
 use crate::filter::Expr;
+use crate::module::Alert;
 use crate::queue::{self, Nothing};
 use crate::record::Output;
 use crate::source::Covered;
@@ -239,6 +240,8 @@ pub struct Late {
 pub enum Heard {
     /// It recorded something, of the sources with these numbers.
     Output(Output, Arc<[u16]>),
+    /// It raised alerts.
+    Alerts(Vec<Alert>),
     /// All that it records before this instant has been said.
     Closed(Ts),
     /// Nothing in time.
@@ -270,6 +273,9 @@ impl Late {
             match self.emissions.recv_until(deadline).map(|emission| emission.event) {
                 Ok(Event::Output(output, sources)) => return Heard::Output(output, sources),
                 Ok(Event::Closed(until)) => return Heard::Closed(until),
+                Ok(Event::Asides(asides)) if !asides.alerts.is_empty() => {
+                    return Heard::Alerts(asides.alerts);
+                }
                 // Whoever asks for records is told of nothing else.
                 Ok(Event::Begin(_) | Event::Asides(_)) => {}
                 Err(Nothing::Late) => return Heard::Nothing,

@@ -74,6 +74,10 @@ pub struct Query {
     /// Set an argument of a module that runs afresh: `n=5`.
     #[arg(short = 'a', long = "arg", value_name = "KEY=VALUE")]
     pub args: Vec<String>,
+    /// Let a script that runs here reach something beyond its packets: `clock`, `dns`,
+    /// `file:/path`, `http:host`.
+    #[arg(long = "allow", value_name = "GRANT", conflicts_with = "url")]
+    pub allow: Vec<String>,
     /// Go on with what comes; a module that runs afresh does so from the packets a `trace` keeps.
     #[arg(long)]
     pub follow: bool,
@@ -101,6 +105,7 @@ Examples:
   como query topports --source auto --time -1h: --follow
   como query topports --store store --time -1h:0 --filter 'host 10.0.0.7'
   como query ./mine.lua --store store --time 2026-01-01T12:00:00Z:+1h --explain
+  como query ./mine.lua --store store --time -1h:0 --allow file:/etc/como/lists
   como query ./mine.lua --url http://127.0.0.1:44444 --time -1h:0
   como query traffic --time -1h:0 --format gnuplot | gnuplot -persist
   como query topaddr --time -1h:0 --format parquet > topaddr.parquet

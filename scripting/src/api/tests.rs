@@ -8,7 +8,7 @@ use como_core::lookup::{Lookups, Subject, TrieBuilder};
 use como_core::module::{Grants, Limits, Setup};
 use como_core::record::Value;
 
-use super::{Call, Entry, TOPICS, entries, find, looks_up, manual, rhai_text};
+use super::{Call, Entry, TOPICS, asks_for, entries, find, looks_up, manual, reach, rhai_text};
 use crate::host::{Host, Means};
 use crate::running::Running;
 use crate::scan::Language;
@@ -212,13 +212,23 @@ fn calls_in_rhai_become_names_of_one_word() {
 }
 
 #[test]
-fn what_is_looked_up_is_found_behind_two_dots() {
+fn what_scripts_reach_is_found_in_their_text() {
     let check = |text: &str, language: Language, want: &[Subject]| {
         assert_eq!(looks_up(std::iter::once(text), language), want, "{text}");
     };
     check("x = \"AS\"..net.asn(a)", Language::Lua, &[Subject::Asn]);
     check("for n in 0..net.asn(a) {}", Language::Rhai, &[Subject::Asn]);
     check("row.net.asn(a)", Language::Lua, &[]);
+    let grants = |text: &str| asks_for(std::iter::once(text), Language::Lua);
+    assert_eq!(grants("x = time.now() y = row.dns.name_of(a) -- http.fetch(u)"), ["clock"]);
+    assert_eq!(grants("x = 1 ..dns.addr_of(a)..file.read(f)"), ["dns", "file:/path"]);
+    assert_eq!(asks_for(std::iter::once("let x = http_fetch(u);"), Language::Rhai), ["http:host"]);
+    for (topic, name, grant) in reach::GRANTED {
+        let entry = find(&format!("{topic}.{name}")).expect("there");
+        assert!(entry.doc.ends_with(&format!("Needs the grant `{grant}`.")), "{}", entry.path());
+    }
+    let needing = entries().filter(|entry| entry.doc.contains("Needs the grant"));
+    assert_eq!(needing.count(), reach::GRANTED.len());
     let joined =
         "function update() end\nfunction export() return { x = \"v\"..net.family(\"::1\") } end";
     let ranged = "fn update() {}\nfn export() { let n = 0; for x in 0..net.family(\"::1\") { n += 1; } #{ x: n } }";

@@ -83,6 +83,12 @@ impl Notes {
 }
 
 impl Source {
+    /// Its text, and those of its libraries.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let libraries = self.libraries.iter().map(|library| library.text.as_str());
+        std::iter::once(self.text.as_str()).chain(libraries)
+    }
+
     fn script(&self) -> Script<'_> {
         Script { file: &self.file, name: &self.name, language: "lua", text: &self.text }
     }

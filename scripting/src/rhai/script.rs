@@ -124,6 +124,12 @@ impl Source {
         unknown.collect()
     }
 
+    /// Its text, and those of its libraries.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let libraries = self.libraries.iter().map(|library| library.text.as_str());
+        std::iter::once(&*self.text).chain(libraries)
+    }
+
     fn script(&self) -> Script<'_> {
         Script { file: &self.file, name: &self.name, language: "rhai", text: &self.text }
     }

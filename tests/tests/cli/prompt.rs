@@ -43,6 +43,21 @@ fn a_mistake_is_told_and_the_prompt_goes_on() {
 }
 
 #[test]
+fn scripts_reach_what_is_granted_at_the_prompt() {
+    let folder = trace::folder();
+    let script =
+        "function update(pkt) end\nfunction export() return { late = time.now() > 1e9 } end\n";
+    folder.write("mine.lua", script);
+    let lines = "source a.pcap\nrun mine.lua\nallow clocks\nallow clock\nallow\nrun mine.lua\n";
+    let ran = say(&folder, lines);
+    for words in ["or --allow clock", "did you mean `clock`?"] {
+        assert!(ran.stderr.contains(words), "`{words}` is missing in: {}", ran.stderr);
+    }
+    assert_eq!(ran.stdout.matches("clock: the wall clock").count(), 2, "{}", ran.stdout);
+    assert!(ran.stdout.contains("\"late\":true"), "{}", ran.stdout);
+}
+
+#[test]
 fn the_lines_are_remembered() {
     let folder = Folder::new();
     say(&folder, "help\n");

@@ -121,3 +121,44 @@ fn packets_are_not_asked_for_with_what_only_records_have() {
     let query = ["query", "kept", "--url", &url, "--format", "pcapng", "--source", "kept"];
     folder.como(query).refused(2, &["`source` is for records"]);
 }
+
+/// Alerts, and asks for what an operator grants.
+const WATCH: &str = "\
+outputs = { slow = { ms = \"uint\" } }
+function init() return { n = 0 } end
+function update(pkt, state) state.n += pkt.packets end
+function export(state)
+  if state.n > 0 then alert(\"warning\", \"packets\", { now = time.now() > 1e9 }) end
+  output(\"slow\", { ms = 1 })
+  return { n = state.n }
+end
+";
+
+#[test]
+fn whoever_asks_is_told_of_alerts_and_grants_what_runs_here() {
+    let (folder, server) = read_whole();
+    folder.write("watch.lua", WATCH);
+    folder.write("free.lua", WATCH.replace("time.now()", "2e9"));
+    let base = ["query", "--time", ":", "--format", "ndjson"];
+    let url = format!("http://{}", server.address());
+    let asked = |more: &[&str]| folder.como(base.iter().chain(more));
+    let alerts = |ran: &Ran| ran.stdout.matches(",\"alert\":\"warning\",").count();
+    let sent = asked(&["free.lua", "--url", &url]).ok();
+    assert!(alerts(&sent) >= 10, "{}", sent.stdout);
+    asked(&["watch.lua", "--url", &url]).refused(2, &["time.now: is not granted"]);
+    asked(&["watch.lua", "--url", &url, "--allow", "clock"]).refused(2, &["--allow", "--url"]);
+    folder.write("here.toml", format!("[http]\nlisten = \"{}\"\n", server.address()));
+    let here = ["watch.lua", "-c", "here.toml", "--allow", "clock"];
+    asked(&here).refused(2, &["its own configuration", "`allow`"]);
+    // What was said for a question is no news for the log.
+    let status = super::server::get(server.address(), "/status").body;
+    assert!(status.contains("\"alerts\":[]"), "{status}");
+    assert_eq!(server.end(), 0);
+    let here = asked(&["watch.lua", "--store", "store", "--allow", "clock"]).ok();
+    assert_eq!((alerts(&here), here.stderr.contains("alert")), (alerts(&sent), false));
+    let kinds = ["`clock` gives", "`dns` gives", "`file:/path` gives", "`http:host` gives"];
+    asked(&["watch.lua", "--store", "store", "--allow", "everything"]).refused(2, &kinds);
+    let table =
+        folder.como(["query", "free.lua", "--store", "store", "--time", ":", "--format", "table"]);
+    assert!(table.ok().stdout.contains("Z warning: packets {\"now\":true} --\n"));
+}

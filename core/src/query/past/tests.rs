@@ -93,7 +93,10 @@ fn counts(minute: &Minute, instance: Instance, over: &Over) -> Result<Vec<(u64, 
                 let packets = records.value(row, 0).as_uint().expect("a count");
                 (records.starts[row].0 / SECOND, packets)
             })),
-            Step::Output(Output::Gap { .. }) | Step::Damaged(_) | Step::Waiting => {}
+            Step::Output(Output::Gap { .. })
+            | Step::Damaged(_)
+            | Step::Alert(_)
+            | Step::Waiting => {}
             Step::End => return Ok(rows),
         }
     }
@@ -192,7 +195,7 @@ fn said(mut run: Run) -> (Vec<String>, Vec<String>) {
             Step::Output(Output::Gap { from, to }) => {
                 lines.push(format!("gap {}-{}", from.0 / SECOND, to.0 / SECOND));
             }
-            Step::Damaged(_) | Step::Waiting => {}
+            Step::Damaged(_) | Step::Alert(_) | Step::Waiting => {}
             Step::End => return (lines, run.sources()[0].sources[0].lineage.clone()),
         }
     }

@@ -42,6 +42,9 @@ impl Run {
 
     /// The next part of one that goes on.
     pub(super) fn step_late(&mut self) -> Result<Step, QueryError> {
+        if let Some(alert) = self.alerts.pop_front() {
+            return Ok(Step::Alert(alert));
+        }
         let Some((late, covered)) = &mut self.late else { return Ok(Step::End) };
         if let Some(why) = late.failed(self.strict) {
             return Err(QueryError::Run { module: self.name.clone(), why });
@@ -55,6 +58,10 @@ impl Run {
                     self.note_reservations();
                 }
                 Ok(self.inside(output).map_or(Step::Waiting, Step::Output))
+            }
+            Heard::Alerts(alerts) => {
+                self.alerts.extend(alerts);
+                Ok(self.alerts.pop_front().map_or(Step::Waiting, Step::Alert))
             }
             Heard::Closed(until) if until >= self.window.to => {
                 self.late = None;

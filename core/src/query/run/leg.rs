@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::threads::Thread;
 use crate::costs::let_others_first;
 use crate::lookup::Lookups;
+use crate::module::{Alert, Asides};
 use crate::queue::{self, Nothing, Receiver, Sender};
 use crate::record::Output;
 use crate::source::{Covered, Source};
@@ -19,6 +20,8 @@ use crate::time::Ts;
 pub enum Uttered {
     /// It recorded something, or nothing for a while.
     Output(Output),
+    /// It raised an alert.
+    Alert(Alert),
     /// All that it records before this instant has been said.
     Closed(Ts),
 }
@@ -125,6 +128,7 @@ impl Drop for Leg {
 fn bytes(given: &Uttered) -> usize {
     match given {
         Uttered::Output(output) => output.bytes(),
+        Uttered::Alert(alert) => alert.bytes(),
         Uttered::Closed(_) => 0,
     }
 }
@@ -134,10 +138,25 @@ struct Outlet {
     give: Sender<Uttered>,
 }
 
+impl Outlet {
+    fn tell(&self, uttered: Uttered) -> Result<(), SinkError> {
+        let gone = |_| SinkError::new("nobody waits for the answer any more");
+        self.give.send(uttered).map_err(gone)
+    }
+}
+
 impl Sink for Outlet {
     fn accept(&mut self, _: &str, output: Output) -> Result<(), SinkError> {
-        let gone = |_| SinkError::new("nobody waits for the answer any more");
-        self.give.send(Uttered::Output(output)).map_err(gone)
+        self.tell(Uttered::Output(output))
+    }
+
+    /// Alerts are told beside the records asked for; rows of outputs are nobody's here.
+    fn asides(&mut self, _: &str, asides: Asides) -> Result<(), SinkError> {
+        asides.alerts.into_iter().try_for_each(|alert| self.tell(Uttered::Alert(alert)))
+    }
+
+    fn tells_alerts(&self) -> bool {
+        true
     }
 
     fn closed(&mut self, _: &str, until: Ts) {

@@ -23,10 +23,10 @@ pub struct Seam {
     // The end of the last interval that has closed.
     closed: Option<Ts>,
     // What a part says of its first interval, while that is open.
-    held: Option<Vec<Output>>,
+    held: Option<Vec<Uttered>>,
     // The next interval without packets, and where they end.
     silent: Option<(Interval, Ts)>,
-    ready: VecDeque<Output>,
+    ready: VecDeque<Uttered>,
 }
 
 impl Seam {
@@ -45,8 +45,6 @@ impl Seam {
     /// Takes what the part says.
     pub fn take(&mut self, given: Uttered) {
         match (given, &mut self.held) {
-            (Uttered::Output(output), Some(held)) => held.push(output),
-            (Uttered::Output(output), None) => self.ready.push_back(output),
             (Uttered::Closed(until), held) => {
                 if held.is_some()
                     && let Some(from) = self.closed
@@ -57,13 +55,15 @@ impl Seam {
                 }
                 self.closed = Some(until);
             }
+            (said, Some(held)) => held.push(said),
+            (said, None) => self.ready.push_back(said),
         }
     }
 
     /// The time from `from` to `to` had no packets.
     fn fill(&mut self, from: Ts, to: Ts) {
         if from < to && is_gap(from, to, self.interval) {
-            self.ready.push_back(Output::Gap { from, to });
+            self.ready.push_back(Uttered::Output(Output::Gap { from, to }));
         } else if from < to {
             self.silent = Some((Interval::holding(from, self.interval), to));
             return;
@@ -78,7 +78,8 @@ impl Seam {
         // What fails here has failed in the part as well, which says so.
         let _ = guarded(|| self.module.export(interval, &mut out));
         let _ = self.module.fault();
-        self.ready.extend(out.into_records().into_iter().map(Output::Records));
+        let records = out.into_records().into_iter().map(Output::Records);
+        self.ready.extend(records.map(Uttered::Output));
         self.silent = Some((interval.next(), to)).filter(|(next, to)| next.start() < *to);
         if self.silent.is_none() {
             self.ready.extend(self.held.take().into_iter().flatten());
@@ -92,14 +93,14 @@ impl Seam {
     }
 
     /// What comes next, if it is known.
-    pub fn next(&mut self) -> Option<Output> {
+    pub fn next(&mut self) -> Option<Uttered> {
         while self.ready.is_empty() && self.silent.is_some() {
             self.say();
         }
-        let output = self.ready.pop_front();
-        if let Some(Output::Records(records)) = &output {
+        let said = self.ready.pop_front();
+        if let Some(Uttered::Output(Output::Records(records))) = &said {
             self.schema = records.schema.clone();
         }
-        output
+        said
     }
 }

@@ -28,7 +28,7 @@ fn said(mut run: Run) -> (Vec<String>, Result<Report, String>) {
             Ok(Step::Output(Output::Gap { from, to })) => {
                 lines.push(format!("gap {}-{}", from.0 / SECOND, to.0 / SECOND));
             }
-            Ok(Step::Damaged(_) | Step::Waiting) => {}
+            Ok(Step::Damaged(_) | Step::Alert(_) | Step::Waiting) => {}
             Ok(Step::End) => return (lines, Ok(run.report())),
             Err(error) => return (lines, Err(error.to_string())),
         }

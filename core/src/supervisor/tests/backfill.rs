@@ -341,7 +341,7 @@ fn read(run: &mut Run, rows: u64) -> Vec<Records> {
         match run.step().expect("no fault") {
             Step::Output(Output::Records(records)) => all.push(records),
             Step::End => break,
-            Step::Output(_) | Step::Damaged(_) | Step::Waiting => {}
+            Step::Output(_) | Step::Damaged(_) | Step::Alert(_) | Step::Waiting => {}
         }
     }
     all

@@ -126,7 +126,7 @@ fn all(mut run: Run) -> Vec<Output> {
     loop {
         match run.step().expect("no fault") {
             Step::Output(output) => outputs.push(output),
-            Step::Damaged(_) | Step::Waiting => {}
+            Step::Damaged(_) | Step::Alert(_) | Step::Waiting => {}
             Step::End => return outputs,
         }
     }
