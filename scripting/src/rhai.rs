@@ -19,6 +19,7 @@ mod records;
 mod returned;
 mod script;
 mod tables;
+mod text;
 mod value;
 mod watch;
 

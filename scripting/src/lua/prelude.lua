@@ -8,6 +8,7 @@ local WORK_MAX = 2 ^ 28
 local TEXT_MAX = 2 ^ 24
 local MOVE_MAX = 2 ^ 22
 local SORT_MAX = 2 ^ 16
+local SORT_TEXT_MAX = 64
 
 local host = ...
 local error, tonumber, tostring, type = error, tonumber, tostring, type
@@ -42,9 +43,25 @@ local sort = table.sort
 local function ascending(a, b)
   return a < b
 end
+
+-- Whether comparing the entries natively, all of them, is little work: they are few, and no long
+-- texts, of which each comparison may look at all bytes.
+local function is_light(t)
+  if #t > SORT_MAX then
+    return false
+  end
+  for at = 1, #t do
+    local entry = rawget(t, at)
+    if type(entry) == "string" and #entry > SORT_TEXT_MAX then
+      return false
+    end
+  end
+  return true
+end
+
 function table.sort(t, less)
   if less == nil then
-    less = if type(t) == "table" and #t > SORT_MAX then ascending else nil
+    less = if type(t) == "table" and not is_light(t) then ascending else nil
   elseif type(less) == "function" and info(less, "s") == "[C]" then
     local native = less
     less = function(a, b)

@@ -17,7 +17,7 @@ use rhai::{
 };
 
 use super::watch::Watch;
-use super::{addr, asides, filters, keyed, packet, tables, value};
+use super::{addr, asides, filters, keyed, packet, tables, text, value};
 use crate::api::{Call, Entry, entries};
 use crate::host::Host;
 
@@ -30,7 +30,7 @@ const EXPRESSIONS_MAX: usize = 48;
 const VARIABLES_MAX: usize = 1000;
 const FUNCTIONS_MAX: usize = 1000;
 /// The longest text and the most values in one list or map, all that lies inside counted.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 const VALUES_MAX: usize = 1 << 16;
 
 /// Words that Rhai reserves and we need as names of callbacks, and what is put behind them.
@@ -97,6 +97,7 @@ fn furnish(engine: &mut Engine, limits: &Limits) {
     aggregates(engine);
     addr::register(engine);
     packet::register(engine);
+    text::register(engine);
     tables::register(engine);
     keyed::register(engine, limits.memory_bytes_max / 2);
     engine

@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use como_core::addr::{Addr, Mac};
 use como_core::hash::{TableHash, for_tables};
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map};
 
-use super::value::{named, weigh};
+use super::value::{Unfit, named, weigh_row};
 use crate::flow::Flow;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -72,6 +74,13 @@ impl Key {
 struct Rows {
     rows: HashMap<Key, Dynamic, TableHash>,
     bytes: usize,
+    budget: Arc<Budget>,
+}
+
+/// What all tables of one script may hold together, and what they do.
+#[derive(Debug)]
+struct Budget {
+    used: AtomicUsize,
     bytes_max: usize,
 }
 
@@ -80,9 +89,9 @@ struct Rows {
 pub(super) struct Keyed(Arc<Mutex<Rows>>);
 
 impl Keyed {
-    fn new(bytes_max: usize) -> Self {
+    fn new(budget: Arc<Budget>) -> Self {
         let rows = HashMap::with_hasher(for_tables());
-        Self(Arc::new(Mutex::new(Rows { rows, bytes: 0, bytes_max })))
+        Self(Arc::new(Mutex::new(Rows { rows, bytes: 0, budget })))
     }
 
     /// About how many bytes it holds.
@@ -99,10 +108,14 @@ impl Keyed {
         if value.is_unit() {
             return self.remove(key).map(drop);
         }
-        if value.is::<Self>() {
-            return Err("a table cannot hold a table".into());
-        }
-        self.0.lock().set(Key::of(&key)?, value)
+        let key = Key::of(&key)?;
+        // Weighed before the table is locked. Tables in tables could form circles, which are never
+        // freed, and chains as long as there is memory, which no stack survives to be freed.
+        let bytes = weigh_row(&value).map_err(|unfit| match unfit {
+            Unfit::TooDeep => "a table's value is nested too deep",
+            Unfit::Table => "a table cannot hold a table, nor what holds one",
+        })?;
+        self.0.lock().set(key, value, bytes)
     }
 
     /// Adds to a row, which counts as 0 until it is there.
@@ -110,7 +123,7 @@ impl Keyed {
         let key = Key::of(&key)?;
         let mut rows = self.0.lock();
         match rows.rows.get_mut(&key) {
-            None => rows.set(key, Dynamic::from_int(n)),
+            None => rows.set(key, Dynamic::from_int(n), size_of::<Dynamic>()),
             Some(value) => {
                 if let Ok(x) = value.as_int() {
                     *value = Dynamic::from_int(x.saturating_add(n));
@@ -128,8 +141,8 @@ impl Keyed {
         let key = Key::of(&key)?;
         let mut rows = self.0.lock();
         let Some(value) = rows.rows.remove(&key) else { return Ok(Dynamic::UNIT) };
-        let bytes = key.bytes() + weigh(&value).unwrap_or(0);
-        rows.bytes = rows.bytes.saturating_sub(bytes);
+        let bytes = key.bytes() + weighed(&value);
+        rows.grow(0, bytes);
         Ok(value)
     }
 
@@ -145,7 +158,8 @@ impl Keyed {
     fn clear(&mut self) {
         let mut rows = self.0.lock();
         rows.rows.clear();
-        rows.bytes = 0;
+        let all = rows.bytes;
+        rows.grow(0, all);
     }
 
     /// Every row as `#{ key, value }`, in the order of keys.
@@ -179,24 +193,42 @@ impl Keyed {
 }
 
 impl Rows {
-    fn set(&mut self, key: Key, value: Dynamic) -> Fallible<()> {
-        let too_deep = |_| "a table's value is nested too deep";
-        let added = weigh(&value).map_err(too_deep)?;
-        let removed = match self.rows.get(&key) {
-            Some(old) => weigh(old).unwrap_or(0),
-            None => 0,
+    /// Puts a value of so many bytes into a row.
+    fn set(&mut self, key: Key, value: Dynamic, bytes: usize) -> Fallible<()> {
+        let (added, removed) = match self.rows.get(&key) {
+            Some(old) => (bytes, weighed(old)),
+            None => (bytes.saturating_add(key.bytes()), 0),
         };
-        let grown = if removed == 0 { key.bytes() } else { 0 };
-        let bytes = self.bytes.saturating_add(added + grown).saturating_sub(removed);
-        if bytes > self.bytes_max {
+        let all = self.budget.used.load(Relaxed).saturating_add(added).saturating_sub(removed);
+        if all > self.budget.bytes_max {
             // Not to be caught: a script that goes on would fail at every packet.
-            let what = format!("memory of table() of {} bytes", self.bytes_max);
+            let what = format!("memory of table() of {} bytes", self.budget.bytes_max);
             return Err(EvalAltResult::ErrorDataTooLarge(what, rhai::Position::NONE).into());
         }
-        self.bytes = bytes;
+        self.grow(added, removed);
         self.rows.insert(key, value);
         Ok(())
     }
+
+    /// Counts bytes that came and went.
+    fn grow(&mut self, added: usize, removed: usize) {
+        let bytes = self.bytes.saturating_add(added).saturating_sub(removed);
+        // One thread has all tables of a script at a time.
+        let others = self.budget.used.load(Relaxed).saturating_sub(self.bytes);
+        self.budget.used.store(others.saturating_add(bytes), Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.grow(0, self.bytes);
+    }
+}
+
+/// What a value that is in a table was weighed as.
+fn weighed(value: &Dynamic) -> usize {
+    weigh_row(value).unwrap_or(0)
 }
 
 fn entry((key, value): (&Key, &Dynamic)) -> Dynamic {
@@ -217,11 +249,12 @@ fn sort_key(key: &Key) -> (u8, INT, Addr, Option<Flow>, &str) {
     }
 }
 
-/// Registers `table()` and what it can do, with the most bytes a table may hold.
+/// Registers `table()` and what it can do, with the most bytes that all of them may hold.
 pub(super) fn register(engine: &mut Engine, bytes_max: usize) {
+    let budget = Arc::new(Budget { used: AtomicUsize::new(0), bytes_max });
     engine
         .register_type_with_name::<Keyed>("Table")
-        .register_fn("table", move || Keyed::new(bytes_max))
+        .register_fn("table", move || Keyed::new(budget.clone()))
         .register_indexer_get(Keyed::get)
         .register_indexer_set(Keyed::set)
         .register_fn("add", Keyed::add)

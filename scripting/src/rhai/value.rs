@@ -151,23 +151,33 @@ fn tree(
 }
 
 /// Why a value cannot be kept.
-pub(super) struct TooDeep;
-
-/// About how many bytes a value holds. Values too deep to be walked safely are an error.
-pub(super) fn weigh(value: &Dynamic) -> Result<usize, TooDeep> {
-    weigh_at(value, 0)
+pub(super) enum Unfit {
+    /// It nests too deep to be walked safely.
+    TooDeep,
+    /// A `table()` lies in it, where none may.
+    Table,
 }
 
-fn weigh_at(value: &Dynamic, depth: usize) -> Result<usize, TooDeep> {
+/// About how many bytes a value holds.
+pub(super) fn weigh(value: &Dynamic) -> Result<usize, Unfit> {
+    weigh_at(value, 0, true)
+}
+
+/// The same of one that no `table()` may lie in, however deep.
+pub(super) fn weigh_row(value: &Dynamic) -> Result<usize, Unfit> {
+    weigh_at(value, 0, false)
+}
+
+fn weigh_at(value: &Dynamic, depth: usize, tables: bool) -> Result<usize, Unfit> {
     /// What a tree of entries takes for each beside the entry.
     const ENTRY: usize = 32;
     if depth > DEPTH_MAX {
-        return Err(TooDeep);
+        return Err(Unfit::TooDeep);
     }
     let all = |values: &mut dyn Iterator<Item = &Dynamic>| {
         let mut sum = 0usize;
         for value in values {
-            sum = sum.saturating_add(weigh_at(value, depth + 1)?);
+            sum = sum.saturating_add(weigh_at(value, depth + 1, tables)?);
         }
         Ok(sum)
     };
@@ -185,6 +195,9 @@ fn weigh_at(value: &Dynamic, depth: usize) -> Result<usize, TooDeep> {
     } else if let Some(function) = value.read_lock::<FnPtr>() {
         all(&mut function.curry().iter())?
     } else if let Some(keyed) = value.read_lock::<Keyed>() {
+        if !tables {
+            return Err(Unfit::Table);
+        }
         keyed.bytes()
     } else {
         ENTRY

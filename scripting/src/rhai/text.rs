@@ -1,0 +1,73 @@
+//! Functions of texts that work before Rhai looks at how long the result is: bounded beforehand.
+//!
+//! No watch ends what a native function does, and its memory is nobody's until it returns.
+
+use rhai::{Engine, EvalAltResult, INT, ImmutableString, Position};
+
+use super::engine::TEXT_BYTES_MAX;
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// Puts `replace` and `pad` in place of Rhai's own.
+pub(super) fn register(engine: &mut Engine) {
+    type Text = ImmutableString;
+    engine
+        .register_fn("replace", |text: &mut Text, old: &str, new: &str| replace(text, old, new))
+        .register_fn("replace", |text: &mut Text, old: &str, new: char| {
+            replace(text, old, new.encode_utf8(&mut [0; 4]))
+        })
+        .register_fn("replace", |text: &mut Text, old: char, new: &str| {
+            replace(text, old.encode_utf8(&mut [0; 4]), new)
+        })
+        .register_fn("replace", |text: &mut Text, old: char, new: char| {
+            replace(text, old.encode_utf8(&mut [0; 4]), new.encode_utf8(&mut [0; 4]))
+        })
+        .register_fn("pad", |text: &mut Text, len: INT, with: &str| pad(text, len, with))
+        .register_fn("pad", |text: &mut Text, len: INT, with: char| {
+            pad(text, len, with.encode_utf8(&mut [0; 4]))
+        });
+}
+
+/// Every `old` becomes `new`.
+fn replace(text: &mut ImmutableString, old: &str, new: &str) -> Fallible<()> {
+    // Rhai's own leaves an empty text alone, whatever is looked for.
+    if text.is_empty() {
+        return Ok(());
+    }
+    let found = text.matches(old).count();
+    let grown = found.saturating_mul(new.len().saturating_sub(old.len()));
+    if text.len().saturating_add(grown) > TEXT_BYTES_MAX {
+        return Err(too_long());
+    }
+    if found > 0 {
+        *text = text.replace(old, new).into();
+    }
+    Ok(())
+}
+
+/// Appends `with`, over and over, until there are `len` characters.
+fn pad(text: &mut ImmutableString, len: INT, with: &str) -> Fallible<()> {
+    let len = usize::try_from(len).unwrap_or(0);
+    let missing = len.saturating_sub(text.chars().count());
+    if missing == 0 {
+        return Ok(());
+    }
+    if with.is_empty() {
+        return Err("pad takes a text to pad with, and this is empty".into());
+    }
+    if len > TEXT_BYTES_MAX {
+        return Err(too_long());
+    }
+    let mut padded = String::from(text.as_str());
+    padded.extend(with.chars().cycle().take(missing));
+    if padded.len() > TEXT_BYTES_MAX {
+        return Err(too_long());
+    }
+    *text = padded.into();
+    Ok(())
+}
+
+/// As Rhai says it of its own.
+fn too_long() -> Box<EvalAltResult> {
+    EvalAltResult::ErrorDataTooLarge("Length of string".to_owned(), Position::NONE).into()
+}
