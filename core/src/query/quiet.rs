@@ -71,6 +71,7 @@ impl Steps for Quiet {
             Step::Output(Output::Records(records)) => self.report.rows += records.rows() as u64,
             Step::Output(Output::Gap { .. }) => self.report.gaps += 1,
             Step::Damaged(_) => self.report.damaged += 1,
+            Step::Alert(_) => {}
             Step::Waiting | Step::End => {}
         }
         Ok(step)
