@@ -190,9 +190,14 @@ pub struct Stream {
     pub rollup_of: Option<String>,
 }
 
+/// How many bytes the name of a stream may have.
+const NAME_BYTES_MAX: usize = 200;
+
 /// Whether a stream may have this name: it is that of a folder too.
 pub fn can_name(name: &str) -> bool {
-    !["", ".", ".."].contains(&name) && !name.contains(['/', '\n', '\0'])
+    name.len() <= NAME_BYTES_MAX
+        && !["", ".", ".."].contains(&name)
+        && !name.contains(['/', '\n', '\0'])
 }
 
 impl Stream {

@@ -28,6 +28,10 @@ use private::Private;
 /// The header that says, where an answer is empty, of which time there is something.
 pub const MISSED: &str = "X-Como-Missed";
 
+/// The header that says which of the `runs` in the status an answer comes from, where a module runs
+/// for it.
+pub const RUN: &str = "X-Como-Run";
+
 /// How long answers that are being written may take to end when the door closes.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -69,6 +73,8 @@ pub struct Answer {
     pub sources: Option<String>,
     /// Where nothing is stored of the time asked for: in words, of which time there is something.
     pub missed: Option<String>,
+    /// Which run it comes from, where a module runs for it.
+    pub run: Option<u64>,
     /// Writes the body.
     pub body: Body,
 }
@@ -235,6 +241,9 @@ fn send(
         answer.sources.filter(|text| text.bytes().all(|b| (b' '..127).contains(&b)))
     {
         write!(client, "{SOURCES}: {sources}\r\n")?;
+    }
+    if let Some(run) = answer.run {
+        write!(client, "{RUN}: {run}\r\n")?;
     }
     if let Some(missed) = &answer.missed {
         let plain = |c: char| if (' '..='~').contains(&c) { c } else { '?' };

@@ -65,7 +65,7 @@ pub fn posted(url: &str, script: Script, door: &dyn Door) -> Result<Answer, Refu
 
 fn text(mime: &str, body: String) -> Answer {
     let body = Box::new(move |out: &mut dyn std::io::Write| out.write_all(body.as_bytes()));
-    Answer { mime: mime.to_owned(), sources: None, missed: None, body }
+    Answer { mime: mime.to_owned(), sources: None, missed: None, run: None, body }
 }
 
 fn bad(text: impl Into<String>) -> Refusal {

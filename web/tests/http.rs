@@ -41,6 +41,7 @@ impl Door for Fake {
                 mime: "application/x-ndjson".to_owned(),
                 sources: None,
                 missed: None,
+                run: None,
                 body,
             });
         }
@@ -54,7 +55,13 @@ impl Door for Fake {
             }
             Ok(())
         });
-        Ok(Answer { mime: "application/x-ndjson".to_owned(), sources: None, missed: None, body })
+        Ok(Answer {
+            mime: "application/x-ndjson".to_owned(),
+            sources: None,
+            missed: None,
+            run: None,
+            body,
+        })
     }
 
     /// Says what it was sent, or does what the module of that name does.
@@ -64,7 +71,7 @@ impl Door for Fake {
         }
         let said = format!("{} of {} bytes, {all:?}", script.language.name(), script.text.len());
         let body = Box::new(move |out: &mut dyn Write| out.write_all(said.as_bytes()));
-        Ok(Answer { mime: "text/plain".to_owned(), sources: None, missed: None, body })
+        Ok(Answer { mime: "text/plain".to_owned(), sources: None, missed: None, run: None, body })
     }
 }
 

@@ -77,7 +77,7 @@ impl<'a> Coarse<'a> {
             query: query.clone(),
             place,
             interval,
-            covered: stream.first.is_some_and(|first| first < window.to)
+            covered: base.covered().is_some()
                 || legs.iter().any(|(name, _)| *name != stream.name)
                 || base.follows(),
             stream,

@@ -45,6 +45,9 @@ pub struct Keeping {
     pub lost_rows: u64,
     /// Rollups that cannot be made, and why.
     pub not_rolled_up: BTreeMap<String, String>,
+    /// Instances that record times before the end of what was recorded when they began, and the
+    /// first of those: what is there of them already stays beside it.
+    pub repeated: BTreeMap<String, String>,
     /// Until when each instance has recorded, whether that is safe yet or not.
     #[serde(skip)]
     pub reached: BTreeMap<String, Ts>,
@@ -102,15 +105,26 @@ pub struct Keeper {
     // Streams beside those of instances, as far as they were written to.
     beside: BTreeSet<String>,
     instances: BTreeSet<String>,
+    // Until when there were records when an instance began, until it records before that.
+    ends: BTreeMap<String, Ts>,
 }
 
 impl Keeper {
     /// A sink over `writer` that keeps as much as the bounds allow.
     pub fn new(writer: Writer, bounds: SharedBounds) -> Self {
-        let (keeping, closed, beside, instances) = Default::default();
-        let (rollups, rolling) = Default::default();
-        let expires = Ts(0);
-        Self { writer, bounds, keeping, closed, expires, rollups, rolling, beside, instances }
+        let keeping = Keeping { streams: kept(&writer), ..Keeping::default() };
+        Self {
+            writer,
+            bounds,
+            keeping: Arc::new(RwLock::new(keeping)),
+            closed: BTreeMap::new(),
+            expires: Ts(0),
+            rollups: SharedRollups::default(),
+            rolling: Rolling::default(),
+            beside: BTreeSet::new(),
+            instances: BTreeSet::new(),
+            ends: BTreeMap::new(),
+        }
     }
 
     /// The same, with records of longer intervals beside.
@@ -148,6 +162,23 @@ impl Keeper {
         }
         if let Err(error) = self.writer.write(stream, Output::Records(records)) {
             self.note_trouble(&error);
+        }
+    }
+
+    /// Says once where an instance records times before the end of what it had recorded: of a
+    /// capture that is read again, or of a clock that was set back.
+    fn look_back(&mut self, instance: &str, output: &Output) {
+        let Output::Records(records) = output else { return };
+        let first = records.starts.iter().min().copied();
+        let Some((first, end)) = first.zip(self.ends.get(instance).copied()) else { return };
+        // The interval that was open at a stop goes on after it.
+        if first + records.len < end {
+            self.ends.remove(instance);
+            tracing::warn!(
+                "`{instance}` records times from {first} on, and has records until {end}: what is \
+                 recorded twice counts twice"
+            );
+            self.keeping.write().repeated.insert(instance.to_owned(), first.to_string());
         }
     }
 
@@ -217,9 +248,25 @@ impl Keeper {
     }
 }
 
+/// How far the streams are safe that earlier runs left.
+fn kept(writer: &Writer) -> BTreeMap<String, Kept> {
+    let streams = writer.store().streams().unwrap_or_default().into_iter();
+    let kept = streams.filter_map(|stream| {
+        let seq = stream.next_seq.checked_sub(1)?;
+        let committed_until = stream.end?.to_string();
+        Some((stream.name, Kept { seq, committed_until, rows: 0 }))
+    });
+    kept.collect()
+}
+
 impl Sink for Keeper {
     fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
         self.instances.insert(instance.to_owned());
+        // A store that does not answer says so when it is written.
+        let stored = self.writer.store().stream(instance).ok().flatten();
+        if let Some(end) = stored.and_then(|stream| stream.end) {
+            self.ends.insert(instance.to_owned(), end);
+        }
         let bound = self.bounds.read().of(instance);
         let about = About {
             module: module.to_owned(),
@@ -255,6 +302,7 @@ impl Sink for Keeper {
     }
 
     fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError> {
+        self.look_back(instance, &output);
         if let Err(error) = self.writer.write(instance, output) {
             self.note_trouble(&error);
         }
@@ -362,5 +410,34 @@ mod tests {
             .map(|(name, kept)| (name.clone(), kept.rows))
             .collect();
         assert_eq!(rows, [("a.o".to_owned(), 1), (ALERTS.to_owned(), 1)]);
+    }
+
+    #[test]
+    fn what_earlier_runs_committed_is_known_and_times_recorded_again_are_named() {
+        let store = Arc::new(MemoryStore::default());
+        let keeper = |boot| {
+            let mut keeper =
+                Keeper::new(Writer::new(store.clone(), "n", boot), SharedBounds::default());
+            keeper.begin("a", "traffic", "").expect("a memory store opens");
+            keeper
+        };
+        let record = |keeper: &mut Keeper, sec| {
+            let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
+            let mut records = Records::empty(schema, Span::from_secs(5));
+            records.push(Ts::new(sec, 0), [7u64.into()]);
+            keeper.accept("a", Output::Records(records)).expect("a memory store takes");
+            keeper.commit().expect("a memory store commits");
+        };
+        let mut first = keeper(1);
+        (10..25).step_by(5).for_each(|sec| record(&mut first, sec));
+        let mut second = keeper(2);
+        let keeping = second.keeping();
+        let kept = keeping.read().streams["a"].clone();
+        assert_eq!((kept.seq, kept.rows, &*kept.committed_until), (2, 0, "1970-01-01T00:00:25Z"));
+        // The last interval goes on, as after a stop.
+        record(&mut second, 20);
+        assert!(keeping.read().repeated.is_empty());
+        (10..20).step_by(5).for_each(|sec| record(&mut second, sec));
+        assert_eq!(keeping.read().repeated["a"], "1970-01-01T00:00:10Z");
     }
 }

@@ -4,12 +4,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use como_core::query::Far;
 use como_web::Language;
 
 use super::{pairs, say_told};
 use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::error::{Failure, Result, say, with_causes};
+use crate::progress::{Curtain, Progress};
 
 /// How long a monitor has to take a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -37,18 +39,42 @@ pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     }
     let told = response.headers().get(como_web::SOURCES).and_then(|told| told.to_str().ok());
     let told = told.filter(|_| format == AnswerFormat::Records(Format::Table)).map(str::to_owned);
-    hand_on(url, response.body_mut().as_reader())?;
+    let run = response.headers().get(como_web::RUN).and_then(|run| run.to_str().ok()?.parse().ok());
+    let mut progress = Progress::new(false);
+    if let Some(run) = run {
+        let status = format!("{}/status", url.trim_end_matches('/'));
+        let agent = agent();
+        progress.follow(move || far(&agent, &status, run).unwrap_or_default());
+    }
+    let handed = hand_on(url, response.body_mut().as_reader(), &progress.curtain());
+    progress.finish();
+    handed?;
     told.iter().for_each(|told| say_told(told));
     Ok(())
 }
 
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder();
+    config.http_status_as_error(false).timeout_connect(Some(CONNECT)).build().into()
+}
+
+/// How far a run is, as the monitor's status says.
+fn far(agent: &ureq::Agent, status: &str, run: u64) -> Option<Far> {
+    let asked = agent.get(status).config().timeout_global(Some(CONNECT)).build();
+    let text = asked.call().ok()?.body_mut().read_to_string().ok()?;
+    let status: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let ours = status["runs"].as_array()?.iter().find(|one| one["run"] == run)?;
+    Some(Far {
+        read_bytes: ours["read_bytes"].as_u64()?,
+        size_bytes: ours["size_bytes"].as_u64(),
+        packets: ours["packets"].as_u64()?,
+        ..Far::default()
+    })
+}
+
 /// Puts the question, with the script where there is one.
 fn send(url: &str, args: &Query, format: AnswerFormat) -> Result<Response> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT))
-        .build()
-        .into();
+    let agent = agent();
     let name = match format {
         AnswerFormat::Records(format) => format.written().name(),
         AnswerFormat::Packets(capture) => capture.name(),
@@ -82,7 +108,7 @@ fn refusal(url: &str, response: &mut Response) -> Failure {
 }
 
 /// Writes an answer to standard output, records that come one at a time one at a time.
-fn hand_on(url: &str, mut body: impl Read) -> Result {
+fn hand_on(url: &str, mut body: impl Read, curtain: &Curtain) -> Result {
     let mut out = io::stdout();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -91,10 +117,11 @@ fn hand_on(url: &str, mut body: impl Read) -> Result {
             other => other.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?,
         };
         match buffer.get(..read) {
-            Some(part) if !part.is_empty() => out.write_all(part)?,
+            Some(part) if !part.is_empty() => {
+                curtain.behind(|| out.write_all(part).and_then(|()| out.flush()))?;
+            }
             _ => return Ok(()),
         }
-        out.flush()?;
     }
 }
 

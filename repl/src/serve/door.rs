@@ -88,7 +88,13 @@ impl Desk {
             }
             Err(error) => return Err(refusal(&error)),
         };
-        Ok(HttpAnswer { mime: capture.mime().to_owned(), sources: None, missed: None, body })
+        Ok(HttpAnswer {
+            mime: capture.mime().to_owned(),
+            sources: None,
+            missed: None,
+            run: None,
+            body,
+        })
     }
 }
 
@@ -192,7 +198,7 @@ impl Door for Desk {
             written.map(drop).map_err(broken)
         };
         let mime = format.mime().to_owned();
-        Ok(HttpAnswer { mime, sources: Some(sources), missed, body: Box::new(body) })
+        Ok(HttpAnswer { mime, sources: Some(sources), missed, run: None, body: Box::new(body) })
     }
 
     fn behind(&self, part: &str) -> Option<Box<dyn Door>> {

@@ -189,6 +189,7 @@ pub fn answered<S: Steps + Send + 'static>(
     fails: impl FnOnce(QueryError, &mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Answer {
     let sources = crate::query::sources(steps.sources());
+    let run = Some(seat.number);
     let body = move |out: &mut dyn Write| {
         let _seat = seat;
         let mut renderer = crate::output::shown(format, maker.as_ref());
@@ -196,7 +197,7 @@ pub fn answered<S: Steps + Send + 'static>(
         written.map(drop).or_else(|error| fails(error, out))
     };
     let mime = format.mime().to_owned();
-    Answer { mime, sources: Some(sources), missed: None, body: Box::new(body) }
+    Answer { mime, sources: Some(sources), missed: None, run, body: Box::new(body) }
 }
 
 /// What could be read to answer, as an answer.
@@ -206,5 +207,5 @@ pub fn explained(records: Records, format: Format) -> Answer {
         render::whole(renderer.as_mut(), &Output::Records(records), out)
     };
     let mime = format.mime().to_owned();
-    Answer { mime, sources: None, missed: None, body: Box::new(body) }
+    Answer { mime, sources: None, missed: None, run: None, body: Box::new(body) }
 }

@@ -2,6 +2,7 @@
 
 mod asides;
 mod backfill;
+mod eras;
 mod full;
 mod kills;
 mod ondemand;
@@ -12,6 +13,7 @@ mod replay;
 mod rerun;
 mod rollups;
 mod server;
+mod startup;
 mod store;
 mod views;
 mod windows;
