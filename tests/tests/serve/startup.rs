@@ -7,7 +7,7 @@ use super::server::{Server, get};
 
 /// An optimised build starts over so many. Others look through the whole file when they open it,
 /// because redb then searches for mistakes of its own, and get a few.
-const BLOCKS: u64 = if cfg!(debug_assertions) { 20_000 } else { 300_000 };
+const BLOCKS: u64 = if cfg!(debug_assertions) { 100_000 } else { 300_000 };
 
 /// The CPU time that a start may take, in seconds.
 #[cfg(target_os = "linux")]
