@@ -14,6 +14,7 @@ pub mod filter;
 pub mod hash;
 pub mod intern;
 pub mod lookup;
+pub mod mapped;
 pub mod module;
 pub mod nearest;
 pub mod packet;

@@ -48,11 +48,13 @@ pub struct Common {
 }
 
 impl Common {
-    /// Runs over what this store has, which remembers what they took.
-    pub fn of(store: Arc<dyn RecordStore>) -> Self {
-        let all = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    /// Runs over what this store has, which remembers what they took; each reads so many parts of
+    /// packets at once, if that is said.
+    pub fn of(store: Arc<dyn RecordStore>, threads: Option<usize>) -> Self {
+        let all = || std::thread::available_parallelism().map_or(1, |threads| threads.get());
+        let threads = threads.unwrap_or_else(|| all().min(THREADS_MAX));
         let rates = Arc::new(Rates::kept_in(store));
-        Self { rates, threads: Threads::new(all.min(THREADS_MAX) - 1) }
+        Self { rates, threads: Threads::new(threads.saturating_sub(1)) }
     }
 
     /// Writes down what has not been yet.

@@ -46,6 +46,8 @@ struct Stored {
     dir: PathBuf,
     tables: Tables,
     config: Option<Config>,
+    // How many parts of the packets are read at once, where that was said.
+    threads: Option<usize>,
 }
 
 impl Stored {
@@ -77,33 +79,42 @@ pub fn perform(args: &Query) -> Result {
         Some(packets) => packets,
         None => AnswerFormat::Records(output::chosen(None)?),
     };
-    match place(args)? {
-        At::Url(url) => ask(&url, args, format),
-        At::Store(stored) => read(&stored, args, format),
-        At::Either(url, stored) => match is_listening(&url) {
-            true if !args.allow.is_empty() => Err(Failure::usage(format!(
-                "the monitor at {url} runs, and grants what its own configuration says"
-            ))
-            .hint("put `allow` there, or read its store with --store when it has ended")),
-            true => ask(&url, args, format),
-            false => read(&stored, args, format),
-        },
+    let url = match place(args)? {
+        At::Url(url) => url,
+        At::Store(stored) => return read(&stored, args, format),
+        At::Either(url, _) if is_listening(&url) => {
+            if !args.allow.is_empty() {
+                let grants = "grants what its own configuration says";
+                let failure = Failure::usage(format!("the monitor at {url} runs, and {grants}"));
+                let hint = "put `allow` there, or read its store with --store when it has ended";
+                return Err(failure.hint(hint));
+            }
+            url
+        }
+        At::Either(_, stored) => return read(&stored, args, format),
+    };
+    if args.threads.is_some() {
+        let failure = Failure::usage("a monitor shares its threads among all that ask");
+        return Err(failure.hint("leave --threads out"));
     }
+    ask(&url, args, format)
 }
 
 fn place(args: &Query) -> Result<At> {
+    let threads = args.threads.map(usize::from);
     if let Some(url) = &args.url {
         return Ok(At::Url(url.clone()));
     }
     if let Some(dir) = &args.store {
         let config = Config::read(&args.config).ok();
         let tables = config.as_ref().map(|config| config.tables.clone()).unwrap_or_default();
-        return Ok(At::Store(Stored { dir: dir.clone(), tables, config }));
+        return Ok(At::Store(Stored { dir: dir.clone(), tables, config, threads }));
     }
     let config = Config::read(&args.config)
         .map_err(|failure| failure.hint("or say where to ask: --url URL or --store DIR"))?;
     let (url, dir) = (format!("http://{}", config.listen), config.store.clone());
-    Ok(At::Either(url, Stored { dir, tables: config.tables.clone(), config: Some(config) }))
+    let tables = config.tables.clone();
+    Ok(At::Either(url, Stored { dir, tables, config: Some(config), threads }))
 }
 
 /// What to ask, as keys and values of a URL or of the core.

@@ -214,7 +214,7 @@ impl Past<'_> {
         // Enough parts to keep all threads busy to the end, and none so large that its records
         // wait for long.
         let most = bytes / PART_BYTES_MIN;
-        let parts = (bytes / PART_BYTES_MAX).max((4 * (self.threads.most() as u64 + 1)).min(most));
+        let parts = (bytes / PART_BYTES_MAX).max((2 * (self.threads.most() as u64 + 1)).min(most));
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
         match parts {
             0 | 1 => Vec::new(),

@@ -14,6 +14,7 @@ mod copy;
 mod cuts;
 mod disk;
 mod index;
+mod indexing;
 mod pack;
 mod read;
 mod segments;
@@ -235,7 +236,7 @@ pub struct PacketWriter {
     lineage: String,
     written: Arc<Written>,
     full: Option<Sender<Slab>>,
-    empty: Receiver<Slab>,
+    empty: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -252,7 +253,7 @@ impl PacketWriter {
         let segment_span_max = retain.map(|span| Span(span.0 / SEGMENTS_IN_TIME));
         let alone = room.is_none();
         let mut anonymizer = taken.anonymize.as_ref().map(Anonymizer::new);
-        let mut disk = disk::Disk::new(place, written.clone())?;
+        let mut disk = disk::Disk::new(place, written.clone(), back, costs.clone())?;
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || {
             let mut watch = Stopwatch::start();
             for mut slab in slabs {
@@ -264,9 +265,6 @@ impl PacketWriter {
                     disk.tell(&told);
                 }
                 watch.charge(&costs, Category::Storage);
-                slab.bytes.clear();
-                // Nobody takes it back once the writer is gone.
-                let _ = back.try_send(Slab { bytes: slab.bytes, ..Slab::default() });
             }
             disk.close();
             watch.charge(&costs, Category::Storage);
@@ -341,8 +339,9 @@ impl PacketWriter {
         if nothing && self.slab.mark.is_none() {
             return;
         }
-        let next = self.empty.try_recv().unwrap_or_default();
-        let slab = std::mem::replace(&mut self.slab, next);
+        let mut bytes = self.empty.try_recv().unwrap_or_default();
+        bytes.clear();
+        let slab = std::mem::replace(&mut self.slab, Slab { bytes, ..Slab::default() });
         if let Some(full) = &self.full
             && let Err(refused) = full.send(slab)
         {

@@ -340,6 +340,11 @@ impl Seen {
     }
 }
 
+/// Where the block of a packet begins, in its region.
+pub(crate) fn start(packet: &Packet) -> usize {
+    (packet.offset as usize).saturating_sub(PACKET_HEAD)
+}
+
 /// Finds a packet in its block; none if the block says it is longer than the block is.
 pub fn packet(block: &[u8]) -> Option<Seen> {
     let cap_len = word(block, 20) as usize;

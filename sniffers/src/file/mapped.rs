@@ -4,15 +4,12 @@
 //! header: 25 to 75 ns a packet of 360 bytes where reading costs 40 to 65, the
 //! more the smaller the pages are that the system keeps the file in. The
 //! windows are small, because what a slow task pins is counted in windows.
-//!
-//! Unsafe code: mapping a file is. See the comment at the one place.
-#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use memmap2::{Advice, Mmap, MmapOptions};
+use como_core::mapped::{self, ALIGN};
 
 use super::input::{Input, Window};
 
@@ -21,15 +18,6 @@ const FIRST_WINDOW_BYTES: u64 = 512 << 10;
 
 /// Every later window. Larger ones are no faster and hold more memory.
 const WINDOW_BYTES: u64 = 16 << 20;
-
-/// Windows start at multiples of this, which every page size in use divides.
-const ALIGN: u64 = 64 << 10;
-
-/// Puts the pages of a window in place in one call, where the system can.
-#[cfg(target_os = "linux")]
-const POPULATE: Advice = Advice::PopulateRead;
-#[cfg(not(target_os = "linux"))]
-const POPULATE: Advice = Advice::WillNeed;
 
 /// A mapped file.
 pub struct Mapped {
@@ -42,31 +30,6 @@ impl Mapped {
     /// Maps nothing yet.
     pub fn new(file: File) -> Self {
         Self { file, consumed: 0, window_bytes: FIRST_WINDOW_BYTES }
-    }
-
-    fn map(&self, start: u64, len: u64) -> io::Result<Mmap> {
-        let len = usize::try_from(len).map_err(io::Error::other)?;
-        // SAFETY: two things may happen to a mapped file under us.
-        //
-        // Someone overwrites it: then bytes change between two looks at them. Every look is
-        // bounds-checked by itself and no invariant spans two of them, so the packet is wrong
-        // but nothing else is.
-        //
-        // Someone truncates it: then touching a page behind the new end raises SIGBUS and ends
-        // the process. We map only files that were not changed for a while, ask for the length
-        // again before each window and never map behind it, and keep windows small; so only a
-        // truncation in the moment between mapping a window and walking it can do that. Who
-        // truncates captures that are being read can have them read instead, as a stream:
-        // `cat FILE | como run ... -r -`.
-        let map = unsafe { MmapOptions::new().offset(start).len(len).map(&self.file)? };
-        match map.advise(POPULATE) {
-            Ok(()) => {}
-            // The kernel (before 5.14) does not know this advice; faults do the same more slowly.
-            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => map.advise(Advice::Sequential)?,
-            // The device failed, or the file is shorter by now: an error here, SIGBUS later.
-            Err(e) => return Err(e),
-        }
-        Ok(map)
     }
 }
 
@@ -82,7 +45,7 @@ impl Input for Mapped {
             let start = at.min(size);
             return Ok(Some(Window { region: Arc::new([0u8; 0]), start, cold: false }));
         }
-        let map = self.map(start, len)?;
+        let map = mapped::Mapped::new(&self.file, start, len)?;
         Ok(Some(Window { region: Arc::new(map), start, cold: true }))
     }
 

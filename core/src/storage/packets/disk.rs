@@ -12,10 +12,12 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::change;
-use super::index::{Growing, Indexer};
+use super::index::Growing;
+use super::indexing::Indexing;
 use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
 use super::{Place, Room, Slab, Spot, Written};
+use crate::costs::Costs;
 use crate::time::Ts;
 
 /// How long the first packet waits for another writer to leave the directory.
@@ -28,7 +30,10 @@ pub(super) type Shelf = Arc<Mutex<Vec<Segment>>>;
 pub(super) struct Disk {
     place: Place,
     written: Arc<Written>,
-    indexer: Indexer,
+    // Where the memory of slabs goes.
+    back: Sender<Vec<u8>>,
+    // Of a directory.
+    indexing: Option<Indexing>,
     shelf: Shelf,
     // From the first packet on, where there is anything to tidy.
     tidy: Option<Tidy>,
@@ -52,27 +57,35 @@ pub(super) struct Open {
     // What the file system has set aside for it, or as much as it has.
     reserved: u64,
     pub span: Option<(Ts, Ts)>,
-    // None for a single file, and once the disk did not take it.
+    // While it grows another thread has it. None for a single file, and where not all is in it.
     pub index: Option<Growing>,
 }
 
 impl Disk {
     /// Begins the file; or makes the directory, whose segments are looked at when the first packet
-    /// comes: until then, another instance that this one replaces may still write there.
-    pub(super) fn new(place: Place, written: Arc<Written>) -> io::Result<Self> {
-        let (mut open, mut lock) = (None, None);
+    /// comes: until then, another instance that this one replaces may still write there. Slabs that
+    /// were written go `back`, what the index costs into `costs`.
+    pub(super) fn new(
+        place: Place,
+        written: Arc<Written>,
+        back: Sender<Vec<u8>>,
+        costs: Arc<Costs>,
+    ) -> io::Result<Self> {
+        let (mut open, mut lock, mut indexing) = (None, None, None);
         match &place {
             Place::File(path) => open = Some(Open::new(path.clone(), 0)?),
             Place::Directory(Room { path, .. }) => {
                 fs::create_dir_all(path)?;
                 let options = OpenOptions::new().write(true).create(true).truncate(false).clone();
                 lock = Some(options.open(path.join("lock"))?);
+                indexing = Some(Indexing::start(back.clone(), costs)?);
             }
         }
         Ok(Self {
             place,
             written,
-            indexer: Indexer::default(),
+            back,
+            indexing,
             shelf: Shelf::default(),
             tidy: None,
             ready: lock.is_none(),
@@ -102,11 +115,12 @@ impl Disk {
 
     /// Writes a slab, or counts it as lost; then lets go what is too old.
     pub(super) fn write(&mut self, slab: &mut Slab) {
-        if !slab.bytes.is_empty() {
+        let bytes = slab.bytes.len() as u64;
+        if bytes > 0 {
             match self.try_write(slab) {
                 Ok(()) => {
                     self.written.packets.fetch_add(slab.packets, Ordering::Relaxed);
-                    self.written.bytes.fetch_add(slab.bytes.len() as u64, Ordering::Relaxed);
+                    self.written.bytes.fetch_add(bytes, Ordering::Relaxed);
                 }
                 Err(error) => {
                     self.broken = true;
@@ -119,6 +133,10 @@ impl Disk {
         }
         if let Some(clock) = slab.clock {
             self.expire(clock);
+        }
+        if slab.bytes.capacity() > 0 {
+            // Nobody takes it back once the writer is gone.
+            let _ = self.back.try_send(std::mem::take(&mut slab.bytes));
         }
     }
 
@@ -149,7 +167,6 @@ impl Disk {
         if slab.begins {
             self.close();
             self.broken = false;
-            self.indexer = Indexer::default();
         }
         if self.broken {
             return Err(io::Error::other("what came before them could not be written"));
@@ -158,13 +175,20 @@ impl Disk {
         if self.open.is_none()
             && let Place::Directory(room) = &self.place
         {
-            self.open = Some(Open::segment(room, self.next_number)?);
+            let mut open = Open::segment(room, self.next_number)?;
+            if let (Some(indexing), Some(index)) = (&self.indexing, open.index.take()) {
+                indexing.begin(index);
+            }
+            self.open = Some(open);
             self.next_number = self.next_number.saturating_add(1);
         }
         match &mut self.open {
             Some(open) => {
+                let at = open.bytes;
                 open.write(slab)?;
-                open.note(&mut self.indexer, &mut slab.bytes);
+                if let Some(indexing) = &self.indexing {
+                    indexing.add(std::mem::take(&mut slab.bytes), at);
+                }
                 Ok(())
             }
             None => Ok(()),
@@ -183,7 +207,8 @@ impl Disk {
             }
             return;
         }
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
+        open.index = self.indexing.as_ref().and_then(Indexing::end);
         let segment = Segment {
             path: open.path.clone(),
             number: open.number,
@@ -272,19 +297,6 @@ impl Open {
         }
         Ok(())
     }
-
-    /// Adds the slab that was written to the index. Where that fails the rest of the segment is not
-    /// in it, until it is tidied up.
-    fn note(&mut self, indexer: &mut Indexer, slab: &mut Vec<u8>) {
-        let Some(index) = &mut self.index else { return };
-        let bytes = Arc::new(std::mem::take(slab));
-        let entry = indexer.entry(self.bytes - bytes.len() as u64, &bytes);
-        let noted = entry.is_some_and(|entry| index.put(&entry).is_ok());
-        *slab = Arc::into_inner(bytes).unwrap_or_default();
-        if !noted {
-            self.index = None;
-        }
-    }
 }
 
 /// Removes what interrupted work left: files half written, both forms of a segment, indexes of none.
@@ -327,11 +339,17 @@ mod tests {
     use super::*;
     use crate::time::Span;
 
+    fn disk(room: Room) -> Disk {
+        let (back, _) = crossbeam_channel::bounded(1);
+        let place = Place::Directory(room);
+        Disk::new(place, Arc::default(), back, Arc::default()).expect("a place")
+    }
+
     #[test]
     fn what_cannot_be_removed_is_still_counted() {
         let dir = tempfile::tempdir().expect("a directory");
         let room = Room { retain: Some(Span::from_secs(1)), ..Room::new(dir.path(), 10) };
-        let mut disk = Disk::new(Place::Directory(room), Arc::default()).expect("a place");
+        let mut disk = disk(room);
         let path = dir.path().join("00000001_0_5.pcapng");
         // Nobody removes a directory as a file.
         fs::create_dir(&path).expect("a directory");

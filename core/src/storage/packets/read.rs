@@ -4,24 +4,27 @@
 //! checksums; what follows (the newest packets of a segment that grows, or all
 //! of one whose index is lost) is read through.
 
+mod open;
+mod slab;
 mod verify;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::CopyError;
-use super::index::{Entry, Index, SLAB_BYTES_MAX};
-use super::segments::{self, Segment, Slabs};
+use super::index::{Entry, Index};
+use super::segments::{self, Segment};
 use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
+use open::{Behind, Found, Open};
+use slab::Buffers;
+pub(super) use slab::Slab;
 pub use verify::verify;
 
 /// What reading a window took, and what the index saved.
@@ -101,12 +104,12 @@ pub(super) struct Reading {
     needs: Needs,
     segments: VecDeque<Segment>,
     open: Option<Open>,
-    slab: Vec<u8>,
+    slab: Slab,
     // Where it begins, and the end of what was read or left out.
     at: u64,
     behind: u64,
     entry: Entry,
-    packed: Vec<u8>,
+    buffers: Buffers,
     effort: Effort,
     // The latest packet of what was left out without a word.
     passed: Ts,
@@ -118,27 +121,11 @@ pub(super) struct Reading {
     gone: u64,
 }
 
-/// The segment being read.
-struct Open {
-    segment: Segment,
-    file: File,
-    entries: VecDeque<Entry>,
-    // Where what the index covers ends.
-    covered: u64,
-    // Whether the index has more, which makes no sense.
-    torn: bool,
-    tail: Option<Slabs<Box<dyn Read + Send>>>,
-    // Whether a newer one was there when it was read on, so that nothing is added any more.
-    is_done: bool,
-}
+/// Says whether a slab's bytes are those that were written, by their checksum where there is one.
+pub(super) type Check<'a> = dyn FnMut(&Slab, Option<u32>) -> bool + 'a;
 
-/// What became of a slab that the index has.
-enum Found {
-    Sound,
-    /// It is not what was written.
-    Damaged,
-    /// The file ends in it, or before.
-    Short,
+fn sound(slab: &Slab, crc: Option<u32>) -> bool {
+    crc.is_none_or(|crc| crc32fast::hash(slab) == crc)
 }
 
 /// What becomes of a segment that was read to its end.
@@ -148,15 +135,6 @@ enum Ending {
     /// It is read on once more.
     Again,
     Over,
-}
-
-/// What follows what an index covers.
-enum Behind {
-    /// A slab, and where it begins.
-    Slab(u64),
-    /// No whole block follows here.
-    End(u64),
-    Damaged(u64),
 }
 
 impl Reading {
@@ -169,11 +147,11 @@ impl Reading {
             needs,
             segments: segments.into_iter().filter(|s| s.touches(window)).collect(),
             open: None,
-            slab: Vec::new(),
+            slab: Slab::default(),
             at: 0,
             behind: 0,
             entry: Entry::default(),
-            packed: Vec::new(),
+            buffers: Buffers::default(),
             effort: Effort { bytes_all, ..Effort::default() },
             passed: Ts(0),
             number: 0,
@@ -290,13 +268,19 @@ impl Reading {
         Expected { bytes: scaled(found.bytes) as u64, packets: scaled(found.packets) as u64 }
     }
 
-    /// Takes the slab given last; the next is read into `spare`.
-    pub fn take_slab(&mut self, spare: Vec<u8>) -> Vec<u8> {
-        std::mem::replace(&mut self.slab, spare)
+    /// Takes the slab given last.
+    pub fn take_slab(&mut self) -> Slab {
+        std::mem::take(&mut self.slab)
     }
 
     /// The next part; none at the end.
     pub fn advance(&mut self) -> Result<Option<Part<'_>>, CopyError> {
+        self.advance_by(&mut sound)
+    }
+
+    /// The same, where `check` says of each slab whether its bytes are those that were written, as
+    /// far as a checksum tells.
+    pub fn advance_by(&mut self, check: &mut Check<'_>) -> Result<Option<Part<'_>>, CopyError> {
         loop {
             let Some(open) = &mut self.open else {
                 if self.segments.is_empty() {
@@ -327,15 +311,17 @@ impl Reading {
                     }
                     return Ok(Some(Part::Heads(&self.entry.heads)));
                 }
-                let found = open.slab(&self.entry, &mut self.slab, &mut self.packed);
+                let wanted = |entry: &Entry| entry.may_hold(self.window, &self.needs);
+                let found = open.slab(&self.entry, wanted, &mut self.buffers);
                 match found.map_err(|error| failed(&open.segment.path, error))? {
-                    Found::Sound => {
+                    Found::Slab(slab) if check(&slab, Some(self.entry.crc)) => {
+                        self.slab = slab;
                         self.at = self.entry.at;
                         self.effort.slabs_read += 1;
                         self.effort.bytes_read += cost(&open.segment, &self.entry);
                         return Ok(Some(Part::Slab(&self.slab)));
                     }
-                    Found::Damaged => {
+                    Found::Slab(_) | Found::Damaged => {
                         self.damaged(self.entry.at);
                         return Ok(Some(Part::Heads(&self.entry.heads)));
                     }
@@ -347,9 +333,11 @@ impl Reading {
                     }
                 }
             }
-            match open.read_on(&mut self.slab).map_err(|e| failed(&open.segment.path, e))? {
-                Behind::Slab(at) => {
-                    self.at = at;
+            match open.read_on(&mut self.buffers).map_err(|e| failed(&open.segment.path, e))? {
+                Behind::Slab(slab, at) => {
+                    // Nothing tells of what is not in the index yet.
+                    check(&slab, None);
+                    (self.slab, self.at) = (slab, at);
                     self.behind = at.saturating_add(self.slab.len() as u64);
                     self.effort.slabs_read += 1;
                     self.effort.bytes_read += self.slab.len() as u64;
@@ -379,90 +367,6 @@ impl Reading {
     /// Where the slab given last begins.
     pub fn at(&self) -> u64 {
         self.at
-    }
-}
-
-impl Open {
-    /// Opens a segment and reads its index; none if it is gone.
-    fn new(segment: Segment) -> io::Result<Option<Self>> {
-        let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
-        let index = Index::read(&segment.index(), segment.number)?;
-        // Not at the end of one that grows: there it is being written.
-        if index.torn && segment.span.is_some() {
-            tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
-        }
-        let covered = index.covers();
-        let (entries, torn) = (index.entries.into(), index.torn);
-        Ok(Some(Self { segment, file, entries, covered, torn, tail: None, is_done: false }))
-    }
-
-    /// Reads a slab of the index.
-    fn slab(&self, entry: &Entry, slab: &mut Vec<u8>, packed: &mut Vec<u8>) -> io::Result<Found> {
-        let sound = |slab: &[u8]| match crc32fast::hash(slab) == entry.crc {
-            true => Found::Sound,
-            false => Found::Damaged,
-        };
-        if !self.segment.packed {
-            let whole = self.bytes(entry.at, entry.bytes, slab)?;
-            return Ok(if whole { sound(slab) } else { Found::Short });
-        }
-        if entry.packed_bytes > 2 * SLAB_BYTES_MAX
-            || !self.bytes(entry.packed_at, entry.packed_bytes, packed)?
-        {
-            return Ok(Found::Damaged);
-        }
-        slab.clear();
-        slab.reserve(entry.bytes as usize);
-        let unpacked = zstd::bulk::Decompressor::new()?.decompress_to_buffer(packed, slab);
-        Ok(if unpacked.is_ok() { sound(slab) } else { Found::Damaged })
-    }
-
-    /// Forgets the index from byte `at` of the capture on: what is there is read through.
-    fn cut(&mut self, at: u64) {
-        self.entries.clear();
-        (self.covered, self.tail) = (at, None);
-    }
-
-    /// Reads bytes of the file; false if it ends before.
-    fn bytes(&self, at: u64, len: u32, out: &mut Vec<u8>) -> io::Result<bool> {
-        out.resize(len as usize, 0);
-        match self.file.read_exact_at(out, at) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads on behind what the index covers.
-    fn read_on(&mut self, slab: &mut Vec<u8>) -> io::Result<Behind> {
-        let mut tail = match self.tail.take() {
-            Some(tail) => tail,
-            None => Slabs::new(self.behind()?, self.covered),
-        };
-        let next = match tail.next(slab) {
-            Ok(Some(at)) => Behind::Slab(at),
-            Ok(None) if tail.is_foreign() => Behind::Damaged(tail.at()),
-            Ok(None) => Behind::End(tail.at()),
-            // A compressed one that is cut short or damaged.
-            Err(_) if self.segment.packed => Behind::Damaged(tail.at()),
-            Err(error) => return Err(error),
-        };
-        self.tail = Some(tail);
-        Ok(next)
-    }
-
-    fn behind(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = self.file.try_clone()?;
-        if !self.segment.packed {
-            file.seek(SeekFrom::Start(self.covered))?;
-            return Ok(Box::new(file));
-        }
-        if self.covered > 0 {
-            // Compressed segments are whole, and so is what their index covers.
-            return Ok(Box::new(io::empty()));
-        }
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
     }
 }
 

@@ -1,24 +1,23 @@
 //! Kept packets as a source: a window of segments, read as a capture is.
 
-use std::collections::VecDeque;
+mod scan;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use super::CopyError;
-use super::read::{Expected, Part, Reading, Spot};
+use super::read::{Expected, Part, Reading, Slab, Spot};
 use crate::filter::Expr;
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh};
 use crate::storage::Window;
-use crate::storage::pcapng::{self, Block};
+use crate::storage::pcapng::{self, Block, Stands};
 use crate::time::Ts;
+use scan::{Next, Scan};
 
 /// How many times in which nothing was heard are told with one packet.
 const BREAKS_MAX: usize = 1024;
-
-/// Slabs that are kept to be filled again.
-const SLABS: usize = 16;
 
 /// The packets of a window, from the segments in a directory.
 pub struct Kept {
@@ -30,10 +29,9 @@ pub struct Kept {
     links: Vec<(LinkType, u16)>,
     // What the first section says was done to its packets.
     told: Option<String>,
-    slab: Arc<Vec<u8>>,
-    // Where the next block of the slab begins.
-    at: usize,
-    used: VecDeque<Arc<Vec<u8>>>,
+    slab: Slab,
+    // What is left of it.
+    scan: Scan,
     // Whether a packet of the window was there already.
     begun: bool,
     // The latest packet that was there, and that after which nothing was heard for a while.
@@ -79,9 +77,8 @@ impl Kept {
             window,
             links: Vec::new(),
             told: None,
-            slab: Arc::default(),
-            at: 0,
-            used: VecDeque::new(),
+            slab: Slab::default(),
+            scan: Scan::default(),
             begun: false,
             last: Ts(0),
             break_after: None,
@@ -92,11 +89,9 @@ impl Kept {
 
     /// Where the next packet is read.
     pub fn spot(&self) -> Spot {
-        if self.at >= self.slab.len() {
-            return self.reading.behind();
-        }
-        let slab = self.reading.spot();
-        Spot { at: slab.at.saturating_add(self.at as u64), ..slab }
+        let Some(at) = self.scan.at() else { return self.reading.behind() };
+        let (slab, read) = (self.reading.spot(), at.saturating_sub(self.slab.range().start));
+        Spot { at: slab.at.saturating_add(read as u64), ..slab }
     }
 
     /// What was done to any of its packets before they were kept, as the sections say.
@@ -127,14 +122,18 @@ impl Kept {
 
     /// Looks at what stands before the first packet.
     fn look(&mut self) {
-        let slab = self.slab.clone();
-        while let Some((block, rest)) = pcapng::split(&slab[self.at..]) {
-            match &block {
-                Block::Packet { .. } => return,
-                block => self.meet(block),
-            }
-            self.at = slab.len() - rest.len();
+        while let Next::Head(at) = self.scan.peek() {
+            self.meet_at(at);
         }
+    }
+
+    /// Takes note of what the slab describes at a place of its region.
+    fn meet_at(&mut self, at: usize) {
+        let slab = self.slab.clone();
+        if let Some((block, _)) = slab.from_region().get(at..).and_then(pcapng::split) {
+            self.meet(&block);
+        }
+        self.scan.pass();
     }
 
     /// Takes note of what describes the packets that follow.
@@ -162,7 +161,8 @@ impl Kept {
     /// Reads the next slab; false at the end.
     fn advance(&mut self) -> Result<bool, CopyError> {
         loop {
-            match self.reading.advance()? {
+            let Self { reading, scan, .. } = self;
+            match reading.advance_by(&mut |slab, crc| scan.read(slab, crc))? {
                 None => return Ok(false),
                 Some(Part::Segment) => self.links.clear(),
                 Some(Part::Heads(blocks)) => {
@@ -179,81 +179,109 @@ impl Kept {
                 Some(Part::Slab(_)) => break,
             }
         }
-        let free = self.used.front_mut().is_some_and(|slab| Arc::get_mut(slab).is_some());
-        let spare = if free { self.used.pop_front() } else { None };
-        let spare = spare.and_then(Arc::into_inner).unwrap_or_default();
-        let slab = Arc::new(self.reading.take_slab(spare));
-        let old = std::mem::replace(&mut self.slab, slab);
-        if self.used.len() < SLABS {
-            self.used.push_back(old);
-        }
-        self.at = 0;
+        self.slab = self.reading.take_slab();
         Ok(true)
     }
 
-    /// Reads on until there are packets for a chunk, or nothing is left to be read.
+    /// Reads on until a chunk is full, or nothing is left to be read that belongs into it.
     fn fill(&mut self, chunk: &mut Chunk, until: Option<Spot>) -> Result<Turn, CopyError> {
-        while chunk.packets.is_empty() {
+        chunk.packets.reserve(BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
+        let end = loop {
             if until.is_some_and(|until| self.spot() >= until) {
-                return Ok(Turn::End);
+                break Turn::End;
             }
-            if self.at >= self.slab.len() && !self.advance()? {
+            if matches!(self.scan.peek(), Next::End) && !self.advance()? {
                 // In the segments before, which are all there are, nothing is added any more.
                 let over = until.is_none_or(|until| self.spot().segment < until.segment);
-                return Ok(if over { Turn::End } else { Turn::Idle });
+                break if over { Turn::End } else { Turn::Idle };
             }
-            self.take(chunk, self.before(until));
-        }
-        Ok(Turn::More)
-    }
-
-    /// How many bytes of the slab lie before a spot.
-    fn before(&self, until: Option<Spot>) -> usize {
-        let (len, slab) = (self.slab.len(), self.reading.spot());
-        match until {
-            Some(until) if until.segment < slab.segment => 0,
-            Some(until) if until.segment == slab.segment => {
-                usize::try_from(until.at.saturating_sub(slab.at)).map_or(len, |part| part.min(len))
+            if !chunk.packets.is_empty() && !self.unheard.is_empty() {
+                break Turn::More;
             }
-            _ => len,
-        }
-    }
-
-    /// Takes packets out of the slab until the chunk is full or byte `end` of the slab reached.
-    fn take(&mut self, chunk: &mut Chunk, end: usize) {
-        let slab = self.slab.clone();
-        while chunk.packets.len() < BATCH_PACKETS_MAX && self.at < end {
-            let Some((block, rest)) = pcapng::split(&slab[self.at..]) else { return self.skip() };
-            let start = self.at;
-            self.at = slab.len() - rest.len();
-            let Block::Packet { ts, bytes } = block else {
-                self.meet(&block);
-                continue;
-            };
-            let Some(seen) = pcapng::packet(bytes) else { return self.skip() };
-            let interface = self.links.get(seen.interface as usize);
-            let Some((link, source)) = interface.copied() else { return self.skip() };
-            self.resume(ts);
-            self.last = self.last.max(ts);
-            if ts < self.window.from || ts >= self.window.to {
-                continue;
+            if self.take(chunk, self.before(until)) {
+                break Turn::More;
             }
-            if self.follows && !self.begun {
-                self.begin();
-            }
-            let mut packet = Packet { source, ..seen.as_packet(ts, start, link) };
-            if let Some(stands) = pcapng::stands(bytes) {
-                packet.marks |= stands.marks;
-                weigh(&mut chunk.weights, &chunk.packets);
-                chunk.weights.push(stands.weight);
-            }
-            chunk.packets.push(packet);
-        }
+        };
         chunk.settle_weights();
-        if !chunk.packets.is_empty() {
-            chunk.unheard.append(&mut self.unheard);
+        // What it is that ends here is told when it is asked again.
+        Ok(if chunk.packets.is_empty() { end } else { Turn::More })
+    }
+
+    /// Where the slab ends, or before that a spot.
+    fn before(&self, until: Option<Spot>) -> usize {
+        let (range, slab) = (self.slab.range(), self.reading.spot());
+        match until {
+            Some(until) if until.segment < slab.segment => range.start,
+            Some(until) if until.segment == slab.segment => {
+                let part = usize::try_from(until.at.saturating_sub(slab.at)).unwrap_or(usize::MAX);
+                range.start.saturating_add(part).min(range.end)
+            }
+            _ => range.end,
+        }
+    }
+
+    /// Takes packets out of the slab until `end` of its region is reached, or nothing more belongs
+    /// into the chunk: it is full, or something else is described. Whether that is so.
+    fn take(&mut self, chunk: &mut Chunk, end: usize) -> bool {
+        let slab = self.slab.region().clone();
+        let known = chunk.regions.last().is_some_and(|last| Arc::ptr_eq(last, &slab));
+        // A chunk has at most as many regions as packets.
+        let region = (chunk.regions.len() - usize::from(known)) as u16;
+        let before = chunk.packets.len();
+        let is_done = loop {
+            let is_full = chunk.packets.len() >= BATCH_PACKETS_MAX;
+            match self.scan.peek() {
+                Next::Head(at) if at < end => {
+                    // Times in which nothing was heard are told before a chunk.
+                    if !chunk.packets.is_empty() {
+                        break true;
+                    }
+                    self.meet_at(at);
+                }
+                Next::Packet(packet, stands) if pcapng::start(&packet) < end => {
+                    if is_full {
+                        break true;
+                    }
+                    let packet = Packet { region, ..packet };
+                    match self.links.get(usize::from(packet.source)) {
+                        Some(&(link, source)) => {
+                            self.scan.pass();
+                            self.add(Packet { link, source, ..packet }, stands, chunk);
+                        }
+                        None => self.skip(),
+                    }
+                }
+                Next::Nonsense => self.skip(),
+                _ => break is_full,
+            }
+        };
+        if !known && chunk.packets.len() > before {
             chunk.regions.push(slab);
         }
+        is_done
+    }
+
+    /// Adds a packet, if it is of the window.
+    #[inline]
+    fn add(&mut self, mut packet: Packet, stands: Option<Stands>, chunk: &mut Chunk) {
+        let ts = packet.ts;
+        self.resume(ts);
+        self.last = self.last.max(ts);
+        if ts < self.window.from || ts >= self.window.to {
+            return;
+        }
+        if self.follows && !self.begun {
+            self.begin();
+        }
+        if chunk.packets.is_empty() {
+            chunk.unheard.append(&mut self.unheard);
+        }
+        if let Some(stands) = stands {
+            packet.marks |= stands.marks;
+            weigh(&mut chunk.weights, &chunk.packets);
+            chunk.weights.push(stands.weight);
+        }
+        chunk.packets.push(packet);
     }
 
     /// Takes note of the first packet after a while in which nothing was heard.
@@ -276,7 +304,7 @@ impl Kept {
     /// Leaves out the rest of a slab that makes no sense.
     fn skip(&mut self) {
         self.reading.damaged(self.reading.at());
-        self.at = self.slab.len();
+        self.scan.clear();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Behind, Found, Open, segments};
+use super::{Behind, Buffers, Found, Open, segments, sound};
 use crate::storage::packets::index::Entry;
 use crate::storage::packets::segments::Segment;
 use crate::storage::verify::{Checked, Fault};
@@ -59,15 +59,17 @@ fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
         let part = format!("index behind entry {}", open.entries.len());
         report.tell(&part, None, "the index is damaged: what it lacks is read from the segment");
     }
-    let (mut slab, mut packed) = (Vec::new(), Vec::new());
+    let mut buffers = Buffers::default();
     let mut whole = 0;
     let mut number = 0u64;
     while let Some(entry) = open.entries.pop_front() {
         number += 1;
         let part = format!("slab {number} at byte {}", entry.at);
-        match open.slab(&entry, &mut slab, &mut packed) {
-            Ok(Found::Sound) => whole += 1,
-            Ok(Found::Damaged) => report.tell(&part, Some(&entry), "its checksum is wrong"),
+        match open.slab(&entry, |_| true, &mut buffers) {
+            Ok(Found::Slab(slab)) if sound(&slab, Some(entry.crc)) => whole += 1,
+            Ok(Found::Slab(_) | Found::Damaged) => {
+                report.tell(&part, Some(&entry), "its checksum is wrong")
+            }
             Ok(Found::Short) => {
                 if is_closed {
                     report.tell(&part, Some(&entry), "the segment ends before its end");
@@ -78,8 +80,8 @@ fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
         }
     }
     loop {
-        match open.read_on(&mut slab) {
-            Ok(Behind::Slab(_)) => whole += 1,
+        match open.read_on(&mut buffers) {
+            Ok(Behind::Slab(..)) => whole += 1,
             Ok(Behind::End(at)) => {
                 let left = open.segment.bytes.saturating_sub(at);
                 if is_closed && !open.segment.packed && left > 0 {

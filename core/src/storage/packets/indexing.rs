@@ -1,0 +1,106 @@
+//! The thread that makes the index of the segment that grows: an entry for each slab once it is
+//! written.
+//!
+//! Looking into all packets takes as long as writing them, and so is done beside
+//! it. Only whoever closes a segment waits for its last entries.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::index::{Growing, Indexer};
+use crate::costs::{Category, Costs, Stopwatch};
+
+/// Slabs that may wait for their entries; then who writes waits too.
+const WAITING: usize = 4;
+
+/// The thread. Dropping it waits until it has done what it was given.
+pub(super) struct Indexing {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Job {
+    /// A segment begins.
+    Begin(Growing),
+    /// Its next slab, and where that lies.
+    Slab(Vec<u8>, u64),
+    /// It ends. Who hears of it gets its index, unless some of that is lacking.
+    End(Sender<Growing>),
+}
+
+impl Indexing {
+    /// Starts it. Slabs go `back` once they are looked through.
+    pub fn start(back: Sender<Vec<u8>>, costs: Arc<Costs>) -> io::Result<Self> {
+        let (jobs, given) = bounded(WAITING);
+        let thread = std::thread::Builder::new().name("index".to_owned());
+        let thread = Some(thread.spawn(move || run(&given, &back, &costs))?);
+        Ok(Self { jobs: Some(jobs), thread })
+    }
+
+    /// A segment begins with this index.
+    pub fn begin(&self, index: Growing) {
+        self.give(Job::Begin(index));
+    }
+
+    /// The next slab of the segment was written at this byte.
+    pub fn add(&self, slab: Vec<u8>, at: u64) {
+        self.give(Job::Slab(slab, at));
+    }
+
+    /// The index of the segment, once all its slabs are in it; none where it could not be made.
+    pub fn end(&self) -> Option<Growing> {
+        let (tell, told) = bounded(1);
+        self.give(Job::End(tell));
+        told.recv().ok()
+    }
+
+    fn give(&self, job: Job) {
+        // Where the thread has ended there is no index, until it is tidied up.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+    }
+}
+
+impl Drop for Indexing {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It cannot be told any more that it failed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, costs: &Costs) {
+    let mut watch = Stopwatch::start();
+    let (mut indexer, mut index) = (Indexer::default(), None);
+    for job in jobs {
+        match job {
+            Job::Begin(new) => (indexer, index) = (Indexer::default(), Some(new)),
+            Job::Slab(slab, at) => {
+                let slab = Arc::new(slab);
+                index = index.and_then(|index| noted(index, &mut indexer, &slab, at));
+                // Nobody takes it back once the writer is gone.
+                let _ = back.try_send(Arc::into_inner(slab).unwrap_or_default());
+            }
+            Job::End(tell) => {
+                index.take().into_iter().for_each(|index| drop(tell.send(index)));
+            }
+        }
+        watch.charge(costs, Category::Storage);
+    }
+}
+
+/// The index with the entry of the next slab. Where that fails the rest of the segment is not in
+/// it, until it is tidied up.
+fn noted(
+    mut index: Growing,
+    indexer: &mut Indexer,
+    slab: &Arc<Vec<u8>>,
+    at: u64,
+) -> Option<Growing> {
+    let entry = indexer.entry(at, slab)?;
+    index.put(&entry).ok().map(|()| index)
+}

@@ -1,0 +1,137 @@
+//! One segment being read: the slabs of its index, then what that does not cover.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use super::slab::{Buffers, MAPPED_BYTES, Slab, View};
+use crate::storage::packets::index::{Entry, Index};
+use crate::storage::packets::segments::{self, Segment, Slabs};
+
+/// The segment being read.
+pub(super) struct Open {
+    pub segment: Segment,
+    file: File,
+    pub entries: VecDeque<Entry>,
+    // Where what the index covers ends.
+    covered: u64,
+    // Whether the index has more, which makes no sense.
+    pub torn: bool,
+    // The part of it that is mapped.
+    view: Option<View>,
+    tail: Option<Slabs<Box<dyn Read + Send>>>,
+    // Whether a newer one was there when it was read on, so that nothing is added any more.
+    pub is_done: bool,
+}
+
+/// What became of a slab that the index has.
+pub(super) enum Found {
+    /// It is there.
+    Slab(Slab),
+    /// It cannot be unpacked.
+    Damaged,
+    /// The file ends in it, or before.
+    Short,
+}
+
+/// What follows what an index covers.
+pub(super) enum Behind {
+    /// A slab, and where it begins.
+    Slab(Slab, u64),
+    /// No whole block follows here.
+    End(u64),
+    Damaged(u64),
+}
+
+impl Open {
+    /// Opens a segment and reads its index; none if it is gone.
+    pub fn new(segment: Segment) -> io::Result<Option<Self>> {
+        let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
+        let index = Index::read(&segment.index(), segment.number)?;
+        // Not at the end of one that grows: there it is being written.
+        if index.torn && segment.span.is_some() {
+            tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
+        }
+        let covered = index.covers();
+        let (entries, torn) = (index.entries.into(), index.torn);
+        let (view, tail) = (None, None);
+        Ok(Some(Self { segment, file, entries, covered, torn, view, tail, is_done: false }))
+    }
+
+    /// A slab of the index. Of a closed segment the slabs behind it are mapped together with it, as
+    /// far as they are `wanted` too.
+    pub fn slab(
+        &mut self,
+        entry: &Entry,
+        wanted: impl Fn(&Entry) -> bool,
+        buffers: &mut Buffers,
+    ) -> io::Result<Found> {
+        if let Some(slab) = self.mapped(entry, wanted) {
+            return Ok(Found::Slab(slab));
+        }
+        let (slab, otherwise) = match self.segment.packed {
+            true => (buffers.unpack(&self.file, entry)?, Found::Damaged),
+            false => (buffers.read(&self.file, entry)?, Found::Short),
+        };
+        Ok(slab.map_or(otherwise, Found::Slab))
+    }
+
+    /// A slab as it lies in the file; none where it is to be read.
+    fn mapped(&mut self, entry: &Entry, wanted: impl Fn(&Entry) -> bool) -> Option<Slab> {
+        if self.segment.packed || self.segment.span.is_none() {
+            return None;
+        }
+        if let Some(slab) = self.view.as_ref().and_then(|view| view.slab(entry)) {
+            return Some(slab);
+        }
+        let most = entry.at.saturating_add(MAPPED_BYTES);
+        let fits = |next: &&Entry| next.end() <= most && wanted(next);
+        let last = self.entries.iter().take_while(fits).last().unwrap_or(entry);
+        // The first is small: it often serves only to learn what stands before the packets.
+        let end = if self.view.is_none() { entry.end() } else { last.end() };
+        self.view = View::new(&self.file, entry.at, end);
+        self.view.as_ref()?.slab(entry)
+    }
+
+    /// Forgets the index from byte `at` of the capture on: what is there is read through.
+    pub fn cut(&mut self, at: u64) {
+        self.entries.clear();
+        (self.covered, self.tail) = (at, None);
+    }
+
+    /// Reads on behind what the index covers.
+    pub fn read_on(&mut self, buffers: &mut Buffers) -> io::Result<Behind> {
+        let mut tail = match self.tail.take() {
+            Some(tail) => tail,
+            None => Slabs::new(self.behind()?, self.covered),
+        };
+        let mut slab = buffers.take();
+        let next = match tail.next(&mut slab) {
+            Ok(Some(at)) => Behind::Slab(buffers.share(std::mem::take(&mut slab)), at),
+            Ok(None) if tail.is_foreign() => Behind::Damaged(tail.at()),
+            Ok(None) => Behind::End(tail.at()),
+            // A compressed one that is cut short or damaged.
+            Err(_) if self.segment.packed => Behind::Damaged(tail.at()),
+            Err(error) => return Err(error),
+        };
+        if !matches!(next, Behind::Slab(..)) {
+            buffers.give_back(slab);
+        }
+        self.tail = Some(tail);
+        Ok(next)
+    }
+
+    fn behind(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = self.file.try_clone()?;
+        if !self.segment.packed {
+            file.seek(SeekFrom::Start(self.covered))?;
+            return Ok(Box::new(file));
+        }
+        if self.covered > 0 {
+            // Compressed segments are whole, and so is what their index covers.
+            return Ok(Box::new(io::empty()));
+        }
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
+    }
+}

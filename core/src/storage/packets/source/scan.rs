@@ -1,0 +1,132 @@
+//! What a slab holds: its packets are found in the same pass over its bytes as their checksum.
+//!
+//! A slab is larger than the nearest caches of a processor. So a little of it is
+//! summed up at a time, and walked over before it is gone from there: that costs
+//! little more than the sum alone.
+
+use crate::packet::{LinkType, Packet};
+use crate::storage::packets::read::Slab;
+use crate::storage::pcapng::{self, Block, Stands};
+
+/// How much is summed up at a time.
+const STEP_BYTES: usize = 32 << 10;
+
+/// The blocks of a slab, taken one after another.
+#[derive(Debug, Default)]
+pub struct Scan {
+    // Packets, each with the number of its interface for a source.
+    packets: Vec<Packet>,
+    // What stands between them: where, and before which packet.
+    heads: Vec<(usize, usize)>,
+    // What packets stand for, where that is not themselves.
+    stands: Vec<(usize, Stands)>,
+    // Whether bytes follow that are no block.
+    is_broken: bool,
+    // How many of each were taken.
+    packet: usize,
+    head: usize,
+    stand: usize,
+}
+
+/// What comes next in a slab.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    /// A section or an interface, in the bytes from here on.
+    Head(usize),
+    /// A packet, with the number of its interface for a source and a link type that is still to be
+    /// known.
+    Packet(Packet, Option<Stands>),
+    /// Bytes that make no sense.
+    Nonsense,
+    /// Nothing.
+    End,
+}
+
+impl Scan {
+    /// Scans a slab; whether its bytes are those that were written, as far as `crc` tells.
+    pub fn read(&mut self, slab: &Slab, crc: Option<u32>) -> bool {
+        self.clear();
+        let bytes = slab.from_region();
+        let (mut at, mut summed) = (slab.range().start, slab.range().start);
+        let mut sum = crc32fast::Hasher::new();
+        for step in slab.chunks(STEP_BYTES) {
+            if crc.is_some() {
+                sum.update(step);
+            }
+            summed += step.len();
+            while at < summed && !self.is_broken {
+                match self.add(bytes, at) {
+                    Some(next) => at = next,
+                    None => self.is_broken = true,
+                }
+            }
+        }
+        let is_sound = crc.is_none_or(|crc| sum.finalize() == crc);
+        if !is_sound {
+            self.clear();
+        }
+        is_sound
+    }
+
+    /// Adds a block; where the next begins.
+    #[inline]
+    fn add(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        let (block, rest) = pcapng::split(bytes.get(at..)?)?;
+        match block {
+            Block::Packet { ts, bytes } => {
+                let seen = pcapng::packet(bytes)?;
+                let source = u16::try_from(seen.interface).ok()?;
+                let stands = pcapng::stands(bytes).map(|stands| (self.packets.len(), stands));
+                self.stands.extend(stands);
+                let packet = seen.as_packet(ts, at, LinkType::ETHERNET);
+                self.packets.push(Packet { source, ..packet });
+            }
+            Block::Section(_) | Block::Interface(_) => self.heads.push((self.packets.len(), at)),
+        }
+        Some(bytes.len() - rest.len())
+    }
+
+    /// Forgets all that is left.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.heads.clear();
+        self.stands.clear();
+        (self.packet, self.head, self.stand, self.is_broken) = (0, 0, 0, false);
+    }
+
+    /// What comes next.
+    #[inline]
+    pub fn peek(&self) -> Next {
+        if let Some((_, at)) = self.heads.get(self.head).filter(|(n, _)| *n == self.packet) {
+            return Next::Head(*at);
+        }
+        let Some(packet) = self.packets.get(self.packet) else {
+            return if self.is_broken { Next::Nonsense } else { Next::End };
+        };
+        let stands = self.stands.get(self.stand).filter(|(n, _)| *n == self.packet);
+        Next::Packet(*packet, stands.map(|(_, stands)| *stands))
+    }
+
+    /// Where that begins, in the region of the slab; none at the end.
+    pub fn at(&self) -> Option<usize> {
+        match self.peek() {
+            Next::Head(at) => Some(at),
+            Next::Packet(packet, _) => Some(pcapng::start(&packet)),
+            Next::Nonsense | Next::End => None,
+        }
+    }
+
+    /// Goes on behind it.
+    #[inline]
+    pub fn pass(&mut self) {
+        match self.peek() {
+            Next::Head(_) => self.head += 1,
+            Next::Packet(_, stands) => {
+                self.packet += 1;
+                self.stand += usize::from(stands.is_some());
+            }
+            Next::Nonsense => self.is_broken = false,
+            Next::End => {}
+        }
+    }
+}
