@@ -245,6 +245,11 @@ impl Reading {
         said
     }
 
+    /// Whether all of it is to be seen where it lies.
+    pub fn is_at_hand(&self) -> bool {
+        self.segments.iter().all(Segment::is_settled)
+    }
+
     /// About how much there is to read, as the indexes of some segments tell of all. Before any is
     /// read.
     pub fn expected(&self) -> Expected {

@@ -33,6 +33,11 @@ impl Segment {
         self.span.is_none_or(|(first, last)| first < window.to && last >= window.from)
     }
 
+    /// Whether it is plain, and changed no more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.span.is_some() && !self.packed
+    }
+
     /// Where its index is, which keeps its name when the segment gets another.
     pub fn index(&self) -> PathBuf {
         let kind = if self.packed { "zst.index" } else { "index" };

@@ -23,6 +23,7 @@ const BREAKS_MAX: usize = 1024;
 pub struct Kept {
     description: Description,
     expected: Expected,
+    at_hand: bool,
     reading: Reading,
     window: Window,
     // Of the section being read: the link type of each interface, and the number of its source.
@@ -73,6 +74,7 @@ impl Kept {
         Self {
             description,
             expected,
+            at_hand: reading.is_at_hand(),
             reading,
             window,
             links: Vec::new(),
@@ -323,6 +325,10 @@ impl Source for Kept {
             _ => self.reading.effort().bytes_read.min(self.expected.bytes),
         };
         turn.map_err(|error| self.broken(error))
+    }
+
+    fn is_at_hand(&self) -> bool {
+        self.at_hand
     }
 }
 

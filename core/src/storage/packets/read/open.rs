@@ -78,7 +78,7 @@ impl Open {
 
     /// A slab as it lies in the file; none where it is to be read.
     fn mapped(&mut self, entry: &Entry, wanted: impl Fn(&Entry) -> bool) -> Option<Slab> {
-        if self.segment.packed || self.segment.span.is_none() {
+        if !self.segment.is_settled() {
             return None;
         }
         if let Some(slab) = self.view.as_ref().and_then(|view| view.slab(entry)) {
