@@ -35,6 +35,16 @@ struct Report {
     index_share: f64,
     plain_cpu_seconds: f64,
     window_cpu_seconds: f64,
+    // How long the same question takes, of one part at a time and of two.
+    apart: Vec<Apart>,
+}
+
+/// A module whose intervals are measured apart, over the window.
+#[derive(Debug, Serialize)]
+struct Apart {
+    module: &'static str,
+    one_seconds: f64,
+    two_seconds: f64,
 }
 
 /// Measures and prints.
@@ -58,19 +68,10 @@ pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
     }
     let window = window.context("at least one run")?;
     let found = window.ask(&trace)?;
-    let (store, source) = (window.dir.join("store").display().to_string(), trace.display());
-    let plain = ["run", "topaddr", "-q", "--format", "ndjson", "-r", &source.to_string()]
-        .map(str::to_owned)
-        .to_vec();
-    let kept = ["query", "topaddr", "--format", "ndjson", "--store", &store, "--source", "trace"];
-    let kept = kept.iter().chain(&["--time", ":"]).map(|arg| (*arg).to_owned()).collect();
-    let [plain, kept] = [plain, kept].map(|args: Vec<String>| {
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let case = Case::new("topaddr", &como, &args);
-        let costs: Result<Vec<f64>> =
-            (0..=options.runs).map(|_| Ok(measure::run(&case)?.cpu_seconds)).collect();
-        costs.map(|costs| median(costs.into_iter().skip(1).collect()))
-    });
+    let (plain, kept) = window.run_again(&trace, options.runs)?;
+    let apart = ["topaddr", "tuple"].into_iter();
+    let apart: Result<Vec<Apart>> =
+        apart.map(|module| window.run_apart(module, options.runs)).collect();
     let report = Report {
         dd: median(dd),
         tcpdump: median(tcpdump),
@@ -79,8 +80,9 @@ pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
         packets_found: found.packets,
         share_read: found.share_read,
         index_share: window.index_bytes as f64 / window.bytes as f64,
-        plain_cpu_seconds: plain?,
-        window_cpu_seconds: kept?,
+        plain_cpu_seconds: plain,
+        window_cpu_seconds: kept,
+        apart: apart?,
     };
     let Report { dd, tcpdump, como, .. } = report;
     println!("MB/s to disk, medians of {} runs of {} MB", options.runs, bytes / 1_000_000);
@@ -97,6 +99,9 @@ pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
         "topaddr asked of the window {kept:.2} CPU s, over the pcap {plain:.2}: {:.2}",
         kept / plain
     );
+    for Apart { module, one_seconds: one, two_seconds: two } in &report.apart {
+        println!("{module} in {one:.2} s, two parts at once {two:.2}: {:.2}", one / two);
+    }
     crate::save(options, "window.json", &report)
 }
 
@@ -220,6 +225,45 @@ impl Window {
             }
         }
         rarest.context("no hosts in the trace")
+    }
+
+    /// CPU seconds of topaddr over the trace and over the window, in turns: medians, without the
+    /// first turn.
+    fn run_again(&self, trace: &Path, runs: usize) -> Result<(f64, f64)> {
+        let trace = trace.display().to_string();
+        let plain = ["run", "topaddr", "-q", "--format", "ndjson", "-r", &trace];
+        let plain = Case::new("topaddr", &self.como, &plain);
+        let kept = self.question("topaddr");
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let kept = Case::new("topaddr", &self.como, &kept);
+        let (mut plains, mut kepts) = (Vec::new(), Vec::new());
+        for _ in 0..=runs {
+            plains.push(measure::run(&plain)?.cpu_seconds);
+            kepts.push(measure::run(&kept)?.cpu_seconds);
+        }
+        Ok((median(plains.split_off(1)), median(kepts.split_off(1))))
+    }
+
+    /// How long a module takes over the window, reading one part at a time and two, in turns.
+    fn run_apart(&self, module: &'static str, runs: usize) -> Result<Apart> {
+        let mut took: [Vec<f64>; 2] = Default::default();
+        for _ in 0..=runs {
+            for (threads, took) in ["1", "2"].into_iter().zip(&mut took) {
+                let mut query = Command::new(&self.como);
+                query.args(self.question(module)).args(["--threads", threads]);
+                took.push(timed(query.stdout(Stdio::null()))?.as_secs_f64());
+            }
+        }
+        let [one_seconds, two_seconds] = took.map(|mut took| median(took.split_off(1)));
+        Ok(Apart { module, one_seconds, two_seconds })
+    }
+
+    /// A module asked of all that is kept.
+    fn question(&self, module: &str) -> Vec<String> {
+        let store = self.dir.join("store").display().to_string();
+        let kept = ["query", module, "--format", "ndjson", "--store", &store];
+        let kept = kept.iter().chain(&["--source", "trace", "--time", ":"]);
+        kept.map(|arg| (*arg).to_owned()).collect()
     }
 
     fn find(&self, host: &str) -> Result<Found> {

@@ -175,7 +175,7 @@ impl Module for Keeping {
     }
 
     fn state_bytes(&self) -> usize {
-        10 << 20
+        15 << 20
     }
 
     fn keeps(&self) -> Option<Keeps> {

@@ -165,13 +165,35 @@ fn a_damaged_slab_costs_its_packets_alone() {
     assert_eq!(effort.damaged, 1);
     assert!((1_900..2_100).contains(&n), "{n}");
     let mut kept = Kept::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
-    let (mut malformed, mut turn) = (0, Turn::More);
+    let (mut malformed, mut packets, mut turn) = (0, 0, Turn::More);
     while turn != Turn::End {
         let mut chunk = Chunk::default();
         turn = kept.next(&mut chunk).expect("it reads");
         malformed += chunk.counts.malformed;
+        packets += chunk.packets.len() as u64;
+        assert!(chunk.packets.iter().all(|packet| chunk.data(packet).len() == 1000));
     }
-    assert_eq!(malformed, 1);
+    assert_eq!((malformed, packets), (1, n));
+}
+
+#[test]
+fn a_time_in_which_nothing_was_heard_is_told_before_the_packets_behind_it() {
+    let dir = dir();
+    for seconds in [0..2_000, 3_000..5_000] {
+        let mut writer = writer(room(&dir, 1 << 30));
+        write(&mut writer, seconds);
+    }
+    let mut kept = Kept::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let mut chunk = Chunk::default();
+        kept.next(&mut chunk).expect("it reads");
+        let first = chunk.packets.first().map(|packet| packet.ts.0 / SEC);
+        let unheard = chunk.unheard.first().map(|window| (window.from.0 / SEC, window.to.0 / SEC));
+        told.push((first, chunk.packets.len(), unheard));
+    }
+    let behind = (Some(3_000), 2_000, Some((1_999, 3_000)));
+    assert_eq!(told, [(Some(0), 2_000, None), behind, (None, 0, None)]);
 }
 
 #[test]
