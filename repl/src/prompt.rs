@@ -217,6 +217,7 @@ impl Desk {
             format: Some(crate::cli::AnswerFormat::Records(self.format)),
             url: None,
             store: None,
+            threads: None,
             config: "como.toml".into(),
         })
     }
