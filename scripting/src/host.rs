@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use como_core::batch::Batch;
+use como_core::field::{Field, Kind};
 use como_core::lookup::Lookups;
 use como_core::module::{Grants, Limits, ModuleError, Setup};
 use como_core::record::Value;
@@ -87,6 +88,8 @@ pub struct Host {
     denied: AtomicU64,
     phase: AtomicU8,
     now: AtomicU64,
+    // Fields that it read and its text does not show.
+    fetched: Mutex<Vec<Field>>,
     place: AtomicUsize,
 }
 
@@ -103,6 +106,7 @@ impl Host {
             asker: OnceLock::new(),
             denied: AtomicU64::new(0),
             now: AtomicU64::new(0),
+            fetched: Mutex::default(),
             phase: AtomicU8::new(Phase::Load as u8),
             place: AtomicUsize::new(0),
         }
@@ -144,6 +148,22 @@ impl Host {
         self.turn(Phase::Export);
         self.now.store(interval.end().0, Relaxed);
         self.said.lock().begin();
+    }
+
+    /// Says of a field that was fetched for the script alone, because its text does not show that
+    /// it is read, what that costs; once.
+    pub fn note_fetched(&self, field: Field) {
+        let mut fetched = self.fetched.lock();
+        if field.kind() == Kind::Bytes || fetched.contains(&field) {
+            return;
+        }
+        fetched.push(field);
+        tracing::warn!(
+            "{}: `pkt.{}` is read where the text does not show it, which works and is slow: write \
+             the name whole, in update or check",
+            self.talk.script(),
+            field.name()
+        );
     }
 
     /// Raises an alert; whether there was room for it.

@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::host::tables::Shared;
 
 /// Packets of one batch that may fail before the rest of it is given up.
-pub const ERRORS_MAX: u32 = 4;
+pub const ERRORS_MAX: u32 = 256;
 /// How many calls' worth of time all `action`s of one flush may take.
 const ACTION_CALLS: u32 = 20;
 
@@ -54,6 +54,13 @@ impl Instance {
         match &self.fault {
             Some(first) if first.limit.is_some() || fault.limit.is_none() => {}
             _ => self.fault = Some(fault),
+        }
+    }
+
+    /// Says with what went wrong that so many packets of its batch were not looked at for it.
+    pub fn leave_out(&mut self, packets: usize) {
+        if let Some(fault) = self.fault.as_mut().filter(|_| packets > 0) {
+            fault.message += &format!("; {packets} packets behind it were left out");
         }
     }
 

@@ -51,6 +51,11 @@ impl Talk {
         }
     }
 
+    /// The script's file.
+    pub fn script(&self) -> &str {
+        &self.script
+    }
+
     /// Lines that were too many.
     pub fn muted(&self) -> u64 {
         self.said.lock().muted

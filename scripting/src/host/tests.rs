@@ -8,10 +8,11 @@ use std::sync::Arc;
 use como_core::lookup::{Lookups, Subject, TrieBuilder};
 use como_core::module::aside;
 use como_core::module::{Alert, Args, Asides, Fault, Grants, Limits, ModuleError, Setup};
+use como_core::packet::build::Frame;
 use como_core::record::Value;
 use como_core::time::Ts;
 
-use crate::running::{Running, check_rows, some};
+use crate::running::{Running, check_rows, some, udp};
 
 /// Checks what both scripts make of [`some`] packets.
 #[track_caller]
@@ -73,6 +74,30 @@ fn what_is_not_granted_is_denied_by_one_message_with_its_place() {
             );
             assert_eq!(faults, [want]);
             assert_eq!((rows.len(), denied), (0, 1), "{file}: {call}");
+        }
+    }
+}
+
+#[test]
+fn packets_that_fail_are_passed_over_and_what_is_left_out_is_told() {
+    let lua = "function init() return { n = 0 } end
+function update(pkt, state) state.n += pkt.packets; local x = pkt.dport + 1 end
+function export(state) return { n = state.n } end";
+    let rhai = "fn init() { #{ n: 0 } }
+fn update(pkt, state) { state.n += pkt.packets; if pkt.dport == () { throw \"no port\"; } }
+fn export(state) { #{ n: state.n } }";
+    let arp = || Frame::arp("10.0.0.1", "10.0.0.2", true).len(60);
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        for (fail, pass, n, left) in [(10, 40, 50, ""), (300, 5, 256, "; 49 packets behind it")] {
+            let limits = Limits { call_ms_max: 5000, ..Limits::default() };
+            let mut running = Running::start(file, text, &[], limits).expect("a start");
+            let frames = (0..fail).map(|_| arp());
+            running.feed(frames.chain((0..pass).map(|_| udp("10.0.0.1", "10.0.0.2", 60))));
+            assert_eq!(running.rows(), [format!("n={n}")], "{file}");
+            let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
+            let told = fault.message.split_once(" were left out").map_or("", |(told, _)| told);
+            assert!(fault.limit.is_none() && told.ends_with(left), "{fault:?}");
+            assert_eq!(told.is_empty(), left.is_empty(), "{fault:?}");
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct Declared(Aggregate);
 
 impl UserData for Declared {}
 
+/// The longest text that may name something.
+const SHORT_BYTES_MAX: usize = 256;
+
 /// More arguments than any aggregate takes.
 const AGGREGATE_ARGS_MAX: usize = 8;
 
@@ -42,6 +45,14 @@ pub fn arguments(given: &[mlua::Value], most: usize) -> mlua::Result<Vec<Value>>
         value => value_of(value),
     };
     given.iter().take(most.saturating_add(1)).map(argument).collect()
+}
+
+/// A name or another short text, which is bounded before it is copied.
+pub fn short(text: &mlua::LuaString) -> mlua::Result<String> {
+    match text.as_bytes().len() {
+        0..=SHORT_BYTES_MAX => Ok(text.to_string_lossy()),
+        bytes => Err(mlua::Error::runtime(format!("a text of {bytes} bytes names nothing"))),
+    }
 }
 
 /// The function that declares the aggregate called `name`.

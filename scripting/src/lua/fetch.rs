@@ -10,12 +10,13 @@ use super::driver::{self, Missing};
 use super::feed;
 use super::handles::{Wide, object};
 use crate::flow::Flow;
+use crate::host::Host;
 
 /// A packet's value that its table does not hold.
 ///
 /// A name that no field can have asks whether it matches the filter of that number.
 pub fn fetch(
-    lua: &Lua,
+    (lua, host): (&Lua, &Host),
     (batch, matches): (&Batch, &[Selection]),
     at: usize,
     name: &str,
@@ -30,15 +31,10 @@ pub fn fetch(
         _ => mlua::Value::Nil,
     };
     match driver::missing(name) {
-        Some(Missing::Field(field)) => match batch.value(at, field) {
-            None => Ok(mlua::Value::Nil),
-            Some(FieldValue::Bool(x)) => Ok(mlua::Value::Boolean(x)),
-            Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
-            Some(FieldValue::Int(x)) => Ok(mlua::Value::Number(f64::from(x))),
-            Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(feed::number(field, x))),
-            Some(FieldValue::Bytes(x)) => lua.create_string(x).map(mlua::Value::String),
-            Some(value) => Wide::of(value).map_or(Ok(mlua::Value::Nil), |wide| object(lua, wide)),
-        },
+        Some(Missing::Field(field)) => {
+            host.note_fetched(field);
+            field_value(lua, field, batch.value(at, field))
+        }
         Some(Missing::TsNs) => {
             let ts = batch.all().get(at).map_or(0, |packet| packet.ts.0);
             lua.create_userdata(Nanos(ts)).map(mlua::Value::UserData)
@@ -60,5 +56,22 @@ pub fn fetch(
             "a packet has no field `{}`",
             name.replace('_', ".").escape_debug()
         ))),
+    }
+}
+
+/// A field's value as the driver would have put it there.
+fn field_value(
+    lua: &Lua,
+    field: Field,
+    value: Option<FieldValue<'_>>,
+) -> mlua::Result<mlua::Value> {
+    match value {
+        None => Ok(mlua::Value::Nil),
+        Some(FieldValue::Bool(x)) => Ok(mlua::Value::Boolean(x)),
+        Some(FieldValue::Uint(x)) => Ok(mlua::Value::Number(f64::from(x))),
+        Some(FieldValue::Int(x)) => Ok(mlua::Value::Number(f64::from(x))),
+        Some(FieldValue::Big(x)) => Ok(mlua::Value::Number(feed::number(field, x))),
+        Some(FieldValue::Bytes(x)) => lua.create_string(x).map(mlua::Value::String),
+        Some(value) => Wide::of(value).map_or(Ok(mlua::Value::Nil), |wide| object(lua, wide)),
     }
 }

@@ -188,12 +188,13 @@ impl LuaModule {
                 self.abandon();
             }
             errors += 1;
-            if stop || errors == ERRORS_MAX {
-                break;
-            }
             // The packet that failed is passed over.
             let place = self.ran.vm.call(|| self.place.call::<usize>(()));
             from = place.map_or(count, |at| at.max(from) + 1);
+            if stop || errors == ERRORS_MAX {
+                self.inner.leave_out(count.saturating_sub(from));
+                break;
+            }
         }
         let places = self.feed.places();
         self.ran.vm.host().tables.lock().count(batch, count, &|at| places.get(at).copied());
@@ -228,7 +229,7 @@ impl LuaModule {
                 let fetch = scope.create_function(
                     |lua, (at, name): (usize, mlua::LuaString)| match places.get(at) {
                         Some(at) => {
-                            fetch(lua, (batch, &self.matches), *at, &name.to_string_lossy())
+                            fetch((lua, host), (batch, &self.matches), *at, &name.to_string_lossy())
                         }
                         None => Ok(mlua::Value::Nil),
                     },

@@ -88,8 +88,8 @@ pub fn row(lua: &Lua, table: &Table, row: usize) -> mlua::Result<mlua::Table> {
 
 impl UserData for View {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("top", |lua, this, (name, n): (String, Option<f64>)| {
-            let n = n.unwrap_or(10.0) as usize;
+        methods.add_method("top", |lua, this, (name, n): (mlua::LuaString, Option<f64>)| {
+            let (name, n) = (convert::short(&name)?, n.unwrap_or(10.0) as usize);
             upto_now(lua, this)?.top(&name, n).map_err(mlua::Error::runtime)
         });
         for name in ["all", "each"] {

@@ -397,14 +397,15 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua
             Some(library) => Ok(library),
             None => Err(mlua::Error::runtime(format!(
                 "`require` takes the name of a library in quotes, where `{}` stands",
-                name.to_string_lossy().escape_debug()
+                convert::short(&name)?.escape_debug()
             ))),
         }
     })?;
     base.set("require", require)?;
     tables::register(lua, base, host)?;
     convert::library(lua, base, host)?;
-    base.set("addr", lua.create_function(|lua, text: String| object(lua, parse(&text)?))?)?;
+    let addr = |lua: &Lua, text: mlua::LuaString| object(lua, parse(&convert::short(&text)?)?);
+    base.set("addr", lua.create_function(addr)?)?;
     let (filters, made) = (host.clone(), prelude.get::<mlua::Function>("filter")?);
     let filter = lua.create_function(move |_, text: String| {
         let number = filters.filter(&text).map_err(mlua::Error::runtime)?;

@@ -149,12 +149,13 @@ impl RhaiModule {
             .collect();
         let held = packets.held.as_deref();
         let packet = body.param_name(0).map(str::to_owned);
-        let mut errors = Vec::new();
+        let (mut errors, mut failed, mut done) = (Vec::new(), 0, 0);
         let holder = &self.holder;
         let (host, adds, eager) = (&self.ran.host, packets.adds, packets.looks);
         let passed = self.ran.call(|engine| {
             let mut turns = body.turns(engine);
             for at in picked.iter() {
+                done += 1;
                 if adds {
                     if eager {
                         host.tables.lock().count(batch, usize::MAX, &Some);
@@ -173,8 +174,12 @@ impl RhaiModule {
                     Ok(answer) => answered(at, answer),
                     Err(error) if error.is_system_exception() => return Err(error),
                     Err(error) => {
-                        errors.push(error);
-                        if errors.len() as u32 == ERRORS_MAX {
+                        // The first of them is told.
+                        if errors.is_empty() {
+                            errors.push(error);
+                        }
+                        failed += 1;
+                        if failed == ERRORS_MAX {
                             break;
                         }
                     }
@@ -191,6 +196,7 @@ impl RhaiModule {
         for error in errors {
             self.note(error);
         }
+        self.inner.leave_out(picked.count().saturating_sub(done));
         self.since = self.since.saturating_add(picked.count());
     }
 

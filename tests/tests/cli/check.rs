@@ -105,3 +105,15 @@ fn what_is_no_script_is_refused() {
     folder.write("count.lua", COUNT);
     folder.como(["check", "count.lua", "-a", "m=1"]).refused(2, &["has no argument `m`"]);
 }
+
+#[test]
+fn fields_that_are_read_unseen_are_reported() {
+    let folder = Folder::new();
+    let script = "local name = \"ttl\"\nfunction init() return { n = 0 } end\n\
+        function update(pkt, state)\n  if pkt.ip and pkt.ip[name] == 64 then state.n += pkt.packets end\nend\n\
+        function export(state) return { n = state.n } end\n";
+    folder.write("mine.lua", script);
+    let ran = folder.como(["check", "mine.lua"]).ok();
+    let told = ran.stderr.matches("`pkt.ip.ttl` is read where the text does not show it").count();
+    assert_eq!(told, 1, "{}", ran.stderr);
+}

@@ -322,3 +322,17 @@ fn a_budget_is_per_call_and_cheap_packets_never_trip_it() {
     running.faultless();
     assert_eq!(running.rows(), ["n=2048000"]);
 }
+
+#[test]
+fn names_are_bounded_before_they_are_copied() {
+    for call in ["require(x)", "addr(x)", "table:top(x, 5)"] {
+        let text = format!(
+            "value = {{ n = count() }}\nfunction export(table)\n  local x = string.rep('x', 2 ^ 20)\n  {call}\nend"
+        );
+        let mut running = start_with(&text, &[], LIMITS).expect("it starts");
+        running.feed(some());
+        running.rows();
+        let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
+        assert!(fault.message.contains(":4: a text of 1048576 bytes names nothing"), "{fault:?}");
+    }
+}
