@@ -2,7 +2,8 @@
 --
 -- Keys are texts, addresses, or whole numbers; what counts is the text they show as.
 --
--- * `sketch.hash(key)`: a number from 0 to 2^32 - 1 (FNV-1a), the same in Lua and Rhai.
+-- * `sketch.hash(key)`: a number from 0 to 2^32 - 1, the same in Lua and Rhai and in
+--   every run.
 -- * `sketch.set(n, error)`: a Bloom filter for about `n` keys, from 1 to 50,000, that takes one
 --   key in `1 / error` for known that is not; 0.01 unless told.
 -- * `set:add(key)`: whether the key was new; `set:has(key)`; `set:count()`, about how many.
@@ -32,18 +33,8 @@
 
 local sketch = {}
 
-local PRIME = 16777619
-
 function sketch.hash(key)
-  local text = tostring(key)
-  local h = 2166136261
-  for at = 1, #text do
-    h = bit32.bxor(h, string.byte(text, at))
-    -- Times the prime in two parts, because a number holds 53 bits.
-    local high = h // 65536 * PRIME % 65536
-    h = (h % 65536 * PRIME + high * 65536) % 4294967296
-  end
-  return h
+  return hash.number(tostring(key)) % 4294967296
 end
 
 -- A second number of a key, odd, so that a key's places are spread over any room.

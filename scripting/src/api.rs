@@ -21,7 +21,7 @@ use como_core::lookup::Subject;
 use como_core::record::Value;
 
 use crate::host::Host;
-use crate::scan::tokens::tokens;
+use crate::scan::tokens::{Token, tokens};
 use crate::scan::{Language, is_behind_dot};
 pub use calls::wanted;
 pub use table::entries;
@@ -170,6 +170,8 @@ fn used<'a, T: Copy + Ord>(
 
 /// The text of a Rhai script in which calls of the library are what Rhai takes for a function's
 /// name: `net_contains(`, of the same length as `net.contains(`.
+///
+/// Where a script has a variable called like a topic, what stands behind it is the variable's.
 pub fn rhai_text(source: &str) -> String {
     let tokens = tokens(source, Language::Rhai);
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
@@ -177,7 +179,7 @@ pub fn rhai_text(source: &str) -> String {
     for at in 0..tokens.len() {
         let dotted = is_behind_dot(&tokens, at);
         let call = tokens.get(at + 2).filter(|_| !dotted && is(at + 1, ".") && is(at + 3, "("));
-        let Some(name) = call else { continue };
+        let Some(name) = call.filter(|_| !is_variable(&tokens, tokens[at].text)) else { continue };
         let is_entry = |e: &&Entry| e.topic == tokens[at].text && e.name == name.text;
         let close = tokens[at + 1].at + 1 == name.at
             && tokens[at].at + tokens[at].text.len() == tokens[at + 1].at;
@@ -187,4 +189,14 @@ pub fn rhai_text(source: &str) -> String {
         }
     }
     text
+}
+
+/// Whether a name stands where only a value can, not a topic: `let time = 5`, `|time| time + 1`.
+fn is_variable(tokens: &[Token<'_>], name: &str) -> bool {
+    let is_value = |at: usize| {
+        let next = tokens.get(at + 1);
+        let other = next.is_some_and(|next| [".", ":", "("].iter().any(|mark| next.is(mark)));
+        !other && !is_behind_dot(tokens, at)
+    };
+    (0..tokens.len()).any(|at| tokens[at].is(name) && is_value(at))
 }

@@ -187,6 +187,9 @@ impl Host {
                 "{what}: records that are shown, replayed or merged were made before: call it in \
                  update or export"
             )),
+            Phase::Init if self.now() == Ts(0) => Err(format!(
+                "{what}: the first init runs before any packet: call it in update or export"
+            )),
             _ => Ok(()),
         }
     }

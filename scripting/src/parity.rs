@@ -113,3 +113,20 @@ fn export(state) { state.kinds }";
     assert_eq!(said("test.lua", lua), ["flow=flow src=addr port=443"]);
     assert_eq!(said("test.rhai", rhai), ["flow=Flow src=Address port=443"]);
 }
+
+#[test]
+fn nothing_is_said_before_the_first_packet() {
+    let why = "output: the first init runs before any packet: call it in update or export";
+    let lua = "outputs = { o = { a = \"uint\" } }
+function init() output(\"o\", { a = 1 }) end
+function update(pkt) end
+function export() end";
+    let rhai = "let outputs = #{ o: #{ a: \"uint\" } };
+fn init() { output(\"o\", #{ a: 1 }); }
+fn update(pkt) {}
+fn export() {}";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let error = Running::start(file, text, &[], Limits::default()).err().expect("it starts");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}

@@ -206,6 +206,10 @@ fn calls_in_rhai_become_names_of_one_word() {
     check("net.unknown(1) // net.mask(", "net.unknown(1) // net.mask(");
     check("`net.mask(`", "`net.mask(`");
     check("net . mask(1)", "net . mask(1)");
+    check("f(time.floor(1, 2)); #{ time: 1 }", "f(time_floor(1, 2)); #{ time: 1 }");
+    // A variable of that name is the script's own, and what is asked of it.
+    check("let time = 12.7; time.floor()", "let time = 12.7; time.floor()");
+    check("list.map(|hash| hash.number())", "list.map(|hash| hash.number())");
     // Two dots make a range, and join texts in Lua.
     check("for n in 0..net.family(x) {}", "for n in 0..net_family(x) {}");
     check("0..=net.family(x)", "0..=net_family(x)");

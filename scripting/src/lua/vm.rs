@@ -262,9 +262,15 @@ impl Vm {
         };
         let (text, trace) = text.split_once("\nstack traceback:").unwrap_or((&text, ""));
         let lines = || trace.lines().chain(traceback.lines()).map(str::trim);
-        let caller = lines().find_map(|text| line_of(text, &self.chunk)).map(|(line, _)| line);
+        // Behind the script stands the loop that its callbacks become part of.
+        let most = self.lines.load(Relaxed);
+        let is_own = |line: &u32| most == 0 || *line <= most;
+        let own = |text| line_of(text, &self.chunk).map(|(line, _)| line).filter(is_own);
+        let caller = lines().find_map(own);
         let (file, line, message) = match (line_of(text, &self.chunk), self.in_library(text)) {
-            (Some((line, message)), _) => (None, line, message),
+            (Some((line, message)), _) => {
+                (None, Some(line).filter(is_own).or(caller).unwrap_or(0), message)
+            }
             (None, Some((file, line, message))) => (Some(file), line, message),
             _ => match (caller, lines().find_map(|text| self.in_library(text))) {
                 (Some(line), _) => (None, line, text),

@@ -31,7 +31,7 @@ const VARIABLES_MAX: usize = 1000;
 const FUNCTIONS_MAX: usize = 1000;
 /// The longest text and the most values in one list or map, all that lies inside counted.
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
-const VALUES_MAX: usize = 1 << 16;
+pub(super) const VALUES_MAX: usize = 1 << 16;
 
 /// Words that Rhai reserves and we need as names of callbacks, and what is put behind them.
 const RESERVED: [&str; 2] = ["export", "print"];

@@ -14,6 +14,7 @@ use como_core::hash::{TableHash, for_tables};
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map};
 
+use super::engine::VALUES_MAX;
 use super::value::{Unfit, named, weigh_row};
 use crate::flow::Flow;
 
@@ -163,17 +164,19 @@ impl Keyed {
     }
 
     /// Every row as `#{ key, value }`, in the order of keys.
-    fn rows(&mut self) -> Array {
+    fn rows(&mut self) -> Fallible<Array> {
         let rows = self.0.lock();
+        fits(rows.rows.len())?;
         let mut all: Vec<(&Key, &Dynamic)> = rows.rows.iter().collect();
         all.sort_by_cached_key(|(key, _)| sort_key(key));
-        all.into_iter().map(entry).collect()
+        Ok(all.into_iter().map(entry).collect())
     }
 
     /// The `n` rows of the largest numbers as `#{ key, value }`, the largest first, ties by key.
-    fn top(&mut self, n: INT) -> Array {
+    fn top(&mut self, n: INT) -> Fallible<Array> {
         let n = usize::try_from(n).unwrap_or(0);
         let rows = self.0.lock();
+        fits(n.min(rows.rows.len()))?;
         let number = |v: &Dynamic| v.as_float().or_else(|_| v.as_int().map(|x| x as f64));
         let mut ranked: Vec<(f64, &Key, &Dynamic)> = rows
             .rows
@@ -188,7 +191,7 @@ impl Keyed {
             ranked.truncate(n);
         }
         ranked.sort_unstable_by(order);
-        ranked.into_iter().map(|(_, key, value)| entry((key, value))).collect()
+        Ok(ranked.into_iter().map(|(_, key, value)| entry((key, value))).collect())
     }
 }
 
@@ -231,6 +234,50 @@ fn weighed(value: &Dynamic) -> usize {
     weigh_row(value).unwrap_or(0)
 }
 
+/// Whether a list can hold so many rows: each counts for itself, its key and its value.
+fn fits(rows: usize) -> Fallible<()> {
+    let most = VALUES_MAX / 3;
+    if rows > most {
+        return Err(format!(
+            "a list holds {most} rows at most, not {rows}: walk all by `for row in t`, or ask for \
+             the top ones"
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// Walks all rows that a table has when it begins, in the order of keys.
+pub struct Walk {
+    table: Keyed,
+    keys: std::vec::IntoIter<Key>,
+}
+
+impl Iterator for Walk {
+    type Item = Dynamic;
+
+    fn next(&mut self) -> Option<Dynamic> {
+        loop {
+            let key = self.keys.next()?;
+            let rows = self.table.0.lock();
+            if let Some(value) = rows.rows.get(&key) {
+                return Some(entry((&key, value)));
+            }
+        }
+    }
+}
+
+impl IntoIterator for Keyed {
+    type Item = Dynamic;
+    type IntoIter = Walk;
+
+    fn into_iter(self) -> Walk {
+        let mut keys: Vec<Key> = self.0.lock().rows.keys().cloned().collect();
+        keys.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+        Walk { table: self, keys: keys.into_iter() }
+    }
+}
+
 fn entry((key, value): (&Key, &Dynamic)) -> Dynamic {
     let entry = [("key".into(), key.value()), ("value".into(), value.clone())];
     Dynamic::from_map(Map::from(entry))
@@ -264,6 +311,7 @@ pub(super) fn register(engine: &mut Engine, bytes_max: usize) {
         .register_fn("clear", Keyed::clear)
         .register_fn("rows", Keyed::rows)
         .register_fn("top", Keyed::top)
+        .register_iterator::<Keyed>()
         .register_fn("to_string", |t: &mut Keyed| format!("table of {} rows", t.len()))
         .register_fn("to_debug", |t: &mut Keyed| format!("table of {} rows", t.len()));
 }

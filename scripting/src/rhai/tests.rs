@@ -364,3 +364,32 @@ fn a_packet_is_read_in_the_values_of_a_map() {
         &["src=2001:db8::2 len=150"],
     );
 }
+
+#[test]
+fn a_table_of_more_rows_than_a_list_holds_is_walked() {
+    let script = |export: &str| {
+        format!(
+            "fn init() {{ table() }}
+            fn update(pkt, state) {{ for n in 0..5000 {{ state.add(state.len() + n % 2, 1); }} }}
+            fn export(state) {{ {export} }}"
+        )
+    };
+    let walked =
+        script("let n = 0; for row in state { n += row.value; } #{ n: n, len: state.len() }");
+    let run = |text: &str| {
+        let limits = Limits { call_ms_max: 10_000, ..Limits::default() };
+        let mut running = start_with(text, &[], limits).expect("starts");
+        for _ in 0..2 {
+            running.feed(some());
+        }
+        (running.rows(), running.faults)
+    };
+    let (rows, faults) = run(&walked);
+    assert_eq!(faults, []);
+    assert_eq!(rows, ["n=60000 len=30001"]);
+    for (list, asked) in [("state.rows()", 30001), ("state.top(25000)", 25000)] {
+        let (_, faults) = run(&script(&format!("let all = {list}; #{{ n: all.len() }}")));
+        let want = format!("a list holds 21845 rows at most, not {asked}: walk all by");
+        assert!(faults[0].message.contains(&want), "{faults:?}");
+    }
+}

@@ -127,3 +127,15 @@ function export() end
     running.feed(some());
     assert!(running.faults[0].message.contains("readonly"), "{:?}", running.faults);
 }
+
+#[test]
+fn a_callback_that_runs_on_is_told_by_a_line_of_its_own() {
+    let text = "function init() return {} end\n\
+                function update(pkt, state) if pkt.len then while true do end end end\n\
+                function export() end";
+    let limits = Limits { call_ms_max: 20, ..Limits::default() };
+    let mut running = start_with(text, &[], limits).expect("starts");
+    running.feed(some());
+    let said = &running.faults[0].message;
+    assert_eq!(said, "test.lua:2: stopped after 20 ms of CPU time in one call");
+}
