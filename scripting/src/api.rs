@@ -175,11 +175,16 @@ fn used<'a, T: Copy + Ord>(
 pub fn rhai_text(source: &str) -> String {
     let tokens = tokens(source, Language::Rhai);
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let topics = TOPICS.iter().map(|(topic, _)| *topic);
+    let hidden: Vec<&str> = topics.filter(|topic| is_variable(&tokens, topic)).collect();
     let mut text = source.to_owned();
     for at in 0..tokens.len() {
         let dotted = is_behind_dot(&tokens, at);
         let call = tokens.get(at + 2).filter(|_| !dotted && is(at + 1, ".") && is(at + 3, "("));
-        let Some(name) = call.filter(|_| !is_variable(&tokens, tokens[at].text)) else { continue };
+        let Some(name) = call else { continue };
+        if hidden.contains(&tokens[at].text) {
+            continue;
+        }
         let is_entry = |e: &&Entry| e.topic == tokens[at].text && e.name == name.text;
         let close = tokens[at + 1].at + 1 == name.at
             && tokens[at].at + tokens[at].text.len() == tokens[at + 1].at;

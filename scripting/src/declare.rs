@@ -31,7 +31,7 @@ use std::sync::Arc;
 use como_core::module::declared::Declaration;
 use como_core::module::{ArgSpec, Manifest, ModuleError};
 use como_core::record::Schema;
-use como_core::table::{Aggregate, DeclareError, Full};
+use como_core::table::{Aggregate, DeclareError, Full, ValueColumn};
 
 /// A value as scripts of either language write it.
 #[derive(Clone, Debug, PartialEq)]
@@ -237,7 +237,10 @@ pub fn declare(
             wrong.push(error(script, global.line, message));
         }
     }
-    // What the parts make together says nothing while one of them is wrong.
+    // What the parts make together says nothing while one of them is wrong; each alone does.
+    if !wrong.is_empty() {
+        wrong.extend(alone(&declared, script, globals));
+    }
     ModuleError::of(wrong)?;
     declared.manifest = declared.manifest.with_interval();
     whole(&declared).map_err(|(name, message)| {
@@ -248,6 +251,25 @@ pub fn declare(
         error(script, line(name).unwrap_or(0), message)
     })?;
     Ok(declared)
+}
+
+/// What is wrong with the values and the filter, whatever the rest is.
+fn alone(declared: &Declared, script: &Script<'_>, globals: &[Global]) -> Vec<ModuleError> {
+    let line = |name: &str| globals.iter().find(|g| g.name == name).map_or(0, |g| g.line);
+    let value = |column: &ValueColumn| {
+        let alone = Declaration { value: vec![column.clone()], ..Declaration::default() };
+        let wrong = alone.check().err()?;
+        Some(error(script, line("value"), wrong.to_string()))
+    };
+    let mut wrong: Vec<_> = declared.declaration.value.iter().filter_map(value).collect();
+    let text = &declared.manifest.filter;
+    if !text.is_empty()
+        && let Err(error) = como_core::filter::parse(text)
+    {
+        let (file, line, text) = (script.file.to_owned(), line("filter"), text.clone());
+        wrong.push(ModuleError::Filter { file, line, text, error: Box::new(error) });
+    }
+    wrong
 }
 
 /// The arguments in a script's `args`, as soon as the host sees it set.

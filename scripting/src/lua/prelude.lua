@@ -86,50 +86,6 @@ function table.move(a, from, to, at, b)
   return move(a, from, to, at)
 end
 
--- Where ranks are the same, keys decide, so that one input gives one answer.
-local function before(a, b)
-  if a.rank ~= b.rank then
-    return a.rank > b.rank
-  end
-  if typeof(a.key) == typeof(b.key) and type(a.key) ~= "boolean" and type(a.key) ~= "table" then
-    return a.key < b.key
-  end
-  return tostring(a.key) < tostring(b.key)
-end
-
---- The `n` entries of a table that are largest by value, or by a field of it: a list of
--- `{ key =, value = }`, the largest first.
-local function top(t, n, by)
-  n = math.floor(n or 10)
-  if n < 1 then
-    return {}
-  end
-  local list, least, count = {}, nil, 0
-  for key, value in t do
-    local rank = if by == nil then value else value[by]
-    if count < n or rank >= least then
-      local entry = { key = key, value = value, rank = rank }
-      local at = count
-      if count < n then
-        count += 1
-        at = count
-      elseif not before(entry, list[count]) then
-        continue
-      end
-      while at > 1 and before(entry, list[at - 1]) do
-        list[at] = list[at - 1]
-        at -= 1
-      end
-      list[at] = entry
-      least = list[count].rank
-    end
-  end
-  for _, entry in list do
-    entry.rank = nil
-  end
-  return list
-end
-
 -- A packet table holds its fields by flat names: `tcp_flags_syn`. What is missing there is either
 -- absent (`filled` knows it) or was not foreseen, and is fetched.
 
@@ -253,7 +209,6 @@ return {
   end,
   flag = flag,
   freeze = freeze,
-  top = top,
   --- Begins a batch: `pkt` fetches what it does not hold by `get(at, name)`, where `place()` is
   -- the packet meant. What follows are the tables of its layers.
   begin = function(pkt, get, place, filled, ...)

@@ -44,6 +44,9 @@ const REMOVED: [&str; 11] = [
 /// The library's own part in Lua, compiled once for all machines.
 static PRELUDE: LazyLock<mlua::Result<Vec<u8>>> =
     LazyLock::new(|| compiler().compile(include_str!("prelude.lua")));
+/// The part of it that goes through whole tables.
+static TOP: LazyLock<mlua::Result<Vec<u8>>> =
+    LazyLock::new(|| compiler().compile(include_str!("top.lua")));
 
 /// What compiles the code of every machine.
 fn compiler() -> Compiler {
@@ -94,6 +97,7 @@ impl Vm {
             let host = Arc::new(Host::new(file, means));
             let prelude = furnish(&lua, &base, &libraries, &host)?;
             lua.enable_jit(native);
+            base.set("top", compiled(&lua, &TOP)?.call::<mlua::Function>(())?)?;
             lua.sandbox(true)?;
             // A quarter of the memory is kept for the handles, which lie outside the VM's own.
             let handles_max = limits.memory_bytes_max / 4 / HANDLE_BYTES;
@@ -374,20 +378,23 @@ fn line(values: &[mlua::Value]) -> String {
     line
 }
 
+/// A part of the library, to be run.
+fn compiled(lua: &Lua, part: &'static mlua::Result<Vec<u8>>) -> mlua::Result<mlua::Function> {
+    let code = part.as_ref().map_err(Clone::clone)?;
+    lua.load(code.as_slice()).set_mode(ChunkMode::Binary).set_name("=library").into_function()
+}
+
 /// Puts our functions into the library and takes out what does not belong there.
 fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua::Result<Table> {
     let given = lua.create_table()?;
     given.set("flags", convert::flags(lua)?)?;
     given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
-    let prelude = PRELUDE.as_ref().map_err(Clone::clone)?;
-    let prelude = lua.load(prelude.as_slice()).set_mode(ChunkMode::Binary).set_name("=library");
-    let prelude: Table = prelude.call(given)?;
+    let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;
     let numbers = lua.create_table()?;
     numbers.set("__index", flag)?;
     numbers.set_readonly(true);
     lua.set_type_metatable::<mlua::Number>(Some(numbers));
-    base.set("top", prelude.get::<mlua::Function>("top")?)?;
     for name in REMOVED {
         base.raw_remove(name)?;
     }

@@ -46,6 +46,17 @@ fn mistakes_are_refused_with_their_line() {
 }
 
 #[test]
+fn all_that_is_wrong_with_a_declaration_is_told_at_once() {
+    let text = "filter = 'tcp port'\nkey = { a = 'ip.scr' }\n\
+                value = { s = sum('lenn'), n = count(), t = max('dprot') }\nrows = 'many'";
+    let error = load(text).err().expect("mistakes").to_string();
+    for want in ["the filter", "ip.scr", "lenn", "dprot", "rows"] {
+        assert!(error.contains(want), "{want}: {error}");
+    }
+    assert_eq!(error.lines().count(), 5, "{error}");
+}
+
+#[test]
 fn an_error_in_a_helper_tells_who_called_it() {
     let text = "
 local help = {}
