@@ -132,7 +132,7 @@ impl Kept {
     /// Takes note of what the slab describes at a place of its region.
     fn meet_at(&mut self, at: usize) {
         let slab = self.slab.clone();
-        if let Some((block, _)) = slab.from_region().get(at..).and_then(pcapng::split) {
+        if let Some((block, _)) = slab.up_to_end().get(at..).and_then(pcapng::split) {
             self.meet(&block);
         }
         self.scan.pass();

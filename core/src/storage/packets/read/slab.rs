@@ -41,7 +41,7 @@ impl Slab {
     }
 
     /// The bytes of that, up to the slab's end.
-    pub fn from_region(&self) -> &[u8] {
+    pub fn up_to_end(&self) -> &[u8] {
         (*self.region).as_ref().get(..self.range.end).unwrap_or_default()
     }
 

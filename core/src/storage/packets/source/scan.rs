@@ -46,7 +46,7 @@ impl Scan {
     /// Scans a slab; whether its bytes are those that were written, as far as `crc` tells.
     pub fn read(&mut self, slab: &Slab, crc: Option<u32>) -> bool {
         self.clear();
-        let bytes = slab.from_region();
+        let bytes = slab.up_to_end();
         let (mut at, mut summed) = (slab.range().start, slab.range().start);
         let mut sum = crc32fast::Hasher::new();
         for step in slab.chunks(STEP_BYTES) {
