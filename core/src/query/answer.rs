@@ -176,7 +176,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The same, whose records keep the columns that each was stored with.
-    pub(super) fn as_stored(mut self) -> Self {
+    pub(super) fn unconformed(mut self) -> Self {
         self.columns = None;
         self
     }

@@ -116,7 +116,7 @@ impl<'a> Coarse<'a> {
                 module: name,
                 ..self.query.clone()
             };
-            self.leg = Some(Answer::open(&query, self.place)?.as_stored());
+            self.leg = Some(Answer::open(&query, self.place)?.unconformed());
         }
         Ok(self.leg.as_mut())
     }
