@@ -48,13 +48,21 @@ pub struct Common {
 }
 
 impl Common {
-    /// Runs over what this store has, which remembers what they took; each reads so many parts of
+    /// Runs that know what others took, and tell nobody what they take; each reads so many parts of
     /// packets at once, if that is said.
-    pub fn of(store: Arc<dyn RecordStore>, threads: Option<usize>) -> Self {
+    pub fn of(store: &dyn RecordStore, threads: Option<usize>) -> Self {
+        Self::with(Rates::known_in(store), threads)
+    }
+
+    /// Runs over what a store has, which remembers what they took.
+    pub fn kept_in(store: Arc<dyn RecordStore>) -> Self {
+        Self::with(Rates::kept_in(store), None)
+    }
+
+    fn with(rates: Rates, threads: Option<usize>) -> Self {
         let all = || std::thread::available_parallelism().map_or(1, |threads| threads.get());
         let threads = threads.unwrap_or_else(|| all().min(THREADS_MAX));
-        let rates = Arc::new(Rates::kept_in(store));
-        Self { rates, threads: Threads::new(threads.saturating_sub(1)) }
+        Self { rates: Arc::new(rates), threads: Threads::new(threads.saturating_sub(1)) }
     }
 
     /// Writes down what has not been yet.

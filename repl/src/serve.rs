@@ -55,7 +55,7 @@ pub fn perform(args: &Serve) -> Result {
     let store: Arc<dyn RecordStore> =
         Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
     keep_sketch_secret(&*store)?;
-    let common = Common::of(store.clone(), None);
+    let common = Common::kept_in(store.clone());
     let shelf = Shelf::of(&config, store.clone());
     let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
     let bounds = SharedBounds::default();

@@ -157,15 +157,19 @@ impl fmt::Debug for Rates {
 }
 
 impl Rates {
-    /// What earlier runs left in a store, where what is learned is kept from now on too. What
-    /// cannot be read there is learned anew.
+    /// What earlier runs left in a store, where what is learned is kept from now on too.
     pub fn kept_in(store: Arc<dyn RecordStore>) -> Self {
+        let kept = Kept { store: store.clone(), last: Mutex::default() };
+        Self { kept: Some(kept), ..Self::known_in(&*store) }
+    }
+
+    /// What monitors left in a store. What cannot be read there is learned anew.
+    pub fn known_in(store: &dyn RecordStore) -> Self {
         let read = |bytes: Vec<u8>| serde_json::from_slice::<Written>(&bytes).ok();
         let written = store.note(RATES).ok().flatten().and_then(read);
         let written = written.filter(|written| written.version == VERSION);
         let known = written.into_iter().flat_map(|written| written.known).take(KNOWN_MAX);
-        let kept = Kept { store, last: Mutex::default() };
-        Self { known: Mutex::new(known.collect()), kept: Some(kept) }
+        Self { known: Mutex::new(known.collect()), kept: None }
     }
 
     /// Takes note of a run. One that read nothing says nothing.
@@ -251,6 +255,10 @@ mod tests {
         assert_eq!(Rates::kept_in(store.clone()).of(&pair), Some(took(600)));
         first.keep();
         assert_eq!(Rates::kept_in(store.clone()).of(&pair), first.of(&pair));
+        // Whoever only reads a store leaves nothing there.
+        let reader = Rates::known_in(&*store);
+        reader.note(pair.clone(), took(9000));
+        assert_eq!(Rates::known_in(&*store).of(&pair), first.of(&pair));
         for bytes in [&b"{\"version\":2,\"known\":[]}"[..], b"[", b"\xff"] {
             store.set_note(RATES, bytes).expect("a memory store notes");
             assert_eq!(Rates::kept_in(store.clone()).of(&pair), None);

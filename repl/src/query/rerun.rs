@@ -38,7 +38,7 @@ pub fn perform(
         false => stored.tables.load()?,
     };
     let maker = instance.maker(lookups.clone());
-    let common = Common::of(store.clone(), stored.threads);
+    let common = Common::of(&*store, stored.threads);
     let afresh = Afresh {
         store,
         packets: &stored.packets(),
