@@ -77,6 +77,9 @@ pub struct Query {
     pub explain: bool,
     /// The length of the intervals that records are asked for of, where not the module's own.
     pub interval: Option<Span>,
+    /// Whether records of a part of the time asked for will do, where the rest was measured with
+    /// another filter than that asked for: it is given as gaps then.
+    pub partly: bool,
     /// Arguments for the module, where it is run afresh: given as `arg.NAME`.
     pub args: Vec<(String, String)>,
 }
@@ -168,6 +171,8 @@ pub enum QueryError {
         measured: String,
         /// The filter asked for, in its canonical form.
         asked: String,
+        /// For how much of the time asked for there are records of that all the same.
+        partly: Span,
     },
     /// The reader was too slow for the records that came.
     #[error("records came faster than they were read: ask again from {}", from.map_or("the end".to_owned(), |ts| ts.to_string()))]
@@ -286,6 +291,7 @@ impl Query {
             source: None,
             explain: false,
             interval: None,
+            partly: false,
             args: Vec::new(),
         }
     }
@@ -331,6 +337,7 @@ impl Query {
             }),
             explain: yes_or_no("explain", explain)?.unwrap_or(false),
             interval: interval.map(interval_of).transpose()?,
+            partly: false,
             args,
         })
     }

@@ -442,6 +442,7 @@ fn prepare(
         open: None,
         joins_late,
         silent_since: None,
+        opened: false,
         failures: 0,
         taken: Taken::new(needs),
     };

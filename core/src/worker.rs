@@ -59,7 +59,7 @@ impl Emission {
         match &self.event {
             Event::Output(output, _) => output.bytes(),
             Event::Asides(asides) => asides.bytes(),
-            Event::Begin(_) | Event::Closed(_) => 0,
+            Event::Begin(_) | Event::Opened(_) | Event::Closed(_) => 0,
         }
     }
 }
@@ -68,6 +68,8 @@ impl Emission {
 pub enum Event {
     /// It begins, perhaps in place of its namesake.
     Begin(Arc<TaskCounters>),
+    /// It has heard the stream from this instant on, where its first interval begins.
+    Opened(Ts),
     /// It recorded something, or nothing for a while, of the sources with these numbers.
     Output(Output, Arc<[u16]>),
     /// It said something beside its records.
@@ -96,6 +98,8 @@ pub struct Task {
     pub joins_late: bool,
     /// The time from which on nothing was heard until its next batch, if that is so.
     pub silent_since: Option<Ts>,
+    /// Whether it has said where its first interval begins.
+    pub opened: bool,
     /// Calls in a row that failed.
     pub failures: u32,
     /// The sources whose packets it takes.
@@ -252,6 +256,7 @@ impl Worker {
 impl Task {
     /// Closes what the batch's clock has passed, and takes its packets.
     pub(crate) fn take(&mut self, batch: &Batch, export: &Sender<Emission>) {
+        self.say_opened(export);
         if let Some(from) = self.silent_since.take() {
             self.miss(Window { from, to: batch.clock }, export);
         }
@@ -259,9 +264,18 @@ impl Task {
             self.miss(unheard, export);
         }
         let is_open = self.reach(batch.clock, export);
+        self.say_opened(export);
         self.taken.note(&batch.offers);
         if is_open && !batch.is_empty() {
             self.update(batch);
+        }
+    }
+
+    /// Says once where the first interval begins.
+    fn say_opened(&mut self, export: &Sender<Emission>) {
+        if let Some(open) = self.open.filter(|_| !self.opened) {
+            self.opened = true;
+            self.tell(export, Event::Opened(open.start()));
         }
     }
 

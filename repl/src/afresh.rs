@@ -12,7 +12,7 @@ use como_core::query::{Over, Past, Query, QueryError, Rates, Run, Threads};
 use como_core::record::Records;
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::{Handle, Instance};
-use como_core::time::Ts;
+use como_core::time::{Span, Ts};
 
 use crate::error::Failure;
 
@@ -104,7 +104,11 @@ impl Afresh<'_> {
                 return Ok(Given::Run(Box::new(Run::follow(&monitor, instance, over, window)?)));
             }
         }
-        match past.run(instance, over, window, self.lookups) {
+        let answered = match &otherwise {
+            Some(QueryError::OtherFilter { partly, .. }) => *partly,
+            _ => Span(0),
+        };
+        match past.run_beyond(instance, over, window, (self.lookups, answered)) {
             Ok(run) => Ok(Given::Run(Box::new(run))),
             Err(error @ QueryError::NothingServes { .. }) => Err(otherwise.unwrap_or(error)),
             Err(error) => Err(error),

@@ -204,7 +204,7 @@ fn records(
     let rerun =
         |otherwise| rerun::perform(stored, store.clone(), (question, otherwise), allow, format);
     if question.source.is_some() || question.explain {
-        return rerun(None);
+        return rerun(None)?.map_err(refused);
     }
     let place = Place { store: &**store, feed: None, running: &[], packets: None };
     let (name, nothing) = (&question.module, Progress::new(true));
@@ -214,12 +214,14 @@ fn records(
         let maker = made(&module);
         let own = maker.as_ref().and_then(|maker| maker.merger());
         Coarse::open(question, place, own).map(|mut answer| {
+            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
             answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     } else {
         Answer::open(question, place).map(|mut answer| {
             let maker = made(&answer.stream().module);
+            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
             answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
@@ -227,8 +229,17 @@ fn records(
     match shown {
         Ok(shown) => shown,
         // Why the records do not answer says more than why nothing else does.
-        Err(error @ QueryError::OtherFilter { .. }) => rerun(Some(error)),
-        Err(QueryError::UnknownModule { name, .. }) if is_module(&name) => rerun(None),
+        Err(error @ QueryError::OtherFilter { partly, .. }) => match rerun(Some(error))? {
+            // Nothing stored says more than the records do of a part of the time.
+            Err(QueryError::OtherFilter { .. }) if partly.0 > 0 && !question.partly => {
+                let question = Question { partly: true, ..question.clone() };
+                records(stored, store, &question, allow, format)
+            }
+            done => done.map_err(refused),
+        },
+        Err(QueryError::UnknownModule { name, .. }) if is_module(&name) => {
+            rerun(None)?.map_err(refused)
+        }
         Err(error) => Err(refused(error)),
     }
 }

@@ -4,6 +4,8 @@
 //! block number, so that between past and present nothing is missing and
 //! nothing comes twice.
 
+mod eras;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +60,13 @@ pub struct Answer<'a> {
     columns: Option<Arc<Schema>>,
     // The columns that were in force last.
     newest: Option<Arc<Schema>>,
+    sources: Vec<Coverage>,
+    // What was measured with other filters since the last records that were given, and what
+    // follows that.
+    passed: Option<Window>,
+    held: Option<Output>,
+    // The end of what was given.
+    until: Ts,
     report: Report,
 }
 
@@ -151,11 +160,19 @@ impl<'a> Answer<'a> {
             0 | 1 => None,
             _ => unified(&schemas, scan.next_seq()?.unwrap_or(u64::MAX)),
         };
-        let answer = Self {
+        let live = subscription.filter(|_| query.wait && window.to > clock);
+        if let Some(asked) = &asked {
+            eras::judge(query, &stream, (window, asked), live.is_some())?;
+        }
+        Ok(Self {
             scan,
             columns,
             newest: schemas.last().map(|(_, schema)| schema.clone()),
-            live: subscription.filter(|_| query.wait && window.to > clock),
+            live,
+            sources: eras::sources(&stream, window),
+            passed: None,
+            held: None,
+            until: window.from,
             place,
             stream,
             window,
@@ -164,21 +181,18 @@ impl<'a> Answer<'a> {
             len: Span(0),
             overtime: 0,
             report: Report::default(),
-        };
-        match &answer.asked {
-            Some(asked) if !answer.measures(asked) => Err(QueryError::OtherFilter {
-                module: query.module.clone(),
-                measured: shown(answer.stream.filter()),
-                asked: shown(asked),
-            }),
-            _ => Ok(answer),
-        }
+        })
     }
 
     /// The same, whose records keep the columns that each was stored with.
     pub(super) fn unconformed(mut self) -> Self {
         self.columns = None;
         self
+    }
+
+    /// Which of the records are of other packets than the rest, where some are.
+    pub fn mixed(&self) -> Option<String> {
+        eras::mixed(&self.stream, self.window)
     }
 
     /// The time asked for.
@@ -213,17 +227,32 @@ impl<'a> Answer<'a> {
     }
 
     fn past(&mut self) -> Result<Step, QueryError> {
+        if let Some(held) = self.held.take() {
+            return Ok(Step::Output(held));
+        }
         let end = self.live.as_ref().map_or(u64::MAX, |live| live.from_seq);
         while let Some(found) = self.scan.find().transpose()? {
             let part = match found {
                 Found::Part(part) => part,
                 Found::Damage(damage) => return Ok(Step::Damaged(damage)),
             };
-            if part.seq < end && self.admits(part.seq) {
-                return Ok(Step::Output(part.output));
+            if part.seq >= end {
+                continue;
             }
+            if !self.admits(part.seq) {
+                self.pass(&part.output);
+                continue;
+            }
+            let gap = self.unmeasured();
+            self.until = self.until.max(eras::span(&part.output).to);
+            let Some(gap) = gap else { return Ok(Step::Output(part.output)) };
+            self.held = Some(part.output);
+            return Ok(Step::Output(gap));
         }
         self.scanned = true;
+        if let Some(gap) = self.unmeasured() {
+            return Ok(Step::Output(gap));
+        }
         Ok(if self.live.is_some() { Step::Waiting } else { Step::End })
     }
 
@@ -262,16 +291,28 @@ impl<'a> Answer<'a> {
         Interval::holding(Ts(self.window.to.0.saturating_sub(1)), self.len).end()
     }
 
-    /// Whether any of the stream was measured with this filter.
-    fn measures(&self, filter: &str) -> bool {
-        self.stream.filters.is_empty() || self.stream.filters.iter().any(|m| m.filter == filter)
+    /// Takes note of what is of other packets.
+    fn pass(&mut self, output: &Output) {
+        let span = eras::span(output);
+        self.passed = Some(match self.passed {
+            Some(passed) => Window { to: passed.to.max(span.to), ..passed },
+            None => span,
+        });
+    }
+
+    /// The time that was passed over, as a gap.
+    fn unmeasured(&mut self) -> Option<Output> {
+        let passed = self.passed.take()?;
+        let (from, to) = (passed.from.max(self.until), passed.to.min(self.window.to));
+        self.until = self.until.max(to);
+        (from < to).then_some(Output::Gap { from, to })
     }
 
     /// Whether a block is of the packets asked for.
     fn admits(&self, seq: u64) -> bool {
         let Some(asked) = &self.asked else { return true };
         let measured = self.stream.filters.iter().rfind(|m| m.seq <= seq);
-        measured.is_some_and(|m| m.filter == *asked)
+        measured.is_some_and(|m| m.is(asked))
     }
 }
 
@@ -303,11 +344,7 @@ impl Steps for Answer<'_> {
     }
 
     fn sources(&self) -> &[Coverage] {
-        let all = &self.stream.sources;
-        // What held when the window begins, and what came to hold within it.
-        let from = all.iter().rposition(|c| c.since <= self.window.from).unwrap_or(0);
-        let to = all.iter().position(|c| c.since >= self.window.to).unwrap_or(all.len());
-        all.get(from..to).unwrap_or_default()
+        &self.sources
     }
 }
 
@@ -320,10 +357,6 @@ fn canonical(text: &str) -> Result<String, QueryError> {
 pub(super) fn parsed(text: &str) -> Result<Expr, QueryError> {
     let fail = |error| QueryError::Filter { text: text.chars().take(200).collect(), error };
     Expr::parse(text).map_err(fail)
-}
-
-fn shown(filter: &str) -> String {
-    if filter.is_empty() { "all".to_owned() } else { filter.to_owned() }
 }
 
 /// What is known of an instance that runs or has run.

@@ -29,6 +29,7 @@ pub struct Coarse<'a> {
     interval: Span,
     stream: Stream,
     covered: bool,
+    mixed: Option<String>,
     sources: Vec<Coverage>,
     // What is still to be read, by stream.
     legs: VecDeque<(String, Window)>,
@@ -68,7 +69,13 @@ impl<'a> Coarse<'a> {
         let mut levels = levels(&place, &stream, interval)?;
         if let Some(filter) = &query.filter {
             let asked = parsed(filter)?.to_string();
-            levels.retain(|level| level.filters.iter().any(|m| m.filter == asked));
+            // What a rollup was made of is told by the records that it was made of.
+            levels.retain(|level| {
+                let made = level.first.zip(level.end).map(|(from, to)| Window { from, to });
+                let made = made.and_then(|made| made.common(window));
+                let of = made.map(|made| stream.eras(made)).unwrap_or_default();
+                of.iter().all(|(_, measured)| measured.is(&asked))
+            });
         }
         levels.push(stream.clone());
         let mut legs = VecDeque::new();
@@ -81,6 +88,7 @@ impl<'a> Coarse<'a> {
                 || legs.iter().any(|(name, _)| *name != stream.name)
                 || base.follows(),
             stream,
+            mixed: base.mixed(),
             sources: base.sources().to_vec(),
             legs,
             leg: None,
@@ -97,6 +105,11 @@ impl<'a> Coarse<'a> {
         &self.stream
     }
 
+    /// As of [`Answer::mixed`].
+    pub fn mixed(&self) -> Option<String> {
+        self.mixed.clone()
+    }
+
     /// As of [`Answer::missed`].
     pub fn missed(&self) -> Option<Option<Window>> {
         let stored = self.stream.first.zip(self.stream.end).map(|(from, to)| Window { from, to });
@@ -109,8 +122,11 @@ impl<'a> Coarse<'a> {
             && let Some((name, window)) = self.legs.pop_front()
         {
             let is_last = self.legs.is_empty() && name == self.stream.name;
+            let is_own = name == self.stream.name;
             let query = Query {
                 wait: self.query.wait && is_last,
+                filter: self.query.filter.clone().filter(|_| is_own),
+                partly: true,
                 times: Some(Times::of(window)),
                 interval: None,
                 module: name,

@@ -120,13 +120,28 @@ impl Past<'_> {
         window: Window,
         lookups: Arc<Lookups>,
     ) -> Result<Run, QueryError> {
+        self.run_beyond(instance, over, window, (lookups, Span(0)))
+    }
+
+    /// The same with what serves for more of the time asked for than there is an answer of already.
+    pub fn run_beyond(
+        &self,
+        instance: Instance,
+        over: &Over,
+        window: Window,
+        (lookups, answered): (Arc<Lookups>, Span),
+    ) -> Result<Run, QueryError> {
         let needs = Needs::of(instance.clone())?;
         if let Some(missing) = needs.missing_table(&lookups) {
             return Err(QueryError::Table(missing));
         }
         let look = |at| self.look(Look { needs: &needs, window, at });
         let serves = |candidate: &Candidate| match over {
-            Over::Best => candidate.refusal.is_none() && candidate.reservation.is_none(),
+            Over::Best => {
+                candidate.refusal.is_none()
+                    && candidate.reservation.is_none()
+                    && (answered.0 == 0 || candidate.reached_ns() > answered.0)
+            }
             Over::Instance(name) => candidate.refusal.is_none() && candidate.name == *name,
         };
         let mut candidates = match over {

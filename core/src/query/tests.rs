@@ -1,5 +1,7 @@
 //! Questions well and badly put, and what they are answered.
 
+mod eras;
+
 use std::sync::Arc;
 
 use super::*;

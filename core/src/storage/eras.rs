@@ -41,6 +41,11 @@ impl Measured {
         };
     }
 
+    /// Whether it is this filter, in canonical form.
+    pub fn is(&self, filter: &str) -> bool {
+        self.filter == filter || self.is_of_all() && matches!(filter, "" | "all")
+    }
+
     /// Whether it passes every packet.
     pub fn is_of_all(&self) -> bool {
         matches!(self.filter.as_str(), "" | "all")

@@ -25,6 +25,13 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// Learns that `instance` hears the stream from this instant on, where its first interval
+    /// begins since [`Sink::begin`].
+    fn opened(&mut self, instance: &str, from: Ts) -> Result<(), SinkError> {
+        let _ = (instance, from);
+        Ok(())
+    }
+
     /// Learns which sources the records cover that `instance` gives from now on.
     fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
         let _ = (instance, sources);
@@ -157,6 +164,7 @@ fn take(
             covers.remove(&instance);
             sink.begin(&instance, task.module(), task.filter())
         }
+        Event::Opened(from) => sink.opened(&instance, from),
         Event::Asides(asides) => {
             if !sink.tells_alerts() {
                 counters.note_alerts(&instance, &asides.alerts);

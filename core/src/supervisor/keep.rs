@@ -16,7 +16,7 @@ use super::exporter::{Sink, SinkError};
 use crate::module::aside::{self, ALERTS, Asides};
 use crate::record::{Output, Records};
 use crate::source::Covered;
-use crate::storage::{About, Feed, StoreError, Writer};
+use crate::storage::{About, Feed, StoreError, Window, Writer, block};
 use crate::time::{Span, Ts};
 use rollup::Rolling;
 pub use rollup::{Rollups, SharedRollups};
@@ -61,6 +61,9 @@ const ROLLING_LAST: Duration = Duration::from_secs(2);
 
 /// How often what is too old is looked for, in packet time.
 const EXPIRY: Span = Span::from_secs(10);
+
+/// What of another's records is looked at for when it was heard last.
+const NEWEST: Span = Span::from_secs(60);
 
 /// How much of its records a stream keeps; the default where it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -182,6 +185,28 @@ impl Keeper {
         }
     }
 
+    /// Until when an instance was heard before: as it said since the start; of runs before, as its
+    /// records say, or as those of others do, where it was heard and had nothing to record.
+    fn heard_until(&self, instance: &str) -> Result<Option<Ts>, StoreError> {
+        let store = self.writer.store();
+        let Some(end) = store.stream(instance)?.and_then(|stream| stream.end) else {
+            return Ok(None);
+        };
+        let mut until = end;
+        if let Some(reached) = self.keeping.read().reached.get(instance) {
+            return Ok(Some(until.max(*reached)));
+        }
+        for other in store.streams()?.iter().filter(|other| other.rollup_of.is_none()) {
+            let Some(end) = other.end.filter(|end| *end > until) else { continue };
+            let newest = Window { from: until.max(end - NEWEST), to: Window::ALL.to };
+            for stored in store.page(&other.name, newest, None)? {
+                let header = block::peek(&stored.bytes).ok().filter(|header| !header.gap);
+                until = until.max(header.map_or(until, |header| header.last));
+            }
+        }
+        Ok(Some(until))
+    }
+
     /// Lets go of what has been kept long enough.
     fn expire(&mut self) {
         let Some(clock) = self.writer.feed().clock().filter(|clock| *clock >= self.expires) else {
@@ -293,6 +318,19 @@ impl Sink for Keeper {
         Ok(())
     }
 
+    fn opened(&mut self, instance: &str, from: Ts) -> Result<(), SinkError> {
+        match self.heard_until(instance) {
+            Ok(Some(heard)) if heard < from => {
+                self.accept(instance, Output::Gap { from: heard, to: from })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.note_trouble(&error);
+                Ok(())
+            }
+        }
+    }
+
     fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
         for rollup in self.rollups.read().of(instance) {
             self.writer.cover(&crate::rollup::name(instance, rollup.len), sources);
@@ -348,96 +386,4 @@ impl Sink for Keeper {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::module::{Alert, Severity};
-    use crate::record::{Column, Records, Schema, Type};
-    use crate::storage::{MemoryStore, RecordStore};
-
-    #[test]
-    fn what_is_committed_is_acknowledged_with_its_end() {
-        let store = Arc::new(MemoryStore::default());
-        let writer = Writer::new(store.clone(), "node", 1);
-        let mut keeper = Keeper::new(writer, SharedBounds::default());
-        let keeping = keeper.keeping();
-        let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
-        let mut records = Records::empty(schema, Span::from_secs(5));
-        records.push(Ts::new(10, 0), [7u64.into()]);
-        keeper.begin("a", "traffic", "ip").expect("a memory store opens");
-        keeper.accept("a", Output::Records(records)).expect("a memory store takes");
-        keeper.closed("a", Ts::new(15, 0));
-        keeper.closed("silent", Ts::new(20, 0));
-        assert!(keeping.read().streams.is_empty() && keeping.read().settled_until.is_empty());
-        keeper.commit().expect("a memory store commits");
-        let kept = keeping.read().streams["a"].clone();
-        let settled = keeping.read().settled_until.clone();
-        assert_eq!(
-            (&*settled["a"], &*settled["silent"]),
-            ("1970-01-01T00:00:15Z", "1970-01-01T00:00:20Z")
-        );
-        assert_eq!((kept.rows, kept.committed_until.as_str()), (1, "1970-01-01T00:00:15Z"));
-        let stream = store.stream("a").expect("a memory store answers").expect("a stream");
-        assert_eq!((stream.module.as_str(), stream.filter()), ("traffic", "ip"));
-    }
-
-    #[test]
-    fn what_is_said_beside_goes_into_streams_of_its_own_and_into_nobody_elses() {
-        let store = Arc::new(MemoryStore::default());
-        let mut keeper =
-            Keeper::new(Writer::new(store.clone(), "node", 1), SharedBounds::default());
-        let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
-        let row = || {
-            let mut records = Records::empty(schema.clone(), aside::INSTANT);
-            records.push(Ts::new(10, 0), [7u64.into()]);
-            records
-        };
-        let alert = Alert {
-            ts: Ts::new(10, 0),
-            severity: Severity::Info,
-            text: "x".to_owned(),
-            fields: String::new(),
-        };
-        keeper.begin("a.taken", "traffic", "").expect("a memory store opens");
-        let outputs = vec![("o".into(), row()), ("taken".into(), row())];
-        let asides = Asides { alerts: vec![alert], outputs };
-        keeper.asides("a", asides).expect("a memory store takes");
-        keeper.commit().expect("a memory store commits");
-        let rows: Vec<(String, u64)> = keeper
-            .keeping()
-            .read()
-            .streams
-            .iter()
-            .map(|(name, kept)| (name.clone(), kept.rows))
-            .collect();
-        assert_eq!(rows, [("a.o".to_owned(), 1), (ALERTS.to_owned(), 1)]);
-    }
-
-    #[test]
-    fn what_earlier_runs_committed_is_known_and_times_recorded_again_are_named() {
-        let store = Arc::new(MemoryStore::default());
-        let keeper = |boot| {
-            let mut keeper =
-                Keeper::new(Writer::new(store.clone(), "n", boot), SharedBounds::default());
-            keeper.begin("a", "traffic", "").expect("a memory store opens");
-            keeper
-        };
-        let record = |keeper: &mut Keeper, sec| {
-            let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
-            let mut records = Records::empty(schema, Span::from_secs(5));
-            records.push(Ts::new(sec, 0), [7u64.into()]);
-            keeper.accept("a", Output::Records(records)).expect("a memory store takes");
-            keeper.commit().expect("a memory store commits");
-        };
-        let mut first = keeper(1);
-        (10..25).step_by(5).for_each(|sec| record(&mut first, sec));
-        let mut second = keeper(2);
-        let keeping = second.keeping();
-        let kept = keeping.read().streams["a"].clone();
-        assert_eq!((kept.seq, kept.rows, &*kept.committed_until), (2, 0, "1970-01-01T00:00:25Z"));
-        // The last interval goes on, as after a stop.
-        record(&mut second, 20);
-        assert!(keeping.read().repeated.is_empty());
-        (10..20).step_by(5).for_each(|sec| record(&mut second, sec));
-        assert_eq!(keeping.read().repeated["a"], "1970-01-01T00:00:10Z");
-    }
-}
+mod tests;

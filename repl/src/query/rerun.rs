@@ -9,7 +9,7 @@ use como_core::render;
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::Instance;
 
-use super::{Stored, refused, show};
+use super::{Stored, show};
 use crate::afresh::{Afresh, Common, Given};
 use crate::cli::Format;
 use crate::error::Result;
@@ -21,14 +21,14 @@ use crate::{afresh, catalogue};
 const INTERRUPTED: i32 = 130;
 
 /// Runs the module, or says what it would run over. Where nothing stored serves, `otherwise` is why
-/// it was to be run, if that says more.
+/// it was to be run, if that says more: the inner error.
 pub fn perform(
     stored: &Stored,
     store: Arc<dyn RecordStore>,
     (question, otherwise): (&Question, Option<QueryError>),
     allow: &[String],
     format: Format,
-) -> Result {
+) -> Result<std::result::Result<(), QueryError>> {
     let mut instance = afresh::instance(instance(stored, &*store, &question.module)?, question)?;
     for grant in allow {
         instance.grants.add(grant).map_err(catalogue::not_granted)?;
@@ -47,9 +47,10 @@ pub fn perform(
         lookups,
         common,
     };
-    let mut run = match afresh.perform(question, instance, otherwise).map_err(refused)? {
-        Given::Explained(records) => return explain(records, format),
-        Given::Run(run) => run,
+    let mut run = match afresh.perform(question, instance, otherwise) {
+        Ok(Given::Explained(records)) => return explain(records, format).map(Ok),
+        Ok(Given::Run(run)) => run,
+        Err(error) => return Ok(Err(error)),
     };
     let mut progress = Progress::new(false);
     let gauge = run.gauge();
@@ -64,7 +65,7 @@ pub fn perform(
     let shown = show(&mut *run, &question.module, format, Some(&maker), &curtain);
     signals.close();
     progress.finish();
-    shown
+    shown.map(Ok)
 }
 
 /// What is asked for: an instance of the configuration, a script, a shipped module, or what made

@@ -99,6 +99,36 @@ impl Desk {
 }
 
 impl Desk {
+    /// Answers with stored records, and those that come.
+    pub fn records(&self, query: Query, format: Format) -> Result<HttpAnswer, Refusal> {
+        if query.interval.is_some() {
+            return self.coarse(query, format);
+        }
+        let running = self.running();
+        // What is wrong with the query is found now, while the answer's status can still say so.
+        let feed = Some(&self.feed);
+        let place = Place { store: &*self.store, feed, running: &running, packets: None };
+        let answer = match Answer::open(&query, place) {
+            Ok(answer) => answer,
+            Err(error) => return self.instead(&query, format, error),
+        };
+        let sources = crate::query::sources(answer.sources());
+        let missed = answer.missed().map(|stored| crate::query::missed(&query.module, stored));
+        drop(answer);
+        let (store, feed) = (self.store.clone(), self.feed.clone());
+        let maker = self.monitor.maker(&query.module);
+        let body = move |out: &mut dyn Write| {
+            let feed = Some(&feed);
+            let place = Place { store: &*store, feed, running: &running, packets: None };
+            let mut renderer = crate::output::shown(format, maker.as_ref());
+            let written = Answer::open(&query, place)
+                .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
+            written.map(drop).map_err(broken)
+        };
+        let mime = format.mime().to_owned();
+        Ok(HttpAnswer { mime, sources: Some(sources), missed, run: None, body: Box::new(body) })
+    }
+
     /// Answers with records of longer intervals.
     fn coarse(&self, query: Query, format: Format) -> Result<HttpAnswer, Refusal> {
         let maker = self.monitor.maker(&query.module);
@@ -169,36 +199,11 @@ impl Door for Desk {
             return self.packets(&query, capture);
         }
         let format = format(&query)?;
-        let running = self.running();
-        // What is wrong with the query is found now, while the answer's status can still say so.
-        let feed = Some(&self.feed);
-        let place = Place { store: &*self.store, feed, running: &running, packets: None };
         let is_on_demand = self.on_demand.instance(module).is_some();
         if query.source.is_some() || query.explain || is_on_demand {
             return self.rerun(&query, format, None);
         }
-        if query.interval.is_some() {
-            return self.coarse(query, format);
-        }
-        let answer = match Answer::open(&query, place) {
-            Ok(answer) => answer,
-            Err(error) => return self.instead(&query, format, error),
-        };
-        let sources = crate::query::sources(answer.sources());
-        let missed = answer.missed().map(|stored| crate::query::missed(module, stored));
-        drop(answer);
-        let (store, feed) = (self.store.clone(), self.feed.clone());
-        let maker = self.monitor.maker(module);
-        let body = move |out: &mut dyn Write| {
-            let feed = Some(&feed);
-            let place = Place { store: &*store, feed, running: &running, packets: None };
-            let mut renderer = crate::output::shown(format, maker.as_ref());
-            let written = Answer::open(&query, place)
-                .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
-            written.map(drop).map_err(broken)
-        };
-        let mime = format.mime().to_owned();
-        Ok(HttpAnswer { mime, sources: Some(sources), missed, run: None, body: Box::new(body) })
+        self.records(query, format)
     }
 
     fn behind(&self, part: &str) -> Option<Box<dyn Door>> {

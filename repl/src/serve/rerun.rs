@@ -107,6 +107,16 @@ impl Desk {
         format: Format,
         otherwise: Option<QueryError>,
     ) -> Result<Answer, Refusal> {
+        self.run(query, format, otherwise)?.map_err(|error| refusal(&error))
+    }
+
+    /// The same, with the core's own reason where it is not run.
+    fn run(
+        &self,
+        query: &Query,
+        format: Format,
+        otherwise: Option<QueryError>,
+    ) -> Result<Result<Answer, QueryError>, Refusal> {
         let known = self.monitor.instance(&query.module);
         let known = known.or_else(|| self.on_demand.instance(&query.module));
         let kind = match &known {
@@ -122,15 +132,15 @@ impl Desk {
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let maker = instance.maker(self.monitor.lookups());
         let seat = self.runs.take(&query.module)?;
-        let given = self.afresh(query, instance, otherwise).map_err(|error| refusal(&error))?;
-        match given {
+        let given = self.afresh(query, instance, otherwise);
+        Ok(given.map(|given| match given {
             Given::Run(run) => {
                 seat.show(&run);
                 let maker = Some(maker);
-                Ok(answered(*run, seat, (format, maker), |error, _| Err(broken(error))))
+                answered(*run, seat, (format, maker), |error, _| Err(broken(error)))
             }
-            Given::Explained(records) => Ok(explained(records, format)),
-        }
+            Given::Explained(records) => explained(records, format),
+        }))
     }
 
     /// An instance of a module that is nobody's.
@@ -171,7 +181,13 @@ impl Desk {
         error: QueryError,
     ) -> Result<Answer, Refusal> {
         match error {
-            QueryError::OtherFilter { .. } => self.rerun(query, format, Some(error)),
+            QueryError::OtherFilter { partly, .. } => match self.run(query, format, Some(error))? {
+                // Nothing stored says more than the records do of a part of the time.
+                Err(QueryError::OtherFilter { .. }) if partly.0 > 0 && !query.partly => {
+                    self.records(Query { partly: true, ..query.clone() }, format)
+                }
+                answer => answer.map_err(|error| refusal(&error)),
+            },
             QueryError::UnknownModule { name, .. } if catalogue::names().contains(&name) => {
                 self.rerun(query, format, None)
             }
