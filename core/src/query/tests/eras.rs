@@ -29,7 +29,7 @@ fn shown(room: &Room, query: &Query) -> Result<Vec<String>, QueryError> {
                 let rows = seconds(&output);
                 parts.push(format!("{}-{}", rows[0], rows[rows.len() - 1]));
             }
-            Step::Damaged(_) => {}
+            Step::Damaged(_) | Step::Alert(_) => {}
             Step::Waiting | Step::End => return Ok(parts),
         }
     }
