@@ -242,3 +242,21 @@ fn what_scripts_reach_is_found_in_their_text() {
         running.faultless();
     }
 }
+
+#[test]
+fn names_of_answers_that_are_not_asked_for_are_not_read() {
+    // The first answer's name points at itself: it has none, and those behind it have theirs.
+    let mut message = vec![0x12, 0x34, 0x81, 0x80, 0, 0, 0, 2, 0, 0, 0, 0];
+    for (at, host) in [(12, 1), (28, 2)] {
+        message.extend(if at == 12 { vec![0xc0, 12] } else { vec![1, b'b', 0] });
+        message.extend([0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, host]);
+    }
+    let message = Value::Bytes(message);
+    let ask = |path: &str, n: u64| {
+        let given = [message.clone(), Value::Uint(n)];
+        find(path).expect("there").run(&host(), &given).expect("an answer")
+    };
+    assert_eq!(ask("dns.answer_addr", 1), Value::Null);
+    assert_eq!(ask("dns.answer_name", 2), Value::from("b"));
+    assert_eq!(ask("dns.answer_addr", 2), Value::Addr("10.0.0.2".parse().expect("an address")));
+}

@@ -110,3 +110,34 @@ fn records_that_were_made_raise_no_alert_and_write_no_output() {
         }
     }
 }
+
+#[test]
+fn what_two_records_become_is_bounded() {
+    let lua = "key = { src = 'ip.src' }
+value = { n = count() }
+function export(table) return { a = 'x', b = 'x' } end
+function merge(a, b)
+ local half = string.rep('x', 600000)
+ return { a = half, b = half }
+end";
+    let rhai = "let key = #{ src: \"ip.src\" };
+let value = #{ n: count() };
+fn export(table) { #{ a: \"x\", b: \"x\" } }
+fn merge(a, b) {
+ let half = \"\"; half.pad(500000, \"x\");
+ #{ a: half, b: half, c: half }
+}";
+    let schema = Schema::new(["a", "b", "c"].map(|name| Column::new(name, Type::Text)));
+    let interval = Interval::holding(Ts::new(7, 0), Span::from_secs(1));
+    let values = ["x", "y", "z"].map(Value::from);
+    let limits = Limits { call_ms_max: 5000, ..Limits::default() };
+    let setup = Setup { limits, ..Setup::default() };
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let kind = crate::load_text(file, text).unwrap_or_else(|error| panic!("{error}"));
+        let mut merger = kind.merger(&setup).expect("merges");
+        let fault = merger.merge(interval, &schema, &values, &values).expect_err("too much");
+        // In Rhai no map may hold so much in the first place.
+        let told = fault.message.contains("a record of more than 1048576 bytes");
+        assert!(fault.limit.is_some() && (told || file == "test.rhai"), "{fault:?}");
+    }
+}
