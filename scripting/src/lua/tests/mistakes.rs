@@ -148,5 +148,5 @@ fn a_callback_that_runs_on_is_told_by_a_line_of_its_own() {
     let mut running = start_with(text, &[], limits).expect("starts");
     running.feed(some());
     let said = &running.faults[0].message;
-    assert_eq!(said, "test.lua:2: stopped after 20 ms of CPU time in one call");
+    assert!(said.starts_with("test.lua:2: stopped after 20 ms of CPU time in one call"), "{said}");
 }
