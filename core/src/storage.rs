@@ -12,6 +12,7 @@ pub(crate) mod conformance;
 mod eras;
 pub mod evolve;
 pub mod feed;
+pub mod losses;
 pub mod memory;
 pub mod notes;
 pub mod packets;

@@ -14,7 +14,7 @@ use como_core::query::{
 use como_core::source::Covered;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
-use como_core::storage::{Coverage, RecordStore, Window};
+use como_core::storage::{Coverage, MemoryStore, RecordStore, Window};
 use como_core::supervisor::Instance;
 use como_core::time::Ts;
 
@@ -133,6 +133,11 @@ fn pairs(args: &Query) -> Vec<(String, &str)> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(own).collect()
 }
 
+/// Whether packets are kept under a name.
+fn has_packets(stored: &Stored, name: &str) -> bool {
+    como_core::storage::can_name(name) && stored.packets().join(name).is_dir()
+}
+
 /// Opens the store in a folder, to read it; of a damaged one what can be read.
 pub fn opened(dir: &Path) -> Result<RedbStore> {
     let path = crate::config::records_in(dir);
@@ -142,6 +147,8 @@ pub fn opened(dir: &Path) -> Result<RedbStore> {
     }
     let (store, damaged) = RedbStore::open_to_read(&path)?;
     if let Some(error) = damaged {
+        // Nothing is found without what says which streams there are.
+        store.streams()?;
         Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
     }
     Ok(store)
@@ -155,7 +162,19 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     let question = pairs(args);
     let question = question.iter().map(|(key, value)| (key.as_str(), *value));
     let question = Question::parse(question).map_err(refused)?;
-    let store: Arc<dyn RecordStore> = Arc::new(opened(&stored.dir)?);
+    let of_packets = match (format, &question.source) {
+        (AnswerFormat::Packets(_), _) => Some(&question.module),
+        (_, source) => source.as_ref(),
+    };
+    let of_packets = of_packets.is_some_and(|name| has_packets(stored, name));
+    let store: Arc<dyn RecordStore> = match opened(&stored.dir) {
+        // Packets are not in that file.
+        Err(failure) if of_packets => {
+            Message::new(failure.text()).hint("packets are read without it").show("warning");
+            Arc::new(MemoryStore::default())
+        }
+        other => Arc::new(other?),
+    };
     match format {
         AnswerFormat::Records(format) => records(stored, &store, &question, &args.allow, format),
         AnswerFormat::Packets(capture) => packets(stored, &store, &question, capture),

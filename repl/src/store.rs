@@ -8,15 +8,16 @@ use como_core::query::Times;
 use como_core::storage::archive::{self, Archive, ArchiveError};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::verify::{self, Checked, Fault};
-use como_core::storage::{RecordStore, Stream, packets};
+use como_core::storage::{RecordStore, StoreError, Stream, packets};
 use como_core::time::{Span, Ts};
 use serde_json::json;
 
 use crate::cli::Store;
 use crate::cli::store::{Export, Import, Ls, Rm, StoreVerb, Verify};
 use crate::config::{Config, FOREVER, packets_in, records_in};
-use crate::error::{Failure, Message, Result, say};
+use crate::error::{Failure, Result, say};
 use crate::output::{self, table::thousands};
+use crate::query::opened;
 
 /// Does what is asked with the store.
 pub fn perform(args: &Store) -> Result {
@@ -81,15 +82,6 @@ impl Place {
     }
 }
 
-/// Opens a store to read what can be read of it.
-fn opened(path: &Path) -> Result<RedbStore> {
-    let (store, damaged) = RedbStore::open_to_read(path)?;
-    if let Some(error) = damaged {
-        Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
-    }
-    Ok(store)
-}
-
 /// One thing that is stored.
 struct Row {
     stream: String,
@@ -103,19 +95,30 @@ struct Row {
 }
 
 fn list(place: &Place, args: &Ls) -> Result {
-    let store = opened(&place.records()?)?;
-    let streams = store.streams()?;
+    // Packets are not in the file of records.
+    let (streams, mut failed) = match opened(&place.dir).and_then(|store| Ok(store.streams()?)) {
+        Ok(streams) => (streams, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    if let Some(failure) = failed.take_if(|_| place.windows().is_ok_and(|all| all.is_empty())) {
+        return Err(failure);
+    }
     let mut rows: Vec<Row> = streams.iter().map(records).collect();
     for dir in place.windows()? {
         rows.push(window(place, &dir, &streams)?);
     }
     rows.sort_by(|a, b| (&a.stream, b.output).cmp(&(&b.stream, a.output)));
-    if args.json || !io::stdout().is_terminal() {
+    show(&rows, args.json)?;
+    failed.map_or(Ok(()), Err)
+}
+
+fn show(rows: &[Row], as_json: bool) -> Result {
+    if as_json || !io::stdout().is_terminal() {
         return rows.iter().try_for_each(|row| output::line(&row.json()));
     }
     let head = ["STREAM", "MODULE", "OUTPUT", "FROM", "TO", "RECORDS", "BYTES", "RETAIN"];
     let mut table = output::list(head);
-    for row in &rows {
+    for row in rows {
         table.add_row(row.cells());
     }
     [5, 6].into_iter().for_each(|column| output::align_right(&mut table, column));
@@ -190,14 +193,15 @@ fn shown(retain: Span) -> String {
 }
 
 fn check(place: &Place, args: &Verify) -> Result {
-    let path = place.records()?;
-    let (store, damaged) = RedbStore::open_to_verify(&path)?;
+    let path = records_in(&place.dir);
     let mut faults = Vec::new();
-    faults.extend(damaged.map(|error| Fault { why: error.to_string(), ..whole(&path) }));
     let mut checked = Checked::default();
-    match verify::records(&store, &mut |fault| faults.push(fault)) {
-        Ok(records) => checked += records,
-        Err(error) => faults.push(Fault { why: error.to_string(), ..whole(&path) }),
+    if path.exists() {
+        records_of(&path, &mut checked, &mut faults)?;
+    } else if place.windows()?.is_empty() {
+        place.records()?;
+    } else {
+        faults.push(Fault { why: "the file of records is missing".to_owned(), ..whole(&path) });
     }
     for dir in place.windows()? {
         match packets::verify(&dir, &mut |fault| faults.push(fault)) {
@@ -215,6 +219,28 @@ fn check(place: &Place, args: &Verify) -> Result {
         1 => Err(Failure::new("1 thing is damaged")),
         n => Err(Failure::new(format!("{n} things are damaged"))),
     }
+}
+
+/// Verifies the file of records.
+fn records_of(path: &Path, checked: &mut Checked, faults: &mut Vec<Fault>) -> Result {
+    let damaged = |error: StoreError| Fault { why: error.to_string(), ..whole(path) };
+    let store = match RedbStore::open_to_verify(path) {
+        Ok((store, error)) => {
+            faults.extend(error.map(damaged));
+            store
+        }
+        // Packets lie elsewhere, and are looked at all the same.
+        Err(error @ StoreError::Damaged { .. }) => {
+            faults.push(damaged(error));
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match verify::records(&store, &mut |fault| faults.push(fault)) {
+        Ok(records) => *checked += records,
+        Err(error) => faults.push(damaged(error)),
+    }
+    Ok(())
 }
 
 fn whole(path: &Path) -> Fault {
@@ -266,7 +292,7 @@ fn compact(place: &Place) -> Result {
 }
 
 fn write(place: &Place, args: &Export) -> Result {
-    let store = opened(&place.records()?)?;
+    let store = opened(&place.dir)?;
     let to_stdout = args.write.as_os_str() == "-";
     if to_stdout && io::stdout().is_terminal() {
         let failure = Failure::usage("an archive is not for a terminal");

@@ -42,6 +42,11 @@ impl Packets {
             Err(QueryError::UnknownModule { name, .. }) if is_kept(&name, &place) => {
                 Stream { name, ..Stream::default() }
             }
+            // The packets lie elsewhere.
+            Err(QueryError::Store(error)) if is_kept(&query.module, &place) => {
+                tracing::warn!("packets are read without their records: {error}");
+                Stream { name: query.module.clone(), ..Stream::default() }
+            }
             other => other?,
         };
         let packets = place.packets.filter(|_| can_name(&stream.name));
@@ -49,12 +54,13 @@ impl Packets {
         let Some(dir) = dir else {
             return Err(QueryError::NoPackets { module: stream.name, format: capture.name() });
         };
-        let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
-        let window = Query { wait: false, ..query.clone() }.window(clock)?;
         let covered = packets::covered(&dir).map_err(|source| {
             let path = dir.display().to_string();
             QueryError::Packets(CopyError::Read { path, source })
         })?;
+        let clock = place.feed.and_then(Feed::clock).or(stream.end);
+        let clock = clock.or(covered.map(|(_, last)| last)).unwrap_or_default();
+        let window = Query { wait: false, ..query.clone() }.window(clock)?;
         let about = match covered {
             Some((first, last)) => format!("packets kept are from {first} until {last}"),
             None => "no packets are kept yet".to_owned(),

@@ -20,6 +20,7 @@ use crate::lookup::Lookups;
 use crate::module::Replay;
 use crate::replay::{OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment, with_causes};
+use crate::storage::losses::Losses;
 use crate::storage::packets::{self, Expected, Kept};
 use crate::storage::{Measured, RecordStore, Stream, Window};
 use crate::supervisor::{Instance, Needs};
@@ -78,6 +79,8 @@ pub struct Candidate {
     source: Option<Box<dyn Source>>,
     // The folder of packets.
     dir: Option<PathBuf>,
+    // What is found to be missing of it.
+    losses: Losses,
 }
 
 impl Past<'_> {
@@ -198,7 +201,7 @@ impl Past<'_> {
         chosen: Candidate,
         (window, lookups): (Window, Arc<Lookups>),
     ) -> Result<Run, QueryError> {
-        let Candidate { source: Some(source), dir, bytes, unfit, .. } = chosen else {
+        let Candidate { source: Some(source), dir, bytes, losses, unfit, .. } = chosen else {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
         };
@@ -208,18 +211,22 @@ impl Past<'_> {
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
-            return Ok(Run::start(instance, vec![unfit.out_of(source)], window, lookups)?);
+            let mut run = Run::start(instance, vec![unfit.out_of(source)], window, lookups)?;
+            run.watch(losses);
+            return Ok(run);
         };
         let windows = window.parts(&cuts).collect();
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
         let description = source.description();
         let (title, covered) = (description.name.clone(), description.covered());
+        let (interval, told) = (needs.interval, losses.clone());
         let open = move |window| -> Result<Box<dyn Source>, QueryError> {
             let kept = Kept::open(title.clone(), &dir, window, Some(&filter));
-            Ok(Box::new(kept.map_err(QueryError::Packets)?))
+            let kept = kept.map_err(QueryError::Packets)?;
+            Ok(Box::new(kept.telling(interval, told.clone())))
         };
         let threads = self.threads.clone();
-        let parts = Parts { instance, windows, open: Box::new(open), threads, lookups };
+        let parts = Parts { instance, windows, open: Box::new(open), threads, lookups, losses };
         Run::start_beside(parts, (covered, description.size_bytes), window)
     }
 
@@ -243,7 +250,11 @@ impl Past<'_> {
     fn kept(&self, dir: &Path, filter: &Expr, look: Look<'_>) -> Result<Candidate, QueryError> {
         let Look { needs, window, .. } = look;
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stream = self.store.stream(&name)?;
+        // Packets lie elsewhere than the store, which may be damaged.
+        let stream = self.store.stream(&name).unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            None
+        });
         let mut candidate = Candidate::new(name, true);
         let span = match packets::covered(dir) {
             Ok(span) => span,
@@ -267,7 +278,7 @@ impl Past<'_> {
         }
         let title = format!("packets of {}", candidate.name);
         let source = match Kept::open(title, dir, window, Some(filter)) {
-            Ok(source) => source,
+            Ok(source) => source.telling(needs.interval, candidate.losses.clone()),
             Err(error) => return Ok(candidate.refuse(with_causes(&error))),
         };
         let Expected { bytes, packets } = source.expected();
@@ -307,7 +318,7 @@ impl Past<'_> {
                     let step = source.description().resolution;
                     format!("it is of whole intervals of {step}, from {from} until {to}")
                 });
-                candidate.source = Some(Box::new(source));
+                candidate.source = Some(Box::new(source.telling(candidate.losses.clone())));
             }
             Err(error) => candidate.refusal = Some(error.to_string()),
         }
@@ -389,6 +400,7 @@ impl Candidate {
             stream: None,
             source: None,
             dir: None,
+            losses: Losses::default(),
         }
     }
 

@@ -23,7 +23,8 @@ use crate::module::Alert;
 use crate::queue::Nothing;
 use crate::record::Output;
 use crate::source::{Covered, Source};
-use crate::storage::scan::within;
+use crate::storage::losses::Losses;
+use crate::storage::scan::{Damage, within};
 use crate::storage::{Coverage, Window};
 use crate::supervisor::counters::Status;
 use crate::supervisor::{AttachError, Instance, Late};
@@ -60,6 +61,9 @@ pub struct Run {
     gauge: Arc<Gauge>,
     // Who remembers what it takes.
     rates: Option<(Arc<Rates>, Pair)>,
+    // What is missing of what it runs over, and what is given behind that.
+    losses: Losses,
+    held: Option<Output>,
     window: Window,
     report: Report,
 }
@@ -79,6 +83,8 @@ pub struct Parts {
     pub threads: Threads,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
+    /// Where those that are read say what is missing.
+    pub losses: Losses,
 }
 
 impl Parts {
@@ -128,7 +134,8 @@ impl Run {
     ) -> Result<Self, QueryError> {
         let task = crate::supervisor::task(parts.instance.clone())?;
         let mut run = Self::new(parts.instance.name.clone(), vec![covered], size, window);
-        run.seam = Some(Seam::new(task.module, task.schema, task.interval));
+        run.losses = parts.losses.clone();
+        run.seam = Some(Seam::new(task.module, task.schema, task.interval, parts.losses.clone()));
         run.parts = Some(parts);
         run.fill()?;
         Ok(run)
@@ -149,6 +156,8 @@ impl Run {
             closed: None,
             gauge: Arc::new(Gauge::new(size)),
             rates: None,
+            losses: Losses::default(),
+            held: None,
             window,
             report: Report::default(),
         }
@@ -185,6 +194,11 @@ impl Run {
         for source in self.sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
             source.lineage.push(format!("inexact: {reservation}"));
         }
+    }
+
+    /// Says where what it runs over tells what is missing.
+    pub(super) fn watch(&mut self, losses: Losses) {
+        self.losses = losses;
     }
 
     /// Has what it takes remembered.
@@ -286,22 +300,47 @@ impl Run {
                     self.end(leg)?;
                 }
             }
+            if let Some(output) = self.held.take() {
+                return Ok(self.in_turn(output));
+            }
             match self.next()? {
                 Some(Uttered::Output(output)) => {
                     if let Some(output) = self.inside(output) {
-                        return Ok(Step::Output(output));
+                        return Ok(self.in_turn(output));
                     }
                 }
                 Some(Uttered::Alert(alert)) => return Ok(Step::Alert(alert)),
                 Some(Uttered::Closed(_)) | None => {}
             }
             if self.legs.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
-                return Ok(Step::End);
+                return Ok(self.lost(None).map_or(Step::End, Step::Damaged));
             }
             if Instant::now() >= deadline {
                 return Ok(Step::Waiting);
             }
         }
+    }
+
+    /// An output, or what is missing before it.
+    fn in_turn(&mut self, output: Output) -> Step {
+        let start = match &output {
+            Output::Records(records) => records.starts.first().copied(),
+            Output::Gap { from, .. } => Some(*from),
+        };
+        match start.and_then(|start| self.lost(Some(start))) {
+            Some(damage) => {
+                self.held = Some(output);
+                Step::Damaged(damage)
+            }
+            None => Step::Output(output),
+        }
+    }
+
+    /// The next thing that is missing before an instant, or at all.
+    fn lost(&mut self, before: Option<Ts>) -> Option<Damage> {
+        let lost = self.losses.next(before)?;
+        self.report.damaged += 1;
+        Some(lost)
     }
 
     /// The part of an output that was asked for.

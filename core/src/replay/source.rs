@@ -15,7 +15,8 @@ use crate::packet::{Packet, Weight};
 use crate::record::{Output, Records};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Counts, Description, Pace, Source, SourceError, Treatment, Turn};
-use crate::storage::scan::{Cursor, Part};
+use crate::storage::losses::Losses;
+use crate::storage::scan::{Cursor, Damage, Found, Part};
 use crate::storage::{RecordStore, Stream, Window};
 use crate::time::{Span, Ts};
 
@@ -58,6 +59,7 @@ pub struct OnDemand {
     counts: Counts,
     // The gaps before the packets that leave next.
     unheard: Vec<Window>,
+    losses: Losses,
     keyed: Fields,
     // What was said of records that are left out or inexact, so that it is said once.
     warned: [bool; 2],
@@ -87,6 +89,7 @@ impl OnDemand {
             leaving: VecDeque::new(),
             counts: Counts::default(),
             unheard: Vec::new(),
+            losses: Losses::default(),
             keyed: Fields::NONE,
             warned: [false; 2],
         };
@@ -94,6 +97,15 @@ impl OnDemand {
         source.advance()?;
         source.describe()?;
         Ok(source)
+    }
+
+    /// Tells what cannot be read.
+    pub fn telling(mut self, losses: Losses) -> Self {
+        while let Some(found) = self.losses.next(None) {
+            losses.note(found);
+        }
+        self.losses = losses;
+        self
     }
 
     /// The fields without which packets are not in the records, as far as those say.
@@ -107,7 +119,7 @@ impl OnDemand {
             Some(_) => None,
             None => {
                 let mut cursor = Cursor::new(&self.stream.name, Window::ALL);
-                next_block(&mut cursor, &*self.store, &self.stream)?
+                next_block(&mut cursor, &*self.store, &self.stream, &Losses::default())?
             }
         };
         let Some(Block { records, filter, .. }) = self.ahead.as_ref().or(elsewhere.as_ref()) else {
@@ -155,7 +167,7 @@ impl OnDemand {
             self.unheard.append(&mut block.gaps);
             self.here = Some((block, 0));
         }
-        self.ahead = next_block(&mut self.cursor, &*self.store, &self.stream)?;
+        self.ahead = next_block(&mut self.cursor, &*self.store, &self.stream, &self.losses)?;
         Ok(())
     }
 
@@ -271,16 +283,36 @@ fn expected_bytes(stream: &Stream, window: Window) -> u64 {
     (u128::from(stream.bytes) * u128::from(part.0) / all) as u64
 }
 
-/// The next block of a stream that has records.
+/// The next block of a stream that has records. What cannot be read before it is a gap.
 fn next_block(
     cursor: &mut Cursor,
     store: &dyn RecordStore,
     stream: &Stream,
+    losses: &Losses,
 ) -> Result<Option<Block>, ReplayError> {
-    let mut gaps = Vec::new();
-    while let Some(Part { seq, output }) = cursor.advance(store)? {
+    let mut gaps: Vec<Window> = Vec::new();
+    // Since when something is lost of which nothing says where it ends.
+    let mut lost_since = None;
+    while let Some(found) = cursor.find(store)? {
+        let Part { seq, output } = match found {
+            Found::Part(part) => part,
+            Found::Damage(damage) => {
+                let Damage { from, to, .. } = damage;
+                losses.note(damage);
+                match from < to && gaps.len() < GAPS_MAX {
+                    true => gaps.push(Window { from, to }),
+                    false => lost_since = lost_since.or(Some(from)),
+                }
+                continue;
+            }
+        };
         match output {
             Output::Records(records) => {
+                if let (Some(from), Some(to)) = (lost_since, records.starts.first().copied())
+                    && from < to
+                {
+                    gaps.push(Window { from, to });
+                }
                 let filter = filter_of(stream, seq).to_owned();
                 return Ok(Some(Block { records, filter, gaps }));
             }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::block::{self, BlockError, Sealed};
 use super::scan::{Damage, damage};
 use super::{Coverage, Mark, Measured, RecordStore, StoreError, Stored, Stream, Window, can_name};
+use crate::filter::Expr;
 use crate::record::Schema;
 use crate::source::Covered;
 use crate::time::{Span, Ts};
@@ -29,6 +30,9 @@ const JSON_BYTES_MAX: u32 = 16 << 20;
 
 /// Schemas of one archive at most.
 const SCHEMAS_MAX: usize = 4096;
+
+/// No block has a larger number, so that there is always a next one.
+const SEQ_MAX: u64 = 1 << 62;
 
 /// Bytes of a block before its names.
 const BLOCK_HEAD: usize = 72;
@@ -202,6 +206,11 @@ fn readable(store: &dyn RecordStore, name: &str, stored: &Stored) -> Result<Read
     Ok(block.into_output(&schema).map(|_| (header, Some(schema))))
 }
 
+/// Whether a text is a filter as a stream has it, where nothing stands for every packet.
+fn is_filter(text: &str) -> bool {
+    text.is_empty() || Expr::parse(text).is_ok()
+}
+
 /// A part with its length before it and its checksum behind it.
 fn framed(mut part: Vec<u8>, value: &impl Serialize) -> Result<Vec<u8>, ArchiveError> {
     let json = serde_json::to_vec(value).map_err(io::Error::from)?;
@@ -255,6 +264,17 @@ impl<R: Read> Archive<R> {
         let module = &archive.stream.module;
         if !module.is_empty() && !can_name(module) {
             return Err(archive.damaged("what it calls a module is none"));
+        }
+        if archive.stream.next_seq > SEQ_MAX {
+            return Err(archive.damaged("its next block has a larger number than any"));
+        }
+        let filters = &archive.stream.filters;
+        if !filters.is_sorted_by(|one, next| one.seq < next.seq) {
+            return Err(archive.damaged("its filters are not in order"));
+        }
+        if let Some(wrong) = filters.iter().find(|measured| !is_filter(&measured.filter)) {
+            let why = format!("`{}` is no filter", wrong.filter);
+            return Err(archive.damaged(&why));
         }
         Ok(archive)
     }
@@ -322,6 +342,9 @@ impl<R: Read> Archive<R> {
         if !self.own.starts_with(&header.origin.stream) {
             return Err(self.damaged("a block is of another stream"));
         }
+        if header.seq > SEQ_MAX {
+            return Err(self.damaged("a block has a larger number than any"));
+        }
         if self.last.is_some_and(|last| last >= mark) {
             return Err(self.damaged("its blocks are not in order"));
         }
@@ -347,9 +370,13 @@ impl<R: Read> Archive<R> {
         let mut want = magic.to_vec();
         want.extend(self.seen.blocks.to_le_bytes());
         want.extend(self.seen.bytes.to_le_bytes());
-        match counts == want && crc32fast::hash(counts).to_le_bytes() == sum {
-            true => Ok(()),
-            false => Err(self.damaged("its end counts other blocks than it has")),
+        if counts != want || crc32fast::hash(counts).to_le_bytes() != sum {
+            return Err(self.damaged("its end counts other blocks than it has"));
+        }
+        let mut more = Vec::new();
+        match (&mut self.from).take(1).read_to_end(&mut more)? {
+            0 => Ok(()),
+            _ => Err(self.damaged("something follows its end")),
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod anonymize;
 mod bloom;
+mod breaks;
 mod change;
 mod copy;
 mod cuts;

@@ -276,6 +276,13 @@ pub(crate) fn is_foreign(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether bytes end with a whole block.
+pub(crate) fn ends_whole(bytes: &[u8]) -> bool {
+    let len = bytes.len().checked_sub(4).map_or(0, |at| word(bytes, at) as usize);
+    let last = bytes.len().checked_sub(len).and_then(|at| bytes.get(at..));
+    last.is_some_and(|last| len > 0 && whole(last).is_some())
+}
+
 /// The length that a block states, if one of our own may be so long.
 #[inline]
 fn block_len(head: &[u8]) -> Option<usize> {

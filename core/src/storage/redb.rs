@@ -8,6 +8,7 @@
 //! redb refuses everything after an I/O error until it is opened anew; the
 //! next call does that, so a full disk heals once there is space.
 
+mod guard;
 mod meta;
 mod pieces;
 mod salvage;
@@ -16,7 +17,6 @@ mod tables;
 mod upkeep;
 
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ use super::{Append, Mark, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, W
 use crate::record::Schema;
 use crate::time::{Span, Ts};
 
+use guard::guard;
 use meta::{meta, parsed};
 use pieces::PIECES;
 use side::Side;
@@ -247,12 +248,6 @@ fn builder(bytes: u64) -> ::redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(bytes <= CHECKED_BYTES_MAX);
     builder
-}
-
-/// A damaged page may make redb panic where it expects its own; that parks the call, not the monitor.
-fn guard<T>(what: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    let done = catch_unwind(AssertUnwindSafe(what));
-    done.unwrap_or_else(|_| Err(Failure::Damaged("its pages contradict each other".to_owned())))
 }
 
 fn commit<T>(

@@ -40,12 +40,24 @@ pub enum Found {
     Damage(Damage),
 }
 
-/// A block, or what lies where blocks were, that cannot be read: which, and from when until when.
+/// What cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The block of this number.
+    Block(u64),
+    /// Those in damaged pages of the file, which may be several.
+    Blocks,
+    /// Kept packets.
+    Packets,
+}
+
+/// Something stored that cannot be read: which, and from when until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The block's number; none where pages of the file are damaged, which may hold several.
-    pub seq: Option<u64>,
-    /// The start of its first row, or of the last one before it that could be read.
+    /// What it is.
+    pub what: Missing,
+    /// The start of its first row, or of the last one before it that could be read; its first
+    /// packet.
     pub from: Ts,
     /// The first instant behind it, as far as it is known.
     pub to: Ts,
@@ -55,9 +67,10 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seq {
-            Some(seq) => write!(f, "block {seq}")?,
-            None => f.write_str("blocks")?,
+        match self.what {
+            Missing::Block(seq) => write!(f, "block {seq}")?,
+            Missing::Blocks => f.write_str("blocks")?,
+            Missing::Packets => f.write_str("packets")?,
         }
         write!(f, " from {}", self.from)?;
         match self.to {
@@ -198,7 +211,7 @@ impl Cursor {
     }
 
     /// The next part, or the next thing that cannot be read.
-    fn find(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
+    pub fn find(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
         loop {
             let before = self.after;
             let stored = match self.next_block(store) {
@@ -241,11 +254,11 @@ pub(super) fn damage(
     if stored.bytes.is_empty() {
         let from = before.map_or(window.from, |mark| mark.first);
         let why = "pages of the store are damaged".to_owned();
-        return Damage { seq: None, from, to: first, why };
+        return Damage { what: Missing::Blocks, from, to: first, why };
     }
     let header = block::peek(&stored.bytes).ok().filter(|header| header.first == first);
     let to = header.map_or(first, |header| header.end());
-    Damage { seq: Some(seq), from: first, to, why: error.to_string() }
+    Damage { what: Missing::Block(seq), from: first, to, why: error.to_string() }
 }
 
 /// The part of an output that lies inside a window.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::scan::Found;
+use super::scan::{Found, Missing};
 use super::{RecordStore, Scan, StoreError, Window};
 use crate::record::Output;
 use crate::time::Ts;
@@ -71,7 +71,10 @@ pub fn records(
                 }
                 Ok(Found::Damage(damage)) => found(Fault {
                     stream: stream.name.clone(),
-                    place: damage.seq.map_or("pages".to_owned(), |seq| format!("block {seq}")),
+                    place: match damage.what {
+                        Missing::Block(seq) => format!("block {seq}"),
+                        Missing::Blocks | Missing::Packets => "pages".to_owned(),
+                    },
                     from: Some(damage.from),
                     to: Some(damage.to).filter(|to| to.0 < u64::MAX),
                     why: damage.why,

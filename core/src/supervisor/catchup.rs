@@ -27,6 +27,7 @@ use crate::intern::Interner;
 use crate::lookup::Lookups;
 use crate::queue;
 use crate::source::{Chunk, Turn};
+use crate::storage::losses::Losses;
 use crate::storage::packets::{self, CopyError, Keeps, Kept, Spot};
 use crate::time::{Interval, Span, Ts};
 use crate::worker::{Emission, Task};
@@ -202,7 +203,9 @@ impl CatchUp {
         let beginning = since
             .begin(joining.task.interval, &keeps)
             .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
-        let kept = Kept::following(format!("packets of {keeper}"), &keeps.dir, beginning.from)?;
+        let kept = Kept::following(format!("packets of {keeper}"), &keeps.dir, beginning.from)?
+            // Nobody is told but the log; what is lost is a gap.
+            .telling(joining.task.interval, Losses::default());
         if let Some(how) = kept.changed().filter(|_| keeps.changed.is_none()) {
             return Err(Missed::Changed { keeper: keeper.to_string(), how });
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::leg::Uttered;
 use crate::module::{Export, Module};
 use crate::record::{Output, Schema};
+use crate::storage::losses::Losses;
 use crate::time::{Interval, Span, Ts};
 use crate::worker::{guarded, is_gap};
 
@@ -20,6 +21,8 @@ pub struct Seam {
     module: Box<dyn Module>,
     schema: Arc<Schema>,
     interval: Span,
+    // What is missing of what the parts read.
+    losses: Losses,
     // The end of the last interval that has closed.
     closed: Option<Ts>,
     // What a part says of its first interval, while that is open.
@@ -31,9 +34,14 @@ pub struct Seam {
 
 impl Seam {
     /// For the first of the parts, of a module that is started for nothing else.
-    pub fn new(module: Box<dyn Module>, schema: Arc<Schema>, interval: Span) -> Self {
+    pub fn new(
+        module: Box<dyn Module>,
+        schema: Arc<Schema>,
+        interval: Span,
+        losses: Losses,
+    ) -> Self {
         let (closed, held, silent, ready) = Default::default();
-        Self { module, schema, interval, closed, held, silent, ready }
+        Self { module, schema, interval, losses, closed, held, silent, ready }
     }
 
     /// Another part begins.
@@ -74,12 +82,18 @@ impl Seam {
     /// Says the next interval without packets, if there is one.
     fn say(&mut self) {
         let Some((interval, to)) = self.silent else { return };
-        let mut out = Export::new(interval, self.schema.clone());
-        // What fails here has failed in the part as well, which says so.
-        let _ = guarded(|| self.module.export(interval, &mut out));
-        let _ = self.module.fault();
-        let records = out.into_records().into_iter().map(Output::Records);
-        self.ready.extend(records.map(Uttered::Output));
+        if self.losses.touch(interval.start(), interval.end()) {
+            // There may have been packets.
+            let (from, to) = (interval.start(), interval.end());
+            self.ready.push_back(Uttered::Output(Output::Gap { from, to }));
+        } else {
+            let mut out = Export::new(interval, self.schema.clone());
+            // What fails here has failed in the part as well, which says so.
+            let _ = guarded(|| self.module.export(interval, &mut out));
+            let _ = self.module.fault();
+            let records = out.into_records().into_iter().map(Output::Records);
+            self.ready.extend(records.map(Uttered::Output));
+        }
         self.silent = Some((interval.next(), to)).filter(|(next, to)| next.start() < *to);
         if self.silent.is_none() {
             self.ready.extend(self.held.take().into_iter().flatten());

@@ -1,6 +1,7 @@
 //! Runs for one question: records as they close, faults, and readers that leave.
 
 mod beside;
+mod damaged;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -144,6 +144,34 @@ fn an_archive_with_a_byte_changed_or_missing_is_refused() {
 }
 
 #[test]
+fn an_archive_that_was_written_wrong_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, other) = (store(dir.path(), "one"), store(dir.path(), "other"));
+    filled(&one, 0..40);
+    let (_, archive) = exported(&one);
+    let twice = [&archive[..], &archive[..]].concat();
+    let error = import(&other, &twice).expect_err("two of them");
+    assert!(error.contains("something follows its end"), "{error}");
+    // A description of its own, with the right checksum.
+    let about = About::of(&stream(&one, "a"));
+    let measured = |seq, filter: &str| Measured { seq, filter: filter.to_owned() };
+    let len = 8 + 4 + u32::from_le_bytes([archive[8], archive[9], archive[10], archive[11]]) + 4;
+    for (about, why) in [
+        (About { next_seq: u64::MAX, ..about.clone() }, "a larger number than any"),
+        (About { filters: vec![measured(9, "tcp"), measured(0, "")], ..about.clone() }, "in order"),
+        (About { filters: vec![measured(0, "((((")], ..about.clone() }, "`((((` is no filter"),
+    ] {
+        let head = [&BEGIN[..], &VERSION.to_le_bytes()].concat();
+        let described = framed(head, &about).expect("a description");
+        let error = import(&other, &[&described, &archive[len as usize..]].concat());
+        let error = error.expect_err("a description that is wrong");
+        assert!(error.contains(why), "{error}");
+    }
+    assert_eq!(other.stream("a").expect("a store that works"), None);
+    assert!(import(&other, &archive).is_ok());
+}
+
+#[test]
 fn no_name_of_an_archive_leads_out_of_the_store() {
     let dir = tempfile::tempdir().expect("a directory");
     let (one, other) = (store(dir.path(), "one"), store(dir.path(), "other"));

@@ -5,12 +5,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Begins a file, or begins it anew.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     moment();
     OpenOptions::new().write(true).create(true).truncate(true).open(path)
+}
+
+/// What a file is called until it is whole.
+pub(super) fn half(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
 }
 
 /// Writes all of some bytes.

@@ -128,7 +128,10 @@ pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<Copied, 
                 copier.here.clear();
                 true
             }
-            Part::Heads(blocks) | Part::Slab(blocks) => copier.take_all(blocks)?,
+            Part::Heads(blocks) | Part::Damaged(blocks) | Part::Slab(blocks) => {
+                copier.take_all(blocks)?
+            }
+            Part::Lost(_) => true,
         };
         if !whole {
             reading.damaged(reading.at());

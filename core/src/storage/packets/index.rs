@@ -64,6 +64,11 @@ impl Entry {
         self.at.saturating_add(u64::from(self.bytes))
     }
 
+    /// The first byte behind its frame in a compressed segment; in another 0.
+    pub fn packed_end(&self) -> u64 {
+        self.packed_at.saturating_add(u64::from(self.packed_bytes))
+    }
+
     /// How long it is in the index.
     pub fn stored_bytes(&self) -> u64 {
         (ENTRY_BYTES + self.heads.len() + self.carried.bytes().len() + 4) as u64
@@ -194,7 +199,10 @@ impl Index {
         };
         let mut entries: Vec<Entry> = Vec::new();
         while let Some((entry, behind)) = Entry::split(rest) {
-            if entry.at != entries.last().map_or(0, Entry::end) {
+            let before = entries.last();
+            if entry.at != before.map_or(0, Entry::end)
+                || entry.packed_at != before.map_or(0, Entry::packed_end)
+            {
                 break;
             }
             entries.push(entry);
@@ -207,6 +215,11 @@ impl Index {
     /// How many bytes of the capture it covers.
     pub fn covers(&self) -> u64 {
         self.entries.last().map_or(0, Entry::end)
+    }
+
+    /// Where, in the file of a compressed segment, the frames it covers end.
+    pub fn packed_covers(&self) -> u64 {
+        self.entries.last().map_or(0, Entry::packed_end)
     }
 
     /// The times of the packets it covers.

@@ -99,7 +99,8 @@ pub(super) fn index_again(
     let damaged = || io::Error::other("its table of frames is damaged, and so it has no index");
     let file = File::open(&segment.path)?;
     let lens = read_table(&file)?.ok_or_else(damaged)?;
-    let mut index = Growing::new(&segment.index(), segment.number)?;
+    let half = change::half(&segment.index());
+    let mut index = Growing::new(&half, segment.number)?;
     let (mut indexer, mut unpacker) = (Indexer::default(), zstd::bulk::Decompressor::new()?);
     let (mut at, mut packed_at, mut frame) = (0, 0, Vec::new());
     for (packed_bytes, bytes) in lens {
@@ -119,7 +120,14 @@ pub(super) fn index_again(
         at = entry.end();
     }
     index.sync()?;
+    change::rename(&half, &segment.index())?;
     Ok(Some(index.bytes()))
+}
+
+/// Where the frames of slabs end; none where no table of them is there.
+pub(super) fn frames_end(file: &File) -> io::Result<Option<u64>> {
+    let lens = read_table(file)?;
+    Ok(lens.map(|lens| lens.iter().map(|(packed, _)| u64::from(*packed)).sum()))
 }
 
 /// The lengths of all frames, compressed and plain; none where there is no table.

@@ -4,6 +4,8 @@
 //! checksums; what follows (the newest packets of a segment that grows, or all
 //! of one whose index is lost) is read through.
 
+mod ahead;
+mod holes;
 mod open;
 mod slab;
 mod verify;
@@ -20,8 +22,9 @@ use super::segments::{self, Segment};
 use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::storage::Window;
-use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
+pub use ahead::{Expected, covered};
+use holes::{Hole, holes};
 use open::{Behind, Found, Open};
 use slab::Buffers;
 pub(super) use slab::Slab;
@@ -62,18 +65,6 @@ pub struct Spot {
     pub at: u64,
 }
 
-/// How many segments' indexes are looked into to tell how much there is to read.
-const LOOKED_INTO: usize = 16;
-
-/// About how much there is to read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
-    /// Bytes of segments.
-    pub bytes: u64,
-    /// Packets in what is read.
-    pub packets: u64,
-}
-
 /// What comes next.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
@@ -81,21 +72,20 @@ pub(super) enum Part<'a> {
     Segment,
     /// The sections and interfaces that a slab left out describes.
     Heads(&'a [u8]),
+    /// Those of a slab that is damaged.
+    Damaged(&'a [u8]),
+    /// What was here is lost: the rest of a segment, or a segment that is not there.
+    Lost(Lost),
     /// A slab that may hold what is wanted, beside what is not.
     Slab(&'a [u8]),
 }
 
-/// The times of the packets kept in a directory: the earliest, and the latest that is known.
-pub fn covered(dir: &Path) -> io::Result<Option<(Ts, Ts)>> {
-    let mut spans = Vec::new();
-    for segment in segments::list(dir)? {
-        spans.extend(match segment.span {
-            None => Index::read(&segment.index(), segment.number)?.span(),
-            span => span,
-        });
-    }
-    let first = spans.iter().map(|(first, _)| *first).min();
-    Ok(first.zip(spans.iter().map(|(_, last)| *last).max()))
+/// The time of packets that are lost, as far as it is known: otherwise from the packet before them,
+/// or to the one behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub first: Option<Ts>,
+    pub last: Option<Ts>,
 }
 
 /// A window being read.
@@ -103,6 +93,8 @@ pub(super) struct Reading {
     window: Window,
     needs: Needs,
     segments: VecDeque<Segment>,
+    // The segments that are missing from it.
+    holes: VecDeque<Hole>,
     open: Option<Open>,
     slab: Slab,
     // Where it begins, and the end of what was read or left out.
@@ -111,6 +103,8 @@ pub(super) struct Reading {
     entry: Entry,
     buffers: Buffers,
     effort: Effort,
+    // What was found damaged or missing last.
+    fault: String,
     // The latest packet of what was left out without a word.
     passed: Ts,
     // The newest segment that was begun.
@@ -145,6 +139,7 @@ impl Reading {
         Ok(Self {
             window,
             needs,
+            holes: holes(&segments).filter(|hole| hole.touches(window)).collect(),
             segments: segments.into_iter().filter(|s| s.touches(window)).collect(),
             open: None,
             slab: Slab::default(),
@@ -153,6 +148,7 @@ impl Reading {
             entry: Entry::default(),
             buffers: Buffers::default(),
             effort: Effort { bytes_all, ..Effort::default() },
+            fault: String::new(),
             passed: Ts(0),
             number: 0,
             follows: None,
@@ -193,6 +189,11 @@ impl Reading {
         (self.entry.first, self.entry.last)
     }
 
+    /// What was found damaged or missing last.
+    pub fn fault(&self) -> &str {
+        &self.fault
+    }
+
     /// How many segments were removed before they were read.
     pub fn gone(&self) -> u64 {
         self.gone
@@ -231,46 +232,9 @@ impl Reading {
         self.effort
     }
 
-    /// What was done to the packets of the segments to be read, as those say, each said once.
-    pub fn lineages(&self) -> Vec<String> {
-        let mut said = Vec::new();
-        for segment in &self.segments {
-            // What cannot be read is complained of when its packets are.
-            if let Ok(Some(lineage)) = lineage(segment.clone())
-                && !said.contains(&lineage)
-            {
-                said.push(lineage);
-            }
-        }
-        said
-    }
-
     /// Whether all of it is to be seen where it lies.
     pub fn is_at_hand(&self) -> bool {
         self.segments.iter().all(Segment::is_settled)
-    }
-
-    /// About how much there is to read, as the indexes of some segments tell of all. Before any is
-    /// read.
-    pub fn expected(&self) -> Expected {
-        let step = self.segments.len().div_ceil(LOOKED_INTO).max(1);
-        let (mut seen, mut found) = (0, Expected::default());
-        for segment in self.segments.iter().step_by(step) {
-            // What cannot be read is complained of when its packets are.
-            let index = Index::read(&segment.index(), segment.number).unwrap_or_default();
-            let wanted = |entry: &&Entry| entry.may_hold(self.window, &self.needs);
-            for entry in index.entries.iter().filter(wanted) {
-                found.bytes += cost(segment, entry);
-                found.packets += u64::from(entry.packets);
-            }
-            if !segment.packed {
-                found.bytes += segment.bytes.saturating_sub(index.covers());
-            }
-            seen += segment.bytes;
-        }
-        let all: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        let scaled = |number: u64| u128::from(number) * u128::from(all) / u128::from(seen.max(1));
-        Expected { bytes: scaled(found.bytes) as u64, packets: scaled(found.packets) as u64 }
     }
 
     /// Takes the slab given last.
@@ -290,6 +254,12 @@ impl Reading {
             let Some(open) = &mut self.open else {
                 if self.segments.is_empty() {
                     self.look_on()?;
+                }
+                let next = self.segments.front().map_or(u64::MAX, |segment| segment.number);
+                if let Some(hole) = self.holes.pop_front_if(|hole| hole.number < next) {
+                    self.effort.damaged += 1;
+                    self.fault = hole.to_string();
+                    return Ok(Some(Part::Lost(hole.lost())));
                 }
                 let Some(segment) = self.segments.pop_front() else { return Ok(None) };
                 let path = segment.path.clone();
@@ -328,7 +298,7 @@ impl Reading {
                     }
                     Found::Slab(_) | Found::Damaged => {
                         self.damaged(self.entry.at);
-                        return Ok(Some(Part::Heads(&self.entry.heads)));
+                        return Ok(Some(Part::Damaged(&self.entry.heads)));
                     }
                     Found::Short => {
                         open.cut(self.entry.at);
@@ -348,14 +318,25 @@ impl Reading {
                     self.effort.bytes_read += self.slab.len() as u64;
                     return Ok(Some(Part::Slab(&self.slab)));
                 }
-                Behind::End(_) => match self.end()? {
-                    Ending::Pause => return Ok(None),
-                    Ending::Again => {}
-                    Ending::Over => self.open = None,
-                },
+                Behind::End(at) => {
+                    let (is_short, has_more) = (open.is_short, open.has_more(at));
+                    let lost = open.rest();
+                    match self.end()? {
+                        Ending::Pause => return Ok(None),
+                        Ending::Again => continue,
+                        Ending::Over if has_more => self.damaged(at),
+                        Ending::Over => {}
+                    }
+                    self.open = None;
+                    if is_short || has_more {
+                        return Ok(Some(Part::Lost(lost)));
+                    }
+                }
                 Behind::Damaged(at) => {
+                    let lost = open.rest();
                     self.damaged(at);
                     self.open = None;
+                    return Ok(Some(Part::Lost(lost)));
                 }
             }
         }
@@ -364,9 +345,11 @@ impl Reading {
     /// Takes note of bytes that make no sense, from `at` of the capture on.
     pub fn damaged(&mut self, at: u64) {
         self.effort.damaged += 1;
-        let path = self.open.as_ref().map(|open| open.segment.path.display().to_string());
-        let segment = path.unwrap_or_default();
+        let path = self.open.as_ref().map(|open| open.segment.path.as_path());
+        let segment = path.unwrap_or(Path::new("")).display().to_string();
         tracing::warn!(segment, at, "packets of a damaged segment are left out");
+        let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        self.fault = format!("`{name}` is damaged at byte {at}");
     }
 
     /// Where the slab given last begins.
@@ -378,19 +361,6 @@ impl Reading {
 /// Bytes of a segment's file that a slab takes.
 fn cost(segment: &Segment, entry: &Entry) -> u64 {
     u64::from(if segment.packed { entry.packed_bytes } else { entry.bytes })
-}
-
-/// What the section that a segment begins with says was done to its packets.
-fn lineage(segment: Segment) -> io::Result<Option<String>> {
-    let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
-    let from: Box<dyn Read> = match segment.packed {
-        true => Box::new(zstd::stream::read::Decoder::new(file)?),
-        false => Box::new(file),
-    };
-    Ok(match Blocks::new(from).advance() {
-        Ok(Some(Block::Section(bytes))) => pcapng::comment(bytes).map(str::to_owned),
-        _ => None,
-    })
 }
 
 fn failed(path: &Path, source: io::Error) -> CopyError {

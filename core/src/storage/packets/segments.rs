@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::index::Index;
 use super::{SLAB_BYTES, change, tidy};
-use crate::storage::{Window, pcapng};
+use crate::storage::Window;
+use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
 
 /// A file of a run of packets.
@@ -36,6 +37,11 @@ impl Segment {
     /// Whether it is plain, and changed no more.
     pub(super) fn is_settled(&self) -> bool {
         self.span.is_some() && !self.packed
+    }
+
+    /// Whether numbers were passed over between it and a later one.
+    pub(super) fn is_followed_from_afar(&self, later: &Self) -> bool {
+        later.number > self.number.saturating_add(1)
     }
 
     /// Where its index is, which keeps its name when the segment gets another.
@@ -120,9 +126,15 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
 /// The segments in a directory, oldest first; of those there both plain and compressed, the
 /// compressed.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<Segment>> {
-    let mut segments = list_all(dir)?;
-    segments.dedup_by_key(|segment| segment.number);
-    Ok(segments)
+    let listed = || {
+        let mut segments = list_all(dir)?;
+        segments.dedup_by_key(|segment| segment.number);
+        Ok(segments)
+    };
+    let segments: Vec<Segment> = listed()?;
+    let has_hole = segments.windows(2).any(|pair| pair[0].is_followed_from_afar(&pair[1]));
+    // One that is renamed while the directory is read may be passed over.
+    if has_hole { listed() } else { Ok(segments) }
 }
 
 /// Every file of a segment in a directory, oldest first, compressed before plain.
@@ -163,6 +175,19 @@ pub(super) fn open(segment: Segment) -> io::Result<Option<(Segment, File)>> {
     }
     let now = list(dir.as_deref().unwrap_or(Path::new(".")))?;
     now.into_iter().find(|segment| segment.number == number).map_or(Ok(None), opened)
+}
+
+/// The header of the section that a segment begins with; none if it is gone, or begins otherwise.
+pub(super) fn first_section(segment: Segment) -> io::Result<Option<Vec<u8>>> {
+    let Some((segment, file)) = open(segment)? else { return Ok(None) };
+    let from: Box<dyn Read> = match segment.packed {
+        true => Box::new(zstd::stream::read::Decoder::new(file)?),
+        false => Box::new(file),
+    };
+    Ok(match Blocks::new(from).advance() {
+        Ok(Some(Block::Section(bytes))) => Some(bytes.to_vec()),
+        _ => None,
+    })
 }
 
 /// Cuts a capture into slabs of whole blocks.

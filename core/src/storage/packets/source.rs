@@ -6,18 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::CopyError;
-use super::read::{Expected, Part, Reading, Slab, Spot};
+use super::breaks::Breaks;
+use super::read::{Expected, Lost, Part, Reading, Slab, Spot};
 use crate::filter::Expr;
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh};
 use crate::storage::Window;
+use crate::storage::losses::Losses;
 use crate::storage::pcapng::{self, Block, Stands};
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 use scan::{Next, Scan};
-
-/// How many times in which nothing was heard are told with one packet.
-const BREAKS_MAX: usize = 1024;
 
 /// The packets of a window, from the segments in a directory.
 pub struct Kept {
@@ -35,11 +34,7 @@ pub struct Kept {
     scan: Scan,
     // Whether a packet of the window was there already.
     begun: bool,
-    // The latest packet that was there, and that after which nothing was heard for a while.
-    last: Ts,
-    break_after: Option<Ts>,
-    // The times in which nothing was heard before the next packet that is given.
-    unheard: Vec<Window>,
+    breaks: Breaks,
     follows: bool,
 }
 
@@ -82,11 +77,15 @@ impl Kept {
             slab: Slab::default(),
             scan: Scan::default(),
             begun: false,
-            last: Ts(0),
-            break_after: None,
-            unheard: Vec::new(),
+            breaks: Breaks::new(window),
             follows: false,
         }
+    }
+
+    /// Takes into account how long the intervals are of who reads, and tells what is lost.
+    pub fn telling(mut self, interval: Span, losses: Losses) -> Self {
+        self.breaks.tell(interval, losses);
+        self
     }
 
     /// Where the next packet is read.
@@ -143,9 +142,8 @@ impl Kept {
         match block {
             Block::Section(bytes) => {
                 self.links.clear();
-                let last = self.last.max(self.reading.passed());
-                if pcapng::is_apart(bytes) && last > Ts(0) {
-                    self.break_after = Some(last);
+                if pcapng::is_apart(bytes) {
+                    self.breaks.part(self.reading.passed());
                 }
                 if self.told.is_none() {
                     self.told = pcapng::comment(bytes).map(str::to_owned);
@@ -160,23 +158,42 @@ impl Kept {
         }
     }
 
+    /// Takes note of what a slab describes whose packets are not given.
+    fn meet_all(&mut self, mut blocks: &[u8]) {
+        while let Some((block, behind)) = pcapng::split(blocks) {
+            self.meet(&block);
+            blocks = behind;
+        }
+    }
+
     /// Reads the next slab; false at the end.
     fn advance(&mut self) -> Result<bool, CopyError> {
         loop {
             let Self { reading, scan, .. } = self;
             match reading.advance_by(&mut |slab, crc| scan.read(slab, crc))? {
-                None => return Ok(false),
+                None => {
+                    if !self.follows {
+                        self.breaks.end();
+                    }
+                    return Ok(false);
+                }
                 Some(Part::Segment) => self.links.clear(),
                 Some(Part::Heads(blocks)) => {
                     let blocks = blocks.to_vec();
-                    let mut rest = &blocks[..];
-                    while let Some((block, behind)) = pcapng::split(rest) {
-                        self.meet(&block);
-                        rest = behind;
-                    }
+                    self.meet_all(&blocks);
                     let (first, last) = self.reading.left_out();
-                    self.resume(first);
-                    self.last = self.last.max(last);
+                    self.breaks.resume(first);
+                    self.breaks.hear(last);
+                }
+                Some(Part::Damaged(blocks)) => {
+                    let blocks = blocks.to_vec();
+                    self.meet_all(&blocks);
+                    let (first, last) = self.reading.left_out();
+                    self.breaks.resume(first);
+                    self.breaks.lose(Some(first), Some(last), self.reading.fault());
+                }
+                Some(Part::Lost(Lost { first, last })) => {
+                    self.breaks.lose(first, last, self.reading.fault());
                 }
                 Some(Part::Slab(_)) => break,
             }
@@ -197,7 +214,7 @@ impl Kept {
                 let over = until.is_none_or(|until| self.spot().segment < until.segment);
                 break if over { Turn::End } else { Turn::Idle };
             }
-            if !chunk.packets.is_empty() && !self.unheard.is_empty() {
+            if !chunk.packets.is_empty() && self.breaks.is_due() {
                 break Turn::More;
             }
             if self.take(chunk, self.before(until)) {
@@ -267,8 +284,7 @@ impl Kept {
     #[inline]
     fn add(&mut self, mut packet: Packet, stands: Option<Stands>, chunk: &mut Chunk) {
         let ts = packet.ts;
-        self.resume(ts);
-        self.last = self.last.max(ts);
+        self.breaks.hear(ts);
         if ts < self.window.from || ts >= self.window.to {
             return;
         }
@@ -276,7 +292,7 @@ impl Kept {
             self.begin();
         }
         if chunk.packets.is_empty() {
-            chunk.unheard.append(&mut self.unheard);
+            self.breaks.take(&mut chunk.unheard);
         }
         if let Some(stands) = stands {
             packet.marks |= stands.marks;
@@ -286,20 +302,10 @@ impl Kept {
         chunk.packets.push(packet);
     }
 
-    /// Takes note of the first packet after a while in which nothing was heard.
-    fn resume(&mut self, to: Ts) {
-        if let Some(from) = self.break_after.take()
-            && from < to
-            && to > self.window.from
-            && self.unheard.len() < BREAKS_MAX
-        {
-            self.unheard.push(Window { from: Ts(from.0.saturating_add(1)), to });
-        }
-    }
-
     /// From here on what comes late belongs to the window too.
     fn begin(&mut self) {
         (self.begun, self.window.from) = (true, Ts(0));
+        self.breaks.begin();
         self.reading.begin();
     }
 

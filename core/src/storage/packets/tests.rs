@@ -5,6 +5,7 @@ use std::fs::File;
 use tempfile::TempDir;
 
 pub(super) mod crash;
+mod damage;
 mod window;
 
 use super::*;

@@ -22,11 +22,14 @@ use super::disk::{Open, Shelf};
 use super::index::{Entry, Growing, Index, Indexer};
 use super::pack;
 use super::segments::{Segment, Slabs, closed_name};
-use super::{Room, Written};
+use super::{Room, SLAB_BYTES, Written, pcapng};
 use crate::time::Ts;
 
 /// Segments that may wait to be closed; further ones are closed by who brings them.
 const WAITING: usize = 4;
+
+/// Bytes at the end of a file that tell whether they were written.
+const PAGE_BYTES: u64 = 4096;
 
 /// The lowest priority there is.
 #[cfg(target_os = "linux")]
@@ -45,13 +48,14 @@ impl Tidy {
     pub fn new(room: Room, shelf: Shelf, written: Arc<Written>) -> io::Result<Self> {
         let (jobs, waiting) = bounded(WAITING);
         let stop = Arc::<AtomicBool>::default();
-        let closer = Closer { shelf, written };
+        let closer = Closer { shelf: shelf.clone(), written };
         let chores = Chores {
             room,
             closer: closer.clone(),
             waiting,
             stop: stop.clone(),
             given_up: HashSet::new(),
+            unseen: shelf.lock().clone(),
         };
         let thread = std::thread::Builder::new().name("tidy".to_owned());
         let thread = Some(thread.spawn(move || chores.run())?);
@@ -98,12 +102,13 @@ impl Closer {
             // Gone already, where there is little room.
             let Some(segment) = place else { return Ok(()) };
             let Some(span) = segment.span else { return Ok(()) };
+            if open.index.is_none() {
+                // What there is lacks the end: it is made again.
+                change::remove(&segment.index())?;
+            }
             let to = segment.path.with_file_name(closed_name(segment.number, span, false));
             change::rename(&segment.path, &to)?;
             segment.path = to;
-            if open.index.is_none() {
-                segment.index_bytes = 0;
-            }
             Ok(())
         });
         if let Err(error) = renamed {
@@ -120,6 +125,8 @@ struct Chores {
     stop: Arc<AtomicBool>,
     // Segments that could not be indexed or compressed, by number.
     given_up: HashSet<u64>,
+    // Segments of earlier runs whose index was not looked at yet.
+    unseen: Vec<Segment>,
 }
 
 impl Chores {
@@ -135,6 +142,9 @@ impl Chores {
                 Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => {
                     let Some(segment) = self.next() else {
+                        if self.look() {
+                            continue;
+                        }
                         match self.waiting.recv() {
                             Ok(open) => self.closer.close(open),
                             Err(_) => return,
@@ -194,6 +204,19 @@ impl Chores {
         shelf.iter().find(is_untidy).cloned()
     }
 
+    /// Looks at the index of a segment of an earlier run, if there is one left: one that lacks
+    /// something is made again. Newer segments than those are looked at first.
+    fn look(&mut self) -> bool {
+        let Some(segment) = self.unseen.pop() else { return false };
+        let lacks = segment.is_named_closed() && segment.index_bytes > 0 && lacks_some(&segment);
+        if lacks && !self.given_up.contains(&segment.number) {
+            let mut shelf = self.closer.shelf.lock();
+            let kept = shelf.iter_mut().find(|kept| kept.path == segment.path);
+            kept.into_iter().for_each(|kept| kept.index_bytes = 0);
+        }
+        true
+    }
+
     /// Whether a segment is there still, and not gone to make room.
     fn is_kept(&self, segment: &Segment) -> bool {
         self.closer.shelf.lock().iter().any(|kept| kept.number == segment.number)
@@ -231,21 +254,42 @@ pub(super) fn is_left_over(path: &Path, indexes: &HashSet<PathBuf>) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     let ours = |rest: &str| rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_digit());
     let stem = |kind| name.strip_suffix(kind).is_some_and(ours);
-    stem(".zst.tmp") || ((stem(".zst.index") || stem(".index")) && !indexes.contains(path))
+    let half = [".zst.tmp", ".index.tmp", ".zst.index.tmp"].into_iter().any(stem);
+    half || ((stem(".zst.index") || stem(".index")) && !indexes.contains(path))
 }
 
 /// Cuts a segment that was still growing to its whole blocks and closes it; none without a packet.
 fn adopt(segment: Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<Option<Segment>> {
-    let Some((bytes, index_bytes, span)) = complete(&segment, goes_on)? else {
+    let Some((whole, index_bytes, span)) = complete(&segment, goes_on)? else {
         return Ok(None);
     };
     let Some(span) = span else { return segment.remove().map(|()| None) };
-    let file = OpenOptions::new().write(true).open(&segment.path)?;
+    let file = OpenOptions::new().read(true).write(true).open(&segment.path)?;
+    let bytes = kept_bytes(&file, whole)?;
+    if bytes > whole {
+        let path = segment.path.display();
+        tracing::warn!("`{path}` is damaged at byte {whole}: what follows stays as it is");
+    }
     change::set_len(&file, bytes)?;
     file.sync_data()?;
     let path = segment.path.with_file_name(closed_name(segment.number, span, false));
     change::rename(&segment.path, &path)?;
     Ok(Some(Segment { path, span: Some(span), bytes, index_bytes, ..segment }))
+}
+
+/// How long a segment is to be of which only so many bytes are whole blocks. A crash leaves the
+/// last block in part, or zeros where the system never came to write; anything else is damage, and
+/// what follows it may serve others.
+fn kept_bytes(file: &File, whole: u64) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    let rest = len.saturating_sub(whole);
+    let mut next = vec![0; rest.min(SLAB_BYTES as u64) as usize];
+    file.read_exact_at(&mut next, whole)?;
+    let mut end = vec![0; rest.min(PAGE_BYTES) as usize];
+    file.read_exact_at(&mut end, len - end.len() as u64)?;
+    let is_part = pcapng::split(&next).is_none() && !pcapng::is_foreign(&next);
+    let is_zero = end.iter().all(|byte| *byte == 0);
+    Ok(if is_part || is_zero { whole } else { len })
 }
 
 /// How many bytes of a segment are whole blocks, how long its index is, and the times of its packets.
@@ -256,15 +300,18 @@ fn complete(segment: &Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<
     let path = segment.index();
     let mut file = File::open(&segment.path)?;
     let mut index = Index::read(&path, segment.number)?;
-    // After a crash of the machine the newest slabs may not be what was written.
-    while let Some(newest) = index.entries.last().filter(|newest| !is_sound(&file, newest)) {
+    // After a crash of the machine the newest slabs may not have been written to their end. What
+    // was is left to the index, which knows if it is damaged.
+    while let Some(newest) = index.entries.last().filter(|newest| !has_end(&file, newest)) {
         index.good -= newest.stored_bytes();
         index.entries.pop();
     }
     let mut indexer = Indexer::default();
     index.entries.iter().for_each(|entry| indexer.pass(entry));
-    let mut growing = match index.entries.is_empty() {
-        true => Growing::new(&path, segment.number)?,
+    let half = change::half(&path);
+    let is_new = index.entries.is_empty();
+    let mut growing = match is_new {
+        true => Growing::new(&half, segment.number)?,
         false => Growing::resume(&path, index.good)?,
     };
     file.seek(SeekFrom::Start(index.covers()))?;
@@ -286,11 +333,34 @@ fn complete(segment: &Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<
         slab = Arc::into_inner(shared).unwrap_or_default();
     }
     growing.sync()?;
+    if is_new {
+        change::rename(&half, &path)?;
+    }
     Ok(Some((bytes, growing.bytes(), span)))
 }
 
-/// Whether a slab is in the file as it was written.
-fn is_sound(file: &File, entry: &Entry) -> bool {
+/// Whether a slab is in the file as it was written, or at least ends as one does.
+fn has_end(file: &File, entry: &Entry) -> bool {
     let mut slab = vec![0; entry.bytes as usize];
-    file.read_exact_at(&mut slab, entry.at).is_ok() && crc32fast::hash(&slab) == entry.crc
+    if file.read_exact_at(&mut slab, entry.at).is_err() {
+        return false;
+    }
+    crc32fast::hash(&slab) == entry.crc || pcapng::ends_whole(&slab)
+}
+
+/// Whether the index of a closed segment is damaged, or ends before the segment.
+fn lacks_some(segment: &Segment) -> bool {
+    let end = |file: File| match segment.packed {
+        true => pack::frames_end(&file),
+        false => Ok(Some(segment.bytes)),
+    };
+    let covered = |index: &Index| match segment.packed {
+        true => index.packed_covers(),
+        false => index.covers(),
+    };
+    match (Index::read(&segment.index(), segment.number), File::open(&segment.path).and_then(end)) {
+        (Ok(index), Ok(Some(end))) => index.torn || covered(&index) < end,
+        // Without a table of frames it could not be made again.
+        _ => false,
+    }
 }

@@ -155,7 +155,9 @@ fn both(
         Ok(Box::new(kept.map_err(QueryError::Packets)?))
     };
     let (threads, lookups) = (Threads::new(2), Arc::default());
-    let parts = Parts { instance: instance(), windows, open: Box::new(open), threads, lookups };
+    let open = Box::new(open);
+    let losses = Losses::default();
+    let parts = Parts { instance: instance(), windows, open, threads, lookups, losses };
     let beside = Run::start_beside(parts, covered, window).expect("a start");
     (all(one), all(beside), count)
 }
@@ -224,8 +226,8 @@ fn a_part_that_fails_ends_the_answer_and_frees_the_others() {
     let whole = open(window).expect("segments");
     let covered = (whole.description().covered(), None);
     let (instance, lookups) = (counter("c", "1s", 5), Arc::default());
-    let parts =
-        Parts { instance, windows, open: Box::new(open), threads: Threads::new(2), lookups };
+    let (open, threads, losses) = (Box::new(open), Threads::new(2), Losses::default());
+    let parts = Parts { instance, windows, open, threads, lookups, losses };
     let (_, report) = said(Run::start_beside(parts, covered, window).expect("a start"));
     assert!(report.expect_err("a fault").contains("`c` broke off: panicked: unlucky"));
 }

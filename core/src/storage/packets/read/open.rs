@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
+use super::Lost;
 use super::slab::{Buffers, MAPPED_BYTES, Slab, View};
 use crate::storage::packets::index::{Entry, Index};
 use crate::storage::packets::segments::{self, Segment, Slabs};
@@ -13,10 +14,13 @@ pub(super) struct Open {
     pub segment: Segment,
     file: File,
     pub entries: VecDeque<Entry>,
-    // Where what the index covers ends.
+    // Where what the index covers ends: in the capture, and in the file.
     covered: u64,
+    covered_file: u64,
     // Whether the index has more, which makes no sense.
     pub torn: bool,
+    // Whether the segment ends before the slabs of its index do.
+    pub is_short: bool,
     // The part of it that is mapped.
     view: Option<View>,
     tail: Option<Slabs<Box<dyn Read + Send>>>,
@@ -53,9 +57,20 @@ impl Open {
             tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
         }
         let covered = index.covers();
+        let covered_file = if segment.packed { index.packed_covers() } else { covered };
         let (entries, torn) = (index.entries.into(), index.torn);
-        let (view, tail) = (None, None);
-        Ok(Some(Self { segment, file, entries, covered, torn, view, tail, is_done: false }))
+        Ok(Some(Self {
+            segment,
+            file,
+            entries,
+            covered,
+            covered_file,
+            torn,
+            is_short: false,
+            view: None,
+            tail: None,
+            is_done: false,
+        }))
     }
 
     /// A slab of the index. Of a closed segment the slabs behind it are mapped together with it, as
@@ -93,10 +108,23 @@ impl Open {
         self.view.as_ref()?.slab(entry)
     }
 
-    /// Forgets the index from byte `at` of the capture on: what is there is read through.
+    /// Forgets the index of a plain segment from byte `at` on: what is there is read through.
     pub fn cut(&mut self, at: u64) {
         self.entries.clear();
-        (self.covered, self.tail) = (at, None);
+        // One that grew when the machine crashed is closed at what was on disk.
+        self.is_short = self.segment.span.is_some();
+        (self.covered, self.covered_file, self.tail) = (at, at, None);
+    }
+
+    /// All of it that is not read yet.
+    pub fn rest(&self) -> Lost {
+        Lost { first: None, last: self.segment.span.map(|(_, last)| last) }
+    }
+
+    /// Whether bytes that are no whole packet follow its last one, at `at`; not where they may still
+    /// become one.
+    pub fn has_more(&self, at: u64) -> bool {
+        self.segment.span.is_some() && !self.segment.packed && at < self.segment.bytes
     }
 
     /// Reads on behind what the index covers.
@@ -123,15 +151,11 @@ impl Open {
 
     fn behind(&self) -> io::Result<Box<dyn Read + Send>> {
         let mut file = self.file.try_clone()?;
+        file.seek(SeekFrom::Start(self.covered_file))?;
         if !self.segment.packed {
-            file.seek(SeekFrom::Start(self.covered))?;
             return Ok(Box::new(file));
         }
-        if self.covered > 0 {
-            // Compressed segments are whole, and so is what their index covers.
-            return Ok(Box::new(io::empty()));
-        }
-        file.seek(SeekFrom::Start(0))?;
+        // A frame begins there; behind the last one is the table, which is passed over.
         Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Behind, Buffers, Found, Open, segments, sound};
+use super::{Behind, Buffers, Found, Open, holes, segments, sound};
 use crate::storage::packets::index::Entry;
 use crate::storage::packets::segments::Segment;
 use crate::storage::verify::{Checked, Fault};
@@ -13,7 +13,17 @@ use crate::storage::verify::{Checked, Fault};
 pub fn verify(dir: &Path, found: &mut dyn FnMut(Fault)) -> io::Result<Checked> {
     let stream = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut checked = Checked::default();
-    for segment in segments::list(dir)? {
+    let all = segments::list(dir)?;
+    for hole in holes(&all) {
+        found(Fault {
+            stream: stream.clone(),
+            place: hole.to_string(),
+            from: Some(hole.from),
+            to: Some(hole.to),
+            why: "it was removed, or the disk lost it".to_owned(),
+        });
+    }
+    for segment in all {
         let mut report = Report { stream: &stream, segment: &segment, found: &mut *found };
         match Open::new(segment.clone()) {
             Ok(Some(open)) => {
@@ -52,13 +62,20 @@ impl Report<'_> {
     }
 }
 
+/// What becomes of an index that lacks something.
+const MADE_AGAIN: &str = "what it lacks is read from the segment, and a run that does not find it \
+                          makes it again";
+
 /// Reads a segment through, and returns how many of its slabs are whole.
 fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
     let is_closed = open.segment.span.is_some();
     if open.torn && is_closed {
         let part = format!("index behind entry {}", open.entries.len());
-        report.tell(&part, None, "the index is damaged: what it lacks is read from the segment");
+        report.tell(&part, None, &format!("the index is damaged: {MADE_AGAIN}"));
     }
+    // Where the index ends, if it is there and nothing says that it is damaged.
+    let mut ends =
+        Some(open.entries.len()).filter(|entries| *entries > 0 && !open.torn && is_closed);
     let mut buffers = Buffers::default();
     let mut whole = 0;
     let mut number = 0u64;
@@ -74,6 +91,7 @@ fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
                 if is_closed {
                     report.tell(&part, Some(&entry), "the segment ends before its end");
                 }
+                ends = None;
                 open.cut(entry.at);
             }
             Err(error) => report.tell(&part, Some(&entry), &error.to_string()),
@@ -81,7 +99,13 @@ fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
     }
     loop {
         match open.read_on(&mut buffers) {
-            Ok(Behind::Slab(..)) => whole += 1,
+            Ok(Behind::Slab(..)) => {
+                whole += 1;
+                if let Some(entries) = ends.take() {
+                    let why = format!("it ends before the segment does: {MADE_AGAIN}");
+                    report.tell(&format!("index behind entry {entries}"), None, &why);
+                }
+            }
             Ok(Behind::End(at)) => {
                 let left = open.segment.bytes.saturating_sub(at);
                 if is_closed && !open.segment.packed && left > 0 {

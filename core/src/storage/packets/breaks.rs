@@ -1,0 +1,193 @@
+//! Times without packets that are no silence: nobody listened, or what was kept is lost.
+//!
+//! Who runs a module over kept packets says zeros of a time without any. These
+//! times are told beside the packets, so that it says a gap of them instead;
+//! what is lost is told as well to who answers, for an interval of which some
+//! packets are left has too few.
+
+use crate::storage::Window;
+use crate::storage::losses::Losses;
+use crate::storage::scan::{Damage, Missing};
+use crate::time::{Interval, Span, Ts};
+
+/// How many such times are told with one packet.
+const BREAKS_MAX: usize = 1024;
+
+/// Such times in a window that is being read.
+pub(super) struct Breaks {
+    window: Window,
+    // How long the intervals are of who reads; zero where that is not known.
+    step: Span,
+    // The latest packet that was there.
+    last: Ts,
+    // Whether there is anything to say with the next packet.
+    pending: bool,
+    // The packet after which nobody listened.
+    apart: Option<Ts>,
+    // What is lost before the next packet: of a known time, and since when, and why.
+    lost: Option<Window>,
+    open: Option<(Ts, String)>,
+    // The times before the next packet that is given.
+    unheard: Vec<Window>,
+    losses: Losses,
+}
+
+impl Breaks {
+    /// For who reads `window`.
+    pub fn new(window: Window) -> Self {
+        Self {
+            window,
+            step: Span(0),
+            last: Ts(0),
+            pending: false,
+            apart: None,
+            lost: None,
+            open: None,
+            unheard: Vec::new(),
+            losses: Losses::default(),
+        }
+    }
+
+    /// Says how long the intervals are of who reads, and where it looks for what is lost.
+    pub fn tell(&mut self, step: Span, losses: Losses) {
+        while let Some(found) = self.losses.next(None) {
+            losses.note(found);
+        }
+        (self.step, self.losses) = (step, losses);
+    }
+
+    /// From here on what comes late belongs to the window too.
+    pub fn begin(&mut self) {
+        self.window.from = Ts(0);
+    }
+
+    /// A packet is there.
+    #[inline]
+    pub fn hear(&mut self, ts: Ts) {
+        if self.pending {
+            self.resume(ts);
+        }
+        self.last = self.last.max(ts);
+    }
+
+    /// Nobody listened between the packets that were there, or passed over, and those that come.
+    pub fn part(&mut self, passed: Ts) {
+        self.last = self.last.max(passed);
+        if self.last > Ts(0) {
+            (self.apart, self.pending) = (Some(self.last), true);
+        }
+    }
+
+    /// Packets are lost: from the one before on, and to the next one, where nothing else is known.
+    pub fn lose(&mut self, first: Option<Ts>, last: Option<Ts>, why: &str) {
+        let after = Ts(self.last.0.saturating_add(1));
+        let begin = first.unwrap_or(after);
+        let Some(last) = last.filter(|last| *last >= begin) else {
+            if self.last > Ts(0) {
+                self.apart = self.apart.or(Some(self.last));
+            }
+            let since = self.open.take().map_or(begin, |(since, _)| since);
+            (self.open, self.pending) = (Some((since, why.to_owned())), true);
+            return;
+        };
+        let end = Ts(last.0.saturating_add(1));
+        self.note(Window { from: begin, to: end }, why);
+        // Whole intervals, as far as nothing of them was heard.
+        let step = |ts| (self.step > Span(0)).then(|| Interval::holding(ts, self.step));
+        let from = step(begin).map_or(after, |interval| interval.start().max(after));
+        let to = step(last).map_or(Ts(u64::MAX), |interval| interval.end());
+        let before = self.lost.unwrap_or(Window { from, to });
+        let lost = Window { from: before.from.min(from), to: before.to.max(to) };
+        (self.lost, self.pending) = (Some(lost), true);
+        self.last = self.last.max(last);
+    }
+
+    /// The next packet, or of those that are passed over the first, is of this time.
+    pub fn resume(&mut self, to: Ts) {
+        self.pending = false;
+        if let Some(lost) = self.lost.take() {
+            self.push(Window { to: lost.to.min(to), ..lost });
+        }
+        if let Some(last) = self.apart.take() {
+            self.push(Window { from: Ts(last.0.saturating_add(1)), to });
+        }
+        if let Some((from, why)) = self.open.take() {
+            self.note(Window { from, to: to.max(from) }, &why);
+        }
+    }
+
+    /// No packet follows.
+    pub fn end(&mut self) {
+        if let Some((from, why)) = self.open.take() {
+            self.note(Window { from, to: Ts(u64::MAX) }, &why);
+        }
+    }
+
+    /// Whether the next packet is to be the first of those that it is given with.
+    pub fn is_due(&self) -> bool {
+        self.pending || !self.unheard.is_empty()
+    }
+
+    /// Gives out the times before a packet.
+    pub fn take(&mut self, out: &mut Vec<Window>) {
+        out.append(&mut self.unheard);
+    }
+
+    fn push(&mut self, unheard: Window) {
+        let Window { from, to } = unheard;
+        if from < to && to > self.window.from && self.unheard.len() < BREAKS_MAX {
+            self.unheard.push(unheard);
+        }
+    }
+
+    fn note(&mut self, lost: Window, why: &str) {
+        let (from, to) = (lost.from.max(self.window.from), lost.to.min(self.window.to));
+        if from < to {
+            self.losses.note(Damage { what: Missing::Packets, from, to, why: why.to_owned() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEC: u64 = 1_000_000_000;
+
+    /// What is told of before a packet at `next`, in seconds, where one was there before.
+    #[track_caller]
+    fn check(heard: u64, lost: (Option<u64>, Option<u64>), next: u64, want: &[(u64, u64)]) {
+        let mut breaks = Breaks::new(Window::ALL);
+        let losses = Losses::default();
+        breaks.tell(Span(10 * SEC), losses.clone());
+        breaks.hear(Ts(heard * SEC));
+        let at = |sec: u64| Ts(sec * SEC);
+        breaks.lose(lost.0.map(at), lost.1.map(at), "why");
+        breaks.hear(at(next));
+        let mut unheard = Vec::new();
+        breaks.take(&mut unheard);
+        // To the second: what begins just behind a packet begins with it.
+        let told: Vec<_> = unheard.iter().map(|w| (w.from.0 / SEC, w.to.0 / SEC)).collect();
+        assert_eq!(told, want);
+        assert!(losses.next(None).is_some_and(|damage| damage.what == Missing::Packets));
+        assert!(losses.next(None).is_none());
+    }
+
+    #[test]
+    fn a_loss_of_a_known_time_is_of_the_intervals_it_touches() {
+        check(5, (Some(12), Some(17)), 43, &[(10, 20)]);
+        check(5, (Some(12), Some(27)), 43, &[(10, 30)]);
+    }
+
+    #[test]
+    fn an_interval_of_which_something_was_heard_is_none_of_those() {
+        check(12, (Some(14), Some(27)), 43, &[(12, 30)]);
+        check(12, (Some(14), Some(27)), 28, &[(12, 28)]);
+    }
+
+    #[test]
+    fn a_loss_of_an_unknown_time_is_between_the_packets_around_it() {
+        check(12, (None, None), 43, &[(12, 43)]);
+        check(12, (None, Some(27)), 43, &[(12, 30)]);
+    }
+}

@@ -1,0 +1,80 @@
+//! What is told of a window before it is read: its times, how much there is, what was done to it.
+
+use std::io;
+use std::path::Path;
+
+use super::{Reading, cost};
+use crate::storage::packets::index::{Entry, Index};
+use crate::storage::packets::segments::{self, Segment};
+use crate::storage::pcapng;
+use crate::time::Ts;
+
+/// How many segments' indexes are looked into to tell how much there is to read.
+const LOOKED_INTO: usize = 16;
+
+/// About how much there is to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Bytes of segments.
+    pub bytes: u64,
+    /// Packets in what is read.
+    pub packets: u64,
+}
+
+/// The times of the packets kept in a directory: the earliest, and the latest that is known.
+pub fn covered(dir: &Path) -> io::Result<Option<(Ts, Ts)>> {
+    let mut spans = Vec::new();
+    for segment in segments::list(dir)? {
+        spans.extend(match segment.span {
+            None => Index::read(&segment.index(), segment.number)?.span(),
+            span => span,
+        });
+    }
+    let first = spans.iter().map(|(first, _)| *first).min();
+    Ok(first.zip(spans.iter().map(|(_, last)| *last).max()))
+}
+
+impl Reading {
+    /// What was done to the packets of the segments to be read, as those say, each said once.
+    pub fn lineages(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for segment in &self.segments {
+            // What cannot be read is complained of when its packets are.
+            if let Ok(Some(lineage)) = lineage(segment)
+                && !said.contains(&lineage)
+            {
+                said.push(lineage);
+            }
+        }
+        said
+    }
+
+    /// About how much there is to read, as the indexes of some segments tell of all. Before any is
+    /// read.
+    pub fn expected(&self) -> Expected {
+        let step = self.segments.len().div_ceil(LOOKED_INTO).max(1);
+        let (mut seen, mut found) = (0, Expected::default());
+        for segment in self.segments.iter().step_by(step) {
+            // What cannot be read is complained of when its packets are.
+            let index = Index::read(&segment.index(), segment.number).unwrap_or_default();
+            let wanted = |entry: &&Entry| entry.may_hold(self.window, &self.needs);
+            for entry in index.entries.iter().filter(wanted) {
+                found.bytes += cost(segment, entry);
+                found.packets += u64::from(entry.packets);
+            }
+            if !segment.packed {
+                found.bytes += segment.bytes.saturating_sub(index.covers());
+            }
+            seen += segment.bytes;
+        }
+        let all: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
+        let scaled = |number: u64| u128::from(number) * u128::from(all) / u128::from(seen.max(1));
+        Expected { bytes: scaled(found.bytes) as u64, packets: scaled(found.packets) as u64 }
+    }
+}
+
+/// What the section that a segment begins with says was done to its packets.
+fn lineage(segment: &Segment) -> io::Result<Option<String>> {
+    let section = segments::first_section(segment.clone())?;
+    Ok(section.and_then(|section| pcapng::comment(&section).map(str::to_owned)))
+}

@@ -1,0 +1,140 @@
+//! Damage to files of a window: what is whole is read, what is not is named.
+
+use std::fs;
+
+use super::*;
+use crate::storage::verify::Fault;
+
+/// A window of so many seconds, each in a slab of its own, compressed; the one segment of it.
+fn packed(secs: u64) -> (TempDir, Segment) {
+    let dir = dir();
+    let room = Room { compress: true, ..Room::new(dir.path(), 64 << 20) };
+    let open = || {
+        PacketWriter::new(Place::Directory(room.clone()), Taken::whole(65_535), Arc::default())
+            .expect("a place to write")
+    };
+    let mut writer = open();
+    // The frames of a compressed segment are of a mebibyte each.
+    for sec in 0..secs {
+        write(&mut writer, sec..sec + 1);
+    }
+    drop(writer);
+    let mut next = open();
+    write(&mut next, secs..secs + 1);
+    next.flush();
+    let segment = loop {
+        let first = segments(dir.path()).expect("a directory").remove(0);
+        if first.packed {
+            break first;
+        }
+        std::thread::yield_now();
+    };
+    drop(next);
+    (dir, segment)
+}
+
+/// What is named, each without the name of the segment.
+fn named(dir: &Path) -> Vec<String> {
+    let mut named = Vec::new();
+    let found = &mut |fault: Fault| {
+        let place = fault.place.split_once(", ").map_or(&*fault.place, |(_, part)| part);
+        named.push(format!("{place}: {}", fault.why));
+    };
+    verify(dir, found).expect("a directory");
+    named
+}
+
+#[test]
+fn an_index_of_a_compressed_segment_costs_no_packet_wherever_it_is_damaged_or_ends() {
+    let (dir, segment) = packed(3_500);
+    let index = fs::read(segment.index()).expect("an index");
+    let entries = index::Index::read(&segment.index(), 1).expect("an index").entries;
+    assert!(entries.len() > 3 && named(dir.path()).is_empty());
+    let want = seconds(dir.path(), Window::ALL);
+    assert_eq!(want.len(), 3_501);
+    let mut at = 16;
+    for (n, entry) in entries.iter().enumerate() {
+        let mut wrong = index.clone();
+        wrong[at + 9] ^= 4;
+        fs::write(segment.index(), &wrong).expect("a file");
+        assert_eq!(seconds(dir.path(), Window::ALL), want, "entry {n} is damaged");
+        let place = format!("index behind entry {n}: ");
+        assert!(named(dir.path()).iter().any(|said| said.starts_with(&place)), "entry {n}");
+        at += entry.stored_bytes() as usize;
+        fs::write(segment.index(), &index[..at]).expect("a file");
+        assert_eq!(seconds(dir.path(), Window::ALL), want, "it ends behind entry {n}");
+        let place = format!("index behind entry {}: it ends before", n + 1);
+        let is_named = named(dir.path()).iter().any(|said| said.starts_with(&place));
+        assert_eq!(is_named, n + 1 < entries.len(), "it ends behind entry {n}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_is_named_unless_it_never_had_a_packet() {
+    let dir = dir();
+    let place = place(&dir, 64 << 20);
+    written(&place, 0..9_000);
+    let all = segments(dir.path()).expect("a directory");
+    assert!(all.len() == 3 && named(dir.path()).is_empty());
+    fs::remove_file(&all[1].path).expect("a file");
+    assert_eq!(named(dir.path()), ["segment 2 is missing: it was removed, or the disk lost it"]);
+    // What begins apart from all before may have had an empty one before it.
+    let again = super::dir();
+    let place = super::place(&again, 64 << 20);
+    written(&place, 0..10);
+    let first = segments(again.path()).expect("a directory").remove(0);
+    let to = first.path.with_file_name("00000007_0_9000000000.pcapng");
+    fs::rename(&first.path, &to).expect("a file");
+    written(&place, 20..22);
+    let last = segments(again.path()).expect("a directory").remove(1);
+    let to = last.path.with_file_name("00000019_20000000000_21000000000.pcapng");
+    fs::rename(&last.path, &to).expect("a file");
+    assert!(named(again.path()).is_empty(), "{:?}", named(again.path()));
+}
+
+#[test]
+fn an_index_that_lacks_something_is_made_again() {
+    let (dir, segment) = packed(3_500);
+    let index = fs::read(segment.index()).expect("an index");
+    let first = index::Index::read(&segment.index(), 1).expect("an index").entries.remove(0);
+    let mut wrong = index.clone();
+    wrong[index.len() / 2] ^= 4;
+    for lacking in [&wrong[..], &index[..16 + first.stored_bytes() as usize]] {
+        fs::write(segment.index(), lacking).expect("a file");
+        let room = Room { compress: true, ..Room::new(dir.path(), 64 << 20) };
+        let mut writer =
+            PacketWriter::new(Place::Directory(room), Taken::whole(65_535), Arc::default())
+                .expect("a place to write");
+        write(&mut writer, 9_000..9_001);
+        writer.flush();
+        while fs::read(segment.index()).ok().as_ref() != Some(&index) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_a_crash_left_is_not_cut_where_it_is_damaged() {
+    for (at, has_index, left) in [(2_500_000, true, 2_028), (50_000, false, 48)] {
+        let dir = dir();
+        written(&place(&dir, 64 << 20), 0..3_000);
+        let segment = segments(dir.path()).expect("a directory").remove(0);
+        let mut bytes = fs::read(&segment.path).expect("a segment");
+        // The length of a block: it has 1032 bytes, and the first ones describe what follows.
+        let head = bytes.len() % 1032;
+        let block = head + (at - head) / 1032 * 1032;
+        bytes[block + 5] ^= 0x10;
+        fs::write(dir.path().join("00000001.pcapng"), &bytes).expect("a file");
+        fs::remove_file(&segment.path).expect("a file");
+        if !has_index {
+            fs::remove_file(segment.index()).expect("a file");
+        }
+        written(&place(&dir, 64 << 20), 9_000..9_001);
+        let adopted = segments(dir.path()).expect("a directory").remove(0);
+        assert!(adopted.span.is_some());
+        assert!(fs::read(&adopted.path).is_ok_and(|now| now == bytes), "damage at {at}");
+        assert_eq!(named(dir.path()).len(), 1, "{:?}", named(dir.path()));
+        let seen = seconds(dir.path(), Window::ALL);
+        assert!(seen.len().abs_diff(left) < 12 && seen.ends_with(&[9_000]), "{}", seen.len());
+    }
+}
