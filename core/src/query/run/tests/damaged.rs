@@ -74,13 +74,15 @@ fn said(dir: &Path, apart: bool) -> Vec<String> {
                 }
             }
             // Those that follow each other are one.
-            Step::Output(Output::Gap { from, to }) => match lines.last_mut() {
-                Some(last) if last.ends_with(&format!("-{}", sec(from))) => {
-                    let begin = last.split_once('-').map_or("", |(begin, _)| begin).to_owned();
-                    *last = format!("{begin}-{}", sec(to));
+            Step::Output(Output::Gap { from, to }) => {
+                let mut gaps = lines.iter_mut().filter(|line| line.starts_with("gap"));
+                match gaps
+                    .find_map(|gap| Some((gap.strip_suffix(&sec(from).to_string())?.len(), gap)))
+                {
+                    Some((begin, gap)) => gap.replace_range(begin.., &sec(to).to_string()),
+                    None => lines.push(format!("gap {}-{}", sec(from), sec(to))),
                 }
-                _ => lines.push(format!("gap {}-{}", sec(from), sec(to))),
-            },
+            }
             Step::Damaged(damage) => {
                 lines.push(format!("lost {}-{}", sec(damage.from), sec(damage.to)));
             }
@@ -133,7 +135,7 @@ fn a_segment_that_is_missing_is_a_gap() {
     let (from, to) = (sec(first), sec(last) + 1);
     // Just behind the packet before, until the one behind.
     let lost = format!("lost {}-{to}", from - 1);
-    check(dir.path(), &[&format!("gap {from}-{to}"), &lost]);
+    check(dir.path(), &[&lost, &format!("gap {from}-{to}")]);
 }
 
 #[test]
