@@ -153,13 +153,22 @@ fn an_archive_that_was_written_wrong_is_refused() {
     let error = import(&other, &twice).expect_err("two of them");
     assert!(error.contains("something follows its end"), "{error}");
     // A description of its own, with the right checksum.
-    let about = About::of(&stream(&one, "a"));
-    let measured = |seq, filter: &str| Measured { seq, filter: filter.to_owned() };
+    let about = super::About::of(&stream(&one, "a"));
+    let measured = |seq, filter: &str| {
+        let filter = filter.to_owned();
+        Measured { seq, filter, ..Measured::default() }
+    };
     let len = 8 + 4 + u32::from_le_bytes([archive[8], archive[9], archive[10], archive[11]]) + 4;
     for (about, why) in [
-        (About { next_seq: u64::MAX, ..about.clone() }, "a larger number than any"),
-        (About { filters: vec![measured(9, "tcp"), measured(0, "")], ..about.clone() }, "in order"),
-        (About { filters: vec![measured(0, "((((")], ..about.clone() }, "`((((` is no filter"),
+        (super::About { next_seq: u64::MAX, ..about.clone() }, "a larger number than any"),
+        (
+            super::About { filters: vec![measured(9, "tcp"), measured(0, "")], ..about.clone() },
+            "in order",
+        ),
+        (
+            super::About { filters: vec![measured(0, "((((")], ..about.clone() },
+            "`((((` is no filter",
+        ),
     ] {
         let head = [&BEGIN[..], &VERSION.to_le_bytes()].concat();
         let described = framed(head, &about).expect("a description");

@@ -285,8 +285,9 @@ fn kept_bytes(file: &File, whole: u64) -> io::Result<u64> {
     let rest = len.saturating_sub(whole);
     let mut next = vec![0; rest.min(SLAB_BYTES as u64) as usize];
     file.read_exact_at(&mut next, whole)?;
-    let mut end = vec![0; rest.min(PAGE_BYTES) as usize];
-    file.read_exact_at(&mut end, len - end.len() as u64)?;
+    let end_bytes = rest.min(PAGE_BYTES);
+    let mut end = vec![0; end_bytes as usize];
+    file.read_exact_at(&mut end, len - end_bytes)?;
     let is_part = pcapng::split(&next).is_none() && !pcapng::is_foreign(&next);
     let is_zero = end.iter().all(|byte| *byte == 0);
     Ok(if is_part || is_zero { whole } else { len })
