@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use como_core::module::Maker;
 use como_core::query::{
-    Answer, Coarse, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
+    Answer, Coarse, Over, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
 };
 use como_core::source::Covered;
 use como_core::storage::packets::{Capture, Copied, Effort};
@@ -164,7 +164,8 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     let question = Question::parse(question).map_err(refused)?;
     let of_packets = match (format, &question.source) {
         (AnswerFormat::Packets(_), _) => Some(&question.module),
-        (_, source) => source.as_ref(),
+        (_, Some(Over::Instance(name))) => Some(name),
+        _ => None,
     };
     let of_packets = of_packets.is_some_and(|name| has_packets(stored, name));
     let store: Arc<dyn RecordStore> = match opened(&stored.dir) {
