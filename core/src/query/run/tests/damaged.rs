@@ -86,7 +86,7 @@ fn said(dir: &Path, apart: bool) -> Vec<String> {
             Step::Damaged(damage) => {
                 lines.push(format!("lost {}-{}", sec(damage.from), sec(damage.to)));
             }
-            Step::Waiting => {}
+            Step::Alert(_) | Step::Waiting => {}
             Step::End => break,
         }
     }
