@@ -11,13 +11,13 @@ mod slab;
 mod verify;
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::CopyError;
-use super::index::{Entry, Index};
+use super::index::Entry;
 use super::segments::{self, Segment};
 use crate::filter::Expr;
 use crate::filter::clues::Needs;
