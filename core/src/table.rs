@@ -64,6 +64,11 @@ impl Table {
         Self { rows, finder, picks: Picks::new(), interval, keeps_all: false }
     }
 
+    /// Its rows are counted for so long, which rates divide by.
+    pub fn set_interval(&mut self, interval: Span) {
+        self.interval = interval;
+    }
+
     /// The same, whose records keep the states of all their values, large ones too, so that they
     /// can be merged.
     pub fn keeping_states(mut self) -> Self {

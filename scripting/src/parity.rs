@@ -130,3 +130,18 @@ fn export() {}";
         assert!(error.to_string().contains(why), "{error}");
     }
 }
+
+#[test]
+fn a_table_made_at_the_top_level_counts_for_the_interval_of_the_module() {
+    let lua = "args = { interval = \"5s\" }
+local all = table{ key = { v = \"ip.version\" }, value = { rate = rate() } }
+function update(pkt) all:add(pkt) end
+function export() return all end";
+    let rhai = "let args = #{ interval: \"5s\" };
+const ALL = table(#{ key: #{ v: \"ip.version\" }, value: #{ rate: rate() } });
+fn update(pkt) { ALL.add(pkt); }
+fn export() { ALL }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        assert_eq!(said(file, text), ["v=4 rate=0.8", "v=6 rate=0.2"], "{file}");
+    }
+}

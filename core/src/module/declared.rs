@@ -130,6 +130,13 @@ impl Declared {
         Ok(Self { table, long, timeout, demand })
     }
 
+    /// The same for intervals of another length.
+    pub fn at_intervals(mut self, interval: Span) -> Self {
+        self.table.set_interval(interval);
+        self.long.iter_mut().for_each(|long| long.set_interval(interval));
+        self
+    }
+
     /// The same, whose records keep the states of all their values where they are to be merged.
     pub fn keeping_states(self, keeps: bool) -> Self {
         match keeps {

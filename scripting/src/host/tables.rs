@@ -153,10 +153,16 @@ impl Tables {
         self.source.clone()
     }
 
-    /// How long intervals are, and whether records keep their states, for tables made from now on.
+    /// How long intervals are, and whether records keep their states: for tables made from now on,
+    /// and for those that the top level has made, which are empty.
     pub fn set_interval(&mut self, interval: Span, keeps_states: bool) {
         self.interval = interval;
         self.keeps_states = keeps_states;
+        for (shared, _) in &self.made {
+            let mut state = shared.lock();
+            let declared = state.declared.clone().at_intervals(interval);
+            state.declared = declared.keeping_states(keeps_states);
+        }
     }
 
     /// Makes a table.
