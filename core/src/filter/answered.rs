@@ -14,13 +14,30 @@ const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
 impl Expr {
     /// The first of its terms that packets with only these fields do not answer.
     pub fn unanswered(&self, known: Fields) -> Option<Self> {
-        let mut found = None;
-        self.terms(&mut |term| {
-            if found.is_none() && !is_answered(term, known) {
-                found = Some(Self(Node::Leaf { term: term.clone(), negated: false }));
-            }
-        });
-        found
+        unanswered(&self.0, known, false)
+    }
+}
+
+/// Recursion is as deep as the filter nests. `is_ip` where what stands beside it passes IP alone, so
+/// that whatever is asked of ARP is false.
+fn unanswered(node: &Node, known: Fields, is_ip: bool) -> Option<Expr> {
+    match node {
+        Node::All | Node::None => None,
+        Node::And(parts) => {
+            let brings_ip = |part: &Node| Expr(part.clone()).brings().has(Field::IpSrc);
+            let is_ip = is_ip || parts.iter().any(brings_ip);
+            parts.iter().find_map(|part| unanswered(part, known, is_ip))
+        }
+        Node::Or(parts) => parts.iter().find_map(|part| unanswered(part, known, is_ip)),
+        Node::Leaf { term, .. } => {
+            let is_arp = match term {
+                Term::Found(layers) => *layers == Layers::ARP,
+                Term::Address { key, .. } => matches!(key, AddrKey::ArpSrc | AddrKey::ArpDst),
+                _ => false,
+            };
+            let answered = is_arp && is_ip || is_answered(term, known);
+            (!answered).then(|| Expr(Node::Leaf { term: term.clone(), negated: false }))
+        }
     }
 }
 
@@ -79,6 +96,9 @@ mod tests {
         check("tcp", &ip, true);
         check("ip6 and src net 2001:db8::/32", &ip, true);
         check("dst port 80", &ip, false);
+        check("host 10.0.0.1", &ip, false);
+        check("tcp and host 10.0.0.1", &ip, true);
+        check("ip and net 10.0.0.0/8", &ip, true);
         check("tcp[13] & 2 != 0", &ip, false);
     }
 }

@@ -310,8 +310,10 @@ impl Past<'_> {
         match self.open_records(&stream, window) {
             Ok((source, aligned)) => {
                 candidate.covered = span.and_then(|span| span.common(aligned));
-                candidate.refusal = lacking(&source, needs).or_else(|| untold(&source, filter));
-                let inexact = inexact(&source, needs).or_else(|| unkeyed(&source, needs));
+                candidate.refusal = lacking(&source, needs);
+                let inexact = inexact(&source, needs)
+                    .or_else(|| untold(&source, filter))
+                    .or_else(|| unkeyed(&source, needs));
                 candidate.reservation = candidate.reservation.or(inexact);
                 candidate.aligned = (aligned != window).then(|| {
                     let Window { from, to } = aligned;

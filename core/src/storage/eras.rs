@@ -4,12 +4,18 @@
 //! beside it, so that a question about one hour is not kept from what was
 //! measured in it by a filter of another.
 
+use std::sync::LazyLock;
+
 use super::block::Header;
-use super::{Measured, Stream, Window};
+use super::{FILTERS_MAX, Measured, Stream, Window};
 use crate::time::Ts;
 
 /// Of no time.
 const NEVER: Window = Window { from: Ts(0), to: Ts(0) };
+
+/// What was measured with filters that a stream no longer remembers: no filter is called so.
+static FORGOTTEN: LazyLock<Measured> =
+    LazyLock::new(|| Measured::from(0, "(forgotten)".to_owned()));
 
 impl Measured {
     /// A filter that holds from a block on, of which there is nothing yet.
@@ -59,8 +65,19 @@ impl Stream {
         let span = |m: &Measured| m.span.unwrap_or(window).common(window);
         let mut eras: Vec<_> =
             self.filters.iter().filter_map(|m| span(m).map(|span| (span, m))).collect();
+        if let Some(before) = self.forgotten().and_then(|before| before.common(window)) {
+            eras.push((before, &FORGOTTEN));
+        }
         eras.sort_by_key(|(span, _)| span.from);
         eras
+    }
+
+    /// The time before all filters that are remembered, where older ones may not be.
+    fn forgotten(&self) -> Option<Window> {
+        let is_full = self.filters.len() >= FILTERS_MAX;
+        let known = self.filters.iter().filter_map(|m| m.span.filter(|span| *span != NEVER));
+        let first = known.map(|span| span.from).min().filter(|_| is_full)?;
+        Some(Window { from: Ts(0), to: first })
     }
 
     /// The same for what was kept beside its records, which lag behind: what lies between two eras
@@ -113,6 +130,18 @@ mod tests {
         let stream = stream(&[("", None), ("tcp", Some((30, 40)))]);
         let eras = stream.eras(Window { from: Ts(10), to: Ts(20) });
         assert_eq!(shown(&eras), [(10, 20, "")]);
+    }
+
+    #[test]
+    fn what_is_no_longer_remembered_is_nobodys() {
+        let full: Vec<_> =
+            (0..FILTERS_MAX as u64).map(|at| ("tcp", Some((10 + at, 11 + at)))).collect();
+        let stream = stream(&full);
+        let early = Window { from: Ts(0), to: Ts(10) };
+        assert_eq!(shown(&stream.eras(early)), [(0, 10, "(forgotten)")]);
+        assert_eq!(shown(&stream.eras_around(early)), [(0, 10, "(forgotten)")]);
+        let late = Window { from: Ts(10), to: Ts(11) };
+        assert_eq!(shown(&stream.eras(late)), [(10, 11, "tcp")]);
     }
 
     #[test]

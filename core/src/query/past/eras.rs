@@ -106,7 +106,7 @@ struct Fitting {
     // How many holes lie before the packets that were given.
     passed: usize,
     // Packets behind a hole, which wait for the next turn, and what that is.
-    rest: Option<(Chunk, Turn)>,
+    rest: Option<(Chunk, Result<Turn, SourceError>)>,
 }
 
 impl Fitting {
@@ -130,7 +130,12 @@ impl Fitting {
 
     /// Says of the holes before the first packet that nothing was heard; what follows upon another
     /// hole waits.
-    fn part(&mut self, chunk: &mut Chunk, turn: Turn) -> Turn {
+    fn part(
+        &mut self,
+        chunk: &mut Chunk,
+        turned: Result<Turn, SourceError>,
+    ) -> Result<Turn, SourceError> {
+        let mut turned = Some(turned);
         let begun = self.passed;
         while let Some(hole) = self.holes.get(self.passed) {
             match chunk.packets.iter().position(|packet| packet.ts >= hole.to) {
@@ -148,14 +153,14 @@ impl Fitting {
                         read_bytes: chunk.read_bytes,
                         ..Chunk::default()
                     };
-                    self.rest = Some((rest, turn));
+                    self.rest = turned.take().map(|turned| (rest, turned));
                     break;
                 }
             }
         }
         chunk.unheard.extend(self.holes.get(begun..self.passed).unwrap_or_default());
         chunk.unheard.sort_by_key(|unheard| unheard.from);
-        if self.rest.is_some() { Turn::More } else { turn }
+        turned.unwrap_or(Ok(Turn::More))
     }
 }
 
@@ -165,18 +170,23 @@ impl Source for Fitting {
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        if let Some((rest, turn)) = self.rest.take() {
+        if let Some((rest, turned)) = self.rest.take() {
             *chunk = rest;
-            return Ok(self.part(chunk, turn));
+            return self.part(chunk, turned);
         }
+        let mut passed = Chunk::default();
         loop {
-            let turn = self.inner.next(chunk)?;
+            // What stands in it counts also where the turn fails.
+            let turned = self.inner.next(chunk);
             self.pick(chunk);
-            if !chunk.packets.is_empty() || !matches!(turn, Turn::More) {
-                return Ok(self.part(chunk, turn));
+            if !chunk.packets.is_empty() || !matches!(turned, Ok(Turn::More)) {
+                chunk.counts.add(passed.counts);
+                chunk.unheard.append(&mut passed.unheard);
+                return self.part(chunk, turned);
             }
-            // Nothing lies in them.
-            chunk.regions.clear();
+            passed.counts.add(chunk.counts);
+            passed.unheard.append(&mut chunk.unheard);
+            chunk.clear();
         }
     }
 }
