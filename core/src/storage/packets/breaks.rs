@@ -116,6 +116,13 @@ impl Breaks {
         }
     }
 
+    /// The next packet, which is lost too, is of this time: losses in a row are one.
+    pub fn lead_to(&mut self, first: Ts) {
+        if self.apart.is_some() || self.open.is_some() {
+            self.resume(first);
+        }
+    }
+
     /// No packet follows.
     pub fn end(&mut self) {
         if let Some((from, why)) = self.open.take() {

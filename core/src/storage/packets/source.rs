@@ -189,7 +189,7 @@ impl Kept {
                     let blocks = blocks.to_vec();
                     self.meet_all(&blocks);
                     let (first, last) = self.reading.left_out();
-                    self.breaks.resume(first);
+                    self.breaks.lead_to(first);
                     self.breaks.lose(Some(first), Some(last), self.reading.fault());
                 }
                 Some(Part::Lost(Lost { first, last })) => {
