@@ -36,7 +36,7 @@ use crate::rollup::RollupError;
 use crate::source::Source;
 use crate::storage::packets::Keeps;
 use crate::time::Span;
-use crate::worker::{Emission, Taken, Task, Worker};
+use crate::worker::{Emission, Failures, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use instance::{Backfill, Instance};
@@ -443,7 +443,7 @@ fn prepare(
         joins_late,
         silent_since: None,
         opened: false,
-        failures: 0,
+        failures: Failures::default(),
         taken: Taken::new(needs),
     };
     Ok(Joining { task, filter, demand: started.demand, apart: started.apart })

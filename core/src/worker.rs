@@ -3,6 +3,7 @@
 //! A task belongs to one worker, so nothing here is locked. A module that
 //! panics, or keeps failing, is parked: it gets no more packets, the others do.
 
+mod failures;
 mod taken;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,10 +22,8 @@ use crate::storage::Window;
 use crate::storage::packets::Spot;
 use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
+pub use failures::Failures;
 pub use taken::Taken;
-
-/// Calls in a row that may fail before a task is parked.
-pub const FAULTS_MAX: u32 = 10;
 
 /// Empty intervals in a row that are exported as such; more are one gap.
 const ZEROS_MAX: u64 = 3600;
@@ -100,8 +99,8 @@ pub struct Task {
     pub silent_since: Option<Ts>,
     /// Whether it has said where its first interval begins.
     pub opened: bool,
-    /// Calls in a row that failed.
-    pub failures: u32,
+    /// What has failed in a row.
+    pub failures: Failures,
     /// The sources whose packets it takes.
     pub taken: Taken,
 }
@@ -370,7 +369,7 @@ impl Task {
             module.update(batch, &kept);
             kept.count()
         });
-        let counted = self.judge(counted).unwrap_or(0);
+        let counted = self.judge(true, counted).unwrap_or(0);
         self.counters.note_update(batch.len() as u64, counted as u64);
         self.counters.note_state(&self.name, &*self.module);
     }
@@ -391,7 +390,7 @@ impl Task {
         let written = guarded(|| {
             module.export(open, &mut out);
         });
-        self.judge(written);
+        self.judge(false, written);
         self.counters.note_state(&self.name, &*self.module);
         self.pass_on(export);
         let written = out.into_records();
@@ -428,24 +427,22 @@ impl Task {
     }
 
     pub(crate) fn is_parked(&self) -> bool {
-        self.failures >= FAULTS_MAX
+        self.failures.are_too_many()
     }
 
-    /// Counts what went wrong in a call; parks the task after a panic or too many failures.
-    fn judge<T>(&mut self, called: Result<T, Fault>) -> Option<T> {
+    /// Counts what went wrong in a call, `over_batch` or at the end of an interval; parks the task
+    /// after a panic or too many failures.
+    fn judge<T>(&mut self, over_batch: bool, called: Result<T, Fault>) -> Option<T> {
         let (fault, value) = match called {
             Ok(value) => (self.module.fault(), Some(value)),
             Err(panicked) => {
-                self.failures = FAULTS_MAX;
+                self.failures.give_up();
                 (Some(panicked), None)
             }
         };
-        match fault {
-            None => self.failures = 0,
-            Some(fault) => {
-                self.failures = (self.failures + 1).min(FAULTS_MAX);
-                self.counters.note_fault(&self.name, &fault, self.is_parked());
-            }
+        self.failures.note(over_batch, fault.as_ref());
+        if let Some(fault) = fault {
+            self.counters.note_fault(&self.name, &fault, self.is_parked());
         }
         value
     }
