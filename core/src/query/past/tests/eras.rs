@@ -34,7 +34,7 @@ fn a_time_that_was_measured_as_asked_is_answered_whatever_was_measured_at_others
         assert_eq!(lines, [format!("{from} 10"), format!("{} 10", from + 10)]);
         assert_eq!(lineage, [""; 0]);
     }
-    let error = answered("", 20, 40).err().expect("other packets").to_string();
+    let error = answered("", 20, 40).expect_err("other packets").to_string();
     assert!(error.contains("`kept`: it has only the packets of `tcp`"), "{error}");
 }
 
