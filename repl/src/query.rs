@@ -14,7 +14,7 @@ use como_core::query::{
 use como_core::source::Covered;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
-use como_core::storage::{Coverage, MemoryStore, RecordStore, Window};
+use como_core::storage::{Coverage, MemoryStore, RecordStore, StoreError, Window};
 use como_core::supervisor::Instance;
 use como_core::time::Ts;
 
@@ -140,18 +140,29 @@ fn has_packets(stored: &Stored, name: &str) -> bool {
 
 /// Opens the store in a folder, to read it; of a damaged one what can be read.
 pub fn opened(dir: &Path) -> Result<RedbStore> {
+    salvaged(dir)?
+}
+
+/// As [`opened`]; where the file of records is missing or too damaged, what is wrong with it: packets
+/// are not in it.
+pub fn salvaged(dir: &Path) -> Result<Result<RedbStore>> {
     let path = crate::config::records_in(dir);
     if !path.exists() {
         let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
-        return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
+        return Ok(Err(failure.hint("`como serve` makes one; `[store] dir` says where")));
     }
-    let (store, damaged) = RedbStore::open_to_read(&path)?;
+    let (store, damaged) = match RedbStore::open_to_read(&path) {
+        Err(error @ StoreError::Damaged { .. }) => return Ok(Err(error.into())),
+        opened => opened?,
+    };
     if let Some(error) = damaged {
         // Nothing is found without what says which streams there are.
-        store.streams()?;
+        if let Err(error) = store.streams() {
+            return Ok(Err(error.into()));
+        }
         Message::new(error.to_string()).hint("what can be read of it follows").show("warning");
     }
-    Ok(store)
+    Ok(Ok(store))
 }
 
 fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
@@ -168,8 +179,7 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
         _ => None,
     };
     let of_packets = of_packets.is_some_and(|name| has_packets(stored, name));
-    let store: Arc<dyn RecordStore> = match opened(&stored.dir) {
-        // Packets are not in that file.
+    let store: Arc<dyn RecordStore> = match salvaged(&stored.dir)? {
         Err(failure) if of_packets => {
             Message::new(failure.text()).hint("packets are read without it").show("warning");
             Arc::new(MemoryStore::default())

@@ -17,7 +17,7 @@ use crate::cli::store::{Export, Import, Ls, Rm, StoreVerb, Verify};
 use crate::config::{Config, FOREVER, packets_in, records_in};
 use crate::error::{Failure, Result, say};
 use crate::output::{self, table::thousands};
-use crate::query::opened;
+use crate::query::{opened, salvaged};
 
 /// Does what is asked with the store.
 pub fn perform(args: &Store) -> Result {
@@ -95,8 +95,8 @@ struct Row {
 }
 
 fn list(place: &Place, args: &Ls) -> Result {
-    // Packets are not in the file of records.
-    let (streams, mut failed) = match opened(&place.dir).and_then(|store| Ok(store.streams()?)) {
+    let streams = salvaged(&place.dir)?.and_then(|store| Ok(store.streams()?));
+    let (streams, mut failed) = match streams {
         Ok(streams) => (streams, None),
         Err(failure) => (Vec::new(), Some(failure)),
     };
