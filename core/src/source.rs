@@ -211,8 +211,9 @@ pub trait Source: Send {
         Ok(())
     }
 
-    /// Whether a turn costs no more than a look at memory, as that of a mapped file. The capture
-    /// stage then takes it itself: headers are decoded while what was looked at is still near.
+    /// Whether a turn costs little more than a look at memory, as that of a mapped file, once its
+    /// pages are there. The capture stage then takes it itself: headers are decoded while what was
+    /// looked at is still near.
     fn is_at_hand(&self) -> bool {
         false
     }

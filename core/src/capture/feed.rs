@@ -154,6 +154,7 @@ impl Here {
         watch.charge(&self.costs, Category::Sniffer);
         self.ended = turn.ended;
         if chunk.packets.is_empty() {
+            chunk.clear();
             self.spare = chunk;
             return self.ended.take().map(Delivery::End);
         }

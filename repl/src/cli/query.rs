@@ -90,8 +90,8 @@ pub struct Query {
     /// Read the store in this folder, which no monitor may have open.
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Parts of the packets of a store that are read at once, where the module merges
-    /// [default: one per core, at most 8].
+    /// Parts of the packets of a store that are read at once, where the module measures intervals
+    /// apart [default: one per core, at most 8].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
     /// The configuration that says where to ask, unless that is said here.

@@ -124,7 +124,12 @@ impl Keyed {
         let key = Key::of(&key)?;
         let mut rows = self.0.lock();
         match rows.rows.get_mut(&key) {
-            None => rows.set(key, Dynamic::from_int(n), size_of::<Dynamic>()),
+            None => {
+                let value = Dynamic::from_int(n);
+                // As much as `remove` gives back.
+                let bytes = weighed(&value);
+                rows.set(key, value, bytes)
+            }
             Some(value) => {
                 if let Ok(x) = value.as_int() {
                     *value = Dynamic::from_int(x.saturating_add(n));
@@ -314,4 +319,30 @@ pub(super) fn register(engine: &mut Engine, bytes_max: usize) {
         .register_iterator::<Keyed>()
         .register_fn("to_string", |t: &mut Keyed| format!("table of {} rows", t.len()))
         .register_fn("to_debug", |t: &mut Keyed| format!("table of {} rows", t.len()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_and_goes_leaves_the_memory_of_the_rest() {
+        let budget = Arc::new(Budget { used: AtomicUsize::new(0), bytes_max: 1 << 20 });
+        let mut table = Keyed::new(budget.clone());
+        table.set(1.into(), "kept".into()).expect("room");
+        let kept = table.bytes();
+        assert!(kept > 0);
+        for key in 2..100 {
+            let put = match key % 2 {
+                0 => table.add(key.into(), key),
+                _ => table.set(key.into(), vec![Dynamic::from_int(key)].into()),
+            };
+            put.expect("room");
+            assert!(table.bytes() > kept);
+            table.remove(key.into()).expect("a key");
+            assert_eq!((table.bytes(), budget.used.load(Relaxed)), (kept, kept), "{key}");
+        }
+        drop(table);
+        assert_eq!(budget.used.load(Relaxed), 0);
+    }
 }
