@@ -17,7 +17,10 @@ fn monitor(folder: &Folder, views: &str) -> Server {
     folder.write("como.toml", config(views));
     let server = Server::start(folder);
     server.until("/status", |status| status.contains("\"ended\":true"));
-    server.until(&format!("/t?{ALL}"), |body| sum(body, "packets") == 20_000);
+    // Records and packets reach the disk each in their own time.
+    for stored in ["", "&source=trace"] {
+        server.until(&format!("/t?{ALL}{stored}"), |body| sum(body, "packets") == 20_000);
+    }
     server
 }
 
