@@ -30,7 +30,6 @@ pub use key::{Cell, KeyColumn, Mask};
 pub use layout::{Layout, Of, ValueColumn};
 pub use rows::{Bounds, Full};
 pub use sketch::{Frequent, Item};
-pub use state::STATES_BYTES_MAX;
 pub(crate) use state::{States, has_state};
 
 use rows::Rows;

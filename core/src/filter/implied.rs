@@ -14,6 +14,12 @@ impl Expr {
         let mut steps = STEPS_MAX;
         implies(&self.0, &other.0, &mut steps)
     }
+
+    /// Whether all that it passes was kept by who kept what `filter` passes. A text that is no
+    /// longer understood may be any filter.
+    pub fn is_kept_by(&self, filter: &str) -> bool {
+        matches!(filter, "" | "all") || Self::parse(filter).is_ok_and(|all| self.implies(&all))
+    }
 }
 
 /// Recursion is as deep as both filters nest together.

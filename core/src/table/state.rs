@@ -14,7 +14,7 @@ use crate::time::Span;
 use crate::wire::{Malformed, Reader, put_varint};
 
 /// The states of one row's columns may take so many bytes; columns that could pass it keep none.
-pub const STATES_BYTES_MAX: usize = 1 << 20;
+const STATES_BYTES_MAX: usize = 1 << 20;
 
 /// States up to this size are kept of every record, larger ones only where they will be merged.
 const SMALL_BYTES: usize = 64;

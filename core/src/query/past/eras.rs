@@ -21,7 +21,7 @@ impl Unfit {
     pub fn of(eras: &[(Window, &Measured)], asked: &Expr) -> Self {
         let mut unfit = Self { is_all: !eras.is_empty(), ..Self::default() };
         for (window, measured) in eras {
-            if serves(measured, asked) {
+            if asked.is_kept_by(&measured.filter) {
                 unfit.is_all = false;
                 continue;
             }
@@ -76,13 +76,6 @@ impl Unfit {
             false => Box::new(Fitting { inner, holes: self.holes, passed: 0, rest: None }),
         }
     }
-}
-
-/// Whether all packets that `asked` picks are among those measured.
-fn serves(measured: &Measured, asked: &Expr) -> bool {
-    // A filter that is no longer understood may be any.
-    let implied = |filter: Expr| asked.implies(&filter);
-    measured.is_of_all() || Expr::parse(&measured.filter).is_ok_and(implied)
 }
 
 /// What was done to packets of a window before an instance kept them.
