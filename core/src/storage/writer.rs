@@ -14,8 +14,8 @@ use crate::record::{Output, Records, Schema};
 use crate::source::Covered;
 use crate::time::{Span, Ts};
 
-/// What may wait for a store that does not take it, in bytes of blocks.
-pub const WAITING_BYTES_MAX: usize = 64 << 20;
+/// What may wait for a store that does not take it, in bytes of blocks. Tests fill it too.
+pub const WAITING_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// The rows of one block start within this span, so that a jump in time parts them.
 pub const BLOCK_SPAN: Span = Span::from_secs(3600);
@@ -30,7 +30,7 @@ pub struct Writer {
     streams: BTreeMap<String, Pending>,
     // What is measured in streams that the store did not let us open yet.
     unopened: BTreeMap<String, About>,
-    // Blocks that await their commit, those of a commit that failed first.
+    // Blocks that await their commit, those of a commit that failed first, and their bytes.
     group: Vec<Append>,
     waiting_bytes: usize,
     lost_rows: u64,
@@ -44,8 +44,15 @@ struct Pending {
     open: Option<Records>,
     // About how many bytes of payload the open rows take.
     open_bytes: usize,
-    // Closed blocks that no commit takes yet, while the stream is held.
-    held: Option<Vec<Append>>,
+    // What no commit takes yet, while the stream is held.
+    held: Option<Held>,
+}
+
+/// Closed blocks of a stream that are to be committed in one, and their bytes.
+#[derive(Default)]
+struct Held {
+    appends: Vec<Append>,
+    bytes: usize,
 }
 
 /// How far a stream is safe.
@@ -141,7 +148,8 @@ impl Writer {
     }
 
     /// Keeps what is written to a stream from now on from being committed, until it is
-    /// released: so it is committed in one, however long it takes to write.
+    /// released: so it is committed in one, however long it takes to write. Who holds sees to it
+    /// that there is room.
     pub fn hold(&mut self, stream: &str) -> Result<(), StoreError> {
         self.be_open(stream)?;
         let Some(pending) = self.streams.get_mut(stream).filter(|p| p.held.is_none()) else {
@@ -149,9 +157,26 @@ impl Writer {
         };
         let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
         let done = pending.close(&mut sealing);
-        pending.held = Some(Vec::new());
+        pending.held = Some(Held::default());
         self.count(done);
         Ok(())
+    }
+
+    /// Whether what can be made again may be written to a stream now. Where too much waits for the
+    /// store, or is held of other streams, it is to be made again later.
+    pub fn has_room(&self, stream: &str) -> bool {
+        let others = self.streams.iter().filter(|(name, _)| *name != stream);
+        let held = others.filter_map(|(_, pending)| pending.held.as_ref()).map(|held| held.bytes);
+        held.fold(self.waiting_bytes, usize::saturating_add) <= WAITING_BYTES_MAX
+    }
+
+    /// Drops what is held of a stream, as if it had never been written.
+    pub fn forget(&mut self, stream: &str) {
+        let Some(pending) = self.streams.get_mut(stream) else { return };
+        let Some(held) = pending.held.take() else { return };
+        (pending.open, pending.open_bytes) = (None, 0);
+        let first = held.appends.iter().flat_map(|append| &append.blocks).next();
+        pending.next_seq = first.map_or(pending.next_seq, |block| block.header.seq);
     }
 
     /// Leaves to the next commit what was held of a stream.
@@ -159,8 +184,10 @@ impl Writer {
         let Some(pending) = self.streams.get_mut(stream) else { return };
         let mut sealing = Sealing { encoder: &mut self.encoder, group: &mut self.group };
         let done = pending.close(&mut sealing);
-        self.group.extend(pending.held.take().into_iter().flatten());
+        let held = pending.held.take().unwrap_or_default();
+        self.group.extend(held.appends);
         self.count(done);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(held.bytes);
     }
 
     /// Takes what an instance exported. An interval without rows leaves no trace.
@@ -328,7 +355,11 @@ impl Pending {
             }
         };
         self.next_seq += 1;
-        let bytes = sealed.bytes.len();
+        let mut bytes = sealed.bytes.len();
+        if let Some(held) = &mut self.held {
+            // They wait for no commit yet.
+            held.bytes = held.bytes.saturating_add(std::mem::take(&mut bytes));
+        }
         let append = self.append(sealing);
         append.blocks.push(sealed);
         if let Some(schema) = schema
@@ -342,7 +373,7 @@ impl Pending {
     /// This stream's share of the commit to come, or of what is held.
     fn append<'a>(&'a mut self, sealing: &'a mut Sealing<'_>) -> &'a mut Append {
         let Self { origin, about, held, .. } = self;
-        let group = held.as_mut().unwrap_or(sealing.group);
+        let group = held.as_mut().map_or(&mut *sealing.group, |held| &mut held.appends);
         let own = |a: &Append| a.stream == origin.stream;
         let at = match group.iter().rposition(own) {
             Some(at) if group[at].about == *about => at,

@@ -16,7 +16,7 @@ use super::exporter::{Sink, SinkError};
 use crate::module::aside::{self, ALERTS, Asides};
 use crate::record::{Output, Records};
 use crate::source::Covered;
-use crate::storage::{About, Feed, StoreError, Window, Writer, block};
+use crate::storage::{About, Feed, Scan, StoreError, Window, Writer, block};
 use crate::time::{Span, Ts};
 use rollup::Rolling;
 pub use rollup::{Rollups, SharedRollups};
@@ -174,8 +174,7 @@ impl Keeper {
         let Output::Records(records) = output else { return };
         let first = records.starts.iter().min().copied();
         let Some((first, end)) = first.zip(self.ends.get(instance).copied()) else { return };
-        // The interval that was open at a stop goes on after it.
-        if first + records.len < end {
+        if first + records.len < end && self.has_records_from(instance, first + records.len) {
             self.ends.remove(instance);
             tracing::warn!(
                 "`{instance}` records times from {first} on, and has records until {end}: what is \
@@ -183,6 +182,15 @@ impl Keeper {
             );
             self.keeping.write().repeated.insert(instance.to_owned(), first.to_string());
         }
+    }
+
+    /// Whether records of an instance start then or later. The interval that was open at a stop
+    /// starts before what goes on with it ends, whichever of the two is longer.
+    fn has_records_from(&self, instance: &str, from: Ts) -> bool {
+        let window = Window { from, to: Window::ALL.to };
+        let mut parts = Scan::new(&**self.writer.store(), instance, window);
+        // A store that does not answer says so when it is written.
+        parts.any(|part| part.is_ok_and(|part| matches!(part.output, Output::Records(_))))
     }
 
     /// Until when an instance was heard before: as it said since the start; of runs before, as its

@@ -257,3 +257,47 @@ fn a_follower_too_slow_is_told_so() {
     assert_eq!(heard, super::super::feed::WAITING_MAX);
     assert_eq!(subscription.next(Duration::ZERO), News::Behind);
 }
+
+/// Rows that do not shrink, of about so many bytes.
+fn noise(bytes: usize) -> Output {
+    let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
+    let mut rows = Records::empty(schema, Span::from_secs(1));
+    let mut state = 1u64;
+    for _ in 0..bytes / 10 {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        rows.push(Ts::new(5, 0), [Value::Uint(state.rotate_left(29))]);
+    }
+    Output::Records(rows)
+}
+
+#[test]
+fn what_is_held_takes_the_room_of_what_can_be_made_again_alone() {
+    let (mut writer, store) = writer();
+    writer.hold("a").expect("a store that works");
+    writer.write("a", noise(2 * WAITING_BYTES_MAX)).expect("a store that works");
+    assert!(writer.has_room("a") && !writer.has_room("b"));
+    write(&mut writer, "b", 0..5);
+    assert_eq!(writer.commit().expect("a store that works").len(), 1);
+    // A commit of others leaves it where it is.
+    assert!(!writer.has_room("b"));
+    writer.release("a");
+    assert!(!writer.has_room("a"));
+    writer.commit().expect("a store that works");
+    assert!(writer.has_room("b"));
+    assert_eq!((scanned(&*store, "b").len(), writer.lost_rows()), (5, 0));
+    assert_eq!(scanned(&*store, "a").len(), 2 * WAITING_BYTES_MAX / 10);
+}
+
+#[test]
+fn what_is_forgotten_was_never_written() {
+    let (mut writer, store) = writer();
+    write(&mut writer, "a", 0..2);
+    writer.hold("a").expect("a store that works");
+    writer.write("a", noise(PAYLOAD_BYTES * 3)).expect("a store that works");
+    writer.forget("a");
+    write(&mut writer, "a", 2..3);
+    writer.forget("a");
+    let committed = writer.commit().expect("a store that works");
+    assert_eq!((committed[0].seq, committed[0].rows), (1, 3));
+    assert_eq!(scanned(&*store, "a"), [0, 1, 2]);
+}

@@ -169,8 +169,7 @@ impl Rolling {
         let store = writer.store().clone();
         let level = self.levels.entry(name.to_owned()).or_default();
         if let Some(work) = level.work.take() {
-            rolled.any = true;
-            return level.work_on(writer, (name, work), rolled, deadline);
+            return level.work_or_begin_again(writer, (name, work), rolled, deadline);
         }
         let done = match level.done {
             Some(done) => done,
@@ -187,12 +186,30 @@ impl Rolling {
         let merger = merger();
         let start = Interval::holding(done, merger.interval()).start();
         let cursor = Cursor::new(from, Window { from: start, to: until });
-        rolled.any = true;
-        level.work_on(writer, (name, Work::new(cursor, merger, until)), rolled, deadline)
+        let work = Work::new(cursor, merger, until);
+        level.work_or_begin_again(writer, (name, work), rolled, deadline)
     }
 }
 
 impl Level {
+    /// Goes on with the work. What ends before its interval does is made again from that
+    /// interval on, and of what was written of it nothing stays.
+    fn work_or_begin_again(
+        &mut self,
+        writer: &mut Writer,
+        (name, work): (&str, Work),
+        rolled: &mut Rolled,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        rolled.any = true;
+        let worked = self.work_on(writer, (name, work), rolled, deadline);
+        if self.work.is_none() {
+            writer.forget(name);
+            self.written = self.done;
+        }
+        worked
+    }
+
     /// Reads on until the deadline. An interval is committed in one, however many pieces it has.
     fn work_on(
         &mut self,
@@ -203,6 +220,9 @@ impl Level {
     ) -> Result<(), StoreError> {
         let store = writer.store().clone();
         loop {
+            if !work.ready.is_empty() && !writer.has_room(name) {
+                return Ok(());
+            }
             if let Some((output, is_last)) = work.ready.pop_front() {
                 self.write(writer, name, output, is_last)?;
             } else if work.read {

@@ -151,3 +151,31 @@ fn what_earlier_runs_committed_is_known_and_times_recorded_again_are_named() {
     (10..20).step_by(5).for_each(|sec| record(&mut second, sec));
     assert_eq!(keeping.read().repeated["a"], "1970-01-01T00:00:10Z");
 }
+
+#[test]
+fn an_interval_that_goes_on_is_not_recorded_twice_where_its_length_has_changed() {
+    #[track_caller]
+    fn check(stored: &[(u64, u64)], then: (u64, u64), repeats: bool) {
+        let store = Arc::new(MemoryStore::default());
+        let mut keeping = None;
+        for (boot, rows) in [stored, &[then]].into_iter().enumerate() {
+            let writer = Writer::new(store.clone(), "n", boot as u64);
+            let mut keeper = Keeper::new(writer, SharedBounds::default());
+            keeper.begin("a", "traffic", "").expect("a memory store opens");
+            for (start, len) in rows {
+                let schema = Arc::new(Schema::new([Column::new("n", Type::Uint)]));
+                let mut records = Records::empty(schema, Span::from_secs(*len));
+                records.push(Ts::new(*start, 0), [7u64.into()]);
+                keeper.accept("a", Output::Records(records)).expect("a memory store takes");
+            }
+            keeper.commit().expect("a memory store commits");
+            keeping = Some(keeper.keeping());
+        }
+        let repeated = keeping.map(|keeping| !keeping.read().repeated.is_empty());
+        assert_eq!(repeated, Some(repeats), "{stored:?} {then:?}");
+    }
+    check(&[(0, 60), (60, 60)], (91, 1), false);
+    check(&[(88, 1), (89, 1), (90, 1)], (60, 60), false);
+    check(&[(0, 60), (60, 60)], (58, 1), true);
+    check(&[(59, 1), (60, 1), (61, 1)], (0, 60), true);
+}

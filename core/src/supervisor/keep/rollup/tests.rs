@@ -3,6 +3,7 @@
 use super::*;
 use crate::query::{Coarse, Place, Query, Step, Steps};
 use crate::record::{Column, Records, Schema, Type, Value};
+use crate::storage::writer::WAITING_BYTES_MAX;
 use crate::storage::{MemoryStore, RecordStore, Scan};
 use crate::supervisor::exporter::Sink;
 use crate::supervisor::keep::{Keeper, SharedBounds};
@@ -232,6 +233,51 @@ fn an_interval_of_many_rows_is_written_in_pieces_and_committed_in_one() {
     }
     assert!(rounds > 8, "{rounds}");
     assert_eq!(sizes, [0, rows, 2 * rows]);
+}
+
+/// Rows of one second that no compression makes smaller than the store may keep waiting.
+fn noise() -> Output {
+    let column = Column::new("n", Type::Uint);
+    let mut records = Records::empty(Arc::new(Schema::new([column])), Span::from_secs(1));
+    let mut state = 1u64;
+    for _ in 0..WAITING_BYTES_MAX / 8 {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        records.push(Ts::new(5, 0), [Value::Uint(state.rotate_left(29))]);
+    }
+    Output::Records(records)
+}
+
+#[test]
+fn an_interval_for_whose_pieces_there_is_no_room_is_made_again_whole() {
+    let store = Arc::new(MemoryStore::default());
+    let mut writer = Writer::new(store.clone(), "n", 1);
+    let rows = 3 * PIECE_ROWS as u64 + 5;
+    writer.write("a", many(3, rows)).expect("a memory store takes");
+    writer.commit().expect("a memory store commits");
+    let mut rollups = Rollups::default();
+    rollups.levels.insert("a".to_owned(), vec![level(10)]);
+    let mut rolling = Rolling::default();
+    rolling.settle("a", Ts::new(10, 0));
+    // Until its first piece is written, another's work takes all the room.
+    while rolling.levels.get("a@10s").is_none_or(|level| level.written.is_none()) {
+        assert!(rolling.roll(&mut writer, &rollups, Instant::now()).any);
+    }
+    writer.hold("other").expect("a memory store opens");
+    writer.write("other", noise()).expect("a memory store takes");
+    for _ in 0..10 {
+        rolling.roll(&mut writer, &rollups, Instant::now());
+        writer.commit().expect("a memory store commits");
+        rolling.committed();
+    }
+    assert_eq!(stored(&store, "a@10s"), []);
+    writer.release("other");
+    writer.commit().expect("a memory store commits");
+    while rolling.roll(&mut writer, &rollups, Instant::now()).any {
+        writer.commit().expect("a memory store commits");
+        rolling.committed();
+    }
+    assert_eq!(stored(&store, "a@10s").len() as u64, rows);
+    assert_eq!(writer.lost_rows(), 0);
 }
 
 #[test]
