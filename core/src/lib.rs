@@ -21,6 +21,7 @@ pub mod packet;
 pub mod prefetch;
 pub mod query;
 pub mod queue;
+pub mod quote;
 pub mod record;
 pub mod render;
 pub mod replay;

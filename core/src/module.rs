@@ -11,6 +11,7 @@ pub mod export;
 pub mod grants;
 pub mod maker;
 pub mod manifest;
+pub mod mistake;
 pub mod trace;
 
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use crossbeam_channel::Sender;
 
 use crate::batch::Batch;
 use crate::field::Demand;
-use crate::filter::FilterError;
 use crate::record::{Schema, Value};
 use crate::selection::Selection;
 use crate::storage::packets::{Keeps, Spot};
@@ -31,6 +31,7 @@ pub use export::Export;
 pub use grants::{GRANTS, GrantError, Grants, gives};
 pub use maker::Maker;
 pub use manifest::{ArgSpec, Manifest};
+pub use mistake::{Fault, Mistake};
 
 /// A running measurement. Called by one worker thread, never concurrently.
 ///
@@ -98,15 +99,6 @@ pub trait Module: Send {
     fn mark(&mut self, told: Sender<Spot>) {
         drop(told);
     }
-}
-
-/// Something a module did wrong: a script error, a limit it passed. Counted, logged, never fatal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The limit that was passed; none where an error was raised.
-    pub limit: Option<Limit>,
-    /// What happened and where: file, line, and the limit's value where one was passed.
-    pub message: String,
 }
 
 /// What a call used too much of.
@@ -284,27 +276,8 @@ pub enum ModuleError {
     #[error(transparent)]
     Arg(#[from] ArgError),
     /// A script does not compile, fails at its top level, or declares something that cannot be.
-    #[error("{file}:{line}: {message}")]
-    Script {
-        /// The script.
-        file: String,
-        /// The line, from 1; 0 where unknown.
-        line: u32,
-        /// What is wrong, and what would be right.
-        message: String,
-    },
-    /// A filter that a script compiles makes no sense.
-    #[error("{file}:{line}: in the filter: {error}{}", hinted(.error))]
-    Filter {
-        /// The script.
-        file: String,
-        /// The line, from 1; 0 where unknown.
-        line: u32,
-        /// The text of the filter.
-        text: String,
-        /// What is wrong with it.
-        error: Box<FilterError>,
-    },
+    #[error("{0}")]
+    Script(Box<Mistake>),
     /// More than one thing is wrong, in the order of the script.
     #[error("{}", lines(.0))]
     Several(Vec<ModuleError>),
@@ -326,13 +299,15 @@ pub enum ModuleError {
     },
 }
 
-fn hinted(error: &FilterError) -> String {
-    error.hint().map(|hint| format!("; {hint}")).unwrap_or_default()
-}
-
 fn lines(errors: &[ModuleError]) -> String {
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
     lines.join("\n")
+}
+
+impl From<Mistake> for ModuleError {
+    fn from(mistake: Mistake) -> Self {
+        Self::Script(Box::new(mistake))
+    }
 }
 
 impl ModuleError {
@@ -369,7 +344,7 @@ impl ModuleError {
 
     fn line(&self) -> u32 {
         match self {
-            Self::Script { line, .. } | Self::Filter { line, .. } => *line,
+            Self::Script(mistake) => mistake.line,
             _ => 0,
         }
     }

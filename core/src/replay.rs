@@ -55,7 +55,7 @@ pub enum ReplayError {
     #[error("the filter needs `{}`, {}, which its records do not say", .0.name(), .0.doc())]
     Lacks(Field),
     /// The module's own way failed.
-    #[error("its `replay` failed: {}", .0.message)]
+    #[error("its `replay` failed: {0}")]
     Fault(Fault),
     /// The store does not answer.
     #[error(transparent)]

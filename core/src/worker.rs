@@ -462,6 +462,6 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
             .map(|s| (*s).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "of no known kind".to_owned());
-        Fault { limit: None, message: format!("panicked: {text}") }
+        Fault::new(format!("panicked: {text}"))
     })
 }

@@ -198,7 +198,7 @@ impl Runner {
             self.export_ns.push(thread_cpu_ns().saturating_sub(updated));
         }
         match self.module.fault() {
-            Some(fault) => Err(Failure::new(format!("{}: {}", self.form.name, fault.message))),
+            Some(fault) => Err(Failure::new(format!("{}: {}", self.form.name, fault))),
             None => Ok(()),
         }
     }

@@ -204,49 +204,14 @@ pub fn wrong(error: &ArgError) -> Failure {
 /// Why a module could not be loaded or started, with the line of the script where it is known.
 pub fn refused(error: &ModuleError) -> Failure {
     match error {
-        ModuleError::Script { file, .. } | ModuleError::Filter { file, .. } => {
-            refused_of(error, &std::fs::read_to_string(file).unwrap_or_default())
-        }
-        error => refused_of(error, ""),
-    }
-}
-
-/// The same for a script of this text.
-pub fn refused_of(error: &ModuleError, source: &str) -> Failure {
-    match error {
         ModuleError::Arg(error) => wrong(error),
-        ModuleError::Script { file, line, message } => match line_range(source, *line) {
-            Some(range) => Failure::new(message.trim_end()).at(file, source, range),
-            None if *line > 0 => Failure::new(format!("{file}:{line}: {}", message.trim_end())),
-            None => Failure::new(format!("{file}: {}", message.trim_end())),
-        },
+        ModuleError::Script(mistake) => Failure::of(mistake),
         ModuleError::Several(errors) => {
             let all = errors.iter().map(refused).reduce(Failure::and);
             all.unwrap_or_else(|| Failure::new(error.to_string()))
         }
-        ModuleError::Filter { file, line, text, error: wrong } => {
-            let Some(range) = line_range(source, *line) else {
-                return Failure::new(error.to_string());
-            };
-            // At its place in the script, as long as the text stands there as it is.
-            let at = source[range.clone()].find(text.as_str()).map(|found| {
-                let start = range.start + found;
-                start + wrong.at().start..start + wrong.at().end
-            });
-            let failure = Failure::new(wrong.to_string()).at(file, source, at.unwrap_or(range));
-            wrong.hint().into_iter().fold(failure, Failure::hint)
-        }
         error => Failure::new(error.to_string()),
     }
-}
-
-/// Where line `number`, from 1, stands in `text`, without the blanks around it.
-pub fn line_range(text: &str, number: u32) -> Option<std::ops::Range<usize>> {
-    let line = text.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
-    // `lines` gives parts of `text` itself, so that the addresses tell the place.
-    let start = line.as_ptr() as usize - text.as_ptr() as usize;
-    let indent = line.len() - line.trim_start().len();
-    (!line.trim().is_empty()).then(|| start + indent..start + line.trim_end().len())
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 
+use como_core::module::Mistake;
 pub use como_core::nearest::nearest;
+use como_core::quote::{Quote, line_number};
 pub use como_core::source::with_causes;
 
 /// What a verb ends with.
@@ -48,6 +50,11 @@ impl Failure {
     pub fn at(mut self, origin: &str, text: &str, at: Range<usize>) -> Self {
         self.message = Box::new(self.message.at(origin, text, at));
         self
+    }
+
+    /// A mistake in a script.
+    pub fn of(mistake: &Mistake) -> Self {
+        Self { message: Box::new(Message::of(mistake)), more: Vec::new(), code: 1 }
     }
 
     /// The same, and something else that is wrong as well.
@@ -111,19 +118,26 @@ pub struct Message {
     hints: Vec<String>,
 }
 
-/// The line that is wrong and the part of it to underline.
+/// Where it is wrong.
 #[derive(Debug)]
 struct Place {
     /// `como.toml:7`; empty where the text is the command line's own.
     origin: String,
-    line: String,
-    at: Range<usize>,
+    /// What stands there, where that is known.
+    quote: Option<Quote>,
 }
 
 impl Message {
     /// A message without a place.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), place: None, hints: Vec::new() }
+    }
+
+    /// A mistake in a script.
+    pub fn of(mistake: &Mistake) -> Self {
+        let message = Self::new(mistake.message.trim_end());
+        let message = message.quoting(mistake.place(), mistake.quote.clone());
+        mistake.hint.iter().fold(message, |message, hint| message.hint(hint))
     }
 
     /// The same with something to try.
@@ -134,16 +148,15 @@ impl Message {
 
     /// The same with bytes `at` of `text` underlined. A text of many lines is named by `origin`
     /// and the line's number; a filter has no origin.
-    pub fn at(mut self, origin: &str, text: &str, at: Range<usize>) -> Self {
-        let start = floor(text, at.start);
-        let end = floor(text, at.end.max(start));
-        let line_start = text[..start].rfind('\n').map_or(0, |n| n + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |n| start + n);
-        let number = text[..start].matches('\n').count() + 1;
+    pub fn at(self, origin: &str, text: &str, at: Range<usize>) -> Self {
+        let number = line_number(text, at.start);
         let origin = if origin.is_empty() { String::new() } else { format!("{origin}:{number}") };
-        let line = text[line_start..line_end].to_owned();
-        let at = start - line_start..end.min(line_end) - line_start;
-        self.place = Some(Place { origin, line, at });
+        self.quoting(origin, Some(Quote::of(text, at)))
+    }
+
+    /// The same with the place as whoever found it noted it.
+    pub fn quoting(mut self, origin: String, quote: Option<Quote>) -> Self {
+        self.place = Some(Place { origin, quote });
         self
     }
 
@@ -167,23 +180,15 @@ impl Message {
             if !place.origin.is_empty() {
                 out += &format!("  {}\n", paint("2", &place.origin));
             }
-            out += &place.render(|carets| paint(level_colour, carets));
+            if let Some(quote) = &place.quote {
+                out += &quote.render(|carets| paint(level_colour, carets));
+                out.push('\n');
+            }
         }
         for hint in &self.hints {
             out += &format!("{} {hint}\n", paint("1;36", "hint:"));
         }
         out
-    }
-}
-
-impl Place {
-    fn render(&self, paint: impl Fn(&str) -> String) -> String {
-        // Tabs and control characters become one column each, so that the carets stand right.
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        let line: String = self.line.chars().map(plain).collect();
-        let indent = " ".repeat(self.line[..self.at.start].chars().count());
-        let width = self.line[self.at.clone()].chars().count().max(1);
-        format!("  {line}\n  {indent}{}\n", paint(&"^".repeat(width)))
     }
 }
 
@@ -196,12 +201,6 @@ fn tamed(text: &str) -> String {
         c => c.to_string(),
     };
     text.chars().map(shown).collect()
-}
-
-/// The last character boundary at or before `at`.
-fn floor(text: &str, at: usize) -> usize {
-    let at = at.min(text.len());
-    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 /// Says something on standard error; there is nobody to tell if that is gone.

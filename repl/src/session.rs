@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use como_core::costs::CostStatus;
 use como_core::query::Far;
 use como_core::source::Source;
-use como_core::supervisor::counters::Status;
+use como_core::supervisor::counters::{Status, TaskStatus};
 use como_core::supervisor::{AttachError, Instance, Monitor, Options, Sink};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
@@ -128,15 +128,21 @@ fn left_out(status: &Status) -> Vec<String> {
     lines
 }
 
+/// How often a module failed.
+pub fn failures(task: &TaskStatus) -> String {
+    let parked = if task.parked { " and was parked" } else { "" };
+    match task.faults {
+        1 => format!("failed once{parked}"),
+        faults => format!("failed {faults} times{parked}"),
+    }
+}
+
 /// Whether all went well: a source that broke off, or a module that failed, is said and counts.
 pub fn verdict(status: &Status) -> Result {
     let broken = status.sources.iter().filter_map(|source| source.error.clone());
     let failed = status.tasks.iter().filter(|task| task.faults > 0).map(|task| {
         let last = task.last_fault.as_deref().unwrap_or("no message");
-        let times = if task.faults == 1 { "once" } else { "times" };
-        let count = if task.faults == 1 { String::new() } else { format!("{} ", task.faults) };
-        let parked = if task.parked { " and was parked" } else { "" };
-        format!("module `{}` failed {count}{times}{parked}: {last}", task.name)
+        format!("module `{}` {}: {last}", task.name, failures(task))
     });
     let mut all: Vec<String> = broken.chain(failed).collect();
     let Some(last) = all.pop() else { return Ok(()) };

@@ -33,6 +33,8 @@ use como_core::module::{ArgSpec, Manifest, ModuleError};
 use como_core::record::Schema;
 use como_core::table::{Aggregate, DeclareError, Full, ValueColumn};
 
+use crate::scan::Language;
+
 /// A value as scripts of either language write it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tree {
@@ -84,8 +86,8 @@ pub struct Script<'a> {
     pub file: &'a str,
     /// The module's name: the stem of the file.
     pub name: &'a str,
-    /// `lua` or `rhai`.
-    pub language: &'static str,
+    /// What it is written in.
+    pub language: Language,
     /// The source.
     pub text: &'a str,
 }
@@ -223,7 +225,7 @@ pub fn declare(
         manifest: Manifest {
             name: script.name.to_owned(),
             doc: parts::first_comment(script.text, script.language),
-            language: script.language,
+            language: script.language.name(),
             ..Manifest::default()
         },
         declaration: Declaration::default(),
@@ -241,6 +243,7 @@ pub fn declare(
     if !wrong.is_empty() {
         wrong.extend(alone(&declared, script, globals));
     }
+    wrong.extend(misfiltered(&declared, script, globals));
     ModuleError::of(wrong)?;
     declared.manifest = declared.manifest.with_interval();
     whole(&declared).map_err(|(name, message)| {
@@ -253,7 +256,7 @@ pub fn declare(
     Ok(declared)
 }
 
-/// What is wrong with the values and the filter, whatever the rest is.
+/// What is wrong with the values, whatever the rest is.
 fn alone(declared: &Declared, script: &Script<'_>, globals: &[Global]) -> Vec<ModuleError> {
     let line = |name: &str| globals.iter().find(|g| g.name == name).map_or(0, |g| g.line);
     let value = |column: &ValueColumn| {
@@ -261,15 +264,19 @@ fn alone(declared: &Declared, script: &Script<'_>, globals: &[Global]) -> Vec<Mo
         let wrong = alone.check().err()?;
         Some(error(script, line("value"), wrong.to_string()))
     };
-    let mut wrong: Vec<_> = declared.declaration.value.iter().filter_map(value).collect();
+    declared.declaration.value.iter().filter_map(value).collect()
+}
+
+/// What is wrong with the filter.
+fn misfiltered(
+    declared: &Declared,
+    script: &Script<'_>,
+    globals: &[Global],
+) -> Option<ModuleError> {
     let text = &declared.manifest.filter;
-    if !text.is_empty()
-        && let Err(error) = como_core::filter::parse(text)
-    {
-        let (file, line, text) = (script.file.to_owned(), line("filter"), text.clone());
-        wrong.push(ModuleError::Filter { file, line, text, error: Box::new(error) });
-    }
-    wrong
+    let error = como_core::filter::parse(text).err().filter(|_| !text.is_empty())?;
+    let line = globals.iter().find(|g| g.name == "filter").map_or(0, |g| g.line);
+    Some(script.misfiltered(line, text, &error).into())
 }
 
 /// The arguments in a script's `args`, as soon as the host sees it set.
@@ -283,7 +290,7 @@ pub fn table(given: &Tree) -> Result<Declaration, String> {
 }
 
 fn error(script: &Script<'_>, line: u32, message: String) -> ModuleError {
-    ModuleError::Script { file: script.file.to_owned(), line, message }
+    script.mistake(line, message).into()
 }
 
 fn callbacks(

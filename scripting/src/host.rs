@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use como_core::batch::Batch;
 use como_core::field::{Field, Kind};
 use como_core::lookup::Lookups;
-use como_core::module::{Grants, Limits, ModuleError, Setup};
+use como_core::module::{Grants, Limits, Mistake, Setup};
 use como_core::record::Value;
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
@@ -30,9 +30,10 @@ use parking_lot::Mutex;
 use asides::Said;
 use asker::{Asker, Question};
 
-pub use filters::{FILTERS_MAX, Filters, Mistake};
+pub use filters::{FILTERS_MAX, Filters};
 use tables::Tables;
 
+use crate::declare::Script;
 use crate::recorder::Row;
 use crate::talk::Talk;
 
@@ -227,18 +228,14 @@ impl Host {
         self.denied.load(Relaxed)
     }
 
-    /// The error with which a script did not start, or what is behind it: the filter that made no
-    /// sense.
-    pub fn explained(&self, error: ModuleError) -> ModuleError {
-        let mistake = self.filters.lock().take_mistake();
-        match (error, mistake) {
-            (ModuleError::Script { file, line, message }, Some(mistake))
-                if message.starts_with(&mistake.to_string()) =>
-            {
-                let Mistake { text, error } = mistake;
-                ModuleError::Filter { file, line, text, error: Box::new(error) }
+    /// The mistake with which a script did not start, or what is behind it: the filter that made
+    /// no sense.
+    pub fn explained(&self, mistake: Mistake, script: &Script<'_>) -> Mistake {
+        match self.filters.lock().take_wrong() {
+            Some(wrong) if mistake.to_string().contains(&wrong.to_string()) => {
+                script.misfiltered(mistake.line, &wrong.text, &wrong.error)
             }
-            (error, _) => error,
+            _ => mistake,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use como_core::batch::Batch;
 use como_core::module::declared::Action;
-use como_core::module::{Asides, Export, Fault, Limit, Limits, Module};
+use como_core::module::{Asides, Export, Fault, Limit, Limits, Mistake, Module};
 use como_core::record::Records;
 use como_core::selection::Selection;
 use como_core::table::Table;
@@ -49,18 +49,19 @@ impl Instance {
         &self.limits
     }
 
-    /// Notes what went wrong: the first of it, unless a limit was passed later.
-    pub fn note(&mut self, fault: Fault) {
+    /// Notes what went wrong: the first of it, unless a limit was passed later. It is put into
+    /// words only then.
+    pub fn note(&mut self, limit: Option<Limit>, told: impl FnOnce() -> Mistake) {
         match &self.fault {
-            Some(first) if first.limit.is_some() || fault.limit.is_none() => {}
-            _ => self.fault = Some(fault),
+            Some(first) if first.limit.is_some() || limit.is_none() => {}
+            _ => self.fault = Some(Fault::of(limit, told())),
         }
     }
 
     /// Says with what went wrong that so many packets of its batch were not looked at for it.
     pub fn leave_out(&mut self, packets: usize) {
         if let Some(fault) = self.fault.as_mut().filter(|_| packets > 0) {
-            fault.message += &format!("; {packets} packets behind it were left out");
+            fault.left_out += packets;
         }
     }
 

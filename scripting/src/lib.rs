@@ -12,6 +12,7 @@ mod instance;
 mod library;
 mod lift;
 mod lua;
+mod mistakes;
 #[cfg(test)]
 mod parity;
 mod passed;
@@ -102,12 +103,7 @@ fn load_from(file: &str, text: &str, folder: Option<&Path>) -> Result<Arc<dyn Ki
     let libraries = library::gather(file, text, language, folder)?;
     match language {
         Language::Lua => Ok(Arc::new(lua::Lua::load(file, &name, text, libraries)?)),
-        Language::Rhai => {
-            let called =
-                |library: Library| Library { text: api::rhai_text(&library.text), ..library };
-            let libraries = libraries.into_iter().map(called).collect();
-            Ok(Arc::new(rhai::Rhai::load(file, &name, &api::rhai_text(text), libraries)?))
-        }
+        Language::Rhai => Ok(Arc::new(rhai::Rhai::load(file, &name, text, libraries)?)),
     }
 }
 

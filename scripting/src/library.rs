@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use como_core::module::ModuleError;
 use como_core::nearest::nearest;
 
+use crate::declare::Script;
 use crate::scan::tokens::{Shape, tokens};
 use crate::scan::{Language, is_behind_dot};
 use crate::stdlib;
@@ -75,8 +76,8 @@ impl Gather<'_> {
             if known {
                 continue;
             }
-            let wrong =
-                |message: String| ModuleError::Script { file: file.to_owned(), line, message };
+            let script = Script { file, name: "", language: self.language, text };
+            let wrong = |message: String| ModuleError::from(script.mistake(line, message));
             let library = self.find(&name).map_err(wrong)?;
             self.open.push(name);
             self.all(&library.file, &library.text)?;

@@ -71,9 +71,9 @@ impl Kind for Lua {
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);
         }
-        let text = (self.source.text.as_str(), Language::Lua);
-        let begun =
-            Beginning::new(declared, &ran.args, setup, text).map_err(|error| self.error(error))?;
+        let text = (&*self.source.text, Language::Lua);
+        let begun = Beginning::new(declared, &ran.args, setup, text)
+            .map_err(|e| self.source.error(0, e))?;
         let lifts = Lifts::of(text.0, |callback| self.callbacks.has(callback), &setup.limits);
         let demand = ran.reads.demand().and(begun.demand());
         let demand = lifts.update.iter().fold(demand, |all, update| all.and(update.demand()));
@@ -82,12 +82,11 @@ impl Kind for Lua {
         let Beginning { interval, tables, schema, recorder, apart } = begun;
         let filter = declared.manifest.filter.clone();
         let shared = tables.map(|declared| State::shared(declared, false));
-        let file = &self.source.file;
         let host = ran.vm.host().clone();
         host.tables.lock().set_interval(interval, setup.keeps_states);
         host.said.lock().declare(declared.outputs.clone());
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
-            .map_err(|trouble| host.explained(trouble.error(file)))?;
+            .map_err(|trouble| host.explained(self.source.told(trouble), &self.source.script()))?;
         let demand = demand.and(module.settle_filters());
         let demand = host.tables.lock().settle(demand);
         Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })
@@ -127,9 +126,5 @@ impl Lua {
     ) -> Option<T> {
         let made = self.callbacks.has(callback).then(make)?;
         made.inspect_err(|error| begin::goes_without(callback, error)).ok()
-    }
-
-    fn error(&self, message: String) -> ModuleError {
-        ModuleError::Script { file: self.source.file.clone(), line: 0, message }
     }
 }

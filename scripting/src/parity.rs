@@ -1,6 +1,6 @@
 //! What both languages must do alike, beside what the library's own tests compare.
 
-use como_core::module::Limits;
+use como_core::module::{Fault, Limits};
 
 use crate::running::{Running, some};
 
@@ -15,8 +15,8 @@ fn said(file: &str, text: &str) -> Vec<String> {
         let (_, message) = place.split_once(": ").or_else(|| place.split_once(' '))?;
         Some(message.trim().to_owned())
     };
-    let faults = running.faults.iter().map(|fault| &fault.message);
-    said.extend(faults.map(|message| bare(message).unwrap_or_else(|| message.clone())));
+    let faults = running.faults.iter().map(Fault::to_string);
+    said.extend(faults.map(|message| bare(&message).unwrap_or(message)));
     said
 }
 

@@ -58,7 +58,9 @@ impl Rhai {
         libraries: Vec<Library>,
     ) -> Result<Self, ModuleError> {
         let libraries = libraries.into();
-        let source = Source { file: file.into(), name: name.into(), text: text.into(), libraries };
+        let code = api::rhai_text(text).into();
+        let (file, name, text) = (file.into(), name.into(), text.into());
+        let source = Source { file, name, text, code, libraries };
         let ran = source.run(&Args::default(), &Means::default())?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
@@ -75,7 +77,7 @@ impl Kind for Rhai {
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);
         }
-        let text = (self.source.text.as_ref(), Language::Rhai);
+        let text = (self.source.code.as_ref(), Language::Rhai);
         let begun = Beginning::new(declared, &ran.args, setup, text)
             .map_err(|error| self.source.error(0, error))?;
         // What a callback counts is the script's own affair: it may be packets themselves.

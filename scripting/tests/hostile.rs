@@ -262,8 +262,10 @@ fn attack(file: &str, text: &str, innocent: &str) -> Result<(), String> {
     if longest > Duration::from_millis(LIMITS.call_ms_max) + SLACK {
         return Err(format!("a call took {longest:?}"));
     }
-    if let Some(odd) = faults.iter().find(|fault| !fault.message.starts_with(&format!("{file}:"))) {
-        return Err(format!("this names no file: {}", odd.message));
+    if let Some(odd) =
+        faults.iter().find(|fault| !fault.to_string().starts_with(&format!("{file}:")))
+    {
+        return Err(format!("this names no file: {}", odd));
     }
     let (records, task) = run(Some(&kind))?;
     if records != innocent {

@@ -271,7 +271,7 @@ fn all_that_is_wrong_is_told_at_once() {
             .each()
             .iter()
             .map(|error| match error {
-                ModuleError::Script { line, .. } => *line,
+                ModuleError::Script(mistake) => mistake.line,
                 other => panic!("{other}"),
             })
             .collect();

@@ -171,7 +171,7 @@ impl Module for Keeping {
 
     fn fault(&mut self) -> Option<Fault> {
         let message = self.writer.written().trouble()?;
-        Some(Fault { limit: None, message })
+        Some(Fault::new(message))
     }
 
     fn state_bytes(&self) -> usize {

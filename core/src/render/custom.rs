@@ -42,7 +42,7 @@ impl Renderer for Printed {
                     self.faults += 1;
                     self.faults_in_a_row += 1;
                     if self.faults == 1 {
-                        tracing::warn!("print: {}", fault.message);
+                        tracing::warn!("print: {}", fault.shown());
                     }
                     if self.faults_in_a_row == FAULTS_MAX {
                         tracing::warn!("print keeps failing and is not tried again");

@@ -205,7 +205,7 @@ impl Print for Own {
         match &values[1] {
             Value::Uint(1500) => Ok(Some("big \u{1b}[2J\tone".into())),
             Value::Uint(7) => Ok(None),
-            _ => Err(Fault { limit: None, message: "no".into() }),
+            _ => Err(Fault::new("no")),
         }
     }
 }
@@ -225,7 +225,7 @@ struct Failing(Arc<AtomicU64>);
 impl Print for Failing {
     fn print(&mut self, _: Ts, _: &Schema, _: &[Value]) -> Result<Option<String>, Fault> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Err(Fault { limit: Some(Limit::Cpu), message: "too slow".into() })
+        Err(Fault { limit: Some(Limit::Cpu), ..Fault::new("too slow") })
     }
 }
 

@@ -131,7 +131,7 @@ impl Group {
             Some(own) => {
                 let before = bytes(row);
                 let merged = own.merge(interval, &self.schema, row, &values);
-                let mut merged = merged.map_err(|fault| RollupError::Own(fault.message))?;
+                let mut merged = merged.map_err(|fault| RollupError::Own(fault.to_string()))?;
                 // What rows are told apart by is not the module's to change.
                 for ((how, mine), theirs) in self.plan.how.iter().zip(&mut merged).zip(values) {
                     if *how == How::Key {

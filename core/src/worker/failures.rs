@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn who_is_stopped_in_every_batch_has_failed_too_often_whatever_its_intervals_say() {
-        let fault = |limit| Fault { limit, message: "what".to_owned() };
+        let fault = |limit| Fault { limit, ..Fault::new("what") };
         let check = |limit, want: bool| {
             let mut failures = Failures::default();
             for _ in 0..FAULTS_MAX {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn who_fails_in_everything_has_failed_too_often() {
-        let fault = Fault { limit: None, message: "what".to_owned() };
+        let fault = Fault::new("what");
         let mut failures = Failures::default();
         for at in 0..FAULTS_MAX {
             failures.note(at % 2 == 0, Some(&fault));

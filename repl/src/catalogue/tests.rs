@@ -72,10 +72,3 @@ fn scripts_are_told_from_shipped_modules() {
     assert_eq!(stem("a/top.lua"), "top");
     assert_eq!(stem("topaddr"), "topaddr");
 }
-
-#[test]
-fn a_line_is_found_by_its_number() {
-    let text = "one\n  two  \n\n";
-    assert_eq!(line_range(text, 2).map(|range| &text[range]), Some("two"));
-    assert_eq!([line_range(text, 0), line_range(text, 3), line_range(text, 9)], [None, None, None]);
-}

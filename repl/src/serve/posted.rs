@@ -29,12 +29,6 @@ const NAME: &str = "script";
 /// How long an answer waits for a first record, so that what fails at once is refused.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A script's text, and what it is called in messages.
-struct Named {
-    file: String,
-    text: String,
-}
-
 impl Desk {
     /// Runs a script in place of a module.
     pub fn posted(
@@ -50,62 +44,44 @@ impl Desk {
         // Before the script is looked at: that is work, too.
         let seat = self.runs.take(&query.module)?;
         let file = format!("{}.{}", query.module, script.language.name());
-        let script = Named { file, text: script.text };
-        let kind = como_scripting::load_text(&script.file, &script.text)
-            .map_err(|error| bad(catalogue::refused_of(&error, &script.text).text()))?;
+        let kind = como_scripting::load_text(&file, &script.text)
+            .map_err(|error| bad(catalogue::refused(&error).text()))?;
         let instance = afresh::instance(self.instance(kind), &query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let maker = instance.maker(self.monitor.lookups());
-        let given = self.afresh(&query, instance, None).map_err(|error| script.refused(error))?;
+        let given = self.afresh(&query, instance, None).map_err(refused)?;
         let run = match given {
             Given::Run(run) => run,
             Given::Explained(records) => return Ok(explained(records, format)),
         };
         seat.show(&run);
-        let begun = Begun::wait(run).map_err(|error| script.refused(error))?;
-        let fails = move |error, out: &mut dyn Write| script.broken(error, format, out);
+        let begun = Begun::wait(run).map_err(refused)?;
+        let fails = move |error, out: &mut dyn Write| ended(error, format, out);
         Ok(answered(begun, seat, (format, Some(maker)), fails))
     }
 }
 
-impl Named {
-    /// Why it is not run, or failed before it had anything to say.
-    fn refused(&self, error: QueryError) -> Refusal {
-        match error {
-            QueryError::Attach(AttachError::Module(error)) => {
-                bad(catalogue::refused_of(&error, &self.text).text())
-            }
-            QueryError::Attach(error) => bad(crate::session::refused(error).text()),
-            QueryError::Run { why, .. } => bad(self.underlined(why).text()),
-            error => refusal(&error),
-        }
+/// Why a script is not run, or failed before it had anything to say.
+fn refused(error: QueryError) -> Refusal {
+    match error {
+        QueryError::Attach(AttachError::Module(error)) => bad(catalogue::refused(&error).text()),
+        QueryError::Attach(error) => bad(crate::session::refused(error).text()),
+        QueryError::Run { why, .. } => bad(why),
+        error => refusal(&error),
     }
+}
 
-    /// Ends an answer that has begun: what went wrong is its last line, and it is cut off there.
-    fn broken(&self, error: QueryError, format: Format, out: &mut dyn Write) -> io::Result<()> {
-        if let QueryError::Run { why, .. } = &error {
-            match format.name() {
-                _ if format.is_binary() => {}
-                "ndjson" | "json" => writeln!(out, "{}", serde_json::json!({ "error": why }))?,
-                _ => writeln!(out, "error: {}", self.underlined(why.clone()).text())?,
-            }
-            out.flush()?;
+/// Ends an answer that has begun: what went wrong is its last line, and it is cut off there.
+fn ended(error: QueryError, format: Format, out: &mut dyn Write) -> io::Result<()> {
+    if let QueryError::Run { why, .. } = &error {
+        match format.name() {
+            _ if format.is_binary() => {}
+            "ndjson" | "json" => writeln!(out, "{}", serde_json::json!({ "error": why }))?,
+            _ => writeln!(out, "error: {}", Failure::new(why).text())?,
         }
-        Err(broken(error))
+        out.flush()?;
     }
-
-    /// What went wrong while it ran, with the line of it where that is told.
-    fn underlined(&self, why: String) -> Failure {
-        let place = || {
-            let behind = why.strip_prefix(&self.file)?.strip_prefix(':')?;
-            let (number, what) = behind.split_once(':')?;
-            Some((catalogue::line_range(&self.text, number.parse().ok()?)?, what.trim()))
-        };
-        match place() {
-            Some((range, what)) => Failure::new(what).at(&self.file, &self.text, range),
-            None => Failure::new(&why),
-        }
-    }
+    Err(broken(error))
 }
 
 /// A run of which the first steps were waited for.

@@ -12,6 +12,7 @@ use como_core::time::Span;
 
 use super::{Declared, Global, NAMES, Outputs, Script, Tree};
 use crate::recorder::taken;
+use crate::scan::Language;
 
 /// What is written in `table{ key = ..., value = ... }`; the error is the message alone.
 pub(super) fn table(given: &Tree) -> Result<Declaration, String> {
@@ -76,8 +77,8 @@ pub(super) fn read(
     Ok(())
 }
 
-fn unknown(name: &str, language: &str) -> String {
-    let own = if language == "lua" { "local" } else { "const" };
+fn unknown(name: &str, language: Language) -> String {
+    let own = if language == Language::Lua { "local" } else { "const" };
     match nearest(name, NAMES.iter().copied()) {
         Some(near) => format!("nothing is declared by `{name}`; did you mean `{near}`?"),
         None => format!(
@@ -89,7 +90,7 @@ fn unknown(name: &str, language: &str) -> String {
 
 /// An error for a value of the wrong type: what was wanted, with an example, and what it is.
 fn ill_typed(name: &str, wanted: &str, value: &Tree) -> String {
-    format!("`{name}` must be {wanted}; it is {}", shown(value))
+    format!("`{name}` must be {wanted}, and is {}", shown(value))
 }
 
 fn shown(value: &Tree) -> String {
@@ -256,8 +257,8 @@ pub(super) fn args(script: &Script<'_>, value: &Tree) -> Result<Vec<ArgSpec>, St
     Ok(specs)
 }
 
-fn marker(language: &str) -> &'static str {
-    if language == "lua" { "--" } else { "//" }
+fn marker(language: Language) -> &'static str {
+    if language == Language::Lua { "--" } else { "//" }
 }
 
 /// The comment behind `name = ...` or `name: ...`, in the first line that has both.
@@ -275,7 +276,7 @@ fn comment_of(script: &Script<'_>, name: &str) -> String {
 }
 
 /// The first comment line of a script, without its marks; empty if code comes first.
-pub(super) fn first_comment(text: &str, language: &str) -> String {
+pub(super) fn first_comment(text: &str, language: Language) -> String {
     let comment = |line: &str| {
         let rest = line.strip_prefix(marker(language))?;
         Some(rest.trim_start_matches(['-', '/', '!']).trim().to_owned())

@@ -15,14 +15,14 @@ pub const FILTERS_MAX: usize = 32;
 
 /// A filter that makes no sense, as the script wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Misfilter {
     /// Its text.
     pub text: String,
     /// What is wrong with it.
     pub error: FilterError,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for Misfilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, error } = self;
         let shown = text.chars().take(80).collect::<String>();
@@ -39,7 +39,7 @@ pub struct Filters {
     plan: Plan,
     /// Whether the module has started: the columns that packets are decoded for are settled.
     settled: bool,
-    mistake: Option<Mistake>,
+    wrong: Option<Misfilter>,
 }
 
 impl Filters {
@@ -49,9 +49,9 @@ impl Filters {
         let expr = match parse(text) {
             Ok(parsed) => parsed.expr,
             Err(error) => {
-                let mistake = Mistake { text: text.to_owned(), error };
-                let message = mistake.to_string();
-                self.mistake = Some(mistake);
+                let wrong = Misfilter { text: text.to_owned(), error };
+                let message = wrong.to_string();
+                self.wrong = Some(wrong);
                 return Err(message);
             }
         };
@@ -85,8 +85,8 @@ impl Filters {
     }
 
     /// What is wrong with the last filter that did not compile.
-    pub fn take_mistake(&mut self) -> Option<Mistake> {
-        self.mistake.take()
+    pub fn take_wrong(&mut self) -> Option<Misfilter> {
+        self.wrong.take()
     }
 
     /// Fills `picks` with what each filter picks of a batch.

@@ -27,7 +27,7 @@ fn faults(file: &str, text: &str) -> Vec<String> {
         .unwrap_or_else(|error| panic!("{error}"));
     running.feed(some());
     running.rows();
-    running.faults.into_iter().map(|fault| fault.message).collect()
+    running.faults.into_iter().map(|fault| fault.to_string()).collect()
 }
 
 /// Why a script does not start.
@@ -44,7 +44,7 @@ fn granted(file: &str, text: &str, grants: &[&str]) -> (Vec<String>, Vec<String>
     running.feed(some());
     let rows = running.rows();
     let denied = running.started.module.denied();
-    (rows, running.faults.into_iter().map(|fault| fault.message).collect(), denied)
+    (rows, running.faults.into_iter().map(|fault| fault.to_string()).collect(), denied)
 }
 
 #[test]
@@ -95,7 +95,8 @@ fn export(state) { #{ n: state.n } }";
             running.feed(frames.chain((0..pass).map(|_| udp("10.0.0.1", "10.0.0.2", 60))));
             assert_eq!(running.rows(), [format!("n={n}")], "{file}");
             let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
-            let told = fault.message.split_once(" were left out").map_or("", |(told, _)| told);
+            let told = fault.to_string();
+            let told = told.split_once(" were left out").map_or("", |(told, _)| told);
             assert!(fault.limit.is_none() && told.ends_with(left), "{fault:?}");
             assert_eq!(told.is_empty(), left.is_empty(), "{fault:?}");
         }
@@ -218,7 +219,7 @@ fn said(file: &str, text: &str) -> (Asides, Vec<String>, u64) {
     let module = &mut running.started.module;
     let (asides, unheard) = (module.asides(), module.unheard());
     assert!(module.asides().is_empty(), "what is taken is gone");
-    (asides, running.faults.into_iter().map(|fault| fault.message).collect(), unheard)
+    (asides, running.faults.into_iter().map(|fault| fault.to_string()).collect(), unheard)
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn mistakes_in_a_library_are_told_with_its_file_and_line() {
         "\nlocal t = nil + 1",
         "lib/x.lua:2: attempt to perform arithmetic (add) on nil and number",
     );
-    lua("return 7", "lib/x.lua:0: a library ends by returning a table");
+    lua("return 7", "lib/x.lua: a library ends by returning a table");
     lua(
         "x = {} return { go = function()\n error('no') end }",
         "lib/x.lua:2: no (called in m.lua:2)",
@@ -206,7 +206,7 @@ fn mistakes_in_a_library_are_told_with_its_file_and_line() {
     let rhai = |text: &str, want: &str| refused("m.rhai", &[m, ("lib/x.rhai", text)], want);
     rhai("#{\n1 +", "lib/x.rhai:2: expecting '}' to end this object map literal");
     rhai("\nlet x = () + 1;", "lib/x.rhai:2: function not found: + ((), i64)");
-    rhai("7", "lib/x.rhai:0: a library ends in a map, `#{ ... }`");
+    rhai("7", "lib/x.rhai: a library ends in a map, `#{ ... }`");
     rhai("#{ run: ||\n throw \"no\" }", "lib/x.rhai:2: no; in a function, called in line 2");
     rhai("fn update() {} #{}", "lib/x.rhai:1: `update` is a callback of modules: rename it");
     rhai("loop {}", "lib/x.rhai:1: stopped after 50 ms of CPU time in one call");

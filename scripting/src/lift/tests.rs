@@ -51,7 +51,7 @@ fn outcome(text: &str) -> (Vec<String>, Vec<String>) {
         made.sort();
         rows.extend(made);
     }
-    (rows, running.faults.iter().map(|fault| fault.message.clone()).collect())
+    (rows, running.faults.iter().map(|fault| fault.to_string()).collect())
 }
 
 const EXPORT: &str = r#"

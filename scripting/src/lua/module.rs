@@ -158,8 +158,8 @@ impl LuaModule {
     }
 
     fn note(&mut self, trouble: Trouble) {
-        let fault = self.ran.vm.fault(trouble);
-        self.inner.note(fault);
+        let vm = &self.ran.vm;
+        self.inner.note(trouble.limit, || vm.told(trouble));
     }
 
     /// Runs one of the driver's loops over the picked packets.

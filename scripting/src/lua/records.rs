@@ -65,7 +65,7 @@ impl Print for Printer {
             passed::shown(bytes).map_err(mlua::Error::external)?;
             Ok(shown.map(|text| text.to_string_lossy()))
         });
-        shown.map_err(|trouble| vm.fault(trouble))
+        shown.map_err(|trouble| Fault::of(trouble.limit, vm.told(trouble)))
     }
 }
 
@@ -100,7 +100,7 @@ impl Replay for Replayer {
                 None => Ok(Vec::new()),
             }
         });
-        packets.map_err(|trouble| vm.fault(trouble))
+        packets.map_err(|trouble| Fault::of(trouble.limit, vm.told(trouble)))
     }
 }
 
@@ -151,14 +151,14 @@ impl Merge for Merger {
             };
             schema.columns.iter().map(|column| value(&column.name)).collect::<mlua::Result<_>>()
         });
-        merged.map_err(|trouble| vm.fault(trouble))
+        merged.map_err(|trouble| Fault::of(trouble.limit, vm.told(trouble)))
     }
 }
 
 fn callback(ran: &Ran, callback: Callback) -> Result<Function, ModuleError> {
     ran.function(callback).cloned().ok_or_else(|| {
         let name = callback.name();
-        ran.vm.error(super::vm::Trouble::new(0, format!("it has no `{name}`")))
+        ran.vm.told(super::vm::Trouble::new(0, format!("it has no `{name}`"))).into()
     })
 }
 

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use como_core::module::{Args, Manifest, ModuleError};
+use como_core::module::{Args, Manifest, Mistake, ModuleError};
 use mlua::{Function, Table};
 use parking_lot::Mutex;
 
 use super::convert;
 use super::driver;
-use super::vm::Vm;
+use super::vm::{Trouble, Vm};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Global, Script};
 use crate::host::Means;
@@ -23,11 +23,11 @@ use crate::scan::{Language, Reads, no_field, reads, written_order};
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The file, as messages name it.
-    pub file: String,
+    pub file: Arc<str>,
     /// The module's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The text.
-    pub text: String,
+    pub text: Arc<str>,
     /// What it requires, in the order in which to load it.
     pub libraries: Arc<[Library]>,
 }
@@ -86,11 +86,28 @@ impl Source {
     /// Its text, and those of its libraries.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let libraries = self.libraries.iter().map(|library| library.text.as_str());
-        std::iter::once(self.text.as_str()).chain(libraries)
+        std::iter::once(&*self.text).chain(libraries)
     }
 
-    fn script(&self) -> Script<'_> {
-        Script { file: &self.file, name: &self.name, language: "lua", text: &self.text }
+    /// The script itself.
+    pub fn script(&self) -> Script<'_> {
+        Script { file: &self.file, name: &self.name, language: Language::Lua, text: &self.text }
+    }
+
+    /// The text in which something went wrong: the script's, or that of one of its libraries.
+    fn origin<'a>(&'a self, file: Option<&str>) -> Script<'a> {
+        let library = file.and_then(|file| self.libraries.iter().find(|l| l.file == file));
+        library.map_or(self.script(), |Library { name, file, text }| Script {
+            file,
+            name,
+            language: Language::Lua,
+            text,
+        })
+    }
+
+    /// What went wrong, in words.
+    pub fn told(&self, trouble: Trouble) -> Mistake {
+        self.origin(trouble.file.as_deref()).mistake(trouble.line, trouble.message)
     }
 
     /// Runs the top level with what a user gave as arguments.
@@ -107,16 +124,16 @@ impl Source {
         }
         // Native code pays where packets are looked at; for what is declared it only delays the start.
         let native = ["update", "check"].iter().any(|name| self.text.contains(name));
-        let mut vm = Vm::new(&self.file, means, native)?;
+        let mut vm = Vm::new(self, means, native)?;
         vm.host().tables.lock().set_source(&self.text);
         let notes = Arc::new(Mutex::new(Notes::default()));
         for library in self.libraries.iter() {
-            vm.load_library(library).map_err(|trouble| vm.error(trouble))?;
+            vm.load_library(library).map_err(|trouble| self.told(trouble))?;
         }
         let reads = reads(&self.text, Language::Lua);
         let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
         let composed = driver::compose(&self.text, &reads);
-        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(|t| vm.error(t))?;
+        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(|t| self.told(t))?;
         let ran = vm.call(|| {
             let (driver, update, check, filters) =
                 chunk
@@ -128,8 +145,9 @@ impl Source {
         if let Some(error) = notes.lock().error.take() {
             return Err(error);
         }
-        let (driver, update, check, filters) =
-            ran.map_err(|trouble| vm.host().explained(vm.error(trouble)))?;
+        let (driver, update, check, filters) = ran.map_err(|trouble| {
+            ModuleError::from(vm.host().explained(self.told(trouble), &self.script()))
+        })?;
         let mut globals = Vec::new();
         let mut functions = Vec::new();
         let mut notes = std::mem::take(&mut *notes.lock());
@@ -239,7 +257,7 @@ impl Source {
         let value = convert::tree_of(value, "args", &order).map_err(|m| self.error(line, m))?;
         let global = Global { name: "args".into(), line, value };
         let args = declare::arg_specs(&self.script(), &global)?;
-        let manifest = Manifest { name: self.name.clone(), args, ..Manifest::default() };
+        let manifest = Manifest { name: self.name.to_string(), args, ..Manifest::default() };
         let args = manifest.with_interval().resolve(given)?;
         Ok((global, args))
     }
@@ -253,8 +271,9 @@ impl Source {
         texts.chain(unknown).collect()
     }
 
-    fn error(&self, line: u32, message: String) -> ModuleError {
-        ModuleError::Script { file: self.file.clone(), line, message }
+    /// An error in a line of the script.
+    pub fn error(&self, line: u32, message: String) -> ModuleError {
+        self.script().mistake(line, message).into()
     }
 
     /// An error of the VM itself, as when its memory is up.

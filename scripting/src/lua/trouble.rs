@@ -1,6 +1,6 @@
 //! What goes wrong in a script, and how its place is read out of what Luau says.
 
-use como_core::module::{Limit, ModuleError};
+use como_core::module::Limit;
 
 use crate::passed::Passed;
 
@@ -21,12 +21,6 @@ impl Trouble {
     /// Something wrong in a line of the script.
     pub fn new(line: u32, message: impl Into<String>) -> Self {
         Self { limit: None, file: None, line, message: message.into() }
-    }
-
-    /// Why the module in `file` does not start.
-    pub fn error(self, file: &str) -> ModuleError {
-        let Self { file: library, line, message, .. } = self;
-        ModuleError::Script { file: library.unwrap_or_else(|| file.to_owned()), line, message }
     }
 }
 

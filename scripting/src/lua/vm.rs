@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use como_core::module::{Fault, Limit, Limits, ModuleError};
+use como_core::module::{Limit, Limits, Mistake, ModuleError};
 use como_core::table::AGGREGATES;
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::asides;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
+use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{
     MESSAGE_CHARS_MAX, calls, chunk_name, is_memory, line_of, passed, root, syntax,
@@ -64,7 +65,7 @@ pub struct Vm {
     /// What `require` finds, by name.
     libraries: Table,
     limits: Limits,
-    file: String,
+    source: Source,
     /// What the code of the script is called inside, and that of each library with its file.
     chunk: String,
     chunks: Vec<(String, String)>,
@@ -73,10 +74,10 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// A VM for the script `file`, with the library and nothing else in it; what it loads becomes
+    /// A VM for the script `source`, with the library and nothing else in it; what it loads becomes
     /// `native` code or stays bytecode.
-    pub fn new(file: &str, means: &Means, native: bool) -> Result<Self, ModuleError> {
-        let limits = means.limits;
+    pub fn new(source: &Source, means: &Means, native: bool) -> Result<Self, ModuleError> {
+        let (limits, file) = (means.limits, &*source.file);
         let build = || -> mlua::Result<Self> {
             let libraries = StdLib::COROUTINE
                 | StdLib::TABLE
@@ -105,7 +106,7 @@ impl Vm {
             lua.set_memory_limit(limits.memory_bytes_max / 4 * 3)?;
             let watch = Watch::new(&lua);
             let chunk = chunk_name(file.rsplit('/').next().unwrap_or(file));
-            let (file, chunks) = (file.to_owned(), Vec::new());
+            let (source, chunks) = (source.clone(), Vec::new());
             let lines = AtomicU32::new(0);
             let vm = Self {
                 lua,
@@ -115,18 +116,14 @@ impl Vm {
                 prelude,
                 libraries,
                 limits,
-                file,
+                source,
                 chunk,
                 chunks,
                 lines,
             };
             Ok(vm)
         };
-        build().map_err(|error| ModuleError::Script {
-            file: file.to_owned(),
-            line: 0,
-            message: format!("no virtual machine for it: {error}"),
-        })
+        build().map_err(|error| source.error(0, format!("no virtual machine for it: {error}")))
     }
 
     /// The VM.
@@ -318,17 +315,9 @@ impl Vm {
         })
     }
 
-    /// A trouble as the fault of a running module.
-    pub fn fault(&self, trouble: Trouble) -> Fault {
-        let Trouble { limit, file, line, message } = trouble;
-        let file = file.as_ref().unwrap_or(&self.file);
-        let line = if line > 0 { format!("{line}:") } else { String::new() };
-        Fault { limit, message: format!("{file}:{line} {message}") }
-    }
-
-    /// A trouble as the reason why a module does not start.
-    pub fn error(&self, trouble: Trouble) -> ModuleError {
-        trouble.error(&self.file)
+    /// What went wrong, in words.
+    pub fn told(&self, trouble: Trouble) -> Mistake {
+        self.source.told(trouble)
     }
 
     /// Calls the VM's handles, between two calls into the script.
@@ -344,7 +333,7 @@ impl Vm {
             handles.tidy(lua)
         });
         if let Some(Err(error)) = swept {
-            tracing::warn!("{}: addresses cannot be given back: {error}", self.file);
+            tracing::warn!("{}: addresses cannot be given back: {error}", self.source.file);
         }
     }
 

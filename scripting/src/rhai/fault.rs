@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use como_core::module::{Fault, Limit, ModuleError};
+use como_core::module::{Limit, ModuleError};
 use rhai::{EvalAltResult, ParseError, Position};
 
+use crate::declare::Script;
 use crate::library::is_shipped;
 use crate::passed::Passed;
 
@@ -12,15 +13,17 @@ use crate::passed::Passed;
 pub(super) type Files = BTreeMap<String, String>;
 
 /// An error in words.
-struct Told<'a> {
-    file: &'a str,
-    line: u32,
-    limit: Option<Limit>,
-    message: String,
+pub(super) struct Told<'a> {
+    /// The script, or the library.
+    pub file: &'a str,
+    /// The line, from 1; 0 where unknown.
+    pub line: u32,
+    /// What happened, and the calls that led there.
+    pub message: String,
 }
 
 /// The error as a place and a message, without Rhai's own positions.
-fn told<'a>(
+pub(super) fn told<'a>(
     error: Box<EvalAltResult>,
     (script, files): (&'a str, &'a Files),
     call_ms_max: u64,
@@ -47,7 +50,6 @@ fn told<'a>(
         });
     }
     let mut at = line(error.position());
-    let limit = passed(&error);
     error.clear_position();
     let mut message = match &*error {
         EvalAltResult::ErrorTerminated(..) => {
@@ -70,11 +72,11 @@ fn told<'a>(
         message.push_str("; ");
         message.push_str(call);
     }
-    Told { file, line: at, limit, message }
+    Told { file, line: at, message }
 }
 
 /// Which limit an error says was passed.
-fn passed(error: &EvalAltResult) -> Option<Limit> {
+pub(super) fn passed(error: &EvalAltResult) -> Option<Limit> {
     match error {
         EvalAltResult::ErrorTerminated(..) => Some(Limit::Cpu),
         EvalAltResult::ErrorSystem(_, source) => source.downcast_ref::<Passed>().map(|p| p.limit),
@@ -91,31 +93,9 @@ pub(super) fn limit(passed: Passed, line: u32) -> Box<EvalAltResult> {
     Box::new(error)
 }
 
-/// A script's error at work.
-pub(super) fn fault(error: Box<EvalAltResult>, files: (&str, &Files), call_ms_max: u64) -> Fault {
-    let Told { file, line, limit, message } = told(error, files, call_ms_max);
-    let message =
-        if line == 0 { format!("{file}: {message}") } else { format!("{file}:{line}: {message}") };
-    Fault { limit, message }
-}
-
-/// A script's error before it works.
-pub(super) fn refusal(
-    error: Box<EvalAltResult>,
-    files: (&str, &Files),
-    call_ms_max: u64,
-) -> ModuleError {
-    let Told { file, line, message, .. } = told(error, files, call_ms_max);
-    ModuleError::Script { file: file.to_owned(), line, message }
-}
-
 /// Text that is no Rhai.
-pub(super) fn unparsed(error: &ParseError, file: &str) -> ModuleError {
-    ModuleError::Script {
-        file: file.to_owned(),
-        line: line(error.position()),
-        message: lowered(error.err_type().to_string()),
-    }
+pub(super) fn unparsed(error: &ParseError, script: &Script<'_>) -> ModuleError {
+    script.mistake(line(error.position()), lowered(error.err_type().to_string())).into()
 }
 
 fn line(at: Position) -> u32 {

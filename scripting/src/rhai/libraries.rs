@@ -14,9 +14,12 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, OptimizationLevel, Scope};
 
 use super::engine::RESERVED_MARK;
 use super::fault::{self, Files};
+use super::script::Source;
 use super::watch::Watch;
-use crate::declare::Callback;
+use crate::api::rhai_text;
+use crate::declare::{Callback, Script};
 use crate::library::Library;
+use crate::scan::Language;
 
 /// What `require` finds, by name.
 type Loaded = Arc<Mutex<BTreeMap<String, Dynamic>>>;
@@ -25,7 +28,7 @@ type Loaded = Arc<Mutex<BTreeMap<String, Dynamic>>>;
 /// each of their functions is from.
 pub(super) fn load(
     engine: &mut Engine,
-    libraries: &[Library],
+    source: &Source,
     limits: &Limits,
     watch: &Watch,
 ) -> Result<Files, ModuleError> {
@@ -40,15 +43,16 @@ pub(super) fn load(
         })
     });
     let mut files = Files::default();
-    for Library { name, file, text } in libraries {
-        let ast = engine.compile(text).map_err(|error| fault::unparsed(&error, file))?;
-        note_functions(&mut files, &ast, file)?;
+    for Library { name, file, text } in source.libraries.iter() {
+        let script = Script { file, name, language: Language::Rhai, text };
+        let ast = engine.compile(rhai_text(text));
+        let ast = ast.map_err(|error| fault::unparsed(&error, &script))?;
+        note_functions(&mut files, &ast, &script)?;
         watch.begin(Duration::from_millis(limits.call_ms_max));
         let value = engine.eval_ast::<Dynamic>(&ast);
-        let value = value.map_err(|e| fault::refusal(e, (file, &files), limits.call_ms_max))?;
+        let value = value.map_err(|e| source.told_in(&script, e, &files, limits.call_ms_max))?;
         if !value.is_map() {
-            let message = "a library ends in a map, `#{ ... }`".to_owned();
-            return Err(ModuleError::Script { file: file.clone(), line: 0, message });
+            return Err(script.mistake(0, "a library ends in a map, `#{ ... }`").into());
         }
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         engine.register_global_module(ast.shared_lib().clone());
@@ -57,19 +61,21 @@ pub(super) fn load(
     Ok(files)
 }
 
-fn note_functions(files: &mut Files, ast: &AST, file: &str) -> Result<(), ModuleError> {
+fn note_functions(files: &mut Files, ast: &AST, script: &Script<'_>) -> Result<(), ModuleError> {
     for function in ast.iter_fn_def() {
         let name = function.name.as_str();
         let plain = name.strip_suffix(RESERVED_MARK).unwrap_or(name);
         let line = function.body.start_position().line();
         let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-        let wrong = |message: String| ModuleError::Script { file: file.to_owned(), line, message };
+        let wrong = |message: String| ModuleError::from(script.mistake(line, message));
         if Callback::ALL.iter().any(|callback| callback.name() == plain) {
             return Err(wrong(format!("`{plain}` is a callback of modules: rename it")));
         }
         // Functions without a name are called by what is in them.
-        let other = files.insert(name.to_owned(), file.to_owned());
-        if let Some(other) = other.filter(|other| other != file && !name.starts_with("anon$")) {
+        let other = files.insert(name.to_owned(), script.file.to_owned());
+        if let Some(other) =
+            other.filter(|other| other != script.file && !name.starts_with("anon$"))
+        {
             return Err(wrong(format!("`{other}` has a function `{name}` too: rename one")));
         }
     }

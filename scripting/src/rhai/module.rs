@@ -3,7 +3,7 @@
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
-use como_core::module::{Asides, Export, Fault, Limit, Limits, Module, ModuleError};
+use como_core::module::{Asides, Export, Fault, Limit, Limits, Mistake, Module, ModuleError};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
@@ -11,7 +11,7 @@ use rhai::{Dynamic, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
-use super::fault::limit;
+use super::fault::{limit, passed};
 use super::packet::{Feed, Holder};
 use super::returned::{answer, returned};
 use super::script::Ran;
@@ -87,7 +87,7 @@ impl RhaiModule {
             matches: Vec::new(),
         };
         let begun = module.begin();
-        begun.map_err(|error| module.ran.host.explained(module.ran.refusal(error)))?;
+        begun.map_err(|error| module.ran.refusal(error))?;
         Ok(module)
     }
 
@@ -122,8 +122,8 @@ impl RhaiModule {
     }
 
     fn note(&mut self, error: Box<EvalAltResult>) {
-        let fault = self.ran.fault(error);
-        self.inner.note(fault);
+        let ran = &self.ran;
+        self.inner.note(passed(&error), || ran.told(error));
     }
 
     /// Runs a callback over the picked packets, and hands its answers to `answered`.
@@ -219,8 +219,8 @@ impl RhaiModule {
             self.own_long = Dynamic::from_map(Map::new());
             self.weighed = 0;
             let began = self.begin();
-            let message = format!("{}: {message}", self.ran.file());
-            self.inner.note(Fault { limit: Some(Limit::Memory), message });
+            let mistake = Mistake::new(self.ran.file(), 0, message);
+            self.inner.note(Some(Limit::Memory), || mistake);
             if let Err(error) = began {
                 self.note(error);
             }

@@ -10,7 +10,7 @@ use como_core::time::{Interval, Ts};
 use rhai::{Dynamic, EvalAltResult, Map};
 
 use super::body::Body;
-use super::fault::limit;
+use super::fault::{self, limit};
 use super::script::Ran;
 use super::value::{self, named};
 use crate::declare::Callback;
@@ -73,7 +73,7 @@ impl Reader {
             read.set(1, format.as_str().into());
             answer(&read.run(engine)?)
         });
-        called.map_err(|error| self.ran.fault(error))
+        called.map_err(|error| Fault::of(fault::passed(&error), self.ran.told(error)))
     }
 }
 
@@ -166,7 +166,7 @@ impl Merge for Merger {
             }
             Ok(values)
         });
-        called.map_err(|error| self.ran.fault(error))
+        called.map_err(|error| Fault::of(fault::passed(&error), self.ran.told(error)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use como_core::module::{Args, Limits, Manifest, ModuleError};
+use como_core::module::{Args, Limits, Manifest, Mistake, ModuleError};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Scope};
 
 use super::body::{self, Body, Packets};
@@ -27,6 +27,8 @@ pub(super) struct Source {
     pub name: Arc<str>,
     /// The text.
     pub text: Arc<str>,
+    /// The text as Rhai is to read it, of the same length.
+    pub code: Arc<str>,
     /// What it requires, in the order in which to load it.
     pub libraries: Arc<[Library]>,
 }
@@ -66,15 +68,16 @@ impl Source {
         }
         let watch = Arc::new(Watch::new());
         let host = Arc::new(Host::new(&self.file, means));
-        host.tables.lock().set_source(&self.text);
+        host.tables.lock().set_source(&self.code);
         let mut engine = engine(&host, &limits, &watch);
-        let files = libraries::load(&mut engine, &self.libraries, &limits, &watch)?;
+        let files = libraries::load(&mut engine, self, &limits, &watch)?;
         let ast =
-            engine.compile(&*self.text).map_err(|error| fault::unparsed(&error, &self.file))?;
+            engine.compile(&*self.code).map_err(|error| fault::unparsed(&error, &self.script()))?;
         let call_ms_max = limits.call_ms_max;
         let mut top = TopLevel {
             source: self,
             engine: &engine,
+            host: &host,
             files: &files,
             ast: &ast,
             given,
@@ -82,7 +85,7 @@ impl Source {
             args: None,
         };
         watch.begin(Duration::from_millis(call_ms_max));
-        let (globals, own) = top.run().map_err(|error| host.explained(error))?;
+        let (globals, own) = top.run()?;
         let args = top.args;
         let functions: Vec<Function> = ast.iter_fn_def().map(|f| describe(f)).collect();
         let declared = declare::declare(&self.script(), &globals, &functions);
@@ -119,7 +122,7 @@ impl Source {
 
     /// Names of a packet that no field has, where it is certain that a packet is meant.
     fn slips(&self) -> Vec<ModuleError> {
-        let reads = crate::scan::reads(&self.text, Language::Rhai);
+        let reads = crate::scan::reads(&self.code, Language::Rhai);
         let unknown = reads.unknown.iter().map(|(name, line)| self.error(*line, no_field(name)));
         unknown.collect()
     }
@@ -130,22 +133,47 @@ impl Source {
         std::iter::once(&*self.text).chain(libraries)
     }
 
-    fn script(&self) -> Script<'_> {
-        Script { file: &self.file, name: &self.name, language: "rhai", text: &self.text }
+    /// The script itself.
+    pub fn script(&self) -> Script<'_> {
+        Script { file: &self.file, name: &self.name, language: Language::Rhai, text: &self.text }
+    }
+
+    /// What went wrong, in words.
+    pub fn told(&self, error: Box<EvalAltResult>, files: &Files, call_ms_max: u64) -> Mistake {
+        self.told_in(&self.script(), error, files, call_ms_max)
+    }
+
+    /// The same where `at_work` is what ran: the script, or one of its libraries.
+    pub fn told_in(
+        &self,
+        at_work: &Script<'_>,
+        error: Box<EvalAltResult>,
+        files: &Files,
+        call_ms_max: u64,
+    ) -> Mistake {
+        let told = fault::told(error, (at_work.file, files), call_ms_max);
+        let library = self.libraries.iter().find(|library| library.file == told.file);
+        let script = library.map_or(self.script(), |Library { name, file, text }| Script {
+            file,
+            name,
+            language: Language::Rhai,
+            text,
+        });
+        script.mistake(told.line, told.message)
     }
 
     /// An error in a line of the script.
     pub fn error(&self, line: u32, message: String) -> ModuleError {
-        ModuleError::Script { file: self.file.to_string(), line, message }
+        self.script().mistake(line, message).into()
     }
 }
 
 impl Ran {
     /// The body of a callback, if the script has it, and what that reads of its packet.
     pub fn body(&self, callback: Callback) -> Result<Option<(Body, Packets)>, ModuleError> {
-        let text = &self.source.text;
+        let text = &self.source.code;
         deep(|| body::compile(&self.engine, (&self.functions, &self.filters), text, callback))
-            .map_err(|error| fault::unparsed(&error, &self.source.file))
+            .map_err(|error| fault::unparsed(&error, &self.source.script()))
     }
 
     /// Runs a call into the script, watched, with a stack that no script exhausts.
@@ -167,14 +195,14 @@ impl Ran {
         &self.source.file
     }
 
-    /// What went wrong in a call, as a module tells it.
-    pub fn fault(&self, error: Box<EvalAltResult>) -> como_core::module::Fault {
-        fault::fault(error, (&self.source.file, &self.files), self.limits.call_ms_max)
+    /// What went wrong in a call, in words.
+    pub fn told(&self, error: Box<EvalAltResult>) -> Mistake {
+        self.source.told(error, &self.files, self.limits.call_ms_max)
     }
 
-    /// What went wrong in a call, where it means that the script cannot start.
+    /// The same where it means that the script cannot start.
     pub fn refusal(&self, error: Box<EvalAltResult>) -> ModuleError {
-        fault::refusal(error, (&self.source.file, &self.files), self.limits.call_ms_max)
+        self.host.explained(self.told(error), &self.source.script()).into()
     }
 }
 
@@ -199,6 +227,7 @@ fn describe(function: &rhai::ScriptFuncDef) -> Function {
 struct TopLevel<'a> {
     source: &'a Source,
     engine: &'a Engine,
+    host: &'a Host,
     files: &'a Files,
     ast: &'a AST,
     given: &'a Args,
@@ -219,8 +248,9 @@ impl TopLevel<'_> {
         for statement in self.ast.statements() {
             let line = statement.position().line().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
             let one = AST::new([statement.clone()], self.ast.shared_lib().clone());
-            self.engine.run_ast_with_scope(&mut scope, &one).map_err(|e| {
-                fault::refusal(e, (&self.source.file, self.files), self.call_ms_max)
+            self.engine.run_ast_with_scope(&mut scope, &one).map_err(|error| {
+                let told = self.source.told(error, self.files, self.call_ms_max);
+                ModuleError::from(self.host.explained(told, &self.source.script()))
             })?;
             if scope.len() > lines.len() {
                 lines.resize(scope.len(), line);

@@ -7,8 +7,14 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::field::Fields;
-use crate::module::{Fault, Limit, Module};
+use crate::module::{Fault, Limit, Mistake, Module};
 use crate::time::{Interval, Span, Ts};
+
+/// Under which name the log hears of faults.
+pub const FAULTS: &str = "faults";
+
+/// How many faults of a task are remembered.
+const MISTAKES_MAX: usize = 16;
 
 /// One task's counters.
 #[derive(Debug, Default)]
@@ -32,8 +38,35 @@ pub struct TaskCounters {
     state_bytes: AtomicU64,
     busy_ns: AtomicU64,
     parked: AtomicBool,
-    fault: Mutex<Option<String>>,
+    told: Mutex<Told>,
     past: Mutex<Option<String>>,
+}
+
+/// What went wrong, as far as it is remembered.
+#[derive(Debug, Default)]
+struct Told {
+    last: Option<Fault>,
+    /// The last few that were not the same, the earliest first.
+    mistakes: Vec<Mistake>,
+}
+
+impl Told {
+    /// Remembers a fault; whether it is none of those that were told.
+    fn is_new(&mut self, fault: &Fault) -> bool {
+        self.last = Some(fault.clone());
+        let new = !self.mistakes.contains(&fault.mistake);
+        if new {
+            if self.mistakes.len() == MISTAKES_MAX {
+                self.mistakes.remove(0);
+            }
+            self.mistakes.push(fault.mistake.clone());
+        }
+        new
+    }
+
+    fn text(&self) -> Option<String> {
+        self.last.as_ref().map(Fault::shown)
+    }
 }
 
 /// One task as a reader sees it.
@@ -61,8 +94,11 @@ pub struct TaskStatus {
     pub closed_until: Option<String>,
     /// Calls that failed.
     pub faults: u64,
-    /// What went wrong last.
+    /// What went wrong last, with the line of the script where it is one.
     pub last_fault: Option<String>,
+    /// What has gone wrong, each thing once, and not more than a few.
+    #[serde(skip)]
+    pub mistakes: Vec<Mistake>,
     /// Whether it is parked because it kept failing.
     pub parked: bool,
     /// Alerts it raised.
@@ -164,7 +200,7 @@ impl TaskCounters {
 
     /// What it failed of, if it is parked, or has failed at all, where that is asked.
     pub(crate) fn failed(&self, at_all: bool) -> Option<String> {
-        self.has_failed(at_all).then(|| self.fault.lock().clone().unwrap_or_default())
+        self.has_failed(at_all).then(|| self.told.lock().text().unwrap_or_default())
     }
 
     /// Whether it is parked.
@@ -179,10 +215,8 @@ impl TaskCounters {
             self.passed[limit as usize].fetch_add(1, Relaxed);
         }
         let was_parked = self.parked.swap(parked, Relaxed);
-        let mut last = self.fault.lock();
-        if last.as_deref() != Some(fault.message.as_str()) {
-            tracing::warn!("module `{task}`: {}", fault.message);
-            *last = Some(fault.message.clone());
+        if self.told.lock().is_new(fault) {
+            tracing::warn!(target: FAULTS, "module `{task}`: {}", fault.shown());
         }
         if parked && !was_parked {
             tracing::error!("module `{task}` keeps failing and is parked: mend it and redeploy");
@@ -201,6 +235,7 @@ impl TaskCounters {
     /// All of it as a reader sees it.
     pub(super) fn status(&self, name: &str, sources: Vec<String>) -> TaskStatus {
         let closed = self.closed.load(Relaxed);
+        let told = self.told.lock();
         TaskStatus {
             name: name.to_owned(),
             module: self.module.clone(),
@@ -213,7 +248,8 @@ impl TaskCounters {
             records: self.records.load(Relaxed),
             closed_until: (closed > 0).then(|| Ts(closed).to_string()),
             faults: self.faults.load(Relaxed),
-            last_fault: self.fault.lock().clone(),
+            last_fault: told.text(),
+            mistakes: told.mistakes.clone(),
             parked: self.parked.load(Relaxed),
             alerts: self.alerts.load(Relaxed),
             limits: LimitsPassed {

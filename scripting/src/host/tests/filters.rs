@@ -94,8 +94,10 @@ fn a_filter_that_makes_no_sense_is_refused_with_its_place() {
         ("test.rhai", "let value = #{ n: count() };\nfn init() { filter(\"tcp potr 80\") }"),
     ] {
         match refused(file, text) {
-            ModuleError::Filter { line: 2, text, error, .. } => {
-                assert_eq!(&text[error.at()], "potr");
+            ModuleError::Script(mistake) => {
+                let quote = mistake.quote.expect("the line").to_string();
+                let (line, carets) = quote.split_once('\n').expect("two lines");
+                assert_eq!((mistake.line, line.find("potr")), (2, carets.find("^^^^")), "{quote}");
             }
             other => panic!("{file}: {other}"),
         }

@@ -9,7 +9,7 @@ fn refused(text: &str, want: &str) {
         Ok(_) => panic!("it loads"),
         Err(error) => error.to_string(),
     };
-    assert_eq!(error, format!("test.lua:{want}"));
+    assert_eq!(error, format!("test.lua:{want}").replace(":0:", ":"));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn mistakes_are_refused_with_their_line() {
     refused("\nkey = '\0'", "2: a script is text, and this has a zero byte");
     refused("key = { 1, x = 2 }", "1: `key` mixes values with names and without");
     refused("args = { n = print }", "1: `args.n` cannot hold a function");
-    refused("\n\nargs = 3", "3: `args` must be a map as in { n = 20 }; it is 3");
+    refused("\n\nargs = 3", "3: `args` must be a map as in { n = 20 }, and is 3");
 }
 
 #[test]
@@ -74,7 +74,7 @@ function export()
 end";
     let mut running = start(text);
     running.rows();
-    let told: Vec<&str> = running.faults.iter().map(|fault| fault.message.as_str()).collect();
+    let told: Vec<String> = running.faults.iter().map(|fault| fault.to_string()).collect();
     assert_eq!(
         told,
         ["test.lua:4: attempt to index nil with 'z'; in `inner`, called in line 7; \
@@ -95,8 +95,8 @@ function export(state) return { n = state.n } end
     let mut running = start(text);
     running.feed(some());
     assert_eq!(running.rows(), ["n=6"]);
-    let want = Fault { limit: None, message: "test.lua:5: a strange packet".into() };
-    assert_eq!(running.faults, [want]);
+    assert_eq!(running.faults[0].to_string(), "test.lua:5: a strange packet");
+    assert_eq!(running.faults.len(), 1);
     for (callback, body) in [
         ("init", "function init(a, last) if last then error('x') end return {} end"),
         ("export", "function export() local t = nil; return t.x end"),
@@ -107,7 +107,7 @@ function export(state) return { n = state.n } end
         running.feed(some());
         running.rows();
         assert!(
-            running.faults[0].message.starts_with("test.lua:2: "),
+            running.faults[0].to_string().starts_with("test.lua:2: "),
             "{callback}: {:?}",
             running.faults
         );
@@ -136,7 +136,7 @@ function export() end
 "#;
     let mut running = start(text);
     running.feed(some());
-    assert!(running.faults[0].message.contains("readonly"), "{:?}", running.faults);
+    assert!(running.faults[0].to_string().contains("readonly"), "{:?}", running.faults);
 }
 
 #[test]
@@ -147,6 +147,6 @@ fn a_callback_that_runs_on_is_told_by_a_line_of_its_own() {
     let limits = Limits { call_ms_max: 20, ..Limits::default() };
     let mut running = start_with(text, &[], limits).expect("starts");
     running.feed(some());
-    let said = &running.faults[0].message;
+    let said = &running.faults[0].to_string();
     assert!(said.starts_with("test.lua:2: stopped after 20 ms of CPU time in one call"), "{said}");
 }

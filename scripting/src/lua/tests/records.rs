@@ -39,7 +39,7 @@ end
     assert_eq!(running.rows(), [""; 0]);
     running.feed(some());
     running.rows();
-    assert!(running.faults[0].message.contains("an interval that has closed"));
+    assert!(running.faults[0].to_string().contains("an interval that has closed"));
 }
 
 #[test]
@@ -126,7 +126,11 @@ function export(state) return { len = state.kept.len } end
     let mut running = start(text);
     running.feed(some());
     running.rows();
-    assert!(running.faults[0].message.contains("keep the fields you need"), "{:?}", running.faults);
+    assert!(
+        running.faults[0].to_string().contains("keep the fields you need"),
+        "{:?}",
+        running.faults
+    );
 }
 
 #[test]
@@ -141,7 +145,7 @@ fn a_packet_kept_from_a_call_that_failed_is_gone_too() {
         running.feed(some().into_iter().take(2));
         assert_eq!(running.faults.len(), 1, "{:?}", running.faults);
         assert_eq!(running.rows(), [""; 0], "{text}");
-        let said = &running.faults[1].message;
+        let said = &running.faults[1].to_string();
         assert!(said.contains("keep the fields you need"), "{text}: {said}");
     }
 }

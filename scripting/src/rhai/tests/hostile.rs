@@ -132,7 +132,9 @@ fn state_that_nests_or_grows_is_begun_anew() {
     for _ in 0..500 {
         running.feed(some());
     }
-    assert!(running.faults.iter().any(|f| f.limit.is_some() && f.message.contains("begun anew")));
+    assert!(
+        running.faults.iter().any(|f| f.limit.is_some() && f.to_string().contains("begun anew"))
+    );
     assert!(running.started.module.state_bytes() < 200_000);
 }
 
@@ -299,7 +301,11 @@ fn an_error_in_each_callback_is_told_and_survived() {
         running.feed(some());
         let _ = running.rows();
         let fault = running.faults.first().unwrap_or_else(|| panic!("{name} said nothing"));
-        assert!(fault.message.ends_with(": no") && fault.limit.is_none(), "{}", fault.message);
+        assert!(
+            fault.to_string().ends_with(": no") && fault.limit.is_none(),
+            "{}",
+            fault.to_string()
+        );
     }
     let thrown = start_with(
         "fn init(a) { throw #{ x: [1] } } fn update(p, s) {} fn export(s) {}",

@@ -1,0 +1,150 @@
+//! Mistakes in scripts in a user's words: the line itself, the place in it, what was meant.
+//!
+//! Whoever finds a mistake knows its line and has a sentence about it; which of the line's words
+//! the sentence is about follows from the sentence, which puts them in quotes.
+
+use std::ops::Range;
+
+use como_core::filter::FilterError;
+use como_core::module::Mistake;
+use como_core::quote::{Quote, line_number, line_range};
+
+use crate::declare::Script;
+use crate::scan::tokens::{Shape, Token, tokens};
+
+impl Script<'_> {
+    /// What is wrong in a line of the script. What `message` says behind a semicolon is what would
+    /// be right.
+    pub fn mistake(&self, line: u32, message: impl Into<String>) -> Mistake {
+        let message = message.into();
+        let (message, hint) = parted(&message);
+        match place(self, line, &message) {
+            Some(at) => self.mistake_at(at, message, hint),
+            None => {
+                let quote = line_range(self.text, line).map(|at| Quote::of(self.text, at));
+                Mistake { hint, quote, ..Mistake::new(self.file, line, message) }
+            }
+        }
+    }
+
+    /// The same of a place in the text, in bytes.
+    pub fn mistake_at(
+        &self,
+        at: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> Mistake {
+        let line = u32::try_from(line_number(self.text, at.start)).unwrap_or(0);
+        let quote = Some(Quote::of(self.text, at));
+        Mistake { hint, quote, ..Mistake::new(self.file, line, message) }
+    }
+
+    /// What is wrong with the filter in `text`, which stands in or below that line.
+    pub fn misfiltered(&self, line: u32, text: &str, error: &FilterError) -> Mistake {
+        let start = line_range(self.text, line).map_or(0, |range| range.start);
+        let message = format!("in the filter: {error}");
+        let quoted = |t: &Token<'_>| t.shape == Shape::Text && t.name() == Some(text);
+        let tokens = tokens(self.text, self.language);
+        match tokens.iter().find(|t| t.at >= start && quoted(t)) {
+            Some(found) => {
+                // As long as nothing in it is written otherwise than it reads.
+                let inner = found.at + 1;
+                let at = error.at();
+                self.mistake_at(inner + at.start..inner + at.end, message, error.hint())
+            }
+            None => {
+                let shown: String = text.chars().take(80).collect();
+                let message = format!("in the filter \"{}\": {error}", shown.escape_debug());
+                let quote = line_range(self.text, line).map(|at| Quote::of(self.text, at));
+                Mistake { hint: error.hint(), quote, ..Mistake::new(self.file, line, message) }
+            }
+        }
+    }
+}
+
+/// A message, and the hint behind its semicolon.
+fn parted(message: &str) -> (String, Option<String>) {
+    match message.split_once("; ") {
+        Some((what, hint)) => (what.to_owned(), Some(hint.to_owned())),
+        None => (message.to_owned(), None),
+    }
+}
+
+/// The most lines that one statement is followed over.
+const STATEMENT_LINES: u32 = 200;
+
+/// Where the word stands that a message about a line is about: in that line, or as a text further
+/// on in what begins there.
+fn place(script: &Script<'_>, line: u32, message: &str) -> Option<Range<usize>> {
+    let tokens = tokens(script.text, script.language);
+    let first = tokens.iter().position(|t| t.line == line)?;
+    let tokens = &tokens[first..];
+    let in_line = &tokens[..tokens.iter().position(|t| t.line > line).unwrap_or(tokens.len())];
+    let statement = &tokens[..statement(tokens)];
+    let mut words = quoted(message);
+    // The longest says most: a field's path rather than the column it is for.
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    words.iter().find_map(|word| {
+        let last = || word.rsplit_once('.').and_then(|(_, last)| chain(statement, last));
+        chain(in_line, word).or_else(|| text(statement, word)).or_else(last)
+    })
+}
+
+/// How many tokens belong to what begins with the first: to the end of its line, and on as long as
+/// brackets are open.
+fn statement(tokens: &[Token<'_>]) -> usize {
+    let Some(begun) = tokens.first().map(|t| t.line) else { return 0 };
+    let mut depth = 0i64;
+    for (at, token) in tokens.iter().enumerate() {
+        let over = token.line > begun && depth <= 0;
+        if over || token.line > begun.saturating_add(STATEMENT_LINES) {
+            return at;
+        }
+        depth += ["{", "(", "["].iter().filter(|mark| token.is(mark)).count() as i64;
+        depth -= ["}", ")", "]"].iter().filter(|mark| token.is(mark)).count() as i64;
+    }
+    tokens.len()
+}
+
+/// The words that a message puts in quotes.
+fn quoted(message: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = message;
+    while let Some(open) = rest.find(['`', '\'']) {
+        let mark = &rest[open..=open];
+        let Some((word, behind)) = rest[open + 1..].split_once(mark) else { break };
+        words.push(word);
+        rest = behind;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Where the tokens stand that make up `word`: `ip.src`, `==`.
+fn chain(tokens: &[Token<'_>], word: &str) -> Option<Range<usize>> {
+    let from = |at: usize| {
+        let mut rest = word;
+        for token in &tokens[at..] {
+            rest = rest.strip_prefix(token.text)?;
+            if rest.is_empty() {
+                return Some(tokens[at].at..token.at + token.text.len());
+            }
+        }
+        None
+    };
+    (0..tokens.len()).find_map(from)
+}
+
+/// Where `word` stands as a text, or in one.
+fn text(tokens: &[Token<'_>], word: &str) -> Option<Range<usize>> {
+    let mut texts = tokens.iter().filter(|t| t.shape == Shape::Text);
+    texts.find_map(|t| {
+        let name = t.name()?;
+        let words = name.split([' ', '/', ',']).any(|part| part == word) || name == word;
+        let at = t.at + 1 + name.find(word).filter(|_| words)?;
+        Some(at..at + word.len())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! Which words of a script a message underlines.
+
+use como_core::filter::parse;
+
+use super::*;
+use crate::scan::Language;
+
+const TEXT: &str = "-- Doc.\nkey = {\n  host = \"ip.scr\",\n  port = \"dport or 1\",\n}\n\
+                    rows = many\nfunction update(pkt)\n  n = pkt.tcp.prot\nend\n";
+
+#[track_caller]
+fn check(line: u32, message: &str, want_line: u32, want: &str) {
+    let script = Script { file: "a.lua", name: "a", language: Language::Lua, text: TEXT };
+    let found = script.mistake(line, message);
+    let shown = found.quote.as_ref().expect("a line").to_string();
+    let (source, carets) = shown.split_once('\n').expect("two lines");
+    let from = carets.find('^').expect("carets");
+    assert_eq!((found.line, &source[from..carets.len()]), (want_line, want), "{shown}");
+}
+
+#[test]
+fn what_a_message_quotes_is_underlined_where_it_stands() {
+    check(2, "`host`: there is no field `ip.scr`; did you mean `ip.src`?", 3, "ip.scr");
+    check(2, "`key.port`: `or 1`", 4, "port");
+    check(2, "`key` is empty", 2, "key");
+    check(8, "a packet has no field `tcp.prot`", 8, "tcp.prot");
+    check(8, "expected 'end', got '='", 8, "=");
+    check(6, "nothing fits", 6, "rows = many");
+}
+
+#[test]
+fn what_stands_behind_a_semicolon_is_a_hint() {
+    let script = Script { file: "a.lua", name: "a", language: Language::Lua, text: TEXT };
+    let found = script.mistake(6, "`rows` is wrong; write 5");
+    assert_eq!((&*found.message, found.hint.as_deref()), ("`rows` is wrong", Some("write 5")));
+    let nowhere = script.mistake(99, "wrong");
+    assert_eq!((nowhere.line, nowhere.quote), (99, None));
+}
+
+#[test]
+fn a_filter_is_underlined_in_the_script_or_told_whole() {
+    let text = "filter = \"tcp and prot 80\"\n";
+    let script = Script { file: "a.lua", name: "a", language: Language::Lua, text };
+    let error = parse("tcp and prot 80").expect_err("no filter");
+    let found = script.misfiltered(1, "tcp and prot 80", &error);
+    let want = "  filter = \"tcp and prot 80\"\n                    ^^^^";
+    assert_eq!(found.quote.map(|quote| quote.to_string()).as_deref(), Some(want));
+    let error = parse("prot").expect_err("no filter");
+    assert!(script.misfiltered(1, "prot", &error).message.starts_with("in the filter \"prot\": "));
+}
