@@ -282,6 +282,11 @@ impl Rows {
         row as u32
     }
 
+    /// Whether a row that [`Rows::new_row`] answered is one key's own.
+    pub fn is_of_a_key(&self, row: u32) -> bool {
+        row < REFUSED && Some(row as usize) != self.other
+    }
+
     /// Whether a new key is to be counted with others.
     fn has_no_room(&self) -> bool {
         self.bounds.full == Full::Other && self.layout.plan != Plan::One && self.is_full()

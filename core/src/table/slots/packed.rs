@@ -75,7 +75,11 @@ impl<C: Code> Packed<C> {
             if let Some(hash) = hashes.get(at + AHEAD) {
                 known.fetch(*hash);
             }
-            out.push(known.row(codes[at], hashes[at], || rows.new_row(batch, at)), at);
+            let row = match known.find(codes[at], hashes[at]) {
+                Ok(row) => row,
+                Err(free) => known.meet(free, codes[at], rows, (batch, at)),
+            };
+            out.push(row, at);
         });
         true
     }
@@ -91,7 +95,10 @@ impl<C: Code> Packed<C> {
     }
 }
 
-/// Rows by code. Open addressing, at most half full, a code beside its row: one look a packet.
+/// Rows by code. Of codes that found no room fewer are remembered than twice as many as there are
+/// rows: a flood of keys must not fill here the memory that the table's bound denies them.
+///
+/// Open addressing, at most half full, a code beside its row: one look a packet.
 #[derive(Clone, Debug)]
 struct Known<C> {
     // Free where the row is `UNSEEN`.
@@ -113,26 +120,31 @@ impl<C: Code> Known<C> {
         self.slots.get(hash as usize & (self.slots.len() - 1)).into_iter().for_each(fetch);
     }
 
+    /// The row of a code, or the free place where it would be.
     #[inline]
-    fn row(&mut self, code: C, hash: u64, new: impl FnOnce() -> u32) -> u32 {
+    fn find(&self, code: C, hash: u64) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let (known, row) = self.slots[at & mask];
             if row == UNSEEN {
-                return self.add(at & mask, code, new());
+                return Err(at & mask);
             }
             if known == code {
-                return row;
+                return Ok(row);
             }
             at += 1;
         }
     }
 
+    /// The row of the code of a packet that is not known, to be remembered at a free place.
     #[cold]
-    fn add(&mut self, at: usize, code: C, row: u32) -> u32 {
-        self.slots[at] = (code, row);
-        self.len += 1;
+    fn meet(&mut self, free: usize, code: C, rows: &mut Rows, (batch, at): (&Batch, usize)) -> u32 {
+        let row = rows.new_row(batch, at);
+        if rows.is_of_a_key(row) || self.len < 2 * rows.len() {
+            self.slots[free] = (code, row);
+            self.len += 1;
+        }
         if self.len * 2 > self.slots.len() {
             self.grow();
         }

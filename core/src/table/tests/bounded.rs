@@ -79,6 +79,37 @@ fn sketches_stop_growing_at_the_bound_and_count_what_they_refused() {
     assert!(table.state_bytes() < 100_000);
 }
 
+/// Counts one packet of each of many pairs of ports into a table with room for few.
+#[track_caller]
+fn check_flood(key: &[&str], full: Full) {
+    let packets = ValueColumn { name: "packets".into(), aggregate: aggregate("count", &[]) };
+    let bounds = Bounds { rows_max: 10, full, ..roomy() };
+    let mut table = Table::new(layout(key, &[packets], full), bounds, span());
+    for sport in 0..50 {
+        let mut batch = batch_of((0..2000).map(|dport| {
+            Frame::udp((Addr::v4([10, 0, 0, 1]), sport), (Addr::v4([10, 0, 0, 2]), dport))
+        }));
+        batch.decode(table.layout().demand());
+        table.update(&batch, &Selection::all(batch.len()));
+    }
+    assert!(table.overflowed() > 90_000, "{full:?} {}", table.overflowed());
+    assert!(table.state_bytes() < 400_000, "{full:?}: {}", table.state_bytes());
+    if full == Full::Other {
+        let all: u64 = (0..table.rows())
+            .map(|row| table.value(row, key.len()).as_uint().expect("a count"))
+            .sum();
+        assert_eq!((table.rows(), all), (11, 100_000));
+    }
+}
+
+#[test]
+fn keys_that_found_no_room_are_not_remembered_without_end() {
+    for full in [Full::Other, Full::Evict, Full::Sample] {
+        check_flood(&["sport", "dport"], full);
+        check_flood(&["sport", "dport", "ip.proto", "eth.src"], full);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         rng_seed: proptest::test_runner::RngSeed::Fixed(1),
