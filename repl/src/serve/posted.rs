@@ -13,7 +13,7 @@ use como_core::query::answer::Report;
 use como_core::query::{Query, QueryError, Run, Step, Steps};
 use como_core::record::Output;
 use como_core::render::Format;
-use como_core::storage::Coverage;
+use como_core::storage::{Coverage, can_name};
 use como_core::supervisor::AttachError;
 use como_web::{Answer, Refusal, Script};
 
@@ -40,6 +40,9 @@ impl Desk {
         let name = (!is_named).then_some(("module", NAME));
         let pairs = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let query = Query::parse(pairs.chain(name)).map_err(|error| refusal(&error))?;
+        if !can_name(&query.module) {
+            return Err(bad(format!("`module={}`: a module cannot have this name", query.module)));
+        }
         let format = door::format(&query)?;
         // Before the script is looked at: that is work, too.
         let seat = self.runs.take(&query.module)?;

@@ -98,8 +98,20 @@ fn what_is_wrong_with_a_script_is_underlined() {
     check(at, "lua", "local m = require(\"lib/mine\")\nvalue = { n = m.n }", &["lib/mine"]);
     check(at, "lua", &update("  local x = nil + pkt.len"), &["script.lua:2", "nil", "^^^"]);
     check(at, "lua", "", &["script.lua"]);
-    for url in ["/query?time=:&arg.no=1", "/query?tmie=:", "/query?time=soon", "/query?format=xml"]
-    {
+    let two = "valeu = { n = count() }\nfilter = \"tcp and prot\"";
+    let reply = post(at, "/query?time=:", "lua", two);
+    assert!(
+        reply.body.contains("script.lua:2") && !reply.body.contains("secret"),
+        "{}",
+        reply.body
+    );
+    for url in [
+        "/query?time=:&module=../mine",
+        "/query?time=:&arg.no=1",
+        "/query?tmie=:",
+        "/query?time=soon",
+        "/query?format=xml",
+    ] {
         assert_eq!(post(at, url, "lua", SCRIPT).status, 400, "{url}");
     }
     assert_eq!(server.end(), 0);
