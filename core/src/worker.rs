@@ -4,9 +4,9 @@
 //! panics, or keeps failing, is parked: it gets no more packets, the others do.
 
 mod failures;
+mod guarded;
 mod taken;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -14,7 +14,7 @@ use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
 use crate::capture::guest::Ticket;
 use crate::costs::{Category, Costs, Stopwatch};
-use crate::module::{Asides, Export, Fault, Module};
+use crate::module::{Asides, Export, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
 use crate::selection::Selection;
@@ -23,6 +23,7 @@ use crate::storage::packets::Spot;
 use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
 pub use failures::Failures;
+pub(crate) use guarded::guarded;
 pub use taken::Taken;
 
 /// Empty intervals in a row that are exported as such; more are one gap.
@@ -180,7 +181,7 @@ impl Worker {
                 }
                 Work::Mark(name, told) => {
                     if let Some(seat) = seats.iter_mut().find(|s| s.task.name == name) {
-                        seat.task.module.mark(told);
+                        seat.task.mark(told);
                     }
                 }
                 Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
@@ -371,7 +372,7 @@ impl Task {
         });
         let counted = self.judge(true, counted).unwrap_or(0);
         self.counters.note_update(batch.len() as u64, counted as u64);
-        self.counters.note_state(&self.name, &*self.module);
+        self.note_state();
     }
 
     /// Exports the open interval, if there is one. `last` when nothing will follow. False where
@@ -390,26 +391,17 @@ impl Task {
         let written = guarded(|| {
             module.export(open, &mut out);
         });
-        self.judge(false, written);
-        self.counters.note_state(&self.name, &*self.module);
+        let is_whole = self.judge(false, written).is_some();
+        self.note_state();
         self.pass_on(export);
-        let written = out.into_records();
+        // What it had written when it panicked is a part of nobody knows what.
+        let written = if is_whole { out.into_records() } else { Vec::new() };
         self.counters.note_interval(open, written.iter().map(|r| r.rows() as u64).sum());
         for records in written {
             self.schema = records.schema.clone();
             self.emit(export, Output::Records(records), covered.clone());
         }
         self.tell(export, Event::Closed(open.end()))
-    }
-
-    /// Passes on what the module said beside its records.
-    fn pass_on(&mut self, export: &Sender<Emission>) {
-        let module = &mut self.module;
-        let asides = guarded(|| module.asides()).unwrap_or_default();
-        if !asides.is_empty() {
-            self.counters.note_alerts(asides.alerts.len());
-            self.tell(export, Event::Asides(asides));
-        }
     }
 
     pub(crate) fn begin(&self, export: &Sender<Emission>) {
@@ -429,39 +421,10 @@ impl Task {
     pub(crate) fn is_parked(&self) -> bool {
         self.failures.are_too_many()
     }
-
-    /// Counts what went wrong in a call, `over_batch` or at the end of an interval; parks the task
-    /// after a panic or too many failures.
-    fn judge<T>(&mut self, over_batch: bool, called: Result<T, Fault>) -> Option<T> {
-        let (fault, value) = match called {
-            Ok(value) => (self.module.fault(), Some(value)),
-            Err(panicked) => {
-                self.failures.give_up();
-                (Some(panicked), None)
-            }
-        };
-        self.failures.note(over_batch, fault.as_ref());
-        if let Some(fault) = fault {
-            self.counters.note_fault(&self.name, &fault, self.is_parked());
-        }
-        value
-    }
 }
 
 /// Whether a span without packets is one gap, rather than zeros of every interval of this length.
 pub(crate) fn is_gap(from: Ts, to: Ts, interval: Span) -> bool {
     let silent = to - from;
     silent > LEAP_MAX || silent.0 / interval.0.max(1) > ZEROS_MAX
-}
-
-/// Calls into a module; a panic becomes a fault.
-pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        let text = payload
-            .downcast_ref::<&str>()
-            .map(|s| (*s).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "of no known kind".to_owned());
-        Fault::new(format!("panicked: {text}"))
-    })
 }

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod deploy;
+mod leaps;
 
 use std::sync::Arc;
 
@@ -11,11 +12,12 @@ use super::*;
 use crate::batch::Batch;
 use crate::field::Fields;
 use crate::lookup::Subject;
-use crate::module::{Args, Export, Kind, Manifest, Module, Started};
+use crate::module::{Args, Asides, Export, Fault, Kind, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet, Weight};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;
 use crate::source::{Chunk, Covered, Description, Pace, SourceError, Turn};
+use crate::storage::packets::Spot;
 use crate::time::{Interval, SECOND, Span, Ts};
 
 /// A source that delivers one packet at each of these seconds, a few at a time.
@@ -67,10 +69,17 @@ impl Source for Scripted {
     }
 }
 
-/// Counts packets; panics when it sees its unlucky number of them.
+/// Counts packets; panics when it sees its unlucky number of them, or when it is asked this.
 struct Counting {
     packets: u64,
     unlucky: u64,
+    never: &'static str,
+}
+
+impl Counting {
+    fn asked(&self, what: &str) {
+        assert_ne!(self.never, what, "never ask");
+    }
 }
 
 impl Module for Counting {
@@ -81,6 +90,26 @@ impl Module for Counting {
 
     fn export(&mut self, interval: Interval, out: &mut Export) {
         out.record(interval).set("packets", std::mem::take(&mut self.packets));
+        self.asked("export");
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.asked("state");
+        0
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        self.asked("fault");
+        None
+    }
+
+    fn asides(&mut self) -> Asides {
+        self.asked("asides");
+        Asides::default()
+    }
+
+    fn mark(&mut self, _: crossbeam_channel::Sender<Spot>) {
+        self.asked("mark");
     }
 }
 
@@ -88,6 +117,7 @@ impl Module for Counting {
 struct Counter {
     manifest: Manifest,
     unlucky: u64,
+    never: &'static str,
 }
 
 impl Kind for Counter {
@@ -98,7 +128,7 @@ impl Kind for Counter {
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
         let args = self.manifest.resolve(&setup.args)?;
         Ok(Started {
-            module: Box::new(Counting { packets: 0, unlucky: self.unlucky }),
+            module: Box::new(Counting { packets: 0, unlucky: self.unlucky, never: self.never }),
             filter: String::new(),
             demand: crate::field::Demand::NONE,
             interval: args.span("interval").expect("a default"),
@@ -109,10 +139,14 @@ impl Kind for Counter {
 }
 
 pub(crate) fn counter(name: &str, interval: &str, unlucky: u64) -> Instance {
+    counting(name, interval, (unlucky, ""))
+}
+
+fn counting(name: &str, interval: &str, (unlucky, never): (u64, &'static str)) -> Instance {
     let manifest = Manifest { name: name.into(), ..Manifest::default() }.with_interval();
     let mut args = Args::default();
     args.set("interval", Value::Text(interval.into()));
-    Instance { args, ..Instance::of(Arc::new(Counter { manifest, unlucky })) }
+    Instance { args, ..Instance::of(Arc::new(Counter { manifest, unlucky, never })) }
 }
 
 /// What a test's sink has seen: (instance, "start packets" or "gap from-to").
@@ -245,6 +279,22 @@ fn a_panic_parks_its_module_and_no_other() {
     let bad = ended.status.tasks.iter().find(|t| t.name == "bad").expect("a task");
     assert!(bad.parked);
     assert_eq!(bad.last_fault.as_deref(), Some("panicked: unlucky"));
+}
+
+#[test]
+fn a_panic_parks_its_module_and_no_other_whatever_it_was_asked() {
+    for never in ["export", "state", "fault", "asides"] {
+        let instances = vec![counting("bad", "5s", (0, never)), counter("good", "5s", 0)];
+        let seen = Seen::default();
+        let options = Options { workers: 1, ..Options::default() };
+        let sink = Box::new(Collect(seen.clone()));
+        let monitor = Monitor::start(options, vec![source(&[1, 2, 6])], instances, sink);
+        let tasks = monitor.expect("a start").wait().status.tasks;
+        assert!(tasks.iter().all(|task| task.parked == (task.name == "bad")), "{never}");
+        let of = |name: &str| seen.lock().iter().filter(|(n, _)| n == name).count();
+        assert_eq!(of("good"), 2, "{never}");
+        assert_eq!(of("bad"), usize::from(never == "asides"), "{never}");
+    }
 }
 
 #[test]
