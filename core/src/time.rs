@@ -14,6 +14,9 @@ pub const SECOND: u64 = 1_000_000_000;
 pub struct Ts(pub u64);
 
 impl Ts {
+    /// The last instant that a packet can have: the one behind it is in no interval.
+    pub const LAST: Self = Self(u64::MAX - 1);
+
     /// The instant `secs` seconds and `nanos` nanoseconds after 1970, saturating.
     pub const fn new(secs: u64, nanos: u64) -> Self {
         Self(secs.saturating_mul(SECOND).saturating_add(nanos))
@@ -144,8 +147,8 @@ impl fmt::Display for Span {
 
 /// A span of packet time, closed at the start and open at the end.
 ///
-/// Intervals of one length tile time: every timestamp falls in exactly one,
-/// so a packet on a boundary belongs to the later interval. Starts are whole
+/// Intervals of one length tile time: every timestamp up to [`Ts::LAST`] falls in
+/// exactly one, so a packet on a boundary belongs to the later interval. Starts are whole
 /// multiples of the length, which is why two monitors started a minute apart
 /// cut the same traffic in the same places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,6 +200,13 @@ mod tests {
         let interval = Interval::holding(Ts::new(10, 0), Span::from_secs(5));
         assert_eq!((interval.start(), interval.end()), (Ts::new(10, 0), Ts::new(15, 0)));
         assert!(!interval.contains(Ts::new(15, 0)));
+    }
+
+    #[test]
+    fn the_last_instant_falls_in_an_interval_of_any_length() {
+        for len in [Span(1), Span(7), Span::from_secs(5), Span(u64::MAX / 2), Span(u64::MAX)] {
+            assert!(Interval::holding(Ts::LAST, len).contains(Ts::LAST), "{len:?}");
+        }
     }
 
     #[test]

@@ -63,11 +63,12 @@ impl Reader {
     }
 
     /// Numbers and counts the packets, and gathers their marks, while they are in the cache;
-    /// whether they are in order.
+    /// whether they are in order. None is left with a time that no interval holds.
     fn look_over(&self, chunk: &mut Chunk) -> bool {
         let (mut latest, mut ordered, mut marks) = (Ts(0), true, 0);
         for packet in &mut chunk.packets {
             packet.source = self.number;
+            packet.ts = packet.ts.min(Ts::LAST);
             ordered &= packet.ts >= latest;
             latest = packet.ts;
             marks |= packet.marks;
