@@ -198,13 +198,12 @@ impl Capture {
 
     /// Hands out a run of packets, as far as it fills batches.
     fn assemble(&mut self, run: &Run, state: &mut State, assembler: &mut Assembler) {
-        let live = self.merge.is_live();
         for unheard in self.merge.unheard(run.source) {
             for batch in assembler.resume(unheard).into_iter().flatten() {
                 self.send(state, batch, assembler);
             }
         }
-        assembler.begin(run, live);
+        assembler.begin(run, self.merge.is_timed_here(run.source));
         while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
             self.send(state, batch, assembler);
         }
@@ -318,6 +317,7 @@ impl Capture {
             offers: self.merge.offers().clone(),
             lookups: self.lookups.clone(),
             is_live: self.merge.is_live(),
+            timed_here: self.merge.are_all_timed_here(),
             ended: self.ended.clone(),
             costs: self.counters.costs().clone(),
         });

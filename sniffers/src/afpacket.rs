@@ -173,6 +173,7 @@ impl AfPacket {
                 resolution: Span(1),
                 delay: shared.config.delay(),
                 sampling: Sampling::None,
+                timed_here: true,
                 ..Description::new(name, Pace::Live).cut(cut)
             },
             ring: Some(ring),

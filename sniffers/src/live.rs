@@ -190,6 +190,7 @@ impl Live {
                 resolution: Span(STEP_NS),
                 delay: config.delay(),
                 sampling: Sampling::None,
+                timed_here: true,
                 ..Description::new(name, Pace::Live).cut(cut)
             },
             capture: Some(capture),

@@ -38,7 +38,8 @@ pub struct Assembler {
     at: usize,
     to: usize,
     ordered: bool,
-    live: bool,
+    // Whether leaps are believed.
+    sure: bool,
     // Where the chunk's regions stand in the batch: `regions[i]` for the chunk's region i.
     regions: Vec<Option<u16>>,
     doubted: VecDeque<Doubted>,
@@ -50,9 +51,10 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Begins a run of the chunk that [`Assembler::fill`] is then given.
-    pub fn begin(&mut self, run: &Run, live: bool) {
-        (self.at, self.to, self.ordered, self.live) = (run.from, run.to, run.ordered, live);
+    /// Begins a run of the chunk that [`Assembler::fill`] is then given; a `sure` one is of a source
+    /// whose leaps in time are no broken timestamps.
+    pub fn begin(&mut self, run: &Run, sure: bool) {
+        (self.at, self.to, self.ordered, self.sure) = (run.from, run.to, run.ordered, sure);
         self.regions.clear();
     }
 
@@ -153,7 +155,7 @@ impl Assembler {
         }
         self.time_at(Some(packet.ts));
         let step = self.clock.step(packet.ts);
-        if step == Step::Leap && !self.live {
+        if step == Step::Leap && !self.sure {
             self.doubted.push_back(one);
             if self.doubted.len() >= LEAP_CONFIRMED_BY {
                 self.clear_doubts(true);

@@ -39,6 +39,8 @@ pub struct Feed {
     pub number: u16,
     /// How its packets come.
     pub pace: Pace,
+    /// Whether its packets have this machine's times.
+    pub timed_here: bool,
     /// How long after its time a packet may be handed over.
     pub delay: Span,
     /// The fields its packets may have.
@@ -78,7 +80,7 @@ impl Feed {
         counters: Arc<SourceCounters>,
         costs: Arc<Costs>,
     ) -> std::io::Result<Self> {
-        let Description { pace, delay, offers, .. } = *source.description();
+        let Description { pace, timed_here, delay, offers, .. } = *source.description();
         let is_here = pace == Pace::Stored && source.is_at_hand();
         let reader = Reader::new(source, number, counters.clone());
         let way = if is_here {
@@ -92,7 +94,7 @@ impl Feed {
             std::thread::Builder::new().name("source".into()).spawn(move || thread.run())?;
             Way::Thread { deliveries, used, wanted }
         };
-        Ok(Self { way, number, pace, delay, offers, counters })
+        Ok(Self { way, number, pace, timed_here, delay, offers, counters })
     }
 
     /// A feed without a source, and the end at which a test hands over what it says.
@@ -101,10 +103,10 @@ impl Feed {
         let (send, deliveries) = queue::bounded(QUEUE);
         let (used, _) = crossbeam_channel::bounded(0);
         let (wanted, _) = unbounded();
-        let Description { pace, delay, offers, .. } = *description;
+        let Description { pace, timed_here, delay, offers, .. } = *description;
         let counters = Arc::new(SourceCounters::new(description));
         let way = Way::Thread { deliveries, used, wanted };
-        (send, Self { way, number, pace, delay, offers, counters })
+        (send, Self { way, number, pace, timed_here, delay, offers, counters })
     }
 
     /// Waits up to `patience` for what comes next; `None` when nothing does. A thread that is

@@ -145,6 +145,16 @@ impl Merge {
         self.lanes.iter().any(|l| l.is(Pace::Live) && !l.ended)
     }
 
+    /// Whether the packets of a source have this machine's times.
+    pub fn is_timed_here(&self, source: usize) -> bool {
+        self.lanes.get(source).is_some_and(|lane| lane.feed.timed_here)
+    }
+
+    /// Whether those of all sources have.
+    pub fn are_all_timed_here(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.feed.timed_here)
+    }
+
     /// How long after its time a packet of a wire may come out of here at most.
     pub fn delay(&self) -> Span {
         let wires = self.lanes.iter().filter(|l| l.is(Pace::Live) && !l.ended);

@@ -132,6 +132,9 @@ pub struct Description {
     pub snaplen: u32,
     /// How they come.
     pub pace: Pace,
+    /// Whether its packets have the times at which this machine took them, so that a leap is one of
+    /// its clock; of all others a leap is doubted until the packets that follow confirm it.
+    pub timed_here: bool,
     /// How long after its time a packet may be handed over at most, where packets come as they
     /// happen: sources that are faster wait for this one as long.
     pub delay: Span,
@@ -155,6 +158,7 @@ impl Description {
             resolution: Span(1_000),
             snaplen: 0,
             pace,
+            timed_here: false,
             delay: Span(0),
             offers: Fields::ALL,
             sampling: Sampling::Unknown,

@@ -160,8 +160,10 @@ pub struct Scene {
     pub offers: Arc<Offers>,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
-    /// Whether the sources are wires, whose leaps in time are believed.
+    /// Whether there are wires among the sources.
     pub is_live: bool,
+    /// Whether all packets have this machine's times, so that leaps are believed.
+    pub timed_here: bool,
     /// Whether capture has ended.
     pub ended: Arc<AtomicBool>,
     /// What is charged.
@@ -428,7 +430,7 @@ impl<'a> Pump<'a> {
                 self.take(batch);
             }
         }
-        self.assembler.begin(&run, self.scene.is_live);
+        self.assembler.begin(&run, self.scene.timed_here);
         while let Some(batch) = self.assembler.fill(chunk) {
             self.take(batch);
         }

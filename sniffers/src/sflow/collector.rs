@@ -26,6 +26,7 @@ impl Collector {
         Ok(Self {
             description: Description {
                 resolution: Span(1),
+                timed_here: true,
                 ..super::description(listener.name().to_owned(), Pace::Live)
             },
             listener,

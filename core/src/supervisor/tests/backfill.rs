@@ -16,12 +16,12 @@ use crate::storage::packets::{Place, Room};
 use crate::table::Aggregate;
 
 /// Packets as a source delivers them at once: a second, and the host a packet is for.
-type Sent = Vec<(u64, u8)>;
+pub(super) type Sent = Vec<(u64, u8)>;
 
 /// A source that delivers the packets it is handed.
-struct Handed {
-    description: Description,
-    sent: Receiver<Sent>,
+pub(super) struct Handed {
+    pub(super) description: Description,
+    pub(super) sent: Receiver<Sent>,
 }
 
 impl Source for Handed {
