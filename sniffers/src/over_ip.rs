@@ -45,6 +45,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long a sender may take to begin.
 const BEGIN: Duration = Duration::from_secs(10);
 
+/// How long one that has sent packets may be silent while others wait for a place.
+const SILENT: Duration = Duration::from_secs(600);
+
 /// How often the log says at most that somebody connected who sent no capture.
 const COMPLAIN: Duration = Duration::from_secs(60);
 
@@ -72,7 +75,8 @@ enum Peer {
 struct Sender {
     capture: Capture,
     fd: RawFd,
-    since: Instant,
+    // When it last sent a packet, or connected.
+    heard: Instant,
     read_bytes: u64,
     // Whether it has sent a packet.
     known: bool,
@@ -123,7 +127,15 @@ impl OverIp {
         match &mut self.peer {
             Peer::Listen(listener) => {
                 // Who only holds a place makes room for others.
-                self.senders.retain(|s| s.read_bytes > 0 || s.since.elapsed() < BEGIN);
+                self.senders.retain(|s| s.read_bytes > 0 || s.heard.elapsed() < BEGIN);
+                if self.senders.len() >= SENDERS_MAX
+                    && readable(listener.as_raw_fd(), Duration::ZERO)
+                    && let Some(at) = least_missed(&self.senders)
+                {
+                    let sender = self.senders.remove(at);
+                    self.closed_bytes += sender.read_bytes;
+                    tracing::warn!("`{name}`: a silent sender made room for another");
+                }
                 while self.senders.len() < SENDERS_MAX {
                     match listener.accept() {
                         Ok((stream, from)) => {
@@ -206,7 +218,7 @@ impl Sender {
         let fd = stream.as_raw_fd();
         keep_alive(fd);
         let capture = Capture::of_socket(name.to_owned(), OwnedFd::from(stream));
-        Self { capture, fd, since: Instant::now(), read_bytes: 0, known: false, has_more: false }
+        Self { capture, fd, heard: Instant::now(), read_bytes: 0, known: false, has_more: false }
     }
 }
 
@@ -228,7 +240,9 @@ impl Source for OverIp {
             let mut sender = self.senders.remove(at);
             let turn = sender.capture.next(chunk);
             sender.read_bytes = chunk.read_bytes;
-            sender.known |= !chunk.packets.is_empty();
+            if !chunk.packets.is_empty() {
+                (sender.known, sender.heard) = (true, Instant::now());
+            }
             sender.has_more = chunk.packets.len() >= BATCH_PACKETS_MAX;
             self.senders.push(sender);
             if !matches!(turn, Ok(Turn::More | Turn::Idle)) {
@@ -243,6 +257,16 @@ impl Source for OverIp {
             None => Ok(Turn::More),
         }
     }
+}
+
+/// Who is closed where all places are taken and somebody waits: of those that were silent for too
+/// long one that never sent a packet, if there is one, and the one silent for longest.
+fn least_missed(senders: &[Sender]) -> Option<usize> {
+    let silent = senders
+        .iter()
+        .enumerate()
+        .filter(|(_, sender)| sender.heard.elapsed() >= if sender.known { SILENT } else { BEGIN });
+    silent.min_by_key(|(_, sender)| (sender.known, sender.heard)).map(|(at, _)| at)
 }
 
 /// Connects to who sends.

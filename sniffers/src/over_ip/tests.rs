@@ -90,6 +90,34 @@ fn a_server_takes_several_senders_and_drops_the_one_that_sends_no_capture() {
 }
 
 #[test]
+fn who_sends_a_header_and_nothing_more_holds_no_place_for_ever() {
+    let mut source = OverIp::open("127.0.0.1:0,listen=true").expect("a source");
+    let Peer::Listen(listener) = &source.peer else { panic!("it listens") };
+    let address = listener.local_addr().expect("an address");
+    let connect = |packets| {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.write_all(&capture(packets)).expect("sent");
+        stream
+    };
+    let _speaks = connect(1);
+    assert_eq!(read(&mut source, 1).0, 1);
+    let _silent: Vec<_> = (1..SENDERS_MAX).map(|_| connect(0)).collect();
+    let all_begun = |source: &OverIp| source.senders.iter().all(|sender| sender.read_bytes > 0);
+    while source.senders.len() < SENDERS_MAX || !all_begun(&source) {
+        source.next(&mut Chunk::default()).expect("a turn");
+    }
+    let _late = connect(5);
+    for _ in 0..3 {
+        source.next(&mut Chunk::default()).expect("a turn");
+    }
+    assert_eq!(source.senders.len(), SENDERS_MAX, "nobody was silent for long");
+    let then = Instant::now().checked_sub(2 * BEGIN).expect("a clock that ran for a while");
+    source.senders.iter_mut().for_each(|sender| sender.heard = then);
+    assert_eq!(read(&mut source, 5).0, 5);
+    assert!(source.senders.iter().filter(|sender| sender.known).count() == 2);
+}
+
+#[test]
 fn who_sends_no_capture_is_complained_of_once_a_minute() {
     let mut source = OverIp::open("127.0.0.1:0,listen=true").expect("a source");
     let Peer::Listen(listener) = &source.peer else { panic!("it listens") };
