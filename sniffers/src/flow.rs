@@ -5,6 +5,7 @@
 //! What a packet stands for is its weight: the record's own counters, exactly.
 
 pub mod carried;
+pub mod known;
 pub mod line;
 pub mod listener;
 pub mod senders;

@@ -4,9 +4,8 @@
 //! the number it gives a part of itself (RFC 3954: source id; RFC 7011:
 //! observation domain; v5: engine), so that no exporter reads its records by
 //! another's templates. A flood of exporters that do not exist pushes out those
-//! that never sent a record before any that did.
-
-use std::collections::HashMap;
+//! that never sent a record before any that did, and what they teach takes no more
+//! memory than all of them may take together.
 
 use como_core::addr::Addr;
 use como_core::source::{Flows, Sampling, flows};
@@ -17,17 +16,12 @@ use super::exporter::Exporter;
 use super::fixed::{self, Fixed};
 use super::template::{DATA_MIN, Format, number};
 use crate::flow::Flow;
+use crate::flow::known::{Known, One};
 use crate::flow::sequence::Units;
 use crate::flow::tally::{Out, Tally};
 
-/// Exporters, or parts of them, that are kept apart.
-const EXPORTERS_MAX: usize = 2048;
-
-/// How many are looked at to find one that may go.
-const PROBED: usize = 16;
-
-/// How often an exporter that sends records is passed over when one must go.
-const LIVES_MAX: u8 = 100;
+/// Bytes of templates, and of sets that wait for one, of all exporters.
+const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// The length of the header of v9, and of IPFIX.
 const V9_HEADER: usize = 20;
@@ -55,20 +49,12 @@ impl Datagram<'_> {
     }
 }
 
-#[derive(Debug)]
-struct Known {
-    key: Key,
-    exporter: Exporter,
-    lives: u8,
-}
-
 /// Decodes export packets.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    places: HashMap<Key, usize>,
-    known: Vec<Known>,
-    // Where to look next for one that may go.
-    hand: usize,
+    known: Known<Key, Exporter>,
+    // What they hold together.
+    held_bytes: usize,
     tally: Tally,
     told: u64,
     // What exporters had counted that have gone.
@@ -135,7 +121,8 @@ impl Decoder {
         let fixed = Fixed::decode(version, datagram.packet)?;
         let number = if version == fixed::Version::V5 { 5 } else { 7 };
         let (known, mut out) = self.known(datagram.key(number, fixed.engine.into()), flows);
-        let exporter = &mut known.exporter;
+        known.matters();
+        let exporter = &mut known.state;
         exporter.datagrams += 1;
         exporter.sequence.note(fixed.sequence, Units::of(fixed.count.into()));
         exporter.reject(u64::from(!fixed.is_whole()), &mut out);
@@ -144,7 +131,6 @@ impl Decoder {
             out.tally.sampling.note(rate.factor());
         }
         exporter.samplers.general = rate;
-        known.lives = LIVES_MAX;
         let clock = fixed.clock(datagram.arrived);
         for flow in fixed.flows(clock) {
             let (packets, bytes) = (rate.scale(flow.packets), rate.scale(flow.bytes));
@@ -158,9 +144,9 @@ impl Decoder {
         let (header, sets) = datagram.packet.split_first_chunk::<V9_HEADER>()?;
         let [uptime, secs, sequence, domain] = [4, 8, 12, 16].map(|at| long(header, at));
         let clock = Clock::new(Ts::new(secs.into(), 0), datagram.arrived, Some(uptime));
-        let (known, out) = self.known(datagram.key(9, domain), flows);
-        known.exporter.sequence.note(sequence, Units::of(1));
-        known.read_sets(Format::V9, sets, (clock, datagram.arrived), out);
+        let key = datagram.key(9, domain);
+        self.known(key, flows).0.state.sequence.note(sequence, Units::of(1));
+        self.sets((key, Format::V9), sets, (clock, datagram.arrived), flows);
         Some(clock.sent)
     }
 
@@ -173,9 +159,9 @@ impl Decoder {
         let sets = sets.get(..len.checked_sub(IPFIX_HEADER)?).unwrap_or(sets);
         let [secs, sequence, domain] = [4, 8, 12].map(|at| long(header, at));
         let clock = Clock::new(Ts::new(secs.into(), 0), arrived, None);
-        let (known, out) = self.known(datagram.key(10, domain), flows);
-        let held = known.read_sets(Format::Ipfix, sets, (clock, arrived), out);
-        let numbering = &mut known.exporter.sequence;
+        let key = datagram.key(10, domain);
+        let held = self.sets((key, Format::Ipfix), sets, (clock, arrived), flows);
+        let numbering = &mut self.known(key, flows).0.state.sequence;
         match held {
             Some(held) if packet.len() >= len => numbering.note(sequence, held),
             _ => numbering.forget(),
@@ -184,44 +170,43 @@ impl Decoder {
     }
 
     /// The state of an exporter, which may be new, and where its records go.
-    fn known<'a>(&'a mut self, key: Key, flows: &'a mut Vec<Flow>) -> (&'a mut Known, Out<'a>) {
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.place(key),
-        };
-        (&mut self.known[place], Out { flows, tally: &mut self.tally })
+    fn known<'a>(
+        &'a mut self,
+        key: Key,
+        flows: &'a mut Vec<Flow>,
+    ) -> (&'a mut One<Key, Exporter>, Out<'a>) {
+        let (gone, held_bytes) = (&mut self.gone, &mut self.held_bytes);
+        let known = self.known.of(key, |old| {
+            *held_bytes -= old.state.held_bytes();
+            gone.add(Flows { flow_exporters: Vec::new(), ..report(&old) });
+        });
+        (known, Out { flows, tally: &mut self.tally })
     }
 
-    /// A place for a new exporter.
-    fn place(&mut self, key: Key) -> usize {
-        let new = Known { key, exporter: Exporter::default(), lives: 0 };
-        let place = if self.known.len() < EXPORTERS_MAX {
-            self.known.push(new);
-            self.known.len() - 1
-        } else {
-            let place = self.least_missed();
-            let old = std::mem::replace(&mut self.known[place], new);
-            self.places.remove(&old.key);
-            self.gone.add(Flows { flow_exporters: Vec::new(), ..report(&old) });
-            place
-        };
-        self.places.insert(key, place);
-        place
-    }
-
-    /// Of the next few exporters the one that sent fewest records of late.
-    fn least_missed(&mut self) -> usize {
-        let mut least = (u8::MAX, 0);
-        for _ in 0..PROBED {
-            self.hand = (self.hand + 1) % EXPORTERS_MAX;
-            let known = &mut self.known[self.hand];
-            least = least.min((known.lives, self.hand));
-            known.lives = known.lives.saturating_sub(1);
-            if least.0 == 0 {
-                break;
-            }
+    /// Reads the sets of a packet; how many data records they held, if that can be known.
+    fn sets(
+        &mut self,
+        (key, format): (Key, Format),
+        sets: &[u8],
+        times: (Clock, Ts),
+        flows: &mut Vec<Flow>,
+    ) -> Option<Units> {
+        let before = flows.len();
+        let (known, out) = self.known(key, flows);
+        let held_before = known.state.held_bytes();
+        let records = known.state.read_sets(format, sets, times, out);
+        let held = known.state.held_bytes();
+        if flows.len() > before {
+            self.known.of(key, drop).matters();
         }
-        least.1
+        self.held_bytes = self.held_bytes - held_before + held;
+        while self.held_bytes > HELD_BYTES_MAX
+            && let Some(least) = self.known.least()
+        {
+            self.held_bytes -= least.state.held_bytes();
+            least.state.forget(&mut self.tally);
+        }
+        records
     }
 
     /// What could not be decoded since this was last asked; what waits for a template is not
@@ -250,8 +235,8 @@ impl Decoder {
 }
 
 /// What only the state of an exporter knows.
-fn report(known: &Known) -> Flows {
-    let Known { key, exporter, .. } = known;
+fn report(known: &One<Key, Exporter>) -> Flows {
+    let One { key, state: exporter, .. } = known;
     let sequence = exporter.sequence;
     let undecodable = exporter.undecodable + exporter.waiting();
     let counts_records = key.version != 9;
@@ -273,49 +258,6 @@ fn report(known: &Known) -> Flows {
             ..flows::Exporter::default()
         }],
         ..Flows::default()
-    }
-}
-
-impl Known {
-    /// Reads the sets of a packet; how many data records they held, if that can be known.
-    fn read_sets(
-        &mut self,
-        format: Format,
-        mut sets: &[u8],
-        (clock, arrived): (Clock, Ts),
-        mut out: Out,
-    ) -> Option<Units> {
-        let exporter = &mut self.exporter;
-        exporter.datagrams += 1;
-        let before = out.flows.len();
-        let mut all = Some(Units::default());
-        while !sets.is_empty() {
-            let set = number(sets, 0).zip(number(sets, 2).map(usize::from));
-            let Some((id, len)) = set.filter(|(_, len)| (4..=sets.len()).contains(len)) else {
-                // Fewer than four bytes are padding; a length that lies ends the packet.
-                exporter.reject(u64::from(sets.len() >= 4), &mut out);
-                break;
-            };
-            let (set, rest) = sets.split_at(len);
-            let set = &set[4..];
-            sets = rest;
-            let held = match (format, id) {
-                (Format::V9, 0 | 1) | (Format::Ipfix, 2 | 3) => {
-                    exporter.learn(set, (format, id & 1 == 1), arrived, &mut out);
-                    Some(Units::default())
-                }
-                (_, DATA_MIN..) => exporter.data(id, set, clock, arrived, &mut out),
-                _ => {
-                    exporter.reject(1, &mut out);
-                    Some(Units::default())
-                }
-            };
-            all = all.zip(held).map(|(all, held)| all.and(held));
-        }
-        if out.flows.len() > before {
-            self.lives = LIVES_MAX;
-        }
-        all
     }
 }
 

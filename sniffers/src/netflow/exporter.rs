@@ -1,7 +1,8 @@
 //! One exporter, or one part of it: its templates, its numbering, what it has sent.
 //!
 //! Whatever arrives, an exporter takes no more than some 70 KiB here: so many
-//! templates, so many fields in them, so many bytes that wait for a template.
+//! templates, so many fields in them, so many bytes that wait for a template. What
+//! all of them take together is bounded by the decoder.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,9 +12,9 @@ use como_core::time::{Span, Ts};
 use super::clock::Clock;
 use super::record::Record;
 use super::sampling::Samplers;
-use super::template::{self, Format, Template};
+use super::template::{self, DATA_MIN, Format, Template, number};
 use crate::flow::sequence::{Sequence, Units};
-use crate::flow::tally::Out;
+use crate::flow::tally::{Out, Tally};
 
 /// Templates of one exporter.
 const TEMPLATES_MAX: usize = 256;
@@ -65,6 +66,42 @@ impl Exporter {
     /// Sets that still wait for a template.
     pub fn waiting(&self) -> u64 {
         self.waiting.len() as u64
+    }
+
+    /// Reads the sets of a packet; how many data records they held, if that can be known.
+    pub fn read_sets(
+        &mut self,
+        format: Format,
+        mut sets: &[u8],
+        (clock, arrived): (Clock, Ts),
+        mut out: Out,
+    ) -> Option<Units> {
+        self.datagrams += 1;
+        let mut all = Some(Units::default());
+        while !sets.is_empty() {
+            let set = number(sets, 0).zip(number(sets, 2).map(usize::from));
+            let Some((id, len)) = set.filter(|(_, len)| (4..=sets.len()).contains(len)) else {
+                // Fewer than four bytes are padding; a length that lies ends the packet.
+                self.reject(u64::from(sets.len() >= 4), &mut out);
+                break;
+            };
+            let (set, rest) = sets.split_at(len);
+            let set = &set[4..];
+            sets = rest;
+            let held = match (format, id) {
+                (Format::V9, 0 | 1) | (Format::Ipfix, 2 | 3) => {
+                    self.learn(set, (format, id & 1 == 1), arrived, &mut out);
+                    Some(Units::default())
+                }
+                (_, DATA_MIN..) => self.data(id, set, clock, arrived, &mut out),
+                _ => {
+                    self.reject(1, &mut out);
+                    Some(Units::default())
+                }
+            };
+            all = all.zip(held).map(|(all, held)| all.and(held));
+        }
+        all
     }
 
     /// Reads a set of templates. Sets that waited for one of them are decoded.
@@ -173,6 +210,23 @@ impl Exporter {
                 }
             }
         }
+    }
+
+    /// About how many bytes its templates take, and what waits for one.
+    pub fn held_bytes(&self) -> usize {
+        self.templates.len() * size_of::<(u16, Template)>()
+            + self.steps * size_of::<template::Step>()
+            + self.waiting_bytes
+    }
+
+    /// Forgets those: what waits is not decoded, and templates come again. How it samples is kept,
+    /// or what it counts would be told for less.
+    pub fn forget(&mut self, tally: &mut Tally) {
+        let waited = self.waiting();
+        self.undecodable += waited;
+        tally.undecodable += waited;
+        (self.templates, self.steps) = (HashMap::new(), 0);
+        (self.waiting, self.waiting_bytes) = (VecDeque::new(), 0);
     }
 
     /// Keeps a set until its template comes; the oldest make room.

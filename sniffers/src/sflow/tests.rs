@@ -262,6 +262,27 @@ fn forged_agents_take_bounded_memory_and_their_samples_count() {
 }
 
 #[test]
+fn forged_agents_lock_out_none_that_comes_later() {
+    let mut samples = Samples::default();
+    let mut chunk = Chunk::default();
+    for n in 0u32..3_000 {
+        samples.take(Addr::v4(n.to_be_bytes()), Ts(0), &datagram(1, &[]));
+    }
+    let with = |sequence, drops| datagram(sequence, &[sample(1, drops, &[raw(1, &udp(), 64)])]);
+    for (sequence, drops) in [(1, 0), (2, 5), (3, 7)] {
+        samples.take(Addr::v4([192, 0, 2, 1]), Ts(0), &with(sequence, drops));
+        for n in 0u32..100 {
+            samples.take(Addr::v4((n + 9_000).to_be_bytes()), Ts(0), &datagram(1, &[]));
+        }
+    }
+    samples.fill(&mut chunk);
+    let flows = samples.report();
+    assert_eq!((flows.flow_exporters.len(), flows.flow_dropped_samples), (2_048, 7));
+    let heard = flows.flow_exporters.iter().find(|agent| agent.address == "192.0.2.1");
+    assert_eq!(heard.map(|agent| agent.datagrams), Some(3));
+}
+
+#[test]
 fn a_collector_hears_agents_and_refuses_others() {
     let one = datagram(1, &[sample(2, 0, &[raw(1, &udp(), 64)])]);
     for (options, packets, malformed) in [("", 1, 0), (",from=192.0.2.9", 0, 1)] {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::flow::known::KNOWN_MAX;
 use crate::netflow::made::{Field, PLAIN, SENT, ipfix, plain, set, template, v5, v9};
 
 const DAY: u64 = 86_400;
@@ -226,7 +227,7 @@ fn a_flood_of_exporters_pushes_out_none_that_sends_records() {
     decoder.decode(exporter(1), now, &v9(1, 9, &[set(256, &[plain(2)])]), &mut flows);
     assert_eq!(flows.len(), 2);
     let report = decoder.report();
-    assert_eq!(report.flow_exporters.len(), EXPORTERS_MAX);
+    assert_eq!(report.flow_exporters.len(), KNOWN_MAX);
     assert_eq!((report.flow_datagrams, report.flow_records), (20_002, 2));
 }
 
@@ -238,7 +239,7 @@ fn what_one_exporter_keeps_is_bounded() {
         let packet = v9(u32::from(id), 0, &[learn(id, PLAIN), set(id ^ 1, &[vec![0; 1400]])]);
         decoder.decode(exporter(1), now, &packet, &mut flows);
     }
-    assert!(decoder.known[0].exporter.waiting() < 32);
+    assert!(decoder.known.iter().all(|known| known.state.waiting() < 32));
     let report = decoder.report();
     assert_eq!(report.flow_exporters.len(), 1);
     assert!(report.flow_undecodable > 60_000);
@@ -248,6 +249,46 @@ fn what_one_exporter_keeps_is_bounded() {
     flows.clear();
     decoder.decode(exporter(1), later, &v9(0, 0, &sets), &mut flows);
     assert_eq!(flows.len(), 1);
+}
+
+#[test]
+fn what_all_exporters_keep_is_bounded_and_who_sends_records_keeps_it() {
+    let (mut decoder, mut flows) = (Decoder::default(), Vec::new());
+    let now = Ts::new(SENT.into(), 0);
+    let good = |sequence| v9(sequence, 9, &[set(256, &[plain(1)])]);
+    decoder.decode(exporter(1), now, &v9(0, 9, &[learn(256, PLAIN)]), &mut flows);
+    decoder.decode(exporter(1), now, &good(1), &mut flows);
+    let wide = vec![(8, 4); 1000];
+    for domain in 0..2000 {
+        let learned: Vec<_> = (256..260).map(|id| learn(id, &wide)).collect();
+        decoder.decode(exporter(2), now, &v9(0, domain, &learned), &mut flows);
+        decoder.decode(
+            exporter(2),
+            now,
+            &v9(1, domain, &[set(999, &[vec![0; 20_000]])]),
+            &mut flows,
+        );
+    }
+    let held: usize = decoder.known.iter().map(|known| known.state.held_bytes()).sum();
+    assert_eq!(held, decoder.held_bytes);
+    assert!((HELD_BYTES_MAX / 2..=HELD_BYTES_MAX).contains(&held), "{held}");
+    decoder.decode(exporter(1), now, &good(2), &mut flows);
+    assert_eq!(flows.len(), 2);
+}
+
+#[test]
+fn a_duration_without_bounds_ends_when_it_was_reported() {
+    let mut fields = template(256, &[(8, 4), (12, 4), (2, 4), (1, 4), (152, 8), (161, 8)]);
+    fields[3] = 6;
+    let start = (u64::from(SENT) - 60) * 1_000;
+    let record = |duration: u64| {
+        let counts = [10, 0, 0, 1, 10, 0, 0, 2, 0, 0, 0, 3, 0, 0, 1, 44];
+        [counts.to_vec(), start.to_be_bytes().to_vec(), duration.to_be_bytes().to_vec()].concat()
+    };
+    let records = set(256, &[record(5_000), record(u64::MAX)]);
+    let (flows, _) = decode(&[(1, 0, ipfix(0, 0, &[set(2, &[fields]), records]))]);
+    let ends: Vec<_> = flows.iter().map(|flow| flow.last).collect();
+    assert_eq!(ends, [Ts::new(u64::from(SENT) - 55, 0), Ts::new(SENT.into(), 0)]);
 }
 
 #[test]
