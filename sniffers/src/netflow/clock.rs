@@ -1,13 +1,18 @@
 //! An exporter's clock: when its flows were, from what its records say.
 //!
 //! Records count milliseconds since the exporter started, or name an instant.
-//! Exporters with broken clocks are common, and one flow of the year 2106 would
-//! carry the whole monitor there; so times that cannot be are clamped.
+//! Exporters with broken clocks are common, those in another time zone above all,
+//! and one flow of the year 2106 would carry the whole monitor there; so times are
+//! moved to when the packet arrived, and those that cannot be are clamped.
 
 use como_core::time::{SECOND, Span, Ts};
 
-/// An exporter whose clock differs more than this from the collector's is not believed.
-const SKEW_MAX: Span = Span::from_secs(86_400);
+/// The times of an exporter whose clock differs more than this from the collector's are moved by
+/// as much. A packet is on its way for less, and its header counts whole seconds.
+const SKEW_MAX: Span = Span::from_secs(10);
+
+/// An uptime that is ahead by more than this, seen backwards, has not wrapped around.
+const WRAPPED_MAX: Span = Span::from_secs(86_400);
 
 /// A flow may start this much after its exporter says it is: headers count whole seconds.
 const AHEAD_MAX: Span = Span::from_secs(1);
@@ -21,8 +26,10 @@ const NTP_TO_UNIX: u64 = 2_208_988_800;
 /// The time of one export packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// When it was sent.
+    /// When it was sent, by the collector's clock where the exporter's is off.
     pub sent: Ts,
+    // The same by the exporter's own clock.
+    said: Ts,
     // Milliseconds since the exporter started, where the packet says.
     uptime_ms: Option<u32>,
     // When the exporter started, where it has said.
@@ -45,7 +52,7 @@ impl Clock {
     pub fn new(sent: Ts, arrived: Ts, uptime_ms: Option<u32>) -> Self {
         let boot = None;
         let is_off = sent - arrived > SKEW_MAX || arrived - sent > SKEW_MAX;
-        Self { sent: if is_off { arrived } else { sent }, uptime_ms, boot }
+        Self { sent: if is_off { arrived } else { sent }, said: sent, uptime_ms, boot }
     }
 
     /// The same clock, of an exporter that has said when it started.
@@ -58,22 +65,36 @@ impl Clock {
         let sent = self.sent;
         let ts = match when {
             None => return sent,
-            Some(When::At(ts)) => ts,
+            Some(When::At(ts)) => self.moved(ts),
             Some(When::Before(us)) => sent - Span(us.saturating_mul(1_000)),
             Some(When::Uptime(ms)) => match (self.uptime_ms, self.boot) {
                 (Some(now), _) => {
                     // Uptimes wrap around after 49 days; what is ahead by much has not.
                     let age = millis(now.wrapping_sub(ms).into());
-                    if ms > now && age > SKEW_MAX {
+                    if ms > now && age > WRAPPED_MAX {
                         return sent;
                     }
                     sent - age
                 }
-                (None, Some(boot)) => boot + millis(ms.into()),
+                (None, Some(boot)) => self.moved(boot + millis(ms.into())),
                 (None, None) => return sent,
             },
         };
-        if ts > sent + AHEAD_MAX || sent - ts > AGE_MAX { sent } else { ts }
+        self.possible(ts)
+    }
+
+    /// The instant so many milliseconds after the start of a flow, likewise.
+    pub fn end(&self, first: Ts, duration_ms: u64) -> Ts {
+        self.possible(first + millis(duration_ms))
+    }
+
+    /// An instant of the exporter's clock by that of `sent`.
+    fn moved(&self, ts: Ts) -> Ts {
+        if ts >= self.said { self.sent + (ts - self.said) } else { self.sent - (self.said - ts) }
+    }
+
+    fn possible(&self, ts: Ts) -> Ts {
+        if ts > self.sent + AHEAD_MAX || self.sent - ts > AGE_MAX { self.sent } else { ts }
     }
 }
 
@@ -142,8 +163,29 @@ mod tests {
     #[test]
     fn an_exporter_far_off_is_not_believed() {
         let arrived = Ts::new(NOW, 0);
-        for secs in [0, u32::MAX.into(), NOW + 90_000] {
+        for secs in [0, u32::MAX.into(), NOW + 90_000, NOW + 5 * 3600, NOW - 60] {
             assert_eq!(Clock::new(Ts::new(secs, 0), arrived, None).sent, arrived);
         }
+        let near = Ts::new(NOW - 9, 0);
+        assert_eq!(Clock::new(near, arrived, None).sent, near);
+    }
+
+    #[test]
+    fn the_times_of_an_exporter_in_another_time_zone_are_moved_with_its_clock() {
+        let zone = 5 * 3600;
+        for (said, ms) in [(NOW + zone, (NOW + zone) * 1_000), (NOW - zone, (NOW - zone) * 1_000)] {
+            let clock = Clock::new(Ts::new(said, 0), Ts::new(NOW, 0), None);
+            check(clock, Some(When::millis(ms - 7)), NOW * 1_000 - 7);
+            check(clock, Some(When::Before(2_000_000)), NOW * 1_000 - 2_000);
+            let booted = clock.or_boot(Some(Ts::new(said - 60, 0)));
+            check(booted, Some(When::Uptime(1_500)), NOW * 1_000 - 58_500);
+        }
+    }
+
+    #[test]
+    fn a_flow_does_not_end_after_it_was_reported() {
+        let first = Ts::new(NOW - 60, 0);
+        assert_eq!(clock(None).end(first, 59_500), Ts::new(NOW - 1, 500_000_000));
+        assert_eq!(clock(None).end(first, u64::MAX), Ts::new(NOW, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Records of templates: fields as they come, and the flow they make together.
 
 use como_core::addr::Addr;
-use como_core::time::{Span, Ts};
+use como_core::time::Ts;
 
 use super::clock::{Clock, When};
 use super::element::Element;
@@ -108,7 +108,7 @@ impl Record {
         let (src, dst) = self.ends();
         let first = clock.instant(self.first);
         let last = match (self.last, self.duration_ms) {
-            (None, Some(ms)) => first + Span(ms.saturating_mul(1_000_000)),
+            (None, Some(ms)) => clock.end(first, ms),
             (when, _) => clock.instant(when),
         };
         let bytes = self.bytes.or(self.total.0).or(self.out.0).unwrap_or(0);
