@@ -60,6 +60,11 @@ pub trait Module: Send {
         None
     }
 
+    /// What keeps it from keeping what it should, as long as that lasts.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// About how many bytes its state holds.
     fn state_bytes(&self) -> usize {
         0

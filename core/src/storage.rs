@@ -192,7 +192,7 @@ pub struct Stream {
 }
 
 /// How many bytes the name of a stream may have.
-const NAME_BYTES_MAX: usize = 200;
+pub const NAME_BYTES_MAX: usize = 200;
 
 /// Whether a stream may have this name: it is that of a folder too.
 pub fn can_name(name: &str) -> bool {

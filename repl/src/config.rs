@@ -12,11 +12,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use como_core::capture::merge::WINDOW_DEFAULT;
+use como_core::module::trace::SERVICE as TRACE;
 use como_core::module::{Args, Grants, Limits};
 use como_core::record::Value;
 use como_core::rollup::Rollup;
 use como_core::size;
-use como_core::storage::can_name;
+use como_core::storage::{NAME_BYTES_MAX, can_name};
 use como_core::time::Span;
 use como_web::Scripts;
 use toml::Spanned;
@@ -33,6 +34,9 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:44444";
 
 /// Bytes a module's records may take in the store unless told otherwise.
 pub const STREAMSIZE_DEFAULT: u64 = 1_000_000_000;
+
+/// What a module that keeps packets has to have: a few writes and what is set aside for the next.
+const WINDOW_BYTES_MIN: u64 = 4 << 20;
 
 /// As long as there is room.
 pub const FOREVER: Span = Span(u64::MAX);
@@ -73,6 +77,8 @@ pub struct Config {
     pub streamsize: u64,
     /// How long the records of an instance that does not say are kept.
     pub retain: Span,
+    /// Whether captures of a time that is recorded already are read again.
+    pub again: bool,
     /// Where queries are answered.
     pub listen: SocketAddr,
     /// Whose scripts are run that are sent with a query.
@@ -141,8 +147,8 @@ impl Reader<'_> {
             Some(listen) => self.address(listen)?,
             None => LISTEN_DEFAULT.parse()?,
         };
-        let mut instances = self.instances(&file.module)?;
-        let (views, inside) = self.views(&file.view, &instances)?;
+        let mut instances = self.instances(&file.module, &file.store)?;
+        let (views, inside) = self.views(&file.view, &instances, listen)?;
         instances.extend(inside);
         Ok(Config {
             modules: self.path(file.modules.as_deref().unwrap_or("modules")),
@@ -151,8 +157,9 @@ impl Reader<'_> {
             instances,
             views,
             store: self.path(file.store.dir.as_deref().unwrap_or("store")),
-            streamsize: self.size(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
+            streamsize: self.room(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
             retain: self.age(&file.store.retain)?.unwrap_or(FOREVER),
+            again: file.store.again,
             listen,
             scripts: self.one_of(&file.http.scripts, &SCRIPTS)?.unwrap_or_default(),
             tables: Tables {
@@ -164,7 +171,11 @@ impl Reader<'_> {
         })
     }
 
-    fn instances(&self, modules: &[file::Module]) -> Result<Vec<InstanceConfig>> {
+    fn instances(
+        &self,
+        modules: &[file::Module],
+        store: &file::Store,
+    ) -> Result<Vec<InstanceConfig>> {
         let mut names = BTreeSet::new();
         let mut instances = Vec::new();
         for module in modules {
@@ -174,9 +185,7 @@ impl Reader<'_> {
                 None => crate::catalogue::stem(uses),
             };
             let place = module.name.as_ref().unwrap_or(&module.r#use);
-            if !can_name(&name) {
-                return Err(self.wrong(place, format!("`{name}` cannot name a module")));
-            }
+            self.name(&name, place)?;
             if !names.insert(name.clone()) {
                 let failure = self.wrong(place, format!("two modules are called `{name}`"));
                 return Err(failure.hint("give each a `name` of its own"));
@@ -192,7 +201,7 @@ impl Reader<'_> {
                     false => uses.clone(),
                 },
                 args: self.args(&name, &module.args)?,
-                streamsize: self.size(&module.streamsize)?,
+                streamsize: self.streamsize(module, store)?,
                 compress: module.compress,
                 anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
                 retain: self.age(&module.retain)?,
@@ -213,6 +222,35 @@ impl Reader<'_> {
             return Err(Failure::new(what).hint("call it otherwise"));
         }
         Ok(instances)
+    }
+
+    /// Makes sure that something may name a module's records, and the folder of its packets.
+    fn name<T>(&self, name: &str, place: &Spanned<T>) -> Result {
+        if can_name(name) {
+            return Ok(());
+        }
+        Err(match name.len() {
+            0..=NAME_BYTES_MAX => self.wrong(place, format!("`{name}` cannot name a module")),
+            bytes => {
+                let what = format!("a name of {bytes} bytes: a module's has at most");
+                self.wrong(place, format!("{what} {NAME_BYTES_MAX}"))
+            }
+        })
+    }
+
+    /// How much a module may keep. One that keeps packets writes a mebibyte at a time.
+    fn streamsize(&self, module: &file::Module, store: &file::Store) -> Result<Option<u64>> {
+        let own = self.room(&module.streamsize)?;
+        if module.r#use.get_ref() == TRACE {
+            let place = if own.is_some() { &module.streamsize } else { &store.streamsize };
+            let bytes = own.or(self.size(&store.streamsize)?);
+            self.at_least(bytes, place, WINDOW_BYTES_MIN, "4MiB")?;
+        }
+        Ok(own)
+    }
+
+    fn room(&self, text: &Option<Spanned<String>>) -> Result<Option<u64>> {
+        self.at_least(self.size(text)?, text, 1, "1B")
     }
 
     /// Rollups as `1m:7d`, each of longer intervals than the one before.
@@ -338,7 +376,7 @@ impl Reader<'_> {
     ) -> Result<Option<V>> {
         match place {
             Some(place) if value.as_ref().is_some_and(|value| *value < least) => {
-                Err(self.wrong(place, format!("too little to run anything: at least {shown}")))
+                Err(self.wrong(place, format!("too little: at least {shown}")))
             }
             _ => Ok(value),
         }

@@ -3,6 +3,7 @@
 //! SIGTERM and Ctrl-C flush and end; SIGHUP reads the configuration again and
 //! changes only what changed, or nothing at all when it is wrong.
 
+mod again;
 pub mod deploy;
 mod door;
 mod ondemand;
@@ -18,10 +19,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::module::Limits;
 use como_core::rollup::Rollup;
+use como_core::source::Source;
 use como_core::storage::notes::keep_sketch_secret;
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
-use como_core::storage::{RecordStore, Writer};
+use como_core::storage::{Feed, RecordStore, Writer};
 use como_core::supervisor::keep::{Bound, Bounds, Keeper, Keeping, SharedBounds, SharedRollups};
 use como_core::supervisor::{Backfill, Handle, Instance, Monitor, Options, rolls_up};
 use como_web::Web;
@@ -35,7 +37,7 @@ use crate::cli::Serve;
 use crate::config::{Config, FOREVER, InstanceConfig};
 use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
-use deploy::{Deployer, Recorded};
+use deploy::{Deployer, Recorded, Refused};
 use door::Desk;
 use ondemand::OnDemand;
 use views::Views;
@@ -43,87 +45,174 @@ use views::Views;
 /// What one instance that the configuration does not name may use; read again with it.
 pub type SharedLimits = Arc<RwLock<Limits>>;
 
+/// What is shared with what runs; most of it a configuration that is read again changes.
+struct Shared {
+    store: Arc<dyn RecordStore>,
+    bounds: SharedBounds,
+    rollups: SharedRollups,
+    limits: SharedLimits,
+    recorded: Recorded,
+    keeping: Arc<RwLock<Keeping>>,
+    feed: Feed,
+    on_demand: OnDemand,
+    views: Views,
+}
+
 /// Runs until told to end.
 pub fn perform(args: &Serve) -> Result {
     // From the beginning, so that whoever is told the address may also end it.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let config = Config::read(&args.config)?;
     // What is wrong with them is found before anything is opened.
-    let (mut instances, on_demand) = instances(&config)?;
+    let (instances, on_demand) = instances(&config)?;
     let lookups = config.tables.load()?;
-    std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
-    let store: Arc<dyn RecordStore> =
-        Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
-    keep_sketch_secret(&*store)?;
-    let common = Common::kept_in(store.clone());
+    let store = open_store(&config)?;
     let shelf = Shelf::of(&config, store.clone());
     let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
-    let bounds = SharedBounds::default();
-    *bounds.write() = bounds_of(&config);
-    let rollups = SharedRollups::default();
-    rollups.write().levels = rollups_of(&config);
-    let keeper = keeper(store.clone(), bounds.clone()).rolling_up(rollups.clone());
-    let (feed, keeping) = (keeper.feed(), keeper.keeping());
-    let recorded = recorded(store.clone(), keeping.clone());
-    for instance in &mut instances {
-        if let Some(backfill) = &mut instance.backfill {
-            backfill.stored = recorded(&instance.name);
-        }
-    }
+    let (keeper, shared) = keep(&config, store, on_demand);
+    views::check(&config.views, |name| shared.knows(&config, name))?;
 
     // Modules first, sources last: so every module sees the first packet.
     let options = Options { stay: true, lookups, ..options(&config) };
-    let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
-        .map_err(crate::session::refused)?;
-    let handle = monitor.handle();
-    let merger = move |name: &str| handle.maker(name).and_then(|maker| maker.merger());
-    rollups.write().merger = Some(Arc::new(merger));
-    let limits = SharedLimits::new(RwLock::new(config.limits));
-    let deployer = deployer(&config, monitor.handle(), (recorded.clone(), limits.clone()))?;
-    let views = Views::default();
-    views.set(&config.views);
-    let desk = Desk {
-        monitor: monitor.handle(),
-        refused: deployer.refused.clone(),
-        store,
-        packets: crate::config::packets_in(&config.store),
-        looked: door::Looked::default(),
-        on_demand: on_demand.clone(),
-        runs: rerun::Runs::default(),
-        common: common.clone(),
-        limits: limits.clone(),
-        feed: feed.clone(),
-        keeping,
-        views: views.clone(),
-        started: SystemTime::now(),
-    };
-    let web = Web::open(config.listen, config.scripts, Arc::new(desk.clone()))?;
+    let monitor = start(options, instances, keeper, &shared)?;
+    let deployer = deployer(&config, monitor.handle(), &shared)?;
+    let desk = desk(&config, &monitor, deployer.refused.clone(), &shared);
+    let doors = Doors::open(&config, &desk)?;
     let (unwatch, watching) = watch(deployer)?;
-    for source in sources {
+    for source in fresh(sources, &config, &monitor, &shared) {
         monitor.add_source(source).map_err(crate::session::refused)?;
     }
-    say(&format!("listening on http://{}", web.address()));
-    let seen = views::open(&config.views, &desk)?;
+    doors.tell();
 
-    obey_signals(
-        signals,
-        &args.config,
-        config,
-        (&monitor, &on_demand, &views),
-        (&bounds, &rollups, &recorded, &limits),
-    );
+    obey_signals(signals, &args.config, config, &monitor, &shared);
     drop(unwatch);
     let ended = monitor.wait();
-    feed.close();
-    web.close();
-    seen.into_iter().for_each(Web::close);
+    shared.feed.close();
+    doors.close();
     // One that panicked has nothing more to deploy either.
     let _ = watching.join();
-    common.keep();
+    desk.common.keep();
     match ended.sink {
         Some(error) => Err(error.into()),
         None => Ok(()),
     }
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn RecordStore>> {
+    std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
+    let store = Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
+    keep_sketch_secret(&*store)?;
+    Ok(store)
+}
+
+/// The sink of all records, and what is shared with it.
+fn keep(config: &Config, store: Arc<dyn RecordStore>, on_demand: OnDemand) -> (Keeper, Shared) {
+    let (bounds, rollups) = (SharedBounds::default(), SharedRollups::default());
+    *bounds.write() = bounds_of(config);
+    rollups.write().levels = rollups_of(config);
+    let keeper = keeper(store.clone(), bounds.clone()).rolling_up(rollups.clone());
+    let (feed, keeping) = (keeper.feed(), keeper.keeping());
+    let views = Views::default();
+    views.set(&config.views);
+    let shared = Shared {
+        recorded: recorded(store.clone(), keeping.clone()),
+        limits: SharedLimits::new(RwLock::new(config.limits)),
+        store,
+        bounds,
+        rollups,
+        keeping,
+        feed,
+        on_demand,
+        views,
+    };
+    (keeper, shared)
+}
+
+impl Shared {
+    /// Whether an instance of that name runs, may run, or has left records.
+    fn knows(&self, config: &Config, name: &str) -> bool {
+        config.instances.iter().any(|instance| instance.name == name)
+            || (self.recorded)(name).is_some()
+            || deploy::has_script(&config.modules, name)
+    }
+}
+
+/// Starts the modules.
+fn start(
+    options: Options,
+    mut instances: Vec<Instance>,
+    keeper: Keeper,
+    shared: &Shared,
+) -> Result<Monitor> {
+    for instance in &mut instances {
+        if let Some(backfill) = &mut instance.backfill {
+            backfill.stored = (shared.recorded)(&instance.name);
+        }
+    }
+    let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
+        .map_err(crate::session::refused)?;
+    let handle = monitor.handle();
+    let merger = move |name: &str| handle.maker(name).and_then(|maker| maker.merger());
+    shared.rollups.write().merger = Some(Arc::new(merger));
+    Ok(monitor)
+}
+
+fn desk(config: &Config, monitor: &Monitor, refused: Refused, shared: &Shared) -> Desk {
+    Desk {
+        monitor: monitor.handle(),
+        refused,
+        store: shared.store.clone(),
+        packets: crate::config::packets_in(&config.store),
+        looked: door::Looked::default(),
+        on_demand: shared.on_demand.clone(),
+        runs: rerun::Runs::default(),
+        common: Common::kept_in(shared.store.clone()),
+        limits: shared.limits.clone(),
+        feed: shared.feed.clone(),
+        keeping: shared.keeping.clone(),
+        views: shared.views.clone(),
+        started: SystemTime::now(),
+    }
+}
+
+/// Where questions come in.
+struct Doors {
+    web: Web,
+    views: Vec<(String, Web)>,
+}
+
+impl Doors {
+    fn open(config: &Config, desk: &Desk) -> Result<Self> {
+        let web = Web::open(config.listen, config.scripts, Arc::new(desk.clone()))?;
+        Ok(Self { web, views: views::open(&config.views, desk)? })
+    }
+
+    fn tell(&self) {
+        say(&format!("listening on http://{}", self.web.address()));
+        for (view, web) in &self.views {
+            say(&format!("view `{view}`: listening on http://{}", web.address()));
+        }
+    }
+
+    fn close(self) {
+        self.web.close();
+        self.views.into_iter().for_each(|(_, web)| web.close());
+    }
+}
+
+/// The sources that add to what is recorded.
+fn fresh(
+    sources: Vec<Box<dyn Source>>,
+    config: &Config,
+    monitor: &Monitor,
+    shared: &Shared,
+) -> Vec<Box<dyn Source>> {
+    if config.again {
+        return sources;
+    }
+    let tasks = monitor.status().tasks.into_iter();
+    let instances: Vec<String> = tasks.map(|task| task.name).collect();
+    again::fresh(sources, &*shared.store, &instances, &mut shared.keeping.write())
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
@@ -224,20 +313,16 @@ fn node() -> String {
     }
 }
 
-fn deployer(
-    config: &Config,
-    monitor: Handle,
-    (recorded, limits): (Recorded, SharedLimits),
-) -> Result<Deployer> {
+fn deployer(config: &Config, monitor: Handle, shared: &Shared) -> Result<Deployer> {
     let dir = &config.modules;
     std::fs::create_dir_all(dir).map_err(|e| cannot("make", dir, &e))?;
     let mut deployer = Deployer {
         dir: dir.clone(),
         monitor,
-        limits,
+        limits: shared.limits.clone(),
         reserved: reserved(config),
         refused: Arc::default(),
-        recorded,
+        recorded: shared.recorded.clone(),
         load: |path| crate::catalogue::load(path).map_err(|failure| failure.text()),
         seen: BTreeMap::new(),
         running: BTreeMap::new(),
@@ -270,19 +355,22 @@ fn obey_signals(
     mut signals: Signals,
     path: &Path,
     mut config: Config,
-    (monitor, on_demand, views): (&Monitor, &OnDemand, &Views),
-    (bounds, rollups, recorded, limits): (&SharedBounds, &SharedRollups, &Recorded, &SharedLimits),
+    monitor: &Monitor,
+    shared: &Shared,
 ) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             monitor.stop();
             break;
         }
-        match Config::read(path).and_then(|new| Ok((new.tables.load()?, new))) {
+        let read = Config::read(path).and_then(|new| {
+            views::check(&new.views, |name| shared.knows(&new, name))?;
+            Ok((new.tables.load()?, new))
+        });
+        match read {
             Ok((lookups, new)) => {
                 monitor.set_lookups(lookups);
-                *limits.write() = new.limits;
-                reload(&mut config, new, (monitor, on_demand, views), (bounds, rollups, recorded));
+                reload(&mut config, new, monitor, shared);
             }
             Err(failure) => {
                 tracing::error!("the configuration stays as it was: {}", failure.text())
@@ -296,53 +384,52 @@ fn obey_signals(
     });
 }
 
-/// Brings the running instances in step with a new configuration.
-fn reload(
-    old: &mut Config,
-    new: Config,
-    (monitor, on_demand, views): (&Handle, &OnDemand, &Views),
-    (bounds, rollups, recorded): (&SharedBounds, &SharedRollups, &Recorded),
-) {
-    *bounds.write() = bounds_of(&new);
-    rollups.write().levels = rollups_of(&new);
-    views.set(&new.views);
+/// Brings what runs in step with a new configuration.
+fn reload(old: &mut Config, new: Config, monitor: &Handle, shared: &Shared) {
+    *shared.limits.write() = new.limits;
+    *shared.bounds.write() = bounds_of(&new);
+    shared.rollups.write().levels = rollups_of(&new);
+    shared.views.set(&new.views);
     for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
         monitor.detach(&gone.name);
-        on_demand.remove(&gone.name);
+        shared.on_demand.remove(&gone.name);
     }
     let limits_changed = old.limits != new.limits;
     for changed in new.instances.iter().filter(|i| limits_changed || !old.instances.contains(i)) {
-        let taken = instance(&new, changed, recorded).and_then(|instance| {
-            let (name, taken) = (
-                instance.name.clone(),
-                match changed.on_demand {
-                    true => on_demand.put(instance),
-                    false => monitor.attach(instance),
-                },
-            );
-            taken.map_err(crate::session::refused)?;
-            match changed.on_demand {
-                true => drop(monitor.detach(&name)),
-                false => on_demand.remove(&name),
-            }
-            Ok(())
-        });
-        if let Err(failure) = taken {
+        if let Err(failure) = replace(&new, changed, monitor, shared) {
             tracing::error!("module `{}` stays as it was: {}", changed.name, failure.text());
         }
     }
+    tell_what_stays(old, &new);
+    tracing::info!("the configuration was read again");
+    *old = new;
+}
+
+/// Has an instance run, or be there to be run, as the configuration says now.
+fn replace(config: &Config, changed: &InstanceConfig, monitor: &Handle, shared: &Shared) -> Result {
+    let instance = instance(config, changed, &shared.recorded)?;
+    if changed.on_demand {
+        shared.on_demand.put(instance).map_err(crate::session::refused)?;
+        monitor.detach(&changed.name);
+    } else {
+        monitor.attach(instance).map_err(crate::session::refused)?;
+        shared.on_demand.remove(&changed.name);
+    }
+    Ok(())
+}
+
+/// Warns of what only a restart changes.
+fn tell_what_stays(old: &Config, new: &Config) {
     let fixed =
         |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.scripts, c.sources.clone());
     let addresses = |c: &Config| views::addresses(&c.views);
-    if fixed(old) != fixed(&new) || addresses(old) != addresses(&new) {
+    if fixed(old) != fixed(new) || addresses(old) != addresses(new) {
         tracing::warn!("modules folder, store, addresses and sources change with a restart only");
     }
     let slow = |c: &Config| (c.streamsize, c.retain, c.workers);
-    if slow(old) != slow(&new) {
+    if slow(old) != slow(new) {
         tracing::warn!(
             "`streamsize` and `retain` of the store and `workers` change with a restart only"
         );
     }
-    tracing::info!("the configuration was read again");
-    *old = new;
 }

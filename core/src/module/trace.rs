@@ -170,8 +170,12 @@ impl Module for Keeping {
     }
 
     fn fault(&mut self) -> Option<Fault> {
-        let message = self.writer.written().trouble()?;
+        let message = self.writer.written().complaint()?;
         Some(Fault::new(message))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.writer.written().trouble()
     }
 
     fn state_bytes(&self) -> usize {

@@ -141,11 +141,22 @@ impl Written {
     }
 
     /// What the disk complained of since it was last asked. The same complaint comes once.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<String> {
         if !self.failed.swap(false, Ordering::Acquire) {
             return None;
         }
+        self.trouble()
+    }
+
+    /// What the disk complains of, until it takes packets again.
+    pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
+    }
+
+    fn recover(&self) {
+        if self.trouble.lock().take().is_some() {
+            tracing::info!("the disk takes packets again");
+        }
     }
 
     fn complain(&self, what: String) {

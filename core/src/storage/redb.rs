@@ -13,6 +13,7 @@ mod meta;
 mod pieces;
 mod salvage;
 mod side;
+mod stated;
 mod tables;
 mod upkeep;
 

@@ -48,6 +48,8 @@ pub struct Keeping {
     /// Instances that record times before the end of what was recorded when they began, and the
     /// first of those: what is there of them already stays beside it.
     pub repeated: BTreeMap<String, String>,
+    /// Captures that are not read, and why: what is recorded twice would count twice.
+    pub not_read: BTreeMap<String, String>,
     /// Until when each instance has recorded, whether that is safe yet or not.
     #[serde(skip)]
     pub reached: BTreeMap<String, Ts>,
@@ -274,9 +276,9 @@ impl Keeper {
         let text = error.to_string();
         let mut keeping = self.keeping.write();
         keeping.lost_rows = self.writer.lost_rows();
-        if keeping.trouble.as_ref() != Some(&text) {
+        // Once, until it is over: what the system answers may change from one try to the next.
+        if keeping.trouble.replace(text.clone()).is_none() {
             tracing::error!("records wait for the store: {text}");
-            keeping.trouble = Some(text);
         }
     }
 }

@@ -79,6 +79,7 @@ pub struct Store {
     pub dir: Option<String>,
     pub streamsize: Option<Spanned<String>>,
     pub retain: Option<Spanned<String>>,
+    pub again: bool,
 }
 
 /// `[http]`

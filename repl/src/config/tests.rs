@@ -196,7 +196,7 @@ fn limits_that_nothing_could_run_within_are_refused() {
         check_error(
             &format!("[limits]\n{line}\n"),
             &format!(
-                "error: too little to run anything: at least {least}\n  como.toml:2\n  {line}\n  {spaces}{under}"
+                "error: too little: at least {least}\n  como.toml:2\n  {line}\n  {spaces}{under}"
             ),
         );
     }
@@ -266,4 +266,37 @@ fn a_mistake_in_a_view_is_told() {
     check("[view.status]\nmodules = [\"traffic\"]\n", "`/status` is taken already");
     check("[view.\"a b\"]\nmodules = [\"traffic\"]\n", "`a b` cannot name a view");
     check("[view.a]\nmodule = [\"traffic\"]\n", "did you mean `modules`?");
+    let listening = |name: &str, listen: &str| {
+        format!("[view.{name}]\nmodules = [\"traffic\"]\nlisten = \"{listen}\"\n")
+    };
+    check(&listening("a", LISTEN_DEFAULT), "[http] listens on 127.0.0.1:44444 already");
+    let twins = ["a", "b"].map(|name| listening(name, "127.0.0.1:5")).concat();
+    check(&twins, "[view.a] listens on 127.0.0.1:5 already");
+    let own = ["a", "b"].map(|name| listening(name, "127.0.0.1:0")).concat();
+    assert!(read(&format!("[[module]]\nuse = \"traffic\"\n{own}")).is_ok());
+}
+
+#[test]
+fn what_leaves_no_room_and_what_no_folder_can_be_called_is_refused() {
+    let check = |text: &str, want: Option<&str>| {
+        let error = read(text).err().map(|failure| failure.to_string());
+        match want {
+            Some(want) => assert!(error.as_ref().is_some_and(|e| e.contains(want)), "{error:?}"),
+            None => assert_eq!(error, None),
+        }
+    };
+    let module =
+        |name: &str, size: &str| format!("[[module]]\nuse = \"{name}\"\nstreamsize = \"{size}\"\n");
+    check(&module("traffic", "0"), Some("too little: at least 1B"));
+    check(&module("traffic", "1"), None);
+    check(&module("trace", "1"), Some("too little: at least 4MiB"));
+    check(&module("trace", "4MiB"), None);
+    let all = "[store]\nstreamsize = \"1MB\"\n";
+    check(&format!("[[module]]\nuse = \"trace\"\n{all}"), Some("too little: at least 4MiB"));
+    check(&format!("[[module]]\nuse = \"traffic\"\n{all}"), None);
+    let name = "x".repeat(300);
+    let long = "a name of 300 bytes: a module's has at most 200";
+    check(&format!("[[module]]\nuse = \"traffic\"\nname = \"{name}\"\n"), Some(long));
+    let view = format!("[view.{name}]\nmodules = [\"traffic\"]\n");
+    check(&view, Some("a name of 308 bytes"));
 }

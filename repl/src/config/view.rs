@@ -60,6 +60,7 @@ impl Reader<'_> {
         &self,
         written: &BTreeMap<String, Spanned<file::View>>,
         instances: &[InstanceConfig],
+        listen: SocketAddr,
     ) -> Result<(Vec<View>, Vec<InstanceConfig>)> {
         let (mut views, mut inside): (Vec<View>, Vec<InstanceConfig>) = (Vec::new(), Vec::new());
         for (name, place) in written {
@@ -78,6 +79,7 @@ impl Reader<'_> {
                 let failure = self.wrong(place, format!("`/{}` is taken already", view.path));
                 return Err(failure.hint("`path` gives a view another than its name"));
             }
+            self.own_address(&view, place.get_ref(), listen, &views)?;
             for module in &place.get_ref().modules {
                 inside.push(self.inside(&view, module, instances)?);
             }
@@ -90,6 +92,26 @@ impl Reader<'_> {
                 Err(crate::error::Failure::new(what).hint("give the module another `name`"))
             }
             None => Ok((views, inside)),
+        }
+    }
+
+    /// Makes sure that a view shares its address with nobody here.
+    fn own_address(
+        &self,
+        view: &View,
+        written: &file::View,
+        listen: SocketAddr,
+        others: &[View],
+    ) -> Result {
+        let (Some(own), Some(place)) = (view.listen.filter(|own| own.port() > 0), &written.listen)
+        else {
+            return Ok(());
+        };
+        let other = others.iter().find(|other| other.listen == Some(own));
+        let other = other.map(|other| format!("[view.{}]", other.name));
+        match other.or_else(|| (own == listen).then(|| "[http]".to_owned())) {
+            Some(other) => Err(self.wrong(place, format!("{other} listens on {own} already"))),
+            None => Ok(()),
         }
     }
 
@@ -141,6 +163,7 @@ impl Reader<'_> {
                 None => failure.hint("name a [[module]], or one that `como modules` lists"),
             });
         };
+        self.name(&view.instance(name), module)?;
         let own = Expr::parse(&instance.filter);
         let own = own.map_err(|error| self.wrong(module, error.to_string()))?;
         let is_over = view.source.is_some();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use como_core::module::Kind;
+use como_core::storage::{NAME_BYTES_MAX, can_name};
 use como_core::supervisor::{Backfill, Handle, Instance};
 use como_core::time::Ts;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -40,6 +41,11 @@ pub type Load = fn(&Path) -> Result<Arc<dyn Kind>, String>;
 
 /// Tells until when there are records of an instance, if there are.
 pub type Recorded = Arc<dyn Fn(&str) -> Option<Ts> + Send + Sync>;
+
+/// Whether there is a script of that name in a folder.
+pub fn has_script(dir: &Path, name: &str) -> bool {
+    ENDINGS.iter().any(|ending| dir.join(format!("{name}.{ending}")).is_file())
+}
 
 /// Keeps what runs in step with the files of a folder.
 pub struct Deployer {
@@ -107,6 +113,9 @@ impl Deployer {
             return Err(format!(
                 "the configuration has a module or a view `{name}` already: rename the file"
             ));
+        }
+        if !can_name(name) {
+            return Err(format!("its name is longer than {NAME_BYTES_MAX} bytes: rename the file"));
         }
         let twin = self.seen.keys().find(|other| *other != path && self::name(other) == name);
         if let Some(twin) = twin {

@@ -11,6 +11,7 @@ use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
 use como_core::storage::{Feed, RecordStore};
 use como_core::supervisor::Handle;
+use como_core::supervisor::counters::TaskStatus;
 use como_core::supervisor::keep::Keeping;
 use como_core::time::Ts;
 use como_web::{Answer as HttpAnswer, Body, Door, Refusal, Script};
@@ -157,16 +158,29 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// What the store has acknowledged. Its trouble is also that of a disk that takes no packets.
+    fn kept(&self, tasks: &[TaskStatus]) -> serde_json::Value {
+        let mut kept = serde_json::json!(&*self.keeping.read());
+        let of_packets = || tasks.iter().find_map(|task| task.trouble.clone());
+        if let Some(trouble) = kept.get_mut("trouble").filter(|trouble| trouble.is_null()) {
+            *trouble = of_packets().into();
+        }
+        kept
+    }
+}
+
 impl Door for Desk {
     fn status(&self) -> String {
+        let capture = self.monitor.status();
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let started = Ts::new(started.as_secs(), 0).to_string();
         serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "node": super::node(),
             "started": started,
-            "capture": self.monitor.status(),
-            "store": &*self.keeping.read(),
+            "store": self.kept(&capture.tasks),
+            "capture": capture,
             "window": &*self.looked.lock(),
             "refused": &*self.refused.read(),
             "on_demand": self.on_demand.status(),

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use como_core::filter::Expr;
 use como_core::query::QueryError;
 use como_core::storage::packets::Capture;
-use como_web::{Answer, Door, Refusal, Script, Scripts, Web};
+use como_web::{Answer, Door, Refusal, Script, Scripts, Web, WebError};
 use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 
 use super::door::{Desk, bad, refusal};
 use crate::config::view::View;
-use crate::error::{Result as Done, say};
+use crate::error::{Failure, Result as Done, with_causes};
 
 /// The views there are. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
@@ -53,16 +53,36 @@ impl Views {
     }
 }
 
-/// Opens the addresses that views have of their own.
-pub fn open(views: &[View], desk: &Desk) -> Done<Vec<Web>> {
+/// Makes sure that there is, or was, what views are over.
+pub fn check(views: &[View], is_known: impl Fn(&str) -> bool) -> Done<()> {
+    for view in views {
+        if let Some(source) = view.source.as_deref().filter(|source| !is_known(source)) {
+            let what =
+                format!("[view.{}]: there is no module `{source}` to be its source", view.name);
+            let hint = "`source` is the name of a [[module]], or one that `como store ls` lists";
+            return Err(Failure::new(what).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Opens the addresses that views have of their own; each with the view's name.
+pub fn open(views: &[View], desk: &Desk) -> Done<Vec<(String, Web)>> {
     let mut open = Vec::new();
     for view in views {
         let Some(listen) = view.listen else { continue };
         let door = Viewed { desk: desk.clone(), name: view.name.clone() };
-        let web = Web::open(listen, Scripts::None, Arc::new(door))?;
+        let web = Web::open(listen, Scripts::None, Arc::new(door));
+        let web = web.map_err(|error| match error {
+            WebError::Listen { address, source } => {
+                let why = with_causes(&source);
+                let what = format!("[view.{}]: cannot listen on {address}: {why}", view.name);
+                Failure::new(what).hint("give the view another `listen`, or leave it out")
+            }
+            error => error.into(),
+        })?;
         desk.views.0.write().addresses.insert(view.name.clone(), web.address());
-        say(&format!("view `{}`: listening on http://{}", view.name, web.address()));
-        open.push(web);
+        open.push((view.name.clone(), web));
     }
     Ok(open)
 }

@@ -1,5 +1,6 @@
 //! `como serve` as its operator meets it: deploying, querying, reloading, ending, and being killed.
 
+mod again;
 mod asides;
 mod backfill;
 mod eras;
@@ -8,6 +9,7 @@ mod kills;
 mod ondemand;
 mod packets;
 mod posted;
+mod progress;
 mod remote;
 mod replay;
 mod rerun;

@@ -46,6 +46,8 @@ pub(super) struct Disk {
     open: Option<Open>,
     // Whether the segment lacks a part, so that what follows in it would make no sense.
     broken: bool,
+    // Whether slabs are being lost, which was said.
+    losing: bool,
 }
 
 /// The file that grows.
@@ -94,6 +96,7 @@ impl Disk {
             next_number: 1,
             open,
             broken: true,
+            losing: false,
         })
     }
 
@@ -118,14 +121,19 @@ impl Disk {
         let bytes = slab.bytes.len() as u64;
         if bytes > 0 {
             match self.try_write(slab) {
-                Ok(()) => {
+                Ok(true) => {
                     self.written.packets.fetch_add(slab.packets, Ordering::Relaxed);
                     self.written.bytes.fetch_add(bytes, Ordering::Relaxed);
+                    // A disk that is full may still take the beginning of a segment.
+                    if self.losing && !slab.begins {
+                        self.losing = false;
+                        self.written.recover();
+                    }
                 }
+                Ok(false) => self.lose(slab),
                 Err(error) => {
-                    self.broken = true;
-                    self.written.broken.store(true, Ordering::Relaxed);
-                    self.written.lost.fetch_add(slab.packets, Ordering::Relaxed);
+                    self.lose(slab);
+                    self.losing = true;
                     let path = self.place.path().display();
                     self.written.complain(format!("packets for `{path}` are lost: {error}"));
                 }
@@ -138,6 +146,13 @@ impl Disk {
             // Nobody takes it back once the writer is gone.
             let _ = self.back.try_send(std::mem::take(&mut slab.bytes));
         }
+    }
+
+    /// Counts a slab as lost; what follows in its segment would make no sense.
+    fn lose(&mut self, slab: &Slab) {
+        self.broken = true;
+        self.written.broken.store(true, Ordering::Relaxed);
+        self.written.lost.fetch_add(slab.packets, Ordering::Relaxed);
     }
 
     /// Tells where the next slab will begin, if the directory is ours.
@@ -160,7 +175,8 @@ impl Disk {
         let _ = told.send(spot);
     }
 
-    fn try_write(&mut self, slab: &mut Slab) -> io::Result<()> {
+    /// Writes a slab; whether it was, or goes with what was lost before it.
+    fn try_write(&mut self, slab: &mut Slab) -> io::Result<bool> {
         if !self.ready {
             self.prepare()?;
         }
@@ -169,7 +185,7 @@ impl Disk {
             self.broken = false;
         }
         if self.broken {
-            return Err(io::Error::other("what came before them could not be written"));
+            return Ok(false);
         }
         self.bound(slab.bytes.len() as u64);
         if self.open.is_none()
@@ -182,17 +198,14 @@ impl Disk {
             self.open = Some(open);
             self.next_number = self.next_number.saturating_add(1);
         }
-        match &mut self.open {
-            Some(open) => {
-                let at = open.bytes;
-                open.write(slab)?;
-                if let Some(indexing) = &self.indexing {
-                    indexing.add(std::mem::take(&mut slab.bytes), at);
-                }
-                Ok(())
+        if let Some(open) = &mut self.open {
+            let at = open.bytes;
+            open.write(slab)?;
+            if let Some(indexing) = &self.indexing {
+                indexing.add(std::mem::take(&mut slab.bytes), at);
             }
-            None => Ok(()),
         }
+        Ok(true)
     }
 
     /// Closes the segment that grows. One file stays open under its own name.
@@ -366,7 +379,7 @@ mod tests {
         disk.bound(2);
         disk.expire(Ts(u64::MAX));
         assert_eq!(disk.shelf.lock().len(), 1);
-        assert!(disk.written.trouble().is_some());
+        assert!(disk.written.complaint().is_some());
         fs::remove_dir(&path).expect("an empty directory");
         disk.bound(2);
         assert!(disk.shelf.lock().is_empty());

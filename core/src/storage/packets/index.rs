@@ -181,6 +181,8 @@ pub(super) struct Index {
     pub good: u64,
     /// Whether more is there that makes no sense.
     pub torn: bool,
+    /// Whether that is no end that was being written: a whole entry, with another checksum.
+    pub damaged: bool,
 }
 
 impl Index {
@@ -194,8 +196,10 @@ impl Index {
     }
 
     fn parse(bytes: &[u8], number: u64) -> Self {
-        let Some(mut rest) = bytes.strip_prefix(head(number).as_slice()) else {
-            return Self { torn: !bytes.is_empty(), ..Self::default() };
+        let head = head(number);
+        let Some(mut rest) = bytes.strip_prefix(head.as_slice()) else {
+            let damaged = bytes.len() >= head.len() && bytes.iter().any(|byte| *byte != 0);
+            return Self { torn: !bytes.is_empty(), damaged, ..Self::default() };
         };
         let mut entries: Vec<Entry> = Vec::new();
         while let Some((entry, behind)) = Entry::split(rest) {
@@ -209,7 +213,9 @@ impl Index {
             rest = behind;
         }
         let good = if entries.is_empty() { 0 } else { (bytes.len() - rest.len()) as u64 };
-        Self { entries, good, torn: !rest.is_empty() }
+        let is_whole = |len: u32| len > 0 && len as usize <= rest.len();
+        let damaged = word(rest, 0).is_some_and(is_whole);
+        Self { entries, good, torn: !rest.is_empty(), damaged }
     }
 
     /// How many bytes of the capture it covers.

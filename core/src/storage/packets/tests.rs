@@ -249,9 +249,9 @@ fn a_full_disk_loses_packets_and_says_so() {
     write(&mut writer, 0..5_000);
     drop(writer);
     assert_eq!((counts.packets(), counts.lost()), (0, 5_000));
-    let trouble = counts.trouble().expect("a complaint");
+    let trouble = counts.complaint().expect("a complaint");
     assert!(trouble.starts_with("packets for `/dev/full` are lost: "), "{trouble}");
-    assert_eq!(counts.trouble(), None);
+    assert_eq!(counts.complaint(), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::stated::Stated;
 use super::{Handle, RedbStore, builder, guard, page};
 use crate::storage::{Mark, PAGE_BYTES, StoreError, Stored, Window};
 use crate::time::{SECOND, Ts};
@@ -41,6 +42,15 @@ impl RedbStore {
             // One that a crash left is mended by opening it, which reading alone does not.
             let file = path.to_owned();
             let open = move || builder(u64::MAX).open(&file).map(Handle::Whole);
+            Self::with(path.display().to_string(), Box::new(open))
+        });
+        let store = store.or_else(|_| {
+            // One of another length than it says, as after a copy that broke off.
+            let file = path.to_owned();
+            let open = move || {
+                let stated = Stated::open(&file)?;
+                builder(u64::MAX).open_read_only_with_backend(stated).map(Handle::ReadOnly)
+            };
             Self::with(path.display().to_string(), Box::new(open))
         })?;
         Ok(Self { salvages: true, ..store })

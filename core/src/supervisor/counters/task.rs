@@ -39,6 +39,7 @@ pub struct TaskCounters {
     busy_ns: AtomicU64,
     parked: AtomicBool,
     told: Mutex<Told>,
+    trouble: Mutex<Option<String>>,
     past: Mutex<Option<String>>,
 }
 
@@ -96,6 +97,8 @@ pub struct TaskStatus {
     pub faults: u64,
     /// What went wrong last, with the line of the script where it is one.
     pub last_fault: Option<String>,
+    /// What keeps it from keeping what it should, now.
+    pub trouble: Option<String>,
     /// What has gone wrong, each thing once, and not more than a few.
     #[serde(skip)]
     pub mistakes: Vec<Mistake>,
@@ -169,6 +172,7 @@ impl TaskCounters {
         self.denied.store(module.denied(), Relaxed);
         self.unheard.store(module.unheard(), Relaxed);
         self.state_bytes.store(module.state_bytes() as u64, Relaxed);
+        *self.trouble.lock() = module.trouble();
     }
 
     /// Counts a closed interval.
@@ -249,6 +253,7 @@ impl TaskCounters {
             closed_until: (closed > 0).then(|| Ts(closed).to_string()),
             faults: self.faults.load(Relaxed),
             last_fault: told.text(),
+            trouble: self.trouble.lock().clone(),
             mistakes: told.mistakes.clone(),
             parked: self.parked.load(Relaxed),
             alerts: self.alerts.load(Relaxed),

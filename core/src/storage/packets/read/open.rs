@@ -19,6 +19,8 @@ pub(super) struct Open {
     covered_file: u64,
     // Whether the index has more, which makes no sense.
     pub torn: bool,
+    // Whether that is no end that was being written.
+    pub is_damaged: bool,
     // Whether the segment ends before the slabs of its index do.
     pub is_short: bool,
     // The part of it that is mapped.
@@ -58,7 +60,7 @@ impl Open {
         }
         let covered = index.covers();
         let covered_file = if segment.packed { index.packed_covers() } else { covered };
-        let (entries, torn) = (index.entries.into(), index.torn);
+        let (entries, torn, is_damaged) = (index.entries.into(), index.torn, index.damaged);
         Ok(Some(Self {
             segment,
             file,
@@ -66,6 +68,7 @@ impl Open {
             covered,
             covered_file,
             torn,
+            is_damaged,
             is_short: false,
             view: None,
             tail: None,

@@ -69,7 +69,7 @@ const MADE_AGAIN: &str = "what it lacks is read from the segment, and a run that
 /// Reads a segment through, and returns how many of its slabs are whole.
 fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
     let is_closed = open.segment.span.is_some();
-    if open.torn && is_closed {
+    if open.torn && (is_closed || open.is_damaged) {
         let part = format!("index behind entry {}", open.entries.len());
         report.tell(&part, None, &format!("the index is damaged: {MADE_AGAIN}"));
     }

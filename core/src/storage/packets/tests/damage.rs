@@ -70,6 +70,34 @@ fn an_index_of_a_compressed_segment_costs_no_packet_wherever_it_is_damaged_or_en
 }
 
 #[test]
+fn of_a_segment_that_a_crash_left_an_index_that_is_damaged_is_named_and_one_that_ends_early_is_not()
+{
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..3_000);
+    let segment = segments(dir.path()).expect("a directory").remove(0);
+    fs::rename(&segment.path, dir.path().join("00000001.pcapng")).expect("a file");
+    let index = fs::read(segment.index()).expect("an index");
+    let first = index::Index::read(&segment.index(), 1).expect("an index").entries.remove(0);
+    let second = 16 + first.stored_bytes() as usize;
+    let check = |bytes: &[u8], want: &[&str]| {
+        fs::write(segment.index(), bytes).expect("a file");
+        let named = named(dir.path());
+        let is_so = |(said, place): (&String, &&str)| said.contains(place);
+        assert!(named.len() == want.len() && named.iter().zip(want).all(is_so), "{named:?}");
+    };
+    check(&index, &[]);
+    for end in [0, 7, 16, second - 1, second, second + 2, index.len() - 1] {
+        check(&index[..end], &[]);
+    }
+    check(&[&index[..second], &[0; 100]].concat(), &[]);
+    for (at, want) in [(2, "index behind entry 0: the index is damaged"), (second + 9, "entry 1")] {
+        let mut wrong = index.clone();
+        wrong[at] ^= 1;
+        check(&wrong, &[want]);
+    }
+}
+
+#[test]
 fn a_segment_that_is_missing_is_named_unless_it_never_had_a_packet() {
     let dir = dir();
     let place = place(&dir, 64 << 20);

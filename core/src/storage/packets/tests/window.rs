@@ -350,13 +350,23 @@ fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
     }
     let (kept, lost) = (counts.packets(), counts.lost());
     assert!(kept >= 1_500 && lost >= 1_500, "{kept} kept, {lost} lost");
-    let trouble = counts.trouble().expect("a complaint");
+    let trouble = counts.complaint().expect("a complaint");
     assert!(trouble.contains("No space left"), "{trouble}");
+    // It lasts, and nothing more is said of it.
+    assert_eq!(counts.trouble(), Some(trouble));
+    write(&mut writer, 5_000..5_500);
+    writer.flush();
+    done(5_500);
+    assert_eq!(counts.complaint(), None);
+    let (kept, lost) = (counts.packets(), counts.lost());
     let before = seconds(&path, Window::ALL);
     assert_eq!((before.len() as u64, before[0]), (kept, 0));
     fs::remove_file(&other).expect("a file");
-    write(&mut writer, 9_000..9_500);
+    write(&mut writer, 9_000..9_250);
+    writer.flush();
+    write(&mut writer, 9_250..9_500);
     drop(writer);
+    assert_eq!(counts.trouble(), None);
     assert_eq!((counts.packets(), counts.lost()), (kept + 500, lost));
     let after = seconds(&path, Window::ALL);
     assert_eq!(after, [before, (9_000..9_500).collect()].concat());

@@ -153,6 +153,49 @@ fn what_can_be_read_of_a_damaged_store_is_read_and_the_rest_named() {
     assert!(salvaged > 3, "only {salvaged} of 40 gave anything");
 }
 
+/// The rows of a stream in a file that may be damaged, in order, and how much damage was named.
+fn salvaged(path: &Path, stream: &str) -> Option<(Vec<u64>, u64)> {
+    let (store, _) = RedbStore::open_to_read(path).ok()?;
+    let (mut rows, mut scan) = (Vec::new(), Scan::new(&store, stream, Window::ALL));
+    loop {
+        match scan.next() {
+            Some(Ok(part)) => {
+                if let Output::Records(records) = part.output {
+                    rows.extend(records.starts.iter().map(|start| start.parts().0));
+                }
+            }
+            None => return Some((rows, scan.damaged())),
+            Some(Err(_)) => return None,
+        }
+    }
+}
+
+#[test]
+fn of_a_file_that_was_made_longer_nothing_is_lost_and_of_a_shorter_one_what_is_there() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    filled(&path);
+    let whole = std::fs::read(&path).expect("a file");
+    let want: Vec<u64> = (0..2_000).collect();
+    for more in [1, 512, 100_000] {
+        let bytes = [&whole[..], &vec![7; more]].concat();
+        std::fs::write(&path, &bytes).expect("a file");
+        assert_eq!(salvaged(&path, "a"), Some((want.clone(), 0)), "{more} more");
+        assert!(read(&path).is_err(), "it is not written to");
+        assert_eq!(std::fs::read(&path).expect("a file"), bytes);
+    }
+    let (mut some, mut all) = (0, 0);
+    for pages in 1..whole.len() / 4096 {
+        std::fs::write(&path, &whole[..pages * 4096]).expect("a file");
+        let Some((rows, damaged)) = salvaged(&path, "a") else { continue };
+        assert!(rows.iter().all(|row| want.contains(row)), "{pages} pages");
+        assert!(rows == want || damaged > 0 || rows.is_empty(), "{pages} pages: {}", rows.len());
+        some += usize::from(!rows.is_empty());
+        all += usize::from(rows == want);
+    }
+    assert!(some > 0, "{some} of {} gave anything, {all} all", whole.len() / 4096);
+}
+
 #[test]
 fn verifying_names_whatever_is_wrong() {
     let dir = tempfile::tempdir().expect("a directory");
