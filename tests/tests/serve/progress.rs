@@ -8,7 +8,7 @@ use como_tests::{Folder, binary};
 use serde_json::Value;
 
 use super::config;
-use super::server::{Server, get};
+use super::server::Server;
 
 const KEPT: &str = "[[module]]\nname = \"kept\"\nuse = \"trace\"\nargs = { interval = \"1s\" }\n";
 
@@ -22,11 +22,6 @@ fn monitor() -> (Folder, Server) {
     server.until("/status", |status| status.contains("\"ended\":true"));
     server.until("/kept?time=:&wait=no", |body| body.contains("00:00:19Z"));
     (folder, server)
-}
-
-fn runs(server: &Server) -> Vec<Value> {
-    let status: Value = serde_json::from_str(&get(server.address(), "/status").body).expect("JSON");
-    status["runs"].as_array().cloned().unwrap_or_default()
 }
 
 #[test]
@@ -48,10 +43,14 @@ fn a_run_says_its_number_and_the_status_how_far_it_is() {
     let number: u64 = number.and_then(|number| number.parse().ok()).expect("the run's number");
 
     // It goes no further than what lies between it and us.
-    let run = runs(&server).into_iter().find(|run| run["run"] == number).expect("it runs");
-    let count = |what: &str| run[what].as_u64().unwrap_or(0);
-    assert!(run["module"] == "trace" && count("packets") > 0, "{run}");
-    assert!(0 < count("read_bytes") && count("read_bytes") <= count("size_bytes"), "{run}");
+    server.until("/status", |status| {
+        let status: Value = serde_json::from_str(status).expect("JSON");
+        let runs = status["runs"].as_array().expect("runs");
+        let run = runs.iter().find(|run| run["run"] == number).expect("it runs");
+        let count = |what: &str| run[what].as_u64().unwrap_or(0);
+        let (read, size) = (count("read_bytes"), count("size_bytes"));
+        run["module"] == "trace" && count("packets") > 0 && 0 < read && read <= size
+    });
     answer.read_to_end(&mut Vec::new()).expect("the rest");
     server.until("/status", |status| status.contains("\"runs\":[]"));
     assert_eq!(server.end(), 0);
