@@ -241,10 +241,12 @@ pub enum Id {
 pub struct Demand {
     fields: u128,
     needs: Fields,
+    reads: Fields,
     keyed: Fields,
     ids: u8,
     layers: bool,
     singly: bool,
+    deep: bool,
 }
 
 const _: () = assert!(Field::COUNT <= 128, "Demand has a bit per field");
@@ -254,10 +256,12 @@ impl Demand {
     pub const NONE: Self = Self {
         fields: 0,
         needs: Fields::NONE,
+        reads: Fields::NONE,
         keyed: Fields::NONE,
         ids: 0,
         layers: false,
         singly: false,
+        deep: false,
     };
 
     /// Asks for a field without which there is nothing to do: for its column, unless it is known
@@ -271,6 +275,9 @@ impl Demand {
     /// Asks for a field that may as well be absent.
     pub fn field_if_any(mut self, field: Field) -> Self {
         self.singly |= field.is_single();
+        if !field.is_free() || field == Field::CapLen {
+            self.reads = self.reads.and(Fields::of(&[field]));
+        }
         if matches!(field.kind(), Kind::Bytes) {
             self.layers = true;
         } else if !field.is_free() {
@@ -292,7 +299,8 @@ impl Demand {
 
     /// Asks for headers to be found in packets that may have a field, without its column.
     pub fn relies_on(self, field: Field) -> Self {
-        Self { needs: self.needs.and(Fields::of(&[field])), layers: true, ..self }
+        let field = Fields::of(&[field]);
+        Self { needs: self.needs.and(field), reads: self.reads.and(field), layers: true, ..self }
     }
 
     /// Asks for dense ids.
@@ -330,6 +338,23 @@ impl Demand {
         self.singly
     }
 
+    /// Says that bytes are read that no field tells of, wherever they lie.
+    pub fn deep(mut self) -> Self {
+        self.deep = true;
+        self
+    }
+
+    /// Whether bytes may be read that no field tells of.
+    pub const fn is_deep(self) -> bool {
+        self.deep
+    }
+
+    /// The fields that are read of the captured bytes, or tell how many those are, whether they must
+    /// be there or not.
+    pub const fn reads(self) -> Fields {
+        self.reads
+    }
+
     /// Asks for headers to be found, without any column.
     pub fn layers(mut self) -> Self {
         self.layers = true;
@@ -341,10 +366,12 @@ impl Demand {
         Self {
             fields: self.fields | other.fields,
             needs: self.needs.and(other.needs),
+            reads: self.reads.and(other.reads),
             keyed: self.keyed.and(other.keyed),
             ids: self.ids | other.ids,
             layers: self.layers || other.layers,
             singly: self.singly || other.singly,
+            deep: self.deep || other.deep,
         }
     }
 

@@ -138,7 +138,7 @@ impl Reads {
             demand = demand.layers();
         }
         if !self.complete {
-            demand = demand.singly();
+            demand = demand.singly().deep();
         }
         demand
     }

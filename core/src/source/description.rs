@@ -97,6 +97,13 @@ pub enum Treatment {
     Decapsulated,
 }
 
+impl Treatment {
+    /// After how many bytes packets were cut, where `told` says that as this does.
+    pub fn cut_told(told: &str) -> Option<u32> {
+        told.strip_prefix("cut at ")?.strip_suffix(" bytes")?.parse().ok()
+    }
+}
+
 impl fmt::Display for Treatment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -239,6 +246,12 @@ mod tests {
         check(&[100, 100], "1 in 100");
         check(&[100, 1], "varying");
         check(&[1, 100, 1], "varying");
+    }
+
+    #[test]
+    fn a_cut_is_told_and_understood() {
+        assert_eq!(Treatment::cut_told(&Treatment::Cut(96).to_string()), Some(96));
+        assert_eq!(Treatment::cut_told("shed"), None);
     }
 
     #[test]

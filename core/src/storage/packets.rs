@@ -16,10 +16,12 @@ mod cuts;
 mod disk;
 mod index;
 mod indexing;
+mod lane;
 mod pack;
 mod read;
 mod segments;
 mod source;
+mod taken;
 mod tidy;
 
 use std::io;
@@ -40,9 +42,11 @@ pub use anonymize::{Secret, SecretError};
 pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
 pub use cuts::cuts;
+pub use lane::Lane;
 pub use read::{Effort, Expected, Spot, covered, verify};
 pub use segments::{Segment, remove};
-pub use source::Kept;
+pub use source::PacketSource;
+pub use taken::{Taken, Treated, treated};
 
 /// The bytes of a packet that are kept where all are: no link has longer ones.
 pub const SNAPLEN_MAX: u32 = 262_144;
@@ -165,43 +169,6 @@ impl Written {
             *trouble = Some(what);
             self.failed.store(true, Ordering::Release);
         }
-    }
-}
-
-/// What is kept of each packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// At most so many bytes.
-    pub snaplen: u32,
-    /// So many bytes behind the headers, where the rest is cut: by who gives the packets, who knows
-    /// where headers end. Here it is only written down.
-    pub payload: Option<u32>,
-    /// The key under which addresses are replaced, if they are.
-    pub anonymize: Option<Secret>,
-}
-
-impl Taken {
-    /// All of each packet up to a length.
-    pub fn whole(snaplen: u32) -> Self {
-        Self { snaplen, payload: None, anonymize: None }
-    }
-
-    /// What is done to the packets, if anything.
-    pub fn changed(&self) -> Option<String> {
-        let cut = (self.snaplen < SNAPLEN_MAX).then(|| format!("cut at {} bytes", self.snaplen));
-        let lineage = Some(self.lineage()).filter(|lineage| !lineage.is_empty());
-        let parts: Vec<String> = cut.into_iter().chain(lineage).collect();
-        (!parts.is_empty()).then(|| parts.join("; "))
-    }
-
-    /// What was done to the packets, for whoever opens the capture; nothing where that is nothing.
-    fn lineage(&self) -> String {
-        let cut = self.payload.map(|bytes| format!("payload cut to {bytes} bytes"));
-        let replaced = self.anonymize.as_ref().map(
-            |_| "addresses of IP and ARP replaced under a key (ipcrypt-pfx), prefixes preserved",
-        );
-        let parts = cut.into_iter().chain(replaced.map(str::to_owned));
-        parts.collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -432,6 +432,11 @@ pub fn link(block: &[u8]) -> LinkType {
     LinkType(word(block, 8) as u16)
 }
 
+/// How many bytes of a packet are kept, as the block of an interface states it.
+pub fn snaplen(block: &[u8]) -> u32 {
+    word(block, 12)
+}
+
 /// Appends the header of a pcap file with times in nanoseconds.
 pub fn put_pcap_header(out: &mut Vec<u8>, link: LinkType, snaplen: u32) {
     // Magic number, version 2.4, two fields that mean nothing any more.

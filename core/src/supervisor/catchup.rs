@@ -28,7 +28,7 @@ use crate::lookup::Lookups;
 use crate::queue;
 use crate::source::{Chunk, Turn};
 use crate::storage::losses::Losses;
-use crate::storage::packets::{self, CopyError, Keeps, Kept, Spot};
+use crate::storage::packets::{self, CopyError, Keeps, Lane, Spot};
 use crate::time::{Interval, Span, Ts};
 use crate::worker::{Emission, Task};
 
@@ -205,9 +205,9 @@ impl CatchUp {
         let beginning = since
             .begin(joining.task.interval, &keeps)
             .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
-        let kept = Kept::following(format!("packets of {keeper}"), &keeps.dir, beginning.from)?
-            // Nobody is told but the log; what is lost is a gap.
-            .telling(joining.task.interval, Losses::default());
+        let mut kept = Lane::following(&keeps.dir, beginning.from)?;
+        // Nobody is told but the log; what is lost is a gap.
+        kept.tell(joining.task.interval, Losses::default());
         if let Some(how) = kept.changed().filter(|_| keeps.changed.is_none()) {
             return Err(Missed::Changed { keeper: keeper.to_string(), how });
         }
@@ -312,7 +312,7 @@ fn first_from(ts: Ts, len: Span) -> Ts {
 
 /// The window as it is read.
 struct Reading {
-    kept: Kept,
+    kept: Lane,
     chunk: Chunk,
     keeper: Arc<str>,
     ticket: Arc<Ticket>,

@@ -32,6 +32,12 @@ pub struct Needs {
     pub fields: Vec<Field>,
     /// The fields it reads where they are, and goes on without.
     pub if_any: Vec<Field>,
+    /// All fields it reads of the captured bytes, or of how many those are.
+    pub reads: Fields,
+    /// Whether headers are looked for at all.
+    pub headers: bool,
+    /// Whether it may read bytes that no field tells of, wherever they lie.
+    pub deep: bool,
     /// Whether it looks at packets one by one, at their own lengths and times.
     pub singly: bool,
     /// What it may look up of addresses by itself, and goes on without.
@@ -57,6 +63,9 @@ impl Needs {
             interval: joining.task.interval,
             fields: needed.without(Fields::NONE).collect(),
             if_any: demand.fields().filter(|field| !needed.has(*field)).collect(),
+            reads: demand.reads(),
+            headers: demand.wants_layers(),
+            deep: demand.is_deep(),
             singly: demand.is_singly(),
             looks_up,
             apart: joining.apart,

@@ -114,7 +114,7 @@ fn demand_brings_ids_for_addresses() {
     assert!(demand.wants(Field::IpDst));
     assert_eq!(
         reads("function update(p) n = p.len end", Language::Lua).demand(),
-        Demand::NONE.singly()
+        Demand::NONE.field(Field::Len)
     );
 }
 

@@ -75,6 +75,8 @@ impl Test {
     pub fn demand(&self) -> Demand {
         let key = |demand: Demand, key: Key| match key {
             Key::Field(field) if !in_place(field) => demand.field(field),
+            // Read where they occur, behind any number of others.
+            Key::Mpls(_) => demand.layers().deep(),
             _ => demand.layers(),
         };
         match self {
@@ -88,7 +90,7 @@ impl Test {
                 for side in [left, right] {
                     side.walk(&mut |part| match part {
                         Arith::Key(of) => demand = key(demand, *of),
-                        Arith::Load { .. } => demand = demand.layers(),
+                        Arith::Load { .. } => demand = demand.layers().deep(),
                         _ => {}
                     });
                 }

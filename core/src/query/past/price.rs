@@ -16,7 +16,7 @@ use crate::record::{Column, Records, Schema, Type, Value};
 use crate::replay::{OnDemand, Replayer};
 use crate::source::{Chunk, Description, Source, SourceError, Turn};
 use crate::storage::Window;
-use crate::storage::packets::Kept;
+use crate::storage::packets::PacketSource;
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
 
@@ -65,7 +65,8 @@ pub(super) fn sort(candidates: &mut [Candidate], needs: &Needs) {
     // An interval more or less is no reason to read packets instead of a few records.
     let reach = |candidate: &Candidate| candidate.reached_ns() / needs.interval.0.max(1);
     candidates.sort_by_key(|candidate| {
-        let unfit = (candidate.refusal.is_some(), candidate.reservation.is_some());
+        let Candidate { refusal, reservation, doubt, .. } = candidate;
+        let unfit = (refusal.is_some(), reservation.is_some(), doubt.is_some());
         let cost = candidate.price.map_or(u64::MAX, |price| price.cost_ns);
         (unfit, Reverse(reach(candidate).div_ceil(2)), cost, candidate.bytes)
     });
@@ -122,7 +123,7 @@ impl Past<'_> {
         let name = candidate.name.clone();
         if let Some(dir) = &candidate.dir {
             let filter = Expr::parse(&asked.needs.filter).ok();
-            let kept = Kept::open(name, dir, asked.window, filter.as_ref()).ok()?;
+            let kept = PacketSource::open(name, dir, asked.window, filter.as_ref()).ok()?;
             return Some(Box::new(kept));
         }
         let stream = candidate.stream.clone()?;

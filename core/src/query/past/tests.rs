@@ -1,5 +1,6 @@
 //! Candidates: who serves, who does not and why, and who is best.
 
+mod cut;
 mod eras;
 
 use tempfile::TempDir;
@@ -8,11 +9,12 @@ use super::*;
 use crate::field::Field;
 use crate::packet::LinkType;
 use crate::query::rates::{Pair, Took};
-use crate::query::{Step, Steps};
+use crate::query::{Over, Run, Step, Steps};
 use crate::record::Output;
 use crate::record::{Column, Records, Schema, Type, Value};
 use crate::storage::packets::{PacketWriter, Place, Room, Taken};
 use crate::storage::{About, MemoryStore, Writer};
+use crate::supervisor::Instance;
 use crate::supervisor::tests::counter;
 use crate::time::SECOND;
 use crate::time::Span;

@@ -5,6 +5,7 @@
 //! of one whose index is lost) is read through.
 
 mod ahead;
+mod chains;
 mod holes;
 mod open;
 mod slab;
@@ -23,8 +24,10 @@ use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::storage::Window;
 use crate::time::Ts;
+pub(super) use ahead::expected;
 pub use ahead::{Expected, covered};
-use holes::{Hole, holes};
+pub(super) use chains::{Chain, chains};
+pub(super) use holes::{Hole, holes};
 use open::{Behind, Found, Open};
 use slab::Buffers;
 pub(super) use slab::Slab;
@@ -136,24 +139,32 @@ impl Reading {
     pub fn new(dir: &Path, window: Window, needs: Needs) -> Result<Self, CopyError> {
         let segments = segments::list(dir).map_err(|error| failed(dir, error))?;
         let bytes_all = segments.iter().map(|segment| segment.bytes).sum();
-        Ok(Self {
+        let holes = holes(&segments).filter(|hole| hole.touches(window)).collect();
+        let segments = segments.into_iter().filter(|s| s.touches(window)).collect();
+        let reading = Self::over(segments, holes, window, needs);
+        Ok(Self { effort: Effort { bytes_all, ..Effort::default() }, ..reading })
+    }
+
+    /// Begins to read segments, in this order; those that are missing between them are `holes`.
+    pub fn over(segments: Vec<Segment>, holes: Vec<Hole>, window: Window, needs: Needs) -> Self {
+        Self {
             window,
             needs,
-            holes: holes(&segments).filter(|hole| hole.touches(window)).collect(),
-            segments: segments.into_iter().filter(|s| s.touches(window)).collect(),
+            holes: holes.into(),
+            segments: segments.into(),
             open: None,
             slab: Slab::default(),
             at: 0,
             behind: 0,
             entry: Entry::default(),
             buffers: Buffers::default(),
-            effort: Effort { bytes_all, ..Effort::default() },
+            effort: Effort::default(),
             fault: String::new(),
             passed: Ts(0),
             number: 0,
             follows: None,
             gone: 0,
-        })
+        }
     }
 
     /// Begins to read all packets from `from` on, and those that are added meanwhile: what it says
@@ -230,11 +241,6 @@ impl Reading {
     /// What it took so far.
     pub fn effort(&self) -> Effort {
         self.effort
-    }
-
-    /// Whether all of it is to be seen where it lies.
-    pub fn is_at_hand(&self) -> bool {
-        self.segments.iter().all(Segment::is_settled)
     }
 
     /// Takes the slab given last.

@@ -179,15 +179,25 @@ pub(super) fn open(segment: Segment) -> io::Result<Option<(Segment, File)>> {
 
 /// The header of the section that a segment begins with; none if it is gone, or begins otherwise.
 pub(super) fn first_section(segment: Segment) -> io::Result<Option<Vec<u8>>> {
+    Ok(heads(segment)?.map(|(section, _)| section))
+}
+
+/// The same, and the first interface behind it.
+pub(super) fn heads(segment: Segment) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let Some((segment, file)) = open(segment)? else { return Ok(None) };
     let from: Box<dyn Read> = match segment.packed {
         true => Box::new(zstd::stream::read::Decoder::new(file)?),
         false => Box::new(file),
     };
-    Ok(match Blocks::new(from).advance() {
-        Ok(Some(Block::Section(bytes))) => Some(bytes.to_vec()),
-        _ => None,
-    })
+    let mut blocks = Blocks::new(from);
+    let section = match blocks.advance() {
+        Ok(Some(Block::Section(bytes))) => bytes.to_vec(),
+        _ => return Ok(None),
+    };
+    Ok(Some(match blocks.advance() {
+        Ok(Some(Block::Interface(bytes))) => (section, bytes.to_vec()),
+        _ => (section, Vec::new()),
+    }))
 }
 
 /// Cuts a capture into slabs of whole blocks.

@@ -1,44 +1,61 @@
-//! Kept packets as a source: a window of segments, read as a capture is.
-
-mod scan;
+//! Kept packets as a source: a window of segments, read by time.
+//!
+//! Segments are read one after another, as they were stored. Where a later run
+//! stored earlier times, several such chains are read beside each other, and of
+//! all the earliest packet comes next: each counts in its own interval.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use super::CopyError;
-use super::breaks::Breaks;
-use super::read::{Expected, Lost, Part, Reading, Slab, Spot};
+use super::lane::Lane;
+use super::read::{Chain, Expected, Hole, Reading, chains, expected, holes};
+use super::{CopyError, segments};
 use crate::filter::Expr;
-use crate::packet::{LinkType, Packet};
+use crate::filter::clues::Needs;
+use crate::packet::Packet;
 use crate::selection::BATCH_PACKETS_MAX;
-use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh};
+use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh, with_causes};
 use crate::storage::Window;
 use crate::storage::losses::Losses;
-use crate::storage::pcapng::{self, Block, Stands};
 use crate::time::{Span, Ts};
-use scan::{Next, Scan};
+
+/// How many chains are read at once. Where more lie beside each other, the packets of those that
+/// wait come late.
+const LANES_MAX: usize = 32;
 
 /// The packets of a window, from the segments in a directory.
-pub struct Kept {
+pub struct PacketSource {
     description: Description,
     expected: Expected,
     at_hand: bool,
-    reading: Reading,
     window: Window,
-    // Of the section being read: the link type of each interface, and the number of its source.
-    links: Vec<(LinkType, u16)>,
-    // What the first section says was done to its packets.
-    told: Option<String>,
-    slab: Slab,
-    // What is left of it.
-    scan: Scan,
-    // Whether a packet of the window was there already.
-    begun: bool,
-    breaks: Breaks,
-    follows: bool,
+    needs: Needs,
+    // Chains that are not begun yet, the earliest last, and the segments that are missing.
+    waiting: Vec<Chain>,
+    holes: Vec<Hole>,
+    heads: Vec<Head>,
+    // When there is something in each chain, by the number of its first segment.
+    spans: Vec<(u64, Vec<Window>)>,
+    // Times of which no chain has anything, the earliest last.
+    between: Vec<Window>,
+    telling: Option<(Span, Losses)>,
+    // What the chains that have ended took.
+    read_bytes: u64,
 }
 
-impl Kept {
+/// A chain being read.
+struct Head {
+    number: u64,
+    lane: Lane,
+    // Packets of it, and how many of them were given.
+    chunk: Chunk,
+    at: usize,
+    // When the next one counts: never before those that were given.
+    now: Ts,
+    // Where regions of its chunk stand in the one that is filled.
+    regions: Vec<Option<u16>>,
+}
+
+impl PacketSource {
     /// Begins to read the packets of `window`; those that `filter` does not pass may be left out.
     pub fn open(
         name: String,
@@ -46,69 +63,43 @@ impl Kept {
         window: Window,
         filter: Option<&Expr>,
     ) -> Result<Self, CopyError> {
+        let failed = |source| CopyError::Read { path: dir.display().to_string(), source };
         let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
-        let reading = Reading::new(dir, window, needs)?;
-        let mut source = Self::over(name, reading, window);
-        source.advance()?;
-        source.look();
-        Ok(source)
-    }
-
-    /// Begins to read the packets of `window` together with what is added meanwhile, with
-    /// [`Kept::read`]. From the first one in the window on all are given, in the order they came in.
-    pub fn following(name: String, dir: &Path, from: Ts) -> Result<Self, CopyError> {
-        let reading = Reading::following(dir, from)?;
-        let source = Self::over(name, reading, Window { from, ..Window::ALL });
-        Ok(Self { follows: true, ..source })
-    }
-
-    fn over(name: String, reading: Reading, window: Window) -> Self {
+        let listed = segments::list(dir).map_err(failed)?;
+        let holes = holes(&listed).filter(|hole| hole.touches(window)).collect();
+        let chains = chains(listed).map_err(failed)?;
+        let mut chains: Vec<Chain> =
+            chains.into_iter().filter_map(|chain| chain.within(window)).collect();
+        chains.sort_by_key(|chain| std::cmp::Reverse(chain.span().from));
+        let all = || chains.iter().flat_map(|chain| &chain.segments);
+        let expected = expected(&all().collect::<Vec<_>>(), window, &needs);
         let mut description = Description::new(name, Pace::Stored);
-        let expected = reading.expected();
         description.size_bytes = Some(expected.bytes);
-        Self {
+        let mut source = Self {
             description,
             expected,
-            at_hand: reading.is_at_hand(),
-            reading,
+            at_hand: all().all(|segment| segment.is_settled()),
             window,
-            links: Vec::new(),
-            told: None,
-            slab: Slab::default(),
-            scan: Scan::default(),
-            begun: false,
-            breaks: Breaks::new(window),
-            follows: false,
-        }
+            needs,
+            between: between(chains.iter().rev().map(Chain::span)),
+            spans: chains.iter().map(|chain| (number(chain), chain.spans.clone())).collect(),
+            waiting: chains,
+            holes,
+            heads: Vec::new(),
+            telling: None,
+            read_bytes: 0,
+        };
+        source.begin_due()?;
+        Ok(source)
     }
 
     /// Takes into account how long the intervals are of who reads, and tells what is lost.
     pub fn telling(mut self, interval: Span, losses: Losses) -> Self {
-        self.breaks.tell(interval, losses);
+        for head in &mut self.heads {
+            head.lane.tell(interval, losses.clone());
+        }
+        self.telling = Some((interval, losses));
         self
-    }
-
-    /// Where the next packet is read.
-    pub fn spot(&self) -> Spot {
-        let Some(at) = self.scan.at() else { return self.reading.behind() };
-        let (slab, read) = (self.reading.spot(), at.saturating_sub(self.slab.range().start));
-        Spot { at: slab.at.saturating_add(read as u64), ..slab }
-    }
-
-    /// What was done to any of its packets before they were kept, as the sections say.
-    pub fn changed(&self) -> Option<String> {
-        self.reading.lineages().into_iter().next()
-    }
-
-    /// How many segments were removed before they were read.
-    pub fn gone(&self) -> u64 {
-        self.reading.gone()
-    }
-
-    /// The next packets before `until`, each with the number that its source had when it was kept:
-    /// [`Turn::End`] where that is reached, [`Turn::Idle`] where nothing more is there yet.
-    pub fn read(&mut self, chunk: &mut Chunk, until: Spot) -> Result<Turn, CopyError> {
-        self.fill(chunk, Some(until))
     }
 
     /// About how much it reads.
@@ -116,219 +107,210 @@ impl Kept {
         self.expected
     }
 
-    /// What was done to its packets when they were kept, as its first section says.
-    pub fn told(&self) -> Option<&str> {
-        self.told.as_deref()
+    /// When the next chain begins, if there is one, and room for it.
+    fn next_waiting(&self) -> Option<Ts> {
+        let chain = self.waiting.last().filter(|_| self.heads.len() < LANES_MAX)?;
+        Some(chain.span().from)
     }
 
-    /// Looks at what stands before the first packet.
-    fn look(&mut self) {
-        while let Next::Head(at) = self.scan.peek() {
-            self.meet_at(at);
-        }
-    }
-
-    /// Takes note of what the slab describes at a place of its region.
-    fn meet_at(&mut self, at: usize) {
-        let slab = self.slab.clone();
-        if let Some((block, _)) = slab.up_to_end().get(at..).and_then(pcapng::split) {
-            self.meet(&block);
-        }
-        self.scan.pass();
-    }
-
-    /// Takes note of what describes the packets that follow.
-    fn meet(&mut self, block: &Block<'_>) {
-        match block {
-            Block::Section(bytes) => {
-                self.links.clear();
-                if pcapng::is_apart(bytes) {
-                    self.breaks.part(self.reading.passed());
-                }
-                if self.told.is_none() {
-                    self.told = pcapng::comment(bytes).map(str::to_owned);
-                }
+    /// Begins with the chains whose time has come: all that begin before the next packet.
+    fn begin_due(&mut self) -> Result<(), CopyError> {
+        while let Some(from) = self.next_waiting() {
+            if self.heads.iter().any(|head| head.now < from) {
+                break;
             }
-            Block::Interface(bytes) => {
-                let source = pcapng::name(bytes).and_then(|name| name.strip_prefix("source "));
-                let number = source.and_then(|number| number.parse().ok()).unwrap_or(0);
-                self.links.push((pcapng::link(bytes), number));
+            let Some(chain) = self.waiting.pop() else { break };
+            let number = number(&chain);
+            let last = chain.segments.last().map_or(number, |segment| segment.number);
+            let inside = |hole: &&Hole| (number..=last).contains(&hole.number);
+            let holes = self.holes.iter().filter(inside).cloned().collect();
+            let reading = Reading::over(chain.segments, holes, self.window, self.needs.clone());
+            let mut lane = Lane::over(reading, self.window)?;
+            if let Some((interval, losses)) = &self.telling {
+                lane.tell(*interval, losses.clone());
             }
-            Block::Packet { .. } => {}
+            let (chunk, regions) = Default::default();
+            self.heads.push(Head { number, lane, chunk, at: 0, now: from, regions });
         }
+        Ok(())
     }
 
-    /// Takes note of what a slab describes whose packets are not given.
-    fn meet_all(&mut self, mut blocks: &[u8]) {
-        while let Some((block, behind)) = pcapng::split(blocks) {
-            self.meet(&block);
-            blocks = behind;
-        }
+    /// Whether there is but one chain left.
+    fn is_alone(&self) -> bool {
+        self.waiting.is_empty()
+            && self.between.is_empty()
+            && matches!(&self.heads[..], [head] if head.is_given())
     }
 
-    /// Reads the next slab; false at the end.
-    fn advance(&mut self) -> Result<bool, CopyError> {
+    /// The next packets of the one chain there is.
+    fn pass_on(&mut self, chunk: &mut Chunk) -> Result<Turn, CopyError> {
+        let Some(head) = self.heads.first_mut() else { return Ok(Turn::End) };
+        let turn = head.lane.next(chunk);
+        self.leave_heard(self.heads[0].number, chunk);
+        turn
+    }
+
+    /// The next packets of all chains.
+    fn merge(&mut self, chunk: &mut Chunk) -> Result<Turn, CopyError> {
+        for head in &mut self.heads {
+            head.regions.clear();
+        }
         loop {
-            let Self { reading, scan, .. } = self;
-            match reading.advance_by(&mut |slab, crc| scan.read(slab, crc))? {
-                None => {
-                    if !self.follows {
-                        self.breaks.end();
+            self.begin_due()?;
+            self.refill(chunk)?;
+            // What came first begins first.
+            let next = (0..self.heads.len()).min_by_key(|at| self.heads[*at].now);
+            let now = next.map(|at| self.heads[at].now);
+            let waiting = self.next_waiting();
+            match (next, waiting) {
+                (None, None) => break Ok(Turn::End),
+                (Some(next), waiting) if waiting.is_none_or(|waiting| Some(waiting) > now) => {
+                    let others = self.heads.iter().enumerate().filter(|(at, _)| *at != next);
+                    let others = others.map(|(_, head)| head.now);
+                    let until = others.chain(waiting).min().unwrap_or(Ts(u64::MAX));
+                    if !self.give(next, until, chunk) {
+                        break Ok(Turn::More);
                     }
-                    return Ok(false);
                 }
-                Some(Part::Segment) => self.links.clear(),
-                Some(Part::Heads(blocks)) => {
-                    let blocks = blocks.to_vec();
-                    self.meet_all(&blocks);
-                    let (first, last) = self.reading.left_out();
-                    self.breaks.resume(first);
-                    self.breaks.hear(last);
-                }
-                Some(Part::Damaged(blocks)) => {
-                    let blocks = blocks.to_vec();
-                    self.meet_all(&blocks);
-                    let (first, last) = self.reading.left_out();
-                    self.breaks.lead_to(first);
-                    self.breaks.lose(Some(first), Some(last), self.reading.fault());
-                }
-                Some(Part::Lost(Lost { first, last })) => {
-                    self.breaks.lose(first, last, self.reading.fault());
-                }
-                Some(Part::Slab(_)) => break,
+                // Another is to begin before.
+                _ => {}
             }
         }
-        self.slab = self.reading.take_slab();
-        Ok(true)
+        .inspect(|_| chunk.settle_weights())
     }
 
-    /// Reads on until a chunk is full, or nothing is left to be read that belongs into it.
-    fn fill(&mut self, chunk: &mut Chunk, until: Option<Spot>) -> Result<Turn, CopyError> {
-        chunk.packets.reserve(BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
-        let end = loop {
-            if until.is_some_and(|until| self.spot() >= until) {
-                break Turn::End;
+    /// Reads on in the chains of which all was given; those that have ended go.
+    fn refill(&mut self, chunk: &mut Chunk) -> Result<(), CopyError> {
+        let mut at = 0;
+        while let Some(head) = self.heads.get_mut(at) {
+            if !head.is_given() {
+                at += 1;
+                continue;
             }
-            if matches!(self.scan.peek(), Next::End) && !self.advance()? {
-                // In the segments before, which are all there are, nothing is added any more.
-                let over = until.is_none_or(|until| self.spot().segment < until.segment);
-                break if over { Turn::End } else { Turn::Idle };
+            let turn = head.refill();
+            chunk.counts.add(std::mem::take(&mut head.chunk.counts));
+            let (is_over, number) = (turn? == Turn::End && head.is_given(), head.number);
+            if is_over {
+                self.read_bytes += self.heads.remove(at).chunk.read_bytes;
+                continue;
             }
-            if !chunk.packets.is_empty() && self.breaks.is_due() {
-                break Turn::More;
-            }
-            if self.take(chunk, self.before(until)) {
-                break Turn::More;
-            }
-        };
-        chunk.settle_weights();
-        // What it is that ends here is told when it is asked again.
-        Ok(if chunk.packets.is_empty() { end } else { Turn::More })
-    }
-
-    /// Where the slab ends, or before that a spot.
-    fn before(&self, until: Option<Spot>) -> usize {
-        let (range, slab) = (self.slab.range(), self.reading.spot());
-        match until {
-            Some(until) if until.segment < slab.segment => range.start,
-            Some(until) if until.segment == slab.segment => {
-                let part = usize::try_from(until.at.saturating_sub(slab.at)).unwrap_or(usize::MAX);
-                range.start.saturating_add(part).min(range.end)
-            }
-            _ => range.end,
+            let mut read = std::mem::take(&mut self.heads[at].chunk);
+            self.leave_heard(number, &mut read);
+            self.heads[at].chunk = read;
         }
+        Ok(())
     }
 
-    /// Takes packets out of the slab until `end` of its region is reached, or nothing more belongs
-    /// into the chunk: it is full, or something else is described. Whether that is so.
-    fn take(&mut self, chunk: &mut Chunk, end: usize) -> bool {
-        let slab = self.slab.region().clone();
-        let known = chunk.regions.last().is_some_and(|last| Arc::ptr_eq(last, &slab));
-        // A chunk has at most as many regions as packets.
-        let region = (chunk.regions.len() - usize::from(known)) as u16;
-        let before = chunk.packets.len();
-        let is_done = loop {
-            let is_full = chunk.packets.len() >= BATCH_PACKETS_MAX;
-            match self.scan.peek() {
-                Next::Head(at) if at < end => {
-                    // Times in which nothing was heard are told before a chunk.
-                    if !chunk.packets.is_empty() {
-                        break true;
-                    }
-                    self.meet_at(at);
-                }
-                Next::Packet(packet, stands) if pcapng::start(&packet) < end => {
-                    if is_full {
-                        break true;
-                    }
-                    let packet = Packet { region, ..packet };
-                    match self.links.get(usize::from(packet.source)) {
-                        Some(&(link, source)) => {
-                            self.scan.pass();
-                            self.add(Packet { link, source, ..packet }, stands, chunk);
-                        }
-                        None => self.skip(),
-                    }
-                }
-                Next::Nonsense => self.skip(),
-                _ => break is_full,
-            }
-        };
-        if !known && chunk.packets.len() > before {
-            chunk.regions.push(slab);
-        }
-        is_done
-    }
-
-    /// Adds a packet, if it is of the window.
-    #[inline]
-    fn add(&mut self, mut packet: Packet, stands: Option<Stands>, chunk: &mut Chunk) {
-        let ts = packet.ts;
-        self.breaks.hear(ts);
-        if ts < self.window.from || ts >= self.window.to {
+    /// Takes out of the times in which a chain has nothing those in which another has.
+    fn leave_heard(&self, number: u64, chunk: &mut Chunk) {
+        if chunk.unheard.is_empty() || self.spans.len() == 1 {
             return;
         }
-        if self.follows && !self.begun {
-            self.begin();
+        let others = self.spans.iter().filter(|(other, _)| *other != number);
+        for heard in others.flat_map(|(_, spans)| spans) {
+            chunk.unheard = chunk.unheard.iter().flat_map(|w| without(*w, *heard)).collect();
         }
-        if chunk.packets.is_empty() {
-            self.breaks.take(&mut chunk.unheard);
-        }
-        if let Some(stands) = stands {
-            packet.marks |= stands.marks;
-            weigh(&mut chunk.weights, &chunk.packets);
-            chunk.weights.push(stands.weight);
-        }
-        chunk.packets.push(packet);
     }
 
-    /// From here on what comes late belongs to the window too.
-    fn begin(&mut self) {
-        (self.begun, self.window.from) = (true, Ts(0));
-        self.breaks.begin();
-        self.reading.begin();
+    /// Gives packets of a chain that come before an instant; whether there is room for more.
+    fn give(&mut self, at: usize, until: Ts, chunk: &mut Chunk) -> bool {
+        let now = self.heads[at].now;
+        let is_due = |window: &Window| window.to <= now;
+        let head = &mut self.heads[at];
+        if head.at == 0 && !head.chunk.unheard.is_empty() || self.between.last().is_some_and(is_due)
+        {
+            // Such times are told before a chunk.
+            if !chunk.packets.is_empty() {
+                return false;
+            }
+            while let Some(window) = self.between.pop_if(|window| window.to <= now) {
+                chunk.unheard.push(window);
+            }
+            chunk.unheard.append(&mut head.chunk.unheard);
+            chunk.unheard.sort_by_key(|window| window.from);
+        }
+        let room = BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len());
+        head.give(until, room, chunk);
+        chunk.packets.len() < BATCH_PACKETS_MAX
     }
 
-    /// Leaves out the rest of a slab that makes no sense.
-    fn skip(&mut self) {
-        self.reading.damaged(self.reading.at());
-        self.scan.clear();
+    fn broken(&self, error: CopyError) -> SourceError {
+        let name = format!("`{}`", self.description.name);
+        SourceError::Device { name, why: with_causes(&error) }
     }
 }
 
-impl Source for Kept {
+impl Head {
+    /// Whether all that was read of it was given.
+    fn is_given(&self) -> bool {
+        self.at >= self.chunk.packets.len()
+    }
+
+    /// Reads on.
+    fn refill(&mut self) -> Result<Turn, CopyError> {
+        self.chunk.clear();
+        self.regions.clear();
+        self.at = 0;
+        let turn = self.lane.next(&mut self.chunk)?;
+        self.chunk.settle_weights();
+        self.reach();
+        Ok(turn)
+    }
+
+    /// Goes on to the time of the next packet.
+    fn reach(&mut self) {
+        self.now = self.chunk.packets.get(self.at).map_or(self.now, |next| self.now.max(next.ts));
+    }
+
+    /// Gives packets up to an instant, and no more than so many.
+    fn give(&mut self, until: Ts, room: usize, chunk: &mut Chunk) {
+        let rest = self.chunk.packets.get(self.at..).unwrap_or_default();
+        let count = rest.iter().take(room).take_while(|packet| packet.ts <= until).count();
+        let all = self.at..self.at + count;
+        if let Some(weights) = self.chunk.weights.get(all.clone()).filter(|w| !w.is_empty()) {
+            weigh(&mut chunk.weights, &chunk.packets);
+            chunk.weights.extend(weights);
+        }
+        for at in all {
+            let packet = self.chunk.packets[at];
+            let region = self.region(packet.region, chunk);
+            chunk.packets.push(Packet { region, ..packet });
+        }
+        self.at += count;
+        self.reach();
+    }
+
+    /// Where a region of its chunk stands in another.
+    fn region(&mut self, region: u16, chunk: &mut Chunk) -> u16 {
+        let at = usize::from(region);
+        if self.regions.len() <= at {
+            self.regions.resize(at + 1, None);
+        }
+        if let Some(known) = self.regions[at] {
+            return known;
+        }
+        chunk.regions.extend(self.chunk.regions.get(at).cloned());
+        // A chunk has at most as many regions as packets.
+        let known = chunk.regions.len().saturating_sub(1) as u16;
+        self.regions[at] = Some(known);
+        known
+    }
+}
+
+impl Source for PacketSource {
     fn description(&self) -> &Description {
         &self.description
     }
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        let damaged = self.reading.effort().damaged;
-        let turn = self.fill(chunk, None);
-        chunk.counts.malformed += self.reading.effort().damaged - damaged;
+        let turn = if self.is_alone() { self.pass_on(chunk) } else { self.merge(chunk) };
         // What was expected is not quite what it is; at the end all has been read.
         chunk.read_bytes = match turn {
             Ok(Turn::End) => self.expected.bytes,
-            _ => self.reading.effort().bytes_read.min(self.expected.bytes),
+            _ => {
+                let heads = self.heads.iter().map(|head| head.lane.read_bytes());
+                self.expected.bytes.min(self.read_bytes + heads.sum::<u64>())
+            }
         };
         turn.map_err(|error| self.broken(error))
     }
@@ -338,9 +320,26 @@ impl Source for Kept {
     }
 }
 
-impl Kept {
-    fn broken(&self, error: CopyError) -> SourceError {
-        let name = format!("`{}`", self.description.name);
-        SourceError::Device { name, why: crate::source::with_causes(&error) }
+/// What a chain is known by.
+fn number(chain: &Chain) -> u64 {
+    chain.segments.first().map_or(0, |segment| segment.number)
+}
+
+/// The times between spans that begin one after another, the earliest last.
+fn between(spans: impl Iterator<Item = Window>) -> Vec<Window> {
+    let mut end: Option<Ts> = None;
+    let mut between = Vec::new();
+    for Window { from, to } in spans {
+        between.extend(end.filter(|end| *end < from).map(|end| Window { from: end, to: from }));
+        end = end.max(Some(to));
     }
+    between.reverse();
+    between
+}
+
+/// What of a window lies outside of another.
+fn without(window: Window, other: Window) -> impl Iterator<Item = Window> {
+    let before = Window { to: window.to.min(other.from), ..window };
+    let behind = Window { from: window.from.max(other.to), ..window };
+    [before, behind].into_iter().filter(|part| part.from < part.to)
 }

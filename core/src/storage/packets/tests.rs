@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 pub(super) mod crash;
 mod damage;
+mod order;
 mod window;
 
 use super::*;
@@ -25,7 +26,7 @@ fn place(dir: &TempDir, bytes_max: u64) -> Place {
 }
 
 /// Writes a kilobyte a second.
-fn write(writer: &mut PacketWriter, secs: std::ops::Range<u64>) {
+fn write(writer: &mut PacketWriter, secs: impl IntoIterator<Item = u64>) {
     for sec in secs {
         let data = [sec as u8; 1000];
         writer.put(0, LinkType::ETHERNET, Ts(sec * SEC), &data, 1500, None);

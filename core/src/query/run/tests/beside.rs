@@ -11,7 +11,7 @@ use crate::module::{Declaration, Declared};
 use crate::packet::LinkType;
 use crate::packet::build::Frame;
 use crate::record::Value;
-use crate::storage::packets::{Kept, PacketWriter, Place, Room, Taken, cuts};
+use crate::storage::packets::{PacketSource, PacketWriter, Place, Room, Taken, cuts};
 use crate::table::Aggregate;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -140,7 +140,7 @@ fn both(
     window: Window,
 ) -> (Vec<Output>, Vec<Output>, usize) {
     let filter = Expr::parse(filter).expect("a filter");
-    let kept = |window| Kept::open("kept".to_owned(), dir, window, Some(&filter));
+    let kept = |window| PacketSource::open("kept".to_owned(), dir, window, Some(&filter));
     let instance = || Instance { filter: filter.to_string(), ..sent(interval) };
     let whole = Box::new(kept(window).expect("segments"));
     let covered = (whole.description().covered(), whole.description().size_bytes);
@@ -151,7 +151,7 @@ fn both(
     let count = windows.len();
     let (dir, filter) = (dir.to_owned(), filter.clone());
     let open = move |window| -> Result<Box<dyn Source>, QueryError> {
-        let kept = Kept::open("kept".to_owned(), &dir, window, Some(&filter));
+        let kept = PacketSource::open("kept".to_owned(), &dir, window, Some(&filter));
         Ok(Box::new(kept.map_err(QueryError::Packets)?))
     };
     let (threads, lookups) = (Threads::new(2), Arc::default());
@@ -220,7 +220,7 @@ fn a_part_that_fails_ends_the_answer_and_frees_the_others() {
     let windows = window.parts(&cuts).collect();
     let dir = dir.path().to_owned();
     let open = move |window| -> Result<Box<dyn Source>, QueryError> {
-        let kept = Kept::open("kept".to_owned(), &dir, window, None);
+        let kept = PacketSource::open("kept".to_owned(), &dir, window, None);
         Ok(Box::new(kept.map_err(QueryError::Packets)?))
     };
     let whole = open(window).expect("segments");

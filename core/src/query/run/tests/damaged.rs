@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::packet::LinkType;
-use crate::storage::packets::{Kept, PacketWriter, Place, Room, Taken, cuts, segments};
+use crate::storage::packets::{PacketSource, PacketWriter, Place, Room, Taken, cuts, segments};
 
 /// Ten packets a second for a minute, in slabs of two seconds each, and so many segments.
 fn write(dir: &Path, segments: u64) {
@@ -43,7 +43,7 @@ fn said(dir: &Path, apart: bool) -> Vec<String> {
     let open = {
         let (dir, losses) = (dir.to_owned(), losses.clone());
         move |window| -> Result<Box<dyn Source>, QueryError> {
-            let kept = Kept::open("kept".to_owned(), &dir, window, None);
+            let kept = PacketSource::open("kept".to_owned(), &dir, window, None);
             let kept = kept.map_err(QueryError::Packets)?;
             Ok(Box::new(kept.telling(Span(SECOND), losses.clone())))
         }

@@ -4,7 +4,9 @@ use std::io;
 use std::path::Path;
 
 use super::{Reading, cost};
-use crate::storage::packets::index::{Entry, Index};
+use crate::filter::clues::Needs;
+use crate::storage::Window;
+use crate::storage::packets::index::Index;
 use crate::storage::packets::segments::{self, Segment};
 use crate::storage::pcapng;
 use crate::time::Ts;
@@ -48,29 +50,31 @@ impl Reading {
         }
         said
     }
+}
 
-    /// About how much there is to read, as the indexes of some segments tell of all. Before any is
-    /// read.
-    pub fn expected(&self) -> Expected {
-        let step = self.segments.len().div_ceil(LOOKED_INTO).max(1);
-        let (mut seen, mut found) = (0, Expected::default());
-        for segment in self.segments.iter().step_by(step) {
-            // What cannot be read is complained of when its packets are.
-            let index = Index::read(&segment.index(), segment.number).unwrap_or_default();
-            let wanted = |entry: &&Entry| entry.may_hold(self.window, &self.needs);
-            for entry in index.entries.iter().filter(wanted) {
-                found.bytes += cost(segment, entry);
-                found.packets += u64::from(entry.packets);
-            }
-            if !segment.packed {
-                found.bytes += segment.bytes.saturating_sub(index.covers());
-            }
-            seen += segment.bytes;
+/// About how much of some segments there is to read, as the indexes of a few tell of all.
+pub(in crate::storage::packets) fn expected(
+    segments: &[&Segment],
+    window: Window,
+    needs: &Needs,
+) -> Expected {
+    let step = segments.len().div_ceil(LOOKED_INTO).max(1);
+    let (mut seen, mut found) = (0, Expected::default());
+    for segment in segments.iter().step_by(step) {
+        // What cannot be read is complained of when its packets are.
+        let index = Index::read(&segment.index(), segment.number).unwrap_or_default();
+        for entry in index.entries.iter().filter(|entry| entry.may_hold(window, needs)) {
+            found.bytes += cost(segment, entry);
+            found.packets += u64::from(entry.packets);
         }
-        let all: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        let scaled = |number: u64| u128::from(number) * u128::from(all) / u128::from(seen.max(1));
-        Expected { bytes: scaled(found.bytes) as u64, packets: scaled(found.packets) as u64 }
+        if !segment.packed {
+            found.bytes += segment.bytes.saturating_sub(index.covers());
+        }
+        seen += segment.bytes;
     }
+    let all: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    let scaled = |number: u64| u128::from(number) * u128::from(all) / u128::from(seen.max(1));
+    Expected { bytes: scaled(found.bytes) as u64, packets: scaled(found.packets) as u64 }
 }
 
 /// What the section that a segment begins with says was done to its packets.

@@ -15,7 +15,7 @@ use crate::time::Ts;
 
 /// Segments that are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hole {
+pub(in crate::storage::packets) struct Hole {
     /// The first of them, and the last.
     pub number: u64,
     last_number: u64,
@@ -47,7 +47,7 @@ impl fmt::Display for Hole {
 }
 
 /// The segments that are missing between some, which are all there are.
-pub(super) fn holes(segments: &[Segment]) -> impl Iterator<Item = Hole> {
+pub(in crate::storage::packets) fn holes(segments: &[Segment]) -> impl Iterator<Item = Hole> {
     segments.windows(2).filter_map(|pair| match pair {
         [before, behind] if before.is_followed_from_afar(behind) => between(before, behind),
         _ => None,
@@ -63,13 +63,13 @@ fn between(before: &Segment, behind: &Segment) -> Option<Hole> {
 }
 
 /// The times of its packets, as far as they are known.
-fn span(segment: &Segment) -> Option<(Ts, Ts)> {
+pub(super) fn span(segment: &Segment) -> Option<(Ts, Ts)> {
     let indexed = || Index::read(&segment.index(), segment.number).ok()?.span();
     segment.span.or_else(indexed)
 }
 
 /// Whether it says that its packets do not follow those before.
-fn begins_apart(segment: &Segment) -> bool {
+pub(super) fn begins_apart(segment: &Segment) -> bool {
     // What cannot be read is complained of when its packets are.
     let section = first_section(segment.clone()).ok().flatten();
     section.is_none_or(|section| pcapng::is_apart(&section))

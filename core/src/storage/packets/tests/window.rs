@@ -164,7 +164,8 @@ fn a_damaged_slab_costs_its_packets_alone() {
     let (n, effort, _) = effort(dir.path(), Window::ALL, "all");
     assert_eq!(effort.damaged, 1);
     assert!((1_900..2_100).contains(&n), "{n}");
-    let mut kept = Kept::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
+    let mut kept =
+        PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
     let (mut malformed, mut packets, mut turn) = (0, 0, Turn::More);
     while turn != Turn::End {
         let mut chunk = Chunk::default();
@@ -183,7 +184,8 @@ fn a_time_in_which_nothing_was_heard_is_told_before_the_packets_behind_it() {
         let mut writer = writer(room(&dir, 1 << 30));
         write(&mut writer, seconds);
     }
-    let mut kept = Kept::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
+    let mut kept =
+        PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
     let mut told = Vec::new();
     while told.len() < 3 {
         let mut chunk = Chunk::default();
@@ -376,8 +378,8 @@ fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
 fn kept_packets_are_a_source_like_any() {
     let dir = dir();
     written(&place(&dir, 1 << 30), 0..5000);
-    let mut source =
-        Kept::open("kept".to_owned(), dir.path(), window(100, 4900), None).expect("segments");
+    let mut source = PacketSource::open("kept".to_owned(), dir.path(), window(100, 4900), None)
+        .expect("segments");
     let mut seconds = Vec::new();
     loop {
         let mut chunk = Chunk::default();
@@ -431,7 +433,7 @@ fn verifying_names_damaged_slabs_indexes_and_ends() {
 }
 
 /// The seconds of the packets up to a spot.
-fn read(kept: &mut Kept, until: Spot) -> (Vec<u64>, Turn) {
+fn read(kept: &mut Lane, until: Spot) -> (Vec<u64>, Turn) {
     let mut seconds = Vec::new();
     loop {
         let mut chunk = Chunk::default();
@@ -454,7 +456,7 @@ fn a_window_is_read_on_while_it_grows_up_to_where_it_is_asked_to() {
     };
     let head = Spot { segment: u64::MAX, at: 0 };
     assert_eq!(mark(&mut writer), Spot { segment: 1, at: 0 });
-    let mut kept = Kept::following("kept".to_owned(), dir.path(), Ts(3 * SEC)).expect("a window");
+    let mut kept = Lane::following(dir.path(), Ts(3 * SEC)).expect("a window");
     assert_eq!(read(&mut kept, head), (vec![], Turn::End));
     write(&mut writer, 0..10);
     let first = mark(&mut writer);

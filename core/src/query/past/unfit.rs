@@ -78,8 +78,9 @@ impl Unfit {
     }
 }
 
-/// What was done to packets of a window before an instance kept them.
-pub(super) fn treated(stream: &Stream, window: Window) -> Option<String> {
+/// What was done to packets of a window before an instance kept them, in words, one thing after
+/// another.
+pub(super) fn lineages(stream: &Stream, window: Window) -> Vec<&str> {
     let all = &stream.sources;
     // What held when the window begins, and what came to hold within it.
     let holds = |(at, coverage): &(usize, &Coverage)| {
@@ -88,8 +89,7 @@ pub(super) fn treated(stream: &Stream, window: Window) -> Option<String> {
     };
     let inside = all.iter().enumerate().filter(holds);
     let covered = inside.flat_map(|(_, coverage)| &coverage.sources);
-    let lineage = covered.flat_map(|covered| &covered.lineage).next()?;
-    Some(format!("its packets are not as they were sent: {lineage}"))
+    covered.flat_map(|covered| &covered.lineage).map(String::as_str).collect()
 }
 
 /// A source of which some times are left out, as if nothing had been heard in them.

@@ -1,0 +1,179 @@
+//! Running a module over what serves best of all that is stored.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::price::Asked;
+use super::unfit::Unfit;
+use super::{Candidate, Look, Past, Which};
+use crate::filter::Expr;
+use crate::lookup::Lookups;
+use crate::query::answer::unknown;
+use crate::query::run::Parts;
+use crate::query::{Over, QueryError, Run};
+use crate::source::Source;
+use crate::storage::Window;
+use crate::storage::packets::{self, PacketSource};
+use crate::supervisor::{Instance, Needs};
+use crate::time::{Span, Ts};
+
+/// How many bytes of packets a part has that is read beside others, at least and about at most.
+const PART_BYTES_MIN: u64 = 8 << 20;
+const PART_BYTES_MAX: u64 = 128 << 20;
+
+/// What will do.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    over: &'a Over,
+    // Of how much of the time there is an answer already.
+    answered: Span,
+}
+
+impl Wanted<'_> {
+    fn is_met_by(self, candidate: &Candidate) -> bool {
+        candidate.refusal.is_none()
+            && match self.over {
+                Over::Best => {
+                    candidate.reservation.is_none()
+                        && (self.answered.0 == 0 || candidate.reached_ns() > self.answered.0)
+                }
+                Over::Instance(name) => candidate.name == *name,
+            }
+    }
+
+    /// The first that will do, or why none does.
+    fn choose(self, candidates: Vec<Candidate>, needs: &Needs) -> Result<Candidate, QueryError> {
+        let is_asked = |candidate: &Candidate| match self.over {
+            Over::Best => true,
+            Over::Instance(name) => candidate.name == *name,
+        };
+        if let Over::Instance(name) = self.over
+            && !candidates.iter().any(is_asked)
+        {
+            let known = candidates.into_iter().map(|candidate| candidate.name).collect();
+            return Err(unknown(name, known));
+        }
+        let why_not = |candidate: &Candidate| {
+            let why = candidate.refusal.as_ref().or(candidate.reservation.as_ref());
+            why.map(|why| (candidate.name.clone(), why.clone()))
+        };
+        let asked = candidates.iter().filter(|candidate| is_asked(candidate));
+        let refused: Vec<_> = asked.filter_map(why_not).collect();
+        let chosen = candidates.into_iter().find(|candidate| self.is_met_by(candidate));
+        chosen.ok_or(QueryError::NothingServes { module: needs.instance.clone(), refused })
+    }
+}
+
+impl Past<'_> {
+    /// Runs a module over what is stored. What is asked for by name is taken also where it is not
+    /// quite what is wanted; the answer then says so.
+    pub fn run(
+        &self,
+        instance: Instance,
+        over: &Over,
+        window: Window,
+        lookups: Arc<Lookups>,
+    ) -> Result<Run, QueryError> {
+        self.run_beyond(instance, over, window, (lookups, Span(0)))
+    }
+
+    /// The same with what serves for more of the time asked for than there is an answer of already.
+    pub fn run_beyond(
+        &self,
+        instance: Instance,
+        over: &Over,
+        window: Window,
+        (lookups, answered): (Arc<Lookups>, Span),
+    ) -> Result<Run, QueryError> {
+        let needs = Needs::of(instance.clone())?;
+        if let Some(missing) = needs.missing_table(&lookups) {
+            return Err(QueryError::Table(missing));
+        }
+        let asked = Asked { instance: &instance, needs: &needs, window, lookups: &lookups };
+        let wanted = Wanted { over, answered };
+        let mut chosen = wanted.choose(self.priced(asked, wanted)?, &needs)?;
+        let notes = chosen.notes();
+        if matches!(over, Over::Instance(_)) {
+            // Whoever names it gets what it has.
+            chosen.unfit = Unfit::default();
+        }
+        let pair = asked.pair(&chosen);
+        let mut run = self.begin(instance.clone(), &needs, chosen, (window, lookups.clone()))?;
+        notes.into_iter().for_each(|note| run.reserve(note));
+        run.learn(self.rates.clone(), pair);
+        Ok(run)
+    }
+
+    /// What there is to choose from, the best first, with prices where these decide.
+    fn priced(&self, asked: Asked<'_>, wanted: Wanted<'_>) -> Result<Vec<Candidate>, QueryError> {
+        let Asked { needs, window, .. } = asked;
+        let look = |at| self.look(Look { needs, window, at });
+        let serves = |candidate: &Candidate| wanted.is_met_by(candidate);
+        let mut candidates = match wanted.over {
+            Over::Instance(name) => look(Which::Named(name))?,
+            Over::Best => match look(Which::Inside)? {
+                inside if inside.iter().any(serves) => inside,
+                // Where nothing of the window is stored, what would serve answers with nothing.
+                _ => look(Which::All)?,
+            },
+        };
+        if candidates.iter().filter(|candidate| serves(candidate)).count() > 1 {
+            self.price(&mut candidates, asked, serves);
+        }
+        Ok(candidates)
+    }
+
+    /// Begins to run over what was chosen: in parts, where they may lie beside each other and there
+    /// is enough of it.
+    fn begin(
+        &self,
+        instance: Instance,
+        needs: &Needs,
+        chosen: Candidate,
+        (window, lookups): (Window, Arc<Lookups>),
+    ) -> Result<Run, QueryError> {
+        let Candidate { source: Some(source), dir, bytes, losses, unfit, .. } = chosen else {
+            let refused = Vec::new();
+            return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
+        };
+        let beside = needs.apart && self.threads.most() > 0 && unfit.is_empty();
+        let cuts = match dir.as_ref().filter(|_| beside) {
+            Some(dir) => self.cuts(dir, needs, window, bytes),
+            None => Vec::new(),
+        };
+        let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
+            let mut run = Run::start(instance, vec![unfit.out_of(source)], window, lookups)?;
+            run.watch(losses);
+            return Ok(run);
+        };
+        let windows = window.parts(&cuts).collect();
+        let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
+        let description = source.description();
+        let (title, covered) = (description.name.clone(), description.covered());
+        let (interval, told) = (needs.interval, losses.clone());
+        let open = move |window| -> Result<Box<dyn Source>, QueryError> {
+            let kept = PacketSource::open(title.clone(), &dir, window, Some(&filter));
+            let kept = kept.map_err(QueryError::Packets)?;
+            Ok(Box::new(kept.telling(interval, told.clone())))
+        };
+        let threads = self.threads.clone();
+        let parts = Parts { instance, windows, open: Box::new(open), threads, lookups, losses };
+        Run::start_beside(parts, (covered, description.size_bytes), window)
+    }
+
+    /// Where packets are cut into parts to be read beside each other; nowhere where that does not
+    /// pay, or no cut leaves all as it is.
+    fn cuts(&self, dir: &Path, needs: &Needs, window: Window, bytes: u64) -> Vec<Ts> {
+        // Enough parts to keep all threads busy to the end, and none so large that its records
+        // wait for long.
+        let most = bytes / PART_BYTES_MIN;
+        let parts = (bytes / PART_BYTES_MAX).max((2 * (self.threads.most() as u64 + 1)).min(most));
+        let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
+        match parts {
+            0 | 1 => Vec::new(),
+            // What cannot be read is complained of by who reads it.
+            parts => packets::cuts(dir, window, Some(&filter), (needs.interval, parts))
+                .unwrap_or_default(),
+        }
+    }
+}

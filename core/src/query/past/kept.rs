@@ -1,0 +1,107 @@
+//! Packets that an instance kept as a candidate: of which packets they are, and how they were cut.
+
+use std::path::Path;
+
+use super::cut::{self, Lack};
+use super::unfit::lineages;
+use super::{Candidate, Look, Past, lacking};
+use crate::filter::Expr;
+use crate::query::QueryError;
+use crate::query::rates::Amount;
+use crate::source::{Treatment, with_causes};
+use crate::storage::Window;
+use crate::storage::packets::{self, Expected, PacketSource, Treated};
+use crate::supervisor::Needs;
+use crate::time::Ts;
+
+impl Past<'_> {
+    /// Packets that an instance kept.
+    pub(super) fn kept(
+        &self,
+        dir: &Path,
+        filter: &Expr,
+        look: Look<'_>,
+    ) -> Result<Candidate, QueryError> {
+        let Look { needs, window, .. } = look;
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Packets lie elsewhere than the store, which may be damaged.
+        let stream = self.store.stream(&name).unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            None
+        });
+        let mut candidate = Candidate::new(name, true);
+        let span = match packets::covered(dir) {
+            Ok(span) => span,
+            Err(error) => return Ok(candidate.refuse(error.to_string())),
+        };
+        candidate.stored =
+            span.map(|(first, last)| Window { from: first, to: Ts(last.0.saturating_add(1)) });
+        candidate.covered = candidate.stored.and_then(|span| span.common(window));
+        if let Some(why) = look.passes_over(&candidate) {
+            return Ok(candidate.refuse(why));
+        }
+        let within = candidate.covered.unwrap_or(Window::ALL);
+        match &stream {
+            Some(stream) => {
+                candidate.fit(&stream.eras_around(within), filter);
+                candidate.note_lineages(&lineages(stream, within), needs);
+            }
+            None => candidate.reserve("nothing says which packets it kept".to_owned()),
+        }
+        candidate.note_treatment(dir, within, needs);
+        let title = format!("packets of {}", candidate.name);
+        let source = match PacketSource::open(title, dir, window, Some(filter)) {
+            Ok(source) => source.telling(needs.interval, candidate.losses.clone()),
+            Err(error) => return Ok(candidate.refuse(with_causes(&error))),
+        };
+        let Expected { bytes, packets } = source.expected();
+        candidate.bytes = bytes;
+        candidate.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });
+        candidate.refusal = lacking(&source, needs);
+        candidate.source = Some(Box::new(source));
+        candidate.dir = Some(dir.to_owned());
+        Ok(candidate)
+    }
+}
+
+impl Candidate {
+    /// Takes note of what was done to packets before they came here.
+    fn note_lineages(&mut self, lineages: &[&str], needs: &Needs) {
+        for told in lineages {
+            match Treatment::cut_told(told) {
+                Some(bytes) => {
+                    let treated = Treated { snaplen: Some(bytes), ..Treated::default() };
+                    self.note_lack(cut::lack(needs, &treated), String::new());
+                }
+                None => self.reserve(format!("its packets are not as they were sent: {told}")),
+            }
+        }
+    }
+
+    /// Takes note of what was done to packets when they were kept.
+    fn note_treatment(&mut self, dir: &Path, within: Window, needs: &Needs) {
+        if cut::is_all_the_same(needs) {
+            return;
+        }
+        // What cannot be read is complained of when its packets are.
+        for treated in packets::treated(dir, within).unwrap_or_default() {
+            let span = treated.span.and_then(|span| span.common(within));
+            let when = match span.filter(|span| *span != within) {
+                Some(Window { from, to }) => format!("from {from} until {to} "),
+                None => String::new(),
+            };
+            self.note_lack(cut::lack(needs, &treated), when);
+            if !treated.told.is_empty() {
+                self.reserve(format!("what it kept was changed: {}", treated.told));
+            }
+        }
+    }
+
+    fn note_lack(&mut self, lack: Option<Lack>, when: String) {
+        match lack {
+            Some(Lack::Surely(why)) => self.reserve(when + &why),
+            Some(Lack::Maybe(why)) => self.doubt = self.doubt.take().or(Some(when + &why)),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Lane packets in the order in which they were stored, read as a capture is.
+
+mod scan;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::CopyError;
+use super::breaks::Breaks;
+use super::read::{Lost, Part, Reading, Slab, Spot};
+use crate::packet::{LinkType, Packet};
+use crate::selection::BATCH_PACKETS_MAX;
+use crate::source::{Chunk, Turn, weigh};
+use crate::storage::Window;
+use crate::storage::losses::Losses;
+use crate::storage::pcapng::{self, Block, Stands};
+use crate::time::{Span, Ts};
+use scan::{Next, Scan};
+
+/// The packets of a window, one segment after another.
+pub struct Lane {
+    reading: Reading,
+    window: Window,
+    // Of the section being read: the link type of each interface, and the number of its source.
+    links: Vec<(LinkType, u16)>,
+    slab: Slab,
+    // What is left of it.
+    scan: Scan,
+    // Whether a packet of the window was there already.
+    begun: bool,
+    breaks: Breaks,
+    follows: bool,
+}
+
+impl Lane {
+    /// Begins to read the packets of a window.
+    pub(super) fn over(reading: Reading, window: Window) -> Result<Self, CopyError> {
+        let mut lane = Self::of(reading, window);
+        lane.advance()?;
+        Ok(lane)
+    }
+
+    /// Begins to read the packets in a directory from an instant on together with what is added
+    /// meanwhile, with [`Lane::read`]. From the first one on all are given, in the order they came in.
+    pub fn following(dir: &Path, from: Ts) -> Result<Self, CopyError> {
+        let reading = Reading::following(dir, from)?;
+        let lane = Self::of(reading, Window { from, ..Window::ALL });
+        Ok(Self { follows: true, ..lane })
+    }
+
+    fn of(reading: Reading, window: Window) -> Self {
+        Self {
+            reading,
+            window,
+            links: Vec::new(),
+            slab: Slab::default(),
+            scan: Scan::default(),
+            begun: false,
+            breaks: Breaks::new(window),
+            follows: false,
+        }
+    }
+
+    /// Takes into account how long the intervals are of who reads, and tells what is lost.
+    pub fn tell(&mut self, interval: Span, losses: Losses) {
+        self.breaks.tell(interval, losses);
+    }
+
+    /// Where the next packet is read.
+    pub fn spot(&self) -> Spot {
+        let Some(at) = self.scan.at() else { return self.reading.behind() };
+        let (slab, read) = (self.reading.spot(), at.saturating_sub(self.slab.range().start));
+        Spot { at: slab.at.saturating_add(read as u64), ..slab }
+    }
+
+    /// What was done to any of its packets before they were kept, as the sections say.
+    pub fn changed(&self) -> Option<String> {
+        self.reading.lineages().into_iter().next()
+    }
+
+    /// How many segments were removed before they were read.
+    pub fn gone(&self) -> u64 {
+        self.reading.gone()
+    }
+
+    /// The next packets before `until`, each with the number that its source had when it was kept:
+    /// [`Turn::End`] where that is reached, [`Turn::Idle`] where nothing more is there yet.
+    pub fn read(&mut self, chunk: &mut Chunk, until: Spot) -> Result<Turn, CopyError> {
+        self.fill(chunk, Some(until))
+    }
+
+    /// The next packets of the window.
+    pub(super) fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, CopyError> {
+        let damaged = self.reading.effort().damaged;
+        let turn = self.fill(chunk, None);
+        chunk.counts.malformed += self.reading.effort().damaged - damaged;
+        chunk.read_bytes = self.read_bytes();
+        turn
+    }
+
+    /// How many bytes of segments it has read.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.reading.effort().bytes_read
+    }
+
+    /// Takes note of what the slab describes at a place of its region.
+    fn meet_at(&mut self, at: usize) {
+        let slab = self.slab.clone();
+        if let Some((block, _)) = slab.up_to_end().get(at..).and_then(pcapng::split) {
+            self.meet(&block);
+        }
+        self.scan.pass();
+    }
+
+    /// Takes note of what describes the packets that follow.
+    fn meet(&mut self, block: &Block<'_>) {
+        match block {
+            Block::Section(bytes) => {
+                self.links.clear();
+                if pcapng::is_apart(bytes) {
+                    self.breaks.part(self.reading.passed());
+                }
+            }
+            Block::Interface(bytes) => {
+                let source = pcapng::name(bytes).and_then(|name| name.strip_prefix("source "));
+                let number = source.and_then(|number| number.parse().ok()).unwrap_or(0);
+                self.links.push((pcapng::link(bytes), number));
+            }
+            Block::Packet { .. } => {}
+        }
+    }
+
+    /// Takes note of what a slab describes whose packets are not given.
+    fn meet_all(&mut self, mut blocks: &[u8]) {
+        while let Some((block, behind)) = pcapng::split(blocks) {
+            self.meet(&block);
+            blocks = behind;
+        }
+    }
+
+    /// Reads the next slab; false at the end.
+    fn advance(&mut self) -> Result<bool, CopyError> {
+        loop {
+            let Self { reading, scan, .. } = self;
+            match reading.advance_by(&mut |slab, crc| scan.read(slab, crc))? {
+                None => {
+                    if !self.follows {
+                        self.breaks.end();
+                    }
+                    return Ok(false);
+                }
+                Some(Part::Segment) => self.links.clear(),
+                Some(Part::Heads(blocks)) => {
+                    let blocks = blocks.to_vec();
+                    self.meet_all(&blocks);
+                    let (first, last) = self.reading.left_out();
+                    self.breaks.resume(first);
+                    self.breaks.hear(last);
+                }
+                Some(Part::Damaged(blocks)) => {
+                    let blocks = blocks.to_vec();
+                    self.meet_all(&blocks);
+                    let (first, last) = self.reading.left_out();
+                    self.breaks.lead_to(first);
+                    self.breaks.lose(Some(first), Some(last), self.reading.fault());
+                }
+                Some(Part::Lost(Lost { first, last })) => {
+                    self.breaks.lose(first, last, self.reading.fault());
+                }
+                Some(Part::Slab(_)) => break,
+            }
+        }
+        self.slab = self.reading.take_slab();
+        Ok(true)
+    }
+
+    /// Reads on until a chunk is full, or nothing is left to be read that belongs into it.
+    fn fill(&mut self, chunk: &mut Chunk, until: Option<Spot>) -> Result<Turn, CopyError> {
+        chunk.packets.reserve(BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
+        let end = loop {
+            if until.is_some_and(|until| self.spot() >= until) {
+                break Turn::End;
+            }
+            if matches!(self.scan.peek(), Next::End) && !self.advance()? {
+                // In the segments before, which are all there are, nothing is added any more.
+                let over = until.is_none_or(|until| self.spot().segment < until.segment);
+                break if over { Turn::End } else { Turn::Idle };
+            }
+            if !chunk.packets.is_empty() && self.breaks.is_due() {
+                break Turn::More;
+            }
+            if self.take(chunk, self.before(until)) {
+                break Turn::More;
+            }
+        };
+        chunk.settle_weights();
+        // What it is that ends here is told when it is asked again.
+        Ok(if chunk.packets.is_empty() { end } else { Turn::More })
+    }
+
+    /// Where the slab ends, or before that a spot.
+    fn before(&self, until: Option<Spot>) -> usize {
+        let (range, slab) = (self.slab.range(), self.reading.spot());
+        match until {
+            Some(until) if until.segment < slab.segment => range.start,
+            Some(until) if until.segment == slab.segment => {
+                let part = usize::try_from(until.at.saturating_sub(slab.at)).unwrap_or(usize::MAX);
+                range.start.saturating_add(part).min(range.end)
+            }
+            _ => range.end,
+        }
+    }
+
+    /// Takes packets out of the slab until `end` of its region is reached, or nothing more belongs
+    /// into the chunk: it is full, or something else is described. Whether that is so.
+    fn take(&mut self, chunk: &mut Chunk, end: usize) -> bool {
+        let slab = self.slab.region().clone();
+        let known = chunk.regions.last().is_some_and(|last| Arc::ptr_eq(last, &slab));
+        // A chunk has at most as many regions as packets.
+        let region = (chunk.regions.len() - usize::from(known)) as u16;
+        let before = chunk.packets.len();
+        let is_done = loop {
+            let is_full = chunk.packets.len() >= BATCH_PACKETS_MAX;
+            match self.scan.peek() {
+                Next::Head(at) if at < end => {
+                    // Times in which nothing was heard are told before a chunk.
+                    if !chunk.packets.is_empty() {
+                        break true;
+                    }
+                    self.meet_at(at);
+                }
+                Next::Packet(packet, stands) if pcapng::start(&packet) < end => {
+                    if is_full {
+                        break true;
+                    }
+                    let packet = Packet { region, ..packet };
+                    match self.links.get(usize::from(packet.source)) {
+                        Some(&(link, source)) => {
+                            self.scan.pass();
+                            self.add(Packet { link, source, ..packet }, stands, chunk);
+                        }
+                        None => self.skip(),
+                    }
+                }
+                Next::Nonsense => self.skip(),
+                _ => break is_full,
+            }
+        };
+        if !known && chunk.packets.len() > before {
+            chunk.regions.push(slab);
+        }
+        is_done
+    }
+
+    /// Adds a packet, if it is of the window.
+    #[inline]
+    fn add(&mut self, mut packet: Packet, stands: Option<Stands>, chunk: &mut Chunk) {
+        let ts = packet.ts;
+        self.breaks.hear(ts);
+        if ts < self.window.from || ts >= self.window.to {
+            return;
+        }
+        if self.follows && !self.begun {
+            self.begin();
+        }
+        if chunk.packets.is_empty() {
+            self.breaks.take(&mut chunk.unheard);
+        }
+        if let Some(stands) = stands {
+            packet.marks |= stands.marks;
+            weigh(&mut chunk.weights, &chunk.packets);
+            chunk.weights.push(stands.weight);
+        }
+        chunk.packets.push(packet);
+    }
+
+    /// From here on what comes late belongs to the window too.
+    fn begin(&mut self) {
+        (self.begun, self.window.from) = (true, Ts(0));
+        self.breaks.begin();
+        self.reading.begin();
+    }
+
+    /// Leaves out the rest of a slab that makes no sense.
+    fn skip(&mut self) {
+        self.reading.damaged(self.reading.at());
+        self.scan.clear();
+    }
+}

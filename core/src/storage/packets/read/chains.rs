@@ -1,0 +1,62 @@
+//! Chains: segments whose packets follow each other in time as they were stored.
+//!
+//! What a monitor stores while it runs is in the order it came, and so it is
+//! read again, packets that came late included. One that is started later may
+//! store times that lie before those: its clock was set back, or it was fed an
+//! older capture. There another chain begins, and chains are read by time.
+
+use std::io;
+
+use super::holes::{begins_apart, span};
+use crate::storage::Window;
+use crate::storage::packets::segments::Segment;
+use crate::time::Ts;
+
+/// Segments in the order in which they were stored.
+#[derive(Debug)]
+pub(in crate::storage::packets) struct Chain {
+    pub segments: Vec<Segment>,
+    /// The times of each one's packets; where they are not known, all time.
+    pub spans: Vec<Window>,
+}
+
+impl Chain {
+    /// From its earliest packet to its latest.
+    pub fn span(&self) -> Window {
+        let from = self.spans.iter().map(|span| span.from).min().unwrap_or_default();
+        let to = self.spans.iter().map(|span| span.to).max().unwrap_or_default();
+        Window { from, to }
+    }
+
+    /// What of it may have packets of a window; none where nothing may.
+    pub fn within(self, window: Window) -> Option<Self> {
+        let both = self.segments.into_iter().zip(self.spans);
+        let (segments, spans): (Vec<_>, Vec<_>) =
+            both.filter(|(segment, _)| segment.touches(window)).unzip();
+        (!segments.is_empty()).then_some(Self { segments, spans })
+    }
+}
+
+/// Parts the segments of a directory, which are all there are.
+pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<Vec<Chain>> {
+    let mut chains: Vec<Chain> = Vec::new();
+    for segment in segments {
+        let known = span(&segment);
+        let last = chains.last().map_or(Ts(0), |chain| chain.span().to);
+        let steps_back = known.is_none_or(|(first, _)| first < last);
+        let begins = chains.is_empty() || steps_back && begins_apart(&segment);
+        let span = known.map_or(Window::ALL, |(first, last)| Window {
+            from: first,
+            // More may follow than the index of one that grows knows of.
+            to: segment.span.map_or(Window::ALL.to, |_| Ts(last.0.saturating_add(1))),
+        });
+        match chains.last_mut() {
+            Some(chain) if !begins => {
+                chain.segments.push(segment);
+                chain.spans.push(span);
+            }
+            _ => chains.push(Chain { segments: vec![segment], spans: vec![span] }),
+        }
+    }
+    Ok(chains)
+}

@@ -1,0 +1,78 @@
+//! Runs that stored earlier times than those before them.
+
+use super::*;
+use crate::source::{Chunk, Source, Turn};
+
+/// The seconds of all packets that runs have stored, as they are read, and the times told in which
+/// there was nothing.
+fn read(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
+    let dir = dir();
+    for run in runs {
+        let place = Place::Directory(Room::new(dir.path(), 1 << 30));
+        let mut writer =
+            PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place");
+        write(&mut writer, run.iter().copied());
+    }
+    let source = PacketSource::open("kept".to_owned(), dir.path(), window, None);
+    let mut source = source.expect("segments");
+    let (mut seconds, mut unheard, mut turn) = (Vec::new(), Vec::new(), Turn::More);
+    while turn != Turn::End {
+        let mut chunk = Chunk::default();
+        turn = source.next(&mut chunk).expect("it reads");
+        let times = chunk.unheard.iter();
+        unheard.extend(times.map(|w| (w.from.0 / SEC, w.to.0 / SEC)));
+        for packet in &chunk.packets {
+            let sec = packet.ts.0 / SEC;
+            assert_eq!(chunk.data(packet), &[sec as u8; 1000][..]);
+            seconds.push(sec);
+        }
+    }
+    (seconds, unheard)
+}
+
+#[test]
+fn a_run_of_earlier_times_is_read_before_one_that_was_stored_before_it() {
+    let late: Vec<u64> = (5_000..9_000).collect();
+    let early: Vec<u64> = (0..5_000).collect();
+    let (seconds, unheard) = read(&[&late, &early], Window::ALL);
+    assert!(seconds.iter().copied().eq(0..9_000));
+    assert_eq!(unheard, [(4_999, 5_000)]);
+    let (seconds, _) = read(&[&late, &early], window(4_000, 6_000));
+    assert!(seconds.iter().copied().eq(4_000..6_000));
+}
+
+#[test]
+fn runs_of_the_same_times_are_read_beside_each_other() {
+    let [one, two, three] = [0, 1, 2].map(|n| (0..6_000).skip(n).step_by(3).collect::<Vec<_>>());
+    let (seconds, unheard) = read(&[&one, &two, &three], Window::ALL);
+    assert!(seconds.iter().copied().eq(0..6_000));
+    assert_eq!(unheard, []);
+}
+
+#[test]
+fn a_time_in_which_another_run_listened_is_no_gap() {
+    let runs: [Vec<u64>; 3] = [(100..200).collect(), (0..50).collect(), (300..400).collect()];
+    let between: Vec<u64> = (250..350).collect();
+    let (seconds, unheard) = read(&[&runs[0], &runs[1], &runs[2], &between], Window::ALL);
+    let want: Vec<u64> = (0..50).chain(100..200).chain(250..300).collect();
+    assert!(seconds.starts_with(&want) && seconds.len() == 350 && seconds.is_sorted());
+    assert_eq!(unheard, [(49, 100), (199, 250)]);
+}
+
+#[test]
+fn what_came_late_in_a_run_stays_where_it_came() {
+    let run: Vec<u64> = (0..3_000).chain([2_990, 2_995]).chain(3_000..3_100).collect();
+    assert_eq!(read(&[&run], Window::ALL).0, run);
+    let again: Vec<u64> = (0..100).collect();
+    let (seconds, _) = read(&[&run, &again], Window::ALL);
+    assert!(seconds.starts_with(&[0, 0, 1, 1]));
+    assert_eq!(seconds[200 + 2_900..][..4], [2_990, 2_995, 3_000, 3_001]);
+}
+
+#[test]
+fn more_runs_than_are_read_at_once_are_read_all_the_same() {
+    let run: Vec<u64> = (0..50).collect();
+    let (mut seconds, _) = read(&[&run[..]; 40], Window::ALL);
+    seconds.sort_unstable();
+    assert!(seconds.chunks(40).zip(run).all(|(all, sec)| all == [sec; 40]));
+}
