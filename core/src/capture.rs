@@ -177,6 +177,7 @@ impl Capture {
             }
             match self.merge.advance(&mut state.watch) {
                 Next::Run(run) => self.assemble(&run, &mut state, &mut assembler),
+                Next::Held | Next::Quiet if self.merge.is_whole() => {}
                 Next::Held => self.cut(&mut state, &mut assembler),
                 Next::Quiet => self.rest(&mut state, &mut assembler),
                 Next::End if self.stay => self.idle(&mut state, &mut assembler),

@@ -67,6 +67,12 @@ pub trait Renderer: Send {
         Ok(())
     }
 
+    /// Whether the format has a place for alerts; where it has none, who asks may tell them
+    /// elsewhere.
+    fn places_alerts(&self) -> bool {
+        false
+    }
+
     /// Says that the module raised an alert, where the format can say so.
     fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
         let _ = (alert, out);

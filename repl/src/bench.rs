@@ -9,6 +9,7 @@ mod forms;
 mod traffic;
 
 use std::io::IsTerminal;
+use std::ops::Range;
 
 use como_core::batch::Batch;
 use como_core::costs::thread_cpu_ns;
@@ -28,7 +29,9 @@ use crate::output;
 use forms::Form;
 
 /// CPU time that one call may take here: what is measured is not to be stopped.
-const CALL_MS_MAX: u64 = 60_000;
+const CALL_MS_MAX: u64 = 10_000;
+/// CPU time that one round of a form may take: of a slow one fewer packets are measured.
+const ROUND_NS_MAX: u64 = 2_000_000_000;
 const MEMORY_BYTES_MAX: usize = 1 << 30;
 
 /// What one form of a module costs.
@@ -105,6 +108,9 @@ struct Runner {
     module: Box<dyn Module>,
     schema: Arc<Schema>,
     picks: Vec<Selection>,
+    /// How many of the batches it is measured with.
+    batches: usize,
+    packets: usize,
     update_ns: Vec<u64>,
     export_ns: Vec<u64>,
     start_ns: Vec<u64>,
@@ -142,17 +148,22 @@ fn measure(name: &str, args: &Bench) -> Result<Vec<Row>> {
         module: started.module,
         schema: started.schema.unwrap_or_default(),
         picks: batches.iter().map(|b| picked(b, slot)).collect(),
+        batches: batches.len(),
+        packets,
         update_ns: Vec::new(),
         export_ns: Vec::new(),
     };
     let mut runners: Vec<Runner> = started.into_iter().map(runner).collect();
-    // The first round fills caches and tables, and is not counted.
-    for round in 0..=args.runs.max(1) {
+    // The first round fills caches and tables, shows who is slow, and is not counted.
+    for runner in &mut runners {
+        runner.warm_up(&batches)?;
+    }
+    for _ in 0..args.runs.max(1) {
         for runner in &mut runners {
-            runner.run(&batches, round > 0)?;
+            runner.run(&batches)?;
         }
     }
-    Ok(rows(name, packets, &mut runners))
+    Ok(rows(name, &mut runners))
 }
 
 fn picked(batch: &Batch, slot: usize) -> Selection {
@@ -176,11 +187,34 @@ fn start(form: &Form, args: &Bench) -> Result<Started> {
 }
 
 impl Runner {
-    /// One round over all batches, and the export behind it.
-    fn run(&mut self, batches: &[Batch], counts: bool) -> Result {
-        let checks = self.module.checks();
+    /// A round that is not counted, over as many batches as there is time for: that many are
+    /// measured.
+    fn warm_up(&mut self, batches: &[Batch]) -> Result {
         let began = thread_cpu_ns();
-        for (batch, picked) in batches.iter().zip(&self.picks) {
+        let mut done = 0;
+        while done < batches.len() && thread_cpu_ns().saturating_sub(began) < ROUND_NS_MAX {
+            self.update(batches, done..done + 1);
+            done += 1;
+        }
+        self.batches = done;
+        self.packets = batches.iter().take(done).map(Batch::len).sum();
+        self.export()
+    }
+
+    /// One round, and the export behind it.
+    fn run(&mut self, batches: &[Batch]) -> Result {
+        let began = thread_cpu_ns();
+        self.update(batches, 0..self.batches);
+        let updated = thread_cpu_ns();
+        let exported = self.export();
+        self.update_ns.push(updated.saturating_sub(began));
+        self.export_ns.push(thread_cpu_ns().saturating_sub(updated));
+        exported
+    }
+
+    fn update(&mut self, batches: &[Batch], range: Range<usize>) {
+        let checks = self.module.checks();
+        for (batch, picked) in batches.iter().zip(&self.picks).take(range.end).skip(range.start) {
             if checks {
                 let mut picked = picked.clone();
                 self.module.check(batch, &mut picked);
@@ -189,14 +223,12 @@ impl Runner {
                 self.module.update(batch, picked);
             }
         }
-        let updated = thread_cpu_ns();
+    }
+
+    fn export(&mut self) -> Result {
         let interval = Interval::holding(Ts::new(1, 0), Span::from_secs(1));
         let mut out = Export::new(interval, self.schema.clone());
         self.module.export(interval, &mut out);
-        if counts {
-            self.update_ns.push(updated.saturating_sub(began));
-            self.export_ns.push(thread_cpu_ns().saturating_sub(updated));
-        }
         match self.module.fault() {
             Some(fault) => Err(Failure::new(format!("{}: {}", self.form.name, fault))),
             None => Ok(()),
@@ -204,20 +236,20 @@ impl Runner {
     }
 }
 
-fn rows(name: &str, packets: usize, runners: &mut [Runner]) -> Vec<Row> {
-    let twin = runners.iter_mut().find(|runner| runner.form.is_native);
-    let twin = twin.map(|runner| median(&mut runner.update_ns));
+fn rows(name: &str, runners: &mut [Runner]) -> Vec<Row> {
+    let each = |runner: &mut Runner| median(&mut runner.update_ns) / runner.packets as f64;
+    let twin = runners.iter_mut().find(|runner| runner.form.is_native).map(each);
     let row = |runner: &mut Runner| {
-        let ns = median(&mut runner.update_ns);
+        let ns = each(runner);
         Row {
             module: name.to_owned(),
             form: runner.form.name.clone(),
-            ns_per_packet: ns / packets as f64,
+            ns_per_packet: ns,
             ratio: twin.filter(|twin| *twin > 0.0).map(|twin| ns / twin),
             export_us: median(&mut runner.export_ns) / 1000.0,
             start_us: median(&mut runner.start_ns) / 1000.0,
             start_bytes: runner.start_bytes,
-            packets: packets as u64,
+            packets: runner.packets as u64,
         }
     };
     runners.iter_mut().map(row).collect()
@@ -257,6 +289,18 @@ mod tests {
         assert_eq!(rows[0].form, "native");
         assert_eq!(rows[0].ratio, Some(1.0));
         assert!(rows[1].ratio.is_some_and(|ratio| ratio > 0.0));
+    }
+
+    #[test]
+    fn of_a_slow_form_fewer_packets_are_measured() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("slow.lua");
+        let slow = "function update(pkt, state) for n = 1, 8e4 do state.n = n end end function export() end";
+        std::fs::write(&file, slow).expect("written");
+        let args = Bench { packets: 60_000, runs: 1, ..Bench::default() };
+        let rows = measure(&file.display().to_string(), &args);
+        let [row] = &rows.unwrap_or_else(|failure| panic!("{failure}"))[..] else { panic!("one") };
+        assert!(row.packets < 60_000, "{}", row.packets);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub fn perform(args: &Check) -> Result {
         format: Some(output::chosen(args.format)?),
         quiet: true,
         costs: false,
+        seed: None,
     }
     .run()?;
     say(&match &doc[..] {

@@ -192,6 +192,10 @@ pub struct Run {
     /// How long packets of one wire wait for those of another, beyond its delay [default: 10ms].
     #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
     pub window: Option<Span>,
+    /// Count `distinct`, `bitmap` and samples of full tables under this word, whatever it is: the
+    /// same one gives the same records [default: the same for all files, another each time live].
+    #[arg(long, value_name = "WORD")]
+    pub seed: Option<String>,
     /// No progress bar and no summary.
     #[arg(short, long)]
     pub quiet: bool,

@@ -264,6 +264,7 @@ impl Desk {
             format: Some(self.format),
             quiet: false,
             costs: false,
+            seed: None,
         }
         .run()
     }

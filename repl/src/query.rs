@@ -9,9 +9,13 @@ use std::sync::Arc;
 
 use como_core::module::Maker;
 use como_core::query::{
-    Answer, Coarse, Over, Packets, Place, Query as Question, QueryError, Replayed, Step, Steps,
+    Answer, Coarse, Over, Packets, Place, Query as Question, QueryError, Replayed, Report, Step,
+    Steps,
 };
+use como_core::record::Schema;
+use como_core::render;
 use como_core::source::Covered;
+use como_core::storage::notes::use_sketch_secret;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Coverage, MemoryStore, RecordStore, StoreError, Window};
@@ -186,6 +190,7 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
         }
         other => Arc::new(other?),
     };
+    use_sketch_secret(&*store);
     match format {
         AnswerFormat::Records(format) => records(stored, &store, &question, &args.allow, format),
         AnswerFormat::Packets(capture) => packets(stored, &store, &question, capture),
@@ -298,7 +303,7 @@ fn show(
                         out.write_all(format!("-- damaged: {damage} --\n").as_bytes())?;
                     }
                     Step::Alert(alert) => {
-                        let alert = como_core::render::told(&alert);
+                        let alert = render::told(&alert);
                         out.write_all(format!("-- alert: {alert} --\n").as_bytes())?;
                     }
                     Step::Waiting => out.flush()?,
@@ -312,10 +317,46 @@ fn show(
         }
         format => {
             let mut renderer = output::renderer(format, maker);
-            steps.write(renderer.as_mut(), &mut out, || true).map_err(refused)?;
+            let (renderer, all) = (renderer.as_mut(), || true);
+            match renderer.places_alerts() {
+                true => steps.write(renderer, &mut out, all),
+                false => Aloud { steps, curtain }.write(renderer, &mut out, all),
+            }
+            .map_err(refused)?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// An answer of which alerts are said beside it, because its format has no place for them.
+struct Aloud<'a, S> {
+    steps: &'a mut S,
+    curtain: &'a Curtain,
+}
+
+impl<S: Steps> Steps for Aloud<'_, S> {
+    fn step(&mut self) -> std::result::Result<Step, QueryError> {
+        loop {
+            match self.steps.step()? {
+                Step::Alert(alert) => {
+                    self.curtain.behind(|| say(&format!("alert: {}", render::told(&alert))));
+                }
+                step => return Ok(step),
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        self.steps.report()
+    }
+
+    fn sources(&self) -> &[Coverage] {
+        self.steps.sources()
+    }
+
+    fn columns(&self) -> Option<Arc<Schema>> {
+        self.steps.columns()
+    }
 }
 
 /// Standard output, with the progress out of the way while something is written.

@@ -33,6 +33,7 @@ pub fn perform(args: &Run) -> Result {
         format: records.then(|| output::chosen(args.format)).transpose()?,
         quiet: args.quiet,
         costs: args.costs,
+        seed: args.seed.clone(),
     }
     .run()
 }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use como_core::costs::CostStatus;
+use como_core::hash;
 use como_core::query::Far;
 use como_core::source::Source;
 use como_core::supervisor::counters::{Status, TaskStatus};
@@ -33,6 +34,8 @@ pub struct Session {
     pub quiet: bool,
     /// Whether to say what the CPU time was spent on.
     pub costs: bool,
+    /// What sketches are counted under, in a word of the user's.
+    pub seed: Option<String>,
 }
 
 impl Session {
@@ -46,6 +49,7 @@ impl Session {
             }
             None => Box::new(Nowhere),
         };
+        self.settle_secret();
         let begun = Instant::now();
         let monitor =
             Monitor::start(self.options, self.sources, self.instances, sink).map_err(refused)?;
@@ -66,6 +70,17 @@ impl Session {
             say(&costs(&ended.status.cpu_seconds));
         }
         verdict(&ended.status)
+    }
+
+    /// Settles what sketches are counted under, so that a run over files can be repeated. Of several
+    /// runs at one prompt the first decides.
+    fn settle_secret(&self) {
+        let whole = self.sources.iter().all(|source| source.description().is_whole());
+        hash::keep_secret(match &self.seed {
+            Some(word) => hash::secret_of(word),
+            None if whole => hash::KNOWN_SECRET,
+            None => hash::draw_secret(),
+        });
     }
 }
 

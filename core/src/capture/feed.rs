@@ -41,6 +41,8 @@ pub struct Feed {
     pub pace: Pace,
     /// Whether its packets have this machine's times.
     pub timed_here: bool,
+    /// Whether all of it is there and could be read again: batches of it never fall by the clock.
+    pub whole: bool,
     /// How long after its time a packet may be handed over.
     pub delay: Span,
     /// The fields its packets may have.
@@ -81,6 +83,7 @@ impl Feed {
         costs: Arc<Costs>,
     ) -> std::io::Result<Self> {
         let Description { pace, timed_here, delay, offers, .. } = *source.description();
+        let whole = source.description().is_whole();
         let is_here = pace == Pace::Stored && source.is_at_hand();
         let reader = Reader::new(source, number, counters.clone());
         let way = if is_here {
@@ -94,7 +97,7 @@ impl Feed {
             std::thread::Builder::new().name("source".into()).spawn(move || thread.run())?;
             Way::Thread { deliveries, used, wanted }
         };
-        Ok(Self { way, number, pace, timed_here, delay, offers, counters })
+        Ok(Self { way, number, pace, whole, timed_here, delay, offers, counters })
     }
 
     /// A feed without a source, and the end at which a test hands over what it says.
@@ -106,7 +109,8 @@ impl Feed {
         let Description { pace, timed_here, delay, offers, .. } = *description;
         let counters = Arc::new(SourceCounters::new(description));
         let way = Way::Thread { deliveries, used, wanted };
-        (send, Self { way, number, pace, timed_here, delay, offers, counters })
+        let whole = description.is_whole();
+        (send, Self { way, number, pace, whole, timed_here, delay, offers, counters })
     }
 
     /// Waits up to `patience` for what comes next; `None` when nothing does. A thread that is

@@ -155,6 +155,12 @@ impl Merge {
         self.lanes.iter().all(|lane| lane.feed.timed_here)
     }
 
+    /// Whether all that is still to come is there already, so that nobody waits for what is at hand:
+    /// how batches fall is then a matter of the packets alone, in each run the same.
+    pub fn is_whole(&self) -> bool {
+        self.lanes.iter().all(|l| l.feed.whole || l.ended)
+    }
+
     /// How long after its time a packet of a wire may come out of here at most.
     pub fn delay(&self) -> Span {
         let wires = self.lanes.iter().filter(|l| l.is(Pace::Live) && !l.ended);

@@ -8,6 +8,9 @@ use crate::time::Span;
 /// The interval of a module that does not say.
 pub const INTERVAL_DEFAULT: Span = Span::from_secs(1);
 
+/// The shortest.
+const INTERVAL_MIN: Span = Span(1_000_000);
+
 /// Name, description and arguments of a module.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
@@ -64,7 +67,22 @@ impl Manifest {
             let spec = self.arg(name)?;
             args.set(&spec.name, self.typed(spec, value)?);
         }
+        self.is_long_enough(&args)?;
         Ok(args)
+    }
+
+    /// Silence is a record for each interval that passes: shorter ones would be more records than
+    /// there are packets, whoever chose them.
+    fn is_long_enough(&self, args: &Args) -> Result<(), ArgError> {
+        let short = args.span("interval").filter(|interval| *interval < INTERVAL_MIN);
+        short.map_or(Ok(()), |interval| {
+            Err(ArgError::IllTyped {
+                module: self.name.clone(),
+                name: "interval".to_owned(),
+                given: interval.to_string(),
+                wanted: "an interval of 1ms or more",
+            })
+        })
     }
 
     fn arg(&self, name: &str) -> Result<&ArgSpec, ArgError> {
@@ -169,6 +187,10 @@ mod tests {
             "interval=0s",
             Err("argument `interval` of module `topaddr`: `0s` is not a time span like 5s or 1h"),
         );
+        let short =
+            "argument `interval` of module `topaddr`: `10us` is not an interval of 1ms or more";
+        check("interval=10us", Err(short));
+        check("interval=1ms", Ok(("interval", Value::Text("1ms".into()))));
     }
 
     #[test]

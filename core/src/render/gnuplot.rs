@@ -201,6 +201,10 @@ impl Renderer for Gnuplot {
         Ok(())
     }
 
+    fn places_alerts(&self) -> bool {
+        true
+    }
+
     fn alert(&mut self, alert: &Alert, _: &mut dyn Write) -> io::Result<()> {
         self.remark(format!("alert: {}", told(alert)));
         Ok(())

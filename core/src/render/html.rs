@@ -92,6 +92,10 @@ impl Renderer for Html {
         self.aside(&format!("damaged: {damage}"), out)
     }
 
+    fn places_alerts(&self) -> bool {
+        true
+    }
+
     fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
         self.aside(&format!("alert: {}", told(alert)), out)
     }

@@ -169,6 +169,10 @@ impl Renderer for Ndjson {
         flush(&mut self.objects.buffer, out)
     }
 
+    fn places_alerts(&self) -> bool {
+        true
+    }
+
     fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
         self.objects.put_alert(alert);
         self.objects.buffer.push(b'\n');
@@ -214,6 +218,10 @@ impl Renderer for Array {
         self.part();
         self.objects.put_damage(damage);
         flush(&mut self.objects.buffer, out)
+    }
+
+    fn places_alerts(&self) -> bool {
+        true
     }
 
     fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {

@@ -83,6 +83,10 @@ impl Renderer for Plain {
         writeln!(out, "-- damaged: {damage} --")
     }
 
+    fn places_alerts(&self) -> bool {
+        true
+    }
+
     fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "-- alert: {} --", told(alert))
     }

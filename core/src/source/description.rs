@@ -179,6 +179,11 @@ impl Description {
         self.lineage.contains(&Treatment::Flows)
     }
 
+    /// Whether all of it is there and can be read again, as a file can and no pipe.
+    pub fn is_whole(&self) -> bool {
+        self.pace == Pace::Stored && self.size_bytes.is_some()
+    }
+
     /// States that packets are cut after `bytes`, 0 for not at all.
     pub fn cut(mut self, bytes: u32) -> Self {
         self.snaplen = bytes;

@@ -1,7 +1,7 @@
 //! Notes: what a monitor keeps in its store beside the streams, for its next run.
 
 use super::{RecordStore, StoreError};
-use crate::hash;
+use crate::hash::{self, SketchSecret};
 
 /// What sketches are counted under: 16 bytes.
 const SKETCHES: &str = "sketch secret";
@@ -12,13 +12,7 @@ pub const RATES: &str = "rates";
 /// Counts sketches under the store's secret from now on, so that those of this run merge with those
 /// of earlier ones. A store that has none gets one. To be called before anything is counted.
 pub fn keep_sketch_secret(store: &dyn RecordStore) -> Result<(), StoreError> {
-    let halves = |bytes: Vec<u8>| {
-        let (own, rest) = bytes.split_first_chunk()?;
-        let (shared, rest) = rest.split_first_chunk()?;
-        let secret = [own, shared].map(|half| u64::from_le_bytes(*half));
-        rest.is_empty().then_some(secret)
-    };
-    let secret = match store.note(SKETCHES)?.and_then(halves) {
+    let secret = match sketch_secret(store)? {
         Some(secret) => secret,
         None => {
             let secret = hash::draw_secret();
@@ -30,4 +24,24 @@ pub fn keep_sketch_secret(store: &dyn RecordStore) -> Result<(), StoreError> {
         tracing::warn!("sketches were counted already: those of earlier runs do not merge");
     }
     Ok(())
+}
+
+/// The same, for what is only read: where the store tells no secret, sketches are counted as over
+/// files.
+pub fn use_sketch_secret(store: &dyn RecordStore) {
+    let told = sketch_secret(store).unwrap_or_else(|error| {
+        tracing::warn!("what the store's sketches were counted under cannot be read: {error}");
+        None
+    });
+    hash::keep_secret(told.unwrap_or(hash::KNOWN_SECRET));
+}
+
+fn sketch_secret(store: &dyn RecordStore) -> Result<Option<SketchSecret>, StoreError> {
+    let halves = |bytes: Vec<u8>| {
+        let (own, rest) = bytes.split_first_chunk()?;
+        let (shared, rest) = rest.split_first_chunk()?;
+        let secret = [own, shared].map(|half| u64::from_le_bytes(*half));
+        rest.is_empty().then_some(secret)
+    };
+    Ok(store.note(SKETCHES)?.and_then(halves))
 }

@@ -113,11 +113,10 @@ impl Module for Counting {
     }
 }
 
-/// The counting module as a kind.
+/// A counting module as a kind.
 struct Counter {
     manifest: Manifest,
-    unlucky: u64,
-    never: &'static str,
+    make: Box<dyn Fn() -> Box<dyn Module> + Send + Sync>,
 }
 
 impl Kind for Counter {
@@ -128,7 +127,7 @@ impl Kind for Counter {
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
         let args = self.manifest.resolve(&setup.args)?;
         Ok(Started {
-            module: Box::new(Counting { packets: 0, unlucky: self.unlucky, never: self.never }),
+            module: (self.make)(),
             filter: String::new(),
             demand: crate::field::Demand::NONE,
             interval: args.span("interval").expect("a default"),
@@ -146,7 +145,9 @@ fn counting(name: &str, interval: &str, (unlucky, never): (u64, &'static str)) -
     let manifest = Manifest { name: name.into(), ..Manifest::default() }.with_interval();
     let mut args = Args::default();
     args.set("interval", Value::Text(interval.into()));
-    Instance { args, ..Instance::of(Arc::new(Counter { manifest, unlucky, never })) }
+    let make =
+        Box::new(move || -> Box<dyn Module> { Box::new(Counting { packets: 0, unlucky, never }) });
+    Instance { args, ..Instance::of(Arc::new(Counter { manifest, make })) }
 }
 
 /// What a test's sink has seen: (instance, "start packets" or "gap from-to").
@@ -425,4 +426,56 @@ fn a_module_that_needs_what_no_source_has_is_refused() {
     assert_eq!(start("ip.ttl < 5", &[flows, Fields::ALL]), None);
     assert_eq!(start("dst 10.0.0.1 and less 100", &[flows]), None);
     assert_eq!(start("ip.ttl < 5", &[]), None);
+}
+
+/// Records how many batches there were.
+struct Batches(u64);
+
+impl Module for Batches {
+    fn update(&mut self, _: &Batch, _: &Selection) {
+        self.0 += 1;
+    }
+
+    fn export(&mut self, interval: Interval, out: &mut Export) {
+        out.record(interval).set("packets", std::mem::take(&mut self.0));
+    }
+}
+
+/// A source whose packets are long in coming, one at a time.
+struct Slow(Box<dyn Source>, Description, Vec<Packet>);
+
+impl Source for Slow {
+    fn description(&self) -> &Description {
+        &self.1
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        if self.2.is_empty() {
+            self.0.next(chunk)?;
+            self.2.append(&mut chunk.packets);
+        } else {
+            // Far longer than capture waits for a file at a time.
+            std::thread::park_timeout(std::time::Duration::from_millis(100));
+        }
+        chunk.packets.push(self.2.remove(0));
+        Ok(if self.2.is_empty() { Turn::End } else { Turn::More })
+    }
+}
+
+#[test]
+fn batches_of_files_do_not_fall_by_the_clock() {
+    let slow = |size_bytes| -> Box<dyn Source> {
+        let source = source(&[1, 1, 1]);
+        let description = Description { size_bytes, ..source.description().clone() };
+        Box::new(Slow(source, description, Vec::new()))
+    };
+    let batches = |sources| {
+        let manifest = Manifest { name: "c".into(), ..Manifest::default() }.with_interval();
+        let kind = Counter { manifest, make: Box::new(|| Box::new(Batches(0))) };
+        run(sources, vec![Instance::of(Arc::new(kind))]).0
+    };
+    let want = |n: u64| vec![("c".to_owned(), format!("1 {n}"))];
+    assert_eq!(batches(vec![slow(Some(1))]), want(1));
+    assert_eq!(batches(vec![slow(Some(1)), slow(Some(1))]), want(1));
+    assert_eq!(batches(vec![slow(None)]), want(3));
 }

@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::batch::columns::Values;
 use crate::community::CommunityId;
 use crate::field::{Code, Field, Kind, decode_int, encode_int};
-use crate::hash::{TableHash, write_addr};
+use crate::hash::{TableHash, for_sketches, write_addr};
 use crate::record::{Type, Value};
 use crate::time::Ts;
 
@@ -184,7 +184,9 @@ impl Cell {
         }
     }
 
-    fn write(self, hasher: &mut impl Hasher) {
+    /// Writes what it is to a hash.
+    #[inline]
+    pub fn write(self, hasher: &mut impl Hasher) {
         match self {
             Self::Number(x) => hasher.write_u64(x),
             Self::Addr(addr) => write_addr(hasher, addr),
@@ -210,6 +212,13 @@ pub(super) fn hash_key(hash: &TableHash, key: impl IntoIterator<Item = Cell>) ->
         cell.write(&mut hasher);
     }
     hasher.finish()
+}
+
+/// Whether a key is among the one in two to the power `bits` that are sampled: of the same keys
+/// always the same, wherever sketches count alike.
+pub(super) fn is_sampled(key: impl IntoIterator<Item = Cell>, bits: u32) -> bool {
+    let hash = for_sketches(|hasher| key.into_iter().for_each(|cell| cell.write(hasher)));
+    hash.trailing_zeros() >= bits
 }
 
 /// The type a field's values have in records.

@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 
 use super::accumulate::Accumulators;
 use super::error::DeclareError;
-use super::key::{Cell, KeyCells, hash_key};
+use super::key::{Cell, KeyCells, hash_key, is_sampled};
 use super::layout::{Layout, Plan};
 use super::slots::{NO_PACKET, Picks, REFUSED};
 use crate::batch::Batch;
@@ -185,15 +185,13 @@ impl Rows {
 
     fn row_of_scratch(&mut self) -> u32 {
         let mut hash = 0;
-        if self.indexed || self.sampled > 0 {
+        if self.indexed {
             hash = hash_key(&self.hash, self.scratch.iter().copied());
+            if let Some(row) = self.find(hash) {
+                return row;
+            }
         }
-        if self.indexed
-            && let Some(row) = self.find(hash)
-        {
-            return row;
-        }
-        if self.sampled > 0 && !is_sampled(hash, self.sampled) {
+        if self.sampled > 0 && !is_sampled(self.scratch.iter().copied(), self.sampled) {
             self.overflowed += 1;
             return REFUSED;
         }
@@ -361,8 +359,8 @@ impl Rows {
     pub fn sample(&mut self, bits: u32) {
         if bits > self.sampled {
             self.sampled = bits;
-            let kept: Vec<bool> =
-                (0..self.len).map(|row| is_sampled(self.hash_of(row), bits)).collect();
+            let key = |row| self.keys.iter().map(move |cells| cells.get(row));
+            let kept: Vec<bool> = (0..self.len).map(|row| is_sampled(key(row), bits)).collect();
             self.retain(&kept);
         }
     }
@@ -412,9 +410,4 @@ impl Rows {
         self.indexed = false;
         self.build_index();
     }
-}
-
-fn is_sampled(hash: u64, bits: u32) -> bool {
-    // Neither the bits that choose a bucket nor those that tag it.
-    ((hash >> 32) as u32).trailing_zeros() >= bits
 }

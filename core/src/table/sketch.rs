@@ -5,7 +5,7 @@
 
 mod bytes;
 
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
 use sketches_ddsketch::{Config, DDSketch};
@@ -16,7 +16,7 @@ use super::slots::Picks;
 use crate::addr::Addr;
 use crate::batch::{Batch, Present};
 use crate::field::Field;
-use crate::hash::{for_sketches, write_addr};
+use crate::hash::{for_sketches, for_tables};
 use crate::record::{Type, Value};
 
 /// A value that is counted: of a field, or a flow.
@@ -39,11 +39,21 @@ impl Item {
     /// The hash that sketches count by.
     #[inline]
     pub fn hash(self) -> u64 {
+        for_sketches(|hasher| self.write(hasher))
+    }
+
+    /// The hash that it is found by among others: nobody can know it, and no result depends on it.
+    fn place(self) -> u64 {
+        let mut hasher = for_tables().build_hasher();
+        self.write(&mut hasher);
+        hasher.finish()
+    }
+
+    #[inline]
+    fn write(self, hasher: &mut impl Hasher) {
         match self {
-            Self::Cell(Cell::Number(x)) => for_sketches(|hasher| hasher.write_u64(x)),
-            Self::Cell(Cell::Addr(addr)) => for_sketches(|hasher| write_addr(hasher, addr)),
-            Self::Cell(Cell::CommunityId(id)) => for_sketches(|hasher| hasher.write(&id.bytes())),
-            Self::Flow { ends, proto, ports } => hash_flow(ends, proto, ports),
+            Self::Cell(cell) => cell.write(hasher),
+            Self::Flow { ends, proto, ports } => write_flow(hasher, ends, proto, ports),
         }
     }
 
@@ -68,14 +78,13 @@ impl Item {
 }
 
 #[inline]
-fn hash_flow([src, dst]: [Addr; 2], proto: u8, [sport, dport]: [u16; 2]) -> u64 {
-    for_sketches(|hasher| {
-        // Both ends are of one family.
-        hasher.write_u128(src.bits());
-        hasher.write_u128(dst.bits());
-        let ports = u64::from(sport) << 16 | u64::from(dport);
-        hasher.write_u64(u64::from(src.is_v6()) << 40 | u64::from(proto) << 32 | ports);
-    })
+fn write_flow(hasher: &mut impl Hasher, ends: [Addr; 2], proto: u8, [sport, dport]: [u16; 2]) {
+    // Both ends are of one family.
+    let [src, dst] = ends;
+    hasher.write_u128(src.bits());
+    hasher.write_u128(dst.bits());
+    let ports = u64::from(sport) << 16 | u64::from(dport);
+    hasher.write_u64(u64::from(src.is_v6()) << 40 | u64::from(proto) << 32 | ports);
 }
 
 /// Where the items of a batch are read from, looked up once.
@@ -155,7 +164,8 @@ impl<'a> Items<'a> {
                 picks.each(|row, at| {
                     if has_src.has(at) && has_dst.has(at) {
                         let ports = [sport[at] as u16, dport[at] as u16];
-                        visit(row, hash_flow([src[at], dst[at]], proto[at] as u8, ports));
+                        let (ends, proto) = ([src[at], dst[at]], proto[at] as u8);
+                        visit(row, Item::Flow { ends, proto, ports }.hash());
                     }
                 });
             }
@@ -280,7 +290,7 @@ impl TopK {
 
     /// Counts `item` as `n` more, with at most `room` counters.
     pub fn add(&mut self, item: Item, n: u64, room: usize) {
-        self.count(item, item.hash(), n, 0, room);
+        self.count(item, item.place(), n, 0, room);
     }
 
     fn count(&mut self, item: Item, hash: u64, n: u64, error: u64, room: usize) {

@@ -156,6 +156,10 @@ fn whoever_asks_is_told_of_alerts_and_grants_what_runs_here() {
     assert_eq!(server.end(), 0);
     let here = asked(&["watch.lua", "--store", "store", "--allow", "clock"]).ok();
     assert_eq!((alerts(&here), here.stderr.contains("alert")), (alerts(&sent), false));
+    let csv = ["query", "free.lua", "--store", "store", "--time", ":", "--format", "csv"];
+    let csv = folder.como(csv).ok();
+    let aside = csv.stderr.matches("Z warning: packets {\"now\":true}\n").count();
+    assert_eq!((aside, csv.stdout.contains("warning")), (alerts(&sent), false), "{}", csv.stderr);
     let kinds = ["`clock` gives", "`dns` gives", "`file:/path` gives", "`http:host` gives"];
     asked(&["watch.lua", "--store", "store", "--allow", "everything"]).refused(2, &kinds);
     let table =

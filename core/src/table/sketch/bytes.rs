@@ -234,7 +234,7 @@ impl TopK {
         for _ in 0..small(reader.varint()?, room, "counters")? {
             let item = Item::take(reader)?;
             let (count, error) = (reader.varint()?, reader.varint()?);
-            new.count(item, item.hash(), count, error, room);
+            new.count(item, item.place(), count, error, room);
         }
         Ok(new)
     }
