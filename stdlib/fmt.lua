@@ -6,6 +6,8 @@
 -- * `fmt.duration(seconds)`: `250 µs`, `1.5 ms`, `42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 1 h`.
 -- * `fmt.share(x)`: of one: `12.5 %`.
 --
+-- What is no number shows as `nan`, what is from 9e15 of the largest unit on as `inf` or `-inf`.
+--
 -- ```lua
 -- -- Traffic, shown as people say it.
 -- local fmt = require("fmt")
@@ -24,9 +26,19 @@
 
 local fmt = {}
 
+-- What is shown in place of what is no number, and of what is beyond all that is counted.
+local function odd(x)
+  if x ~= x then
+    return "nan"
+  elseif math.abs(x) >= 9e15 then
+    return if x < 0 then "-inf" else "inf"
+  end
+  return nil
+end
+
 -- With one digit behind the point, where that is not 0.
 local function short(x)
-  return tostring(math.floor(x * 10 + 0.5) / 10)
+  return odd(x) or tostring(math.floor(x * 10 + 0.5) / 10)
 end
 
 -- `x` in the largest of the units that is not larger than it, each `step` of the one before.
@@ -36,7 +48,7 @@ local function scaled(x, step, units)
     x /= step
     at += 1
   end
-  return `{short(x)} {units[at]}`
+  return odd(x) or `{short(x)} {units[at]}`
 end
 
 function fmt.count(n)
@@ -52,10 +64,13 @@ function fmt.rate(bits)
 end
 
 function fmt.share(x)
-  return `{short(x * 100)} %`
+  return odd(x * 100) or `{short(x * 100)} %`
 end
 
 function fmt.duration(seconds)
+  if odd(seconds) then
+    return odd(seconds)
+  end
   if seconds < 0 then
     return `-{fmt.duration(-seconds)}`
   end

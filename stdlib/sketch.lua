@@ -5,11 +5,11 @@
 -- * `sketch.hash(key)`: a number from 0 to 2^32 - 1, the same in Lua and Rhai and in
 --   every run.
 -- * `sketch.set(n, error)`: a Bloom filter for about `n` keys, from 1 to 50,000, that takes one
---   key in `1 / error` for known that is not; 0.01 unless told.
+--   key in `1 / error` for known that is not: 0.01 unless told, at least 0.001 and below 1.
 -- * `set:add(key)`: whether the key was new; `set:has(key)`; `set:count()`, about how many.
--- * `sketch.counter(width, depth)`: a count-min sketch of `depth` rows (4 unless told) of
---   `width` counters. `c:add(key, n)`, `c:count(key)`: never too small, and with 4 rows for 98
---   keys in 100 not larger by more than `2.72 / width` of all that was added.
+-- * `sketch.counter(width, depth)`: a count-min sketch of `depth` rows (4 unless told, at most 8)
+--   of `width` counters, from 16 to 65,536. `c:add(key, n)`, `c:count(key)`: never too small, and
+--   with 4 rows for 98 keys in 100 not larger by more than `2.72 / width` of all that was added.
 --
 -- ```lua
 -- -- Sources that were not there in the ten seconds before.
@@ -50,7 +50,7 @@ function sketch.set(n, error_share)
   local fits = type(n) == "number" and n >= 1 and n <= 50000
   assert(fits, "sketch.set: n must be a number from 1 to 50000")
   fits = type(share) == "number" and share >= 0.001 and share < 1
-  assert(fits, "sketch.set: error must be a share from 0.001 to 1")
+  assert(fits, "sketch.set: error must be a share of at least 0.001 and below 1")
   local bits = math.min(math.ceil(-n * math.log(share) / 0.48045301391820142), 500000)
   bits = math.max(bits, 64)
   local turns = math.clamp(math.round(bits / n * 0.69314718055994531), 1, 10)

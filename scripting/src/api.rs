@@ -23,7 +23,7 @@ use como_core::record::Value;
 use crate::host::Host;
 use crate::scan::tokens::{Token, tokens};
 use crate::scan::{Language, is_behind_dot};
-pub use calls::wanted;
+pub use calls::{how_many, wanted};
 pub use table::entries;
 
 /// One function of the library.

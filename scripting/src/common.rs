@@ -21,14 +21,14 @@ pub const ERRORS_MAX: u32 = 256;
 const ACTION_CALLS: u32 = 20;
 
 /// What a running script has in any language.
-pub struct Instance {
+pub struct Common {
     host: Arc<Host>,
     tables: Option<Shared>,
     limits: Limits,
     fault: Option<Fault>,
 }
 
-impl Instance {
+impl Common {
     /// Begins with the tables that are declared.
     pub fn new(host: Arc<Host>, tables: Option<Shared>, limits: Limits) -> Self {
         Self { host, tables, limits, fault: None }
@@ -82,7 +82,7 @@ impl Instance {
     /// makes them.
     pub fn records(&self, interval: Interval) -> Option<Records> {
         let mut state = self.tables.as_ref()?.lock();
-        state.generation += 1;
+        state.turn();
         state.declared.fold();
         if state.declared.long().is_some() {
             return None;
@@ -139,7 +139,7 @@ impl Instance {
     pub fn flush(&self, out: &Export, answers: &[Option<Action>]) -> Option<Records> {
         let mut state = self.tables.as_ref()?.lock();
         let (now, timeout) = (out.now(), state.declared.timeout());
-        state.generation += 1;
+        state.turn();
         state.declared.flush(out.interval(), |long, row| {
             let due = if now - long.seen(row) >= timeout { Action::Store } else { Action::Keep };
             answers.get(row).copied().flatten().unwrap_or(due)
@@ -150,7 +150,7 @@ impl Instance {
     pub fn begin(&self) {
         if let Some(shared) = &self.tables {
             let mut state = shared.lock();
-            state.generation += 1;
+            state.turn();
             state.declared.begin();
         }
     }

@@ -5,10 +5,10 @@
 
 pub mod api;
 mod begin;
+mod common;
 pub mod declare;
 mod flow;
 mod host;
-mod instance;
 mod library;
 mod lift;
 mod lua;

@@ -8,6 +8,7 @@
 mod addr;
 mod asides;
 mod body;
+mod breadth;
 mod engine;
 mod fault;
 mod filters;

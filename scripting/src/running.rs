@@ -1,12 +1,40 @@
 //! A script run by hand: what both hosts' tests stand on.
 
+use std::time::Duration;
+
 use como_core::batch::Batch;
+use como_core::costs::thread_cpu_ns;
 use como_core::intern::Interner;
 use como_core::module::{Args, Export, Fault, Limits, ModuleError, Setup, Started};
 use como_core::packet::build::{ACK, Frame, SYN, batch_of};
 use como_core::record::{Column, Records, Value};
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
+
+/// Longer than any script may hold its caller: the machine that runs the tests may be busy.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a script takes of this thread's CPU time: that others are at work as well takes nothing away.
+pub struct Took(u64);
+
+impl Took {
+    /// Nothing so far.
+    pub fn begin() -> Self {
+        Self(thread_cpu_ns())
+    }
+
+    /// So much by now.
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(thread_cpu_ns().saturating_sub(self.0))
+    }
+
+    /// Not too much.
+    #[track_caller]
+    pub fn check(&self) {
+        let time = self.time();
+        assert!(time < PATIENCE, "took {time:?}");
+    }
+}
 
 /// A started script, its interner, and the faults it has given so far.
 pub struct Running {

@@ -27,6 +27,19 @@ pub fn whole(given: &[Value], at: usize, low: i64, high: i64) -> Result<i64, Str
     }
 }
 
+/// How many entries `top` is asked for: 10 unless told, all where the number is beyond them.
+pub fn how_many(given: &Value) -> Result<usize, String> {
+    let number = match given {
+        Value::Null => 10.0,
+        Value::Uint(x) => *x as f64,
+        Value::Int(x) => *x as f64,
+        Value::Float(x) if !x.is_nan() => *x,
+        _ => return Err("top: how many is a number; for instance 10".to_owned()),
+    };
+    // What is below 0 becomes 0.
+    Ok(number as usize)
+}
+
 /// A text.
 pub fn text(given: &[Value], at: usize) -> Result<&str, String> {
     match given.get(at) {

@@ -55,13 +55,18 @@ pub fn uint(given: &[Value]) -> Result<Value, String> {
     Ok(found.map_or(Value::Null, |bytes| Value::Uint(number(bytes))))
 }
 
-/// Some of the bytes, from a place on; fewer at the end.
+/// Some of the bytes, from a place on; fewer at the end. Of a text it is a text, unless a character
+/// is cut.
 pub fn part(given: &[Value]) -> Result<Value, String> {
     let all = bytes(given, 0)?;
     let at = usize::try_from(whole(given, 1, 0, 1 << 30)?).unwrap_or(usize::MAX).min(all.len());
     let len = usize::try_from(whole(given, 2, 0, TEXT_BYTES_MAX as i64)?).unwrap_or(0);
     let end = at.saturating_add(len).min(all.len());
-    Ok(Value::Bytes(all.get(at..end).unwrap_or_default().to_vec()))
+    let part = all.get(at..end).unwrap_or_default();
+    Ok(match (given.first(), std::str::from_utf8(part)) {
+        (Some(Value::Text(_)), Ok(text)) => Value::Text(text.to_owned()),
+        _ => Value::Bytes(part.to_vec()),
+    })
 }
 
 /// What a value is hashed by: its kind and its bytes.

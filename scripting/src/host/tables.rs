@@ -4,7 +4,8 @@
 //! runs, and counted natively, many at a time. Whoever looks into a table while packets pass sees
 //! those before the packet at hand. All tables of a script together are bounded like its memory.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
 use como_core::batch::Batch;
 use como_core::field::Demand;
@@ -26,11 +27,19 @@ pub struct State {
     /// How often rows have changed places: sets of rows of another generation mean nothing any
     /// more.
     pub generation: u64,
+    /// The sets of rows that were asked for, the oldest first: a script holds no more than a sign
+    /// for each, so that what it keeps of them is freed when it means nothing any more.
+    sets: VecDeque<Arc<Vec<u32>>>,
+    sets_bytes: usize,
     /// Packets of the batch at hand that are to be counted.
     marked: Selection,
     /// Whether the script made it.
     made: bool,
 }
+
+/// What sets of rows may hold together, beside the newest, and what each takes beside its rows.
+const SETS_BYTES_MAX: usize = 8 << 20;
+const SET_BYTES: usize = 64;
 
 /// Which of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +54,27 @@ impl State {
     /// A table as it was declared.
     pub fn shared(declared: Declared, made: bool) -> Shared {
         let marked = Selection::none(if made { BATCH_PACKETS_MAX } else { 0 });
-        Arc::new(Mutex::new(Self { declared, generation: 0, marked, made }))
+        let (sets, sets_bytes, generation) = Default::default();
+        Arc::new(Mutex::new(Self { declared, generation, sets, sets_bytes, marked, made }))
+    }
+
+    /// Rows are about to change places.
+    pub fn turn(&mut self) {
+        self.generation += 1;
+        self.sets.clear();
+        self.sets_bytes = 0;
+    }
+
+    /// Keeps a set of rows for as long as it means something, and there is room beside newer ones.
+    pub fn keep(&mut self, rows: Vec<u32>) -> Weak<Vec<u32>> {
+        let bytes = |rows: &Arc<Vec<u32>>| rows.capacity() * 4 + SET_BYTES;
+        let rows = Arc::new(rows);
+        self.sets_bytes += bytes(&rows);
+        self.sets.push_back(rows.clone());
+        while self.sets_bytes > SETS_BYTES_MAX && self.sets.len() > 1 {
+            self.sets_bytes -= self.sets.pop_front().map_or(0, |oldest| bytes(&oldest));
+        }
+        Arc::downgrade(&rows)
     }
 
     /// One of the two tables.
@@ -71,13 +100,13 @@ impl State {
 
     /// Counts packets at once.
     pub fn count(&mut self, batch: &Batch, picked: &Selection) {
-        self.generation += 1;
+        self.turn();
         self.declared.table_mut().update(batch, picked);
     }
 
     /// Removes all rows.
     pub fn clear(&mut self) {
-        self.generation += 1;
+        self.turn();
         self.declared.begin();
     }
 
@@ -237,5 +266,30 @@ impl Tables {
     pub fn overflowed(&self) -> u64 {
         let tables = self.made.iter().map(|(shared, _)| shared.lock().declared.overflowed());
         tables.fold(self.overflowed, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use como_core::table::Aggregate;
+
+    #[test]
+    fn sets_of_rows_are_freed_when_they_mean_nothing_or_are_too_many() {
+        let count = Aggregate::new("count", &[]).expect("an aggregate");
+        let declaration = Declaration::default().value("n", count);
+        let declared = Declared::new(&declaration, &Limits::default(), Span::from_secs(1));
+        let shared = State::shared(declared.expect("a table"), true);
+        let mut state = shared.lock();
+        let large = SETS_BYTES_MAX / 4 / 3;
+        let sets: Vec<_> = (0..4).map(|_| state.keep(vec![0; large])).collect();
+        let alive = |sets: &[Weak<Vec<u32>>]| -> Vec<bool> {
+            sets.iter().map(|set| set.upgrade().is_some()).collect()
+        };
+        assert_eq!(alive(&sets), [false, false, true, true]);
+        let huge = state.keep(vec![0; 2 * SETS_BYTES_MAX]);
+        assert_eq!((alive(&sets), huge.upgrade().is_some()), (vec![false; 4], true));
+        state.turn();
+        assert!(huge.upgrade().is_none());
     }
 }

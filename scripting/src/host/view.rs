@@ -3,7 +3,7 @@
 //! A script never holds a table, only a way to ask for one; and rows that are returned from
 //! `export` go into records in whole columns. What a language adds is how one row reaches it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use como_core::record::{Records, Value};
 use como_core::table::Table;
@@ -44,10 +44,10 @@ impl View {
         &self,
         choose: impl FnOnce(&Table) -> Result<Vec<u32>, String>,
     ) -> Result<Rows, String> {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         let rows = choose(state.table(self.which)?)?;
-        let generation = state.generation;
-        Ok(Rows { view: self.clone(), generation, rows: rows.into() })
+        let (generation, len) = (state.generation, rows.len());
+        Ok(Rows { view: self.clone(), generation, len, rows: state.keep(rows) })
     }
 
     /// How many rows.
@@ -79,7 +79,7 @@ impl View {
             && Arc::ptr_eq(&self.shared, &table.shared);
         if fits {
             let mut state = self.shared.lock();
-            state.generation += 1;
+            state.turn();
             state.declared.fold();
         }
         fits
@@ -109,13 +109,14 @@ fn column(table: &Table, name: &str) -> Result<usize, String> {
 pub struct Rows {
     view: View,
     generation: u64,
-    rows: Arc<[u32]>,
+    len: usize,
+    rows: Weak<Vec<u32>>,
 }
 
 impl Rows {
     /// How many.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.len
     }
 
     /// What `read` makes of one of them, counted from 0; nothing behind the last.
@@ -124,23 +125,24 @@ impl Rows {
         at: usize,
         read: impl FnOnce(&Table, usize) -> R,
     ) -> Result<Option<R>, String> {
-        match self.rows.get(at) {
-            Some(row) => self.with(|table| read(table, *row as usize)).map(Some),
-            None => Ok(None),
-        }
+        self.with(|table, rows| rows.get(at).map(|row| read(table, *row as usize)))
     }
 
     /// The rows as records, in whole columns.
     pub fn records(&self, interval: Interval) -> Result<Records, String> {
-        self.with(|table| table.records(&self.rows, interval))
+        self.with(|table, rows| table.records(rows, interval))
     }
 
-    fn with<R>(&self, read: impl FnOnce(&Table) -> R) -> Result<R, String> {
+    fn with<R>(&self, read: impl FnOnce(&Table, &[u32]) -> R) -> Result<R, String> {
         let state = self.view.shared.lock();
         if state.generation != self.generation {
             let why = "these rows are of an interval that has closed: ask the table again";
             return Err(why.to_owned());
         }
-        Ok(read(state.table(self.view.which)?))
+        let Some(rows) = self.rows.upgrade() else {
+            let why = "too many other rows were asked for since these: ask the table again";
+            return Err(why.to_owned());
+        };
+        Ok(read(state.table(self.view.which)?, &rows))
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use como_core::module::Limits;
+use como_core::module::{Limit, Limits};
 use mlua::{Lua, Table};
 
-use super::convert::{row_of, value_of};
+use super::convert::{argument, row_of};
+use super::trouble::passed;
 use crate::host::Host;
 use crate::passed::Output;
 use crate::recorder::Row;
@@ -18,30 +19,39 @@ pub fn furnish(lua: &Lua, base: &Table, host: &Arc<Host>) -> mlua::Result<()> {
     let (alerts, rows) = (host.clone(), host.clone());
     let alert = lua.create_function(
         move |_, (first, text, fields): (mlua::Value, mlua::Value, Option<Table>)| {
-            let raised = match &first {
+            let (severity, text, fields) = match &first {
                 mlua::Value::Table(table) => {
                     let (severity, text) = (table.raw_get("severity")?, table.raw_get("text")?);
-                    let (severity, text) = (value_of(&severity)?, value_of(&text)?);
                     let mut fields = row(table)?;
-                    fields.retain(|(name, _)| !["severity", "text"].contains(&name.as_str()));
-                    alerts.alert(&severity, &text, fields)
+                    let own = |name: &str| !["severity", "text"].contains(&name);
+                    fields.iter_mut().for_each(|row| row.retain(|(name, _)| own(name)));
+                    (severity, text, fields)
                 }
-                _ => {
-                    let fields = fields.as_ref().map(row).transpose()?.unwrap_or_default();
-                    alerts.alert(&value_of(&first)?, &value_of(&text)?, fields)
-                }
+                _ => (first, text, fields.as_ref().map_or(Ok(Some(Row::new())), row)?),
+            };
+            let raised = match fields {
+                Some(fields) => alerts.alert(&argument(&severity)?, &argument(&text)?, fields),
+                None => Err(format!("alert: its fields pass {ROW_BYTES_MAX} bytes")),
             };
             raised.map_err(mlua::Error::runtime)
         },
     )?;
     base.set("alert", alert)?;
     let output = lua.create_function(move |_, (name, record): (mlua::Value, Table)| {
-        rows.output(&value_of(&name)?, row(&record)?).map_err(mlua::Error::runtime)
+        let Some(row) = row(&record)? else {
+            rows.said.lock().leave_out();
+            return Ok(false);
+        };
+        rows.output(&argument(&name)?, row).map_err(mlua::Error::runtime)
     })?;
     base.set("output", output)
 }
 
-fn row(table: &Table) -> mlua::Result<Row> {
+/// The names and values of a table; none where they are longer than any of them may be.
+fn row(table: &Table) -> mlua::Result<Option<Row>> {
     let limits = Limits { output_bytes_max: ROW_BYTES_MAX, ..Limits::default() };
-    row_of(table, &mut Output::new(&limits))
+    match row_of(table, &mut Output::new(&limits)) {
+        Err(error) if passed(&error) == Some(Limit::Output) => Ok(None),
+        row => row.map(Some),
+    }
 }

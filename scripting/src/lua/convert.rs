@@ -37,14 +37,18 @@ const AGGREGATE_ARGS_MAX: usize = 8;
 /// What a function of the library was given, at most one more than it takes: that is enough to
 /// tell that it is too much. What is copied out of the machine is bounded before it is.
 pub fn arguments(given: &[mlua::Value], most: usize) -> mlua::Result<Vec<Value>> {
-    let argument = |value: &mlua::Value| match value {
+    given.iter().take(most.saturating_add(1)).map(argument).collect()
+}
+
+/// One of them.
+pub fn argument(value: &mlua::Value) -> mlua::Result<Value> {
+    match value {
         mlua::Value::String(text) if text.as_bytes().len() > TEXT_BYTES_MAX => {
             let message = format!("a text of more than {TEXT_BYTES_MAX} bytes is given");
             Err(mlua::Error::runtime(message))
         }
         value => value_of(value),
-    };
-    given.iter().take(most.saturating_add(1)).map(argument).collect()
+    }
 }
 
 /// A name or another short text, which is bounded before it is copied.

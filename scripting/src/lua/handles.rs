@@ -265,11 +265,11 @@ impl UserData for Wide {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         compare_and_show(methods);
         methods.add_method("masked", |lua, this, bits: mlua::Value| {
-            let masked = net::masked(this.addr("masked")?, convert::value_of(&bits)?);
+            let masked = net::masked(this.addr("masked")?, convert::argument(&bits)?);
             object(lua, Self::Addr(masked.map_err(mlua::Error::runtime)?))
         });
         methods.add_method("within", |_, this, network: mlua::Value| {
-            let within = net::within(this.addr("within")?, convert::value_of(&network)?);
+            let within = net::within(this.addr("within")?, convert::argument(&network)?);
             within.map_err(mlua::Error::runtime)
         });
     }

@@ -17,10 +17,10 @@ use super::lifted::{self, Lifts, Settler};
 use super::returned::returned;
 use super::script::Ran;
 use super::tables::{self, Open, Shared, View, Which};
-use super::vm::Trouble;
+use super::vm::{Budget, Trouble};
+use crate::common::{Common, ERRORS_MAX};
 use crate::declare::Callback;
 use crate::host::Phase;
-use crate::instance::{ERRORS_MAX, Instance};
 use crate::lift::Lifted;
 use crate::passed::Output;
 use crate::recorder::{Recorder, Returned, Row, stored_schema};
@@ -32,7 +32,7 @@ pub struct LuaModule {
     update: Function,
     check: Function,
     place: Function,
-    inner: Instance,
+    common: Common,
     recorder: Recorder,
     state: mlua::Value,
     /// What a script without a declared long-term table keeps across intervals.
@@ -71,14 +71,14 @@ impl LuaModule {
         };
         let (feed, update, check, place, own_long) = ran.vm.call(build)?;
         let state = mlua::Value::Nil;
-        let inner = Instance::new(ran.vm.host().clone(), tables, limits);
+        let common = Common::new(ran.vm.host().clone(), tables, limits);
         let mut module = Self {
             ran,
             feed,
             update,
             check,
             place,
-            inner,
+            common,
             recorder,
             state,
             own_long,
@@ -159,7 +159,7 @@ impl LuaModule {
 
     fn note(&mut self, trouble: Trouble) {
         let vm = &self.ran.vm;
-        self.inner.note(trouble.limit, || vm.told(trouble));
+        self.common.note(trouble.limit, || vm.told(trouble));
     }
 
     /// Runs one of the driver's loops over the picked packets.
@@ -179,8 +179,10 @@ impl LuaModule {
         };
         let count = self.feed.places().len();
         let (mut from, mut errors) = (0, 0);
+        // However often a packet fails, all packets of a batch have the time of one call.
+        let budget = self.ran.vm.budget();
         while from < count {
-            let Err(trouble) = self.run(pass, batch, mixed, from) else { break };
+            let Err(trouble) = self.run(pass, batch, (mixed, from), budget) else { break };
             let stop = trouble.limit.is_some();
             let callback = if pass == Pass::Update { Callback::Update } else { Callback::Check };
             self.note(self.placed(callback, trouble));
@@ -192,7 +194,7 @@ impl LuaModule {
             let place = self.ran.vm.call(|| self.place.call::<usize>(()));
             from = place.map_or(count, |at| at.max(from) + 1);
             if stop || errors == ERRORS_MAX {
-                self.inner.leave_out(count.saturating_sub(from));
+                self.common.leave_out(count.saturating_sub(from));
                 break;
             }
         }
@@ -209,16 +211,23 @@ impl LuaModule {
         }
     }
 
-    fn run(&self, pass: Pass, batch: &Batch, mixed: bool, from: usize) -> Result<(), Trouble> {
+    fn run(
+        &self,
+        pass: Pass,
+        batch: &Batch,
+        (mixed, from): (bool, usize),
+        budget: Budget,
+    ) -> Result<(), Trouble> {
         let function = if pass == Pass::Update { &self.update } else { &self.check };
         let count = self.feed.places().len();
         let (fetches, adds) = (driver::fetches(&self.ran.reads), self.ran.reads.adds());
         if !fetches && !adds {
-            return self.ran.vm.call(|| function.call((mixed, from, count, &self.state)));
+            let call = || function.call((mixed, from, count, &self.state));
+            return self.ran.vm.call_within(budget, call);
         }
         let places = self.feed.places();
         let (lua, host) = (self.ran.vm.lua(), self.ran.vm.host());
-        self.ran.vm.call(|| {
+        self.ran.vm.call_within(budget, || {
             lua.scope(|scope| {
                 let counts = scope.create_function(|_, ()| {
                     let end = self.place.call::<usize>(())?;
@@ -247,11 +256,11 @@ impl LuaModule {
         let view = |shared: &Shared, which| {
             lua.create_userdata(View::new(shared, which)).map(mlua::Value::UserData)
         };
-        let long = match self.inner.long() {
+        let long = match self.common.long() {
             Some(shared) => view(shared, Which::Long)?,
             None => self.own_long.clone(),
         };
-        let table = match self.inner.tables() {
+        let table = match self.common.tables() {
             Some(shared) => view(shared, Which::Interval)?,
             None => self.state.clone(),
         };
@@ -263,10 +272,10 @@ impl LuaModule {
     fn records(&mut self, out: &mut Export) -> Result<(), Trouble> {
         let interval = out.interval();
         let Some(export) = self.ran.function(Callback::Export).cloned() else {
-            let records = self.inner.records(interval);
+            let records = self.common.records(interval);
             return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
         };
-        let output = Output::new(self.inner.limits());
+        let output = Output::new(self.common.limits());
         let returned = self.ran.vm.call(|| {
             let value = export.call::<mlua::Value>(self.export_args()?)?;
             returned(&value, out, output)
@@ -292,7 +301,7 @@ impl LuaModule {
     fn store(&self, store: &Function, rows: Vec<Row>, out: &mut Export) -> Result<(), Trouble> {
         let vm = &self.ran.vm;
         let mut records = Records::empty(stored_schema(), out.interval().len());
-        let mut output = Output::new(self.inner.limits());
+        let mut output = Output::new(self.common.limits());
         for row in rows {
             let bytes = vm.call(|| {
                 let record =
@@ -311,7 +320,7 @@ impl LuaModule {
     /// Asks `action` about every long-term row, and writes those to store.
     fn flush(&mut self, out: &mut Export) -> Result<(), Trouble> {
         let (answers, trouble) = self.ask(out.now());
-        if let Some(records) = self.inner.flush(out, &answers) {
+        if let Some(records) = self.common.flush(out, &answers) {
             self.write(Returned::Whole(records), out)?;
         }
         trouble.map_or(Ok(()), Err)
@@ -332,7 +341,7 @@ impl LuaModule {
             })
         };
         let wrong = |limit, message| Trouble { limit, ..Trouble::new(0, message) };
-        self.inner.ask(ask, |trouble| trouble.limit.is_some(), wrong)
+        self.common.ask(ask, |trouble| trouble.limit.is_some(), wrong)
     }
 }
 
@@ -363,7 +372,7 @@ impl Module for LuaModule {
     }
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        if !self.inner.count(batch, picked)
+        if !self.common.count(batch, picked)
             && self.ran.function(Callback::Update).is_some()
             && !picked.is_empty()
             && !self.update_natively(batch, picked)
@@ -382,38 +391,38 @@ impl Module for LuaModule {
         if let Err(trouble) = self.flush(out) {
             self.note(trouble);
         }
-        self.inner.begin();
+        self.common.begin();
         if let Err(trouble) = self.begin() {
             self.note(trouble);
         }
     }
 
     fn fault(&mut self) -> Option<Fault> {
-        self.inner.fault()
+        self.common.fault()
     }
 
     fn state_bytes(&self) -> usize {
         let lifted = self.lifts.update.as_ref().map_or(0, Lifted::state_bytes);
-        self.ran.vm.bytes() + lifted + self.inner.table_bytes()
+        self.ran.vm.bytes() + lifted + self.common.table_bytes()
     }
 
     fn muted(&self) -> u64 {
-        self.inner.muted()
+        self.common.muted()
     }
 
     fn denied(&self) -> u64 {
-        self.inner.denied()
+        self.common.denied()
     }
 
     fn asides(&mut self) -> Asides {
-        self.inner.asides()
+        self.common.asides()
     }
 
     fn unheard(&self) -> u64 {
-        self.inner.unheard()
+        self.common.unheard()
     }
 
     fn overflowed(&self) -> u64 {
-        self.inner.overflowed()
+        self.common.overflowed()
     }
 }

@@ -8,6 +8,7 @@ use como_core::table::Table;
 use mlua::{Lua, MetaMethod, UserData, UserDataMethods, UserDataRef, Variadic};
 
 use super::convert;
+use crate::api::how_many;
 use crate::declare;
 use crate::host::tables::Refused;
 pub use crate::host::tables::{Shared, Which};
@@ -88,8 +89,9 @@ pub fn row(lua: &Lua, table: &Table, row: usize) -> mlua::Result<mlua::Table> {
 
 impl UserData for View {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("top", |lua, this, (name, n): (mlua::LuaString, Option<f64>)| {
-            let (name, n) = (convert::short(&name)?, n.unwrap_or(10.0) as usize);
+        methods.add_method("top", |lua, this, (name, n): (mlua::LuaString, mlua::Value)| {
+            let name = convert::short(&name)?;
+            let n = how_many(&convert::argument(&n)?).map_err(mlua::Error::runtime)?;
             upto_now(lua, this)?.top(&name, n).map_err(mlua::Error::runtime)
         });
         for name in ["all", "each"] {

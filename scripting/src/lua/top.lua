@@ -15,7 +15,11 @@ end
 --- The `n` entries of a table that are largest by value, or by a field of it: a list of
 -- `{ key =, value = }`, the largest first.
 local function top(t, n, by)
-  n = math.floor(n or 10)
+  n = n or 10
+  if type(n) ~= "number" or n ~= n then
+    error("top: how many is a number; for instance 10", 2)
+  end
+  n = math.floor(n)
   if n < 1 then
     return {}
   end

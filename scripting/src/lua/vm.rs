@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use como_core::costs::thread_cpu_ns;
 use como_core::module::{Limit, Limits, Mistake, ModuleError};
 use como_core::table::AGGREGATES;
 use mlua::chunk::{ChunkMode, Compiler};
@@ -71,6 +72,12 @@ pub struct Vm {
     chunks: Vec<(String, String)>,
     /// How many lines the script has; the driver stands behind them.
     lines: AtomicU32,
+}
+
+/// CPU time of this thread that is left for calls into a script.
+#[derive(Clone, Copy)]
+pub struct Budget {
+    end_ns: u64,
 }
 
 impl Vm {
@@ -217,8 +224,28 @@ impl Vm {
 
     /// Runs a call into the script, watched.
     pub fn call<R>(&self, call: impl FnOnce() -> mlua::Result<R>) -> Result<R, Trouble> {
-        let limit = Duration::from_millis(self.limits.call_ms_max);
-        let (result, stopped) = self.watch.run(limit, call);
+        self.call_within(self.budget(), call)
+    }
+
+    /// The CPU time that a call may take from now on.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            end_ns: thread_cpu_ns()
+                .saturating_add(self.limits.call_ms_max.saturating_mul(1_000_000)),
+        }
+    }
+
+    /// Runs one of several calls that have their time together.
+    pub fn call_within<R>(
+        &self,
+        budget: Budget,
+        call: impl FnOnce() -> mlua::Result<R>,
+    ) -> Result<R, Trouble> {
+        let left = budget.end_ns.saturating_sub(thread_cpu_ns());
+        if left == 0 {
+            return Err(self.trouble(mlua::Error::runtime("stopped"), true));
+        }
+        let (result, stopped) = self.watch.run(Duration::from_nanos(left), call);
         match result {
             Ok(result) if !stopped => Ok(result),
             Ok(_) => Err(self.trouble(mlua::Error::runtime("stopped"), true)),
@@ -393,6 +420,11 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua
     for aggregate in AGGREGATES {
         base.set(aggregate.name, convert::aggregate(lua, aggregate.name)?)?;
     }
+    let name = host.talk.script().rsplit('/').next().unwrap_or_default();
+    // The generator takes half of it.
+    let seed = como_core::hash::random_seed(name) as i32;
+    let seeds: mlua::Function = base.raw_get::<Table>("math")?.raw_get("randomseed")?;
+    seeds.call::<()>(seed)?;
     let libraries = libraries.clone();
     let require = lua.create_function(move |_, name: mlua::LuaString| {
         match libraries.raw_get::<Option<Table>>(&name)? {

@@ -6,7 +6,7 @@
 //! changes of its parameters stays changed. In a callback that gets a packet,
 //! `pkt.ip.dst` becomes the variable `pkt_ip_dst` ([`super::packet`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use como_core::field::{Demand, Field, Id};
 use rhai::{
@@ -271,20 +271,21 @@ fn rewritten(
     let mut body = place.text(text).to_owned().into_bytes();
     let mut found: BTreeMap<String, Read> = BTreeMap::new();
     let mut complete = foreseen.complete;
+    let words: HashSet<&str> = tokens.iter().map(|token| token.text).collect();
     for at in place.tokens.clone() {
         let starts = tokens[at].is(packet) && !is_dotted(tokens, at);
-        let Some((read, words)) = starts.then(|| path(tokens, at)).flatten() else { continue };
+        let Some((read, steps)) = starts.then(|| path(tokens, at)).flatten() else { continue };
         if let Read::Layer(_) = read
             && !foreseen.complete
         {
             // A layer in a script's hands is more than a yes.
             continue;
         }
-        let last = &tokens[at + 2 * words];
+        let last = &tokens[at + 2 * steps];
         let (from, to) = (tokens[at].at, last.at + last.text.len());
-        let name = tokens[at..=at + 2 * words].iter().map(|t| if t.is(".") { "_" } else { t.text });
+        let name = tokens[at..=at + 2 * steps].iter().map(|t| if t.is(".") { "_" } else { t.text });
         let name: String = name.collect();
-        if tokens.iter().any(|t| t.is(&name)) || name.len() != to - from {
+        if words.contains(name.as_str()) || name.len() != to - from {
             // The script has a variable of that name, or wrote blanks in between.
             complete = false;
             continue;
@@ -306,7 +307,7 @@ fn rewritten(
             continue;
         };
         let name = format!("{:_<1$}", format!("f{number}"), bytes.len());
-        if name.len() == bytes.len() && !tokens.iter().any(|t| t.is(&name)) {
+        if name.len() == bytes.len() && !words.contains(name.as_str()) {
             bytes.copy_from_slice(name.as_bytes());
             found.insert(name, Read::Filter(*number));
         } else {

@@ -11,11 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use como_core::addr::{Addr, Mac};
 use como_core::hash::{TableHash, for_tables};
+use como_core::record::Value;
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map};
 
 use super::engine::VALUES_MAX;
-use super::value::{Unfit, named, weigh_row};
+use super::value::{Unfit, named, to_value, weigh_row};
+use crate::api::how_many;
 use crate::flow::Flow;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -178,8 +180,8 @@ impl Keyed {
     }
 
     /// The `n` rows of the largest numbers as `#{ key, value }`, the largest first, ties by key.
-    fn top(&mut self, n: INT) -> Fallible<Array> {
-        let n = usize::try_from(n).unwrap_or(0);
+    fn top(&mut self, n: Dynamic) -> Fallible<Array> {
+        let n = how_many(&to_value(&n).unwrap_or(Value::Bool(false)))?;
         let rows = self.0.lock();
         fits(n.min(rows.rows.len()))?;
         let number = |v: &Dynamic| v.as_float().or_else(|_| v.as_int().map(|x| x as f64));

@@ -7,7 +7,7 @@ use como_core::module::{Asides, Export, Fault, Limit, Limits, Mistake, Module, M
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
-use rhai::{Dynamic, EvalAltResult, Map, Scope};
+use rhai::{Dynamic, Engine, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
@@ -17,9 +17,9 @@ use super::returned::{answer, returned};
 use super::script::Ran;
 use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
+use crate::common::{Common, ERRORS_MAX};
 use crate::declare::Callback;
-use crate::host::Phase;
-use crate::instance::{ERRORS_MAX, Instance};
+use crate::host::{Host, Phase};
 use crate::passed::{Output, Passed};
 use crate::recorder::{Recorder, Returned, stored_schema};
 
@@ -43,7 +43,7 @@ pub(super) struct RhaiModule {
     export: Option<Body>,
     action: Option<Body>,
     store: Option<Body>,
-    inner: Instance,
+    common: Common,
     recorder: Recorder,
     holder: Holder,
     state: Dynamic,
@@ -76,7 +76,7 @@ impl RhaiModule {
             export: plain(Callback::Export)?,
             action: plain(Callback::Action)?,
             store: plain(Callback::Store)?,
-            inner: Instance::new(ran.host.clone(), tables, limits),
+            common: Common::new(ran.host.clone(), tables, limits),
             ran,
             recorder,
             holder: Holder::default(),
@@ -123,7 +123,7 @@ impl RhaiModule {
 
     fn note(&mut self, error: Box<EvalAltResult>) {
         let ran = &self.ran;
-        self.inner.note(passed(&error), || ran.told(error));
+        self.common.note(passed(&error), || ran.told(error));
     }
 
     /// Runs a callback over the picked packets, and hands its answers to `answered`.
@@ -132,7 +132,7 @@ impl RhaiModule {
         which: Callback,
         batch: &Batch,
         picked: &Selection,
-        mut answered: impl FnMut(usize, Dynamic),
+        answered: impl FnMut(usize, Dynamic),
     ) {
         let slot = if which == Callback::Check { &mut self.check } else { &mut self.update };
         let Some(PacketBody { body, packets }) = slot else { return };
@@ -140,63 +140,23 @@ impl RhaiModule {
         if stateful {
             body.set(1, std::mem::take(&mut self.state));
         }
-        self.ran.host.meet(batch, &mut self.matches);
+        let host = &self.ran.host;
+        host.meet(batch, &mut self.matches);
         let matches = self.matches.as_slice();
-        let feeds: Vec<(&str, Feed)> = packets
-            .reads
-            .iter()
-            .map(|(name, read)| (name.as_str(), Feed::new(*read, batch, matches)))
-            .collect();
-        let held = packets.held.as_deref();
-        let packet = body.param_name(0).map(str::to_owned);
-        let (mut errors, mut failed, mut done) = (Vec::new(), 0, 0);
-        let holder = &self.holder;
-        let (host, adds, eager) = (&self.ran.host, packets.adds, packets.looks);
-        let passed = self.ran.call(|engine| {
-            let mut turns = body.turns(engine);
-            for at in picked.iter() {
-                done += 1;
-                if adds {
-                    if eager {
-                        host.tables.lock().count(batch, usize::MAX, &Some);
-                    }
-                    host.turn_to(at);
-                }
-                let answer = turns.next(|scope| {
-                    for (name, feed) in &feeds {
-                        set(scope, name, feed.at(batch, at));
-                    }
-                    if let (Some(fields), Some(packet)) = (held, &packet) {
-                        set(scope, packet, Dynamic::from(holder.turn(batch, at, fields, matches)));
-                    }
-                });
-                match answer {
-                    Ok(answer) => answered(at, answer),
-                    Err(error) if error.is_system_exception() => return Err(error),
-                    Err(error) => {
-                        // The first of them is told.
-                        if errors.is_empty() {
-                            errors.push(error);
-                        }
-                        failed += 1;
-                        if failed == ERRORS_MAX {
-                            break;
-                        }
-                    }
-                }
-            }
-            Ok(())
-        });
+        let view = BatchView { batch, matches, packets, holder: &self.holder, host };
+        let passed = self.ran.call(|engine| Ok(view.pass((body, engine), picked, answered)));
         if stateful {
             self.state = body.take(1);
         }
         self.holder.close();
         self.ran.host.tables.lock().count(batch, usize::MAX, &Some);
-        errors.extend(passed.err());
-        for error in errors {
-            self.note(error);
+        match passed {
+            Ok((done, errors)) => {
+                errors.into_iter().for_each(|error| self.note(error));
+                self.common.leave_out(picked.count().saturating_sub(done));
+            }
+            Err(error) => self.note(error),
         }
-        self.inner.leave_out(picked.count().saturating_sub(done));
         self.since = self.since.saturating_add(picked.count());
     }
 
@@ -206,7 +166,7 @@ impl RhaiModule {
             return;
         }
         self.since = 0;
-        let max = self.inner.limits().memory_bytes_max;
+        let max = self.common.limits().memory_bytes_max;
         let why = match (weigh(&self.state), weigh(&self.own_long)) {
             (Ok(state), Ok(long)) => {
                 self.weighed = state.saturating_add(long);
@@ -220,7 +180,7 @@ impl RhaiModule {
             self.weighed = 0;
             let began = self.begin();
             let mistake = Mistake::new(self.ran.file(), 0, message);
-            self.inner.note(Some(Limit::Memory), || mistake);
+            self.common.note(Some(Limit::Memory), || mistake);
             if let Err(error) = began {
                 self.note(error);
             }
@@ -230,11 +190,11 @@ impl RhaiModule {
     /// The records of a closed interval, by `export` or by the tables alone.
     fn records(&mut self, out: &mut Export) -> Fallible<()> {
         let Some(export) = &mut self.export else {
-            let records = self.inner.records(out.interval());
+            let records = self.common.records(out.interval());
             return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
         };
         let view = |shared: &Shared, which| Dynamic::from(View::new(shared, which));
-        let (tables, declared_long) = (self.inner.tables(), self.inner.long());
+        let (tables, declared_long) = (self.common.tables(), self.common.long());
         export.set(
             0,
             match tables {
@@ -252,7 +212,7 @@ impl RhaiModule {
             },
         );
         export.set(2, self.ran.args_map());
-        let output = Output::new(self.inner.limits());
+        let output = Output::new(self.common.limits());
         let line = export.line();
         let returned = self.ran.call(|engine| returned(&export.run(engine)?, out, line, output));
         if tables.is_none() && export.takes(0) {
@@ -274,7 +234,7 @@ impl RhaiModule {
             return Ok(());
         };
         let mut records = Records::empty(stored_schema(), out.interval().len());
-        let mut output = Output::new(self.inner.limits());
+        let mut output = Output::new(self.common.limits());
         for row in returned.into_rows() {
             let row = row.into_iter().map(|(name, v)| (name.into(), value::of_value(v)));
             store.set(0, Dynamic::from_map(row.collect::<Map>()));
@@ -294,7 +254,7 @@ impl RhaiModule {
     /// Asks `action` about every long-term row, and writes those to store.
     fn flush(&mut self, out: &mut Export) -> Fallible<()> {
         let (answers, error) = self.ask(out.now());
-        if let Some(records) = self.inner.flush(out, &answers) {
+        if let Some(records) = self.common.flush(out, &answers) {
             self.write(Returned::Whole(records), out)?;
         }
         error.map_or(Ok(()), Err)
@@ -304,7 +264,7 @@ impl RhaiModule {
     fn close(&mut self, out: &mut Export) {
         self.ran.host.close(out.interval());
         let results = [self.records(out), self.flush(out)];
-        self.inner.begin();
+        self.common.begin();
         self.weigh(true);
         let began = self.begin();
         for error in results.into_iter().chain([began]).filter_map(Result::err) {
@@ -326,7 +286,71 @@ impl RhaiModule {
             Some(at) => limit(Passed { limit: at, message }, line),
             None => message.into(),
         };
-        self.inner.ask(ask, |error| error.is_system_exception(), wrong)
+        self.common.ask(ask, |error| error.is_system_exception(), wrong)
+    }
+}
+
+/// A batch as a callback sees it.
+struct BatchView<'a> {
+    batch: &'a Batch,
+    matches: &'a [Selection],
+    packets: &'a Packets,
+    holder: &'a Holder,
+    host: &'a Host,
+}
+
+impl BatchView<'_> {
+    /// Runs a body for each picked packet; answers how many it got to, and what went wrong: the
+    /// first packet's error, and what ended them all.
+    fn pass(
+        &self,
+        (body, engine): (&mut Body, &Engine),
+        picked: &Selection,
+        mut answered: impl FnMut(usize, Dynamic),
+    ) -> (usize, Vec<Box<EvalAltResult>>) {
+        let packet = body.param_name(0).map(str::to_owned);
+        let reads = self.packets.reads.iter();
+        let feed = |read| Feed::new(read, self.batch, self.matches);
+        let feeds: Vec<_> = reads.map(|(name, read)| (name.as_str(), feed(*read))).collect();
+        let (mut errors, mut failed, mut done) = (Vec::new(), 0, 0);
+        let mut turns = body.turns(engine);
+        for at in picked.iter() {
+            done += 1;
+            self.turn_to(at);
+            let answer = turns.next(|scope| {
+                for (name, feed) in &feeds {
+                    set(scope, name, feed.at(self.batch, at));
+                }
+                if let (Some(fields), Some(packet)) = (&self.packets.held, &packet) {
+                    let held = self.holder.turn(self.batch, at, fields, self.matches);
+                    set(scope, packet, Dynamic::from(held));
+                }
+            });
+            match answer {
+                Ok(answer) => answered(at, answer),
+                Err(error) => {
+                    let ends = error.is_system_exception();
+                    failed += 1;
+                    if ends || errors.is_empty() {
+                        errors.push(error);
+                    }
+                    if ends || failed == ERRORS_MAX {
+                        break;
+                    }
+                }
+            }
+        }
+        (done, errors)
+    }
+
+    /// Has the tables that are added to know which packet is at hand.
+    fn turn_to(&self, at: usize) {
+        if self.packets.adds {
+            if self.packets.looks {
+                self.host.tables.lock().count(self.batch, usize::MAX, &Some);
+            }
+            self.host.turn_to(at);
+        }
     }
 }
 
@@ -362,7 +386,7 @@ impl Module for RhaiModule {
     }
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        if !self.inner.count(batch, picked) {
+        if !self.common.count(batch, picked) {
             deep(|| {
                 self.pass(Callback::Update, batch, picked, |_, _| {});
                 self.weigh(false);
@@ -375,31 +399,31 @@ impl Module for RhaiModule {
     }
 
     fn fault(&mut self) -> Option<Fault> {
-        self.inner.fault()
+        self.common.fault()
     }
 
     fn state_bytes(&self) -> usize {
-        self.weighed.saturating_add(self.inner.table_bytes())
+        self.weighed.saturating_add(self.common.table_bytes())
     }
 
     fn muted(&self) -> u64 {
-        self.inner.muted()
+        self.common.muted()
     }
 
     fn denied(&self) -> u64 {
-        self.inner.denied()
+        self.common.denied()
     }
 
     fn asides(&mut self) -> Asides {
-        self.inner.asides()
+        self.common.asides()
     }
 
     fn unheard(&self) -> u64 {
-        self.inner.unheard()
+        self.common.unheard()
     }
 
     fn overflowed(&self) -> u64 {
-        self.inner.overflowed()
+        self.common.overflowed()
     }
 }
 

@@ -7,6 +7,7 @@ use como_core::module::{Args, Limits, Manifest, Mistake, ModuleError};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Scope};
 
 use super::body::{self, Body, Packets};
+use super::breadth::{PARTS_MAX, too_broad};
 use super::engine::{Functions, RESERVED_MARK, engine};
 use super::fault::Files;
 use super::filters::Filter;
@@ -65,6 +66,13 @@ impl Source {
         if self.text.len() > SOURCE_BYTES_MAX {
             let message = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
             return Err(self.error(0, message));
+        }
+        if let Some(line) = too_broad(&self.text) {
+            let message = format!(
+                "more than {PARTS_MAX} entries, cases, parameters or statements in one place, \
+                 which take too long to read: keep so much data in a list"
+            );
+            return Err(self.error(line, message));
         }
         let watch = Arc::new(Watch::new());
         let host = Arc::new(Host::new(&self.file, means));

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use como_core::record::Value;
 use como_core::table::Table;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map};
 
 use super::value;
+use crate::api::how_many;
 use crate::declare;
 use crate::host::tables::Refused;
 pub(super) use crate::host::tables::{Shared, Which};
@@ -68,8 +70,8 @@ fn find(view: &View, key: &[Dynamic]) -> Fallible<Dynamic> {
     Ok(view.find(&key, row)?.unwrap_or(Dynamic::UNIT))
 }
 
-fn top(view: &View, name: &str, n: INT) -> Fallible<Rows> {
-    Ok(view.top(name, usize::try_from(n).unwrap_or(0))?)
+fn top(view: &View, name: &str, n: &Dynamic) -> Fallible<Rows> {
+    Ok(view.top(name, how_many(&value::to_value(n).unwrap_or(Value::Bool(false)))?)?)
 }
 
 fn fold(view: &View, table: &View) -> Fallible<()> {
@@ -121,8 +123,8 @@ impl IntoIterator for View {
 pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<View>("CoreTable")
-        .register_fn("top", |table: &mut View, name: &str, n: INT| top(table, name, n))
-        .register_fn("top", |table: &mut View, name: &str| top(table, name, 10))
+        .register_fn("top", |table: &mut View, name: &str, n: Dynamic| top(table, name, &n))
+        .register_fn("top", |table: &mut View, name: &str| top(table, name, &Dynamic::UNIT))
         .register_fn("all", |table: &mut View| -> Fallible<Rows> { Ok(table.all()?) })
         .register_fn("len", |table: &mut View| -> Fallible<INT> { Ok(table.len()? as INT) })
         .register_fn("find", |table: &mut View| find(table, &[]))

@@ -1,14 +1,19 @@
-//! Functions of texts that work before Rhai looks at how long the result is: bounded beforehand.
+//! Functions of texts that work before Rhai looks at how long the result is, or longer than it has
+//! time: bounded beforehand.
 //!
 //! No watch ends what a native function does, and its memory is nobody's until it returns.
 
-use rhai::{Engine, EvalAltResult, INT, ImmutableString, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, INT, ImmutableString, NativeCallContext, Position};
 
+use super::breadth::{PARTS_MAX, too_broad};
 use super::engine::TEXT_BYTES_MAX;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// Puts `replace` and `pad` in place of Rhai's own.
+/// The longest text that is read as JSON.
+const JSON_BYTES_MAX: usize = 256 << 10;
+
+/// Puts `replace`, `pad` and `parse_json` in place of Rhai's own.
 pub(super) fn register(engine: &mut Engine) {
     type Text = ImmutableString;
     engine
@@ -25,6 +30,9 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("pad", |text: &mut Text, len: INT, with: &str| pad(text, len, with))
         .register_fn("pad", |text: &mut Text, len: INT, with: char| {
             pad(text, len, with.encode_utf8(&mut [0; 4]))
+        })
+        .register_fn("parse_json", |context: NativeCallContext, text: &str| {
+            parse_json(context.engine(), text)
         });
 }
 
@@ -65,6 +73,18 @@ fn pad(text: &mut ImmutableString, len: INT, with: &str) -> Fallible<()> {
     }
     *text = padded.into();
     Ok(())
+}
+
+/// The map that a text of JSON stands for. Rhai reads it as it reads scripts.
+fn parse_json(engine: &Engine, text: &str) -> Fallible<Dynamic> {
+    if text.len() > JSON_BYTES_MAX || too_broad(text).is_some() {
+        let (bytes, parts) = (JSON_BYTES_MAX, PARTS_MAX);
+        return Err(format!(
+            "parse_json: a text of more than {bytes} bytes, or {parts} entries in one place"
+        )
+        .into());
+    }
+    engine.parse_json(text, true).map(Dynamic::from_map)
 }
 
 /// As Rhai says it of its own.

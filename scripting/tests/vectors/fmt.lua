@@ -15,4 +15,8 @@ test.equal(all(fmt.share, { 0.125, 1, 0.33333 }), { "12.5 %", "100 %", "33.3 %" 
 test.equal(all(fmt.duration, { 0, 0.00025, 0.0015, 42, 59.94, 185, 7800, 349200, -1.5 }),
   { "0 µs", "250 µs", "1.5 ms", "42 s", "59.9 s", "3 min 5 s", "2 h 10 min", "4 d 1 h", "-1.5 s" })
 
+for _, f in { fmt.count, fmt.bytes, fmt.rate, fmt.share, fmt.duration } do
+  test.equal(all(f, { 0 / 0, 1 / 0, -1 / 0, 1e300 }), { "nan", "inf", "-inf", "inf" })
+end
+
 value = { n = count() }

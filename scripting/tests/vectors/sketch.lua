@@ -25,7 +25,8 @@ for n = 1, 100 do
 end
 test.equal({ counter:count(0), counter:count(7), counter:count("none") }, { 550, 520, 0 })
 test.fails(function() sketch.set(0) end, "from 1 to 50000")
-test.fails(function() sketch.set(10, 7) end, "from 0.001 to 1")
+test.fails(function() sketch.set(10, 7) end, "at least 0.001 and below 1")
+test.fails(function() sketch.set(10, 1) end, "at least 0.001 and below 1")
 test.fails(function() sketch.counter(1) end, "from 16 to 65536")
 
 value = { n = count() }

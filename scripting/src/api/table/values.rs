@@ -285,7 +285,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "part",
         params: &[("bytes", "bytes"), ("at", "number"), ("len", "number")],
         returns: "bytes",
-        doc: "Some of the bytes, from a place on, from 0; fewer at the end.",
+        doc: "Some of the bytes, from a place on, from 0; fewer at the end. Of a text it is a text. In Rhai bytes of a payload equal no text: compare what `as_string()` makes of them.",
         units: "bytes",
         example: ("text.hex(text.part(\"HTTP/1.1\", 6, 9))", "2e31"),
         since: "0.1",

@@ -1,16 +1,7 @@
 //! Scripts that must be stopped, in bounded time and memory, with the process alive.
 
-use std::time::Duration;
-
 use super::*;
-
-/// Much more than a script may take, because the machine that tests may be busy.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// CPU time of this thread: that others are at work as well takes nothing away.
-fn cpu() -> Duration {
-    Duration::from_nanos(como_core::costs::thread_cpu_ns())
-}
+use crate::running::Took;
 
 /// Half of what a call may take by default.
 fn limits() -> Limits {
@@ -31,7 +22,7 @@ fn update(body: &str) -> String {
 /// and then another script must count as ever.
 #[track_caller]
 fn stopped(script: &str) {
-    let began = cpu();
+    let took = Took::begin();
     let limit = match start_with(script, &[], limits()) {
         Err(_) => true,
         Ok(mut running) => {
@@ -42,24 +33,22 @@ fn stopped(script: &str) {
             running.faults.iter().any(|fault| fault.limit.is_some())
         }
     };
-    let took = cpu().saturating_sub(began);
     assert!(limit, "no limit was passed by {script}");
-    assert!(took < PATIENCE, "{took:?}");
+    took.check();
     check(&update(""), &[], &["n=6"]);
 }
 
 /// Runs a script that may do as it likes, as long as it ends and leaves the process alive.
 #[track_caller]
 fn survived(script: &str) {
-    let began = cpu();
+    let took = Took::begin();
     if let Ok(mut running) = start_with(script, &[], limits()) {
         for _ in 0..3 {
             running.feed(some());
             let _ = running.rows();
         }
     }
-    let took = cpu().saturating_sub(began);
-    assert!(took < PATIENCE, "{took:?}");
+    took.check();
 }
 
 #[test]
@@ -313,4 +302,39 @@ fn an_error_in_each_callback_is_told_and_survived() {
         Limits::default(),
     );
     assert!(thrown.is_err());
+}
+
+#[test]
+fn what_takes_too_long_to_read_is_refused_in_words() {
+    let value = "let value = #{ n: count() };\n";
+    let many = |part: &str| part.repeat(20_000);
+    for text in [
+        format!("{value}fn f(x) {{ switch x {{ {} }} }}", many("1 => 2, ")),
+        format!("{value}const M = #{{ {} }};", many("a: 1, ")),
+        format!("{value}fn f({}) {{ 1 }}", many("a, ")),
+        format!("{value}fn f(x) {{ {} }}", many("x; ")),
+    ] {
+        let took = Took::begin();
+        let error =
+            crate::load_text("broad.rhai", &text).map(drop).expect_err("too broad").to_string();
+        assert!(error.contains(":2: more than 4096 entries"), "{error}");
+        took.check();
+    }
+}
+
+#[test]
+fn json_is_bounded_before_it_is_read() {
+    let entries: String = (0..20_000).map(|n| format!("\"a{n}\":1,")).collect();
+    let text = |json: &str| {
+        let body = format!("fn export(t) {{ let m = parse_json(`{json}`); #{{ n: m.len() }} }}");
+        format!("let value = #{{ n: count() }};\n{body}")
+    };
+    check(&text("{\"a\":1,\"b\":{\"c\":[1,2]}}"), &[], &["n=2"]);
+    let mut running =
+        start_with(&text(&format!("{{{entries}\"b\":1}}")), &[], limits()).expect("it starts");
+    let took = Took::begin();
+    running.rows();
+    took.check();
+    let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
+    assert!(fault.mistake.message.contains("parse_json: a text of more than"), "{fault:?}");
 }
