@@ -2,7 +2,8 @@
 //! each once for all tasks, evaluates all filters, and hands batches to workers.
 //!
 //! It never waits for disk or users. Workers' queues are bounded: when one is
-//! full a monitor of files waits, a live one sheds for that worker alone.
+//! full a monitor of files waits, a live one sheds for that worker alone, and
+//! orders wait for their turn.
 
 pub mod assemble;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod feed;
 pub mod guest;
 pub mod merge;
 pub mod offers;
+pub mod outbox;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +35,7 @@ use assemble::Assembler;
 use feed::Feed;
 use guest::{Berth, Guest, Ticket};
 use merge::{Merge, Next, Run};
+use outbox::Outbox;
 
 /// How long a wire may be silent, beyond its delay, before intervals close without it.
 const GRACE: Span = Span(SECOND);
@@ -115,7 +118,7 @@ pub struct Capture {
     /// Whether it has ended, for tasks that still run over kept packets.
     pub ended: Arc<AtomicBool>,
     /// The workers' queues.
-    pub workers: Vec<Sender<Work>>,
+    pub workers: Vec<Outbox>,
     /// What everybody counts into.
     pub counters: Arc<Counters>,
     /// The tables that addresses are looked up in.
@@ -190,11 +193,11 @@ impl Capture {
         self.finish(&mut state, &mut assembler);
         state.watch.charge(&state.costs, Category::Core);
         self.ended.store(true, Ordering::SeqCst);
-        for worker in &self.workers {
+        for worker in &mut self.workers {
             // A worker that is gone has nothing left to flush.
-            let _ = worker.send(Work::End);
+            worker.send(Work::End, true);
         }
-        state.berths.retain(|berth| berth.order(Work::End));
+        state.berths.iter_mut().for_each(|berth| berth.end());
     }
 
     /// Hands out a run of packets, as far as it fills batches.
@@ -230,17 +233,22 @@ impl Capture {
         self.finish(state, assembler);
         if assembler.seq() > state.flushed {
             state.flushed = assembler.seq();
-            for worker in &self.workers {
+            for worker in &mut self.workers {
                 // A worker that is gone has nothing left to flush.
-                let _ = worker.send(Work::Flush);
+                worker.order(Work::Flush);
             }
-            state.berths.retain(|berth| berth.order(Work::Flush));
+            state.berths.retain_mut(|berth| berth.order(Work::Flush));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 
     /// Does what the supervisor asked since the last turn.
     fn obey(&mut self, state: &mut State, assembler: &mut Assembler) -> Obeyed {
+        for worker in &mut self.workers {
+            // What finds no room waits for the next turn.
+            let _ = worker.catch_up();
+        }
+        state.berths.retain_mut(Berth::catch_up);
         while let Ok(slot) = self.retired.try_recv() {
             state.plan.remove(slot);
             state.placed.retain(|p| p.slot != slot);
@@ -251,8 +259,9 @@ impl Capture {
             match control {
                 Control::Stop => return Obeyed::Stop,
                 Control::Detach(name) => {
-                    for placed in state.placed.iter().filter(|p| p.is_named(&name)) {
-                        self.order(state, &placed.lane, Work::Detach(name.clone()));
+                    let named = state.placed.iter().filter(|p| p.is_named(&name));
+                    for lane in named.map(|p| p.lane.clone()).collect::<Vec<_>>() {
+                        self.order(state, &lane, Work::Detach(name.clone()));
                     }
                 }
                 Control::Mark(keeper, told) => self.mark(state, keeper, told),
@@ -298,13 +307,13 @@ impl Capture {
     }
 
     /// Hands an order to whoever runs a task.
-    fn order(&self, state: &State, lane: &Lane, work: Work) {
+    fn order(&mut self, state: &mut State, lane: &Lane, work: Work) {
         match lane {
             // A worker only ends after capture has.
-            Lane::Worker(at) => drop(self.workers.get(*at).map(|worker| worker.send(work))),
+            Lane::Worker(at) => drop(self.workers.get_mut(*at).map(|worker| worker.order(work))),
             Lane::Guest(ticket) => {
                 // The newest: one that went round has left another behind.
-                if let Some(berth) = state.berths.iter().rfind(|berth| berth.is_of(ticket)) {
+                if let Some(berth) = state.berths.iter_mut().rfind(|berth| berth.is_of(ticket)) {
                     berth.order(work);
                 }
             }
@@ -326,7 +335,7 @@ impl Capture {
 
     /// Keeps the batches from the next one on for a guest, and has whoever keeps their packets
     /// tell where those are.
-    fn join(&self, state: &mut State, guest: Guest) {
+    fn join(&mut self, state: &mut State, guest: Guest) {
         let slot = state.plan.add(&guest.filter);
         let (berth, work) = Berth::new(guest.ticket.clone());
         let worker = Worker {
@@ -352,15 +361,15 @@ impl Capture {
 
     /// Has a task tell where it stands in the packets that it keeps; one that is not there, or has
     /// too much to do, is silent.
-    fn mark(&self, state: &State, keeper: Arc<str>, told: crossbeam_channel::Sender<Spot>) {
+    fn mark(&mut self, state: &mut State, keeper: Arc<str>, told: crossbeam_channel::Sender<Spot>) {
         let Some(placed) = state.placed.iter().find(|p| p.is_named(&keeper)) else { return };
         let work = Work::Mark(keeper.clone(), told);
         match &placed.lane {
             Lane::Worker(at) => {
-                drop(self.workers.get(*at).map(|worker| worker.send_within(work, Duration::ZERO)));
+                drop(self.workers.get_mut(*at).map(|worker| worker.offer(work, Duration::ZERO)));
             }
             Lane::Guest(ticket) => {
-                if let Some(berth) = state.berths.iter().rfind(|berth| berth.is_of(ticket)) {
+                if let Some(berth) = state.berths.iter_mut().rfind(|berth| berth.is_of(ticket)) {
                     berth.ask(work);
                 }
             }
@@ -397,20 +406,20 @@ impl Capture {
         state.watch.charge(&state.costs, Category::Filter);
         self.counters.note_batch(&batch);
         let batch = Arc::new(batch);
-        for (at, worker) in self.workers.iter().enumerate() {
+        let live = self.merge.is_live();
+        for (at, worker) in self.workers.iter_mut().enumerate() {
             if !state.placed.iter().any(|p| p.is_with(at)) {
                 continue;
             }
             let work = Work::Batch(batch.clone());
-            if !self.merge.is_live() {
-                let _ = worker.send_unhurried(work);
-            } else if let Err(Refused::Full(_)) = worker.send_within(work, Duration::ZERO) {
+            if !live {
+                worker.send(work, false);
+            } else if let Err(Refused::Full(())) = worker.offer(work, Duration::ZERO) {
                 self.counters.note_shed(&batch);
             }
         }
-        let live = self.merge.is_live();
         let shed = || self.counters.note_shed(&batch);
-        state.berths.retain(|berth| berth.offer(&batch, live, shed));
+        state.berths.retain_mut(|berth| berth.offer(&batch, live, shed));
         assembler.keep(batch);
         if assembler.is_empty() {
             self.merge.settle();

@@ -21,7 +21,7 @@ use crate::record::{Output, Records, Schema, Type};
 use crate::storage::packets::Capture;
 use crate::storage::scan::Damage;
 use crate::time::Ts;
-pub use text::{header, row};
+pub use text::{header, row, tamed};
 
 /// Writes what is all there is.
 pub fn whole(renderer: &mut dyn Renderer, output: &Output, out: &mut dyn Write) -> io::Result<()> {

@@ -13,7 +13,7 @@ use crate::module::Merge;
 use crate::record::{Output, Records, Schema};
 use crate::table::States;
 use crate::time::{Interval, Span, Ts};
-use group::Group;
+use group::{Group, Room};
 use plan::Plan;
 
 /// A rollup: how long its intervals are, and how long its records are kept.
@@ -132,6 +132,9 @@ fn adds_up(len: Span, into: Span) -> Result<(), RollupError> {
     }
 }
 
+/// Schemas that the records of one interval may have; those of more are left out, and it is cut.
+const SCHEMAS_MAX: usize = 64;
+
 /// Merges the records of one stream, which come in the order of time.
 pub struct Merger {
     into: Span,
@@ -206,19 +209,25 @@ impl Merger {
     /// Takes rows of the open interval.
     fn take(&mut self, records: &Records, rows: std::ops::Range<usize>) -> Result<(), RollupError> {
         let Self { open: Some(open), own, into, .. } = self else { return Ok(()) };
-        let Open { interval, groups, .. } = open;
+        let Open { interval, groups, spoilt } = open;
         let own_key = own.as_ref().map(|own| own.key());
         let hash = records.schema.hash();
-        let group = match groups.iter().position(|group| group.schema().hash() == hash) {
-            Some(at) => &mut groups[at],
+        let known = groups.iter().position(|group| group.schema().hash() == hash);
+        let at = match known {
+            Some(at) => at,
+            None if groups.len() >= SCHEMAS_MAX => {
+                *spoilt = true;
+                return Ok(());
+            }
             None => {
                 let plan = Plan::of(&records.schema, own_key)?;
                 groups.push(Group::new(records.schema.clone(), plan));
-                let last = groups.len() - 1;
-                &mut groups[last]
+                groups.len() - 1
             }
         };
-        group.take(records, rows, *interval, *into, own)
+        let room = Room::of(groups, at);
+        groups[at].bound(room);
+        groups[at].take(records, rows, *interval, *into, own)
     }
 
     /// Gives what is open, as far as it came.

@@ -24,6 +24,7 @@ use parking_lot::RwLock;
 use crate::capture::feed::Feed;
 use crate::capture::guest::Ticket;
 use crate::capture::merge::{self, Merge};
+use crate::capture::outbox::Outbox;
 use crate::capture::{Capture, Control, Joining};
 use crate::costs::Costs;
 use crate::field::Field;
@@ -252,7 +253,7 @@ impl Monitor {
                 abandoned: abandoned.clone(),
             };
             workers.push(spawn("worker", move || worker.run())?);
-            queues.push(queue);
+            queues.push(Outbox::new(queue));
         }
         let feeds = sources.into_iter().map(|source| feed(source, &counters));
         let feeds = feeds.collect::<Result<_, _>>()?;

@@ -15,6 +15,7 @@ use std::ops::Range;
 use como_core::module::Mistake;
 pub use como_core::nearest::nearest;
 use como_core::quote::{Quote, line_number};
+use como_core::render::tamed;
 pub use como_core::source::with_causes;
 
 /// What a verb ends with.
@@ -178,7 +179,7 @@ impl Message {
         let mut out = format!("{} {what}\n", paint(level_colour, &format!("{level}:")));
         if let Some(place) = &self.place {
             if !place.origin.is_empty() {
-                out += &format!("  {}\n", paint("2", &place.origin));
+                out += &format!("  {}\n", paint("2", &tamed(&place.origin)));
             }
             if let Some(quote) = &place.quote {
                 out += &quote.render(|carets| paint(level_colour, carets));
@@ -186,26 +187,15 @@ impl Message {
             }
         }
         for hint in &self.hints {
-            out += &format!("{} {hint}\n", paint("1;36", "hint:"));
+            out += &format!("{} {}\n", paint("1;36", "hint:"), tamed(hint));
         }
         out
     }
 }
 
-/// The text with control characters escaped, save line ends and tabs: it may quote what a script
-/// or a stranger wrote, and a terminal obeys what it is sent.
-fn tamed(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\n' | '\t' => c.to_string(),
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(shown).collect()
-}
-
 /// Says something on standard error; there is nobody to tell if that is gone.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", tamed(text));
 }
 
 #[cfg(test)]
@@ -242,6 +232,10 @@ mod tests {
     #[test]
     fn what_a_message_quotes_cannot_steer_a_terminal() {
         check(Failure::new("no \x1b[2J\nhere"), "error: no \\u{1b}[2J\nhere\n");
+        check(
+            Failure::new("no").hint("try\x1b[2J \u{202e}"),
+            "error: no\nhint: try\\u{1b}[2J \\u{202e}\n",
+        );
     }
 
     #[test]

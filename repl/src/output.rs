@@ -173,9 +173,10 @@ impl Renderer for Missing {
     }
 }
 
-/// Writes a line of what was asked for to standard output.
+/// Writes a line of what was asked for to standard output; what it quotes of traffic, or of another
+/// monitor, steers no terminal.
 pub fn line(text: &impl std::fmt::Display) -> Result {
-    Ok(writeln!(io::stdout(), "{text}")?)
+    Ok(writeln!(io::stdout(), "{}", render::tamed(&text.to_string()))?)
 }
 
 /// A list with a header.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::outbox::Outbox;
 use crate::batch::Batch;
 use crate::costs::let_others_first;
 use crate::field::Demand;
@@ -148,7 +149,7 @@ pub fn host(
 
 /// Where batches wait for a guest.
 pub struct Berth {
-    queue: queue::Sender<Work>,
+    queue: Outbox,
     ticket: Arc<Ticket>,
 }
 
@@ -156,7 +157,7 @@ impl Berth {
     /// A place for the guest with this ticket, and the end at which it is served.
     pub fn new(ticket: Arc<Ticket>) -> (Self, queue::Receiver<Work>) {
         let (queue, work) = queue::bounded(QUEUE);
-        (Self { queue, ticket }, work)
+        (Self { queue: Outbox::new(queue), ticket }, work)
     }
 
     /// Whether it is this guest's.
@@ -166,35 +167,48 @@ impl Berth {
 
     /// Hands an order on; one that is gone needs none. False where nothing is to follow: who runs
     /// for a question that is read slowly is not waited for.
-    pub fn order(&self, work: Work) -> bool {
+    pub fn order(&mut self, work: Work) -> bool {
         if !self.ticket.is_for_question() {
-            return self.queue.send(work).is_ok();
+            return self.queue.order(work);
         }
-        match self.queue.send_within(work, Duration::ZERO) {
+        match self.queue.offer(work, Duration::ZERO) {
             Ok(()) => true,
-            Err(Refused::Gone(_)) => false,
-            Err(Refused::Full(_)) => self.ticket.lacks_batch(),
+            Err(Refused::Gone(())) => false,
+            Err(Refused::Full(())) => self.ticket.lacks_batch(),
+        }
+    }
+
+    /// Hands on the orders that wait, as far as there is room. False where nothing is to follow.
+    pub fn catch_up(&mut self) -> bool {
+        !matches!(self.queue.catch_up(), Err(Refused::Gone(())))
+    }
+
+    /// Has it end behind all that it was given; one that is a part of the monitor is waited for.
+    pub fn end(&mut self) {
+        match self.ticket.is_for_question() {
+            true => drop(self.queue.offer(Work::End, Duration::ZERO)),
+            false => drop(self.queue.send(Work::End, true)),
         }
     }
 
     /// Hands an order on if there is room for it.
-    pub fn ask(&self, work: Work) {
-        let _ = self.queue.send_within(work, Duration::ZERO);
+    pub fn ask(&mut self, work: Work) {
+        let _ = self.queue.offer(work, Duration::ZERO);
     }
 
     /// Hands a batch on, which on a wire waits for nobody. False where nothing is to follow; the
     /// guest misses a batch that `shed` is called for.
-    pub fn offer(&self, batch: &Arc<Batch>, live: bool, shed: impl FnOnce()) -> bool {
+    pub fn offer(&mut self, batch: &Arc<Batch>, live: bool, shed: impl FnOnce()) -> bool {
         let work = Work::Batch(batch.clone());
         let sent = match (live, self.ticket.sheds) {
-            (true, _) => self.queue.send_within(work, Duration::ZERO),
-            (false, true) => self.queue.send_unhurried(work),
-            (false, false) => self.queue.send_within(work, PATIENCE),
+            (true, _) => self.queue.offer(work, Duration::ZERO),
+            (false, true) => return self.queue.send(work, false),
+            (false, false) => self.queue.offer(work, PATIENCE),
         };
         match sent {
             Ok(()) => true,
-            Err(Refused::Gone(_)) => false,
-            Err(Refused::Full(_)) => {
+            Err(Refused::Gone(())) => false,
+            Err(Refused::Full(())) => {
                 let goes_on = self.ticket.lacks_batch();
                 if goes_on {
                     shed();
@@ -210,7 +224,7 @@ mod tests {
     use super::*;
 
     /// Offers batches until one is refused, and tells how many were taken and how many shed.
-    fn offered(berth: &Berth, most: usize) -> (usize, usize) {
+    fn offered(berth: &mut Berth, most: usize) -> (usize, usize) {
         let (mut taken, mut shed) = (0, 0);
         for _ in 0..most {
             if !berth.offer(&Arc::default(), true, || shed += 1) {
@@ -224,29 +238,29 @@ mod tests {
     #[test]
     fn one_that_is_waited_for_too_long_goes_round_and_one_that_joined_sheds() {
         let ticket = Ticket::new(true);
-        let (berth, _work) = Berth::new(ticket.clone());
-        assert_eq!(offered(&berth, 1000), (QUEUE, 0));
+        let (mut berth, _work) = Berth::new(ticket.clone());
+        assert_eq!(offered(&mut berth, 1000), (QUEUE, 0));
         assert!(ticket.is_behind() && !ticket.join());
         ticket.go_round();
-        let (berth, work) = Berth::new(ticket.clone());
-        assert_eq!(offered(&berth, QUEUE), (QUEUE, 0));
+        let (mut berth, work) = Berth::new(ticket.clone());
+        assert_eq!(offered(&mut berth, QUEUE), (QUEUE, 0));
         assert!(ticket.join());
-        assert_eq!(offered(&berth, 5), (5, 5));
+        assert_eq!(offered(&mut berth, 5), (5, 5));
         assert!(!ticket.void() && ticket.is_joined());
         drop(work);
-        assert_eq!(offered(&berth, 5), (0, 0));
+        assert_eq!(offered(&mut berth, 5), (0, 0));
     }
 
     #[test]
     fn one_that_runs_for_a_question_ends_where_batches_are_missing() {
         let ticket = Ticket::new(false);
-        let (berth, _work) = Berth::new(ticket.clone());
+        let (mut berth, _work) = Berth::new(ticket.clone());
         assert!(ticket.join());
-        assert_eq!(offered(&berth, 1000), (QUEUE, 0));
+        assert_eq!(offered(&mut berth, 1000), (QUEUE, 0));
         assert!(ticket.is_behind() && !ticket.is_joined());
         let ticket = Ticket::new(false);
-        let (berth, _work) = Berth::new(ticket.clone());
-        assert_eq!(offered(&berth, QUEUE), (QUEUE, 0));
+        let (mut berth, _work) = Berth::new(ticket.clone());
+        assert_eq!(offered(&mut berth, QUEUE), (QUEUE, 0));
         assert!(ticket.join() && !berth.order(Work::Flush) && ticket.is_behind());
         let ticket = Ticket::new(false);
         assert!(ticket.join() && !ticket.void() && ticket.is_void());

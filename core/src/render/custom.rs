@@ -35,7 +35,7 @@ impl Renderer for Printed {
                 Ok(line) => {
                     self.faults_in_a_row = 0;
                     if let Some(line) = line {
-                        writeln!(out, "{}", tamed(&line))?;
+                        writeln!(out, "{}", text::tamed(&line))?;
                     }
                 }
                 Err(fault) => {
@@ -59,14 +59,4 @@ impl Renderer for Printed {
             n => Err(io::Error::other(format!("the module could not print {n} of its records"))),
         }
     }
-}
-
-/// The text with line ends and tabs kept, and other control characters escaped.
-fn tamed(line: &str) -> String {
-    let kept = |c| matches!(c, '\n' | '\t') || !text::is_hostile(c);
-    if line.chars().all(kept) {
-        return line.to_owned();
-    }
-    let escape = |c: char| if kept(c) { c.to_string() } else { c.escape_default().to_string() };
-    line.chars().map(escape).collect()
 }

@@ -5,7 +5,7 @@
 //! quotes that gnuplot takes nothing out of: it would run what stands in
 //! backquotes as a command.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 use super::{Renderer, flush, text, told};
@@ -20,8 +20,12 @@ const CURVES_MAX: usize = 12;
 /// Panels in a plot.
 const PANELS_MAX: usize = 4;
 
-/// Points held, of all keys: more than any screen shows, and at most some 100 MB.
-const POINTS_MAX: usize = 2_000_000;
+/// Points held, of all keys: more than any screen shows. With all that curves take beside them they
+/// are some 50 MB, and twice that while there is room to grow.
+const POINTS_MAX: usize = 1_000_000;
+
+/// Curves held. When there are more, all but the largest go.
+const HELD_MAX: usize = 8192;
 
 /// Up to this long a plot has seconds under it.
 const SHORT: Span = Span::from_secs(600);
@@ -37,7 +41,10 @@ pub(super) struct Gnuplot {
     len: Span,
     // By key.
     curves: HashMap<String, Curve>,
+    // Of all curves.
     points: usize,
+    // How many curves have gone.
+    gone: usize,
     gaps: Vec<(Ts, Ts)>,
     remarks: Vec<String>,
 }
@@ -102,8 +109,29 @@ impl Gnuplot {
         }
     }
 
-    /// The curves drawn in a panel, the largest first, and how many there would be.
-    fn shown(&self, panel: usize) -> (Vec<(&str, &Curve)>, usize) {
+    /// Makes room: of each panel the largest curves stay.
+    fn let_go(&mut self) -> io::Result<()> {
+        let mut kept = HashSet::new();
+        for panel in 0..self.panels.len() {
+            let largest = self.ranked(panel).into_iter().take(HELD_MAX / 2 / PANELS_MAX);
+            kept.extend(largest.map(|(key, _)| key.to_owned()));
+        }
+        let before = self.curves.len();
+        self.curves.retain(|key, _| kept.contains(key));
+        self.gone += before - self.curves.len();
+        self.points = self.curves.values().map(|curve| curve.points.len()).sum();
+        if self.points > POINTS_MAX / 2 {
+            let what = format!("more than {POINTS_MAX} points are too many for a plot");
+            return Err(io::Error::other(format!("{what}: ask for less time, or fewer rows")));
+        }
+        self.remark(
+            "too many keys to hold: of those that were small the beginning is missing".into(),
+        );
+        Ok(())
+    }
+
+    /// The curves of a panel, those with the largest sums first.
+    fn ranked(&self, panel: usize) -> Vec<(&str, &Curve)> {
         let sum = |curve: &Curve| curve.sums.get(panel).copied().unwrap_or(0.0);
         let mut all: Vec<(&str, &Curve)> = self
             .curves
@@ -112,7 +140,13 @@ impl Gnuplot {
             .map(|(key, curve)| (key.as_str(), curve))
             .collect();
         all.sort_by(|(a, x), (b, y)| sum(y).total_cmp(&sum(x)).then_with(|| a.cmp(b)));
-        let count = all.len();
+        all
+    }
+
+    /// The curves drawn in a panel, the largest first, and how many there would be.
+    fn shown(&self, panel: usize) -> (Vec<(&str, &Curve)>, usize) {
+        let mut all = self.ranked(panel);
+        let count = all.len() + self.gone;
         all.truncate(CURVES_MAX);
         (all, count)
     }
@@ -149,11 +183,6 @@ impl Renderer for Gnuplot {
         let (amounts, keys) = roles(&records.schema);
         let panels = self.panels_of(&records.schema, &amounts);
         self.len = self.len.max(records.len);
-        self.points = self.points.saturating_add(records.rows());
-        if self.points > POINTS_MAX {
-            let what = format!("more than {POINTS_MAX} records are too many for a plot");
-            return Err(io::Error::other(format!("{what}: ask for less time, or fewer rows")));
-        }
         let (mut key, mut cell) = (Vec::new(), Vec::new());
         for (row, ts) in records.starts.iter().enumerate() {
             key.clear();
@@ -182,7 +211,13 @@ impl Renderer for Gnuplot {
                         *sum = if sum.is_nan() { value } else { *sum + value };
                     }
                 }
-                _ => curve.points.push((*ts, values)),
+                _ => {
+                    curve.points.push((*ts, values));
+                    self.points += 1;
+                }
+            }
+            if self.curves.len() > HELD_MAX || self.points > POINTS_MAX {
+                self.let_go()?;
             }
         }
         Ok(())

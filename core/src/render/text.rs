@@ -3,6 +3,7 @@
 //! What a text from traffic may not do is decided here, for all formats:
 //! control characters and those that turn the writing direction are escaped.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use super::Schema;
@@ -38,6 +39,17 @@ pub(super) fn shown(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     put_escaped(&mut bytes, text);
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The text with line ends and tabs kept, and other characters escaped that are not for eyes: a
+/// terminal obeys what it is sent.
+pub fn tamed(text: &str) -> Cow<'_, str> {
+    let kept = |c| matches!(c, '\n' | '\t') || !is_hostile(c);
+    if text.chars().all(kept) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if kept(c) { c.to_string() } else { c.escape_default().to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// Whether a cell has no value.
@@ -172,7 +184,7 @@ fn civil(day: u64) -> (u64, u64, u64) {
 /// Whether a character would do something to a terminal or browser instead of showing.
 pub(super) fn is_hostile(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether a text is plain ASCII without quotes, backslashes and what markup knows.

@@ -12,11 +12,30 @@ use crate::record::{Records, Schema, Value};
 use crate::table::States;
 use crate::time::{Interval, Span};
 
-/// Rows of one interval at most; of more, the later ones are left out, and the record is cut.
-pub(super) const ROWS_MAX: usize = 1 << 18;
+/// What the rows of one interval may take, of all its schemas together; of more, the later ones are
+/// left out, and the record is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    rows: usize,
+    // About how many, of their values.
+    bytes: usize,
+    // And of their states.
+    state_bytes: usize,
+}
 
-/// About how many bytes the values of these may take, and about how many their states.
-pub(super) const ROWS_BYTES_MAX: usize = 64 << 20;
+impl Room {
+    const WHOLE: Self = Self { rows: 1 << 18, bytes: 64 << 20, state_bytes: 64 << 20 };
+
+    /// What the `at`th group may take beside the others.
+    pub fn of(groups: &[Group], at: usize) -> Self {
+        let others = groups.iter().enumerate().filter(|(other, _)| *other != at);
+        others.fold(Self::WHOLE, |room, (_, group)| Self {
+            rows: room.rows.saturating_sub(group.rows.len()),
+            bytes: room.bytes.saturating_sub(group.bytes),
+            state_bytes: room.state_bytes.saturating_sub(group.states.bytes()),
+        })
+    }
+}
 
 /// The rows of one schema in the interval that is open.
 pub(super) struct Group {
@@ -29,6 +48,7 @@ pub(super) struct Group {
     // About how many bytes the rows and their keys take.
     bytes: usize,
     cut: bool,
+    room: Room,
     // The columns by which the rows of every interval came in descending order.
     ranks: Vec<bool>,
 }
@@ -50,13 +70,14 @@ impl Group {
     pub fn new(schema: Arc<Schema>, plan: Plan) -> Self {
         let ranks = plan.how.iter().map(|how| *how != How::Key).collect();
         Self {
-            states: States::of(&schema, ROWS_BYTES_MAX),
+            states: States::of(&schema, Room::WHOLE.state_bytes),
             schema,
             plan,
             rows: Vec::new(),
             known: HashMap::new(),
             bytes: 0,
             cut: false,
+            room: Room::WHOLE,
             ranks,
         }
     }
@@ -70,7 +91,14 @@ impl Group {
         self.rows.is_empty()
     }
 
-    /// Takes rows of `interval`, or none of them.
+    /// What it may take from now on.
+    pub fn bound(&mut self, room: Room) {
+        self.room = room;
+        self.states.bound(room.state_bytes);
+    }
+
+    /// Takes rows of `interval`. Of those whose states are missing it takes none; where the module's
+    /// own way fails those that came before stay.
     pub fn take(
         &mut self,
         records: &Records,
@@ -116,7 +144,7 @@ impl Group {
         let mut key = Vec::new();
         self.plan.key(&values).for_each(|value| put(value, &mut key));
         let Some(at) = self.known.get(&key).copied() else {
-            if self.rows.len() >= ROWS_MAX || self.bytes >= ROWS_BYTES_MAX {
+            if self.rows.len() >= self.room.rows || self.bytes >= self.room.bytes {
                 self.cut = true;
                 return Ok(None);
             }
@@ -139,7 +167,7 @@ impl Group {
                     }
                 }
                 let after = bytes(&merged);
-                if after > before && self.bytes.saturating_add(after - before) > ROWS_BYTES_MAX {
+                if after > before && self.bytes.saturating_add(after - before) > self.room.bytes {
                     self.cut = true;
                     return Ok(None);
                 }

@@ -120,7 +120,7 @@ impl fmt::Display for Treatment {
             }
             Self::SomeRecords => f.write_str("inexact: only some of the records were kept"),
             Self::Networks(column) => write!(f, "addresses cut to networks, `{column}`"),
-            Self::Told(text) => f.write_str(text),
+            Self::Told(text) => f.write_str(&crate::render::tamed(text)),
             Self::Decapsulated => f.write_str("taken out of tunnels"),
         }
     }
@@ -257,6 +257,12 @@ mod tests {
     fn a_cut_is_told_and_understood() {
         assert_eq!(Treatment::cut_told(&Treatment::Cut(96).to_string()), Some(96));
         assert_eq!(Treatment::cut_told("shed"), None);
+    }
+
+    #[test]
+    fn what_a_capture_tells_of_itself_steers_no_terminal() {
+        let told = Treatment::Told("eth0\x1b[2J \u{61c}".to_owned()).to_string();
+        assert_eq!(told, "eth0\\u{1b}[2J \\u{61c}");
     }
 
     #[test]

@@ -188,6 +188,11 @@ impl Accumulators {
         new
     }
 
+    /// From now on sketches may hold so much.
+    pub fn bound(&mut self, heap_bytes_max: usize) {
+        self.heap_bytes_max = heap_bytes_max;
+    }
+
     /// Appends empty rows.
     pub fn push_rows(&mut self, rows: usize) {
         for _ in 0..rows {

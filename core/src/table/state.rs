@@ -147,6 +147,16 @@ impl States {
         (0..self.at.len()).filter(|column| self.at[*column].is_some())
     }
 
+    /// About how many bytes sketches hold.
+    pub fn bytes(&self) -> usize {
+        self.values.heap_bytes()
+    }
+
+    /// From now on sketches may hold about so many bytes.
+    pub fn bound(&mut self, bytes_max: usize) {
+        self.values.bound(bytes_max);
+    }
+
     /// Adds an empty row behind the others.
     pub fn push(&mut self) {
         self.values.push_rows(1);

@@ -118,7 +118,11 @@ impl Desk {
         drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let maker = self.monitor.maker(&query.module);
+        // All of a plot is held before any of it is written.
+        let is_held = format == Format::Gnuplot;
+        let seat = is_held.then(|| self.runs.take(&query.module)).transpose()?;
         let body = move |out: &mut dyn Write| {
+            let _seat = seat;
             let feed = Some(&feed);
             let place = Place { store: &*store, feed, running: &running, packets: None };
             let mut renderer = crate::output::shown(format, maker.as_ref());

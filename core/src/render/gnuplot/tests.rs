@@ -120,11 +120,28 @@ fn nothing_to_draw_is_said() {
 }
 
 #[test]
+fn of_more_curves_than_are_held_the_largest_are_drawn() {
+    let schema = columns(&[("port", Type::Uint, ""), ("bytes", Type::Uint, "bytes")]);
+    let mut plot = Gnuplot::default();
+    let mut out = Vec::new();
+    for port in 0..3 * HELD_MAX as u64 {
+        let bytes = if port == 7 { 1_000_000 } else { port % 100 };
+        let one = rows(&schema, &[(port, &[uint(port), uint(bytes)])]);
+        plot.output(&one, &mut out).expect("a vector");
+        assert!(plot.curves.len() <= HELD_MAX);
+    }
+    plot.end(&mut out).expect("a vector");
+    let script = String::from_utf8(out).expect("text");
+    for word in ["$p0c0 << EOD\n7 1000000\n", "# too many keys", "the 12 largest of 24576"] {
+        assert!(script.contains(word), "`{word}` is missing");
+    }
+}
+
+#[test]
 fn more_records_than_a_plot_can_show_are_refused() {
     let schema = columns(&[("n", Type::Uint, "")]);
     let mut records = Records::empty(schema, Span(1));
-    records.starts = vec![Ts(0); POINTS_MAX / 2 + 1];
-    let both = [Output::Records(records.clone()), Output::Records(records)];
-    let error = drawn(&both).expect_err("too many").to_string();
+    records.starts = (0..=POINTS_MAX as u64).map(Ts).collect();
+    let error = drawn(&[Output::Records(records)]).expect_err("too many").to_string();
     assert!(error.contains("ask for less time"), "{error}");
 }
