@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::record::{Output, Value};
+use crate::record::{Data, Output, Value};
 
 fn columns(columns: &[(&str, Type, &str)]) -> Arc<Schema> {
     Arc::new(Schema::new(
@@ -142,6 +142,7 @@ fn more_records_than_a_plot_can_show_are_refused() {
     let schema = columns(&[("n", Type::Uint, "")]);
     let mut records = Records::empty(schema, Span(1));
     records.starts = (0..=POINTS_MAX as u64).map(Ts).collect();
+    records.cells[0].data = Data::Uint(vec![1; POINTS_MAX + 1]);
     let error = drawn(&[Output::Records(records)]).expect_err("too many").to_string();
     assert!(error.contains("ask for less time"), "{error}");
 }
