@@ -72,7 +72,7 @@ impl Guard {
         let place = self.open.fetch_add(1, SeqCst);
         if place >= CONNECTIONS_MAX + STATUS_MAX {
             self.open.fetch_sub(1, SeqCst);
-            return refuse(&mut stream, &busy());
+            return refuse(&mut stream, &busy(), false);
         }
         let guard = self.clone();
         let serve = move || {
@@ -85,22 +85,29 @@ impl Guard {
     }
 
     fn serve(&self, mut stream: TcpStream, only_status: bool) {
-        let passed = match self.hear(&mut stream) {
+        let mut only_head = false;
+        let passed = match self.hear(&mut stream, &mut only_head) {
             Ok((head, _)) if only_status && !asks_status(&head) => {
-                return refuse(&mut stream, &busy());
+                return refuse(&mut stream, &busy(), only_head);
             }
             Ok(request) => self.pass(&mut stream, &request),
-            Err(refusal) => return refuse(&mut stream, &refusal),
+            Err(refusal) => return refuse(&mut stream, &refusal, only_head),
         };
         if passed.is_err() {
             tracing::debug!("a client went away before its answer ended");
         }
     }
 
-    /// Reads one request: what the server may see of its head, and its body.
-    fn hear(&self, client: &mut TcpStream) -> Result<(String, Vec<u8>), Refusal> {
+    /// Reads one request: what the server may see of its head, and its body. Tells also of one that
+    /// is refused whether it is for the head alone.
+    fn hear(
+        &self,
+        client: &mut TcpStream,
+        only_head: &mut bool,
+    ) -> Result<(String, Vec<u8>), Refusal> {
         let peer = client.peer_addr().map_err(|_| unknown())?.ip();
         let (head, behind) = head::read(client)?;
+        *only_head = head.starts_with(b"HEAD ");
         let visit = Visit { listening_on: self.listening_on, peer, scripts: self.scripts };
         let request = head::check(&head, visit)?;
         let Some(post) = request.body else { return Ok((request.head, Vec::new())) };
@@ -189,10 +196,10 @@ fn busy() -> Refusal {
     Refusal::new(503, "Service Unavailable", "too many connections at once, try again in a second")
 }
 
-fn refuse(stream: &mut TcpStream, refusal: &Refusal) {
+fn refuse(stream: &mut TcpStream, refusal: &Refusal, only_head: bool) {
     // The client may be gone already; there is nobody else to tell.
     let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
-    let _ = stream.write_all(&refusal.to_bytes());
+    let _ = stream.write_all(&refusal.to_bytes(only_head));
     let _ = stream.shutdown(std::net::Shutdown::Write);
     // What the client still sends is read away, so that it sees the answer and not a reset.
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));

@@ -35,8 +35,9 @@ impl Refusal {
         Self { status, reason, text: text.into() }
     }
 
-    /// The whole answer, headers included.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// The whole answer, headers included; to who asked for the head alone no more than that (RFC
+    /// 9110, section 9.3.2).
+    pub fn to_bytes(&self, only_head: bool) -> Vec<u8> {
         let Self { status, reason, text } = self;
         let extra = match status {
             405 => "Allow: GET, HEAD, POST\r\n",
@@ -44,12 +45,13 @@ impl Refusal {
             503 => "Retry-After: 1\r\n",
             _ => "",
         };
-        format!(
+        let head = format!(
             "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: {}\r\n{extra}Connection: close\r\n\r\n{text}\n",
+             Content-Length: {}\r\n{extra}Connection: close\r\n\r\n",
             text.len() + 1
-        )
-        .into_bytes()
+        );
+        let body = if only_head { String::new() } else { format!("{text}\n") };
+        (head + &body).into_bytes()
     }
 }
 

@@ -131,8 +131,7 @@ impl Web {
         let address = listener.local_addr().map_err(failed)?;
         let temp = std::env::temp_dir();
         let no_socket = |source| WebError::Socket { dir: temp.display().to_string(), source };
-        let name = format!("{}-{}", std::process::id(), address.port());
-        let (private, inner) = Private::make(&temp, &name).map_err(no_socket)?;
+        let (private, inner) = Private::make(&temp).map_err(no_socket)?;
         let server = tiny_http::Server::from_listener(inner, None)
             .map_err(|e| no_socket(io::Error::other(e.to_string())))?;
         let server = Arc::new(server);
@@ -201,7 +200,9 @@ fn answer(mut request: tiny_http::Request, clients: &Clients, door: &dyn Door) {
     let mut client = clients.watched(number, request.into_writer());
     let written = match answer {
         Ok(answer) => send(&mut client, answer, only_head, knows_chunks),
-        Err(refusal) => client.write_all(&refusal.to_bytes()).and_then(|()| client.flush()),
+        Err(refusal) => {
+            client.write_all(&refusal.to_bytes(only_head)).and_then(|()| client.flush())
+        }
     };
     if written.is_err() {
         tracing::debug!("a client went away before its answer ended");

@@ -1,9 +1,11 @@
 //! The private socket between guard and server: in a folder that only we may enter.
 //!
-//! Whoever lives holds a lock on its folder. What a killed one left behind is
-//! removed by the next to start, whoever had which process number meanwhile.
+//! Its name is drawn, so that nobody else can have made it before. Whoever lives holds a lock on
+//! its folder. What a killed one left behind is removed by the next to start.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, DirBuilder, File};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
@@ -15,7 +17,8 @@ const PREFIX: &str = "como-http-";
 /// The socket's name in its folder.
 const SOCKET: &str = "http";
 
-/// How often a folder is made that another one, starting now, takes for a dead one's.
+/// How often a folder is made whose name is taken, or that another one, starting now, takes for a
+/// dead one's.
 const ATTEMPTS: usize = 3;
 
 /// A folder with a socket.
@@ -27,14 +30,23 @@ pub(crate) struct Private {
 
 impl Private {
     /// Makes one in `dir`, and removes those of the dead there.
-    pub fn make(dir: &Path, name: &str) -> io::Result<(Self, UnixListener)> {
-        let folder = dir.join(format!("{PREFIX}{name}"));
+    pub fn make(dir: &Path) -> io::Result<(Self, UnixListener)> {
+        Self::make_named(dir, || format!("{:016x}", RandomState::new().build_hasher().finish()))
+    }
+
+    fn make_named(
+        dir: &Path,
+        mut name: impl FnMut() -> String,
+    ) -> io::Result<(Self, UnixListener)> {
         let mut attempt = 1;
         loop {
             sweep(dir);
+            let folder = dir.join(format!("{PREFIX}{}", name()));
             match make(&folder) {
                 Ok((lock, socket)) => return Ok((Self { folder, _lock: lock }, socket)),
-                Err(error) if error.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists)
+                        && attempt < ATTEMPTS => {}
                 Err(error) => return Err(error),
             }
             attempt += 1;
@@ -95,17 +107,21 @@ mod tests {
         names
     }
 
+    fn named(dir: &Path, name: &str) -> io::Result<(Private, UnixListener)> {
+        Private::make_named(dir, || name.to_owned())
+    }
+
     #[test]
     fn the_next_to_start_removes_what_the_killed_left_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a folder");
-        let (killed, socket) = Private::make(dir.path(), "1-80").expect("a socket");
+        let (killed, socket) = named(dir.path(), "1-80").expect("a socket");
         // The lock goes with the process, the folder stays.
         drop((killed, socket));
         fs::create_dir(dir.path().join("como-http-notes")).expect("a folder");
         fs::write(dir.path().join("como-http-notes/mine"), b"").expect("a file");
-        let (alive, _socket) = Private::make(dir.path(), "2-80").expect("a socket");
+        let (alive, _socket) = named(dir.path(), "2-80").expect("a socket");
         assert_eq!(names(dir.path()), ["como-http-2-80", "como-http-notes"]);
-        let (other, _other) = Private::make(dir.path(), "3-80").expect("a socket");
+        let (other, _other) = named(dir.path(), "3-80").expect("a socket");
         assert_eq!(names(dir.path()), ["como-http-2-80", "como-http-3-80", "como-http-notes"]);
         alive.remove();
         other.remove();
@@ -113,10 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_a_killed_one_had_is_free_again() {
+    fn a_name_that_somebody_has_is_passed_over() {
         let dir = tempfile::tempdir().expect("a folder");
-        drop(Private::make(dir.path(), "1-80").expect("a socket"));
-        let (again, _socket) = Private::make(dir.path(), "1-80").expect("a socket");
-        assert!(again.socket().exists());
+        fs::create_dir(dir.path().join("como-http-taken")).expect("a folder");
+        fs::write(dir.path().join("como-http-taken/mine"), b"").expect("a file");
+        let mut names = ["taken", "free"].into_iter().map(str::to_owned);
+        let made = Private::make_named(dir.path(), || names.next().expect("a name"));
+        let (private, _socket) = made.expect("a socket");
+        assert!(private.socket().ends_with("como-http-free/http"));
+        let always = Private::make_named(dir.path(), || "taken".to_owned());
+        assert_eq!(always.err().map(|e| e.kind()), Some(ErrorKind::AlreadyExists));
     }
 }

@@ -137,3 +137,12 @@ fn a_script_that_does_not_arrive_in_time_is_not_waited_for() {
     check_body("re", "turn", minute, Err(400));
     check_body("re", "turn", Duration::ZERO, Err(408));
 }
+
+#[test]
+fn who_asks_for_the_head_of_a_refusal_gets_no_more() {
+    let refusal = bad("no");
+    let whole = String::from_utf8(refusal.to_bytes(false)).expect("text");
+    let head = String::from_utf8(refusal.to_bytes(true)).expect("text");
+    assert!(head.contains("Content-Length: 3\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert_eq!(whole, format!("{head}no\n"));
+}
