@@ -227,47 +227,62 @@ pub(super) fn decode(
     let n = rows - absent.iter().filter(|absent| **absent).count();
     let encoding = reader.u8()?;
     let ty = Type::ALL.into_iter().find(|ty| tag(*ty) == tag_byte & !STATEFUL);
-    let data = match ty.ok_or(BlockError::Malformed("column type"))? {
-        Type::Bool if encoding != PLAIN => return Err(BlockError::Malformed("encoding")),
-        Type::Bool => Data::Bool(spread(take_bits(reader, n)?, &absent)),
-        Type::Uint => Data::Uint(spread(take_numbers(reader, n, encoding, |x| x)?, &absent)),
-        Type::Int => Data::Int(spread(
-            take_numbers(reader, n, encoding, |x| unzigzag(x) as u64)?
-                .into_iter()
-                .map(|x| x as i64)
-                .collect(),
-            &absent,
-        )),
-        Type::Time => Data::Time(spread(
-            take_numbers(reader, n, encoding, |x| x)?.into_iter().map(Ts).collect(),
-            &absent,
-        )),
-        Type::Float => {
-            let take = |r: &mut Reader<'_>| r.array().map(f64::from_le_bytes);
-            Data::Float(spread(take_repeating(reader, n, encoding, take, |_| 0, &mut 0)?, &absent))
-        }
-        Type::Addr => Data::Addr(spread(
-            take_repeating(reader, n, encoding, take_addr, |_| 0, &mut 0)?,
-            &absent,
-        )),
-        Type::Mac => {
-            let take = |r: &mut Reader<'_>| r.array().map(Mac::new);
-            Data::Mac(spread(take_repeating(reader, n, encoding, take, |_| 0, &mut 0)?, &absent))
-        }
-        Type::Text => Data::Text(spread(
-            take_repeating(reader, n, encoding, take_text, String::len, text_bytes)?,
-            &absent,
-        )),
-        Type::Bytes => Data::Bytes(spread(
-            take_repeating(reader, n, encoding, take_bytes, Vec::len, text_bytes)?,
-            &absent,
-        )),
-    };
+    let ty = ty.ok_or(BlockError::Malformed("column type"))?;
+    let mut values = Values { reader, n, encoding, absent: &absent };
+    let data = values.take(ty, text_bytes)?;
     let states = match tag_byte & STATEFUL {
         0 => Vec::new(),
         _ => take_repeating(reader, rows, PLAIN, take_bytes, Vec::len, text_bytes)?,
     };
     Ok(Cells { data, absent, states })
+}
+
+/// The values of a column that are to be read: those of the rows that have one.
+struct Values<'a, 'bytes> {
+    reader: &'a mut Reader<'bytes>,
+    n: usize,
+    encoding: u8,
+    absent: &'a [bool],
+}
+
+impl Values<'_, '_> {
+    fn take(&mut self, ty: Type, text_bytes: &mut usize) -> Result<Data, BlockError> {
+        Ok(match ty {
+            Type::Bool if self.encoding != PLAIN => return Err(BlockError::Malformed("encoding")),
+            Type::Bool => Data::Bool(spread(take_bits(self.reader, self.n)?, self.absent)),
+            Type::Uint => Data::Uint(self.numbers(|x| x, |x| x)?),
+            Type::Int => Data::Int(self.numbers(|x| unzigzag(x) as u64, |x| x as i64)?),
+            Type::Time => Data::Time(self.numbers(|x| x, Ts)?),
+            Type::Float => {
+                Data::Float(self.repeating(|r| r.array().map(f64::from_le_bytes), |_| 0, &mut 0)?)
+            }
+            Type::Addr => Data::Addr(self.repeating(take_addr, |_| 0, &mut 0)?),
+            Type::Mac => Data::Mac(self.repeating(|r| r.array().map(Mac::new), |_| 0, &mut 0)?),
+            Type::Text => Data::Text(self.repeating(take_text, String::len, text_bytes)?),
+            Type::Bytes => Data::Bytes(self.repeating(take_bytes, Vec::len, text_bytes)?),
+        })
+    }
+
+    /// Numbers, `plain` as they are written where they are not differences.
+    fn numbers<T: Default>(
+        &mut self,
+        plain: impl Fn(u64) -> u64,
+        value: impl Fn(u64) -> T,
+    ) -> Result<Vec<T>, BlockError> {
+        let numbers = take_numbers(self.reader, self.n, self.encoding, plain)?;
+        Ok(spread(numbers.into_iter().map(value).collect(), self.absent))
+    }
+
+    /// Values each of which may be written once and referred to.
+    fn repeating<T: Clone + Default>(
+        &mut self,
+        take: impl Fn(&mut Reader<'_>) -> Result<T, Malformed>,
+        cost: impl Fn(&T) -> usize,
+        budget: &mut usize,
+    ) -> Result<Vec<T>, BlockError> {
+        let values = take_repeating(self.reader, self.n, self.encoding, take, cost, budget)?;
+        Ok(spread(values, self.absent))
+    }
 }
 
 /// Puts fillers where rows have no value.

@@ -12,6 +12,7 @@ use super::tables::{Tables, keys};
 use super::{Failure, Handle, Key, RedbStore, builder, pieces};
 use crate::source::Covered;
 use crate::storage::archive::{Archive, ArchiveError, Archived, Part};
+use crate::storage::block::Sealed;
 use crate::storage::evolve::note_schema;
 use crate::storage::{COVERAGES_MAX, FILTERS_MAX, Measured, StoreError, Stream, can_name};
 
@@ -66,65 +67,110 @@ fn put(tables: &mut Tables<'_>, archive: &mut Archive<impl Read>) -> Result<Put,
         return Ok(Err(ArchiveError::Name(name.to_owned())));
     }
     let there = meta(&tables.streams, name)?;
-    let mut meta = match &there {
+    let meta = match &there {
         Some(there) => there.clone(),
         None => tables.meta(name)?,
     };
-    let taken = |what: &str| {
-        Ok(Err(ArchiveError::Taken { stream: name.to_owned(), what: what.to_owned() }))
+    let mut joining = match Joining::of(tables, &stream, meta)? {
+        Ok(joining) => joining,
+        Err(taken) => return Ok(Err(taken)),
     };
-    let own: Vec<(u64, String)> =
-        stream.filters.iter().map(|m| (m.seq, m.filter.clone())).collect();
-    let Some(filters) = joined(&meta.filters, &own) else {
-        return taken("records of other packets under the same numbers");
-    };
-    let numbers = numbers(tables, &meta)?;
-    let stays = |seq: u64, filters: &[(u64, String)], of: &[(u64, String)]| {
-        measured(filters, seq) == measured(of, seq)
-    };
-    let mut eras = eras(&filters, &meta.measured());
-    if !numbers.keys().all(|seq| stays(*seq, &filters, &meta.filters)) {
-        return taken("records of other packets between those of the archive");
-    }
     loop {
-        let sealed = match archive.advance() {
-            Ok(Some(Part::Block(sealed))) => sealed,
+        let put = match archive.advance() {
+            Ok(Some(Part::Block(sealed))) => joining.put(tables, &sealed)?,
             Ok(Some(Part::Schema(schema))) => {
-                tables.know(&meta, &schema)?;
-                continue;
+                tables.know(&joining.meta, &schema)?;
+                Ok(())
             }
             Ok(None) => break,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => Err(error),
         };
-        let header = &sealed.header;
-        if !stays(header.seq, &filters, &own) {
-            return taken("records of other packets between those of the archive");
+        if put.is_err() {
+            return Ok(put);
         }
-        match numbers.get(&header.seq) {
-            Some(key) if stored(tables, *key, header.gap)? == sealed.bytes => continue,
-            Some(_) => return taken("other records under the same numbers"),
-            None => {}
-        }
-        if meta.removed_until.is_some_and(|until| header.first.0 < until) {
-            // What was removed is put back.
-            meta.removed_until = stream.removed_until.map(|until| until.0);
-        }
-        note_schema(&mut meta.schemas, header);
-        if let Some(era) = eras.iter_mut().rfind(|era| era.seq <= header.seq) {
-            era.note(header);
-        }
-        meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
-        meta.end = meta.end.max(Some(header.end().0));
-        tables.insert(&mut meta, &sealed)?;
     }
-    meta.measure(eras);
-    meta.sources = covered(meta.sources, &stream);
-    meta.next_seq = meta.next_seq.max(stream.next_seq);
+    let mut meta = joining.joined();
     if there.is_none() {
         take_after(&mut meta, &stream);
     }
     tables.keep(name, &meta)?;
     Ok(Ok(()))
+}
+
+/// A stream that takes what it lacks from an archive.
+struct Joining<'a> {
+    /// What the archive says of it.
+    stream: &'a Stream,
+    meta: Meta,
+    /// The filters of the archive, and those of both.
+    own: Vec<(u64, String)>,
+    filters: Vec<(u64, String)>,
+    eras: Vec<Measured>,
+    /// Where the blocks are that it has.
+    numbers: BTreeMap<u64, Key>,
+}
+
+impl<'a> Joining<'a> {
+    /// Begins with what is known of the stream, or says why the two do not fit.
+    fn of(
+        tables: &Tables<'_>,
+        stream: &'a Stream,
+        meta: Meta,
+    ) -> Result<Result<Self, ArchiveError>, Failure> {
+        let own: Vec<(u64, String)> =
+            stream.filters.iter().map(|m| (m.seq, m.filter.clone())).collect();
+        let Some(filters) = joined(&meta.filters, &own) else {
+            return Ok(Err(taken(stream, "records of other packets under the same numbers")));
+        };
+        let numbers = numbers(tables, &meta)?;
+        if !numbers.keys().all(|seq| measured(&filters, *seq) == measured(&meta.filters, *seq)) {
+            return Ok(Err(taken(stream, OTHERS_BETWEEN)));
+        }
+        let eras = eras(&filters, &meta.measured());
+        Ok(Ok(Self { stream, meta, own, filters, eras, numbers }))
+    }
+
+    /// Puts a block, unless it is there.
+    fn put(&mut self, tables: &mut Tables<'_>, sealed: &Sealed) -> Result<Put, Failure> {
+        let header = &sealed.header;
+        if measured(&self.filters, header.seq) != measured(&self.own, header.seq) {
+            return Ok(Err(taken(self.stream, OTHERS_BETWEEN)));
+        }
+        match self.numbers.get(&header.seq) {
+            Some(key) if stored(tables, *key, header.gap)? == sealed.bytes => return Ok(Ok(())),
+            Some(_) => {
+                return Ok(Err(taken(self.stream, "other records under the same numbers")));
+            }
+            None => {}
+        }
+        let meta = &mut self.meta;
+        if meta.removed_until.is_some_and(|until| header.first.0 < until) {
+            // What was removed is put back.
+            meta.removed_until = self.stream.removed_until.map(|until| until.0);
+        }
+        note_schema(&mut meta.schemas, header);
+        if let Some(era) = self.eras.iter_mut().rfind(|era| era.seq <= header.seq) {
+            era.note(header);
+        }
+        meta.next_seq = meta.next_seq.max(header.seq.saturating_add(1));
+        meta.end = meta.end.max(Some(header.end().0));
+        tables.insert(meta, sealed)?;
+        Ok(Ok(()))
+    }
+
+    /// What is known of the stream then.
+    fn joined(mut self) -> Meta {
+        self.meta.measure(self.eras);
+        self.meta.sources = covered(self.meta.sources, self.stream);
+        self.meta.next_seq = self.meta.next_seq.max(self.stream.next_seq);
+        self.meta
+    }
+}
+
+const OTHERS_BETWEEN: &str = "records of other packets between those of the archive";
+
+fn taken(stream: &Stream, what: &str) -> ArchiveError {
+    ArchiveError::Taken { stream: stream.name.clone(), what: what.to_owned() }
 }
 
 /// What a stream that was not there says of itself.
