@@ -5,6 +5,7 @@
 //! read meanwhile. What a commit acknowledged survives the end of the process
 //! at any instant.
 
+mod age;
 pub mod archive;
 pub mod block;
 #[cfg(test)]
@@ -81,7 +82,7 @@ pub trait RecordStore: Send + Sync {
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError>;
 
     /// Removes the blocks that ended longer ago than their stream's `age_max`, seen from `now` or
-    /// from the stream's own end, whichever is later. Returns how many blocks that were.
+    /// from the stream's own end, whichever is later, and at most from the machine's. Returns how many blocks that were.
     fn expire(&self, now: Ts) -> Result<u64, StoreError>;
 
     /// Removes the rows of a stream that start before an instant, and what gaps tell of the time

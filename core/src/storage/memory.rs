@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::age::horizon;
 use super::block::{self, Encoder};
 use super::evolve::{in_use, note_schema};
 use super::{Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window};
@@ -55,7 +56,7 @@ impl Kept {
     fn expire(&mut self, now: Ts) -> u64 {
         let mut removed = 0;
         if let Some(age) = self.stream.age_max {
-            let horizon = self.stream.end.unwrap_or_default().max(now) - age;
+            let horizon = horizon(self.stream.end.unwrap_or_default().max(now), age);
             let due = |sealed: &Sealed| sealed.header.end() <= horizon;
             while let Some(mark) = self.blocks.iter().find(|(_, s)| due(s)).map(|(mark, _)| *mark) {
                 self.reclaim(mark);

@@ -18,6 +18,7 @@ use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
 use super::{Place, Room, Slab, Spot, Written};
 use crate::costs::Costs;
+use crate::storage::age::horizon;
 use crate::time::Ts;
 
 /// How long the first packet waits for another writer to leave the directory.
@@ -261,7 +262,7 @@ impl Disk {
     /// Removes the segments whose packets are all older than packets may get.
     fn expire(&mut self, clock: Ts) {
         let Place::Directory(Room { retain: Some(retain), .. }) = self.place else { return };
-        let oldest = Ts(clock.0.saturating_sub(retain.0));
+        let oldest = horizon(clock, retain);
         let is_old = |segment: &Segment| segment.span.is_some_and(|(_, last)| last < oldest);
         self.shelf.lock().retain(|segment| !is_old(segment) || !self.remove(segment));
     }

@@ -9,7 +9,7 @@ use crate::record::Schema;
 use crate::storage::block::{Encoder, Sealed};
 use crate::storage::evolve::note_schema;
 use crate::storage::writer::BLOCK_SPAN;
-use crate::storage::{Append, block};
+use crate::storage::{Append, age, block};
 use crate::time::{Span, Ts};
 
 /// All keys of a stream.
@@ -212,7 +212,7 @@ fn aged(
 
 /// What ended until then has been kept long enough.
 fn horizon(meta: &Meta, now: Ts) -> Option<Ts> {
-    Some(Ts(meta.end.unwrap_or(0)).max(now) - Span(meta.age_max?))
+    Some(age::horizon(Ts(meta.end.unwrap_or(0)).max(now), Span(meta.age_max?)))
 }
 
 /// Whether any stream has something to remove.
