@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod coarse;
+mod covered;
 pub mod packets;
 pub mod past;
 pub mod quiet;
@@ -24,6 +25,7 @@ use crate::storage::{StoreError, Window};
 use crate::time::{Span, Ts};
 pub use answer::{Answer, Place, Report, Step, Steps};
 pub use coarse::Coarse;
+pub use covered::Missed;
 pub use packets::Packets;
 pub use past::{Candidate, Past};
 pub use quiet::Quiet;

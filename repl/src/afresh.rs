@@ -90,18 +90,21 @@ impl Afresh<'_> {
     ) -> Result<Given, QueryError> {
         let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
         let Common { rates, threads } = self.common;
-        let past = Past { store: self.store, packets: self.packets, own: &own, threads, rates };
+        let handle = self.running.as_ref().map(|(handle, _)| handle);
+        let running = |name: &str| handle.is_some_and(|handle| handle.instance(name).is_some());
+        let (store, packets) = (self.store, self.packets);
+        let past = Past { store, packets, own: &own, running: &running, threads, rates };
         let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
         let window = past.window(question, clock)?;
         if question.explain {
             return Ok(Given::Explained(past.explain(instance, window, &self.lookups)?));
         }
         let over = question.source.as_ref().unwrap_or(&Over::Best);
-        if let Some((monitor, _)) = self.running.filter(|_| question.follows) {
+        if let Some((monitor, _)) = self.running.as_ref().filter(|_| question.follows) {
             let clock = clock.unwrap_or_default();
             let window = question.window(clock)?;
             if window.to > clock {
-                return Ok(Given::Run(Box::new(Run::follow(&monitor, instance, over, window)?)));
+                return Ok(Given::Run(Box::new(Run::follow(monitor, instance, over, window)?)));
             }
         }
         let answered = match &otherwise {

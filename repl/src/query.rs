@@ -18,7 +18,7 @@ use como_core::source::Covered;
 use como_core::storage::notes::use_sketch_secret;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
-use como_core::storage::{Coverage, MemoryStore, RecordStore, StoreError, Window};
+use como_core::storage::{Coverage, MemoryStore, RecordStore, StoreError};
 use como_core::supervisor::Instance;
 use como_core::time::Ts;
 
@@ -250,14 +250,14 @@ fn records(
         let own = maker.as_ref().and_then(|maker| maker.merger());
         Coarse::open(question, place, own).map(|mut answer| {
             answer.mixed().into_iter().for_each(|mixed| say(&mixed));
-            answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
+            answer.missed().into_iter().for_each(|missed| say(&missed.to_string()));
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     } else {
         Answer::open(question, place).map(|mut answer| {
             let maker = made(&answer.stream().module);
             answer.mixed().into_iter().for_each(|mixed| say(&mixed));
-            answer.missed().into_iter().for_each(|there| say(&missed(name, there)));
+            answer.missed().into_iter().for_each(|missed| say(&missed.to_string()));
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     };
@@ -450,15 +450,5 @@ pub fn refused(error: QueryError) -> Failure {
             Some((what, hint)) => Failure::usage(what).hint(hint),
             None => Failure::usage(error.to_string()),
         },
-    }
-}
-
-/// That nothing is stored of the time asked for, and of which time something is.
-pub fn missed(name: &str, stored: Option<Window>) -> String {
-    match stored {
-        Some(Window { from, to }) => {
-            format!("no records of `{name}` in this time: there are from {from} to {to}")
-        }
-        None => format!("no records of `{name}` yet"),
     }
 }

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Query, QueryError};
+use super::covered::Edges;
+use super::{Missed, Query, QueryError};
 use crate::filter::Expr;
 use crate::module::Alert;
 use crate::nearest::nearest;
@@ -65,6 +66,10 @@ pub struct Answer<'a> {
     // follows that.
     passed: Option<Window>,
     held: Option<Output>,
+    // The end of the window, where nothing covers it.
+    behind: Option<Window>,
+    // The first step, where it was looked at before it was asked for.
+    ahead: Option<Result<Step, QueryError>>,
     // The end of what was given.
     until: Ts,
     report: Report,
@@ -164,14 +169,22 @@ impl<'a> Answer<'a> {
         if let Some(asked) = &asked {
             eras::judge(query, &stream, (window, asked), live.is_some())?;
         }
+        let edges = Edges::of(
+            window,
+            stored(&stream),
+            Span(0),
+            live.is_some() || place.goes_on(&stream.name),
+        );
         Ok(Self {
             scan,
             columns,
             newest: schemas.last().map(|(_, schema)| schema.clone()),
             live,
             sources: eras::sources(&stream, window),
-            passed: None,
+            passed: edges.before,
             held: None,
+            behind: edges.behind,
+            ahead: None,
             until: window.from,
             place,
             stream,
@@ -184,9 +197,10 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The same, whose records keep the columns that each was stored with.
-    pub(super) fn unconformed(mut self) -> Self {
-        self.columns = None;
+    /// The same as a part of another: its records keep the columns that each was stored with, and
+    /// that says what lies before and behind.
+    pub(super) fn as_part(mut self) -> Self {
+        (self.columns, self.passed, self.behind) = (None, None, None);
         self
     }
 
@@ -207,13 +221,20 @@ impl<'a> Answer<'a> {
         (covered.from < covered.to).then_some(covered)
     }
 
-    /// Where nothing stored lies in the time asked for and nothing is waited for: the time of
-    /// which there is something, if there is any.
-    pub fn missed(&self) -> Option<Option<Window>> {
-        if self.live.is_some() || self.covered().is_some() {
+    /// Why there is nothing to answer with, where nothing is waited for either.
+    pub fn missed(&mut self) -> Option<Missed> {
+        if self.live.is_some() {
             return None;
         }
-        Some(self.stream.first.zip(self.stream.end).map(|(from, to)| Window { from, to }))
+        let module = self.stream.name.clone();
+        if self.covered().is_none() {
+            let (what, stored) = (format!("records of `{module}`"), stored(&self.stream));
+            return Some(Missed::Outside { what, stored });
+        }
+        if self.ahead.is_none() && !self.scanned {
+            self.ahead = Some(self.past());
+        }
+        matches!(self.ahead, Some(Ok(Step::End))).then_some(Missed::Within { module })
     }
 
     /// What is known of the stream asked.
@@ -250,6 +271,10 @@ impl<'a> Answer<'a> {
             return Ok(Step::Output(gap));
         }
         self.scanned = true;
+        if let Some(behind) = self.behind.take() {
+            let from = self.passed.map_or(behind.from, |passed| passed.from.min(behind.from));
+            self.passed = Some(Window { from, ..behind });
+        }
         if let Some(gap) = self.unmeasured() {
             return Ok(Step::Output(gap));
         }
@@ -318,7 +343,11 @@ impl<'a> Answer<'a> {
 
 impl Steps for Answer<'_> {
     fn step(&mut self) -> Result<Step, QueryError> {
-        let mut step = if self.scanned { self.follow()? } else { self.past()? };
+        let mut step = match self.ahead.take() {
+            Some(ahead) => ahead?,
+            None if self.scanned => self.follow()?,
+            None => self.past()?,
+        };
         if let (Some(columns), Step::Output(Output::Records(records))) = (&self.columns, &mut step)
         {
             let own = std::mem::replace(records, Records::empty(columns.clone(), Span(0)));
@@ -346,6 +375,18 @@ impl Steps for Answer<'_> {
     fn sources(&self) -> &[Coverage] {
         &self.sources
     }
+}
+
+impl Place<'_> {
+    /// Whether more comes of an instance, so that what it has is not all there is.
+    pub(super) fn goes_on(&self, name: &str) -> bool {
+        self.feed.is_some() && self.running.iter().any(|(running, _)| running == name)
+    }
+}
+
+/// The time of all records that are stored.
+pub(super) fn stored(stream: &Stream) -> Option<Window> {
+    stream.first.zip(stream.end).map(|(from, to)| Window { from, to })
 }
 
 /// A filter in the form in which equal ones are equal.

@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::answer::{Answer, Place, Report, Step, Steps, find, parsed};
-use super::{Query, QueryError, Times};
+use super::answer::{Answer, Place, Report, Step, Steps, find, parsed, stored};
+use super::covered::Edges;
+use super::{Missed, Query, QueryError, Times};
 use crate::module::Merge;
 use crate::record::{Output, Records, Schema};
 use crate::rollup::{self, Merger, RollupError};
@@ -28,7 +29,9 @@ pub struct Coarse<'a> {
     place: Place<'a>,
     interval: Span,
     stream: Stream,
-    covered: bool,
+    missed: Option<Missed>,
+    // The end of the window, where nothing covers it.
+    behind: Option<Window>,
     mixed: Option<String>,
     sources: Vec<Coverage>,
     // What is still to be read, by stream.
@@ -80,20 +83,35 @@ impl<'a> Coarse<'a> {
         levels.push(stream.clone());
         let mut legs = VecDeque::new();
         cover(&levels, window, interval, &mut legs);
+        let goes_on = base.follows() || place.goes_on(&stream.name);
+        let is_covered = base.covered().is_some()
+            || legs.iter().any(|(name, _)| *name != stream.name)
+            || base.follows();
+        let module = stream.name.clone();
+        let missed = match up(asked.from, interval) < asked.to {
+            true if is_covered => None,
+            true => {
+                let what = format!("records of `{module}`");
+                Some(Missed::Outside { what, stored: stored(&stream) })
+            }
+            false => Some(Missed::Within { module }),
+        };
+        let edges = Edges::of(asked, spanned(&levels), interval, goes_on);
+        let before = edges.before.filter(|_| missed.is_none());
+        let before = before.map(|Window { from, to }| Output::Gap { from, to });
         Ok(Self {
             query: query.clone(),
             place,
             interval,
-            covered: base.covered().is_some()
-                || legs.iter().any(|(name, _)| *name != stream.name)
-                || base.follows(),
+            behind: edges.behind.filter(|_| missed.is_none()),
+            missed,
             stream,
             mixed: base.mixed(),
             sources: base.sources().to_vec(),
             legs,
             leg: None,
             merger: Merger::new(interval, own),
-            ready: VecDeque::new(),
+            ready: before.into_iter().collect(),
             columns: base.columns(),
             report: Report::default(),
             damaged: 0,
@@ -111,9 +129,8 @@ impl<'a> Coarse<'a> {
     }
 
     /// As of [`Answer::missed`].
-    pub fn missed(&self) -> Option<Option<Window>> {
-        let stored = self.stream.first.zip(self.stream.end).map(|(from, to)| Window { from, to });
-        (!self.covered).then_some(stored)
+    pub fn missed(&self) -> Option<Missed> {
+        self.missed.clone()
     }
 
     /// The leg that is being read; none where all have been.
@@ -132,7 +149,7 @@ impl<'a> Coarse<'a> {
                 module: name,
                 ..self.query.clone()
             };
-            self.leg = Some(Answer::open(&query, self.place)?.unconformed());
+            self.leg = Some(Answer::open(&query, self.place)?.as_part());
         }
         Ok(self.leg.as_mut())
     }
@@ -152,6 +169,8 @@ impl<'a> Coarse<'a> {
             }
             let Some(leg) = self.leg()? else {
                 self.ready.extend(self.merger.finish());
+                let behind = self.behind.take();
+                self.ready.extend(behind.map(|Window { from, to }| Output::Gap { from, to }));
                 return Ok(self.ready.pop_front().map_or(Step::End, Step::Output));
             };
             match leg.step()? {
@@ -195,6 +214,13 @@ impl Steps for Coarse<'_> {
     fn columns(&self) -> Option<Arc<Schema>> {
         self.columns.clone()
     }
+}
+
+/// The time of all that any of some streams has.
+fn spanned(streams: &[Stream]) -> Option<Window> {
+    let spans = || streams.iter().filter_map(stored);
+    let from = spans().map(|span| span.from).min()?;
+    Some(Window { from, to: spans().map(|span| span.to).max()? })
 }
 
 /// The first boundary of intervals at an instant or after it.

@@ -6,6 +6,7 @@
 
 mod choose;
 mod cut;
+mod explain;
 mod kept;
 mod price;
 mod replayed;
@@ -38,6 +39,8 @@ pub struct Past<'a> {
     pub packets: &'a Path,
     /// How records are replayed where their module says so itself.
     pub own: &'a OwnWay<'a>,
+    /// Whether an instance runs, so that more comes of what it stores.
+    pub running: &'a dyn Fn(&str) -> bool,
     /// Threads that may read packets beside the first.
     pub threads: Threads,
     /// What runs took so far.
@@ -67,6 +70,8 @@ pub struct Candidate {
     pub price: Option<Price>,
     // The time of all that there is of it.
     stored: Option<Window>,
+    // Until when it was heard, as its records say.
+    heard_until: Ts,
     // What of it is of other packets than those asked for, where some of it is not.
     unfit: Unfit,
     // How much there is of it.
@@ -157,6 +162,7 @@ impl Candidate {
             aligned: None,
             price: None,
             stored: None,
+            heard_until: Ts(0),
             unfit: Unfit::default(),
             amount: None,
             stream: None,

@@ -15,9 +15,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::QueryError;
 use super::answer::{Report, Step, Steps};
+use super::covered::Edges;
 use super::rates::{Pair, Rates, Took};
+use super::{Missed, QueryError};
 use crate::lookup::Lookups;
 use crate::module::Alert;
 use crate::queue::Nothing;
@@ -64,6 +65,9 @@ pub struct Run {
     // What is missing of what it runs over, and what is given behind that.
     losses: Losses,
     held: Option<Output>,
+    // What of the window nothing covers, or why there is nothing at all.
+    edges: Edges,
+    missed: Option<Missed>,
     window: Window,
     report: Report,
 }
@@ -158,6 +162,8 @@ impl Run {
             rates: None,
             losses: Losses::default(),
             held: None,
+            edges: Edges::default(),
+            missed: None,
             window,
             report: Report::default(),
         }
@@ -199,6 +205,22 @@ impl Run {
     /// Says where what it runs over tells what is missing.
     pub(super) fn watch(&mut self, losses: Losses) {
         self.losses = losses;
+    }
+
+    /// Says what of the window nothing covers.
+    pub(super) fn bound(&mut self, edges: Edges) {
+        self.edges = edges;
+    }
+
+    /// Says that it is over nothing, and why.
+    pub(super) fn miss(&mut self, missed: Missed) {
+        self.missed = Some(missed);
+        self.sources.clear();
+    }
+
+    /// Why there is nothing to answer with, where that is known before it has ended.
+    pub fn missed(&self) -> Option<Missed> {
+        self.missed.clone()
     }
 
     /// Has what it takes remembered.
@@ -300,6 +322,9 @@ impl Run {
                     self.end(leg)?;
                 }
             }
+            if let Some(before) = self.edges.before.take() {
+                return Ok(self.uncovered(before));
+            }
             if let Some(output) = self.held.take() {
                 return Ok(self.in_turn(output));
             }
@@ -313,12 +338,26 @@ impl Run {
                 Some(Uttered::Closed(_)) | None => {}
             }
             if self.legs.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
-                return Ok(self.lost(None).map_or(Step::End, Step::Damaged));
+                return Ok(self.at_the_end());
             }
             if Instant::now() >= deadline {
                 return Ok(Step::Waiting);
             }
         }
+    }
+
+    /// What is left to be said when all was given.
+    fn at_the_end(&mut self) -> Step {
+        if let Some(lost) = self.lost(None) {
+            return Step::Damaged(lost);
+        }
+        let behind = self.edges.behind.take();
+        behind.map_or(Step::End, |behind| self.uncovered(behind))
+    }
+
+    fn uncovered(&mut self, Window { from, to }: Window) -> Step {
+        self.report.gaps += 1;
+        Step::Output(Output::Gap { from, to })
     }
 
     /// An output, or what is missing before it.

@@ -43,7 +43,7 @@ pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
 pub use cuts::cuts;
 pub use lane::Lane;
-pub use read::{Effort, Expected, Spot, covered, verify};
+pub use read::{Effort, Expected, Spot, covered, gaps, listened, verify};
 pub use segments::{Segment, remove};
 pub use source::PacketSource;
 pub use taken::{Taken, Treated, treated};

@@ -12,7 +12,7 @@ use como_core::supervisor::Instance;
 use super::{Stored, show};
 use crate::afresh::{Afresh, Common, Given};
 use crate::cli::Format;
-use crate::error::Result;
+use crate::error::{Result, say};
 use crate::output::{self, table::Table};
 use crate::progress::Progress;
 use crate::{afresh, catalogue};
@@ -52,6 +52,7 @@ pub fn perform(
         Ok(Given::Run(run)) => run,
         Err(error) => return Ok(Err(error)),
     };
+    run.missed().into_iter().for_each(|missed| say(&missed.to_string()));
     let mut progress = Progress::new(false);
     let gauge = run.gauge();
     progress.follow(move || gauge.far());

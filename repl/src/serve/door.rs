@@ -109,12 +109,12 @@ impl Desk {
         // What is wrong with the query is found now, while the answer's status can still say so.
         let feed = Some(&self.feed);
         let place = Place { store: &*self.store, feed, running: &running, packets: None };
-        let answer = match Answer::open(&query, place) {
+        let mut answer = match Answer::open(&query, place) {
             Ok(answer) => answer,
             Err(error) => return self.instead(&query, format, error),
         };
         let sources = crate::query::sources(answer.sources());
-        let missed = answer.missed().map(|stored| crate::query::missed(&query.module, stored));
+        let missed = answer.missed().map(|missed| missed.to_string());
         drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let maker = self.monitor.maker(&query.module);
@@ -145,7 +145,7 @@ impl Desk {
             Ok(answer) => answer,
             Err(error) => return self.instead(&query, format, error),
         };
-        let missed = answer.missed().map(|stored| crate::query::missed(&query.module, stored));
+        let missed = answer.missed().map(|missed| missed.to_string());
         // Merging takes time and memory, as running a module does.
         let seat = self.runs.take(&query.module)?;
         let (ours, merging) = ((store.clone(), feed.clone(), running.clone()), maker.clone());

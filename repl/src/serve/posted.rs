@@ -58,9 +58,10 @@ impl Desk {
             Given::Explained(records) => return Ok(explained(records, format)),
         };
         seat.show(&run);
+        let missed = run.missed().map(|missed| missed.to_string());
         let begun = Begun::wait(run).map_err(refused)?;
         let fails = move |error, out: &mut dyn Write| ended(error, format, out);
-        Ok(answered(begun, seat, (format, Some(maker)), fails))
+        Ok(Answer { missed, ..answered(begun, seat, (format, Some(maker)), fails) })
     }
 }
 

@@ -136,8 +136,9 @@ impl Desk {
         Ok(given.map(|given| match given {
             Given::Run(run) => {
                 seat.show(&run);
-                let maker = Some(maker);
-                answered(*run, seat, (format, maker), |error, _| Err(broken(error)))
+                let (maker, missed) = (Some(maker), run.missed().map(|missed| missed.to_string()));
+                let fails = |error, _: &mut dyn Write| Err(broken(error));
+                Answer { missed, ..answered(*run, seat, (format, maker), fails) }
             }
             Given::Explained(records) => explained(records, format),
         }))

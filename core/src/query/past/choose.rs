@@ -9,8 +9,9 @@ use super::{Candidate, Look, Past, Which};
 use crate::filter::Expr;
 use crate::lookup::Lookups;
 use crate::query::answer::unknown;
+use crate::query::covered::Edges;
 use crate::query::run::Parts;
-use crate::query::{Over, QueryError, Run};
+use crate::query::{Missed, Over, QueryError, Run};
 use crate::source::Source;
 use crate::storage::Window;
 use crate::storage::packets::{self, PacketSource};
@@ -98,10 +99,33 @@ impl Past<'_> {
             chosen.unfit = Unfit::default();
         }
         let pair = asked.pair(&chosen);
+        let (edges, missed) = self.edges(&chosen, &needs, window);
         let mut run = self.begin(instance.clone(), &needs, chosen, (window, lookups.clone()))?;
+        run.bound(edges);
+        missed.into_iter().for_each(|missed| run.miss(missed));
         notes.into_iter().for_each(|note| run.reserve(note));
         run.learn(self.rates.clone(), pair);
         Ok(run)
+    }
+
+    /// What of a window is not covered by what was chosen, or that nothing is.
+    fn edges(&self, chosen: &Candidate, needs: &Needs, window: Window) -> (Edges, Option<Missed>) {
+        if chosen.covered.is_none() {
+            let kind = if chosen.is_packets { "packets" } else { "records" };
+            let (what, stored) = (format!("{kind} of `{}`", chosen.name), chosen.stored);
+            return (Edges::default(), Some(Missed::Outside { what, stored }));
+        }
+        let goes_on = (self.running)(&chosen.name);
+        let stored = match &chosen.dir {
+            None => chosen.stored,
+            // What cannot be read is complained of by who reads it.
+            Some(dir) => packets::listened(dir, window).ok().flatten().map(|listened| {
+                // Who keeps packets says until when it heard none.
+                let heard = if listened.is_last { chosen.heard_until } else { Ts(0) };
+                Window { to: listened.within.to.max(heard), ..listened.within }
+            }),
+        };
+        (Edges::of(window, stored, needs.interval, goes_on), None)
     }
 
     /// What there is to choose from, the best first, with prices where these decide.

@@ -170,7 +170,8 @@ mod tests {
         check("vlan", &[], &cut(40), "maybe");
         check("", &[Field::TcpFlags], &cut(96), "yes");
         check("", &[Field::TcpFlags], &cut(95), "maybe");
-        check("tcp[13] & 2 != 0", &[], &cut(96), "maybe");
+        check("tcp[13] & 2 != 0", &[], &cut(96), "yes");
+        check("udp[9] == 1", &[], &cut(96), "maybe");
         check("", &[Field::Payload], &cut(1500), "no");
         check("payload contains \"x\"", &[], &cut(1500), "no");
         check("", &[Field::InnerDport], &cut(1500), "no");

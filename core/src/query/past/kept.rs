@@ -43,6 +43,7 @@ impl Past<'_> {
         let within = candidate.covered.unwrap_or(Window::ALL);
         match &stream {
             Some(stream) => {
+                candidate.heard_until = stream.end.unwrap_or_default();
                 candidate.fit(&stream.eras_around(within), filter);
                 candidate.note_lineages(&lineages(stream, within), needs);
             }

@@ -74,6 +74,7 @@ impl Minute {
             store: self.store.clone(),
             packets: self.dir.path(),
             own: &|_| None,
+            running: &|_| false,
             threads: Threads::default(),
             rates: self.rates.clone(),
         }
@@ -236,9 +237,16 @@ fn a_time_in_which_nothing_was_heard_is_a_gap_and_no_zeros() {
     drop(writer);
     // The monitor did not run between 60 and 73, and from 74 to 88 nothing was sent.
     let (lines, _) = said(over(&minute, "kept", "5s", 50, 100));
-    assert_eq!(lines, ["50 5", "55 5", "gap 60-70", "70 2", "75 0", "80 0", "85 1"]);
-    let (lines, _) = said(over(&minute, "kept", "5s", 62, 100));
-    assert_eq!(lines, ["70 2", "75 0", "80 0", "85 1"]);
+    assert_eq!(lines, ["50 5", "55 5", "gap 60-70", "70 2", "75 0", "80 0", "85 1", "gap 90-100"]);
+    let (lines, _) = said(over(&minute, "kept", "5s", 62, 90));
+    assert_eq!(lines, ["gap 62-70", "70 2", "75 0", "80 0", "85 1"]);
+    let window = Window { from: Ts::new(50, 0), to: Ts::new(100, 0) };
+    let shown = minute.past().explain(asked("3s", ""), window, &Arc::default()).expect("a store");
+    let gap = "there is a gap from 1970-01-01T00:00:59.000000001Z until 1970-01-01T00:01:13Z; \
+               there is nothing from 1970-01-01T00:01:28.000000001Z on";
+    assert_eq!((shown.value(0, 0), shown.value(0, 14)), ("kept".into(), gap.into()));
+    let (lines, _) = said(over(&minute, "kept", "5s", 50, 70));
+    assert_eq!(lines, ["50 5", "55 5", "gap 60-70"]);
     let mut writer = Writer::new(minute.store.clone(), "node", 2);
     let about = About { module: "traffic".to_owned(), ..About::default() };
     writer.open("counts", about).expect("memory");
@@ -249,7 +257,23 @@ fn a_time_in_which_nothing_was_heard_is_a_gap_and_no_zeros() {
     writer.write("counts", Output::Records(records)).expect("room");
     writer.commit().expect("memory");
     let (lines, _) = said(over(&minute, "counts", "5s", 50, 100));
-    assert_eq!(lines, ["50 5", "55 5", "gap 60-70", "70 2"]);
+    assert_eq!(lines, ["50 5", "55 5", "gap 60-70", "70 2", "gap 75-100"]);
+}
+
+#[test]
+fn runs_that_were_stored_in_another_order_count_in_their_own_intervals() {
+    let minute = minute();
+    std::fs::remove_dir_all(minute.dir.path().join("kept")).expect("a folder");
+    let place = || Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
+    for secs in [30..60, 0..30, 10..50] {
+        let writer = PacketWriter::new(place(), Taken::whole(65_535), Arc::default());
+        let mut writer = writer.expect("a place to write");
+        secs.for_each(|sec| {
+            writer.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None)
+        });
+    }
+    let (lines, _) = said(over(&minute, "kept", "10s", 0, 60));
+    assert_eq!(lines, ["0 10", "10 20", "20 20", "30 20", "40 20", "50 10"]);
 }
 
 #[test]
@@ -258,8 +282,12 @@ fn a_window_of_which_nothing_is_stored_is_answered_with_nothing() {
     let later = Window { from: Ts::new(1000, 0), to: Ts::new(2000, 0) };
     let run = minute.past().run(asked("10s", "tcp"), &Over::Best, later, Arc::default());
     let mut run = run.expect("a start");
+    let missed = run.missed().expect("nothing is there").to_string();
+    let there = "no packets of `kept` in this time: there are from 1970-01-01T00:00:00Z to \
+                 1970-01-01T00:00:59.000000001Z";
+    assert_eq!((missed.as_str(), run.sources()), (there, &[][..]));
     while run.step().expect("no fault") != Step::End {}
-    assert_eq!(run.report().rows, 0);
+    assert_eq!((run.report().rows, run.report().gaps), (0, 0));
 }
 
 #[test]

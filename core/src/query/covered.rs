@@ -1,0 +1,97 @@
+//! What of the time asked for nothing covers: before the first of what is stored, and behind the
+//! last.
+//!
+//! Where all of it lies outside, an answer has nothing, and says from when until
+//! when there is something. Otherwise the time outside is a gap and no silence.
+
+use std::fmt;
+
+use crate::storage::Window;
+use crate::time::{Interval, Span, Ts};
+
+/// Why there is nothing in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// Nothing stored lies in the time asked for.
+    Outside {
+        /// What was looked for: ``records of `traffic` ``.
+        what: String,
+        /// The time of all there is of it, if there is any.
+        stored: Option<Window>,
+    },
+    /// No interval begins in the time asked for.
+    Within {
+        /// The instance.
+        module: String,
+    },
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outside { what, stored: Some(Window { from, to }) } => {
+                write!(f, "no {what} in this time: there are from {from} to {to}")
+            }
+            Self::Outside { what, stored: None } => write!(f, "no {what} yet"),
+            Self::Within { module } => {
+                write!(f, "no interval of `{module}` begins in this time: ask for a longer one")
+            }
+        }
+    }
+}
+
+/// The ends of a window that nothing covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Edges {
+    pub before: Option<Window>,
+    pub behind: Option<Window>,
+}
+
+impl Edges {
+    /// Those of `window`, where something is stored of a time and that `goes_on` may be. An end that
+    /// was not said is where what is stored begins, or ends. Of intervals of a length it is whole
+    /// ones that are not covered.
+    pub fn of(window: Window, stored: Option<Window>, len: Span, goes_on: bool) -> Self {
+        let Some(stored) = stored.filter(|stored| stored.common(window).is_some()) else {
+            return Self::default();
+        };
+        let (first, end) = match len {
+            Span(0) => (stored.from, stored.to),
+            len => {
+                let last = Ts(stored.to.0.saturating_sub(1));
+                (Interval::holding(stored.from, len).start(), Interval::holding(last, len).end())
+            }
+        };
+        let before = Window { from: window.from, to: first };
+        let behind = Window { from: end, to: window.to };
+        let is_some = |edge: &Window| edge.from < edge.to;
+        Self {
+            before: Some(before).filter(|edge| edge.from > Ts(0) && is_some(edge)),
+            behind: Some(behind)
+                .filter(|edge| !goes_on && edge.to < Window::ALL.to && is_some(edge)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What of a window is not covered by 12 to 33 seconds, in intervals of ten.
+    #[track_caller]
+    fn check(from: u64, to: u64, want: [Option<(u64, u64)>; 2]) {
+        let window = |from, to| Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+        let edges = Edges::of(window(from, to), Some(window(12, 33)), Span::from_secs(10), false);
+        let shown = |edge: Option<Window>| edge.map(|w| (w.from.parts().0, w.to.parts().0));
+        assert_eq!([edges.before, edges.behind].map(shown), want);
+    }
+
+    #[test]
+    fn the_ends_of_a_window_that_nothing_covers_are_whole_intervals() {
+        check(10, 40, [None, None]);
+        check(5, 50, [Some((5, 10)), Some((40, 50))]);
+        check(0, 35, [None, None]);
+        check(15, 45, [None, Some((40, 45))]);
+        check(50, 60, [None, None]);
+    }
+}
