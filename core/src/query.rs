@@ -176,6 +176,18 @@ pub enum QueryError {
         /// For how much of the time asked for there are records of that all the same.
         partly: Span,
     },
+    /// The records were measured with another argument.
+    #[error("{}", other_arg(.module, .name, .asked, .measured))]
+    OtherArg {
+        /// The instance.
+        module: String,
+        /// The argument.
+        name: String,
+        /// As asked for.
+        asked: String,
+        /// As the records were measured, where that is known.
+        measured: Option<String>,
+    },
     /// The reader was too slow for the records that came.
     #[error("records came faster than they were read: ask again from {}", from.map_or("the end".to_owned(), |ts| ts.to_string()))]
     Behind {
@@ -242,6 +254,20 @@ pub enum QueryError {
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
+}
+
+fn other_arg(module: &str, name: &str, asked: &str, measured: &Option<String>) -> String {
+    let instead = match name {
+        "interval" => format!("ask with `interval={asked}` for what its records give"),
+        name => format!("leave `{name}` out"),
+    };
+    let what = match measured {
+        Some(measured) => format!("`{module}` measures with {name}={measured}, not {asked}"),
+        None => format!("what `{name}` the records of `{module}` were measured with is not known"),
+    };
+    format!(
+        "{what}, and nothing is kept that it could run over afresh: {instead}, or run another instance"
+    )
 }
 
 fn reasons(refused: &[(String, String)]) -> String {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use como_core::lookup::Lookups;
 use como_core::module::{Args, Maker};
 use como_core::query::{Over, Past, Query, QueryError, Rates, Run, Threads};
-use como_core::record::Records;
+use como_core::record::{Records, Value};
 use como_core::storage::{RecordStore, Stream};
 use como_core::supervisor::{Handle, Instance};
 use como_core::time::{Span, Ts};
@@ -126,17 +126,53 @@ pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance, Fa
     if let Some(filter) = &question.filter {
         instance.filter.clone_from(filter);
     }
-    let texts = question.args.iter().map(|(name, value)| format!("{name}={value}"));
-    let given = Args::parse(texts).map_err(|error| crate::catalogue::wrong(&error))?;
-    for (name, value) in given.iter() {
-        instance.args.set(name, value.clone());
-    }
+    let mut given = given(question)?;
     if let Some(interval) = question.interval {
-        instance.args.set("interval", interval.to_string().into());
+        given.set("interval", interval.to_string().into());
     }
-    let manifest = instance.kind.manifest();
-    manifest.resolve(&instance.args).map_err(|error| crate::catalogue::wrong(&error))?;
+    let args = instance.kind.manifest().resolve_over(&instance.args, &given);
+    instance.args = args.map_err(|error| crate::catalogue::wrong(&error))?;
     // It is run to be looked at: what it would keep is there already.
     instance.packets = None;
     Ok(instance)
+}
+
+/// The arguments in a question, not typed yet.
+fn given(question: &Query) -> Result<Args, Failure> {
+    let texts = question.args.iter().map(|(name, value)| format!("{name}={value}"));
+    Args::parse(texts).map_err(|error| crate::catalogue::wrong(&error))
+}
+
+/// Why what `known` recorded does not answer a question: an argument in it is another than that of
+/// `known`. One that its module does not take, or not so, is a failure.
+pub fn other_arg(known: &Instance, question: &Query) -> Result<Option<QueryError>, Failure> {
+    let (manifest, given) = (known.kind.manifest(), given(question)?);
+    let wrong = |error| crate::catalogue::wrong(&error);
+    let measured = manifest.resolve(&known.args).map_err(wrong)?;
+    let asked = manifest.resolve_over(&known.args, &given).map_err(wrong)?;
+    let mut both =
+        asked.iter().filter_map(|(name, asked)| Some((name, asked, measured.get(name)?)));
+    let other = both.find(|(_, asked, measured)| !is_same(asked, measured));
+    Ok(other.map(|(name, asked, measured)| QueryError::OtherArg {
+        module: question.module.clone(),
+        name: name.to_owned(),
+        asked: asked.to_string(),
+        measured: Some(measured.to_string()),
+    }))
+}
+
+/// The same where nobody knows any more what the records were measured with.
+pub fn unknown_arg(question: &Query) -> Option<QueryError> {
+    let (name, asked) = question.args.first()?.clone();
+    let module = question.module.clone();
+    Some(QueryError::OtherArg { module, name, asked, measured: None })
+}
+
+/// Whether two values of an argument mean the same: `60s` is `1m`.
+fn is_same(a: &Value, b: &Value) -> bool {
+    let span = |value: &Value| match value {
+        Value::Text(text) => Span::parse(text).ok(),
+        _ => None,
+    };
+    a == b || span(a).is_some_and(|span_of_a| span(b) == Some(span_of_a))
 }

@@ -22,7 +22,6 @@ use como_core::storage::{Coverage, MemoryStore, RecordStore, StoreError};
 use como_core::supervisor::Instance;
 use como_core::time::Ts;
 
-use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
 use crate::error::{Failure, Message, Result, say, with_causes};
@@ -30,6 +29,7 @@ use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 use crate::progress::{Curtain, Progress};
 use crate::shelf::made_by;
+use crate::{afresh, catalogue};
 use ask::{ask, is_listening};
 
 mod ask;
@@ -241,6 +241,9 @@ fn records(
     if question.source.is_some() || question.explain {
         return rerun(None)?.map_err(refused);
     }
+    if let Some(other) = other_arg(stored, &**store, question)? {
+        return rerun(Some(other))?.map_err(refused);
+    }
     let place = Place { store: &**store, feed: None, running: &[], packets: None };
     let (name, nothing) = (&question.module, Progress::new(true));
     let made = |module: &str| stored.maker(name, module);
@@ -276,6 +279,21 @@ fn records(
             rerun(None)?.map_err(refused)
         }
         Err(error) => Err(refused(error)),
+    }
+}
+
+/// Why what is recorded does not answer, if for an argument.
+fn other_arg(
+    stored: &Stored,
+    store: &dyn RecordStore,
+    question: &Question,
+) -> Result<Option<QueryError>> {
+    if question.args.is_empty() || store.stream(&question.module)?.is_none() {
+        return Ok(None);
+    }
+    match stored.made_by(&question.module, "") {
+        Some(known) => afresh::other_arg(&known, question),
+        None => Ok(afresh::unknown_arg(question)),
     }
 }
 

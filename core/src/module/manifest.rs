@@ -59,11 +59,17 @@ impl Manifest {
 
     /// The defaults with what the user gave, each value typed as its default is.
     pub fn resolve(&self, given: &Args) -> Result<Args, ArgError> {
+        self.resolve_over(&Args::default(), given)
+    }
+
+    /// The same, where what is `given` takes the place of what is `set` already, however either
+    /// spells a name.
+    pub fn resolve_over(&self, set: &Args, given: &Args) -> Result<Args, ArgError> {
         let mut args = Args::default();
         for spec in &self.args {
             args.set(&spec.name, spec.default.clone());
         }
-        for (name, value) in given.iter() {
+        for (name, value) in set.iter().chain(given.iter()) {
             let spec = self.arg(name)?;
             args.set(&spec.name, self.typed(spec, value)?);
         }

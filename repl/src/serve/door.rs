@@ -22,7 +22,7 @@ use super::deploy::Refused;
 use super::ondemand::OnDemand;
 use super::rerun::{Runs, answered};
 use super::views::Views;
-use crate::afresh::Common;
+use crate::afresh::{self, Common};
 use crate::columnar;
 
 /// What answers with packets took, by instance.
@@ -134,6 +134,18 @@ impl Desk {
         Ok(HttpAnswer { mime, sources: Some(sources), missed, run: None, body: Box::new(body) })
     }
 
+    /// Why what is recorded does not answer, if for an argument.
+    fn other_arg(&self, query: &Query) -> Result<Option<QueryError>, Refusal> {
+        if query.args.is_empty() {
+            return Ok(None);
+        }
+        if let Some(known) = self.monitor.instance(&query.module) {
+            return afresh::other_arg(&known, query).map_err(|failure| bad(failure.text()));
+        }
+        let stream = self.store.stream(&query.module).map_err(|error| refusal(&error.into()))?;
+        Ok(stream.and_then(|_| afresh::unknown_arg(query)))
+    }
+
     /// Answers with records of longer intervals.
     fn coarse(&self, query: Query, format: Format) -> Result<HttpAnswer, Refusal> {
         let maker = self.monitor.maker(&query.module);
@@ -221,7 +233,10 @@ impl Door for Desk {
         if query.source.is_some() || query.explain || is_on_demand {
             return self.rerun(&query, format, None);
         }
-        self.records(query, format)
+        match self.other_arg(&query)? {
+            Some(other) => self.rerun(&query, format, Some(other)),
+            None => self.records(query, format),
+        }
     }
 
     fn behind(&self, part: &str) -> Option<Box<dyn Door>> {

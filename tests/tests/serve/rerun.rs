@@ -166,3 +166,49 @@ fn whoever_asks_is_told_of_alerts_and_grants_what_runs_here() {
         folder.como(["query", "free.lua", "--store", "store", "--time", ":", "--format", "table"]);
     assert!(table.ok().stdout.contains("Z warning: packets {\"now\":true} --\n"));
 }
+
+#[test]
+fn an_argument_unlike_that_of_the_instance_has_it_run_afresh_or_is_refused() {
+    let (folder, server) = read_whole();
+    let url = format!("http://{}", server.address());
+    let longer = ran(&folder, &["tuple", "-a", "interval=2s"]).stdout;
+    let lines = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let check = |place: &[&str]| {
+        let asked = |more: &[&str]| {
+            let query = ["query", "flows", "--time", ":", "--format", "ndjson"];
+            folder.como(query.iter().chain(place).chain(more))
+        };
+        assert_eq!(lines(&asked(&["-a", "interval=2s"]).ok().stdout), lines(&longer));
+        let same = asked(&["-a", "interval=1000ms"]).ok().stdout;
+        assert_eq!(same, asked(&[]).ok().stdout, "it is that of the instance");
+        asked(&["-a", "bogus=1"]).refused(2, &["tuple", "no argument `bogus`"]);
+        asked(&["-a", "interval=soon"]).refused(2, &["`soon`", "a time span"]);
+    };
+    check(&["--url", &url]);
+    assert_eq!(server.end(), 0);
+    check(&["--store", "store"]);
+}
+
+#[test]
+fn an_argument_unlike_that_of_the_instance_is_refused_where_nothing_serves() {
+    let folder = Folder::new();
+    let module = "[[module]]\nname = \"top\"\nuse = \"topports\"\nargs = { interval = \"1s\" }\n";
+    folder.write("como.toml", config(SOURCE, module));
+    let server = Server::start(&folder);
+    server.until("/top?time=:&wait=no", |body| body.contains("00:00:09Z"));
+    let refused = |url: &str| {
+        let reply = super::get(server.address(), url);
+        assert_eq!(reply.status, 400, "{}", reply.body);
+        reply.body
+    };
+    let text = refused("/top?time=:&wait=no&arg.n=2");
+    assert!(text.contains(", not 2"), "{text}");
+    let text = refused("/top?time=:&wait=no&arg.interval=2s");
+    assert!(text.contains("interval=1s, not 2s") && text.contains("interval=2s"), "{text}");
+    refused("/top?time=:&wait=no&arg.m=2");
+    assert_eq!(server.end(), 0);
+}
