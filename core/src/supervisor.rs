@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 use parking_lot::RwLock;
@@ -47,6 +48,9 @@ pub use needs::{Needs, rolls_up};
 
 /// Batches a worker may be behind capture.
 const WORK_QUEUE: usize = 4;
+
+/// How long a thread may take to begin, on however busy a machine.
+const BEGIN_TIME: Duration = Duration::from_secs(30);
 
 /// What export may be behind the workers: so many bytes of records, or so many events.
 const EXPORT_BYTES: usize = 64 << 20;
@@ -383,11 +387,20 @@ impl Handle {
     }
 }
 
+/// Starts a thread and sees it begin: one for which there is no memory may die before it does.
 fn spawn<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+    let (tell, begun) = crossbeam_channel::bounded(1);
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Whoever waits no longer has given all up.
+        let _ = tell.send(());
+        run()
+    })?;
+    let begun = begun.recv_timeout(BEGIN_TIME);
+    begun.map_err(|_| std::io::Error::other(format!("the {name} thread does not begin")))?;
+    Ok(thread)
 }
 
 /// Starts a source's thread.

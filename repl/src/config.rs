@@ -38,6 +38,9 @@ pub const STREAMSIZE_DEFAULT: u64 = 1_000_000_000;
 /// What a module that keeps packets has to have: a few writes and what is set aside for the next.
 const WINDOW_BYTES_MIN: u64 = 4 << 20;
 
+/// Threads that modules may be spread over: more than any machine has cores.
+const WORKERS_MAX: usize = 1024;
+
 /// As long as there is room.
 pub const FOREVER: Span = Span(u64::MAX);
 
@@ -167,7 +170,7 @@ impl Reader<'_> {
                 country: self.table(&file.lookup.country),
             },
             limits: self.limits(&file.limits)?,
-            workers: self.number(&file.limits.workers)?.unwrap_or(0),
+            workers: self.workers(&file.limits.workers)?,
         })
     }
 
@@ -336,7 +339,7 @@ impl Reader<'_> {
     fn source(&self, source: &Spanned<String>) -> Result<String> {
         match source.get_ref().trim() {
             "" => Err(self.wrong(source, "a source needs a name, as in `live:eth0`".to_owned())),
-            text => Ok(text.to_owned()),
+            text => Ok(como_sniffers::beside(self.folder, text)),
         }
     }
 
@@ -364,6 +367,16 @@ impl Reader<'_> {
             alerts_max: alerts
                 .map_or(default.alerts_max, |alerts| u32::try_from(alerts).unwrap_or(u32::MAX)),
         })
+    }
+
+    /// Threads that run modules, which all must find room.
+    fn workers(&self, workers: &Option<Spanned<u64>>) -> Result<usize> {
+        match (self.number(workers)?, workers) {
+            (Some(number), Some(place)) if number > WORKERS_MAX => {
+                Err(self.wrong(place, format!("too many threads: at most {WORKERS_MAX}")))
+            }
+            (number, _) => Ok(number.unwrap_or(0)),
+        }
     }
 
     /// A value given at `place`, unless it is so small that nothing could run.

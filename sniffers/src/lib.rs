@@ -11,6 +11,7 @@ use como_core::source::{Pace, Source, SourceError};
 
 pub use decap::ANY;
 use file::{Capture, Taken};
+pub use named::{beside, files};
 pub use ondemand::{Nowhere, Past};
 pub use spec::{Kind, OptionDoc};
 use spec::{Options, Spec};
@@ -19,6 +20,7 @@ mod copier;
 mod decap;
 mod flow;
 mod interface;
+mod named;
 mod paced;
 mod pool;
 mod ready;

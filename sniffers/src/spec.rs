@@ -101,16 +101,9 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// Takes `NAME,name=value,...` apart. A name may have commas, also such that look like options:
-    /// what exists as a file is a name as a whole.
+    /// Takes `NAME,name=value,...` apart.
     pub fn behind(kind: &'a Kind, text: &'a str) -> Result<(&'a str, Self), SourceError> {
-        let mut name = text;
-        while !Path::new(name).exists()
-            && let Some((before, last)) = name.rsplit_once(',')
-            && last.split_once('=').is_some_and(|(name, _)| is_word(name.trim()))
-        {
-            name = before;
-        }
+        let name = name(text);
         Ok((name, Self::told_of(kind, text, &text[name.len()..])?))
     }
 
@@ -189,6 +182,19 @@ impl<'a> Options<'a> {
     pub fn wrong(&self, why: String) -> SourceError {
         SourceError::Spec { text: format!("{}:{}", self.kind.name, self.text), why }
     }
+}
+
+/// The name in `NAME,name=value,...`. It may have commas, also such that look like options: what
+/// exists as a file is a name as a whole.
+pub fn name(text: &str) -> &str {
+    let mut name = text;
+    while !Path::new(name).exists()
+        && let Some((before, last)) = name.rsplit_once(',')
+        && last.split_once('=').is_some_and(|(name, _)| is_word(name.trim()))
+    {
+        name = before;
+    }
+    name
 }
 
 /// Whether this could be the name of an option.

@@ -203,6 +203,24 @@ fn limits_that_nothing_could_run_within_are_refused() {
 }
 
 #[test]
+fn more_workers_than_find_room_are_refused() {
+    check_error(
+        "[limits]\nworkers = 20000\n",
+        "error: too many threads: at most 1024\n  como.toml:2\n  workers = 20000\n            ^^^^^",
+    );
+    assert_eq!(read("[limits]\nworkers = 1024\n").expect("valid").workers, 1024);
+}
+
+#[test]
+fn paths_of_sources_start_at_the_folder_of_the_file() {
+    let text = "[[source]]\nuse = \"a.pcap\"\n[[source]]\nuse = \"live:eth0\"\n\
+                [[source]]\nuse = \"/b.pcap\"\n";
+    let folder = Path::new("etc");
+    let read = Reader { origin: "etc/como.toml", text, folder }.config().expect("valid");
+    assert_eq!(read.sources, ["etc/a.pcap", "live:eth0", "/b.pcap"]);
+}
+
+#[test]
 fn rollups_are_read_and_mistakes_in_them_underlined() {
     let module = |rollup: &str| format!("[[module]]\nuse = \"traffic\"\nrollup = {rollup}\n");
     let config = read(&module("[\"1m:7d\", \"1h:1y\", \"1d:forever\"]")).expect("valid");
