@@ -1,7 +1,7 @@
 //! The guard before tiny_http, which has neither a connection cap nor time-outs.
 //!
-//! It listens where the user asked, admits so many connections at once, reads
-//! and checks each head, and the script behind it where one is posted, and passes
+//! It listens where the user asked, reads and checks each head, and answers so
+//! many at once: it reads the script behind a head where one is posted, and passes
 //! one request over a private socket. A client
 //! that reads too slowly, or goes away, loses its connection and its query.
 
@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use crate::clients::{self, Clients};
-use crate::head::posted::{self, Scripts};
+use crate::head::posted::{self, Post, Scripts};
 use crate::head::{self, Refusal, Visit};
+use crate::lobby::{Lobby, Waiting};
 
-/// Connections served at once.
+/// Connections answered at once.
 pub const CONNECTIONS_MAX: usize = 64;
 
 /// Connections beyond them, which are told the monitor's status and nothing else: whoever looks
@@ -36,6 +37,8 @@ pub struct Guard {
     inner: Arc<PathBuf>,
     listening_on: IpAddr,
     scripts: Scripts,
+    // Those who have not said yet what they want, and those who are answered.
+    lobby: Lobby,
     open: Arc<AtomicUsize>,
     clients: Clients,
     stopped: Arc<AtomicBool>,
@@ -50,8 +53,8 @@ impl Guard {
         clients: Clients,
         stopped: Arc<AtomicBool>,
     ) -> Self {
-        let (inner, open) = (Arc::new(inner), Arc::default());
-        Self { inner, listening_on, scripts, open, clients, stopped }
+        let (inner, open, lobby) = (Arc::new(inner), Arc::default(), Lobby::default());
+        Self { inner, listening_on, scripts, lobby, open, clients, stopped }
     }
 
     /// Accepts connections until stopped; a connection made after that ends it.
@@ -68,59 +71,55 @@ impl Guard {
         }
     }
 
-    fn admit(&self, mut stream: TcpStream) {
-        let place = self.open.fetch_add(1, SeqCst);
-        if place >= CONNECTIONS_MAX + STATUS_MAX {
-            self.open.fetch_sub(1, SeqCst);
-            return refuse(&mut stream, &busy(), false);
-        }
+    /// Hears and answers on a thread of its own, so that nobody who is slow holds up the next.
+    fn admit(&self, stream: TcpStream) {
+        let Ok(waiting) = self.lobby.enter(&stream) else { return };
         let guard = self.clone();
-        let serve = move || {
-            guard.serve(stream, place >= CONNECTIONS_MAX);
-            guard.open.fetch_sub(1, SeqCst);
+        let serve = move || guard.serve(stream, waiting);
+        // Where there is no thread to spare the connection is closed.
+        let _ = std::thread::Builder::new().name("connection".into()).spawn(serve);
+    }
+
+    fn serve(&self, mut stream: TcpStream, waiting: Waiting) {
+        let (head, behind) = match head::read(&mut stream) {
+            Ok(heard) => heard,
+            Err(refusal) => return refuse(&mut stream, &refusal, false),
         };
-        if std::thread::Builder::new().name("connection".into()).spawn(serve).is_err() {
-            self.open.fetch_sub(1, SeqCst);
+        let mut waiting = Some(waiting);
+        if let Err(refusal) = self.answer(&mut stream, (&head, behind), &mut waiting) {
+            refuse(&mut stream, &refusal, head.starts_with(b"HEAD "));
         }
     }
 
-    fn serve(&self, mut stream: TcpStream, only_status: bool) {
-        let mut only_head = false;
-        let passed = match self.hear(&mut stream, &mut only_head) {
-            Ok((head, _)) if only_status && !asks_status(&head) => {
-                return refuse(&mut stream, &busy(), only_head);
-            }
-            Ok(request) => self.pass(&mut stream, &request),
-            Err(refusal) => return refuse(&mut stream, &refusal, only_head),
-        };
-        if passed.is_err() {
-            tracing::debug!("a client went away before its answer ended");
-        }
-    }
-
-    /// Reads one request: what the server may see of its head, and its body. Tells also of one that
-    /// is refused whether it is for the head alone.
-    fn hear(
+    /// Answers a request whose head was heard. Who has a place waits no longer.
+    fn answer(
         &self,
         client: &mut TcpStream,
-        only_head: &mut bool,
-    ) -> Result<(String, Vec<u8>), Refusal> {
+        (head, behind): (&[u8], Vec<u8>),
+        waiting: &mut Option<Waiting>,
+    ) -> Result<(), Refusal> {
         let peer = client.peer_addr().map_err(|_| unknown())?.ip();
-        let (head, behind) = head::read(client)?;
-        *only_head = head.starts_with(b"HEAD ");
         let visit = Visit { listening_on: self.listening_on, peer, scripts: self.scripts };
-        let request = head::check(&head, visit)?;
-        let Some(post) = request.body else { return Ok((request.head, Vec::new())) };
-        if post.expects && behind.is_empty() {
-            // RFC 9110, section 10.1.1: now that nothing speaks against the body, it is sent.
-            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| unknown())?;
+        let request = head::check(head, visit)?;
+        let _place = self.place(asks_status(&request.head)).ok_or_else(busy)?;
+        *waiting = None;
+        let body = body(client, request.body, behind)?;
+        if self.pass(client, (&request.head, &body)).is_err() {
+            tracing::debug!("a client went away before its answer ended");
         }
-        let deadline = Instant::now() + posted::BODY_TIME;
-        Ok((request.head, posted::read(client, post, behind, deadline)?))
+        Ok(())
+    }
+
+    /// A place to be answered in, if there is one.
+    fn place(&self, is_status: bool) -> Option<Place> {
+        let place = Place(self.open.clone());
+        let taken = self.open.fetch_add(1, SeqCst);
+        let places = if is_status { CONNECTIONS_MAX + STATUS_MAX } else { CONNECTIONS_MAX };
+        (taken < places).then_some(place)
     }
 
     /// Passes one request and its answer.
-    fn pass(&self, client: &mut TcpStream, (head, body): &(String, Vec<u8>)) -> io::Result<()> {
+    fn pass(&self, client: &mut TcpStream, (head, body): (&str, &[u8])) -> io::Result<()> {
         let entered = self.clients.enter();
         let mut inner = UnixStream::connect(&*self.inner)?;
         write!(inner, "{head}{}: {}\r\n\r\n", clients::HEADER, entered.number)?;
@@ -145,6 +144,25 @@ impl Guard {
             }
         }
     }
+}
+
+/// A place that is taken until it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Reads the body that a head tells of.
+fn body(client: &mut TcpStream, post: Option<Post>, behind: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+    let Some(post) = post else { return Ok(Vec::new()) };
+    if post.expects && behind.is_empty() {
+        // RFC 9110, section 10.1.1: now that nothing speaks against the body, it is sent.
+        client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| unknown())?;
+    }
+    posted::read(client, post, behind, Instant::now() + posted::BODY_TIME)
 }
 
 /// Whether a request is for the status of a monitor or a view.

@@ -8,6 +8,7 @@ mod chunked;
 mod clients;
 mod guard;
 mod head;
+mod lobby;
 mod private;
 pub mod route;
 

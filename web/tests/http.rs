@@ -124,15 +124,40 @@ fn unknown_modules_and_bad_requests_are_refused_with_a_sentence() {
 }
 
 #[test]
-fn more_connections_than_allowed_are_told_to_come_back() {
-    let web = open();
-    let held: Vec<TcpStream> =
-        (0..64).map(|_| TcpStream::connect(web.address()).expect("it listens")).collect();
+fn more_connections_than_are_answered_at_once_are_told_to_come_back() {
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    let fake = Fake::default();
+    let asked = fake.asked.clone();
+    let web = Web::open(any, Scripts::Loopback, Arc::new(fake)).expect("a free port");
+    let held = (0..64).map(|_| {
+        let mut stream = TcpStream::connect(web.address()).expect("it listens");
+        stream.write_all(b"GET /silent HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
+        stream
+    });
+    let held: Vec<TcpStream> = held.collect();
+    until(&asked, 64);
     let answer = get(web.address(), "/traffic");
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 1"), "{answer}");
     // Why, one can still ask.
     assert!(get(web.address(), "/status?x=1").contains("{\"packets\":7}"));
     drop(held);
+    web.close();
+}
+
+#[test]
+fn who_sends_half_a_head_keeps_nobody_out() {
+    let web = open();
+    let half = (0..200).map(|_| {
+        let mut stream = TcpStream::connect(web.address()).expect("it listens");
+        stream.write_all(b"GET / HTTP/1.1").expect("it reads");
+        stream
+    });
+    let half: Vec<TcpStream> = half.collect();
+    let begun = Instant::now();
+    assert!(get(web.address(), "/status").contains("{\"packets\":7}"));
+    assert!(get(web.address(), "/traffic").starts_with("HTTP/1.1 200"));
+    assert!(begun.elapsed() < Duration::from_secs(8), "no head is waited for");
+    drop(half);
     web.close();
 }
 
