@@ -1,7 +1,9 @@
 //! `como run`: modules over files or live traffic, records as they close.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use como_core::record::Value;
 use como_core::storage::packets::Place;
 use como_core::supervisor::{Instance, Options};
 
@@ -19,6 +21,7 @@ pub fn perform(args: &Run) -> Result {
     if let Some(file) = &args.write {
         write_to(file, &mut instances)?;
     }
+    keep_apart(&args.measure.sources.texts(), &instances)?;
     let default = Options::default();
     let workers = args.workers.unwrap_or(default.workers).min(instances.len()).max(1);
     Session {
@@ -68,4 +71,34 @@ fn write_to(file: &Path, instances: &mut [Instance]) -> Result {
             Err(failure.hint("give each its own: -a NAME.file=FILE"))
         }
     }
+}
+
+/// Refuses to write over a file that is read: it would be gone before its packets were.
+fn keep_apart(sources: &[String], instances: &[Instance]) -> Result {
+    let read: Vec<PathBuf> = sources.iter().flat_map(|text| como_sniffers::files(text)).collect();
+    for instance in instances {
+        let written = match (&instance.packets, instance.args.get("file")) {
+            (Some(Place::File(file)), _) => file.clone(),
+            (_, Some(Value::Text(file))) => PathBuf::from(file),
+            _ => continue,
+        };
+        if let Some(read) = read.iter().find(|read| is_one_file(read, &written)) {
+            let name = written.display();
+            let failure = Failure::new(match *read == written {
+                true => format!("`{name}` is read, and would be written over"),
+                false => format!("`{name}` is `{}`, which is read", read.display()),
+            });
+            return Err(failure.hint("write to another file"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to one regular file.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let known = |path: &Path| {
+        let about = path.metadata().ok().filter(|about| about.is_file());
+        about.map(|about| (about.dev(), about.ino()))
+    };
+    known(one).is_some_and(|one| known(other) == Some(one))
 }

@@ -54,7 +54,12 @@ pub fn open_with(
 ) -> Result<Vec<Box<dyn Source>>> {
     let texts: Vec<String> = texts.into_iter().collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    como_sniffers::open_all(&texts, shelf).map_err(|error| match error {
+    como_sniffers::open_all(&texts, shelf).map_err(wrong)
+}
+
+/// Why a source was not opened, and what to try.
+pub fn wrong(error: SourceError) -> Failure {
+    match error {
         SourceError::Spec { text, why } => {
             let hint = match text.contains(['*', '?', '[']) {
                 true => "a name with `*`, `?` or `[` stands for the files it matches",
@@ -63,7 +68,7 @@ pub fn open_with(
             Failure::usage(format!("source `{text}`: {why}")).hint(hint)
         }
         error => error.into(),
-    })
+    }
 }
 
 #[cfg(test)]

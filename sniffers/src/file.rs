@@ -27,7 +27,7 @@ pub use capture::Capture;
 pub use follow::Follow;
 pub(crate) use records::Order;
 pub use series::Series;
-pub use write::{Step, WriteError, Writer};
+pub use write::{LAST, Step, WriteError, Writer};
 
 use crate::paced::{self, Paced};
 use crate::spec::{Kind, OptionDoc, Options};

@@ -78,6 +78,11 @@ impl Generator {
         })
     }
 
+    /// When all packets have come: each is earlier.
+    pub fn until(&self) -> Ts {
+        Ts(self.start().0.saturating_add(self.config.duration.0))
+    }
+
     /// When packet number `nth` is, from the start: somewhere in its own slot of the duration, so
     /// that packets are in order and their number in any span is as it should be.
     fn offset(&self, nth: u64, place: u32) -> u64 {

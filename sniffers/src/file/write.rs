@@ -16,6 +16,9 @@ use super::CAP_LEN_MAX;
 /// file in large pages, and reading it back costs a third (25 instead of 75 ns a packet).
 const BLOCK_BYTES: usize = 4 << 20;
 
+/// The end of the time that classic pcap knows: its seconds have 32 bits.
+pub const LAST: Ts = Ts::new(1 << 32, 0);
+
 /// Why a packet was not written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -39,6 +39,15 @@ fn a_setting_that_is_none_names_the_nearest() {
 }
 
 #[test]
+fn what_would_break_off_leaves_the_file_that_is_there_alone() {
+    let folder = Folder::new();
+    folder.write("a.pcap", "mine");
+    let late = ["gen", "-w", "a.pcap", "start=4294967290", "packets=100", "duration=20s"];
+    folder.como(late).refused(2, &["2106", "pcap", "`start`"]);
+    assert_eq!(std::fs::read(folder.path().join("a.pcap")).expect("it is there"), b"mine");
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_named() {
     let folder = Folder::new();
     folder.como(["gen", "-w", "none/a.pcap", SMALL]).refused(1, &["none/a.pcap", "No such file"]);

@@ -129,3 +129,19 @@ fn every_capture_comes_out_as_it_went_in() {
     }
     assert!(copied > 50, "only {copied} captures were copied");
 }
+
+#[test]
+fn a_file_that_is_read_is_not_written_over() {
+    let folder = Folder::new();
+    folder.como(["gen", "-w", "own.pcap", "packets=2000"]).ok();
+    let own = folder.path().join("own.pcap");
+    let before = std::fs::read(&own).expect("written");
+    std::os::unix::fs::symlink(&own, folder.path().join("link.pcap")).expect("a link");
+    for more in [&["-w", "own.pcap"][..], &["-w", "link.pcap"], &["-a", "file=own.pcap"]] {
+        let run = [&["run", "trace", "-r", "own.pcap", "-q"][..], more].concat();
+        folder.como(run).refused(1, &["own.pcap", "is read", "another file"]);
+        let glob = [&["run", "trace", "-r", "*n.pcap", "-q"][..], more].concat();
+        folder.como(glob).refused(1, &["own.pcap", "is read"]);
+    }
+    assert!(std::fs::read(&own).expect("it is there") == before, "not a byte of it changed");
+}
