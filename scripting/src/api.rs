@@ -20,7 +20,7 @@ mod time;
 use como_core::lookup::Subject;
 use como_core::record::Value;
 
-use crate::host::Host;
+use crate::host::Reach;
 use crate::scan::tokens::{Token, tokens};
 use crate::scan::{Language, is_behind_dot};
 pub use calls::{how_many, wanted};
@@ -54,7 +54,7 @@ pub enum Call {
     /// On its arguments alone.
     Pure(fn(&[Value]) -> Result<Value, String>),
     /// Also on what the script reaches.
-    Reach(fn(&Host, &[Value]) -> Result<Value, String>),
+    Reach(fn(&Reach, &[Value]) -> Result<Value, String>),
     /// In a way that each language has for itself.
     Own,
 }
@@ -99,7 +99,7 @@ impl Entry {
     }
 
     /// Calls it. A mistake says which function, what is wrong and what would be right.
-    pub fn run(&self, host: &Host, given: &[Value]) -> Result<Value, String> {
+    pub fn run(&self, host: &Reach, given: &[Value]) -> Result<Value, String> {
         // A nil at the end is as good as nothing.
         let len = given.iter().rposition(|value| *value != Value::Null).map_or(0, |at| at + 1);
         let given = given.get(..len).unwrap_or(given);

@@ -12,7 +12,7 @@ use como_core::selection::Selection;
 use como_core::table::Table;
 use como_core::time::Interval;
 
-use crate::host::Host;
+use crate::host::Reach;
 use crate::host::tables::Shared;
 
 /// Packets of one batch that may fail before the rest of it is given up.
@@ -22,7 +22,7 @@ const ACTION_CALLS: u32 = 20;
 
 /// What a running script has in any language.
 pub struct Common {
-    host: Arc<Host>,
+    host: Arc<Reach>,
     tables: Option<Shared>,
     limits: Limits,
     fault: Option<Fault>,
@@ -30,7 +30,7 @@ pub struct Common {
 
 impl Common {
     /// Begins with the tables that are declared.
-    pub fn new(host: Arc<Host>, tables: Option<Shared>, limits: Limits) -> Self {
+    pub fn new(host: Arc<Reach>, tables: Option<Shared>, limits: Limits) -> Self {
         Self { host, tables, limits, fault: None }
     }
 

@@ -1,7 +1,7 @@
 //! The host of one run of a script: what the functions of the library reach that do more than
 //! compute.
 //!
-//! Both languages' bindings hold one [`Host`] beside their machine. It knows what the script is at
+//! Both languages' bindings hold one [`Reach`] beside their machine. It knows what the script is at
 //! right now, because not everything may be asked for at any time: what could wait for a disk or a
 //! wire is never asked for while packets pass.
 
@@ -73,7 +73,7 @@ impl Means {
 
 /// What one run of a script reaches.
 #[derive(Debug)]
-pub struct Host {
+pub struct Reach {
     /// What it says.
     pub talk: Talk,
     /// The filters it compiled.
@@ -94,7 +94,7 @@ pub struct Host {
     place: AtomicUsize,
 }
 
-impl Host {
+impl Reach {
     /// For the script in `file`, whose top level is about to run.
     pub fn new(file: &str, means: &Means) -> Self {
         Self {

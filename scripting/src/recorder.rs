@@ -21,6 +21,9 @@ pub type Row = Vec<(String, Value)>;
 /// The most columns a record may have.
 const COLUMNS_MAX: usize = 256;
 
+/// The longest name of a column.
+const NAME_BYTES_MAX: usize = 255;
+
 /// The most records one export may return by itself.
 pub const RECORDS_MAX: usize = 1 << 20;
 
@@ -94,6 +97,7 @@ impl Recorder {
                 cells.push(fitted(column, value)?);
             }
             if let Some((name, _)) = row.first().filter(|_| self.stated) {
+                short(name)?;
                 return Err(format!("export returned `{name}`, which `schema` does not have"));
             }
             records.push(interval.start(), cells);
@@ -110,6 +114,7 @@ impl Recorder {
             if name == "ts" {
                 return Err(taken("ts"));
             }
+            short(name)?;
             match columns.iter().position(|c| c.name == *name) {
                 Some(at) => columns[at].ty = wider(&columns[at], seen)?,
                 None if columns.len() == COLUMNS_MAX => {
@@ -124,6 +129,17 @@ impl Recorder {
             self.schema = Arc::new(Schema::new(columns));
         }
         Ok(())
+    }
+}
+
+/// Refuses a name that is longer than any column's: it stands in every record, and in messages.
+fn short(name: &str) -> Result<(), String> {
+    match name.len() > NAME_BYTES_MAX {
+        true => Err(format!(
+            "export returned a column whose name has {} bytes, and {NAME_BYTES_MAX} are allowed",
+            name.len()
+        )),
+        false => Ok(()),
     }
 }
 
@@ -269,6 +285,17 @@ mod tests {
         let mut recorder = Recorder::new(None, "", Language::Lua);
         let wrote = recorder.write(vec![row([("ts", 1.into())])], &mut export());
         assert_eq!(wrote, Err(taken("ts")));
+    }
+
+    #[test]
+    fn names_of_columns_are_short() {
+        for stated in [None, Some(Arc::new(Schema::new([Column::new("n", Type::Uint)])))] {
+            let mut recorder = Recorder::new(stated, "", Language::Lua);
+            let name = "x".repeat(1 << 20);
+            let wrote = recorder.write(vec![row([(name.as_str(), 1.into())])], &mut export());
+            let want = "export returned a column whose name has 1048576 bytes, and 255 are allowed";
+            assert_eq!(wrote, Err(want.to_owned()));
+        }
     }
 
     #[test]

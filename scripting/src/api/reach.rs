@@ -9,7 +9,7 @@ use como_core::record::Value;
 use super::calls::{addr, text, wanted};
 use crate::host::asker::Question;
 use crate::host::files::{self, NotRead};
-use crate::host::{Host, Phase, page};
+use crate::host::{Phase, Reach, page};
 
 /// The functions that need a grant, by topic and name, and which.
 pub const GRANTED: [(&str, &str, &str); 5] = [
@@ -21,26 +21,26 @@ pub const GRANTED: [(&str, &str, &str); 5] = [
 ];
 
 /// Who announces an address.
-pub fn asn(host: &Host, given: &[Value]) -> Result<Value, String> {
+pub fn asn(host: &Reach, given: &[Value]) -> Result<Value, String> {
     let found = host.lookups().get(Subject::Asn, addr(given, 0)?);
     Ok(found.map_or(Value::Null, |number| Value::Uint(number.into())))
 }
 
 /// The country of an address.
-pub fn country(host: &Host, given: &[Value]) -> Result<Value, String> {
+pub fn country(host: &Reach, given: &[Value]) -> Result<Value, String> {
     let found = host.lookups().get(Subject::Country, addr(given, 0)?);
     Ok(found.map_or(Value::Null, |kept| Value::Text(Code::from_kept(kept).to_string())))
 }
 
 /// The wall clock.
-pub fn now(host: &Host, _: &[Value]) -> Result<Value, String> {
+pub fn now(host: &Reach, _: &[Value]) -> Result<Value, String> {
     granted(host, host.grants.clock(), "clock")?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Value::Float(now.as_secs_f64()))
 }
 
 /// The name of an address.
-pub fn name_of(host: &Host, given: &[Value]) -> Result<Value, String> {
+pub fn name_of(host: &Reach, given: &[Value]) -> Result<Value, String> {
     let addr = addr(given, 0)?;
     granted(host, host.grants.dns(), "dns")?;
     idle(host)?;
@@ -48,7 +48,7 @@ pub fn name_of(host: &Host, given: &[Value]) -> Result<Value, String> {
 }
 
 /// The address of a name.
-pub fn addr_of(host: &Host, given: &[Value]) -> Result<Value, String> {
+pub fn addr_of(host: &Reach, given: &[Value]) -> Result<Value, String> {
     let name = text(given, 0)?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.len() > 253 || !name.chars().all(is_name) {
@@ -60,7 +60,7 @@ pub fn addr_of(host: &Host, given: &[Value]) -> Result<Value, String> {
 }
 
 /// The content of a file.
-pub fn read(host: &Host, given: &[Value]) -> Result<Value, String> {
+pub fn read(host: &Reach, given: &[Value]) -> Result<Value, String> {
     let path = text(given, 0)?;
     granted(host, !host.grants.files().is_empty(), &wish_file(path))?;
     idle(host)?;
@@ -74,7 +74,7 @@ pub fn read(host: &Host, given: &[Value]) -> Result<Value, String> {
 }
 
 /// What is at a URL.
-pub fn fetch(host: &Host, given: &[Value]) -> Result<Value, String> {
+pub fn fetch(host: &Reach, given: &[Value]) -> Result<Value, String> {
     let url = text(given, 0)?;
     let at = page::host(url)
         .ok_or_else(|| wanted(0, "a URL like http://example.com/list", given.first()))?;
@@ -95,7 +95,7 @@ fn wish(kind: &str, what: &str) -> String {
 }
 
 /// Refuses what is not granted, and counts that it was asked for.
-fn granted(host: &Host, is_granted: bool, grant: &str) -> Result<(), String> {
+fn granted(host: &Reach, is_granted: bool, grant: &str) -> Result<(), String> {
     if host.phase() == Phase::Load {
         return Err("the top level runs before the module is anyone's: call it in `init` or later"
             .to_owned());
@@ -111,7 +111,7 @@ fn granted(host: &Host, is_granted: bool, grant: &str) -> Result<(), String> {
 }
 
 /// Refuses what might wait while packets pass.
-fn idle(host: &Host) -> Result<(), String> {
+fn idle(host: &Reach) -> Result<(), String> {
     match host.phase() {
         Phase::Packets => {
             Err("is not to be had while packets pass: call it in `init` or `export`".to_owned())

@@ -9,7 +9,7 @@ use como_core::module::{Grants, Limits, Setup};
 use como_core::record::Value;
 
 use super::{Call, Entry, TOPICS, asks_for, entries, find, looks_up, manual, reach, rhai_text};
-use crate::host::{Host, Means};
+use crate::host::{Means, Reach};
 use crate::running::Running;
 use crate::scan::Language;
 
@@ -109,8 +109,8 @@ fn entries_are_complete_and_stand_by_topic() {
 }
 
 /// What nothing is granted to.
-fn host() -> Host {
-    Host::new("test.lua", &Means::default())
+fn host() -> Reach {
+    Reach::new("test.lua", &Means::default())
 }
 
 /// Values that no function expects.

@@ -113,7 +113,8 @@ impl Said {
                 }
                 names => format!("declared are {}", names.join(", ")),
             };
-            return Err(format!("output: there is no output `{name}`; {known}"));
+            let name = name.to_string().chars().take(64).collect::<String>();
+            return Err(format!("output: there is no output `{}`; {known}", name.escape_debug()));
         };
         let mut cells = Vec::with_capacity(schema.columns.len());
         let mut bytes = size_of::<Value>() * schema.columns.len();
@@ -128,6 +129,7 @@ impl Said {
             cells.push(fitted(column, value).map_err(|why| format!("output `{name}`: {why}"))?);
         }
         if let Some((column, _)) = row.first() {
+            let column = column.chars().take(64).collect::<String>();
             return Err(format!("output `{name}` has no column `{}`", column.escape_debug()));
         }
         if self.rows >= ROWS_MAX || self.bytes + bytes > self.bytes_max {

@@ -11,6 +11,9 @@ use como_core::time::Interval;
 
 use super::tables::{Shared, Which};
 
+/// The most rows that a script may ask for at once.
+const ROWS_MAX: usize = 1 << 18;
+
 /// A table as a script holds it.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -30,14 +33,25 @@ impl View {
         made.then_some(&self.shared)
     }
 
-    /// All rows, in the order of their keys.
+    /// All rows, in the order of their keys, for the script to look at.
     pub fn all(&self) -> Result<Rows, String> {
+        self.rows(|table| {
+            few(table.rows())?;
+            Ok(table.sorted())
+        })
+    }
+
+    /// All rows, in the order of their keys, however many.
+    pub fn whole(&self) -> Result<Rows, String> {
         self.rows(|table| Ok(table.sorted()))
     }
 
     /// The `n` rows that are largest in a column.
     pub fn top(&self, name: &str, n: usize) -> Result<Rows, String> {
-        self.rows(|table| Ok(table.top(column(table, name)?, n)))
+        self.rows(|table| {
+            few(n.min(table.rows()))?;
+            Ok(table.top(column(table, name)?, n))
+        })
     }
 
     fn rows(
@@ -93,6 +107,18 @@ impl View {
         }
         state.clear();
         Ok(())
+    }
+}
+
+/// Refuses to put more rows into an order than a script could look at in the time of a call: nobody
+/// can stop that once it has begun.
+fn few(rows: usize) -> Result<(), String> {
+    match rows > ROWS_MAX {
+        true => Err(format!(
+            "{rows} rows are more than a call has time for, and {ROWS_MAX} may be asked for: \
+             return the table itself, or ask for the top ones"
+        )),
+        false => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use mlua::{Lua, Table};
 
 use super::convert::{argument, row_of};
 use super::trouble::passed;
-use crate::host::Host;
+use crate::host::Reach;
 use crate::passed::Output;
 use crate::recorder::Row;
 
@@ -15,7 +15,7 @@ use crate::recorder::Row;
 const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// Puts both into the library.
-pub fn furnish(lua: &Lua, base: &Table, host: &Arc<Host>) -> mlua::Result<()> {
+pub fn furnish(lua: &Lua, base: &Table, host: &Arc<Reach>) -> mlua::Result<()> {
     let (alerts, rows) = (host.clone(), host.clone());
     let alert = lua.create_function(
         move |_, (first, text, fields): (mlua::Value, mlua::Value, Option<Table>)| {

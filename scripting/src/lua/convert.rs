@@ -15,7 +15,7 @@ use super::handles::{Wide, object};
 use crate::api::{self, Call, Entry, TEXT_BYTES_MAX, TOPICS};
 use crate::declare::Tree;
 use crate::flow::Flow;
-use crate::host::Host;
+use crate::host::Reach;
 use crate::passed::Output;
 use crate::recorder::Row;
 
@@ -70,7 +70,7 @@ pub fn aggregate(lua: &Lua, name: &'static str) -> mlua::Result<mlua::Function> 
 /// Puts the library of both languages into `base`, a table for each topic.
 ///
 /// What a language has in a way of its own is not among it.
-pub fn library(lua: &Lua, base: &Table, host: &Arc<Host>) -> mlua::Result<()> {
+pub fn library(lua: &Lua, base: &Table, host: &Arc<Reach>) -> mlua::Result<()> {
     for (topic, _) in TOPICS {
         let table = lua.create_table()?;
         let shared = |entry: &&Entry| entry.topic == topic && !matches!(entry.call, Call::Own);

@@ -10,13 +10,13 @@ use super::driver::{self, Missing};
 use super::feed;
 use super::handles::{Wide, object};
 use crate::flow::Flow;
-use crate::host::Host;
+use crate::host::Reach;
 
 /// A packet's value that its table does not hold.
 ///
 /// A name that no field can have asks whether it matches the filter of that number.
 pub fn fetch(
-    (lua, host): (&Lua, &Host),
+    (lua, host): (&Lua, &Reach),
     (batch, matches): (&Batch, &[Selection]),
     at: usize,
     name: &str,

@@ -16,7 +16,7 @@ pub fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::
             records.map(Returned::Whole).map_err(mlua::Error::runtime)
         }
         mlua::Value::UserData(object) if object.is::<View>() => {
-            let rows = object.borrow::<View>()?.all();
+            let rows = object.borrow::<View>()?.whole();
             let records = rows.and_then(|rows| rows.records(out.interval()));
             records.map(Returned::Whole).map_err(mlua::Error::runtime)
         }

@@ -13,7 +13,7 @@ use crate::declare;
 use crate::host::tables::Refused;
 pub use crate::host::tables::{Shared, Which};
 pub use crate::host::view::{Rows, View};
-use crate::host::{Host, Phase};
+use crate::host::{Phase, Reach};
 use crate::scan::{Language, table_order};
 
 /// A table that a script holds, with the packets counted that it has added so far: it finds those
@@ -49,7 +49,7 @@ fn add(view: &View, lua: &Lua, at: &mlua::Value) -> mlua::Result<()> {
 }
 
 /// Makes `table` callable: `table{ key = ..., value = ... }`.
-pub fn register(lua: &Lua, base: &mlua::Table, host: &Arc<Host>) -> mlua::Result<()> {
+pub fn register(lua: &Lua, base: &mlua::Table, host: &Arc<Reach>) -> mlua::Result<()> {
     let host = host.clone();
     let make = lua.create_function(move |lua, (_, given): (mlua::Table, mlua::Value)| {
         if matches!(host.phase(), Phase::Export | Phase::Records) {

@@ -23,7 +23,7 @@ use super::trouble::{
 };
 use super::watch::Watch;
 use super::{convert, tables};
-use crate::host::{Host, Means};
+use crate::host::{Means, Reach};
 use crate::library::{self, Library};
 use crate::scan::LAYERS;
 use crate::talk::LINE_CHARS_MAX;
@@ -59,7 +59,7 @@ fn compiler() -> Compiler {
 pub struct Vm {
     lua: Lua,
     watch: Watch,
-    host: Arc<Host>,
+    host: Arc<Reach>,
     base: Table,
     /// What the driver calls: see `prelude.lua`.
     pub prelude: Table,
@@ -102,7 +102,7 @@ impl Vm {
             lua.enable_jit(false);
             let base = lua.globals();
             let libraries = lua.create_table()?;
-            let host = Arc::new(Host::new(file, means));
+            let host = Arc::new(Reach::new(file, means));
             let prelude = furnish(&lua, &base, &libraries, &host)?;
             lua.enable_jit(native);
             base.set("top", compiled(&lua, &TOP)?.call::<mlua::Function>(())?)?;
@@ -139,7 +139,7 @@ impl Vm {
     }
 
     /// What the library's functions reach.
-    pub fn host(&self) -> &Arc<Host> {
+    pub fn host(&self) -> &Arc<Reach> {
         &self.host
     }
 
@@ -401,7 +401,7 @@ fn compiled(lua: &Lua, part: &'static mlua::Result<Vec<u8>>) -> mlua::Result<mlu
 }
 
 /// Puts our functions into the library and takes out what does not belong there.
-fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Host>) -> mlua::Result<Table> {
+fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlua::Result<Table> {
     let given = lua.create_table()?;
     given.set("flags", convert::flags(lua)?)?;
     given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, EvalAltResult, Map};
 
 use super::value::to_value;
-use crate::host::Host;
+use crate::host::Reach;
 use crate::recorder::Row;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 /// Registers both.
-pub(super) fn register(engine: &mut Engine, host: &Arc<Host>) {
+pub(super) fn register(engine: &mut Engine, host: &Arc<Reach>) {
     let [whole, bare, full, rows] = std::array::from_fn(|_| host.clone());
     engine
         .register_fn("alert", move |mut fields: Map| {
@@ -31,7 +31,7 @@ pub(super) fn register(engine: &mut Engine, host: &Arc<Host>) {
         });
 }
 
-fn alert(host: &Host, severity: &Dynamic, text: &Dynamic, fields: &Map) -> Fallible<bool> {
+fn alert(host: &Reach, severity: &Dynamic, text: &Dynamic, fields: &Map) -> Fallible<bool> {
     let plain = |value: &Dynamic| to_value(value).unwrap_or_default();
     Ok(host.alert(&plain(severity), &plain(text), row("alert", fields)?)?)
 }

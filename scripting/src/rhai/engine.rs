@@ -19,7 +19,7 @@ use rhai::{
 use super::watch::Watch;
 use super::{addr, asides, filters, keyed, packet, tables, text, value};
 use crate::api::{Call, Entry, entries};
-use crate::host::Host;
+use crate::host::Reach;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -45,7 +45,7 @@ const REFUSED: [&str; 4] = ["curry", "eval", "exit", "sleep"];
 static LIBRARY: LazyLock<StandardPackage> = LazyLock::new(StandardPackage::new);
 
 /// An engine for a script, whose calls `watch` ends, and whose library reaches `host`.
-pub(super) fn engine(host: &Arc<Host>, limits: &Limits, watch: &Arc<Watch>) -> Engine {
+pub(super) fn engine(host: &Arc<Reach>, limits: &Limits, watch: &Arc<Watch>) -> Engine {
     let mut engine = Engine::new_raw();
     LIBRARY.register_into_engine(&mut engine);
     engine
@@ -136,7 +136,7 @@ fn aggregates(engine: &mut Engine) {
 
 /// The library of both languages. What a script writes as `net.contains(...)` comes here as
 /// `net_contains(...)`: see [`crate::api::rhai_text`].
-fn library(engine: &mut Engine, host: &Arc<Host>) {
+fn library(engine: &mut Engine, host: &Arc<Reach>) {
     for entry in entries().filter(|entry| !matches!(entry.call, Call::Own)) {
         let name = format!("{}_{}", entry.topic, entry.name);
         let [none, one, two, three] = std::array::from_fn(|_| host.clone());
@@ -150,7 +150,7 @@ fn library(engine: &mut Engine, host: &Arc<Host>) {
     }
 }
 
-fn call(entry: &Entry, host: &Host, args: &[Dynamic]) -> Fallible<Dynamic> {
+fn call(entry: &Entry, host: &Reach, args: &[Dynamic]) -> Fallible<Dynamic> {
     let args: Result<Vec<Value>, String> = args.iter().map(value::to_value).collect();
     let args = args.map_err(|other| format!("{} does not take {other}", entry.path()))?;
     Ok(value::of_value(entry.run(host, &args)?))

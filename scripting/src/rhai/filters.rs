@@ -9,7 +9,7 @@ use rhai::{Dynamic, Engine, EvalAltResult};
 
 use super::packet::Packet;
 use super::value::named;
-use crate::host::Host;
+use crate::host::Reach;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -18,11 +18,11 @@ type Fallible<T> = Result<T, Box<EvalAltResult>>;
 pub(super) struct Filter {
     /// Its number among those of the script.
     pub number: usize,
-    host: Arc<Host>,
+    host: Arc<Reach>,
 }
 
 /// Registers `filter` and what is asked of one.
-pub(super) fn register(engine: &mut Engine, host: &Arc<Host>) {
+pub(super) fn register(engine: &mut Engine, host: &Arc<Reach>) {
     let host = host.clone();
     engine
         .register_type_with_name::<Filter>("Filter")

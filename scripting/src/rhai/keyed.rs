@@ -173,7 +173,7 @@ impl Keyed {
     /// Every row as `#{ key, value }`, in the order of keys.
     fn rows(&mut self) -> Fallible<Array> {
         let rows = self.0.lock();
-        fits(rows.rows.len())?;
+        fits(rows.rows.len(), 2)?;
         let mut all: Vec<(&Key, &Dynamic)> = rows.rows.iter().collect();
         all.sort_by_cached_key(|(key, _)| sort_key(key));
         Ok(all.into_iter().map(entry).collect())
@@ -183,7 +183,7 @@ impl Keyed {
     fn top(&mut self, n: Dynamic) -> Fallible<Array> {
         let n = how_many(&to_value(&n).unwrap_or(Value::Bool(false)))?;
         let rows = self.0.lock();
-        fits(n.min(rows.rows.len()))?;
+        fits(n.min(rows.rows.len()), 2)?;
         let number = |v: &Dynamic| v.as_float().or_else(|_| v.as_int().map(|x| x as f64));
         let mut ranked: Vec<(f64, &Key, &Dynamic)> = rows
             .rows
@@ -241,9 +241,9 @@ fn weighed(value: &Dynamic) -> usize {
     weigh_row(value).unwrap_or(0)
 }
 
-/// Whether a list can hold so many rows: each counts for itself, its key and its value.
-fn fits(rows: usize) -> Fallible<()> {
-    let most = VALUES_MAX / 3;
+/// Whether a list can hold so many rows, each of which counts for itself and for `values` more.
+pub(super) fn fits(rows: usize, values: usize) -> Fallible<()> {
+    let most = VALUES_MAX / (values + 1);
     if rows > most {
         return Err(format!(
             "a list holds {most} rows at most, not {rows}: walk all by `for row in t`, or ask for \

@@ -19,7 +19,7 @@ use super::tables::{self, Shared, View, Which};
 use super::value::{self, named, weigh};
 use crate::common::{Common, ERRORS_MAX};
 use crate::declare::Callback;
-use crate::host::{Host, Phase};
+use crate::host::{Phase, Reach};
 use crate::passed::{Output, Passed};
 use crate::recorder::{Recorder, Returned, stored_schema};
 
@@ -296,7 +296,7 @@ struct BatchView<'a> {
     matches: &'a [Selection],
     packets: &'a Packets,
     holder: &'a Holder,
-    host: &'a Host,
+    host: &'a Reach,
 }
 
 impl BatchView<'_> {

@@ -41,7 +41,7 @@ pub(super) fn returned(
         return Ok(Returned::Whole(rows.records(out.interval())?));
     }
     if let Some(view) = value.read_lock::<View>() {
-        return Ok(Returned::Whole(view.all()?.records(out.interval())?));
+        return Ok(Returned::Whole(view.whole()?.records(out.interval())?));
     }
     if let Ok(map) = value.as_map_ref() {
         let row = row(&map, line, &mut output)?;

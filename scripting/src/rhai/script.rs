@@ -15,7 +15,7 @@ use super::watch::Watch;
 use super::{deep, fault, libraries, value};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
-use crate::host::{Host, Means};
+use crate::host::{Means, Reach};
 use crate::library::Library;
 use crate::scan::{Language, no_field, written_order};
 
@@ -41,7 +41,7 @@ pub(super) struct Ran {
     /// What ends a call that takes too long.
     pub watch: Arc<Watch>,
     /// What the library's functions reach.
-    pub host: Arc<Host>,
+    pub host: Arc<Reach>,
     /// What it says of itself.
     pub declared: Declared,
     /// Its arguments as the user set them.
@@ -75,7 +75,7 @@ impl Source {
             return Err(self.error(line, message));
         }
         let watch = Arc::new(Watch::new());
-        let host = Arc::new(Host::new(&self.file, means));
+        let host = Arc::new(Reach::new(&self.file, means));
         host.tables.lock().set_source(&self.code);
         let mut engine = engine(&host, &limits, &watch);
         let files = libraries::load(&mut engine, self, &limits, &watch)?;
@@ -235,7 +235,7 @@ fn describe(function: &rhai::ScriptFuncDef) -> Function {
 struct TopLevel<'a> {
     source: &'a Source,
     engine: &'a Engine,
-    host: &'a Host,
+    host: &'a Reach,
     files: &'a Files,
     ast: &'a AST,
     given: &'a Args,

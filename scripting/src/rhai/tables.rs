@@ -8,19 +8,20 @@ use como_core::record::Value;
 use como_core::table::Table;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map};
 
+use super::keyed::fits;
 use super::value;
 use crate::api::how_many;
 use crate::declare;
 use crate::host::tables::Refused;
 pub(super) use crate::host::tables::{Shared, Which};
 pub(super) use crate::host::view::{Rows, View};
-use crate::host::{Host, Phase};
+use crate::host::{Phase, Reach};
 use crate::scan::{Language, table_order};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 /// Registers `table(#{ key: ..., value: ... })`, and what such a table can do beside others.
-pub(super) fn register_made(engine: &mut Engine, host: &Arc<Host>) {
+pub(super) fn register_made(engine: &mut Engine, host: &Arc<Reach>) {
     let (maker, host) = (host.clone(), host.clone());
     engine
         .register_fn("table", move |given: Map| -> Fallible<View> {
@@ -82,6 +83,13 @@ fn row_at(rows: &Rows, at: usize) -> Fallible<Dynamic> {
     Ok(rows.row(at, row)?.unwrap_or(Dynamic::UNIT))
 }
 
+/// All rows of a set, made at once: as many as a list holds.
+fn list(rows: &Rows) -> Fallible<Array> {
+    let columns = rows.row(0, |table, _| table.schema().columns.len())?;
+    fits(rows.len(), columns.unwrap_or(0))?;
+    (0..rows.len()).map(|at| row_at(rows, at)).collect()
+}
+
 /// Walks a set of rows, making one map after another.
 pub struct Walk {
     rows: Result<Rows, String>,
@@ -134,9 +142,7 @@ pub(super) fn register(engine: &mut Engine) {
         .register_iterator_result::<View, Dynamic>()
         .register_type_with_name::<Rows>("Rows")
         .register_fn("len", |rows: &mut Rows| rows.len() as INT)
-        .register_fn("list", |rows: &mut Rows| -> Fallible<Array> {
-            (0..rows.len()).map(|at| row_at(rows, at)).collect()
-        })
+        .register_fn("list", |rows: &mut Rows| list(rows))
         .register_indexer_get(|rows: &mut Rows, at: INT| {
             row_at(rows, usize::try_from(at).unwrap_or(usize::MAX))
         })

@@ -240,3 +240,42 @@ fn gnuplot_draws_what_it_is_given() {
         Err(_) => eprintln!("skipped: gnuplot is not installed"),
     }
 }
+
+/// What depends on a secret: estimates, a table that is full, and random numbers.
+const SECRETS: [(&str, &str); 3] = [
+    ("sketch.lua", "value = { a = bitmap(\"flow\", 100), b = distinct(\"flow\") }\n"),
+    (
+        "sample.rhai",
+        "let key = #{ a: \"ip.src\" };\nlet value = #{ n: count() };\n\
+         let rows = 20;\nlet full = \"sample\";\n",
+    ),
+    (
+        "random.lua",
+        "function init() return { x = 0 } end\n\
+         function update(pkt, state) state.x = state.x + math.random() end\n\
+         function export(state) return state end\n",
+    ),
+];
+
+#[test]
+fn a_run_over_a_file_can_be_repeated() {
+    let folder = trace::folder();
+    let bytes = std::fs::read(folder.path().join("a.pcap")).expect("a trace");
+    for (file, text) in SECRETS {
+        folder.write(file, text);
+        let run = |source: &str, more: &[&str]| {
+            let args = [&["run", file, "-q", "-f", "ndjson", "-r", source], more].concat();
+            let como = Como::new(&folder, args);
+            let como = if source == "-" { como.input(bytes.clone()) } else { como };
+            como.run().ok().stdout
+        };
+        let known = run("a.pcap", &[]);
+        assert!(known.lines().count() >= 10, "{file}: {known}");
+        assert_eq!(run("a.pcap", &[]), known, "{file}");
+        let own = run("a.pcap", &["--seed", "a word"]);
+        assert_ne!(own, known, "{file}");
+        // Of a pipe nobody knows whether it can be repeated.
+        assert_eq!(run("-", &["--seed", "a word"]), own, "{file}");
+        assert_ne!(run("-", &[]), known, "{file}");
+    }
+}

@@ -145,6 +145,9 @@ fn whoever_asks_is_told_of_alerts_and_grants_what_runs_here() {
     let alerts = |ran: &Ran| ran.stdout.matches(",\"alert\":\"warning\",").count();
     let sent = asked(&["free.lua", "--url", &url]).ok();
     assert!(alerts(&sent) >= 10, "{}", sent.stdout);
+    // Estimates are made under the store's secret, wherever it is read.
+    folder.write("flows.lua", "value = { n = bitmap(\"flow\", 20) }\n");
+    let estimated = asked(&["flows.lua", "--url", &url]).ok().stdout;
     asked(&["watch.lua", "--url", &url]).refused(2, &["time.now: is not granted"]);
     asked(&["watch.lua", "--url", &url, "--allow", "clock"]).refused(2, &["--allow", "--url"]);
     folder.write("here.toml", format!("[http]\nlisten = \"{}\"\n", server.address()));
@@ -154,6 +157,7 @@ fn whoever_asks_is_told_of_alerts_and_grants_what_runs_here() {
     let status = super::server::get(server.address(), "/status").body;
     assert!(status.contains("\"alerts\":[]"), "{status}");
     assert_eq!(server.end(), 0);
+    assert_eq!(asked(&["flows.lua", "--store", "store"]).ok().stdout, estimated);
     let here = asked(&["watch.lua", "--store", "store", "--allow", "clock"]).ok();
     assert_eq!((alerts(&here), here.stderr.contains("alert")), (alerts(&sent), false));
     let csv = ["query", "free.lua", "--store", "store", "--time", ":", "--format", "csv"];

@@ -340,3 +340,27 @@ fn names_are_bounded_before_they_are_copied() {
         );
     }
 }
+
+#[test]
+fn no_more_rows_are_put_into_an_order_than_a_call_has_time_for() {
+    let asks = |call: &str| {
+        let body = format!("if #t < 9 then return {{ n = #{call} }} end local r = {call} return t");
+        let head = "key = { t = 'ts' } value = { n = count() }";
+        let text = format!("{head}\nfunction export(t) {body} end");
+        let mut running = start_with(&text, &[], Limits::default()).expect("it starts");
+        running.feed(some());
+        assert_eq!(running.rows().len(), 1, "{call}");
+        running.faultless();
+        for from in 0..65u64 {
+            let at = |n| Ts::new(1, from * 4096 + n);
+            running.feed((0..4096).map(|n| udp("10.0.0.1", "10.0.0.2", 60).ts(at(n))));
+        }
+        running.rows();
+        running.faults.remove(0).mistake.message
+    };
+    for call in ["t:all()", "t:top('n', 1e9)"] {
+        let message = asks(call);
+        let want = "266240 rows are more than a call has time for, and 262144 may be asked for";
+        assert!(message.contains(want), "{message}");
+    }
+}

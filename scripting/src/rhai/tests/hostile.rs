@@ -338,3 +338,22 @@ fn json_is_bounded_before_it_is_read() {
     let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
     assert!(fault.mistake.message.contains("parse_json: a text of more than"), "{fault:?}");
 }
+
+#[test]
+fn rows_become_a_list_only_where_one_can_hold_them() {
+    let text = "let key = #{ t: \"ts\" };\nlet value = #{ n: count() };\n\
+                fn export(t) { #{ n: t.all().list().len() } }";
+    let mut running = start_with(text, &[], limits()).expect("it starts");
+    let feed = |running: &mut Running, from: u64| {
+        let frame = |n: u64| udp("10.0.0.1", "10.0.0.2", 60).ts(Ts::new(1, from + n));
+        running.feed((0..4096).map(frame));
+    };
+    feed(&mut running, 0);
+    assert_eq!(running.rows(), ["n=4096"]);
+    running.faultless();
+    (0..6).for_each(|batch| feed(&mut running, batch * 4096));
+    running.rows();
+    let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
+    let message = &fault.mistake.message;
+    assert!(message.contains("a list holds 21845 rows at most, not 24576"), "{message}");
+}
