@@ -16,15 +16,14 @@ use crate::error::Message;
 /// The sources that go on where the records of these instances end, or begin before all of them.
 /// The others are named.
 pub fn fresh(
-    sources: Vec<Box<dyn Source>>,
+    mut sources: Vec<Box<dyn Source>>,
     store: &dyn RecordStore,
     instances: &[String],
     keeping: &mut Keeping,
 ) -> Vec<Box<dyn Source>> {
-    let is_fresh = |source: &Box<dyn Source>| {
+    let mut is_fresh = |source: &dyn Source| {
         let name = &source.description().name;
-        let mut recorded =
-            instances.iter().filter_map(|instance| again(&**source, store, instance));
+        let mut recorded = instances.iter().filter_map(|instance| again(source, store, instance));
         let Some(stream) = recorded.next() else { return true };
         let begins = source.first_ts().unwrap_or_default();
         let time = |ts: Option<Ts>| ts.unwrap_or_default();
@@ -44,8 +43,7 @@ pub fn fresh(
         keeping.not_read.insert(name.clone(), why);
         false
     };
-    let mut sources = sources;
-    sources.retain(is_fresh);
+    sources.retain(|source| is_fresh(&**source));
     sources
 }
 
@@ -53,7 +51,8 @@ pub fn fresh(
 /// was open when another ended may go on with it.
 fn again(source: &dyn Source, store: &dyn RecordStore, instance: &str) -> Option<Stream> {
     let description = source.description();
-    let begins = source.first_ts().filter(|_| description.pace == Pace::Stored)?;
+    // Only what is all there can say when it begins; a capture may be paced as if it came now.
+    let begins = source.first_ts().filter(|_| description.pace != Pace::Live)?;
     // A store that does not answer says so when it is written.
     let stream = store.stream(instance).ok().flatten()?;
     let inside = stream.first? <= begins && begins < stream.end?;

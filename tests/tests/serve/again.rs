@@ -52,6 +52,9 @@ fn a_capture_that_is_read_again_counts_once_whichever_way_it_is_asked() {
                and `t` has records";
     run(&folder, SOURCE, "", |status| status.contains(why));
     assert_eq!(sums(&folder), [5000; 5]);
+    // Nor is it from a file, at the pace it came.
+    folder.como(["gen", "-w", "a.pcap", "packets=5000", "duration=20s", "seed=3"]).ok();
+    run(&folder, "pcap:a.pcap,speed=10x", "", |status| status.contains("\"not_read\":{\""));
     // One that goes on where the records end, or before they begin, is read.
     run(&folder, &format!("{SOURCE},start=1704067220"), "", ended);
     run(&folder, &format!("{SOURCE},start=1704067100"), "", ended);
@@ -72,8 +75,8 @@ fn a_view_of_what_is_not_there_and_an_address_that_is_taken_are_refused_with_the
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
     let address = taken.local_addr().expect("an address");
     folder.write("como.toml", config(SOURCE, &view(&format!("listen = \"{address}\""))));
-    let words = [&format!("[view.web]: cannot listen on {address}"), "another `listen`"];
-    folder.como(["serve"]).refused(1, &words.map(|word| &word[..]));
+    let words = [&*format!("[view.web]: cannot listen on {address}"), "another `listen`"];
+    folder.como(["serve"]).refused(1, &words);
 
     // One that stands in the modules folder is known.
     folder.write("modules/mine.lua", super::MODULE);
