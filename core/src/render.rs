@@ -36,8 +36,8 @@ pub fn told(Alert { ts, severity, text, fields }: &Alert) -> String {
     format!("{ts} {}", line.trim_end())
 }
 
-/// Bytes gathered before they are written on.
-const BUFFER_BYTES: usize = 32 << 10;
+/// Bytes gathered before they are written on: as many as no buffer behind would copy once more.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Writes records in one format, a part at a time.
 ///

@@ -8,7 +8,7 @@ use super::*;
 use crate::packet::build::{Frame, batch_of};
 
 fn all() -> Demand {
-    Demand::NONE.id(Id::Flow)
+    Demand::NONE.id(Id::Src).id(Id::Dst).id(Id::Flow)
 }
 
 /// Addresses of both families, ports and protocols from small ranges, so that values repeat.

@@ -19,9 +19,34 @@ struct Objects {
     // `{"ts":"..."` of the last interval: rows of one interval share it.
     head: Vec<u8>,
     head_ts: Option<Ts>,
-    // `,"name":` of each column.
-    keys: Vec<Vec<u8>>,
+    keys: Vec<Key>,
     schema: Option<Arc<Schema>>,
+}
+
+/// `,"name":` of a column, in blocks of which the last is filled up.
+struct Key {
+    blocks: Vec<[u8; 16]>,
+    len: usize,
+}
+
+impl Key {
+    fn of(name: &str) -> Self {
+        let mut text = vec![b','];
+        put_string(&mut text, name);
+        text.push(b':');
+        let len = text.len();
+        text.resize(len.next_multiple_of(16), b' ');
+        Self { blocks: text.as_chunks().0.to_vec(), len }
+    }
+
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len;
+        for block in &self.blocks {
+            out.extend_from_slice(block);
+        }
+        out.truncate(end);
+    }
 }
 
 impl Objects {
@@ -30,13 +55,7 @@ impl Objects {
             return;
         }
         self.schema = Some(schema.clone());
-        let key = |name: &str| {
-            let mut key = vec![b','];
-            put_string(&mut key, name);
-            key.push(b':');
-            key
-        };
-        self.keys = schema.columns.iter().map(|column| key(&column.name)).collect();
+        self.keys = schema.columns.iter().map(|column| Key::of(&column.name)).collect();
     }
 
     fn put_head(&mut self, ts: Ts) {
@@ -53,7 +72,7 @@ impl Objects {
     fn put_row(&mut self, records: &Records, row: usize) {
         self.put_head(records.starts[row]);
         for (key, cells) in self.keys.iter().zip(&records.cells) {
-            self.buffer.extend_from_slice(key);
+            key.put(&mut self.buffer);
             put_value(&mut self.buffer, cells, row);
         }
         self.buffer.push(b'}');
@@ -109,7 +128,12 @@ fn put_value(out: &mut Vec<u8>, cells: &Cells, row: usize) {
         Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
             text::put_cell(out, cells, row, put_string);
         }
-        Data::Addr(_) | Data::Mac(_) | Data::Bytes(_) | Data::Time(_) => {
+        Data::Addr(v) => {
+            out.push(b'"');
+            text::put_addr(out, v[row]);
+            out.push(b'"');
+        }
+        Data::Mac(_) | Data::Bytes(_) | Data::Time(_) => {
             out.push(b'"');
             text::put_cell(out, cells, row, put_string);
             out.push(b'"');

@@ -255,6 +255,30 @@ proptest! {
     }
 
     #[test]
+    fn numbers_are_written_as_they_display(value: u64, bits in 0u32..64) {
+        for value in [value >> bits, 10u64.pow(bits % 20), 10u64.pow(bits % 20) - 1] {
+            let mut out = b"ahead ".to_vec();
+            text::put_uint(&mut out, value);
+            prop_assert_eq!(String::from_utf8(out).expect("text"), format!("ahead {value}"));
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_display(bits: u128, zeros: u8, shift in 0u32..128) {
+        // Whole parts are zero as often as not, and the leading digits of others.
+        let part = |at: u32| if zeros >> at & 1 == 0 { 0xffffu128 << (16 * at) } else { 0 };
+        let mask = (0..8).fold(0, |mask, at| mask | part(at));
+        let mapped = 0xffff << 32 | bits >> 96;
+        for bits in [bits, bits & mask, bits & mask & mask >> (shift % 16), bits >> shift, mapped] {
+            for addr in [Addr::from_bits(true, bits), Addr::from_bits(false, bits)] {
+                let mut out = b"ahead ".to_vec();
+                text::put_addr(&mut out, addr);
+                prop_assert_eq!(String::from_utf8(out).expect("text"), format!("ahead {addr}"));
+            }
+        }
+    }
+
+    #[test]
     fn any_text_is_one_line_of_json_that_reads_back(text: String) {
         let schema = Arc::new(Schema::new([Column::new(text.clone(), Type::Text)]));
         let mut records = Records::empty(schema, Span(1));

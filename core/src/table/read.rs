@@ -4,12 +4,15 @@ use super::Table;
 use super::accumulate::{Accumulators, Op, Place, Sketches, var};
 use super::aggregate::Function;
 use super::key::{Cell, KeyCells, code, field_type, int};
-use super::layout::{Column, Of};
+use super::layout::{Column, Of, bits};
 use super::sketch::Frequent;
 use crate::addr::{Addr, Mac};
 use crate::field::{Kind, encode_int};
 use crate::record::{Cells, Data, Records, Type, Value};
 use crate::time::{Interval, SECOND, Span, Ts};
+
+/// How many bits of a key rows are sorted by before its values are looked at.
+const LEADING: u32 = 96;
 
 impl Accumulators {
     /// The number a column holds for a row, if any.
@@ -175,32 +178,52 @@ impl Table {
 
     /// All rows in the order of their keys; the row of keys that found no room comes last.
     pub fn sorted(&self) -> Vec<u32> {
-        // Most pairs differ in the leading bits, which are compared much quicker than whole keys.
-        let mut rows: Vec<(u128, u32)> =
-            (0..self.rows() as u32).map(|row| (self.leading_bits(row), row)).collect();
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.compare(a.1, b.1)));
-        rows.into_iter().map(|(_, row)| row).collect()
+        // Most pairs differ in the leading bits, which are sorted much quicker than whole keys.
+        let widths: Vec<u32> = self.rows.layout.key.iter().map(|key| bits(key.field)).collect();
+        let mut rows: Vec<u128> = (0..self.rows() as u32)
+            .map(|row| self.leading_bits(row, &widths) << 32 | u128::from(row))
+            .collect();
+        rows.sort_unstable();
+        let mut order: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
+        let mut from = 0;
+        for equals in rows.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let equals = from..from + equals.len();
+            from = equals.end;
+            order[equals].sort_unstable_by(|a, b| self.compare(*a, *b));
+        }
+        order
     }
 
-    /// A number that is in no row larger than in one whose key comes later.
-    fn leading_bits(&self, row: u32) -> u128 {
+    /// A number of [`LEADING`] bits that is in no row larger than in one whose key comes later: as
+    /// many of the key's bits as there is room for, numbers of as many as `widths` says.
+    fn leading_bits(&self, row: u32, widths: &[u32]) -> u128 {
+        const ALL: u128 = (1 << LEADING) - 1;
         if self.is_other(row as usize) {
-            return u128::MAX;
+            return ALL;
         }
-        let mut cells = self.rows.keys.iter().map(|cells| cells.get(row as usize));
-        let mut next = || match cells.next() {
-            None => (0, true),
-            Some(Cell::Number(x)) => (x, true),
-            Some(Cell::Addr(addr)) if addr.is_v6() => (1 << 63 | (addr.bits() >> 65) as u64, false),
-            Some(Cell::Addr(addr)) => (addr.bits() as u64, true),
-            Some(Cell::CommunityId(id)) => {
-                (id.bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)), false)
+        let (mut leading, mut left) = (0, LEADING);
+        for (cells, width) in self.rows.keys.iter().zip(widths) {
+            let (bits, width) = match cells.get(row as usize) {
+                // Larger than its field has any: with all larger ones, whatever follows.
+                Cell::Number(x) if x.checked_shr(*width).unwrap_or(0) > 0 => (ALL, LEADING),
+                Cell::Number(x) => (u128::from(x), *width),
+                Cell::Addr(addr) if addr.is_v6() => {
+                    (1 << (LEADING - 1) | addr.bits() >> (129 - LEADING), LEADING)
+                }
+                Cell::Addr(addr) => (addr.bits(), 33),
+                Cell::CommunityId(id) => {
+                    let first =
+                        id.bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+                    (u128::from(first) << (LEADING - 64), LEADING)
+                }
+            };
+            if width >= left {
+                return leading | bits >> (width - left);
             }
-        };
-        let (first, is_whole) = next();
-        // What follows counts only between equals.
-        let second = if is_whole { next().0 } else { 0 };
-        u128::from(first) << 64 | u128::from(second)
+            left -= width;
+            leading |= bits << left;
+        }
+        leading
     }
 
     /// The order of two rows' keys.
@@ -270,6 +293,9 @@ impl Table {
             Type::Text => {
                 filled(rows.map(|r| Some(values.frequent_text(column, place, r))), Data::Text)
             }
+            Type::Uint if matches!(place.op, Op::Packets | Op::Bytes | Op::Sum) => {
+                Cells::of(Data::Uint(rows.map(|row| values.words_of(place, row)[0]).collect()))
+            }
             ty => numbers(ty, rows.map(|row| values.number(place, row))),
         }
     }
@@ -292,7 +318,7 @@ fn filled<T: Default>(
     values: impl Iterator<Item = Option<T>>,
     data: impl FnOnce(Vec<T>) -> Data,
 ) -> Cells {
-    let (mut filled, mut absent) = (Vec::new(), Vec::new());
+    let (mut filled, mut absent) = (Vec::with_capacity(values.size_hint().0), Vec::new());
     for value in values {
         if value.is_none() {
             absent.resize(filled.len(), false);

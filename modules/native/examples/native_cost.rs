@@ -15,9 +15,10 @@ use como_core::intern::Interner;
 use como_core::module::{Declaration, Declared, Limits, Module, Setup};
 use como_core::packet::build::{Frame, batch_of};
 use como_core::record::Value;
+use como_core::render::Format;
 use como_core::selection::{BATCH_PACKETS_MAX, Selection};
 use como_core::table::Aggregate;
-use como_core::time::{Span, Ts};
+use como_core::time::{Interval, Span, Ts};
 
 const BATCHES: usize = 96;
 const ROUNDS: usize = 7;
@@ -100,7 +101,7 @@ fn main() {
     for kind in como_modules::kinds() {
         let started = kind.start(&Setup::default()).expect("defaults that are right");
         let mut module = started.module;
-        let interval = como_core::time::Interval::holding(Ts(0), Span::from_secs(5));
+        let interval = Interval::holding(Ts(0), Span::from_secs(5));
         let schema = started.schema.expect("known before the first record");
         measure(&kind.manifest().name, || {
             for batch in &batches {
@@ -111,6 +112,7 @@ fn main() {
     }
 
     let flow = ["ip.src", "ip.dst", "ip.proto", "sport", "dport"];
+    record(&batches, &declaration(&flow, &["count", "sum len"]));
     for (what, key, value) in [
         ("traffic", &[][..], &["count", "sum len"][..]),
         ("topaddr", &["ip.dst"], &["sum len", "count"]),
@@ -138,5 +140,28 @@ fn main() {
                 module.update(batch, &Selection::all(batch.len()));
             }
         });
+    }
+}
+
+/// What becomes of rows when an interval closes, per row: put in order and made records, and those
+/// written.
+fn record(batches: &[Batch], flows: &Declaration) {
+    let interval = Interval::holding(Ts(0), Span::from_secs(5));
+    let mut module = Declared::new(flows, &Limits::default(), interval.len()).expect("as written");
+    for batch in batches.iter().take(batches.len() / 8) {
+        module.update(batch, &Selection::all(batch.len()));
+    }
+    let rows = module.table().sorted();
+    let records = module.table().records(&rows, interval);
+    let mut ndjson = Format::Ndjson.renderer().expect("a format of the core");
+    for (what, turn) in [
+        ("rows put in order", &mut (|| drop(module.table().sorted())) as &mut dyn FnMut()),
+        ("rows made records", &mut || drop(module.table().records(&rows, interval))),
+        ("records written as NDJSON", &mut || {
+            ndjson.records(&records, &mut std::io::sink()).expect("nothing that fails");
+        }),
+    ] {
+        let times = BATCHES * BATCH_PACKETS_MAX / rows.len();
+        measure(&format!("{what}, each row"), || (0..times).for_each(|_| turn()));
     }
 }
