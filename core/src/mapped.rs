@@ -3,7 +3,7 @@
 //! Nothing is copied, so bytes cost what it takes to put their pages in place:
 //! a fifth of what reading them costs, and more where the system keeps the file
 //! in small pages. Pages that are in memory fall into place as they are looked at, a
-//! few at a time, which takes half as long as to ask for all of them; the others are
+//! few at a time, which takes two thirds of what it takes to ask for all; the others are
 //! asked for, so that a device that fails is an error and no signal.
 //!
 //! Unsafe code: mapping a file is, and so is a system call that no library has. See the comments
