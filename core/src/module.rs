@@ -347,7 +347,8 @@ impl ModuleError {
         }
     }
 
-    fn line(&self) -> u32 {
+    /// The line of the script it is about, from 1; 0 where it is about none.
+    pub fn line(&self) -> u32 {
         match self {
             Self::Script(mistake) => mistake.line,
             _ => 0,

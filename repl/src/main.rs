@@ -41,7 +41,8 @@ use error::{Failure, Result, nearest};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    talk(cli.verbose);
+    // What is wrong with a module is what `check` has to say, in its own way.
+    talk(cli.verbose, !matches!(cli.verb, Verb::Check(_)));
     match perform(cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -74,17 +75,24 @@ fn perform(verb: Verb) -> Result {
     }
 }
 
-/// Sends what the libraries log to standard error: warnings, or more when asked.
-fn talk(verbose: u8) {
-    use tracing_subscriber::filter::LevelFilter;
+/// Sends what the libraries log to standard error: warnings, or more when asked; faults of modules
+/// where they are not said otherwise.
+fn talk(verbose: u8, faults: bool) {
+    use como_core::supervisor::counters::FAULTS;
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::prelude::*;
     let level = match verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let out = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
-    out.without_time().with_target(false).init();
+    let heard = Targets::new().with_default(level);
+    let heard = if faults { heard } else { heard.with_target(FAULTS, LevelFilter::OFF) };
+    let out = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(out.without_time().with_target(false).with_filter(heard))
+        .init();
 }
 
 fn stubs(what: StubsOf) -> Result {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use como_core::costs::CostStatus;
 use como_core::hash;
+use como_core::module::Mistake;
 use como_core::query::Far;
 use como_core::source::Source;
 use como_core::supervisor::counters::{Status, TaskStatus};
@@ -39,8 +40,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs until the sources end or the user has enough.
+    /// Runs until the sources end or the user has enough. A module that fails is a failure.
     pub fn run(self) -> Result {
+        self.ended()?.as_ref().map_or(Ok(()), verdict)
+    }
+
+    /// The same, for who wants to know all that is wrong with a module; `expected` is what would
+    /// be wrong if it came there.
+    pub fn tried(self, expected: Vec<Mistake>) -> Result {
+        let Some(status) = self.ended()? else { return Ok(()) };
+        let told = |a: &Mistake| {
+            let mistakes = status.tasks.iter().flat_map(|task| &task.mistakes);
+            mistakes.into_iter().any(|b| (a.line, &a.message) == (b.line, &b.message))
+        };
+        expected.iter().filter(|a| !told(a)).for_each(|a| Message::of(a).show("warning"));
+        shortcomings(&status)
+    }
+
+    /// Runs, and returns how it ended, unless nobody was left to tell.
+    fn ended(self) -> Result<Option<Status>> {
         let mut progress = Progress::new(self.quiet);
         let sink: Box<dyn Sink> = match self.format {
             Some(format) => {
@@ -60,7 +78,7 @@ impl Session {
         signals.close();
         progress.finish();
         if let Some(error) = ended.sink {
-            return if error.is_broken_pipe() { Ok(()) } else { Err(error.into()) };
+            return if error.is_broken_pipe() { Ok(None) } else { Err(error.into()) };
         }
         if !self.quiet {
             say(&summary(&ended.status, begun.elapsed()));
@@ -69,7 +87,7 @@ impl Session {
         if self.costs {
             say(&costs(&ended.status.cpu_seconds));
         }
-        verdict(&ended.status)
+        Ok(Some(ended.status))
     }
 
     /// Settles what sketches are counted under, so that a run over files can be repeated. Of several
@@ -141,6 +159,17 @@ fn left_out(status: &Status) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The same with each thing that went wrong in a module, once, where it stands in the script.
+fn shortcomings(status: &Status) -> Result {
+    let Some(task) = status.tasks.iter().find(|task| task.faults > 0) else {
+        return verdict(status);
+    };
+    for mistake in &task.mistakes {
+        Message::of(mistake).show("error");
+    }
+    Err(Failure::new(format!("module `{}` {}", task.name, failures(task))))
 }
 
 /// How often a module failed.

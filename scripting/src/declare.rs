@@ -26,13 +26,16 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use como_core::module::declared::Declaration;
 use como_core::module::{ArgSpec, Manifest, ModuleError};
+use como_core::nearest::nearest;
 use como_core::record::Schema;
 use como_core::table::{Aggregate, DeclareError, Full, ValueColumn};
 
+use crate::mistakes::TOLD_MAX;
 use crate::scan::Language;
 
 /// A value as scripts of either language write it.
@@ -55,6 +58,25 @@ pub enum Tree {
     /// `sum("len")` and the like: a host has a function for each of
     /// [`como_core::table::AGGREGATES`], which calls [`Aggregate::new`].
     Aggregate(Aggregate),
+    /// What could not be had, for which something else is to blame.
+    Unknown,
+}
+
+impl Tree {
+    /// The value without what could not be had in it; nothing where no more is left.
+    fn known(&self) -> Self {
+        match self {
+            Self::Unknown => Self::Nil,
+            Self::List(list) if list.contains(&Self::Unknown) => Self::Nil,
+            Self::Map(entries) => {
+                let entry = |(name, value): &(String, Self)| (name.clone(), value.known());
+                let known = entries.iter().map(entry).filter(|(_, value)| *value != Self::Nil);
+                let known: Vec<_> = known.collect();
+                if known.is_empty() && !entries.is_empty() { Self::Nil } else { Self::Map(known) }
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 /// A name the top level of a script set.
@@ -220,6 +242,40 @@ pub fn declare(
     globals: &[Global],
     functions: &[Function],
 ) -> Result<Declared, ModuleError> {
+    let (mut declared, wrong) = parts(script, globals, functions);
+    ModuleError::of(wrong)?;
+    declared.manifest = declared.manifest.with_interval();
+    whole(&declared).map_err(|(name, message)| {
+        let line = |n: &str| {
+            let global = globals.iter().find(|g| g.name == n).map(|g| g.line);
+            global.or_else(|| functions.iter().find(|f| f.name == n).map(|f| f.line))
+        };
+        error(script, line(name).unwrap_or(0), message)
+    })?;
+    Ok(declared)
+}
+
+/// What is wrong with what a top level set before it failed, whatever it makes together.
+pub fn mistakes(
+    script: &Script<'_>,
+    globals: &[Global],
+    functions: &[Function],
+) -> Vec<ModuleError> {
+    let known = |global: &Global| Global { value: global.value.known(), ..global.clone() };
+    let globals: Vec<Global> = globals.iter().map(known).collect();
+    let (declared, mut wrong) = parts(script, &globals, functions);
+    if wrong.is_empty() {
+        wrong = alone(&declared, script, &globals);
+    }
+    wrong
+}
+
+/// The parts of a declaration, and all that is wrong with each.
+fn parts(
+    script: &Script<'_>,
+    globals: &[Global],
+    functions: &[Function],
+) -> (Declared, Vec<ModuleError>) {
     let mut wrong = Vec::new();
     let mut declared = Declared {
         manifest: Manifest {
@@ -235,8 +291,13 @@ pub fn declare(
         callbacks: callbacks(script, functions, &mut wrong),
     };
     for global in globals.iter().filter(|g| g.value != Tree::Nil) {
+        if wrong.len() > TOLD_MAX {
+            break;
+        }
         if let Err(message) = parts::read(&mut declared, script, global) {
-            wrong.push(error(script, global.line, message));
+            let each = each_wrong(&declared, script, global);
+            let told = if each.is_empty() { vec![message] } else { each };
+            wrong.extend(told.into_iter().map(|message| error(script, global.line, message)));
         }
     }
     // What the parts make together says nothing while one of them is wrong; each alone does.
@@ -244,16 +305,37 @@ pub fn declare(
         wrong.extend(alone(&declared, script, globals));
     }
     wrong.extend(misfiltered(&declared, script, globals));
-    ModuleError::of(wrong)?;
-    declared.manifest = declared.manifest.with_interval();
-    whole(&declared).map_err(|(name, message)| {
-        let line = |n: &str| {
-            let global = globals.iter().find(|g| g.name == n).map(|g| g.line);
-            global.or_else(|| functions.iter().find(|f| f.name == n).map(|f| f.line))
+    let is_read = globals.iter().any(|g| g.name == "args" && g.value != Tree::Nil);
+    if wrong.is_empty() || is_read {
+        wrong.extend(undeclared(&declared, script));
+    }
+    (declared, wrong)
+}
+
+/// Reads of arguments that there are not.
+fn undeclared(declared: &Declared, script: &Script<'_>) -> Vec<ModuleError> {
+    let known = declared.manifest.args.iter().map(|arg| arg.name.as_str());
+    let known: Vec<&str> = known.chain(["interval"]).collect();
+    let read = crate::scan::args(script.text, script.language).into_iter();
+    let unknown = read.filter(|(name, _)| !known.contains(&name.as_str()));
+    let error = |(name, at): (String, Range<usize>)| {
+        let hint = match nearest(&name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it with its default, as in args = { n = 20 }".to_owned(),
         };
-        error(script, line(name).unwrap_or(0), message)
-    })?;
-    Ok(declared)
+        script.mistake_at(at, format!("there is no argument `{name}`"), Some(hint)).into()
+    };
+    unknown.take(TOLD_MAX).map(error).collect()
+}
+
+/// What is wrong with each entry of a map, alone.
+fn each_wrong(declared: &Declared, script: &Script<'_>, global: &Global) -> Vec<String> {
+    let Tree::Map(entries) = &global.value else { return Vec::new() };
+    let alone = |entry: &(String, Tree)| {
+        let global = Global { value: Tree::Map(vec![entry.clone()]), ..global.clone() };
+        parts::read(&mut declared.clone(), script, &global).err()
+    };
+    entries.iter().filter_map(alone).take(TOLD_MAX).collect()
 }
 
 /// What is wrong with the values, whatever the rest is.
@@ -264,7 +346,7 @@ fn alone(declared: &Declared, script: &Script<'_>, globals: &[Global]) -> Vec<Mo
         let wrong = alone.check().err()?;
         Some(error(script, line("value"), wrong.to_string()))
     };
-    declared.declaration.value.iter().filter_map(value).collect()
+    declared.declaration.value.iter().filter_map(value).take(TOLD_MAX).collect()
 }
 
 /// What is wrong with the filter.
@@ -313,7 +395,8 @@ fn callbacks(
             // One slip of the keyboard from a callback is hardly a helper's name.
             None => {
                 let slip = |c: &Callback| strsim::damerau_levenshtein(c.name(), name) == 1;
-                if let Some(near) = Callback::ALL.into_iter().find(slip) {
+                let near = Callback::ALL.into_iter().find(slip);
+                if let Some(near) = near.filter(|_| wrong.len() <= TOLD_MAX) {
                     let near = near.name();
                     let message = format!(
                         "`{name}` is never called; did you mean `{near}`? (rename it if it is yours)"

@@ -231,11 +231,10 @@ impl Reach {
     /// The mistake with which a script did not start, or what is behind it: the filter that made
     /// no sense.
     pub fn explained(&self, mistake: Mistake, script: &Script<'_>) -> Mistake {
-        match self.filters.lock().take_wrong() {
-            Some(wrong) if mistake.to_string().contains(&wrong.to_string()) => {
-                script.misfiltered(mistake.line, &wrong.text, &wrong.error)
-            }
-            _ => mistake,
+        let (filters, told) = (self.filters.lock(), mistake.to_string());
+        match filters.wrong().iter().find(|wrong| told.contains(&wrong.to_string())) {
+            Some(wrong) => script.misfiltered(mistake.line, &wrong.text, &wrong.error),
+            None => mistake,
         }
     }
 

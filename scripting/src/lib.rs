@@ -3,11 +3,13 @@
 //! A script declares by plain top-level names what it measures; this crate turns
 //! it into a [`Kind`] that nobody can tell from a native one.
 
+mod absent;
 pub mod api;
 mod begin;
 mod common;
 pub mod declare;
 mod flow;
+mod foreign;
 mod host;
 mod library;
 mod lift;
@@ -30,7 +32,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use como_core::module::{Kind, ModuleError};
+use como_core::module::{Kind, Mistake, ModuleError};
 pub use library::FOLDER as LIBRARY_FOLDER;
 use library::Library;
 use scan::Language;
@@ -54,13 +56,10 @@ fn folder(path: &Path) -> &Path {
 pub fn whole(path: &Path) -> io::Result<String> {
     let mut text = read(path)?;
     let Some(language) = Language::of(&path.display().to_string()) else { return Ok(text) };
-    match library::gather("", &text, language, Some(folder(path))) {
-        Ok(libraries) => {
-            let added = |library: Library| format!("\0{}\0{}", library.file, library.text);
-            text.extend(libraries.into_iter().map(added));
-        }
-        Err(error) => text.push_str(&format!("\0{error}")),
-    }
+    let (libraries, missing) = library::gather("", &text, language, Some(folder(path)));
+    let added = |library: Library| format!("\0{}\0{}", library.file, library.text);
+    text.extend(libraries.into_iter().map(added));
+    text.extend(missing.into_iter().map(|error| format!("\0{error}")));
     Ok(text)
 }
 
@@ -85,6 +84,16 @@ pub fn read(path: &Path) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8 text"))
 }
 
+/// What surely fails in a script wherever it is reached, as far as its text tells: names that it
+/// calls or looks into and that are nowhere. What Rhai's own functions are only Rhai knows, and when
+/// they are called.
+pub fn strangers(file: &str, text: &str) -> Vec<Mistake> {
+    match Language::of(file) {
+        Some(Language::Lua) => lua::strangers(file, text),
+        _ => Vec::new(),
+    }
+}
+
 /// Loads a script from its text; `file` names it in messages and says its language. It lies in no
 /// folder, and so has no libraries of its own.
 pub fn load_text(file: &str, text: &str) -> Result<Arc<dyn Kind>, ModuleError> {
@@ -100,7 +109,7 @@ fn load_from(file: &str, text: &str, folder: Option<&Path>) -> Result<Arc<dyn Ki
             why: "a script's name ends in .lua or .rhai".to_owned(),
         });
     };
-    let libraries = library::gather(file, text, language, folder)?;
+    let libraries = library::gather(file, text, language, folder);
     match language {
         Language::Lua => Ok(Arc::new(lua::Lua::load(file, &name, text, libraries)?)),
         Language::Rhai => Ok(Arc::new(rhai::Rhai::load(file, &name, text, libraries)?)),

@@ -12,6 +12,7 @@ use como_core::module::ModuleError;
 use como_core::nearest::nearest;
 
 use crate::declare::Script;
+use crate::mistakes::TOLD_MAX;
 use crate::scan::tokens::{Shape, tokens};
 use crate::scan::{Language, is_behind_dot};
 use crate::stdlib;
@@ -46,7 +47,8 @@ pub struct Library {
     pub text: String,
 }
 
-/// Everything the script in `text` requires, each library behind those that it requires itself.
+/// Everything the script in `text` requires, each library behind those that it requires itself,
+/// and what of it cannot be had.
 ///
 /// `file` names the script in messages, `folder` is where it lies, if it lies in a file.
 pub fn gather(
@@ -54,10 +56,11 @@ pub fn gather(
     text: &str,
     language: Language,
     folder: Option<&Path>,
-) -> Result<Vec<Library>, ModuleError> {
-    let mut gather = Gather { language, folder, found: Vec::new(), open: Vec::new(), bytes: 0 };
-    gather.all(file, text)?;
-    Ok(gather.found)
+) -> (Vec<Library>, Vec<ModuleError>) {
+    let (found, open, missing, wrong) = Default::default();
+    let mut gather = Gather { language, folder, found, open, bytes: 0, missing, wrong };
+    gather.all(file, text);
+    (gather.found, gather.wrong)
 }
 
 struct Gather<'a> {
@@ -67,24 +70,32 @@ struct Gather<'a> {
     /// The names of the libraries being gathered, the outermost first.
     open: Vec<String>,
     bytes: usize,
+    /// What cannot be had, by name, and why.
+    missing: Vec<String>,
+    wrong: Vec<ModuleError>,
 }
 
 impl Gather<'_> {
-    fn all(&mut self, file: &str, text: &str) -> Result<(), ModuleError> {
+    fn all(&mut self, file: &str, text: &str) {
         for (name, line) in required(text, self.language) {
             let known = self.found.iter().any(|library| library.name == name);
-            if known {
+            if known || self.missing.contains(&name) || self.wrong.len() > TOLD_MAX {
                 continue;
             }
-            let script = Script { file, name: "", language: self.language, text };
-            let wrong = |message: String| ModuleError::from(script.mistake(line, message));
-            let library = self.find(&name).map_err(wrong)?;
+            let library = match self.find(&name) {
+                Ok(library) => library,
+                Err(message) => {
+                    let script = Script { file, name: "", language: self.language, text };
+                    self.wrong.push(script.mistake(line, message).into());
+                    self.missing.push(name);
+                    continue;
+                }
+            };
             self.open.push(name);
-            self.all(&library.file, &library.text)?;
+            self.all(&library.file, &library.text);
             self.open.pop();
             self.found.push(library);
         }
-        Ok(())
     }
 
     /// The library called `name`, as long as there is room for it.
@@ -129,7 +140,7 @@ impl Gather<'_> {
         let mut paths = endings.iter().map(|end| folder.join(FOLDER).join(format!("{own}.{end}")));
         let Some(path) = paths.find(|path| path.symlink_metadata().is_ok()) else {
             let path = folder.join(FOLDER).join(format!("{own}.{}", endings[0]));
-            return Err(format!("there is no `{}`", path.display()));
+            return Err(format!("`{name}` cannot be had: there is no `{}`", path.display()));
         };
         let text = inside(folder, &path).and_then(|path| crate::read(&path));
         let text = text.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
@@ -149,7 +160,7 @@ fn inside(folder: &Path, path: &Path) -> io::Result<PathBuf> {
 fn ill_named(name: &str) -> String {
     let name = name.chars().take(NAME_BYTES_MAX).collect::<String>();
     format!(
-        "`{}` is no library: write the name of one that is shipped, or {FOLDER}/NAME for a file \
+        "`{}` is no library; write the name of one that is shipped, or {FOLDER}/NAME for a file \
          of your own in the folder `{FOLDER}` beside the module",
         name.escape_debug()
     )

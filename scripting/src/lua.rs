@@ -8,8 +8,11 @@ mod convert;
 mod driver;
 mod feed;
 mod fetch;
+mod forgive;
 mod handles;
+mod known;
 mod lifted;
+mod meaning;
 mod module;
 mod records;
 mod returned;
@@ -24,7 +27,9 @@ mod tests;
 
 use como_core::lookup::Subject;
 use como_core::module::trace;
-use como_core::module::{Args, Kind, Manifest, Merge, ModuleError, Print, Replay, Setup, Started};
+use como_core::module::{
+    Args, Kind, Manifest, Merge, Mistake, ModuleError, Print, Replay, Setup, Started,
+};
 
 use crate::api;
 use crate::begin::{self, Beginning};
@@ -37,6 +42,7 @@ use lifted::Lifts;
 use module::LuaModule;
 use records::{Merger, Printer, Replayer};
 use script::Source;
+use vm::Vm;
 
 /// A Lua script as a module.
 pub struct Lua {
@@ -46,18 +52,30 @@ pub struct Lua {
 }
 
 impl Lua {
-    /// Reads a script: its top level runs once, in a VM that is thrown away.
+    /// Reads a script: its top level runs once, in a VM that is thrown away. `missing` is what it
+    /// requires and cannot have.
     pub fn load(
         file: &str,
         name: &str,
         text: &str,
-        libraries: Vec<Library>,
+        (libraries, missing): (Vec<Library>, Vec<ModuleError>),
     ) -> Result<Self, ModuleError> {
         let libraries = libraries.into();
         let source = Source { file: file.into(), name: name.into(), text: text.into(), libraries };
-        let ran = source.run(&Args::default(), &Means::default())?;
+        if !missing.is_empty() {
+            return Err(source.all_wrong(missing));
+        }
+        let ran = source.run(&Args::default(), &Means::default());
+        let ran = ran.map_err(|error| source.all_wrong(error.each()))?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
+}
+
+/// The names that a script calls or looks into and that are nowhere, as far as its text tells.
+pub fn strangers(file: &str, text: &str) -> Vec<Mistake> {
+    let (file, text, libraries) = (file.into(), text.into(), Vec::new().into());
+    let source = Source { file, name: "".into(), text, libraries };
+    Vm::new(&source, &Means::default(), false).map(|vm| vm.strangers()).unwrap_or_default()
 }
 
 impl Kind for Lua {
@@ -86,7 +104,7 @@ impl Kind for Lua {
         host.tables.lock().set_interval(interval, setup.keeps_states);
         host.said.lock().declare(declared.outputs.clone());
         let module = LuaModule::new(ran, shared, recorder, setup.limits, lifts)
-            .map_err(|trouble| host.explained(self.source.told(trouble), &self.source.script()))?;
+            .map_err(|told| host.explained(told, &self.source.script()))?;
         let demand = demand.and(module.settle_filters());
         let demand = host.tables.lock().settle(demand);
         Ok(Started { module: Box::new(module), filter, demand, interval, schema, apart })

@@ -5,12 +5,14 @@
 
 use std::ops::Range;
 
+use como_core::field::Field;
 use como_core::filter::FilterError;
 use como_core::module::Mistake;
 use como_core::quote::{Quote, line_number, line_range};
 
 use crate::declare::Script;
 use crate::scan::tokens::{Shape, Token, tokens};
+use crate::scan::{Read, reads};
 
 impl Script<'_> {
     /// What is wrong in a line of the script. What `message` says behind a semicolon is what would
@@ -25,6 +27,40 @@ impl Script<'_> {
                 Mistake { hint, quote, ..Mistake::new(self.file, line, message) }
             }
         }
+    }
+
+    /// The same, where what is meant stands in that column, from 1, unless the words tell.
+    pub fn mistake_near(
+        &self,
+        line: u32,
+        column: Option<usize>,
+        message: impl Into<String>,
+    ) -> Mistake {
+        let message = message.into();
+        let (what, hint) = parted(&message);
+        let words = quoted(&what);
+        let token = column.and_then(|column| token_at(self, line, column));
+        // Where it is one of the words, it is that one.
+        let token = token.filter(|at| {
+            let named = self.text.get(at.clone()).is_some_and(|token| words.contains(&token));
+            named || place(self, line, &what).is_none()
+        });
+        match token {
+            Some(at) => self.mistake_at(at, what, hint),
+            None => self.mistake(line, message),
+        }
+    }
+
+    /// What a mistake about nothing (`nothing`, as the language calls it) most likely is about: a
+    /// field that the packet does not have, in which case `ask` tells what to ask first.
+    pub fn about_nothing(&self, mistake: &mut Mistake, nothing: &str, ask: fn(&str) -> String) {
+        let Some(at) = absent_field(self, mistake.line) else { return };
+        let field = self.text.get(at.clone()).unwrap_or_default();
+        mistake.quote = Some(Quote::of(self.text, at.clone()));
+        mistake.hint = Some(format!(
+            "`{field}` is {nothing} where a packet has none: ask `{}` first",
+            ask(field)
+        ));
     }
 
     /// The same of a place in the text, in bytes.
@@ -70,6 +106,21 @@ fn parted(message: &str) -> (String, Option<String>) {
     }
 }
 
+/// Where a line reads a field that not every packet has.
+fn absent_field(script: &Script<'_>, line: u32) -> Option<Range<usize>> {
+    let always = [Field::Len, Field::Ts, Field::Packets, Field::Bytes];
+    let spots = reads(script.text, script.language).spots;
+    let spot = spots.iter().find(|spot| {
+        let may_lack = matches!(spot.read, Read::Field(field) if !always.contains(&field));
+        may_lack && line_number(script.text, spot.at.start) as u32 == line
+    })?;
+    Some(spot.at.clone())
+}
+
+/// The most mistakes of one kind that are told at once: each is looked up in the text, and a text
+/// could be full of them.
+pub const TOLD_MAX: usize = 20;
+
 /// The most lines that one statement is followed over.
 const STATEMENT_LINES: u32 = 200;
 
@@ -82,12 +133,24 @@ fn place(script: &Script<'_>, line: u32, message: &str) -> Option<Range<usize>> 
     let in_line = &tokens[..tokens.iter().position(|t| t.line > line).unwrap_or(tokens.len())];
     let statement = &tokens[..statement(tokens)];
     let mut words = quoted(message);
-    // The longest says most: a field's path rather than the column it is for.
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    // The last says most: a field's path rather than the column it is for.
+    words.reverse();
     words.iter().find_map(|word| {
         let last = || word.rsplit_once('.').and_then(|(_, last)| chain(statement, last));
-        chain(in_line, word).or_else(|| text(statement, word)).or_else(last)
+        let named = || chain(statement, word).filter(|_| word.len() > 2);
+        chain(in_line, word).or_else(|| text(statement, word)).or_else(last).or_else(named)
     })
+}
+
+/// The token in a column, from 1, of a line.
+fn token_at(script: &Script<'_>, line: u32, column: usize) -> Option<Range<usize>> {
+    let before = usize::try_from(line).ok()?.checked_sub(1)?;
+    let start: usize = script.text.split_inclusive('\n').take(before).map(str::len).sum();
+    let (at, _) = script.text.get(start..)?.char_indices().nth(column.checked_sub(1)?)?;
+    let at = start + at;
+    let tokens = tokens(script.text, script.language);
+    let token = tokens.iter().find(|t| t.at <= at && at < t.at + t.text.len())?;
+    Some(token.at..token.at + token.text.len())
 }
 
 /// How many tokens belong to what begins with the first: to the end of its line, and on as long as
@@ -117,6 +180,11 @@ fn quoted(message: &str) -> Vec<&str> {
         rest = behind;
     }
     words.retain(|word| !word.is_empty());
+    // A function of the library says its name first.
+    let name = message.split_once(": ").map(|(name, _)| name);
+    let is_name =
+        |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+    words.extend(name.filter(is_name).filter(|name| !name.is_empty()));
     words
 }
 

@@ -15,6 +15,9 @@ use como_core::time::{SECOND, Ts};
 use crate::scan::Language;
 use crate::scan::tokens::{Shape, Token, tokens};
 
+/// What a record may hold, for messages.
+pub const HELD: &str = "a record holds texts, numbers, true and false, addresses and times";
+
 /// One record as a script returned it.
 pub type Row = Vec<(String, Value)>;
 

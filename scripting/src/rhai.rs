@@ -9,9 +9,11 @@ mod addr;
 mod asides;
 mod body;
 mod breadth;
+mod constants;
 mod engine;
 mod fault;
 mod filters;
+mod forgive;
 mod keyed;
 mod libraries;
 mod module;
@@ -21,8 +23,10 @@ mod returned;
 mod script;
 mod tables;
 mod text;
+mod top;
 mod value;
 mod watch;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -51,18 +55,23 @@ pub struct Rhai {
 }
 
 impl Rhai {
-    /// Reads a script: its top level runs once, in an engine that is thrown away.
+    /// Reads a script: its top level runs once, in an engine that is thrown away. `missing` is what
+    /// it requires and cannot have.
     pub fn load(
         file: &str,
         name: &str,
         text: &str,
-        libraries: Vec<Library>,
+        (libraries, missing): (Vec<Library>, Vec<ModuleError>),
     ) -> Result<Self, ModuleError> {
         let libraries = libraries.into();
         let code = api::rhai_text(text).into();
         let (file, name, text) = (file.into(), name.into(), text.into());
         let source = Source { file, name, text, code, libraries };
-        let ran = source.run(&Args::default(), &Means::default())?;
+        if !missing.is_empty() {
+            return Err(source.all_wrong(missing));
+        }
+        let ran = source.run(&Args::default(), &Means::default());
+        let ran = ran.map_err(|error| source.all_wrong(error.each()))?;
         Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
     }
 }

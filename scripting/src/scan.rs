@@ -4,16 +4,22 @@
 //! records, what its first comment says. Both hosts use it. It never decides
 //! what a script means: a read it misses is served later, and slower.
 
+mod args;
 mod filters;
+mod functions;
+mod names;
 mod order;
 mod place;
 pub mod tokens;
 
 use std::ops::Range;
 
+pub use args::args;
 use como_core::field::{Demand, Field, Id, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
+pub use functions::{calls, functions};
+pub use names::{given, strays};
 pub use order::{table_order, written_order};
 pub use place::{is_at_top, is_behind_dot, is_dotted, uses};
 use tokens::{Shape, Token, tokens};

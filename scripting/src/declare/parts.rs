@@ -95,7 +95,7 @@ fn ill_typed(name: &str, wanted: &str, value: &Tree) -> String {
 
 fn shown(value: &Tree) -> String {
     match value {
-        Tree::Nil => "nothing".to_owned(),
+        Tree::Nil | Tree::Unknown => "nothing".to_owned(),
         Tree::Bool(x) => x.to_string(),
         Tree::Int(x) => x.to_string(),
         Tree::Float(x) => x.to_string(),

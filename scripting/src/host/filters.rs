@@ -39,7 +39,8 @@ pub struct Filters {
     plan: Plan,
     /// Whether the module has started: the columns that packets are decoded for are settled.
     settled: bool,
-    wrong: Option<Misfilter>,
+    /// Those that made no sense, the last few.
+    wrong: Vec<Misfilter>,
 }
 
 impl Filters {
@@ -51,7 +52,10 @@ impl Filters {
             Err(error) => {
                 let wrong = Misfilter { text: text.to_owned(), error };
                 let message = wrong.to_string();
-                self.wrong = Some(wrong);
+                if self.wrong.len() == FILTERS_MAX {
+                    self.wrong.remove(0);
+                }
+                self.wrong.push(wrong);
                 return Err(message);
             }
         };
@@ -84,9 +88,9 @@ impl Filters {
         self.known.get(number).map_or("", String::as_str)
     }
 
-    /// What is wrong with the last filter that did not compile.
-    pub fn take_wrong(&mut self) -> Option<Misfilter> {
-        self.wrong.take()
+    /// What is wrong with filters that did not compile.
+    pub fn wrong(&self) -> &[Misfilter] {
+        &self.wrong
     }
 
     /// Fills `picks` with what each filter picks of a batch.

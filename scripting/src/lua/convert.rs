@@ -11,13 +11,14 @@ use como_core::table::Aggregate;
 use como_core::time::Ts;
 use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, UserDataRef, Variadic};
 
+use super::forgive::Hole;
 use super::handles::{Wide, object};
 use crate::api::{self, Call, Entry, TEXT_BYTES_MAX, TOPICS};
 use crate::declare::Tree;
 use crate::flow::Flow;
 use crate::host::Reach;
 use crate::passed::Output;
-use crate::recorder::Row;
+use crate::recorder::{HELD, Row};
 
 /// How deep a declaration may nest, and how many entries of one table it may have.
 const DEPTH_MAX: usize = 6;
@@ -136,6 +137,17 @@ fn text(text: &mlua::LuaString) -> Value {
     }
 }
 
+/// What a value is, with its article.
+pub fn named(value: &mlua::Value) -> String {
+    match value {
+        mlua::Value::Nil => "nil".to_owned(),
+        mlua::Value::Boolean(x) => x.to_string(),
+        mlua::Value::Integer(_) | mlua::Value::Number(_) => "a number".to_owned(),
+        mlua::Value::UserData(_) => "an object".to_owned(),
+        other => format!("a {}", other.type_name()),
+    }
+}
+
 /// A Lua value as one of a record.
 pub fn value_of(value: &mlua::Value) -> mlua::Result<Value> {
     Ok(match value {
@@ -156,12 +168,14 @@ pub fn value_of(value: &mlua::Value) -> mlua::Result<Value> {
             } else if let Ok(nanos) = object.borrow::<Nanos>() {
                 Value::Time(Ts(nanos.0))
             } else {
-                return Err(mlua::Error::runtime("this object is no value of a record"));
+                return Err(mlua::Error::runtime(format!(
+                    "this object is no value of a record; {HELD}"
+                )));
             }
         }
         other => {
-            let ty = other.type_name();
-            return Err(mlua::Error::runtime(format!("a {ty} is no value of a record")));
+            let other = named(other);
+            return Err(mlua::Error::runtime(format!("{other} is no value of a record; {HELD}")));
         }
     })
 }
@@ -198,7 +212,12 @@ pub fn row_of(table: &Table, output: &mut Output) -> mlua::Result<Row> {
         }
         let inside = if let mlua::Value::String(x) = &value { x.as_bytes().len() } else { 0 };
         output.value(name.as_bytes().len(), inside).map_err(mlua::Error::external)?;
-        row.push((name.to_string_lossy(), value_of(&value)?));
+        let name = name.to_string_lossy();
+        let value = value_of(&value).map_err(|error| match error {
+            mlua::Error::RuntimeError(why) => mlua::Error::runtime(format!("`{name}`: {why}")),
+            error => error,
+        });
+        row.push((name, value?));
     }
     Ok(row)
 }
@@ -243,6 +262,7 @@ fn tree(
             let declared = object.borrow::<Declared>().map_err(|e| e.to_string())?;
             Ok(Tree::Aggregate(declared.0.clone()))
         }
+        mlua::Value::UserData(object) if object.is::<Hole>() => Ok(Tree::Unknown),
         mlua::Value::Table(table) => {
             if depth == 0 {
                 return Err(format!("`{path}` nests too deep"));

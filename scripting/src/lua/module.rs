@@ -3,7 +3,7 @@
 use como_core::batch::Batch;
 use como_core::field::Demand;
 use como_core::module::declared::Action;
-use como_core::module::{Asides, Export, Fault, Limits, Module};
+use como_core::module::{Asides, Export, Fault, Limits, Mistake, Module};
 use como_core::record::{Records, Value};
 use como_core::selection::Selection;
 use como_core::time::Ts;
@@ -57,7 +57,7 @@ impl LuaModule {
         recorder: Recorder,
         limits: Limits,
         lifts: Lifts,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, Mistake> {
         let build = || {
             let lua = ran.vm.lua();
             let feed = Feed::new(lua, &ran.reads, &ran.filters)?;
@@ -69,7 +69,8 @@ impl LuaModule {
             let (update, check, place) = ran.driver.call::<(Function, Function, Function)>(args)?;
             Ok((feed, update, check, place, mlua::Value::Table(lua.create_table()?)))
         };
-        let (feed, update, check, place, own_long) = ran.vm.call(build)?;
+        let built = ran.vm.call(build).map_err(|trouble| ran.vm.told(trouble));
+        let (feed, update, check, place, own_long) = built?;
         let state = mlua::Value::Nil;
         let common = Common::new(ran.vm.host().clone(), tables, limits);
         let mut module = Self {
@@ -85,8 +86,8 @@ impl LuaModule {
             lifts,
             matches: Vec::new(),
         };
-        module.prepare()?;
-        module.begin()?;
+        let begun = module.prepare().and_then(|()| module.begin());
+        begun.map_err(|trouble| module.ran.vm.told(trouble))?;
         Ok(module)
     }
 

@@ -29,9 +29,9 @@ pub fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::
                         rows.push(convert::row_of(&record, &mut output)?);
                     }
                     other => {
-                        let ty = other.type_name();
+                        let other = convert::named(&other);
                         return Err(mlua::Error::runtime(format!(
-                            "export returned a list with a {ty} in it: a record is a table"
+                            "`export` returned a list with {other} in it; a record is a table"
                         )));
                     }
                 }
@@ -43,8 +43,8 @@ pub fn returned(value: &mlua::Value, out: &Export, mut output: Output) -> mlua::
             Ok(Returned::Rows(rows))
         }
         other => Err(mlua::Error::runtime(format!(
-            "export returned a {}: return rows of the table, a list of records, or one record",
-            other.type_name()
+            "`export` returned {}; return rows of the table, a list of records, or one record",
+            convert::named(other)
         ))),
     }
 }

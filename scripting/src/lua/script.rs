@@ -6,17 +6,19 @@
 
 use std::sync::Arc;
 
-use como_core::module::{Args, Manifest, Mistake, ModuleError};
+use como_core::module::{Args, Manifest, ModuleError};
 use mlua::{Function, Table};
 use parking_lot::Mutex;
 
 use super::convert;
 use super::driver;
-use super::vm::{Trouble, Vm};
+use super::vm::Vm;
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Global, Script};
+use crate::foreign;
 use crate::host::Means;
 use crate::library::Library;
+use crate::mistakes::TOLD_MAX;
 use crate::scan::{Language, Reads, no_field, reads, written_order};
 
 /// A script's source, and what it is called.
@@ -64,16 +66,20 @@ impl Ran {
     }
 }
 
+/// Functions, by the names they have at the top level.
+type Named = Vec<(String, Function)>;
+
 /// What is noted while the top level runs.
 #[derive(Default)]
-struct Notes {
+pub struct Notes {
     /// Where each name was first set.
     lines: Vec<(String, u32)>,
     /// `args` as written, and what became of it.
     args: Option<(Global, Args)>,
     /// The packets it declares itself for: `filter` itself stays the function of the library.
     filter: Option<mlua::Value>,
-    error: Option<ModuleError>,
+    /// What is wrong with the arguments.
+    pub error: Option<ModuleError>,
 }
 
 impl Notes {
@@ -95,7 +101,7 @@ impl Source {
     }
 
     /// The text in which something went wrong: the script's, or that of one of its libraries.
-    fn origin<'a>(&'a self, file: Option<&str>) -> Script<'a> {
+    pub fn origin<'a>(&'a self, file: Option<&str>) -> Script<'a> {
         let library = file.and_then(|file| self.libraries.iter().find(|l| l.file == file));
         library.map_or(self.script(), |Library { name, file, text }| Script {
             file,
@@ -103,11 +109,6 @@ impl Source {
             language: Language::Lua,
             text,
         })
-    }
-
-    /// What went wrong, in words.
-    pub fn told(&self, trouble: Trouble) -> Mistake {
-        self.origin(trouble.file.as_deref()).mistake(trouble.line, trouble.message)
     }
 
     /// Runs the top level with what a user gave as arguments.
@@ -128,12 +129,16 @@ impl Source {
         vm.host().tables.lock().set_source(&self.text);
         let notes = Arc::new(Mutex::new(Notes::default()));
         for library in self.libraries.iter() {
-            vm.load_library(library).map_err(|trouble| self.told(trouble))?;
+            vm.load_library(library).map_err(|trouble| vm.told(trouble))?;
         }
         let reads = reads(&self.text, Language::Lua);
-        let environment = self.environment(&vm, &notes, given).map_err(|e| self.inner(&e))?;
+        let library = mlua::Value::Table(vm.base().clone());
+        let environment = self.environment(&vm, &notes, given, library);
+        let environment = environment.map_err(|error| self.inner(&error))?;
         let composed = driver::compose(&self.text, &reads);
-        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(|t| self.told(t))?;
+        let chunk = vm
+            .load(&self.text, &composed.text, &environment)
+            .map_err(|t| foreign::hinted(vm.told(t), &self.script()))?;
         let ran = vm.call(|| {
             let (driver, update, check, filters) =
                 chunk
@@ -146,46 +151,17 @@ impl Source {
             return Err(error);
         }
         let (driver, update, check, filters) = ran.map_err(|trouble| {
-            ModuleError::from(vm.host().explained(self.told(trouble), &self.script()))
+            ModuleError::from(vm.host().explained(vm.told(trouble), &self.script()))
         })?;
-        let mut globals = Vec::new();
-        let mut functions = Vec::new();
-        let mut notes = std::mem::take(&mut *notes.lock());
-        let ours = [("update", update), ("check", check)];
-        let mut found: Vec<(String, mlua::Value)> = ours
-            .into_iter()
-            .filter_map(|(name, f)| Some((name.to_owned(), mlua::Value::Function(f?))))
-            .collect();
-        found.extend(notes.filter.take().map(|filter| ("filter".to_owned(), filter)));
-        for pair in environment.pairs::<mlua::LuaString, mlua::Value>() {
-            let (name, value) = pair.map_err(|error| self.inner(&error))?;
-            let name = name.to_string_lossy();
-            if !found.iter().any(|(known, _)| *known == name) {
-                found.push((name, value));
-            }
-        }
-        let order = |path: &str| written_order(&self.text, Language::Lua, path);
-        let (mut wrong, slips) = (Vec::new(), self.slips(&reads));
-        for (name, value) in found {
-            let line = notes.line(&name);
-            if let mlua::Value::Function(function) = value {
-                functions.push((name, function));
-            } else if name == "args" {
-                globals.extend(notes.args.as_ref().map(|(global, _)| global.clone()));
-            } else {
-                match convert::tree_of(&value, &name, &order) {
-                    Ok(value) => globals.push(Global { name, line, value }),
-                    Err(message) => wrong.push(self.error(line, message)),
-                }
-            }
-        }
+        let notes = std::mem::take(&mut *notes.lock());
+        let (globals, functions, mut wrong) =
+            self.found(&environment, notes, [("update", update), ("check", check)])?;
+        let slips = self.slips(&reads);
         // What cannot be read might be what would seem to be missing.
         if !wrong.is_empty() {
             wrong.extend(slips.iter().cloned());
         }
         ModuleError::of(wrong)?;
-        globals.sort_by_key(|global| global.line);
-        functions.sort_by_key(|(_, function)| function.info().line_defined);
         let described: Vec<declare::Function> =
             functions.iter().map(|f| describe(f, composed.parameters)).collect();
         let declared = declare::declare(&self.script(), &globals, &described);
@@ -203,8 +179,58 @@ impl Source {
         Ok(Ran { vm, declared, reads, args, args_table, filters, driver, functions })
     }
 
-    /// The table that the script's top-level names go into.
-    fn environment(&self, vm: &Vm, notes: &Arc<Mutex<Notes>>, given: &Args) -> mlua::Result<Table> {
+    /// What the top level has set, and which of it means nothing. Functions that the driver holds
+    /// are `ours`.
+    pub fn found(
+        &self,
+        environment: &Table,
+        mut notes: Notes,
+        ours: impl IntoIterator<Item = (&'static str, Option<Function>)>,
+    ) -> Result<(Vec<Global>, Named, Vec<ModuleError>), ModuleError> {
+        let mut found: Vec<(String, mlua::Value)> = ours
+            .into_iter()
+            .filter_map(|(name, f)| Some((name.to_owned(), mlua::Value::Function(f?))))
+            .collect();
+        found.extend(notes.filter.take().map(|filter| ("filter".to_owned(), filter)));
+        for pair in environment.pairs::<mlua::LuaString, mlua::Value>() {
+            let (name, value) = pair.map_err(|error| self.inner(&error))?;
+            let name = name.to_string_lossy();
+            if !found.iter().any(|(known, _)| *known == name) {
+                found.push((name, value));
+            }
+        }
+        let order = |path: &str| written_order(&self.text, Language::Lua, path);
+        let (mut globals, mut functions, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, value) in found {
+            let line = notes.line(&name);
+            if let mlua::Value::Function(function) = value {
+                functions.push((name, function));
+            } else if name == "args" {
+                globals.extend(notes.args.as_ref().map(|(global, _)| global.clone()));
+            } else {
+                match convert::tree_of(&value, &name, &order) {
+                    Ok(value) => globals.push(Global { name, line, value }),
+                    Err(message) if wrong.len() <= TOLD_MAX => {
+                        wrong.push(self.error(line, message));
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        globals.sort_by_key(|global| global.line);
+        functions.sort_by_key(|(_, function)| function.info().line_defined);
+        Ok((globals, functions, wrong))
+    }
+
+    /// The table that the script's top-level names go into; what is not among them is looked up by
+    /// `index`.
+    pub fn environment(
+        &self,
+        vm: &Vm,
+        notes: &Arc<Mutex<Notes>>,
+        given: &Args,
+        index: mlua::Value,
+    ) -> mlua::Result<Table> {
         let lua = vm.lua();
         let environment = lua.create_table()?;
         let (notes, source, given) = (notes.clone(), self.clone(), given.clone());
@@ -239,7 +265,7 @@ impl Source {
             },
         )?;
         let meta = lua.create_table()?;
-        meta.raw_set("__index", vm.base())?;
+        meta.raw_set("__index", index)?;
         meta.raw_set("__newindex", set)?;
         meta.set_readonly(true);
         environment.set_metatable(Some(meta))?;
@@ -264,10 +290,14 @@ impl Source {
 
     /// What is surely a slip: names of a packet that no field has, and addresses that are compared
     /// with text, which in Lua are silently never equal.
-    fn slips(&self, reads: &Reads) -> Vec<ModuleError> {
+    pub fn slips(&self, reads: &Reads) -> Vec<ModuleError> {
         let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
-        let texts = reads.texts.iter().map(|line| self.error(*line, message.into()));
-        let unknown = reads.unknown.iter().map(|(name, line)| self.error(*line, no_field(name)));
+        let texts = reads.texts.iter().take(TOLD_MAX).map(|line| self.error(*line, message.into()));
+        let unknown = reads
+            .unknown
+            .iter()
+            .take(TOLD_MAX)
+            .map(|(name, line)| self.error(*line, no_field(name)));
         texts.chain(unknown).collect()
     }
 
@@ -283,7 +313,7 @@ impl Source {
 }
 
 /// A function as the script wrote it: `hidden` parameters of the packet callbacks are ours.
-fn describe((name, function): &(String, Function), hidden: usize) -> declare::Function {
+pub fn describe((name, function): &(String, Function), hidden: usize) -> declare::Function {
     let info = function.info();
     let line = info.line_defined.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
     let hidden = if ["update", "check"].contains(&name.as_str()) { hidden } else { 0 };

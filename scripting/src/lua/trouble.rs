@@ -15,12 +15,14 @@ pub struct Trouble {
     pub line: u32,
     /// What happened.
     pub message: String,
+    /// The calls that led there.
+    pub calls: String,
 }
 
 impl Trouble {
     /// Something wrong in a line of the script.
     pub fn new(line: u32, message: impl Into<String>) -> Self {
-        Self { limit: None, file: None, line, message: message.into() }
+        Self { limit: None, file: None, line, message: message.into(), calls: String::new() }
     }
 }
 
@@ -66,7 +68,12 @@ pub fn syntax(error: &mlua::Error) -> Trouble {
     let place = text.trim_start_matches(':').split_once(':');
     let place = place.and_then(|(line, message)| Some((line.trim().parse().ok()?, message)));
     let (line, message) = place.unwrap_or((0, &text));
-    Trouble::new(line, lowered(message.trim()))
+    // What was never closed is where to look, and not where the text ends.
+    let forgotten = message.split_once("; did you forget to close ").and_then(|(_, behind)| {
+        let (_, line) = behind.trim_end_matches('?').rsplit_once(" at line ")?;
+        line.parse().ok()
+    });
+    Trouble::new(forgotten.unwrap_or(line), lowered(message.trim()))
 }
 
 /// Messages of the compiler begin with a capital; ours do not, unless a name comes first.

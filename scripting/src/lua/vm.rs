@@ -16,6 +16,8 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::asides;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
+use super::known::Known;
+use super::meaning;
 use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{
@@ -51,7 +53,7 @@ static TOP: LazyLock<mlua::Result<Vec<u8>>> =
     LazyLock::new(|| compiler().compile(include_str!("top.lua")));
 
 /// What compiles the code of every machine.
-fn compiler() -> Compiler {
+pub fn compiler() -> Compiler {
     Compiler::new().set_optimization_level(2).set_type_info_level(1)
 }
 
@@ -256,7 +258,7 @@ impl Vm {
     /// What `error` says, in a user's words.
     pub fn trouble(&self, error: mlua::Error, stopped: bool) -> Trouble {
         let memory = is_memory(&error);
-        let Trouble { file, line, message, .. } = self.place(&error);
+        let Trouble { file, line, message, calls, .. } = self.place(&error);
         if memory {
             // Without this the VM stays full.
             let _ = self.lua.gc_collect();
@@ -264,7 +266,7 @@ impl Vm {
         if stopped {
             let message =
                 format!("stopped after {} ms of CPU time in one call", self.limits.call_ms_max);
-            return Trouble { limit: Some(Limit::Cpu), file, line, message };
+            return Trouble { limit: Some(Limit::Cpu), file, line, message, calls };
         }
         let bare = memory && (message.is_empty() || message == "not enough memory");
         let message = match bare {
@@ -274,7 +276,7 @@ impl Vm {
             false => message,
         };
         let memory = memory.then_some(Limit::Memory);
-        Trouble { limit: memory.or_else(|| passed(&error)), file, line, message }
+        Trouble { limit: memory.or_else(|| passed(&error)), file, line, message, calls }
     }
 
     /// The place an error names, and its text without place and traceback.
@@ -327,8 +329,8 @@ impl Vm {
             }
             (None, _) => {
                 let trace = if trace.is_empty() { traceback } else { trace };
-                message += &calls(trace, &self.chunk, self.lines.load(Relaxed));
-                Trouble::new(line, message)
+                let calls = calls(trace, &self.chunk, self.lines.load(Relaxed));
+                Trouble { calls, ..Trouble::new(line, message) }
             }
             _ => Trouble { file: file.cloned(), ..Trouble::new(line, message) },
         }
@@ -344,7 +346,14 @@ impl Vm {
 
     /// What went wrong, in words.
     pub fn told(&self, trouble: Trouble) -> Mistake {
-        self.source.told(trouble)
+        let Trouble { file, line, message, calls, .. } = trouble;
+        let script = self.source.origin(file.as_deref());
+        meaning::told(&script, line, &message, &calls, &Known(&self.base))
+    }
+
+    /// The names that the script calls or looks into and that are nowhere.
+    pub fn strangers(&self) -> Vec<Mistake> {
+        meaning::strangers(&self.source.script(), &Known(&self.base))
     }
 
     /// Calls the VM's handles, between two calls into the script.

@@ -83,7 +83,10 @@ pub(super) fn compile(
     let before: String = names.iter().map(|name| format!("let {name}=();")).collect();
     // Lines stay what they are in the script.
     let lines = "\n".repeat(place.line.saturating_sub(1) as usize);
-    let ast = engine.compile(format!("{before}{lines}{body}"))?;
+    // And columns, in all but the first one.
+    let begun = text.get(..place.bytes.start).unwrap_or_default();
+    let columns = " ".repeat(begun.rsplit('\n').next().map_or(0, |line| line.chars().count()));
+    let ast = engine.compile(format!("{before}{lines}{columns}{body}"))?;
     let Some(Stmt::Block(block)) = ast.statements().last() else { return Ok(None) };
     // What is in the block, not the block itself: that might be optimised away.
     let inner = AST::new(block.iter().cloned(), ast.shared_lib().clone());

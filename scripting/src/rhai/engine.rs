@@ -17,7 +17,7 @@ use rhai::{
 };
 
 use super::watch::Watch;
-use super::{addr, asides, filters, keyed, packet, tables, text, value};
+use super::{addr, asides, filters, keyed, packet, tables, text, value, words};
 use crate::api::{Call, Entry, entries};
 use crate::host::Reach;
 
@@ -156,7 +156,8 @@ fn call(entry: &Entry, host: &Reach, args: &[Dynamic]) -> Fallible<Dynamic> {
     Ok(value::of_value(entry.run(host, &args)?))
 }
 
-fn aggregate(name: &str, args: &[Dynamic]) -> Fallible<Aggregate> {
+/// The aggregate called `name`, of what it is given.
+pub(super) fn aggregate(name: &str, args: &[Dynamic]) -> Fallible<Aggregate> {
     let args: Result<Vec<Value>, String> = args.iter().map(value::to_value).collect();
     let args = args.map_err(|other| format!("`{name}` does not take {other}"))?;
     Aggregate::new(name, &args).map_err(|error| error.to_string().into())
@@ -189,7 +190,7 @@ fn sort_by(context: NativeCallContext, list: &mut Array, less: FnPtr) -> Fallibl
         let answer = less.call_raw(&context, None, [a.clone(), b.clone()])?;
         let number = answer.as_int().map(|n| n < 0);
         number.or_else(|_| answer.as_bool()).map_err(|_| {
-            let other = value::named(&answer);
+            let other = words::named(&answer);
             format!("the function sorted by returned {other}, not true, false or a number").into()
         })
     };

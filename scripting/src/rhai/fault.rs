@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use como_core::module::{Limit, ModuleError};
 use rhai::{EvalAltResult, ParseError, Position};
 
+use super::words;
+
 use crate::declare::Script;
+use crate::foreign;
 use crate::library::is_shipped;
 use crate::passed::Passed;
 
@@ -18,8 +21,12 @@ pub(super) struct Told<'a> {
     pub file: &'a str,
     /// The line, from 1; 0 where unknown.
     pub line: u32,
-    /// What happened, and the calls that led there.
+    /// The column in it, from 1.
+    pub column: Option<usize>,
+    /// What happened.
     pub message: String,
+    /// The calls that led there.
+    pub calls: String,
 }
 
 /// The error as a place and a message, without Rhai's own positions.
@@ -27,6 +34,7 @@ pub(super) fn told<'a>(
     error: Box<EvalAltResult>,
     (script, files): (&'a str, &'a Files),
     call_ms_max: u64,
+    own: &[String],
 ) -> Told<'a> {
     let mut error = error;
     let (mut calls, mut file, mut given) = (Vec::new(), script, None);
@@ -49,7 +57,7 @@ pub(super) fn told<'a>(
             line => format!("in {name}, called in line {line}{place}"),
         });
     }
-    let mut at = line(error.position());
+    let (mut at, mut column) = (line(error.position()), error.position().position());
     error.clear_position();
     let mut message = match &*error {
         EvalAltResult::ErrorTerminated(..) => {
@@ -61,18 +69,14 @@ pub(super) fn told<'a>(
         }
         EvalAltResult::ErrorSystem(_, source) => source.to_string(),
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
-        other => lowered(other.to_string()),
+        other => words::told(other, own).unwrap_or_else(|| lowered(other.to_string())),
     };
     if let Some((from, line)) = given.filter(|_| is_shipped(file)) {
         message.push_str(&format!(" (in {file}:{at})"));
-        (file, at) = (from, line);
+        (file, at, column) = (from, line, None);
     }
-    calls.reverse();
-    for call in &calls {
-        message.push_str("; ");
-        message.push_str(call);
-    }
-    Told { file, line: at, message }
+    let calls = calls.iter().rev().map(|call| format!("; {call}")).collect();
+    Told { file, line: at, column, message, calls }
 }
 
 /// Which limit an error says was passed.
@@ -93,9 +97,21 @@ pub(super) fn limit(passed: Passed, line: u32) -> Box<EvalAltResult> {
     Box::new(error)
 }
 
+/// The same error, in `line` of the script where it names no place itself.
+pub(super) fn placed(mut error: Box<EvalAltResult>, line: u32) -> Box<EvalAltResult> {
+    if error.position().is_none()
+        && let Ok(line) = u16::try_from(line)
+    {
+        error.set_position(Position::new(line.max(1), 1));
+    }
+    error
+}
+
 /// Text that is no Rhai.
 pub(super) fn unparsed(error: &ParseError, script: &Script<'_>) -> ModuleError {
-    script.mistake(line(error.position()), lowered(error.err_type().to_string())).into()
+    let (at, column) = (line(error.position()), error.position().position());
+    let told = script.mistake_near(at, column, lowered(error.err_type().to_string()));
+    foreign::hinted(told, script).into()
 }
 
 fn line(at: Position) -> u32 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, EvalAltResult};
 
 use super::packet::Packet;
-use super::value::named;
+use super::words::named;
 use crate::host::Reach;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;

@@ -16,7 +16,8 @@ use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map};
 
 use super::engine::VALUES_MAX;
-use super::value::{Unfit, named, to_value, weigh_row};
+use super::value::{Unfit, to_value, weigh_row};
+use super::words::named;
 use crate::api::how_many;
 use crate::flow::Flow;
 

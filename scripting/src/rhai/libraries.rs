@@ -24,6 +24,9 @@ use crate::scan::Language;
 /// What `require` finds, by name.
 type Loaded = Arc<Mutex<BTreeMap<String, Dynamic>>>;
 
+/// What is said of what was not found in the text.
+pub(super) const NOT_REQUIRED: &str = "`require` takes the name of a library in quotes";
+
 /// Runs the libraries one after the other, and puts `require` into the engine. Says which file
 /// each of their functions is from.
 pub(super) fn load(
@@ -37,8 +40,7 @@ pub(super) fn load(
     engine.register_fn("require", move |name: &str| -> Result<Dynamic, Box<EvalAltResult>> {
         found.lock().get(name).cloned().ok_or_else(|| {
             let name = name.escape_debug();
-            let message =
-                format!("`require` takes the name of a library in quotes, where `{name}` stands");
+            let message = format!("{NOT_REQUIRED}, where `{name}` stands");
             message.into()
         })
     });

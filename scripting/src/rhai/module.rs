@@ -11,12 +11,13 @@ use rhai::{Dynamic, Engine, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
-use super::fault::{limit, passed};
+use super::fault::{limit, passed, placed};
 use super::packet::{Feed, Holder};
 use super::returned::{answer, returned};
 use super::script::Ran;
 use super::tables::{self, Shared, View, Which};
-use super::value::{self, named, weigh};
+use super::value::{self, weigh};
+use super::words::named;
 use crate::common::{Common, ERRORS_MAX};
 use crate::declare::Callback;
 use crate::host::{Phase, Reach};
@@ -221,7 +222,7 @@ impl RhaiModule {
         if declared_long.is_none() && export.takes(1) {
             self.own_long = export.take(1);
         }
-        self.write(returned?, out)
+        self.write(returned.map_err(|error| placed(error, line))?, out)
     }
 
     /// Writes what was returned, through the script's own `store` if it has one.
@@ -242,7 +243,10 @@ impl RhaiModule {
             let bytes = match value::to_value(&bytes) {
                 Ok(Value::Bytes(bytes)) => bytes,
                 Ok(Value::Text(text)) => text.into_bytes(),
-                _ => return Err(format!("store returned {}, not bytes", named(&bytes)).into()),
+                _ => {
+                    let error = format!("store returned {}, not bytes", named(&bytes));
+                    return Err(placed(error.into(), store.line()));
+                }
             };
             output.bytes(bytes.len()).map_err(|passed| limit(passed, store.line()))?;
             records.push(out.interval().start(), [Value::Bytes(bytes)]);
@@ -280,7 +284,7 @@ impl RhaiModule {
             let row = shared.lock().declared.long().map(|long| tables::row(long, at));
             action.set(0, row.unwrap_or(Dynamic::UNIT));
             action.set(1, Dynamic::from_float(now.as_secs_f64()));
-            ran.call(|engine| answer(&action.run(engine)?))
+            ran.call(|engine| answer(&action.run(engine)?)).map_err(|error| placed(error, line))
         };
         let wrong = |passed: Option<Limit>, message: String| match passed {
             Some(at) => limit(Passed { limit: at, message }, line),
@@ -381,7 +385,9 @@ impl Module for RhaiModule {
         });
         picked.and(&pass);
         if let Some(odd) = odd {
-            self.note(format!("check returned {odd}, not true or false").into());
+            let line = self.check.as_ref().map_or(0, |check| check.body.line());
+            let error = format!("check returned {odd}, not true or false");
+            self.note(placed(error.into(), line));
         }
     }
 

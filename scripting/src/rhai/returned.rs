@@ -6,9 +6,10 @@ use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use super::fault::limit;
 use super::tables::{Rows, View};
-use super::value::{self, named};
+use super::value;
+use super::words::named;
 use crate::passed::Output;
-use crate::recorder::{Returned, Row};
+use crate::recorder::{HELD, Returned, Row};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -49,7 +50,7 @@ pub(super) fn returned(
     }
     let Ok(list) = value.as_array_ref() else {
         return Err(format!(
-            "export returned {}: return rows of the table, a list of records, or one record",
+            "`export` returned {}; return rows of the table, a list of records, or one record",
             named(value)
         )
         .into());
@@ -62,7 +63,7 @@ pub(super) fn returned(
         }
         Err(_) => {
             let other = named(record);
-            Err(format!("export returned a list with {other} in it: a record is a map").into())
+            Err(format!("`export` returned a list with {other} in it; a record is a map").into())
         }
     });
     rows.collect::<Fallible<Vec<Row>>>().map(Returned::Rows)
@@ -77,7 +78,9 @@ fn row(map: &Map, line: u32, output: &mut Output) -> Fallible<Row> {
             output.value(name.len(), inside).map_err(|passed| limit(passed, line))?;
             match value::to_value(v) {
                 Ok(value) => Ok((name.to_string(), value)),
-                Err(other) => Err(format!("`{name}`: {other} is no value of a record").into()),
+                Err(other) => {
+                    Err(format!("`{name}`: {other} is no value of a record; {HELD}").into())
+                }
             }
         })
         .collect()

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use como_core::module::{Args, Limits, Manifest, Mistake, ModuleError};
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Scope};
+use como_core::module::{Args, Limits, Mistake, ModuleError};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Position, Scope};
 
 use super::body::{self, Body, Packets};
 use super::breadth::{PARTS_MAX, too_broad};
 use super::engine::{Functions, RESERVED_MARK, engine};
 use super::fault::Files;
 use super::filters::Filter;
+use super::forgive::Forgiven;
+use super::top::TopLevel;
 use super::watch::Watch;
-use super::{deep, fault, libraries, value};
+use super::{constants, deep, fault, libraries, value, words};
 use crate::SOURCE_BYTES_MAX;
-use crate::declare::{self, Callback, Declared, Function, Global, Script, Tree};
+use crate::declare::{self, Callback, Declared, Function, Script};
 use crate::host::{Means, Reach};
 use crate::library::Library;
-use crate::scan::{Language, no_field, written_order};
+use crate::mistakes::TOLD_MAX;
+use crate::scan::tokens::tokens;
+use crate::scan::{Language, no_field};
 
 /// A script as it was written.
 #[derive(Clone, Debug)]
@@ -55,6 +59,22 @@ pub(super) struct Ran {
     limits: Limits,
 }
 
+/// A script that was read, with where it is to run.
+pub(super) struct Opened {
+    /// Where it is to run.
+    pub engine: Engine,
+    /// What ends a call that takes too long.
+    pub watch: Arc<Watch>,
+    /// What the library's functions reach.
+    pub host: Arc<Reach>,
+    /// The files of the libraries' functions.
+    pub files: Files,
+    /// The script.
+    pub ast: AST,
+    /// What it may use.
+    pub limits: Limits,
+}
+
 impl Source {
     /// Runs the top level, with the arguments as the user gave them.
     pub fn run(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
@@ -63,41 +83,17 @@ impl Source {
 
     fn run_here(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
         let limits = means.limits;
-        if self.text.len() > SOURCE_BYTES_MAX {
-            let message = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
-            return Err(self.error(0, message));
-        }
-        if let Some(line) = too_broad(&self.text) {
-            let message = format!(
-                "more than {PARTS_MAX} entries, cases, parameters or statements in one place, \
-                 which take too long to read: keep so much data in a list"
-            );
-            return Err(self.error(line, message));
-        }
-        let watch = Arc::new(Watch::new());
-        let host = Arc::new(Reach::new(&self.file, means));
-        host.tables.lock().set_source(&self.code);
-        let mut engine = engine(&host, &limits, &watch);
-        let files = libraries::load(&mut engine, self, &limits, &watch)?;
-        let ast =
-            engine.compile(&*self.code).map_err(|error| fault::unparsed(&error, &self.script()))?;
-        let call_ms_max = limits.call_ms_max;
-        let mut top = TopLevel {
-            source: self,
-            engine: &engine,
-            host: &host,
-            files: &files,
-            ast: &ast,
-            given,
-            call_ms_max,
-            args: None,
-        };
-        watch.begin(Duration::from_millis(call_ms_max));
+        let opened = self.open(means, None)?;
+        let mut top = TopLevel::new(self, &opened, given);
         let (globals, own) = top.run()?;
         let args = top.args;
+        let Opened { engine, watch, host, files, ast, .. } = opened;
+        let mut engine = engine;
         let functions: Vec<Function> = ast.iter_fn_def().map(|f| describe(f)).collect();
         let declared = declare::declare(&self.script(), &globals, &functions);
-        let declared = ModuleError::with(declared, self.slips())?;
+        let mut slips = self.slips();
+        slips.extend(self.changed(&ast, &own));
+        let declared = ModuleError::with(declared, slips)?;
         let args = match args {
             Some((_, args)) => args,
             None => declared.manifest.resolve(given)?,
@@ -128,11 +124,53 @@ impl Source {
         })
     }
 
+    /// Reads the text and what it requires; nothing of it runs yet. What it comes across is
+    /// `forgiven` where that is given.
+    pub fn open(&self, means: &Means, forgiven: Option<&Forgiven>) -> Result<Opened, ModuleError> {
+        let limits = means.limits;
+        if self.text.len() > SOURCE_BYTES_MAX {
+            let message = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
+            return Err(self.error(0, message));
+        }
+        if let Some(line) = too_broad(&self.text) {
+            let message = format!(
+                "more than {PARTS_MAX} entries, cases, parameters or statements in one place, \
+                 which take too long to read: keep so much data in a list"
+            );
+            return Err(self.error(line, message));
+        }
+        let watch = Arc::new(Watch::new());
+        let host = Arc::new(Reach::new(&self.file, means));
+        host.tables.lock().set_source(&self.code);
+        let mut engine = engine(&host, &limits, &watch);
+        let files = libraries::load(&mut engine, self, &limits, &watch)?;
+        if let Some(forgiven) = forgiven {
+            forgiven.spread(&mut engine);
+        }
+        let ast =
+            engine.compile(&*self.code).map_err(|error| fault::unparsed(&error, &self.script()))?;
+        Ok(Opened { engine, watch, host, files, ast, limits })
+    }
+
     /// Names of a packet that no field has, where it is certain that a packet is meant.
-    fn slips(&self) -> Vec<ModuleError> {
+    pub fn slips(&self) -> Vec<ModuleError> {
         let reads = crate::scan::reads(&self.code, Language::Rhai);
-        let unknown = reads.unknown.iter().map(|(name, line)| self.error(*line, no_field(name)));
+        let unknown = reads
+            .unknown
+            .iter()
+            .take(TOLD_MAX)
+            .map(|(name, line)| self.error(*line, no_field(name)));
         unknown.collect()
+    }
+
+    /// What functions try to change that stays what it is.
+    pub fn changed(&self, ast: &AST, held: &[(String, Dynamic)]) -> Vec<ModuleError> {
+        let error = |(name, at): (String, Position)| {
+            let line = at.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+            let message = format!("`{name}` cannot be changed here; {}", words::CHANGING);
+            self.script().mistake_near(line, at.position(), message).into()
+        };
+        constants::changed(ast, held).into_iter().take(TOLD_MAX).map(error).collect()
     }
 
     /// Its text, and those of its libraries.
@@ -159,15 +197,21 @@ impl Source {
         files: &Files,
         call_ms_max: u64,
     ) -> Mistake {
-        let told = fault::told(error, (at_work.file, files), call_ms_max);
+        let own = own_functions(at_work);
+        let told = fault::told(error, (at_work.file, files), call_ms_max, &own);
         let library = self.libraries.iter().find(|library| library.file == told.file);
-        let script = library.map_or(self.script(), |Library { name, file, text }| Script {
+        let script = library.map_or(*at_work, |Library { name, file, text }| Script {
             file,
             name,
             language: Language::Rhai,
             text,
         });
-        script.mistake(told.line, told.message)
+        let mut mistake = script.mistake_near(told.line, told.column, told.message);
+        if mistake.message.contains("`()`") {
+            script.about_nothing(&mut mistake, "`()`", |field| format!("if {field} != () {{"));
+        }
+        mistake.message += &told.calls;
+        mistake
     }
 
     /// An error in a line of the script.
@@ -214,14 +258,14 @@ impl Ran {
     }
 }
 
-fn args_map(args: &Args) -> Map {
+pub(super) fn args_map(args: &Args) -> Map {
     let entry = |(name, value): (&str, &como_core::record::Value)| {
         (name.into(), value::of_value(value.clone()))
     };
     args.iter().map(entry).collect()
 }
 
-fn describe(function: &rhai::ScriptFuncDef) -> Function {
+pub(super) fn describe(function: &rhai::ScriptFuncDef) -> Function {
     let line = function.body.start_position().line();
     let name = function.name.as_str();
     Function {
@@ -231,79 +275,9 @@ fn describe(function: &rhai::ScriptFuncDef) -> Function {
     }
 }
 
-/// The top level of a script on its way through.
-struct TopLevel<'a> {
-    source: &'a Source,
-    engine: &'a Engine,
-    host: &'a Reach,
-    files: &'a Files,
-    ast: &'a AST,
-    given: &'a Args,
-    call_ms_max: u64,
-    /// The arguments as declared, and as the user set them, once the script has got there.
-    args: Option<(Tree, Args)>,
-}
-
-/// Names with their values.
-type Names = Vec<(String, Dynamic)>;
-
-impl TopLevel<'_> {
-    /// Runs one statement after the other, so that `args` can be what the user made of them as
-    /// soon as they are set. Returns what was declared, and everything that was named.
-    fn run(&mut self) -> Result<(Vec<Global>, Names), ModuleError> {
-        let mut scope = Scope::new();
-        let mut lines: Vec<u32> = Vec::new();
-        for statement in self.ast.statements() {
-            let line = statement.position().line().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
-            let one = AST::new([statement.clone()], self.ast.shared_lib().clone());
-            self.engine.run_ast_with_scope(&mut scope, &one).map_err(|error| {
-                let told = self.source.told(error, self.files, self.call_ms_max);
-                ModuleError::from(self.host.explained(told, &self.source.script()))
-            })?;
-            if scope.len() > lines.len() {
-                lines.resize(scope.len(), line);
-                // The scope is gone through from its end.
-                let newest = scope.iter_raw().next();
-                if let Some(("args", false, declared)) = newest {
-                    let merged = self.args(declared, line)?;
-                    scope.set_value("args", merged);
-                }
-            }
-        }
-        let mut globals: Vec<Global> = Vec::new();
-        let mut held: Vec<_> = scope.iter_raw().collect();
-        held.reverse();
-        for ((name, constant, value), line) in held.into_iter().zip(&lines) {
-            if constant || value.is::<Filter>() {
-                continue;
-            }
-            let value = match &self.args {
-                Some((tree, _)) if name == "args" => tree.clone(),
-                _ => self.tree(name, value, *line)?,
-            };
-            globals.retain(|g| g.name != name);
-            globals.push(Global { name: name.to_owned(), line: *line, value });
-        }
-        let own = scope.iter().map(|(name, _, value)| (name.to_owned(), value));
-        let own = own.collect();
-        Ok((globals, own))
-    }
-
-    /// Notes the declared arguments, and returns what the script is to see of them.
-    fn args(&mut self, declared: &Dynamic, line: u32) -> Result<Map, ModuleError> {
-        let tree = self.tree("args", declared, line)?;
-        let global = Global { name: "args".to_owned(), line, value: tree };
-        let specs = declare::arg_specs(&self.source.script(), &global)?;
-        let name = self.source.name.to_string();
-        let manifest = Manifest { name, args: specs, ..Manifest::default() };
-        let args = manifest.with_interval().resolve(self.given)?;
-        let map = args_map(&args);
-        self.args = Some((global.value, args));
-        Ok(map)
-    }
-
-    fn tree(&self, name: &str, value: &Dynamic, line: u32) -> Result<Tree, ModuleError> {
-        let order = |path: &str| written_order(&self.source.text, Language::Rhai, path);
-        value::to_tree(value, name, &order).map_err(|message| self.source.error(line, message))
-    }
+/// The names of the functions in a text.
+fn own_functions(script: &Script<'_>) -> Vec<String> {
+    let tokens = tokens(script.text, script.language);
+    let named = tokens.windows(2).filter(|pair| pair[0].is("fn"));
+    named.map(|pair| pair[1].text.to_owned()).collect()
 }

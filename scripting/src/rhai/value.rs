@@ -7,7 +7,9 @@ use como_core::table::Aggregate;
 use como_core::time::Ts;
 use rhai::{Array, Dynamic, FnPtr, INT, Map};
 
+use super::forgive::Hole;
 use super::keyed::Keyed;
+use super::words::named;
 use crate::declare::Tree;
 use crate::flow::Flow;
 
@@ -90,16 +92,6 @@ pub(super) fn to_value(value: &Dynamic) -> Result<Value, String> {
     Err(named(value))
 }
 
-/// What a value is, with its article, for messages.
-pub(super) fn named(value: &Dynamic) -> String {
-    match value.type_name() {
-        "array" => "an array".into(),
-        "map" => "a map".into(),
-        name if value.is_fnptr() => format!("a function ({name})"),
-        name => format!("a {}", name.rsplit("::").next().unwrap_or(name).to_lowercase()),
-    }
-}
-
 /// What the top-level name at `path` was set to, as far as a declaration can hold it. `order` tells
 /// how the names of a map stand in the source, by the path to it.
 pub(super) fn to_tree(
@@ -121,6 +113,9 @@ fn tree(
     }
     if let Some(aggregate) = value.read_lock::<Aggregate>() {
         return Ok(Tree::Aggregate(aggregate.clone()));
+    }
+    if value.is::<Hole>() {
+        return Ok(Tree::Unknown);
     }
     if let Ok(list) = value.as_array_ref() {
         let list = list.iter().map(|v| tree(v, path, order, depth - 1));

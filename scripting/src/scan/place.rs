@@ -27,20 +27,21 @@ pub fn is_behind_dot(tokens: &[Token<'_>], at: usize) -> bool {
 /// Whether the token at `at` of a Lua text lies in no block. Where that is not certain, it is taken
 /// to lie in one.
 pub fn is_at_top(tokens: &[Token<'_>], at: usize) -> bool {
+    let closes = |token: &Token<'_>| token.is("end") || token.is("until");
+    let depth = (0..at.min(tokens.len()))
+        .map(|at| i64::from(opens_block(tokens, at)) - i64::from(closes(&tokens[at])))
+        .sum::<i64>();
+    depth == 0
+}
+
+/// Whether the token at `at` of a Lua text opens a block that an `end` or an `until` closes.
+pub fn opens_block(tokens: &[Token<'_>], at: usize) -> bool {
+    const BEFORE: [&str; 18] = [
+        "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", ".", "and", "or", "not",
+        "return",
+    ];
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     // An `if` that is a value has no end.
-    let value = |at: usize| {
-        const BEFORE: [&str; 18] = [
-            "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", ".", "and", "or",
-            "not", "return",
-        ];
-        at > 0 && BEFORE.iter().any(|before| is(at - 1, before))
-    };
-    let mut depth = 0i64;
-    for (at, token) in tokens.iter().enumerate().take(at) {
-        let opens = ["function", "do", "repeat"].iter().any(|word| token.is(word))
-            || token.is("if") && !value(at);
-        depth += i64::from(opens) - i64::from(token.is("end") || token.is("until"));
-    }
-    depth == 0
+    let is_value = at > 0 && BEFORE.iter().any(|before| is(at - 1, before));
+    ["function", "do", "repeat"].iter().any(|word| is(at, word)) || is(at, "if") && !is_value
 }

@@ -9,6 +9,7 @@ mod info;
 mod init;
 mod lists;
 mod lookup;
+mod mistakes;
 mod packets;
 mod prompt;
 mod query;

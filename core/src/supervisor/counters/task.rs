@@ -223,7 +223,7 @@ impl TaskCounters {
             tracing::warn!(target: FAULTS, "module `{task}`: {}", fault.shown());
         }
         if parked && !was_parked {
-            tracing::error!("module `{task}` keeps failing and is parked: mend it and redeploy");
+            tracing::error!(target: FAULTS, "module `{task}` keeps failing and is parked: mend it and redeploy");
         }
     }
 

@@ -77,7 +77,7 @@ end";
     let told: Vec<String> = running.faults.iter().map(|fault| fault.to_string()).collect();
     assert_eq!(
         told,
-        ["test.lua:4: attempt to index nil with 'z'; in `inner`, called in line 7; \
+        ["test.lua:4: `x.y` is nil, and has no `z`; in `inner`, called in line 7; \
           in `outer`, called in line 12"]
     );
 }

@@ -1,0 +1,97 @@
+//! Words of other languages in a line that is no Lua or no Rhai: what they are called here.
+
+use como_core::module::Mistake;
+
+use crate::declare::Script;
+use crate::scan::Language;
+use crate::scan::tokens::tokens;
+
+/// What is written in other languages, and in Lua.
+const IN_LUA: [(&str, &str); 15] = [
+    ("&&", "and"),
+    ("||", "or"),
+    ("!=", "~="),
+    ("++", "+= 1"),
+    ("let", "local"),
+    ("const", "local"),
+    ("var", "local"),
+    ("fn", "function"),
+    ("def", "function"),
+    ("null", "nil"),
+    ("None", "nil"),
+    ("elif", "elseif"),
+    ("switch", "if"),
+    ("catch", "pcall"),
+    ("{", "then, or do"),
+];
+
+/// The same, and in Rhai.
+const IN_RHAI: [(&str, &str); 12] = [
+    ("~=", "!="),
+    ("and", "&&"),
+    ("or", "||"),
+    ("not", "!"),
+    ("local", "let"),
+    ("var", "let"),
+    ("function", "fn"),
+    ("nil", "()"),
+    ("null", "()"),
+    ("then", "{"),
+    ("elseif", "else if"),
+    ("end", "}"),
+];
+
+/// Adds to a mistake of syntax what the line seems to be written in, unless there is a hint already.
+pub fn hinted(mistake: Mistake, script: &Script<'_>) -> Mistake {
+    let (words, name) = match script.language {
+        Language::Lua => (IN_LUA.as_slice(), "Lua"),
+        Language::Rhai => (IN_RHAI.as_slice(), "Rhai"),
+    };
+    let tokens = tokens(script.text, script.language);
+    let line: Vec<_> = tokens.iter().filter(|token| token.line == mistake.line).collect();
+    let stands = |word: &str| {
+        let mut marks = word.chars();
+        let pair = word.len() == 2 && !word.starts_with(|c: char| c.is_alphabetic());
+        let opens = ["if", "while", "for", "else", "elseif", "fn"];
+        if word == "{" && !line.first().is_some_and(|t| opens.iter().any(|word| t.is(word))) {
+            return false;
+        }
+        match (pair, marks.next(), marks.next()) {
+            (true, Some(a), Some(b)) => line.windows(2).any(|two| {
+                let joined = two[0].at + two[0].text.len() == two[1].at;
+                joined && two[0].text.starts_with(a) && two[1].text.starts_with(b)
+            }),
+            _ => line.iter().any(|token| token.is(word)),
+        }
+    };
+    let found: Vec<String> = words
+        .iter()
+        .filter(|(word, _)| stands(word))
+        .map(|(word, here)| format!("`{word}` is `{here}` in {name}"))
+        .collect();
+    let hint = mistake.hint.clone().or((!found.is_empty()).then(|| found.join(", ")));
+    Mistake { hint, ..mistake }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(language: Language, text: &str, want: Option<&str>) {
+        let script = Script { file: "a", name: "a", language, text };
+        let hint = hinted(Mistake::new("a", 1, "no"), &script).hint;
+        assert_eq!(hint.as_deref(), want, "{text}");
+    }
+
+    #[test]
+    fn words_of_other_languages_have_others_here() {
+        let and = "`&&` is `and` in Lua, `{` is `then, or do` in Lua";
+        check(Language::Lua, "if a && b {", Some(and));
+        check(Language::Lua, "let x = 1", Some("`let` is `local` in Lua"));
+        check(Language::Lua, "local x = y z", None);
+        let lua = "`~=` is `!=` in Rhai, `and` is `&&` in Rhai, `then` is `{` in Rhai";
+        check(Language::Rhai, "if a ~= 60 and b then", Some(lua));
+        check(Language::Rhai, "let x = 1 y", None);
+    }
+}

@@ -1,0 +1,218 @@
+//! What Luau's messages mean in the line they are about: which name is nil, and what was meant.
+//!
+//! The machine knows what it was given, the text what it was called. Where the two agree on one
+//! place, that place is named; where they do not, the machine's words stand as they are.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use como_core::module::Mistake;
+
+use super::known::Known;
+use crate::absent;
+use crate::declare::{Callback, Script};
+use crate::mistakes::TOLD_MAX;
+use crate::scan::tokens::{Shape, Token, tokens};
+use crate::scan::{Language, functions, given, is_dotted, strays};
+
+/// What went wrong in a line of a script, in words. `calls` are those that led there, as far as
+/// the machine tells.
+pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &Known) -> Mistake {
+    let text = tokens(script.text, Language::Lua);
+    let in_line: Vec<usize> = (0..text.len()).filter(|at| text[*at].line == line).collect();
+    let found = in_line.first().zip(in_line.last()).and_then(|(first, last)| {
+        let range = *first..*last + 1;
+        missing(script, &text, range.clone(), message, known)
+            .or_else(|| nil(script, &text, range, message))
+    });
+    let is_plain = found.is_none();
+    let mut mistake = found.unwrap_or_else(|| script.mistake(line, message));
+    if is_plain && names_nil(message) {
+        script.about_nothing(&mut mistake, "nil", |field| format!("if {field} then"));
+    }
+    if message.contains("attempt to modify a readonly table") {
+        mistake.hint = Some(FIXED.to_owned());
+    }
+    match calls.is_empty() {
+        true => mistake.message += &inlined(&text, line),
+        false => mistake.message += calls,
+    }
+    mistake
+}
+
+/// The names a text calls or looks into that are nowhere.
+pub fn strangers(script: &Script<'_>, known: &Known) -> Vec<Mistake> {
+    let text = tokens(script.text, Language::Lua);
+    let mut found: Vec<Mistake> = strays(&text, Language::Lua, |name| known.has(name))
+        .into_iter()
+        .take(TOLD_MAX)
+        .map(|at| stranger(script, &text, at, known))
+        .collect();
+    let own: HashSet<&str> = given(&text).into_iter().collect();
+    let topics = (0..text.len()).filter(|at| !own.contains(text[*at].text));
+    found.extend(topics.filter_map(|at| member(script, &text, at, known)).take(TOLD_MAX));
+    found
+}
+
+/// What to say of the name at `at`, which is nowhere.
+fn stranger(script: &Script<'_>, text: &[Token<'_>], at: usize, known: &Known) -> Mistake {
+    let token = &text[at];
+    let called = text.get(at + 1).is_some_and(|t| t.is("("));
+    let functions = functions(text);
+    let own = functions.iter().map(|function| function.name);
+    let others = known.names();
+    let names = own.chain(others.iter().map(String::as_str));
+    let (what, hint) = absent::unknown(if called { "function " } else { "" }, token.text, names);
+    script.mistake_at(token.at..token.at + token.text.len(), what, hint)
+}
+
+/// What to say where `at` begins `text.prat(`: a topic that has nothing of that name.
+fn member(script: &Script<'_>, text: &[Token<'_>], at: usize, known: &Known) -> Option<Mistake> {
+    let (topic, name) = (&text[at], text.get(at + 2)?);
+    let dot = text.get(at + 1).is_some_and(|t| t.is("."));
+    let called = text.get(at + 3).is_some_and(|t| t.is("("));
+    if !dot || !called || is_dotted(text, at) || name.shape != Shape::Word {
+        return None;
+    }
+    let members = known.members(topic.text)?;
+    if members.iter().any(|member| member == name.text) {
+        return None;
+    }
+    let near = como_core::nearest::nearest(name.text, members.iter().map(String::as_str));
+    let hint = near.map(|near| format!("did you mean `{}.{near}`?", topic.text));
+    let at = topic.at..name.at + name.text.len();
+    Some(script.mistake_at(at, format!("`{}` has no `{}`", topic.text, name.text), hint))
+}
+
+/// What an error means that comes of a name that is nowhere.
+fn missing(
+    script: &Script<'_>,
+    text: &[Token<'_>],
+    line: Range<usize>,
+    message: &str,
+    known: &Known,
+) -> Option<Mistake> {
+    if let Some((name, of)) = missing_method(message) {
+        let methods = known.methods(of);
+        let near = como_core::nearest::nearest(&name, methods.iter().map(String::as_str));
+        let at = line.clone().find(|at| text[*at].is(&name))?;
+        let at = text[at].at..text[at].at + name.len();
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        return Some(script.mistake_at(at, format!("{} has no method `{name}`", object(of)), hint));
+    }
+    let nil =
+        message == "attempt to call a nil value" || message.starts_with("attempt to index nil");
+    if !nil {
+        return None;
+    }
+    let mut found = strays(text, Language::Lua, |name| known.has(name)).into_iter();
+    match found.find(|at| line.contains(at)) {
+        Some(at) => Some(stranger(script, text, at, known)),
+        None => {
+            // What the script calls so itself is something else.
+            let own = given(text);
+            let mut topics = line.filter(|at| !own.contains(&text[*at].text));
+            topics.find_map(|at| member(script, text, at, known))
+        }
+    }
+}
+
+/// The method that is missing, and of what, as Luau says it.
+fn missing_method(message: &str) -> Option<(String, &str)> {
+    let rest = message.strip_prefix("attempt to call missing method '")?;
+    let (name, of) = rest.split_once("' of ")?;
+    Some((name.to_owned(), of))
+}
+
+/// What Luau calls an object, in a user's words.
+fn object(of: &str) -> String {
+    match of {
+        "View" => "a core table".to_owned(),
+        "Rows" => "a list of rows".to_owned(),
+        "addr" => "an address".to_owned(),
+        "string" => "a text".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+/// Which of the line's names is nil, where the text leaves one choice.
+fn nil(
+    script: &Script<'_>,
+    text: &[Token<'_>],
+    line: Range<usize>,
+    message: &str,
+) -> Option<Mistake> {
+    let name = message.strip_prefix("attempt to index nil with '")?.strip_suffix('\'')?;
+    let asked = |at: &usize| {
+        let dot = text[*at].is(".") || text[*at].is(":") || text[*at].is("[");
+        dot && text.get(at + 1).and_then(Token::name) == Some(name)
+    };
+    let mut dots = line.filter(asked);
+    let (dot, other) = (dots.next()?, dots.next());
+    if other.is_some() {
+        return None;
+    }
+    let first = subject(text, dot)?;
+    let at = text[first].at..text[dot].at;
+    let shown = script.text.get(at.clone())?;
+    let what = format!("`{shown}` is nil, and has no `{name}`");
+    Some(script.mistake_at(at, what, None))
+}
+
+/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`.
+fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
+    let mut at = dot.checked_sub(1)?;
+    loop {
+        // Back over brackets, to what they belong to.
+        while text[at].is("]") || text[at].is(")") {
+            at = opening(text, at)?.checked_sub(1)?;
+        }
+        if text[at].shape != Shape::Word {
+            return None;
+        }
+        match at.checked_sub(2) {
+            Some(before) if text[at - 1].is(".") || text[at - 1].is(":") => at = before,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// The bracket that the one at `close` closes.
+fn opening(text: &[Token<'_>], close: usize) -> Option<usize> {
+    let mut depth = 0u32;
+    for at in (0..=close).rev() {
+        if text[at].is("]") || text[at].is(")") {
+            depth += 1;
+        } else if text[at].is("[") || text[at].is("(") {
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
+/// What to try where a table cannot be changed.
+const FIXED: &str = "names of the top level, `args` and libraries are fixed once the script has \
+                     started: keep what changes in `state`, or in `long`";
+
+fn names_nil(message: &str) -> bool {
+    message.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "nil")
+}
+
+/// The function that a line lies in, and who calls it, where the machine has made it part of its
+/// caller and tells of no call.
+fn inlined(text: &[Token<'_>], line: u32) -> String {
+    let functions = functions(text);
+    let Some(function) = functions.iter().find(|f| f.lines.contains(&line)) else {
+        return String::new();
+    };
+    if function.depth == 0 && Callback::ALL.iter().any(|c| c.name() == function.name) {
+        return String::new();
+    }
+    match crate::scan::calls(text, function)[..] {
+        [line] => format!("; in `{}`, called in line {line}", function.name),
+        _ => format!("; in `{}`", function.name),
+    }
+}

@@ -1,0 +1,72 @@
+//! Which function of a Lua text a line lies in, and who calls it.
+//!
+//! The compiler puts short functions into their callers, and a traceback does not show them then.
+
+use std::ops::RangeInclusive;
+
+use super::place::opens_block;
+use super::tokens::{Shape, Token};
+use super::{is_dotted, uses};
+
+/// A function with a name of its own: `function NAME(...)`, `local function NAME(...)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The lines it takes.
+    pub lines: RangeInclusive<u32>,
+    /// The token that begins it.
+    pub at: usize,
+    /// How many blocks it lies in.
+    pub depth: usize,
+}
+
+/// The functions of a Lua text, the inner before the outer.
+pub fn functions<'a>(tokens: &[Token<'a>]) -> Vec<Function<'a>> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut found = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        if opens_block(tokens, at) {
+            open.push(at);
+        } else if token.is("end") || token.is("until") {
+            let Some(begun) = open.pop() else { continue };
+            let name = tokens.get(begun + 1).filter(|t| t.shape == Shape::Word);
+            let plain = tokens.get(begun + 2).is_some_and(|t| t.is("("));
+            if let Some(name) = name.filter(|_| tokens[begun].is("function") && plain) {
+                let lines = tokens[begun].line..=token.line;
+                found.push(Function { name: name.text, lines, at: begun, depth: open.len() });
+            }
+        }
+    }
+    found
+}
+
+/// The lines in which a function is called by its name.
+pub fn calls(tokens: &[Token<'_>], function: &Function<'_>) -> Vec<u32> {
+    let called = |at: &usize| {
+        *at != function.at + 1
+            && tokens.get(at + 1).is_some_and(|t| t.is("("))
+            && !is_dotted(tokens, *at)
+    };
+    uses(tokens, function.name).filter(called).map(|at| tokens[at].line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Language;
+    use super::super::tokens::tokens;
+    use super::*;
+
+    #[test]
+    fn functions_are_found_with_their_lines_and_calls() {
+        let text = "local function help(x)\n  if x then return 1 end\nend\n\
+                    function update(p)\n  for i = 1, 2 do help(i) end\n  local n = if p then 1 else 2\n\
+                    t.help(n)\nend\nlocal f = function() end";
+        let tokens = tokens(text, Language::Lua);
+        let found = functions(&tokens);
+        let shown: Vec<_> = found.iter().map(|f| (f.name, f.lines.clone(), f.depth)).collect();
+        assert_eq!(shown, [("help", 1..=3, 0), ("update", 4..=8, 0)]);
+        assert_eq!(calls(&tokens, &found[0]), [5]);
+        assert_eq!(calls(&tokens, &found[1]), [0; 0]);
+    }
+}

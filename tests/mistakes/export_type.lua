@@ -1,0 +1,7 @@
+-- Packets.
+key = { proto = "ip.proto" }
+value = { packets = count() }
+
+function export(table)
+  return #table
+end

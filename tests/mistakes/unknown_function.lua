@@ -1,0 +1,3 @@
+-- Packets and bytes.
+key = { proto = "ip.proto" }
+value = { packets = cout(), bytes = sum("len") }
