@@ -207,7 +207,7 @@ impl Capture {
                 self.send(state, batch, assembler);
             }
         }
-        assembler.begin(run, self.merge.is_timed_here(run.source));
+        assembler.begin(run, self.merge.trust(run.source));
         while let Some(batch) = assembler.fill(self.merge.chunk(run.source)) {
             self.send(state, batch, assembler);
         }

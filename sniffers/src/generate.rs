@@ -67,6 +67,7 @@ impl Generator {
                 resolution: Span(1),
                 sampling: Sampling::None,
                 size_bytes: size,
+                timed_here: config.pace,
                 ..Description::new(format!("gen:{text}"), pace)
             },
             traffic: Traffic::new(&config),

@@ -12,13 +12,36 @@ use crate::packet::{Packet, Weight};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Region};
 use crate::storage::Window;
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 
 /// Batches kept for reuse: a little more than wait for a worker.
 const KEPT: usize = 8;
 
 /// A chunk of fewer packets is copied, so that batches do not become small.
 const WHOLE_MIN: usize = BATCH_PACKETS_MAX / 4;
+
+/// What is believed of a source whose time leaps ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// All: it has this machine's times.
+    Sure,
+    /// What the packets that follow confirm.
+    #[default]
+    Confirmed,
+    /// So much and no more, whatever follows: another source tells this machine's time.
+    Within(Span),
+}
+
+impl Trust {
+    /// Whether a packet of this time would carry the clock further than is believed.
+    #[inline]
+    fn is_beyond(self, clock: &Clock, ts: Ts) -> bool {
+        match (self, clock.now()) {
+            (Self::Within(span), Some(now)) => ts - now > span,
+            _ => false,
+        }
+    }
+}
 
 /// A packet whose leap ahead is in doubt, with all it needs to be pushed later.
 struct Doubted {
@@ -38,8 +61,7 @@ pub struct Assembler {
     at: usize,
     to: usize,
     ordered: bool,
-    // Whether leaps are believed.
-    sure: bool,
+    trust: Trust,
     // Where the chunk's regions stand in the batch: `regions[i]` for the chunk's region i.
     regions: Vec<Option<u16>>,
     doubted: VecDeque<Doubted>,
@@ -51,10 +73,9 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Begins a run of the chunk that [`Assembler::fill`] is then given; a `sure` one is of a source
-    /// whose leaps in time are no broken timestamps.
-    pub fn begin(&mut self, run: &Run, sure: bool) {
-        (self.at, self.to, self.ordered, self.sure) = (run.from, run.to, run.ordered, sure);
+    /// Begins a run of the chunk that [`Assembler::fill`] is then given.
+    pub fn begin(&mut self, run: &Run, trust: Trust) {
+        (self.at, self.to, self.ordered, self.trust) = (run.from, run.to, run.ordered, trust);
         self.regions.clear();
     }
 
@@ -88,7 +109,9 @@ impl Assembler {
     /// can be a batch as it is.
     fn is_whole(&self, chunk: &Chunk) -> bool {
         let packets = &chunk.packets;
-        let inside = |p: Option<&Packet>| p.is_some_and(|p| self.clock.step(p.ts) == Step::Inside);
+        let inside = |p: Option<&Packet>| {
+            p.is_some_and(|p| self.clock.step(p.ts) == Step::Inside && !self.is_beyond(p.ts))
+        };
         self.ordered
             && (self.at, self.to) == (0, packets.len())
             && (WHOLE_MIN..=BATCH_PACKETS_MAX).contains(&packets.len())
@@ -126,7 +149,10 @@ impl Assembler {
     /// How many packets at the start are in order and within the open intervals; moves the clock
     /// to the last of them.
     fn count_inside(&mut self, packets: &[Packet]) -> usize {
-        let inside = |clock: &Clock, p: &Packet| clock.step(p.ts) == Step::Inside;
+        let trust = self.trust;
+        let inside = |clock: &Clock, p: &Packet| {
+            clock.step(p.ts) == Step::Inside && !trust.is_beyond(clock, p.ts)
+        };
         if self.ordered && packets.first().is_some_and(|p| inside(&self.clock, p)) {
             let count = packets.partition_point(|p| inside(&self.clock, p));
             self.clock.advance(packets[count - 1].ts);
@@ -155,7 +181,10 @@ impl Assembler {
         }
         self.time_at(Some(packet.ts));
         let step = self.clock.step(packet.ts);
-        if step == Step::Leap && !self.sure {
+        if self.is_beyond(packet.ts) {
+            self.clear_doubts(false);
+            self.cleared.push_back((one, false));
+        } else if step == Step::Leap && self.trust == Trust::Confirmed {
             self.doubted.push_back(one);
             if self.doubted.len() >= LEAP_CONFIRMED_BY {
                 self.clear_doubts(true);
@@ -165,6 +194,10 @@ impl Assembler {
             self.cleared.push_back((one, true));
         }
         None
+    }
+
+    fn is_beyond(&self, ts: Ts) -> bool {
+        self.trust.is_beyond(&self.clock, ts)
     }
 
     /// Whether a packet must wait to be given a time. As many wait as a batch holds.

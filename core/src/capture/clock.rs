@@ -3,6 +3,7 @@
 //! A packet that steps back is counted in the open interval; one that leaps far
 //! ahead is doubted until the packets after it confirm the leap, so that one
 //! broken timestamp neither ends an interval early nor makes all that follows late.
+//! Beside a wire, whose times are this machine's, no other source carries it far ahead.
 
 use crate::time::{Interval, Span, Ts};
 

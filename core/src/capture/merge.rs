@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::assemble::Trust;
 use super::feed::{Delivery, Feed};
 use super::offers::Offers;
 use crate::costs::Stopwatch;
@@ -18,6 +19,9 @@ use crate::time::{Span, Ts};
 
 /// How long packets wait for those of another wire, beyond that wire's own delay, by default.
 pub const WINDOW_DEFAULT: Span = Span(10_000_000);
+
+/// How far the clock of another machine may be ahead of this one's, whose is told by a wire.
+const SKEW_MAX: Span = Span::from_secs(60);
 
 /// Chunks of a wire that are held while others are waited for. One that has more goes on without
 /// them, so that nothing is shed for the sake of order.
@@ -145,9 +149,17 @@ impl Merge {
         self.lanes.iter().any(|l| l.is(Pace::Live) && !l.ended)
     }
 
-    /// Whether the packets of a source have this machine's times.
-    pub fn is_timed_here(&self, source: usize) -> bool {
-        self.lanes.get(source).is_some_and(|lane| lane.feed.timed_here)
+    /// What is believed of the times of a source. While one that has this machine's is heard, no other
+    /// carries the clock far beyond those, however many of its packets agree.
+    pub fn trust(&self, source: usize) -> Trust {
+        let tells = |l: &Lane| l.feed.timed_here && l.latest.is_some() && !l.ended;
+        if self.lanes.get(source).is_some_and(|lane| lane.feed.timed_here) {
+            Trust::Sure
+        } else if self.lanes.iter().any(tells) {
+            Trust::Within(beyond(self.delay(), SKEW_MAX))
+        } else {
+            Trust::Confirmed
+        }
     }
 
     /// Whether those of all sources have.

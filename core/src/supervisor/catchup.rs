@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use crate::batch::Batch;
-use crate::capture::assemble::Assembler;
+use crate::capture::assemble::{Assembler, Trust};
 use crate::capture::guest::{Guest, Ticket};
 use crate::capture::merge::Run;
 use crate::capture::offers::Offers;
@@ -430,7 +430,8 @@ impl<'a> Pump<'a> {
                 self.take(batch);
             }
         }
-        self.assembler.begin(&run, self.scene.timed_here);
+        let trust = if self.scene.timed_here { Trust::Sure } else { Trust::Confirmed };
+        self.assembler.begin(&run, trust);
         while let Some(batch) = self.assembler.fill(chunk) {
             self.take(batch);
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::packet::LinkType;
-use crate::time::Span;
 
 /// A chunk whose packets are one byte each, seen at these seconds.
 fn chunk(secs: &[u64]) -> Chunk {
@@ -32,7 +31,7 @@ fn assembled(secs: &[u64]) -> Vec<(u64, Vec<(u8, u16)>)> {
     assembler.clock.set_lens([Span::from_secs(5)]);
     let mut chunk = chunk(secs);
     let run = Run { source: 0, from: 0, to: secs.len(), ordered: secs.is_sorted() };
-    assembler.begin(&run, false);
+    assembler.begin(&run, Trust::Confirmed);
     let mut batches = Vec::new();
     while let Some(batch) = assembler.fill(&mut chunk) {
         batches.push(batch);
@@ -54,7 +53,7 @@ fn times_after(untimed: usize, secs: &[u64]) -> Vec<u64> {
         packet.marks = Packet::NO_TS;
     }
     let run = Run { source: 0, from: 0, to: untimed + secs.len(), ordered: true };
-    assembler.begin(&run, false);
+    assembler.begin(&run, Trust::Confirmed);
     let mut batches = Vec::new();
     while let Some(batch) = assembler.fill(&mut chunk) {
         batches.push(batch);
@@ -113,7 +112,8 @@ fn a_whole_chunk_becomes_a_batch_and_nothing_is_lost_around_it() {
     let mut sizes = Vec::new();
     for secs in [vec![1; 10], vec![2; 2000], vec![3; 2000], vec![4; 10], vec![6; 2000]] {
         let mut chunk = chunk(&secs);
-        assembler.begin(&Run { source: 0, from: 0, to: secs.len(), ordered: true }, false);
+        assembler
+            .begin(&Run { source: 0, from: 0, to: secs.len(), ordered: true }, Trust::Confirmed);
         while let Some(batch) = assembler.fill(&mut chunk) {
             sizes.push((batch.clock.0 / crate::time::SECOND, batch.len()));
         }
