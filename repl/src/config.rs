@@ -51,6 +51,9 @@ const SCRIPTS: [(&str, Scripts); 3] =
 /// When a module runs, by the words for it: whether only on demand.
 const RUNNING: [(&str, bool); 2] = [("always", false), ("on-demand", true)];
 
+/// What no module and no view can be called: its path means something else.
+pub const TAKEN: [&str; 2] = ["status", "query"];
+
 /// The file of records in a store's folder.
 pub fn records_in(store: &Path) -> PathBuf {
     store.join("records.redb")
@@ -121,6 +124,9 @@ pub struct InstanceConfig {
     pub backfill: Option<Span>,
     /// What it may reach beyond its packets.
     pub grants: Grants,
+    /// What its script said, with the libraries it requires, when the configuration was read: one
+    /// that has changed since makes the instance another.
+    pub text: Option<String>,
 }
 
 impl Config {
@@ -197,12 +203,16 @@ impl Reader<'_> {
                 Some(filter) => self.filter(filter)?,
                 None => String::new(),
             };
-            let uses_path = crate::catalogue::is_path(uses);
+            let uses = match crate::catalogue::is_path(uses) {
+                true => self.path(uses).to_string_lossy().into_owned(),
+                false => uses.clone(),
+            };
             instances.push(InstanceConfig {
-                module: match uses_path {
-                    true => self.path(uses).to_string_lossy().into_owned(),
-                    false => uses.clone(),
-                },
+                // One that cannot be read is refused when it is loaded.
+                text: crate::catalogue::is_path(&uses)
+                    .then(|| como_scripting::whole(Path::new(&uses)).ok())
+                    .flatten(),
+                module: uses,
                 args: self.args(&name, &module.args)?,
                 streamsize: self.streamsize(module, store)?,
                 compress: module.compress,
@@ -229,6 +239,10 @@ impl Reader<'_> {
 
     /// Makes sure that something may name a module's records, and the folder of its packets.
     fn name<T>(&self, name: &str, place: &Spanned<T>) -> Result {
+        if TAKEN.contains(&name) {
+            let failure = self.wrong(place, format!("`/{name}` is taken already"));
+            return Err(failure.hint("give the module another `name`"));
+        }
         if can_name(name) {
             return Ok(());
         }

@@ -8,6 +8,7 @@ pub mod deploy;
 mod door;
 mod ondemand;
 mod posted;
+mod reload;
 mod rerun;
 mod views;
 
@@ -27,7 +28,7 @@ use como_core::storage::{Feed, RecordStore, Writer};
 use como_core::supervisor::keep::{Bound, Bounds, Keeper, Keeping, SharedBounds, SharedRollups};
 use como_core::supervisor::{Backfill, Handle, Instance, Monitor, Options, rolls_up};
 use como_web::Web;
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use parking_lot::RwLock;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -37,7 +38,7 @@ use crate::cli::Serve;
 use crate::config::{Config, FOREVER, InstanceConfig};
 use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
-use deploy::{Deployer, Recorded, Refused};
+use deploy::{Deployer, Recorded, Refused, Reserved};
 use door::Desk;
 use ondemand::OnDemand;
 use views::Views;
@@ -51,6 +52,9 @@ struct Shared {
     bounds: SharedBounds,
     rollups: SharedRollups,
     limits: SharedLimits,
+    reserved: Reserved,
+    // Where the deployer is told to look at its folder again.
+    changes: (Sender<()>, Receiver<()>),
     recorded: Recorded,
     keeping: Arc<RwLock<Keeping>>,
     feed: Feed,
@@ -117,6 +121,8 @@ fn keep(config: &Config, store: Arc<dyn RecordStore>, on_demand: OnDemand) -> (K
     let shared = Shared {
         recorded: recorded(store.clone(), keeping.clone()),
         limits: SharedLimits::new(RwLock::new(config.limits)),
+        reserved: Reserved::new(RwLock::new(reload::reserved(config))),
+        changes: crossbeam_channel::bounded(1),
         store,
         bounds,
         rollups,
@@ -320,7 +326,9 @@ fn deployer(config: &Config, monitor: Handle, shared: &Shared) -> Result<Deploye
         dir: dir.clone(),
         monitor,
         limits: shared.limits.clone(),
-        reserved: reserved(config),
+        reserved: shared.reserved.clone(),
+        blocked: BTreeSet::new(),
+        changes: shared.changes.clone(),
         refused: Arc::default(),
         recorded: shared.recorded.clone(),
         load: |path| crate::catalogue::load(path).map_err(|failure| failure.text()),
@@ -329,17 +337,6 @@ fn deployer(config: &Config, monitor: Handle, shared: &Shared) -> Result<Deploye
     };
     deployer.rescan();
     Ok(deployer)
-}
-
-/// The names that scripts put into the modules folder cannot have.
-fn reserved(config: &Config) -> BTreeSet<String> {
-    let instances = config.instances.iter().map(|instance| instance.name.clone());
-    let rollups = config.instances.iter().flat_map(|instance| {
-        let lens = instance.rollups.iter().map(|rollup| rollup.len);
-        lens.map(|len| como_core::rollup::name(&instance.name, len))
-    });
-    let views = config.views.iter().map(|view| view.path.clone());
-    instances.chain(rollups).chain(views).collect()
 }
 
 /// Follows the modules folder until the sender is dropped.
@@ -363,18 +360,8 @@ fn obey_signals(
             monitor.stop();
             break;
         }
-        let read = Config::read(path).and_then(|new| {
-            views::check(&new.views, |name| shared.knows(&new, name))?;
-            Ok((new.tables.load()?, new))
-        });
-        match read {
-            Ok((lookups, new)) => {
-                monitor.set_lookups(lookups);
-                reload(&mut config, new, monitor, shared);
-            }
-            Err(failure) => {
-                tracing::error!("the configuration stays as it was: {}", failure.text())
-            }
+        if let Err(failure) = reload::again(path, &mut config, monitor, shared) {
+            tracing::error!("the configuration stays as it was: {}", failure.text());
         }
     }
     std::thread::spawn(move || {
@@ -382,54 +369,4 @@ fn obey_signals(
             std::process::exit(128 + signal);
         }
     });
-}
-
-/// Brings what runs in step with a new configuration.
-fn reload(old: &mut Config, new: Config, monitor: &Handle, shared: &Shared) {
-    *shared.limits.write() = new.limits;
-    *shared.bounds.write() = bounds_of(&new);
-    shared.rollups.write().levels = rollups_of(&new);
-    shared.views.set(&new.views);
-    for gone in old.instances.iter().filter(|i| !new.instances.iter().any(|n| n.name == i.name)) {
-        monitor.detach(&gone.name);
-        shared.on_demand.remove(&gone.name);
-    }
-    let limits_changed = old.limits != new.limits;
-    for changed in new.instances.iter().filter(|i| limits_changed || !old.instances.contains(i)) {
-        if let Err(failure) = replace(&new, changed, monitor, shared) {
-            tracing::error!("module `{}` stays as it was: {}", changed.name, failure.text());
-        }
-    }
-    tell_what_stays(old, &new);
-    tracing::info!("the configuration was read again");
-    *old = new;
-}
-
-/// Has an instance run, or be there to be run, as the configuration says now.
-fn replace(config: &Config, changed: &InstanceConfig, monitor: &Handle, shared: &Shared) -> Result {
-    let instance = instance(config, changed, &shared.recorded)?;
-    if changed.on_demand {
-        shared.on_demand.put(instance).map_err(crate::session::refused)?;
-        monitor.detach(&changed.name);
-    } else {
-        monitor.attach(instance).map_err(crate::session::refused)?;
-        shared.on_demand.remove(&changed.name);
-    }
-    Ok(())
-}
-
-/// Warns of what only a restart changes.
-fn tell_what_stays(old: &Config, new: &Config) {
-    let fixed =
-        |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.scripts, c.sources.clone());
-    let addresses = |c: &Config| views::addresses(&c.views);
-    if fixed(old) != fixed(new) || addresses(old) != addresses(new) {
-        tracing::warn!("modules folder, store, addresses and sources change with a restart only");
-    }
-    let slow = |c: &Config| (c.streamsize, c.retain, c.workers);
-    if slow(old) != slow(new) {
-        tracing::warn!(
-            "`streamsize` and `retain` of the store and `workers` change with a restart only"
-        );
-    }
 }

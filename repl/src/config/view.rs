@@ -11,7 +11,7 @@ use como_core::filter::Expr;
 use como_core::module::Args;
 use toml::Spanned;
 
-use super::{InstanceConfig, Reader, can_name, file};
+use super::{InstanceConfig, Reader, TAKEN, can_name, file};
 use crate::error::{Result, nearest};
 
 /// One `[view.NAME]`.
@@ -50,9 +50,6 @@ impl View {
         both.to_string()
     }
 }
-
-/// Paths that mean something else.
-const TAKEN: [&str; 2] = ["status", "query"];
 
 impl Reader<'_> {
     /// The views, and the instances that run in them.
@@ -192,6 +189,7 @@ fn plain(name: &str) -> InstanceConfig {
         on_demand: false,
         backfill: None,
         grants: Default::default(),
+        text: None,
     }
 }
 

@@ -15,11 +15,12 @@ use como_core::module::Kind;
 use como_core::storage::{NAME_BYTES_MAX, can_name};
 use como_core::supervisor::{Backfill, Handle, Instance};
 use como_core::time::Ts;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender};
 use notify::{RecursiveMode, Watcher};
 use parking_lot::RwLock;
 
 use super::SharedLimits;
+use crate::config::TAKEN;
 
 /// How long the folder must be quiet before it is read.
 const QUIET: Duration = Duration::from_millis(150);
@@ -35,6 +36,9 @@ const ENDINGS: [&str; 3] = ["lua", "luau", "rhai"];
 
 /// Scripts that were refused, and why; by instance.
 pub type Refused = Arc<RwLock<BTreeMap<String, String>>>;
+
+/// Names that no script in the folder can have; read again with the configuration.
+pub type Reserved = Arc<RwLock<BTreeSet<String>>>;
 
 /// Turns a script into a module, or says in words why not.
 pub type Load = fn(&Path) -> Result<Arc<dyn Kind>, String>;
@@ -55,8 +59,12 @@ pub struct Deployer {
     pub monitor: Handle,
     /// What each script may use.
     pub limits: SharedLimits,
-    /// Names that the configuration has given to instances of its own.
-    pub reserved: BTreeSet<String>,
+    /// Names that the configuration has given to what is its own.
+    pub reserved: Reserved,
+    /// What these were when the folder was last read.
+    pub blocked: BTreeSet<String>,
+    /// Tells that the folder is to be read again.
+    pub changes: (Sender<()>, Receiver<()>),
     /// Where refusals are shown.
     pub refused: Refused,
     /// Until when there are records of an instance.
@@ -72,6 +80,10 @@ pub struct Deployer {
 impl Deployer {
     /// Reads the folder and brings what runs in step with it.
     pub fn rescan(&mut self) {
+        // Nobody takes a name, or gives one up, meanwhile.
+        let reserved = self.reserved.clone();
+        let reserved = reserved.read();
+        self.give_way(&reserved);
         let found = match scripts(&self.dir) {
             Ok(found) => found,
             Err(error) => {
@@ -93,6 +105,18 @@ impl Deployer {
         }
     }
 
+    /// Forgets the scripts whose names the configuration has taken, or has given up, so that they are
+    /// tried again. What ran under one that is taken has made room already.
+    fn give_way(&mut self, reserved: &BTreeSet<String>) {
+        let Self { blocked, seen, running, .. } = self;
+        running.retain(|name, _| !reserved.contains(name));
+        seen.retain(|path, _| {
+            let name = name(path);
+            reserved.contains(&name) == blocked.contains(&name)
+        });
+        blocked.clone_from(reserved);
+    }
+
     fn deploy(&mut self, path: &Path) {
         let name = name(path);
         match self.attach(&name, path) {
@@ -109,7 +133,10 @@ impl Deployer {
     }
 
     fn attach(&self, name: &str, path: &Path) -> Result<(), String> {
-        if self.reserved.contains(name) {
+        if TAKEN.contains(&name) {
+            return Err(format!("`/{name}` is the monitor's own: rename the file"));
+        }
+        if self.blocked.contains(name) {
             return Err(format!(
                 "the configuration has a module or a view `{name}` already: rename the file"
             ));
@@ -147,9 +174,7 @@ impl Deployer {
     /// Follows the folder until the sender of `stop` is gone.
     pub fn watch(mut self, stop: &Receiver<()>) {
         // One word is as good as many.
-        let (changed, changes): (Sender<()>, Receiver<()>) = bounded(1);
-        // Kept here too, so that the channel lasts where nothing can be watched.
-        let word = changed.clone();
+        let (word, changes) = self.changes.clone();
         let watcher = notify::recommended_watcher(move |_| {
             let _ = word.try_send(());
         });

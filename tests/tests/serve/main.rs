@@ -199,6 +199,63 @@ fn hangup_rereads_the_configuration_and_keeps_the_old_one_when_it_is_wrong() {
 }
 
 #[test]
+fn hangup_takes_all_of_a_configuration_or_nothing_and_tries_again() {
+    let folder = Folder::new();
+    let source = "gen:rate=2000,duration=600s,pace=true";
+    folder.write("como.toml", config(source, TRAFFIC));
+    let server = Server::start(&folder);
+    // Two changes, one of them with a script that is wrong.
+    folder.write("x.lua", "key = {");
+    let both = TRAFFIC.replace("\"t\"", "\"u\"") + "[[module]]\nname = \"x\"\nuse = \"x.lua\"\n";
+    folder.write("como.toml", config(source, &both));
+    server.hang_up();
+    // What comes next shows that the signal was obeyed.
+    folder.write("modules/mine.lua", MODULE);
+    server.until("/status", |s| s.contains("\"name\":\"mine\""));
+    let status = get(server.address(), "/status").body;
+    assert!(status.contains("\"name\":\"t\"") && !status.contains("\"name\":\"u\""), "{status}");
+    folder.write("x.lua", MODULE);
+    server.hang_up();
+    server.until("/status", |s| s.contains("\"name\":\"x\"") && s.contains("\"name\":\"u\""));
+    // A script that has changed is a change.
+    folder.write("x.lua", MODULE.to_owned() + "filter = \"udp\"\n");
+    server.hang_up();
+    server.until("/status", |s| s.contains("\"filter\":\"udp\""));
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn hangup_takes_names_from_scripts_and_gives_them_back() {
+    let folder = Folder::new();
+    let source = "gen:rate=2000,duration=600s,pace=true";
+    folder.write("como.toml", config(source, TRAFFIC));
+    folder.write("modules/mine.lua", MODULE);
+    folder.write("modules/query.lua", MODULE);
+    let server = Server::start(&folder);
+    let of = |s: &str, name: &str, module: &str| {
+        s.contains(&format!("\"module\":\"{module}\",\"name\":\"{name}\""))
+    };
+    server
+        .until("/status", |s| of(s, "mine", "mine") && s.contains("`/query` is the monitor's own"));
+    let more = "[[module]]\nname = \"mine\"\nuse = \"traffic\"\n";
+    folder.write("como.toml", config(source, &(TRAFFIC.to_owned() + more)));
+    server.hang_up();
+    server.until("/status", |s| {
+        of(s, "mine", "traffic") && s.contains("has a module or a view `mine`")
+    });
+    folder.write("como.toml", config(source, TRAFFIC));
+    server.hang_up();
+    server.until("/status", |s| of(s, "mine", "mine") && !s.contains("has a module or a view"));
+    let view = "[view.mine]\nmodules = [\"traffic\"]\n";
+    folder.write("como.toml", config(source, &(TRAFFIC.to_owned() + view)));
+    server.hang_up();
+    server.until("/status", |s| {
+        !of(s, "mine", "mine") && s.contains("has a module or a view `mine`")
+    });
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
 fn hangup_rereads_tables_and_keeps_the_old_ones_when_one_is_wrong() {
     let folder = Folder::new();
     let source = "gen:rate=2000,duration=600s,pace=true";
