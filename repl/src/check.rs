@@ -2,6 +2,7 @@
 
 mod kept;
 mod lint;
+mod merging;
 
 use como_core::module::{Mistake, gives};
 use como_core::supervisor::{Instance, Options};
@@ -9,9 +10,10 @@ use como_scripting::scan::Language;
 
 use crate::catalogue::{self, Pick};
 use crate::cli::Check;
-use crate::error::{Message, Result, say};
+use crate::error::{Failure, Message, Result, say};
 use crate::session::Session;
 use crate::{output, sources};
+use merging::{Merging, Wrong};
 
 /// What a script is tried on unless told otherwise: every kind of packet it may meet, and few.
 const TRAFFIC: &str = "gen:seed=1,packets=20000,duration=10s";
@@ -30,6 +32,8 @@ pub fn perform(args: &Check) -> Result {
         true => sources::open([TRAFFIC.to_owned()])?,
         false => args.sources.open()?,
     };
+    let (wrong, tried) = (Wrong::default(), instances[0].clone());
+    let seen = wrong.clone();
     Session {
         sources,
         instances,
@@ -39,7 +43,10 @@ pub fn perform(args: &Check) -> Result {
         costs: false,
         seed: None,
     }
-    .tried(strangers(&path))?;
+    .tried(strangers(&path), |sink| Box::new(Merging::new(sink, tried, seen)))?;
+    if let Some(why) = wrong.lock().take() {
+        return Err(Failure::new(format!("`merge`, of two of these records: {why}")));
+    }
     say(&match &doc[..] {
         "" => format!("{path}: works; a first comment line would say what it measures"),
         doc => format!("{path}: works. {doc}"),
@@ -67,16 +74,10 @@ fn strangers(path: &str) -> Vec<Mistake> {
 fn warn_about(path: &str) {
     // It was loaded a moment ago; if it has gone since, there is nothing to look through.
     let script = std::fs::read_to_string(path).unwrap_or_default();
-    for at in lint::unweighted(&script) {
+    for (at, stands_for) in lint::unweighted(&script) {
         Message::new("this counts a sampled packet once")
             .at(path, &script, at)
-            .hint("add pkt.packets, which is what the packet stands for")
-            .show("warning");
-    }
-    if let Some(at) = lint::uncalled(&script) {
-        Message::new("`merge` is not called yet, and so not tried here")
-            .at(path, &script, at)
-            .hint("every task runs whole on one worker; declared values will merge by themselves")
+            .hint(format!("add {stands_for}, which is what the packet stands for"))
             .show("warning");
     }
     if Language::of(path) != Some(Language::Lua) {

@@ -42,13 +42,17 @@ pub struct Session {
 impl Session {
     /// Runs until the sources end or the user has enough. A module that fails is a failure.
     pub fn run(self) -> Result {
-        self.ended()?.as_ref().map_or(Ok(()), verdict)
+        self.ended(|sink| sink)?.as_ref().map_or(Ok(()), verdict)
     }
 
     /// The same, for who wants to know all that is wrong with a module; `expected` is what would
-    /// be wrong if it came there.
-    pub fn tried(self, expected: Vec<Mistake>) -> Result {
-        let Some(status) = self.ended()? else { return Ok(()) };
+    /// be wrong if it came there. Records go through what is put before their sink.
+    pub fn tried(
+        self,
+        expected: Vec<Mistake>,
+        put: impl FnOnce(Box<dyn Sink>) -> Box<dyn Sink>,
+    ) -> Result {
+        let Some(status) = self.ended(put)? else { return Ok(()) };
         let told = |a: &Mistake| {
             let mistakes = status.tasks.iter().flat_map(|task| &task.mistakes);
             mistakes.into_iter().any(|b| (a.line, &a.message) == (b.line, &b.message))
@@ -58,7 +62,7 @@ impl Session {
     }
 
     /// Runs, and returns how it ended, unless nobody was left to tell.
-    fn ended(self) -> Result<Option<Status>> {
+    fn ended(self, put: impl FnOnce(Box<dyn Sink>) -> Box<dyn Sink>) -> Result<Option<Status>> {
         let mut progress = Progress::new(self.quiet);
         let sink: Box<dyn Sink> = match self.format {
             Some(format) => {
@@ -69,8 +73,8 @@ impl Session {
         };
         self.settle_secret();
         let begun = Instant::now();
-        let monitor =
-            Monitor::start(self.options, self.sources, self.instances, sink).map_err(refused)?;
+        let monitor = Monitor::start(self.options, self.sources, self.instances, put(sink))
+            .map_err(refused)?;
         let counters = monitor.counters();
         progress.follow(move || Far::of(&counters));
         let signals = stop_on_signal(monitor.stopper())?;

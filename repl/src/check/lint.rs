@@ -1,12 +1,14 @@
 //! What a script says that works and is still wrong: counting without weights.
 //!
-//! A packet of a sampled stream stands for many. `n = n + 1` counts it once;
-//! `n = n + pkt.packets` counts it right, and is the same where nothing is sampled.
+//! A packet of a sampled stream stands for many. `n = n + 1` counts it once, and `n = n + pkt.len`
+//! its bytes once; `pkt.packets` and `pkt.bytes` count it right, and are the same where nothing is
+//! sampled.
 
 use std::ops::Range;
 
-/// Where `update` or `check` adds one instead of what the packet stands for.
-pub fn unweighted(script: &str) -> Vec<Range<usize>> {
+/// Where `update` or `check` adds one, or the packet's length, instead of what it stands for; and
+/// what that is.
+pub fn unweighted(script: &str) -> Vec<(Range<usize>, &'static str)> {
     let mut found = Vec::new();
     let mut inside = false;
     let mut start = 0;
@@ -17,27 +19,13 @@ pub fn unweighted(script: &str) -> Vec<Range<usize>> {
         if !code.starts_with([' ', '\t']) && !bare.is_empty() {
             inside = begins(bare) || (inside && !["end", "}"].contains(&bare));
         }
-        if inside && adds_one(bare) {
+        if inside && let Some(stands_for) = unweighted_in(bare) {
             let indent = code.len() - code.trim_start().len();
-            found.push(start + indent..start + indent + bare.len());
+            found.push((start + indent..start + indent + bare.len(), stands_for));
         }
         start += line.len();
     }
     found
-}
-
-/// Where the script defines a callback that nothing calls yet.
-pub fn uncalled(script: &str) -> Option<Range<usize>> {
-    let mut start = 0;
-    for line in script.split_inclusive('\n') {
-        let line_start = start;
-        start += line.len();
-        let name = line.strip_prefix("function ").or_else(|| line.strip_prefix("fn "));
-        if name.is_some_and(|name| name.starts_with("merge(")) {
-            return Some(line_start..line_start + line.trim_end().len());
-        }
-    }
-    None
 }
 
 fn begins(code: &str) -> bool {
@@ -51,16 +39,26 @@ fn without_comment(line: &str) -> &str {
     line[..end.unwrap_or(line.len())].trim_end()
 }
 
-/// `n += 1`, `n = n + 1`, `t[k] = (t[k] or 0) + 1`, also with `;` behind.
-fn adds_one(code: &str) -> bool {
+/// What is to be added in place of what `code` adds, where that is one packet or its length.
+fn unweighted_in(code: &str) -> Option<&'static str> {
     let code: String = code.trim_end_matches(';').split_whitespace().collect();
+    let added = |what: &str| adds(&code, what);
+    match () {
+        () if added("1") => Some("pkt.packets"),
+        () if added("pkt.len") => Some("pkt.bytes"),
+        () => None,
+    }
+}
+
+/// `n += what`, `n = n + what`, `t[k] = (t[k] or 0) + what`, without blanks.
+fn adds(code: &str, what: &str) -> bool {
     if let Some((_, added)) = code.split_once("+=") {
-        return added == "1";
+        return added == what;
     }
     let Some((target, value)) = code.split_once('=') else { return false };
-    let Some(counted) = value.strip_suffix("+1").or_else(|| value.strip_prefix("1+")) else {
-        return false;
-    };
+    let behind = value.strip_suffix(what).and_then(|rest| rest.strip_suffix('+'));
+    let before = || value.strip_prefix(what).and_then(|rest| rest.strip_prefix('+'));
+    let Some(counted) = behind.or_else(before) else { return false };
     let bare = counted.trim_start_matches('(').trim_end_matches(')');
     let target = target.strip_prefix("local").unwrap_or(target);
     bare == target || bare.strip_prefix(target).is_some_and(|rest| rest.starts_with("or0"))
@@ -72,7 +70,7 @@ mod tests {
 
     #[track_caller]
     fn check(script: &str, want: &[&str]) {
-        let found: Vec<&str> = unweighted(script).into_iter().map(|at| &script[at]).collect();
+        let found: Vec<&str> = unweighted(script).into_iter().map(|(at, _)| &script[at]).collect();
         assert_eq!(found, want);
     }
 
@@ -87,6 +85,15 @@ mod tests {
             "local function update(p, s)\n\tt[p.src] = (t[p.src] or 0) + 1\nend",
             &["t[p.src] = (t[p.src] or 0) + 1"],
         );
+    }
+
+    #[test]
+    fn adding_the_length_is_found() {
+        check(
+            "function update(pkt, state)\n  b[d] = (b[d] or 0) + pkt.len\n  n += pkt.len\nend\n",
+            &["b[d] = (b[d] or 0) + pkt.len", "n += pkt.len"],
+        );
+        check("function update(pkt, state)\n  n = n + pkt.length\n  n += pkt.bytes\nend\n", &[]);
     }
 
     #[test]

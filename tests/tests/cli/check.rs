@@ -54,7 +54,17 @@ function export(state) return { n = n } end
         "{}",
         ran.stderr
     );
-    assert!(ran.stderr.contains("warning: `merge` is not called yet"), "{}", ran.stderr);
+}
+
+#[test]
+fn merge_is_tried_on_two_records_of_one_key() {
+    let script = |merge: &str| {
+        format!("-- Counts.\nvalue = {{ n = count() }}\nfunction merge(a, b)\n{merge}\nend\n")
+    };
+    check("good.lua", &script("  return { n = a.n + b.n }")).ok();
+    let bad = check("bad.lua", &script("  return { n = a.n + b.nobody }"));
+    let said = bad.stderr.contains("error: `merge`, of two") && bad.stderr.contains("bad.lua:4");
+    assert!(bad.code == 1 && said, "{}", bad.stderr);
 }
 
 #[test]
