@@ -290,7 +290,9 @@ impl<'a> Answer<'a> {
                 self.overtime = if over { self.overtime + 1 } else { 0 };
                 return Ok(if self.overtime > STRAGGLING { Step::End } else { Step::Waiting });
             }
-            News::Closed => return Ok(Step::End),
+            News::Closed => {
+                return Ok(self.unmeasured().map_or(Step::End, Step::Output));
+            }
             News::Behind => return Err(QueryError::Behind { from: self.stream.end }),
         };
         if self.asked.is_some()
@@ -299,7 +301,9 @@ impl<'a> Answer<'a> {
             self.stream = stream;
         }
         if !self.admits(news.seq) {
-            return Ok(Step::Waiting);
+            // Of other packets, as from a redeployment on: a gap, told as it grows.
+            self.pass(&news.output);
+            return Ok(self.unmeasured().map_or(Step::Waiting, Step::Output));
         }
         if let Output::Records(records) = &news.output {
             if records.starts.first().is_some_and(|start| *start >= self.window.to) {

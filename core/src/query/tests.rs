@@ -273,6 +273,29 @@ fn following_ends_with_the_time_asked_for() {
 }
 
 #[test]
+fn what_is_of_other_packets_from_a_redeployment_on_is_a_gap_to_who_follows() {
+    let mut room = Room::new();
+    let query = parsed("module=traffic&filter=all&time=0:+9s").expect("a query");
+    let (store, feed) = (room.store.clone(), room.feed.clone());
+    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
+    let mut answer = Answer::open(&query, place).expect("an answer");
+    room.commit(20, 22);
+    let about = About { module: "traffic".into(), filter: "tcp".into(), ..About::default() };
+    room.writer.open("traffic", about).expect("a store that works");
+    room.commit(22, 24);
+    let mut told = Vec::new();
+    while let Ok(step) = answer.step() {
+        match step {
+            Step::Output(Output::Gap { from, to }) => told.push((from.parts().0, to.parts().0)),
+            Step::Output(output) => told.extend(seconds(&output).into_iter().map(|at| (at, at))),
+            Step::Waiting if told.len() < 3 => {}
+            _ => break,
+        }
+    }
+    assert_eq!(told, [(20, 20), (21, 21), (22, 24)]);
+}
+
+#[test]
 fn following_waits_for_the_interval_that_began_in_the_time_asked_for() {
     let mut room = Room::new();
     let mut slow = |sec: u64| {
