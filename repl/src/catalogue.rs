@@ -58,12 +58,8 @@ pub fn find(text: &str) -> Result<Arc<dyn Kind>> {
     if is_path(text) && path.exists() {
         return load(path);
     }
-    let mut scripts = como_scripting::shipped::shipped();
-    if let Some((_, file, script)) = scripts.find(|(name, ..)| *name == text) {
-        return load_text(file, script).map_err(|error| refused(&error));
-    }
-    if let Some(pick) = native().into_iter().find(|pick| pick.name == text) {
-        return Ok(pick.kind);
+    if let Some(kind) = named(text) {
+        return kind;
     }
     if is_path(text) || path.is_file() {
         return load(path);
@@ -74,6 +70,15 @@ pub fn find(text: &str) -> Result<Arc<dyn Kind>> {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`como modules` lists what is shipped; a script is named by its path"),
     })
+}
+
+/// The shipped module of this name; whatever the name, no file is read.
+pub fn named(name: &str) -> Option<Result<Arc<dyn Kind>>> {
+    let mut scripts = como_scripting::shipped::shipped();
+    if let Some((_, file, script)) = scripts.find(|(known, ..)| *known == name) {
+        return Some(load_text(file, script).map_err(|error| refused(&error)));
+    }
+    native().into_iter().find(|pick| pick.name == name).map(|pick| Ok(pick.kind))
 }
 
 /// The module in a script.

@@ -107,5 +107,6 @@ pub fn made_by(config: Option<&Config>, name: &str, module: &str) -> Option<Inst
             return found;
         }
     }
-    catalogue::find(module).ok().map(Instance::of)
+    // Whoever made an archive that was imported may have written the name: it is no path.
+    catalogue::named(module)?.ok().map(Instance::of)
 }

@@ -122,10 +122,10 @@ impl Desk {
         let kind = match &known {
             Some(instance) => instance.kind.clone(),
             // A name, never a path: whoever asks has no say in what files are read here.
-            None if catalogue::names().contains(&query.module) => {
-                catalogue::find(&query.module).map_err(|failure| bad(failure.text()))?
-            }
-            None => return Err(bad(format!("there is no module `{}` to run", query.module))),
+            None => match catalogue::named(&query.module) {
+                Some(kind) => kind.map_err(|failure| bad(failure.text()))?,
+                None => return Err(bad(format!("there is no module `{}` to run", query.module))),
+            },
         };
         let known = known.unwrap_or_else(|| self.instance(kind));
         let instance = afresh::instance(known, query);
@@ -159,7 +159,7 @@ impl Desk {
         let makers = |stream: &Stream| {
             let maker = self.monitor.maker(&stream.name);
             maker.or_else(|| {
-                let kind = catalogue::find(&stream.module).ok()?;
+                let kind = catalogue::named(&stream.module)?.ok()?;
                 Some(self.instance(kind).maker(self.monitor.lookups()))
             })
         };

@@ -180,8 +180,16 @@ impl Viewed {
         Ok((instance, asked))
     }
 
-    /// What is said of the view's instances, in the view's own words.
+    /// What is said of the view's instances, in the view's own words. One that is not there says
+    /// nothing of those beside the view.
     fn told(&self, mut refusal: Refusal) -> Refusal {
+        if refusal.status == 404
+            && let Ok(view) = self.view()
+        {
+            let known = view.modules.join(", ");
+            let text = format!("it does not run in view `{}` now; known are {known}", view.name);
+            return Refusal::new(404, "Not Found", text);
+        }
         refusal.text = refusal.text.replace(&format!("`{}:", self.name), "`");
         refusal
     }
