@@ -30,6 +30,11 @@ pub fn whole(renderer: &mut dyn Renderer, output: &Output, out: &mut dyn Write) 
     renderer.end(out)
 }
 
+/// A gap in words: a time of which nothing is known, because nobody was listening.
+pub fn unheard(from: Ts, to: Ts) -> String {
+    format!("no source from {from} to {to}")
+}
+
 /// An alert in a line for eyes.
 pub fn told(Alert { ts, severity, text, fields }: &Alert) -> String {
     let line = format!("{}: {} {}", severity.name(), text::shown(text), text::shown(fields));

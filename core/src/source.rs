@@ -201,7 +201,7 @@ pub trait Source: Send {
     /// [`crate::selection::BATCH_PACKETS_MAX`], from as few regions as it can.
     /// A file source returns a chunk as full as it can; a live source returns
     /// what has arrived, and waits at most about 100 ms; over a network that
-    /// does not answer it may be a few seconds.
+    /// does not answer it may be half a minute.
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError>;
 
     /// Asks the kernel to deliver at least what `bpf`, a tcpdump expression for Ethernet,

@@ -1,8 +1,8 @@
 //! The supervisor: starts the stages, passes on what the user asks, and knows
 //! what everybody counted.
 //!
-//! Threads: one per source, one for capture, workers that own tasks, one for
-//! export and storage. Messages pass in one direction; see [`crate::capture`].
+//! Threads: one per source whose packets are not at hand, one for capture, workers that own tasks
+//! and one for each task that began with the past, one for export and storage. Messages pass in one direction; see [`crate::capture`].
 
 pub mod catchup;
 pub mod counters;
@@ -403,7 +403,7 @@ fn spawn<T: Send + 'static>(
     Ok(thread)
 }
 
-/// Starts a source's thread.
+/// Takes a source over, with a thread of its own unless its packets are at hand.
 fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
     let counted = Arc::new(SourceCounters::new(source.description()));
     let number = counters.add_source(counted.clone());

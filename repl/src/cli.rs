@@ -106,7 +106,7 @@ pub enum Format {
     Csv,
     /// One JSON array.
     Json,
-    /// As the module itself prints.
+    /// Aligned text, or as the module itself prints.
     Plain,
     /// A page with a table.
     Html,

@@ -88,6 +88,10 @@ impl Source for Decap {
         self.source.flows()
     }
 
+    fn is_at_hand(&self) -> bool {
+        self.source.is_at_hand()
+    }
+
     fn first_ts(&self) -> Option<Ts> {
         self.source.first_ts()
     }

@@ -2,7 +2,7 @@
 //!
 //! Packets are copied once, from the kernel's ring into recycled buffers, so
 //! that nobody who is slow holds the ring. What the kernel drops it counts, and
-//! we pass that on. This is the only file that knows the `pcap` crate.
+//! we pass that on. Only this folder knows the `pcap` crate.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod program;

@@ -170,11 +170,6 @@ impl Declared {
         self.long.as_ref()
     }
 
-    /// The long-term table, to change.
-    pub fn long_mut(&mut self) -> Option<&mut Table> {
-        self.long.as_mut()
-    }
-
     /// First step of an export with a long-term table: folds the interval's rows into it.
     pub fn fold(&mut self) {
         if let Some(long) = &mut self.long {

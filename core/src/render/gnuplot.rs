@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-use super::{Renderer, flush, text, told};
+use super::{Renderer, flush, text, told, unheard};
 use crate::module::Alert;
 use crate::record::{Column, Records, Schema, Type};
 use crate::storage::scan::Damage;
@@ -224,7 +224,7 @@ impl Renderer for Gnuplot {
     }
 
     fn gap(&mut self, from: Ts, to: Ts, _: &mut dyn Write) -> io::Result<()> {
-        self.remark(format!("no source from {from} to {to}"));
+        self.remark(unheard(from, to));
         if self.gaps.len() < 1000 {
             self.gaps.push((from, to));
         }

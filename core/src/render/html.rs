@@ -85,7 +85,7 @@ impl Renderer for Html {
     }
 
     fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
-        self.aside(&format!("no source from {from} to {to}"), out)
+        self.aside(&super::unheard(from, to), out)
     }
 
     fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {

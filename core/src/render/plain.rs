@@ -76,7 +76,7 @@ impl Renderer for Plain {
     }
 
     fn gap(&mut self, from: Ts, to: Ts, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "-- no source from {from} to {to} --")
+        writeln!(out, "-- {} --", super::unheard(from, to))
     }
 
     fn damage(&mut self, damage: &Damage, out: &mut dyn Write) -> io::Result<()> {

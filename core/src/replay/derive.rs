@@ -76,11 +76,6 @@ impl Derived {
         self.key.iter().filter(|(_, column)| column.mask.is_some()).map(|(_, c)| c.text())
     }
 
-    /// Whether the bytes are those of IP packets, rather than on the wire.
-    pub fn is_of_ip(&self) -> bool {
-        self.common.ip_len
-    }
-
     /// What is said where every column says something.
     fn sample(&self) -> Said {
         let value = |column: &KeyColumn| match column.field {

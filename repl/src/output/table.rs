@@ -63,7 +63,7 @@ impl Table {
     /// A span that no source covered.
     fn gap(&mut self, instance: &str, from: Ts, to: Ts) -> String {
         let who = if self.titled { format!("{instance}: ") } else { String::new() };
-        format!("-- {who}no traffic was seen from {from} to {to} --\n")
+        format!("-- {who}{} --\n", render::unheard(from, to))
     }
 }
 
@@ -193,7 +193,7 @@ ts                    name  bytes
 ";
         assert_eq!(text, want);
         let gap = table.gap("y", Ts::new(5, 0), Ts::new(10, 0));
-        assert!(gap.starts_with("-- y: no traffic was seen from 1970-01-01T00:00:05Z"), "{gap}");
+        assert!(gap.starts_with("-- y: no source from 1970-01-01T00:00:05Z"), "{gap}");
     }
 
     #[test]

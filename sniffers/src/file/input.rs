@@ -31,7 +31,8 @@ pub trait Input: Send {
     /// [`WANT_MAX`]), unless the input ends before; then as many as there are.
     ///
     /// `at` never lies before the start of the last window. `None` means that the bytes have
-    /// not arrived, after waiting for them about 100 ms if `wait`; files never answer that.
+    /// not arrived, after waiting for them about 100 ms if `wait`; files that do not grow never
+    /// answer that.
     fn window(&mut self, at: u64, want: usize, wait: bool) -> io::Result<Option<Window>>;
 
     /// How many bytes of the file have been read, compressed as they are.
