@@ -153,7 +153,7 @@ impl RhaiModule {
         self.ran.host.tables.lock().count(batch, usize::MAX, &Some);
         match passed {
             Ok((done, errors)) => {
-                errors.into_iter().for_each(|error| self.note(error));
+                errors.into_iter().flatten().for_each(|error| self.note(error));
                 self.common.leave_out(picked.count().saturating_sub(done));
             }
             Err(error) => self.note(error),
@@ -311,12 +311,12 @@ impl BatchView<'_> {
         (body, engine): (&mut Body, &Engine),
         picked: &Selection,
         mut answered: impl FnMut(usize, Dynamic),
-    ) -> (usize, Vec<Box<EvalAltResult>>) {
+    ) -> (usize, [Option<Box<EvalAltResult>>; 2]) {
         let packet = body.param_name(0).map(str::to_owned);
         let reads = self.packets.reads.iter();
         let feed = |read| Feed::new(read, self.batch, self.matches);
         let feeds: Vec<_> = reads.map(|(name, read)| (name.as_str(), feed(*read))).collect();
-        let (mut errors, mut failed, mut done) = (Vec::new(), 0, 0);
+        let (mut first, mut ended, mut failed, mut done) = (None, None, 0, 0);
         let mut turns = body.turns(engine);
         for at in picked.iter() {
             done += 1;
@@ -332,19 +332,20 @@ impl BatchView<'_> {
             });
             match answer {
                 Ok(answer) => answered(at, answer),
+                Err(error) if error.is_system_exception() => {
+                    ended = Some(error);
+                    break;
+                }
                 Err(error) => {
-                    let ends = error.is_system_exception();
+                    first.get_or_insert(error);
                     failed += 1;
-                    if ends || errors.is_empty() {
-                        errors.push(error);
-                    }
-                    if ends || failed == ERRORS_MAX {
+                    if failed == ERRORS_MAX {
                         break;
                     }
                 }
             }
         }
-        (done, errors)
+        (done, [first, ended])
     }
 
     /// Has the tables that are added to know which packet is at hand.
