@@ -104,9 +104,9 @@ pub(super) fn put_uint(out: &mut Vec<u8>, value: u64) {
 fn digits(value: u32) -> u64 {
     let fours = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
     // 5,243 / 2^19 is a hundredth, and 103 / 2^10 a tenth, of what is that small.
-    let hundreds = (fours * 5_243 >> 19) & 0x7f_0000_007f;
+    let hundreds = ((fours * 5_243) >> 19) & 0x7f_0000_007f;
     let pairs = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (pairs * 103 >> 10) & 0x000f_000f_000f_000f;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
     tens | (pairs - tens * 10) << 8
 }
 
