@@ -306,7 +306,8 @@ fn parts(
     }
     wrong.extend(misfiltered(&declared, script, globals));
     let is_read = globals.iter().any(|g| g.name == "args" && g.value != Tree::Nil);
-    if wrong.is_empty() || is_read {
+    // Where they are declared and could not be read, nobody knows which there are.
+    if is_read || !crate::scan::declares_args(script.text, script.language) {
         wrong.extend(undeclared(&declared, script));
     }
     (declared, wrong)

@@ -14,7 +14,7 @@ pub mod tokens;
 
 use std::ops::Range;
 
-pub use args::args;
+pub use args::{args, declares_args};
 use como_core::field::{Demand, Field, Id, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;

@@ -86,7 +86,7 @@ impl Source {
             // One that is wrong itself is among what is known.
             vm.load_library(library).ok()?;
         }
-        let notes = Arc::new(Mutex::new(Notes::default()));
+        let notes = Arc::new(Mutex::new(Notes::forgiving()));
         let refused = Refused::default();
         let index = forgiving(&vm, &refused).ok()?;
         let environment = self.environment(&vm, &notes, &Args::default(), index).ok()?;

@@ -80,9 +80,16 @@ pub struct Notes {
     filter: Option<mlua::Value>,
     /// What is wrong with the arguments.
     pub error: Option<ModuleError>,
+    /// Whether the top level goes on all the same.
+    pub forgives: bool,
 }
 
 impl Notes {
+    /// Of a top level that goes on whatever is wrong with it.
+    pub fn forgiving() -> Self {
+        Self { forgives: true, ..Self::default() }
+    }
+
     fn line(&self, name: &str) -> u32 {
         self.lines.iter().find(|(n, _)| n == name).map_or(0, |(_, line)| *line)
     }
@@ -246,6 +253,10 @@ impl Source {
                             let merged = convert::args_table(lua, &args)?;
                             notes.args = Some((global, args));
                             mlua::Value::Table(merged)
+                        }
+                        Err(error) if notes.forgives => {
+                            notes.error = Some(error);
+                            value
                         }
                         Err(error) => {
                             let message = error.to_string();

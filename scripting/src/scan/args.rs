@@ -34,6 +34,13 @@ pub fn args(source: &str, language: Language) -> Vec<(String, Range<usize>)> {
     read
 }
 
+/// Whether a text declares arguments.
+pub fn declares_args(source: &str, language: Language) -> bool {
+    let tokens = tokens(source, language);
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    uses(&tokens, "args").any(|at| is(at + 1, "=") && !is(at + 2, "="))
+}
+
 /// Whether what stands at `at` sets what is before.
 fn sets(tokens: &[Token<'_>], at: usize) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
