@@ -100,6 +100,10 @@ pub trait Module: Send {
         None
     }
 
+    /// Sees to the end what is under way on other threads, so that the export which follows, the
+    /// last, counts all of it.
+    fn settle(&mut self) {}
+
     /// Tells where the next packet will be in what it keeps, once all that it has seen is there.
     fn mark(&mut self, told: Sender<Spot>) {
         drop(told);

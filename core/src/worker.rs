@@ -389,6 +389,9 @@ impl Task {
         }
         let module = &mut self.module;
         let written = guarded(|| {
+            if last {
+                module.settle();
+            }
             module.export(open, &mut out);
         });
         let is_whole = self.judge(false, written).is_some();

@@ -41,6 +41,7 @@ pub fn perform(args: &Check) -> Result {
         format: Some(output::chosen(args.format)?),
         quiet: true,
         costs: false,
+        feeds_reader: false,
         seed: None,
     }
     .tried(strangers(&path), |sink| Box::new(Merging::new(sink, tried, seen)))?;

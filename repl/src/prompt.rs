@@ -264,6 +264,7 @@ impl Desk {
             format: Some(self.format),
             quiet: false,
             costs: false,
+            feeds_reader: false,
             seed: None,
         }
         .run()

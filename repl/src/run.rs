@@ -36,6 +36,7 @@ pub fn perform(args: &Run) -> Result {
         format: records.then(|| output::chosen(args.format)).transpose()?,
         quiet: args.quiet,
         costs: args.costs,
+        feeds_reader: !records,
         seed: args.seed.clone(),
     }
     .run()

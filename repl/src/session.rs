@@ -12,6 +12,8 @@ use como_core::query::Far;
 use como_core::source::Source;
 use como_core::supervisor::counters::{Status, TaskStatus};
 use como_core::supervisor::{AttachError, Instance, Monitor, Options, Sink};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
@@ -35,6 +37,8 @@ pub struct Session {
     pub quiet: bool,
     /// Whether to say what the CPU time was spent on.
     pub costs: bool,
+    /// Whether packets go to standard output, and all ends when nobody reads them any more.
+    pub feeds_reader: bool,
     /// What sketches are counted under, in a word of the user's.
     pub seed: Option<String>,
 }
@@ -78,6 +82,9 @@ impl Session {
         let counters = monitor.counters();
         progress.follow(move || Far::of(&counters));
         let signals = stop_on_signal(monitor.stopper())?;
+        if self.feeds_reader {
+            stop_unread(monitor.stopper())?;
+        }
         let ended = monitor.wait();
         signals.close();
         progress.finish();
@@ -121,6 +128,20 @@ pub fn stop_on_signal(stop: impl Fn() + Send + 'static) -> Result<Handle> {
         }
     });
     Ok(handle)
+}
+
+/// Calls `stop` when nobody reads standard output any more.
+fn stop_unread(stop: impl Fn() + Send + 'static) -> Result {
+    std::thread::Builder::new().name("reader".into()).spawn(move || {
+        let out = std::io::stdout();
+        let mut polled = [PollFd::new(&out, PollFlags::empty())];
+        // Nothing is waited for but that it breaks, which a file never does.
+        while let Err(Errno::INTR) = poll(&mut polled, None) {}
+        if polled.iter().any(|out| out.revents().contains(PollFlags::ERR)) {
+            stop();
+        }
+    })?;
+    Ok(())
 }
 
 /// The totals in one line.

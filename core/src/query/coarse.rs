@@ -96,6 +96,13 @@ impl<'a> Coarse<'a> {
             }
             false => Some(Missed::Within { module }),
         };
+        let missed = missed.or_else(|| {
+            let from = down(spanned(&levels)?.from.max(window.from), interval);
+            let waits = place.feed.is_some() && !base.follows() && window.to <= from;
+            let module = stream.name.clone();
+            let since = spanned(&levels)?.from;
+            waits.then(|| Missed::Begun { module, interval, since, until: from + interval })
+        });
         let edges = Edges::of(asked, spanned(&levels), interval, goes_on);
         let before = edges.before.filter(|_| missed.is_none());
         let before = before.map(|Window { from, to }| Output::Gap { from, to });

@@ -19,6 +19,17 @@ pub enum Missed {
         /// The time of all there is of it, if there is any.
         stored: Option<Window>,
     },
+    /// No interval of the length asked for has ended yet.
+    Begun {
+        /// The instance.
+        module: String,
+        /// How long intervals are to be.
+        interval: Span,
+        /// Since when something is stored.
+        since: Ts,
+        /// When the one that is open ends.
+        until: Ts,
+    },
     /// No interval begins in the time asked for.
     Within {
         /// The instance.
@@ -33,6 +44,12 @@ impl fmt::Display for Missed {
                 write!(f, "no {what} in this time: there are from {from} to {to}")
             }
             Self::Outside { what, stored: None } => write!(f, "no {what} yet"),
+            Self::Begun { module, interval, since, until } => {
+                write!(
+                    f,
+                    "no {interval} of `{module}` has ended since {since}: the first does at {until}"
+                )
+            }
             Self::Within { module } => {
                 write!(f, "no interval of `{module}` begins in this time: ask for a longer one")
             }

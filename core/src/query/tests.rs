@@ -237,6 +237,18 @@ fn the_ends_of_a_window_that_nothing_covers_are_gaps() {
 }
 
 #[test]
+fn longer_intervals_none_of_which_has_ended_are_said_to_be_begun() {
+    let room = Room::new();
+    let query = parsed("module=traffic&time=:&interval=1h&wait=no").expect("a query");
+    let answer = Coarse::open(&query, room.place(), None).expect("an answer");
+    let until = Ts::new(3600, 0);
+    let interval = Span::from_secs(3600);
+    let module = "traffic".to_owned();
+    let begun = Missed::Begun { module, interval, since: Ts(0), until };
+    assert_eq!(answer.missed(), Some(begun));
+}
+
+#[test]
 fn past_and_present_meet_without_gap_or_repeat() {
     let mut room = Room::new();
     let query = parsed("module=traffic&time=-8s:").expect("a query");

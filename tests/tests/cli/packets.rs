@@ -1,7 +1,8 @@
 //! `como run trace -w`: what is written, other tools and we ourselves read as it was.
 
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use como_tests::{Como, Folder, traces};
 use serde_json::Value;
@@ -144,4 +145,37 @@ fn a_file_that_is_read_is_not_written_over() {
         folder.como(glob).refused(1, &["own.pcap", "is read"]);
     }
     assert!(std::fs::read(&own).expect("it is there") == before, "not a byte of it changed");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_without_a_word() {
+    let folder = Folder::new();
+    let run = ["run", "trace", "-s", "gen:packets=3000000000,rate=1000000", "-q", "-w", "-"];
+    let mut command = Como::new(&folder, run).into_command();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut head = [0; 24];
+    let mut out = child.stdout.take().expect("a pipe");
+    out.read_exact(&mut head).expect("a header");
+    drop(out);
+    let ended = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.is_empty(), "{:?} {said}", ended.status);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
+fn the_packets_that_a_full_disk_loses_are_counted_to_the_last() {
+    if !Path::new("/dev/full").exists() {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    }
+    let folder = Folder::new();
+    let run = ["run", "trace", "-s", "gen:packets=100000", "-w", "/dev/full", "-q", "--format"];
+    let ran = folder.como(run.iter().chain(&["ndjson"]));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let lost =
+        ran.ndjson().iter().map(|record| record["lost"].as_u64().expect("a count")).sum::<u64>();
+    assert_eq!(lost, 100_000);
+    assert_eq!(ran.stderr.matches("WARN").count(), 1, "{}", ran.stderr);
 }

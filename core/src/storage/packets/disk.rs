@@ -132,6 +132,8 @@ impl Disk {
                     }
                 }
                 Ok(false) => self.lose(slab),
+                // A reader that goes away has all that it wanted.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.lose(slab),
                 Err(error) => {
                     self.lose(slab);
                     self.losing = true;
