@@ -327,7 +327,7 @@ impl Capture {
             offers: self.merge.offers().clone(),
             lookups: self.lookups.clone(),
             is_live: self.merge.is_live(),
-            timed_here: self.merge.are_all_timed_here(),
+            trust: self.merge.trust_of_all(),
             ended: self.ended.clone(),
             costs: self.counters.costs().clone(),
         });

@@ -124,8 +124,7 @@ pub struct InstanceConfig {
     pub backfill: Option<Span>,
     /// What it may reach beyond its packets.
     pub grants: Grants,
-    /// What its script said, with the libraries it requires, when the configuration was read: one
-    /// that has changed since makes the instance another.
+    /// Its script, with the libraries it requires, as it was when the configuration was read.
     pub text: Option<String>,
 }
 
@@ -203,16 +202,11 @@ impl Reader<'_> {
                 Some(filter) => self.filter(filter)?,
                 None => String::new(),
             };
-            let uses = match crate::catalogue::is_path(uses) {
-                true => self.path(uses).to_string_lossy().into_owned(),
-                false => uses.clone(),
-            };
+            let path = crate::catalogue::is_path(uses).then(|| self.path(uses));
             instances.push(InstanceConfig {
                 // One that cannot be read is refused when it is loaded.
-                text: crate::catalogue::is_path(&uses)
-                    .then(|| como_scripting::whole(Path::new(&uses)).ok())
-                    .flatten(),
-                module: uses,
+                text: path.as_ref().and_then(|path| como_scripting::whole(path).ok()),
+                module: path.map_or_else(|| uses.clone(), |path| path.to_string_lossy().into()),
                 args: self.args(&name, &module.args)?,
                 streamsize: self.streamsize(module, store)?,
                 compress: module.compress,

@@ -42,6 +42,9 @@ pub const KIND: Kind = Kind {
 /// How often the other monitor is asked for news.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How often that is doubled at most while its answers break off: up to half a minute.
+const DOUBLED_MAX: u32 = 6;
+
 /// Packets of another monitor.
 pub struct Como {
     description: Description,
@@ -56,6 +59,8 @@ pub struct Como {
     read_bytes: u64,
     // Whether the last question was answered, so that a silence is said once.
     answers: bool,
+    // How many answers have broken off in a row: each is waited longer for than the one before.
+    broken: u32,
 }
 
 /// A window that was asked for.
@@ -105,6 +110,7 @@ impl Como {
             window: None,
             read_bytes: 0,
             answers,
+            broken: 0,
         })
     }
 
@@ -154,11 +160,15 @@ impl Como {
             Ok(Turn::More | Turn::Idle) => {}
             Ok(Turn::End) => {
                 self.from = Some(window.until);
-                self.window = None;
+                (self.window, self.broken) = (None, 0);
             }
             Err(error) => {
-                tracing::warn!("asking again: {}", with_causes(&error));
+                match self.broken {
+                    0 => tracing::warn!("asking again until it answers: {}", with_causes(&error)),
+                    _ => tracing::debug!("asking again: {}", with_causes(&error)),
+                }
                 window.answer = None;
+                self.broken += 1;
             }
         }
         true
@@ -186,7 +196,8 @@ impl Source for Como {
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
         if !self.read(chunk) {
-            if self.asked.is_none_or(|then| then.elapsed() >= POLL) {
+            let wait = POLL * 2u32.pow(self.broken.saturating_sub(1).min(DOUBLED_MAX));
+            if self.asked.is_none_or(|then| then.elapsed() >= wait) {
                 self.asked = Some(Instant::now());
                 let asked = self.ask();
                 let answers = asked.is_ok();

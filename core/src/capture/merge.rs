@@ -162,9 +162,12 @@ impl Merge {
         }
     }
 
-    /// Whether those of all sources have.
-    pub fn are_all_timed_here(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.feed.timed_here)
+    /// What is believed of what was kept of all sources together.
+    pub fn trust_of_all(&self) -> Trust {
+        match self.lanes.iter().all(|lane| lane.feed.timed_here) {
+            true => Trust::Sure,
+            false => Trust::Confirmed,
+        }
     }
 
     /// Whether all that is still to come is there already, so that nobody waits for what is at hand:

@@ -162,8 +162,8 @@ pub struct Scene {
     pub lookups: Arc<Lookups>,
     /// Whether there are wires among the sources.
     pub is_live: bool,
-    /// Whether all packets have this machine's times, so that leaps are believed.
-    pub timed_here: bool,
+    /// What is believed of leaps in their times.
+    pub trust: Trust,
     /// Whether capture has ended.
     pub ended: Arc<AtomicBool>,
     /// What is charged.
@@ -430,8 +430,7 @@ impl<'a> Pump<'a> {
                 self.take(batch);
             }
         }
-        let trust = if self.scene.timed_here { Trust::Sure } else { Trust::Confirmed };
-        self.assembler.begin(&run, trust);
+        self.assembler.begin(&run, self.scene.trust);
         while let Some(batch) = self.assembler.fill(chunk) {
             self.take(batch);
         }
