@@ -366,7 +366,10 @@ impl Capture {
         let work = Work::Mark(keeper.clone(), told);
         match &placed.lane {
             Lane::Worker(at) => {
-                drop(self.workers.get_mut(*at).map(|worker| worker.offer(work, Duration::ZERO)));
+                if let Some(worker) = self.workers.get_mut(*at) {
+                    // Silence is an answer.
+                    let _ = worker.offer(work, Duration::ZERO);
+                }
             }
             Lane::Guest(ticket) => {
                 if let Some(berth) = state.berths.iter_mut().rfind(|berth| berth.is_of(ticket)) {

@@ -55,7 +55,7 @@ pub struct Fault {
     /// The limit that was passed; none where an error was raised.
     pub limit: Option<Limit>,
     /// What happened and where, and the limit's value where one was passed.
-    pub mistake: Mistake,
+    pub mistake: Box<Mistake>,
     /// Packets of the batch that were not looked at for it.
     pub left_out: usize,
 }
@@ -68,7 +68,7 @@ impl Fault {
 
     /// A mistake that a script made at work.
     pub fn of(limit: Option<Limit>, mistake: Mistake) -> Self {
-        Self { limit, mistake, left_out: 0 }
+        Self { limit, mistake: Box::new(mistake), left_out: 0 }
     }
 
     /// The same with the line of the script below it, for a log.

@@ -199,7 +199,7 @@ impl<'a> Answer<'a> {
 
     /// The same as a part of another: its records keep the columns that each was stored with, and
     /// that says what lies before and behind.
-    pub(super) fn as_part(mut self) -> Self {
+    pub(super) fn in_part(mut self) -> Self {
         (self.columns, self.passed, self.behind) = (None, None, None);
         self
     }

@@ -156,7 +156,7 @@ impl<'a> Coarse<'a> {
                 module: name,
                 ..self.query.clone()
             };
-            self.leg = Some(Answer::open(&query, self.place)?.as_part());
+            self.leg = Some(Answer::open(&query, self.place)?.in_part());
         }
         Ok(self.leg.as_mut())
     }

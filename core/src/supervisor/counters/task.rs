@@ -60,7 +60,7 @@ impl Told {
             if self.mistakes.len() == MISTAKES_MAX {
                 self.mistakes.remove(0);
             }
-            self.mistakes.push(fault.mistake.clone());
+            self.mistakes.push(Mistake::clone(&fault.mistake));
         }
         new
     }
