@@ -160,6 +160,8 @@ pub struct Setup {
     pub instance: String,
     /// Arguments as the user gave them, not yet checked against the manifest.
     pub args: Args,
+    /// The instance's own filter, beside the module's.
+    pub filter: String,
     /// What it may use.
     pub limits: Limits,
     /// What it may reach beyond its packets.

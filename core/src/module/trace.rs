@@ -15,6 +15,7 @@ use crate::batch::Batch;
 use crate::batch::columns::Values;
 use crate::costs::Costs;
 use crate::field::{Demand, Field};
+use crate::filter::Expr;
 use crate::packet::Packet;
 use crate::record::{Cells, Column, Data, Records, Schema, Type, Value};
 use crate::selection::Selection;
@@ -63,7 +64,8 @@ pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError>
     let filter = manifest.filter.clone();
     let (module, demand, schema): (Box<dyn Module>, _, _) = match place(&args, setup) {
         Some(place) => {
-            let keeping = Keeping::new(place, taken(&args, setup), setup.costs.clone())?;
+            let taken = Taken { filter: filters(&place, &filter, setup), ..taken(&args, setup) };
+            let keeping = Keeping::new(place, taken, setup.costs.clone())?;
             // Only who cuts payload has headers looked for.
             let demand =
                 if keeping.payload.is_some() { Demand::NONE.layers() } else { Demand::NONE };
@@ -104,7 +106,17 @@ fn taken(args: &Args, setup: &Setup) -> Taken {
             _ => None,
         },
     };
-    Taken { snaplen: snaplen as u32, payload, anonymize }
+    Taken { payload, anonymize, ..Taken::whole(snaplen as u32) }
+}
+
+/// The filter of packets that others may look for, as they are asked for.
+fn filters(place: &Place, own: &str, setup: &Setup) -> String {
+    let both = Expr::parse(own).and_then(|own| Ok(own.and(Expr::parse(&setup.filter)?)));
+    match place {
+        // What is wrong with it is said by who applies it.
+        Place::Directory(_) => both.map_or_else(|_| String::new(), |both| both.to_string()),
+        Place::File(_) => String::new(),
+    }
 }
 
 fn kept_schema() -> Schema {
@@ -133,7 +145,8 @@ impl Keeping {
         let (file, payload) = (place.path().display().to_string(), taken.payload);
         let keeps = match &place {
             Place::Directory(room) => {
-                Some(Keeps { dir: room.path.clone(), changed: taken.changed() })
+                let (dir, filter) = (room.path.clone(), taken.filter.clone());
+                Some(Keeps { dir, changed: taken.changed(), filter })
             }
             Place::File(_) => None,
         };

@@ -22,7 +22,7 @@ use crate::filter::Expr;
 use crate::module::Replay;
 use crate::source::Source;
 use crate::storage::losses::Losses;
-use crate::storage::{Measured, RecordStore, Stream, Window};
+use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::Ts;
 pub use price::Price;
@@ -173,7 +173,7 @@ impl Candidate {
     }
 
     /// Takes note of what it has of other packets than those that `asked` picks.
-    fn fit(&mut self, eras: &[(Window, &Measured)], asked: &Expr) {
+    fn fit(&mut self, eras: &[(Window, &str)], asked: &Expr) {
         let unfit = Unfit::of(eras, asked);
         match unfit.is_all() {
             true => self.reserve(unfit.refusal()),

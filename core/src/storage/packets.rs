@@ -179,6 +179,8 @@ pub struct Keeps {
     pub dir: PathBuf,
     /// What is done to them before, if anything.
     pub changed: Option<String>,
+    /// The filter that picks them.
+    pub filter: String,
 }
 
 /// A run of whole pcapng blocks of one segment.
@@ -212,6 +214,7 @@ pub struct PacketWriter {
     // Whether all goes to one file, which is to be a capture also where no packet comes.
     alone: bool,
     snaplen: u32,
+    filter: String,
     lineage: String,
     written: Arc<Written>,
     full: Option<Sender<Slab>>,
@@ -258,6 +261,7 @@ impl PacketWriter {
             alone,
             snaplen: taken.snaplen,
             lineage: taken.lineage(),
+            filter: taken.filter,
             written,
             full: Some(full),
             empty,
@@ -356,7 +360,11 @@ impl PacketWriter {
         known.unwrap_or_else(|| {
             self.interfaces.push((source, link));
             let name = format!("source {source}");
-            pcapng::put_interface(&mut self.slab.bytes, link, &name, self.snaplen);
+            let (out, kept) = (&mut self.slab.bytes, (self.snaplen, self.filter.as_str()));
+            match kept.1 {
+                "" => pcapng::put_interface(out, link, &name, self.snaplen),
+                _ => pcapng::put_filtered_interface(out, link, &name, kept),
+            }
             self.interfaces.len() - 1
         }) as u32
     }

@@ -23,6 +23,7 @@ const OPT_USER_APPLICATION: u16 = 4;
 const OPT_IF_NAME: u16 = 2;
 const OPT_IF_DESCRIPTION: u16 = 3;
 const OPT_IF_TSRESOL: u16 = 9;
+const OPT_IF_FILTER: u16 = 11;
 /// A custom option of bytes that may be copied to other files.
 const OPT_CUSTOM: u16 = 2989;
 
@@ -109,6 +110,22 @@ fn section(out: &mut Vec<u8>, comment: &str, apart: bool) {
 /// Appends the description of the next interface.
 pub fn put_interface(out: &mut Vec<u8>, link: LinkType, name: &str, snaplen: u32) {
     put_block(out, INTERFACE, |out| interface(out, link, name, snaplen));
+}
+
+/// The same, of whose packets only those were kept that a filter picks.
+pub fn put_filtered_interface(
+    out: &mut Vec<u8>,
+    link: LinkType,
+    name: &str,
+    (snaplen, filter): (u32, &str),
+) {
+    put_block(out, INTERFACE, |out| {
+        interface(out, link, name, snaplen);
+        out.truncate(out.len() - 4);
+        // A byte says that text follows.
+        put_option(out, OPT_IF_FILTER, &[&[0], filter.as_bytes()].concat());
+        put_option(out, OPT_END, b"");
+    });
 }
 
 /// Appends the description of an interface whose packets were made from records, and have only
@@ -392,6 +409,12 @@ pub fn fields(block: &[u8]) -> Option<Fields> {
 pub fn description(block: &[u8]) -> Option<&str> {
     let (_, value) = options(block, 16).find(|(code, _)| *code == OPT_IF_DESCRIPTION)?;
     std::str::from_utf8(value).ok()
+}
+
+/// Of which packets of an interface some were kept, where its block says so.
+pub fn filter(block: &[u8]) -> Option<&str> {
+    let (_, value) = options(block, 16).find(|(code, _)| *code == OPT_IF_FILTER)?;
+    std::str::from_utf8(value.strip_prefix(&[0])?).ok()
 }
 
 /// How the block of an interface calls it, where it does.

@@ -7,6 +7,8 @@
 //! waits. So each packet is seen once, whatever comes meanwhile; and all that
 //! waits for the task is a few batches, because the rest is in the window.
 
+mod since;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,9 +30,10 @@ use crate::lookup::Lookups;
 use crate::queue;
 use crate::source::{Chunk, Turn};
 use crate::storage::losses::Losses;
-use crate::storage::packets::{self, CopyError, Keeps, Lane, Spot};
+use crate::storage::packets::{CopyError, Keeps, Lane, Spot};
 use crate::time::{Interval, Span, Ts};
 use crate::worker::{Emission, Task};
+pub(crate) use since::Since;
 
 /// How often a task that fell behind while it joined goes round before it gives up.
 const ROUNDS_MAX: u32 = 20;
@@ -69,6 +72,16 @@ pub enum Missed {
         /// Who kept them.
         keeper: String,
     },
+    /// Other packets were kept.
+    #[error("`{keeper}` kept only the packets of `{filter}` until {until}: ask from then on")]
+    Filter {
+        /// Who keeps them.
+        keeper: String,
+        /// The filter of that time.
+        filter: String,
+        /// Until when.
+        until: Ts,
+    },
     /// Packets were let go before they were read.
     #[error("`{keeper}` let packets go before they were read")]
     Gone {
@@ -96,22 +109,6 @@ pub enum Missed {
         keeper: String,
         /// What the system answered.
         error: io::Error,
-    },
-}
-
-/// From when on a task sees packets.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Since {
-    /// From this instant on.
-    Instant(Ts),
-    /// In whole intervals, so long before now; none of which ends before `stored`.
-    Back {
-        /// How long.
-        span: Span,
-        /// The end of the records that are there already.
-        stored: Option<Ts>,
-        /// The stream's clock.
-        clock: Option<Ts>,
     },
 }
 
@@ -205,6 +202,7 @@ impl CatchUp {
         let beginning = since
             .begin(joining.task.interval, &keeps)
             .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
+        let beginning = since.behind_others(&joining, &keeper, &keeps, beginning)?;
         let mut kept = Lane::following(&keeps.dir, beginning.from)?;
         // Nobody is told but the log; what is lost is a gap.
         kept.tell(joining.task.interval, Losses::default());
@@ -263,51 +261,6 @@ impl CatchUp {
         }
         Err(Missed::Behind)
     }
-}
-
-/// How a task begins.
-struct Beginning {
-    /// The first instant of which packets are read.
-    from: Ts,
-    /// The interval that is open before the first packet.
-    open: Option<Interval>,
-    /// Whether the interval of the first packet would not be a whole one.
-    joins_late: bool,
-}
-
-impl Since {
-    /// How a task begins whose intervals are so long.
-    fn begin(self, len: Span, keeps: &Keeps) -> io::Result<Beginning> {
-        let (span, stored, clock) = match self {
-            Self::Instant(from) => return Ok(Beginning { from, open: None, joins_late: false }),
-            Self::Back { span, stored, clock } => (span, stored, clock),
-        };
-        let stored = stored.map(|end| first_from(end, len));
-        let covered = packets::covered(&keeps.dir)?;
-        let now = clock.or(covered.map(|(_, last)| last)).unwrap_or_default();
-        let Some((first, _)) = covered else {
-            let open = stored.filter(|stored| *stored > now);
-            let open = open.map(|from| Interval::holding(from, len));
-            return Ok(Beginning { from: Ts(0), open, joins_late: clock.is_some() });
-        };
-        // Of a window of which nothing was let go yet, the first interval is as short for everybody.
-        let whole = packets::segments(&keeps.dir)?.first().is_some_and(|s| s.number == 1);
-        let back = Interval::holding(now - span, len).start();
-        let from = match (first > back, whole) {
-            (false, _) => back,
-            (true, true) => Interval::holding(first, len).start(),
-            (true, false) => first_from(first, len),
-        };
-        let from = stored.map_or(from, |stored| from.max(stored));
-        let open = (first <= from).then(|| Interval::holding(from, len));
-        Ok(Beginning { from, open, joins_late: false })
-    }
-}
-
-/// The start of the first interval that starts no earlier than `ts`.
-fn first_from(ts: Ts, len: Span) -> Ts {
-    let holding = Interval::holding(ts, len);
-    if holding.start() == ts { ts } else { holding.end() }
 }
 
 /// The window as it is read.
@@ -490,12 +443,5 @@ mod tests {
         let (send, heard) = crossbeam_channel::bounded(2);
         drop(Told::new(move |caught_up| send.send(caught_up.is_ok()).expect("it waits")));
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), [false]);
-    }
-
-    #[test]
-    fn whole_intervals_are_begun_at_their_start() {
-        let len = Span::from_secs(5);
-        let start = |sec| first_from(Ts::new(sec, 0), len);
-        assert_eq!((start(5), start(6), start(9)), (Ts::new(5, 0), Ts::new(10, 0), Ts::new(10, 0)));
     }
 }

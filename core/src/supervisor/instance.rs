@@ -61,6 +61,7 @@ impl Instance {
     /// no files.
     pub(super) fn setup(&self, lookups: Arc<Lookups>) -> Setup {
         Setup {
+            filter: self.filter.clone(),
             instance: self.name.clone(),
             args: self.args.clone(),
             limits: self.limits,

@@ -125,7 +125,8 @@ impl Past<'_> {
                 Window { to: listened.within.to.max(heard), ..listened.within }
             }),
         };
-        (Edges::of(window, stored, needs.interval, goes_on), None)
+        let fit = stored.map(|stored| chosen.unfit.trim(stored));
+        (Edges::of(window, fit, needs.interval, goes_on), None)
     }
 
     /// What there is to choose from, the best first, with prices where these decide.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::cut::{self, Lack};
-use super::unfit::lineages;
+use super::unfit::{lineages, texts};
 use super::{Candidate, Look, Past, lacking};
 use crate::filter::Expr;
 use crate::query::QueryError;
@@ -41,15 +41,19 @@ impl Past<'_> {
             return Ok(candidate.refuse(why));
         }
         let within = candidate.covered.unwrap_or(Window::ALL);
-        match &stream {
-            Some(stream) => {
-                candidate.heard_until = stream.end.unwrap_or_default();
-                candidate.fit(&stream.eras_around(within), filter);
-                candidate.note_lineages(&lineages(stream, within), needs);
-            }
-            None => candidate.reserve("nothing says which packets it kept".to_owned()),
+        // What cannot be read is complained of when its packets are.
+        let treated = packets::treated(dir, within).unwrap_or_default();
+        let eras = eras(&treated, within);
+        if let Some(stream) = &stream {
+            candidate.heard_until = stream.end.unwrap_or_default();
+            candidate.note_lineages(&lineages(stream, within), needs);
         }
-        candidate.note_treatment(dir, within, needs);
+        match (&eras, &stream) {
+            (Some(eras), _) => candidate.fit(eras, filter),
+            (None, Some(stream)) => candidate.fit(&texts(stream.eras_around(within)), filter),
+            (None, None) => candidate.reserve("nothing says which packets it kept".to_owned()),
+        }
+        candidate.note_treatment(&treated, within, needs);
         let title = format!("packets of {}", candidate.name);
         let source = match PacketSource::open(title, dir, window, Some(filter)) {
             Ok(source) => source.telling(needs.interval, candidate.losses.clone()),
@@ -63,6 +67,23 @@ impl Past<'_> {
         candidate.dir = Some(dir.to_owned());
         Ok(candidate)
     }
+}
+
+/// When packets were kept by which filter, as all segments of a window say; none where one does not.
+fn eras(treated: &[Treated], window: Window) -> Option<Vec<(Window, &str)>> {
+    let mut eras: Vec<(Window, &str)> = Vec::new();
+    for treated in treated {
+        let filter = treated.filter.as_deref()?;
+        let span = treated.span.unwrap_or(window).common(window);
+        eras.extend(span.map(|span| (span, filter)));
+    }
+    eras.sort_by_key(|(span, _)| span.from);
+    // Nobody kept anything between two of them.
+    let starts: Vec<Ts> = eras.iter().skip(1).map(|(span, _)| span.from).collect();
+    for ((span, _), next) in eras.iter_mut().zip(starts) {
+        span.to = span.to.max(next);
+    }
+    Some(eras).filter(|eras| !eras.is_empty())
 }
 
 impl Candidate {
@@ -80,18 +101,17 @@ impl Candidate {
     }
 
     /// Takes note of what was done to packets when they were kept.
-    fn note_treatment(&mut self, dir: &Path, within: Window, needs: &Needs) {
+    fn note_treatment(&mut self, treated: &[Treated], within: Window, needs: &Needs) {
         if cut::is_all_the_same(needs) {
             return;
         }
-        // What cannot be read is complained of when its packets are.
-        for treated in packets::treated(dir, within).unwrap_or_default() {
+        for treated in treated {
             let span = treated.span.and_then(|span| span.common(within));
             let when = match span.filter(|span| *span != within) {
                 Some(Window { from, to }) => format!("from {from} until {to} "),
                 None => String::new(),
             };
-            self.note_lack(cut::lack(needs, &treated), when);
+            self.note_lack(cut::lack(needs, treated), when);
             if !treated.told.is_empty() {
                 self.reserve(format!("what it kept was changed: {}", treated.told));
             }

@@ -1,5 +1,6 @@
 //! Records of an instance as a candidate: whether they can be replayed, and what they do not say.
 
+use super::unfit::texts;
 use super::{Candidate, Look, Past, lacking};
 use crate::field::Kind;
 use crate::filter::Expr;
@@ -23,7 +24,7 @@ impl Past<'_> {
         candidate.amount = Some(Amount { bytes: candidate.bytes, records, packets: None });
         candidate.stream = Some(stream.clone());
         let within = candidate.covered.unwrap_or(Window::ALL);
-        candidate.fit(&stream.eras(within), filter);
+        candidate.fit(&texts(stream.eras(within)), filter);
         if let Some(why) = look.passes_over(&candidate) {
             return candidate.refuse(why);
         }

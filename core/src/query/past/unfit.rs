@@ -18,15 +18,15 @@ pub(super) struct Unfit {
 
 impl Unfit {
     /// Of these eras those whose packets are not all that `asked` picks.
-    pub fn of(eras: &[(Window, &Measured)], asked: &Expr) -> Self {
+    pub fn of(eras: &[(Window, &str)], asked: &Expr) -> Self {
         let mut unfit = Self { is_all: !eras.is_empty(), ..Self::default() };
-        for (window, measured) in eras {
-            if asked.is_kept_by(&measured.filter) {
+        for (window, filter) in eras {
+            if asked.is_kept_by(filter) {
                 unfit.is_all = false;
                 continue;
             }
             if unfit.holes.is_empty() {
-                unfit.filter.clone_from(&measured.filter);
+                unfit.filter = (*filter).to_owned();
             }
             match unfit.holes.last_mut() {
                 Some(last) if window.from <= last.to => last.to = last.to.max(window.to),
@@ -44,6 +44,19 @@ impl Unfit {
     /// Whether nothing fits.
     pub fn is_all(&self) -> bool {
         self.is_all
+    }
+
+    /// A window without what does not fit at its ends.
+    pub fn trim(&self, mut window: Window) -> Window {
+        for hole in &self.holes {
+            if hole.from <= window.from && hole.to > window.from {
+                window.from = hole.to;
+            }
+        }
+        if let Some(hole) = self.holes.last().filter(|hole| hole.to >= window.to) {
+            window.to = window.to.min(hole.from);
+        }
+        window
     }
 
     /// How much of a window does not fit, in nanoseconds.
@@ -76,6 +89,11 @@ impl Unfit {
             false => Box::new(Fitting { inner, holes: self.holes, passed: 0, rest: None }),
         }
     }
+}
+
+/// Eras with the texts of their filters.
+pub(super) fn texts(eras: Vec<(Window, &Measured)>) -> Vec<(Window, &str)> {
+    eras.into_iter().map(|(span, measured)| (span, measured.filter.as_str())).collect()
 }
 
 /// What was done to packets of a window before an instance kept them, in words, one thing after

@@ -28,12 +28,14 @@ pub struct Taken {
     pub payload: Option<u32>,
     /// The key under which addresses are replaced, if they are.
     pub anonymize: Option<Secret>,
+    /// The filter that picks the packets, which whoever gives them applies; empty where nobody says.
+    pub filter: String,
 }
 
 impl Taken {
     /// All of each packet up to a length.
     pub fn whole(snaplen: u32) -> Self {
-        Self { snaplen, payload: None, anonymize: None }
+        Self { snaplen, payload: None, anonymize: None, filter: String::new() }
     }
 
     /// What is done to the packets, if anything.
@@ -68,10 +70,12 @@ pub struct Treated {
     pub told: String,
     /// What the packets begin with, as far as it is known.
     pub link: Option<LinkType>,
+    /// The filter that picked them, where that is said.
+    pub filter: Option<String>,
 }
 
 impl Treated {
-    /// What a segment says of its packets; none where they are whole.
+    /// What a segment says of its packets; none where it is gone.
     fn of(segment: &Segment) -> io::Result<Option<Self>> {
         let Some((section, interface)) = segments::heads(segment.clone())? else { return Ok(None) };
         let mut treated = Self::default();
@@ -84,17 +88,17 @@ impl Treated {
         }
         if !interface.is_empty() {
             treated.link = Some(pcapng::link(&interface));
+            treated.filter = pcapng::filter(&interface).map(str::to_owned);
             let snaplen = pcapng::snaplen(&interface);
             treated.snaplen = (1..WHOLE).contains(&snaplen).then_some(snaplen);
-        }
-        if (treated.snaplen, treated.payload, treated.told.as_str()) == (None, None, "") {
-            return Ok(None);
         }
         let span = match segment.span {
             None => Index::read(&segment.index(), segment.number)?.span(),
             span => span,
         };
-        treated.span = span.map(|(from, last)| Window { from, to: Ts(last.0.saturating_add(1)) });
+        // More may follow than the index of one that grows knows of.
+        let to = |last: Ts| segment.span.map_or(Window::ALL.to, |_| Ts(last.0.saturating_add(1)));
+        treated.span = span.map(|(from, last)| Window { from, to: to(last) });
         Ok(Some(treated))
     }
 
@@ -110,14 +114,13 @@ impl Treated {
     }
 }
 
-/// What was done to the packets in a directory that touch a window, by segments; nothing is said of
-/// those that are whole.
+/// What was done to the packets in a directory that touch a window, as they were stored.
 pub fn treated(dir: &Path, window: Window) -> io::Result<Vec<Treated>> {
     let mut all: Vec<Treated> = Vec::new();
     for segment in segments::list(dir)?.iter().filter(|segment| segment.touches(window)) {
         // What cannot be read is complained of when its packets are.
         let Ok(Some(treated)) = Treated::of(segment) else { continue };
-        if !all.iter_mut().any(|known| known.join(&treated)) {
+        if !all.last_mut().is_some_and(|known| known.join(&treated)) {
             all.push(treated);
         }
     }

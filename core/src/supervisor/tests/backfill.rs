@@ -378,6 +378,32 @@ fn a_question_goes_on_from_what_is_kept_to_what_comes() {
 }
 
 #[test]
+fn what_was_kept_by_another_filter_is_filled_in_for_nobody() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut fed = Fed::start(vec![keeper(&dir, "dst net 10.0.0.0/28")]);
+    fed.feed(seconds(1..30));
+    fed.end([]);
+    let mut fed = Fed::start(vec![keeper(&dir, ""), destinations("along")]);
+    fed.feed(seconds(30..60));
+    fed.monitor.attach(late("late", None)).expect("attached");
+    fed.wait_until_filled_in("late");
+    let best = Over::Best;
+    let mut early =
+        Run::follow(&fed.monitor, destinations("asked"), &best, window(20, 50)).expect("a start");
+    let error = loop {
+        if let Err(error) = early.step() {
+            break error.to_string();
+        }
+    };
+    let why = "`trace` kept only the packets of `dst net 10.0.0.0/28` until";
+    assert!(error.contains(why), "{error}");
+    fed.feed(seconds(60..71));
+    let [late, along] = fed.end(["late", "along"]);
+    assert_eq!(starts(&late)[0], 30);
+    assert_eq!(late, along);
+}
+
+#[test]
 fn a_question_goes_on_only_from_packets_that_are_being_kept() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut fed = Fed::start(vec![keeper(&dir, "tcp"), destinations("along")]);

@@ -46,7 +46,7 @@ fn a_time_that_was_measured_otherwise_is_a_gap_and_said() {
                 packets of `tcp`";
     assert_eq!(lineage, [said]);
     let (lines, lineage) = answered("", 30, 60).expect("an answer");
-    assert_eq!((lines.join(", ").as_str(), lineage.len()), ("40 10, 50 10", 1));
+    assert_eq!((lines.join(", ").as_str(), lineage.len()), ("gap 30-40, 40 10, 50 10", 1));
 }
 
 #[test]
@@ -57,4 +57,28 @@ fn who_asks_for_less_than_was_measured_is_served() {
     }
     let (_, lineage) = answered("port 80", 0, 60).expect("an answer");
     assert_eq!(lineage.len(), 1);
+}
+
+#[test]
+fn segments_say_by_which_filter_their_packets_were_kept_whatever_records_say() {
+    let minute = minute();
+    std::fs::remove_dir_all(minute.dir.path().join("kept")).expect("a folder");
+    for (filter, secs) in [("tcp", 0..30), ("all", 30..60)] {
+        let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
+        let taken = Taken { filter: filter.to_owned(), ..Taken::whole(65_535) };
+        let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+        secs.for_each(|sec| writer.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 99, None));
+    }
+    // Killed before the first record: there are none.
+    let minute = Minute { store: Arc::default(), ..minute };
+    let asked = |filter, from| {
+        let window = Window { from: Ts::new(from, 0), to: Ts::new(60, 0) };
+        let run = minute.past().run(asked("10s", filter), &Over::Best, window, Arc::default());
+        said(run.expect("an answer"))
+    };
+    let (lines, lineage) = asked("", 10);
+    assert_eq!(lines, ["gap 10-30", "30 10", "40 10", "50 10"]);
+    assert_eq!(lineage.len(), 1);
+    assert_eq!(asked("tcp port 80", 0).1, [""; 0]);
+    assert_eq!(asked("", 30).1, [""; 0]);
 }

@@ -287,7 +287,7 @@ fn kept_packets_say_what_was_done_to_them() {
     let key = dir.path().join("key");
     fs::write(&key, [&[1; 16][..], &[2; 16]].concat()).expect("a file");
     let anonymize = Some(Secret::read(&key).expect("a key"));
-    let taken = Taken { snaplen: 65_535, payload: Some(0), anonymize };
+    let taken = Taken { payload: Some(0), anonymize, ..Taken::whole(65_535) };
     let place = Place::Directory(room(&dir, 64 << 20));
     let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
     hosts(&mut writer, 10, 100);
@@ -298,7 +298,7 @@ fn kept_packets_say_what_was_done_to_them() {
     assert!(!bytes.windows(4).any(|four| four == [192, 0, 2, 1]));
     // A copy says so too of packets that were kept in other ways.
     for payload in [1, 1, 2] {
-        let taken = Taken { snaplen: 65_535, payload: Some(payload), anonymize: None };
+        let taken = Taken { payload: Some(payload), ..Taken::whole(65_535) };
         let place = Place::Directory(room(&dir, 64 << 20));
         let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
         hosts(&mut writer, 10, 100);
