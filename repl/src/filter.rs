@@ -1,5 +1,6 @@
 //! `como filter`: what a filter means, what it needs, and how much it matches.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -77,6 +78,10 @@ pub fn parse(text: &str) -> Result<Explain> {
 /// A mistake in a filter, underlined.
 pub fn wrong(text: &str, error: &FilterError) -> Failure {
     let failure = Failure::usage(error.to_string()).at("", text, error.at());
+    // The commonest slip: a capture where the filter stands.
+    if let Some(file) = text.split_whitespace().find(|word| Path::new(word).is_file()) {
+        return failure.hint(format!("`{file}` is a file: -r {file} reads it"));
+    }
     error.hint().into_iter().fold(failure, Failure::hint)
 }
 

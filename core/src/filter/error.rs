@@ -108,6 +108,9 @@ impl FilterError {
             Self::Expected { hint, .. }
             | Self::Value { hint, .. }
             | Self::Mismatch { hint, .. } => hint.clone(),
+            Self::Character { found: '.', .. } => {
+                Some("`net 10.0.0` is a network, `host 10.0.0.1` an address".to_owned())
+            }
             _ => None,
         }
     }

@@ -42,19 +42,28 @@ pub enum Warning {
         /// The same with the parentheses written.
         suggestion: String,
     },
+    /// What it asks for cannot be.
+    #[error("no packet can pass this filter")]
+    Never {
+        /// Bytes of the source text to underline: all of it.
+        at: Range<usize>,
+    },
 }
 
 impl Warning {
     /// Bytes of the source text to underline.
     pub fn at(&self) -> Range<usize> {
-        let Self::Mixed { at, .. } = self;
-        at.clone()
+        match self {
+            Self::Mixed { at, .. } | Self::Never { at } => at.clone(),
+        }
     }
 
     /// What to write instead.
     pub fn hint(&self) -> Option<String> {
-        let Self::Mixed { suggestion, .. } = self;
-        Some(format!("this means `{suggestion}`"))
+        match self {
+            Self::Mixed { suggestion, .. } => Some(format!("this means `{suggestion}`")),
+            Self::Never { .. } => None,
+        }
     }
 }
 
@@ -123,8 +132,13 @@ impl<'a> Parser<'a> {
         if self.lexer.peek()?.0 == Token::End {
             return Ok((Expr::ALL, Vec::new()));
         }
+        let start = self.lexer.peek()?.1.start;
         let piece = self.chain()?;
         let expr = self.condition(piece)?;
+        // Who writes `not all` means it.
+        if expr.is_none() && self.lexer.slice(start..self.end) != "not all" {
+            self.warnings.push(Warning::Never { at: start..self.end });
+        }
         match self.lexer.peek()? {
             (Token::End, _) => Ok((expr, self.warnings)),
             _ => Err(self.expected("`and`, `or` or the end", None)),
@@ -338,6 +352,8 @@ impl<'a> Parser<'a> {
             Ok((_, at)) => (format!("`{}`", self.lexer.slice(at.clone())), at),
             Err(e) => return e,
         };
+        let is_quoted = found.starts_with("`\"") && want.contains("address");
+        let hint = hint.or_else(|| is_quoted.then(|| "write it without quotes".to_owned()));
         FilterError::Expected { want: want.to_owned(), found, at, hint }
     }
 }

@@ -199,6 +199,15 @@ fn and_and_or_bind_equally_and_say_so() {
 }
 
 #[test]
+fn a_filter_that_passes_nothing_is_warned_of() {
+    for text in ["1 == 2", "len > -1", " ip and 1 == 2 "] {
+        let at = text.len() - text.trim_start().len()..text.trim_end().len();
+        assert_eq!(parse(text).expect("a filter").warnings, [Warning::Never { at }], "{text}");
+    }
+    assert_eq!(parse("len > 1").expect("a filter").warnings, []);
+}
+
+#[test]
 fn mistakes_are_underlined() {
     let message = |text| refused(text).0;
     let place = |text| refused(text).1;
@@ -220,6 +229,9 @@ fn mistakes_are_underlined() {
     assert_eq!(message("tcp tcp"), "expected `and`, `or` or the end, found `tcp`");
     assert_eq!(message("tcp.dport == 70000"), "70000 is more than `tcp.dport` can be: 65535");
     assert_eq!(hint("10.0.0.1"), "write `host 10.0.0.1`, `src 10.0.0.1` or `dst 10.0.0.1`");
+    assert_eq!(hint("ip.src == \"10.0.0.1\""), "write it without quotes");
+    assert_eq!(hint("10.0.0"), "`net 10.0.0` is a network, `host 10.0.0.1` an address");
+    assert!(message("http").contains("`port http`"));
     assert_eq!(message("ip6 host 10.0.0.1"), "`ip6` goes before no IPv4 address");
     assert_eq!(
         message("src.country == Germany"),

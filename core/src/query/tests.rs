@@ -138,6 +138,11 @@ fn mistakes_in_keys_are_named() {
     fails("module=a&wait=maybe", "parameter `wait` is `maybe`: write `yes` or `no`");
     fails("module=a&time=0:&end=5", "`time` and `end` both say the time");
     fails("module=a&start=soon", "`soon` is not a time");
+    fails("module=a&time=2026-11-22T14:00:00:+1m", "`2026-11-22T14:00:00` names no zone");
+    fails("module=a&time=2026-02-30T00:00:00Z:0", "`2026-02-30T00:00:00Z` is not a time");
+    let old = parsed("module=traffic&start=0&end=1&wait=no").expect("a query");
+    let window = old.window(Ts::new(1_800_000_000, 0)).expect("a window");
+    assert_eq!(window, Window { from: Ts(0), to: Ts::new(1, 0) });
 }
 
 struct Room {

@@ -55,6 +55,9 @@ pub enum TimeError {
          `@20260101120000`, `2026-01-01T12:00:00Z` or seconds since 1970"
     )]
     Unreadable(String),
+    /// Nobody knows which instant it is.
+    #[error("`{0}` names no zone: write `{0}Z` for UTC, or `{0}+02:00`")]
+    NoZone(String),
     /// It ends before it begins.
     #[error(
         "the time asked for ends ({to}) before it begins ({from}): the earlier comes first, \
@@ -72,22 +75,27 @@ impl Times {
     /// Reads `A:B`.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         // Times have colons of their own, so the one in the middle is where both sides make sense.
-        let mut fail = None;
+        // With how much of the text is understood beside it: nothing, B, or A.
+        let mut fail: Option<(u8, TimeError)> = None;
+        let how_well = |fail: &Option<(u8, TimeError)>| fail.as_ref().map_or(0, |(how, _)| *how);
         for (at, _) in text.match_indices(':') {
             match (When::parse(&text[..at]), When::parse(&text[at + 1..])) {
                 (Ok(from), Ok(to)) => return Ok(Self { from, to }),
                 // The side to complain of is the one beside the longest side that was understood.
-                (Ok(_), Err(error)) => fail = Some(error),
-                (Err(error), _) => fail = fail.or(Some(error)),
+                (Ok(_), Err(error)) => fail = Some((2, error)),
+                (Err(error), Ok(_)) if how_well(&fail) < 2 => fail = Some((1, error)),
+                (Err(error), _) => fail = fail.or(Some((0, error))),
             }
         }
-        Err(fail.unwrap_or_else(|| TimeError::NoColon(shortened(text))))
+        Err(fail.map_or_else(|| TimeError::NoColon(shortened(text)), |(_, error)| error))
     }
 
     /// Reads the two ends from texts of their own.
     pub fn between(start: Option<&str>, end: Option<&str>) -> Result<Self, TimeError> {
         let when = |text: Option<&str>| text.map_or(Ok(When::Open), When::parse);
-        Ok(Self { from: when(start)?, to: when(end)? })
+        // In seconds since 1970, as both are, 0 is where they begin.
+        let from = if start == Some("0") { When::At(Ts(0)) } else { when(start)? };
+        Ok(Self { from, to: when(end)? })
     }
 
     /// A window as a time that is asked for.
@@ -109,7 +117,10 @@ impl Times {
 
 impl When {
     fn parse(text: &str) -> Result<Self, TimeError> {
-        let fail = || TimeError::Unreadable(shortened(text));
+        let fail = || match instant(&format!("{text}Z")) {
+            Some(_) => TimeError::NoZone(shortened(text)),
+            None => TimeError::Unreadable(shortened(text)),
+        };
         let span = |text: &str| {
             let digits = text.starts_with(|c: char| c.is_ascii_digit());
             Span::parse(text).ok().filter(|_| digits).ok_or_else(fail)
