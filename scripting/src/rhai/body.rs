@@ -38,6 +38,8 @@ pub(super) struct Packets {
     pub reads: Vec<(String, Read)>,
     /// The fields it may ask a packet for that it holds; `None` where it holds none.
     pub held: Option<Vec<Field>>,
+    /// The fields whose names the text shows.
+    pub shown: Vec<Field>,
     /// Whether it is added to tables that the script makes.
     pub adds: bool,
     /// Whether the script may look into tables while packets pass.
@@ -322,7 +324,10 @@ fn rewritten(
     let held = (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
     let body = String::from_utf8(body).unwrap_or_else(|_| place.text(text).to_owned());
     let (adds, looks) = (foreseen.adds(), looks(tokens));
-    (body, Packets { reads: found.into_iter().collect(), held, adds, looks })
+    (
+        body,
+        Packets { reads: found.into_iter().collect(), held, shown: foreseen.fields, adds, looks },
+    )
 }
 
 /// Whether tables may be looked into anywhere but in callbacks that get no packets.

@@ -28,11 +28,11 @@ pub(super) struct Hole;
 
 /// What a forgiving run has come across, each with its line.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Forgiven(Arc<Mutex<Vec<Box<EvalAltResult>>>>);
+pub(super) struct Forgiven(Arc<Mutex<Vec<EvalAltResult>>>);
 
 impl Forgiven {
     /// Notes what is wrong; what stands in for it.
-    pub fn note(&self, error: Box<EvalAltResult>) -> Dynamic {
+    pub fn note(&self, error: EvalAltResult) -> Dynamic {
         let mut noted = self.0.lock();
         if noted.len() < TOLD_MAX {
             noted.push(error);
@@ -41,7 +41,7 @@ impl Forgiven {
     }
 
     /// What was noted since it was last asked.
-    pub fn take(&self) -> Vec<Box<EvalAltResult>> {
+    pub fn take(&self) -> Vec<EvalAltResult> {
         std::mem::take(&mut *self.0.lock())
     }
 
@@ -50,7 +50,7 @@ impl Forgiven {
         match aggregate(name, given) {
             Ok(aggregate) => Dynamic::from(aggregate),
             Err(_) if given.iter().any(Dynamic::is::<Hole>) => Dynamic::from(Hole),
-            Err(error) => self.note(error),
+            Err(error) => self.note(*error),
         }
     }
 
@@ -84,7 +84,7 @@ impl Forgiven {
             let types = given.iter().map(|value| context.engine().map_type_name(value.type_name()));
             let called = format!("{name} ({})", types.collect::<Vec<_>>().join(", "));
             let error = EvalAltResult::ErrorFunctionNotFound(called, Position::NONE);
-            Ok(Some(forgiven.note(error.into())))
+            Ok(Some(forgiven.note(error)))
         });
     }
 }

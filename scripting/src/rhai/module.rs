@@ -150,6 +150,10 @@ impl RhaiModule {
             self.state = body.take(1);
         }
         self.holder.close();
+        for field in self.holder.asked().into_iter().filter(|field| !packets.shown.contains(field))
+        {
+            self.ran.host.note_fetched(field);
+        }
         self.ran.host.tables.lock().count(batch, usize::MAX, &Some);
         match passed {
             Ok((done, errors)) => {

@@ -153,6 +153,8 @@ struct Held {
     layers: u32,
     /// The filters it matches, a bit each.
     matches: u32,
+    /// The fields that were asked for, of whatever packet, each once.
+    asked: Vec<&'static str>,
 }
 
 /// The packet at hand, as the loop sets it.
@@ -183,6 +185,11 @@ impl Holder {
             held.values.push((flow::NAME, Read::Flow.slow(batch, at)));
         }
         Packet { holder: self.clone(), turn: held.turn, prefix: "" }
+    }
+
+    /// The fields that were asked for since it was made.
+    pub fn asked(&self) -> Vec<Field> {
+        self.0.lock().asked.iter().filter_map(|name| Field::named(name)).collect()
     }
 
     /// No packet is at hand any more.
@@ -216,13 +223,17 @@ impl Packet {
     }
 
     fn value(&self, name: &str) -> Fallible<Dynamic> {
-        let held = self.holder.0.lock();
+        let mut held = self.holder.0.lock();
         if held.turn != self.turn {
             return Err(KEPT.into());
         }
         let is = |known: &str| known.strip_prefix(self.prefix) == Some(name);
-        if let Some((_, value)) = held.values.iter().find(|(known, _)| is(known)) {
-            return Ok(value.clone());
+        let found = held.values.iter().find(|(known, _)| is(known)).cloned();
+        if let Some((known, value)) = found {
+            if !held.asked.contains(&known) {
+                held.asked.push(known);
+            }
+            return Ok(value);
         }
         if let Some(prefix) = self.layer(name) {
             let known = |(layer, _): &&(&str, u32)| prefix.strip_suffix('.') == Some(layer);

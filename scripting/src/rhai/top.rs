@@ -102,7 +102,7 @@ impl<'a> TopLevel<'a> {
         };
         let noted = forgiven.take().into_iter();
         for error in noted.take(TOLD_MAX.saturating_sub(self.wrong.len())) {
-            self.wrong.push(self.told(placed(error, line)));
+            self.wrong.push(self.told(placed(error.into(), line)));
         }
         if let Err(error) = ran {
             self.failed.extend(self.source.named_in(line));

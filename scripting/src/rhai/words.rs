@@ -100,7 +100,7 @@ fn unfound(called: &str, own: &[String]) -> String {
         let given = if given.is_empty() { "nothing".to_owned() } else { given.join(", ") };
         return format!("`{name}` does not take ({given}); it is called as in {usage}");
     }
-    if own.iter().any(|own| *own == name) {
+    if own.contains(&name) {
         return format!("`{name}` does not take {} arguments", given.len());
     }
     let methods = BASICS.iter().filter_map(|(name, ..)| name.rsplit('.').next());

@@ -118,12 +118,15 @@ fn what_is_no_script_is_refused() {
 
 #[test]
 fn fields_that_are_read_unseen_are_reported() {
-    let folder = Folder::new();
-    let script = "local name = \"ttl\"\nfunction init() return { n = 0 } end\n\
+    let lua = "local name = \"ttl\"\nfunction init() return { n = 0 } end\n\
         function update(pkt, state)\n  if pkt.ip and pkt.ip[name] == 64 then state.n += pkt.packets end\nend\n\
         function export(state) return { n = state.n } end\n";
-    folder.write("mine.lua", script);
-    let ran = folder.como(["check", "mine.lua"]).ok();
-    let told = ran.stderr.matches("`pkt.ip.ttl` is read where the text does not show it").count();
-    assert_eq!(told, 1, "{}", ran.stderr);
+    let rhai = "const NAME = \"ttl\";\nfn init() { #{ n: 0 } }\nfn update(pkt, state) {\n\
+        let ip = pkt.ip;\n if ip != () && ip[NAME] == 64 { state.n += pkt.packets; }\n}\n\
+        fn export(state) { #{ n: state.n } }\n";
+    for (name, script) in [("mine.lua", lua), ("mine.rhai", rhai)] {
+        let ran = check(name, script).ok();
+        let told = ran.stderr.matches("`pkt.ip.ttl` is read where the text does not show it");
+        assert_eq!(told.count(), 1, "{}", ran.stderr);
+    }
 }
