@@ -74,7 +74,7 @@ pub(super) fn engine(host: &Arc<Reach>, limits: &Limits, watch: &Arc<Watch>) -> 
         token => token,
     });
     let clock = watch.clone();
-    engine.on_progress(move |operations| clock.is_late(operations).then_some(Dynamic::UNIT));
+    engine.on_progress(move |_| clock.is_late().then_some(Dynamic::UNIT));
     let debug = host.clone();
     engine.on_debug(move |text, _, at| debug.talk.say(|| format!("{at}: {text}")));
     for name in ["print_", "log"] {

@@ -81,7 +81,7 @@ pub(super) fn told<'a>(
 
 /// Which limit an error says was passed.
 pub(super) fn passed(error: &EvalAltResult) -> Option<Limit> {
-    match error {
+    match error.unwrap_inner() {
         EvalAltResult::ErrorTerminated(..) => Some(Limit::Cpu),
         EvalAltResult::ErrorSystem(_, source) => source.downcast_ref::<Passed>().map(|p| p.limit),
         error => error.is_system_exception().then_some(Limit::Memory),

@@ -79,6 +79,28 @@ fn loops_inside_the_library_end() {
 }
 
 #[test]
+fn functions_that_the_library_calls_are_watched_however_short_they_are() {
+    for work in [
+        "a.reduce(|s, v| s + v, \"\")",
+        "a.reduce_rev(|s, v| s + v, \"\")",
+        "a.map(|v| big(v))",
+        "a.filter(|v| big(v))",
+        "a.all(|v| big(v))",
+        "a.for_each(|| big(this))",
+        "a.index_of(|v| !big(v))",
+        "a.retain(|v| big(v))",
+        "a.sort(|x, y| if big(x) { 1 } else { -1 })",
+        "loop { a.map(|v| v); }",
+    ] {
+        stopped(&format!(
+            "let value = #{{ n: count() }};\n\
+             fn big(v) {{ v.pad(500_000, 'x'); v.len > 3 }}\n\
+             fn export(t) {{ let a = []; a.pad(60_000, \"abcdefghijklmnopq\"); {work}; t.all() }}"
+        ));
+    }
+}
+
+#[test]
 fn what_ends_a_script_cannot_be_caught() {
     stopped(&update("loop { try { loop {} } catch { } }"));
     stopped(&update("loop { try { recurse(0) } catch (e) { } }"));
