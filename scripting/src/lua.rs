@@ -15,6 +15,7 @@ mod lifted;
 mod meaning;
 mod module;
 mod records;
+mod renamed;
 mod returned;
 mod script;
 mod tables;

@@ -22,7 +22,7 @@ pub use functions::{calls, functions};
 pub use names::{given, strays};
 pub use order::{table_order, written_order};
 pub use place::{is_at_top, is_behind_dot, is_dotted, uses};
-use tokens::{Shape, Token, tokens};
+use tokens::{Shape, Token, code, tokens};
 
 use crate::flow;
 
@@ -177,7 +177,7 @@ pub fn no_field(name: &str) -> String {
 
 /// What the packet callbacks of `source` read.
 pub fn reads(source: &str, language: Language) -> Reads {
-    let tokens = tokens(source, language);
+    let tokens = code(source, language);
     let names = packet_names(&tokens, language);
     let filters = filters::named(source, &tokens);
     let mut reads = Reads { complete: true, ..Reads::default() };
@@ -194,6 +194,12 @@ pub fn reads(source: &str, language: Language) -> Reads {
     };
     for at in 0..tokens.len() {
         scan.token(at);
+    }
+    if language == Language::Rhai {
+        // Code inside an interpolated text is not followed.
+        let around = |t: &Token<'_>| t.shape == Shape::Text && t.text.starts_with('`');
+        let mut around = tokens.iter().filter(|token| around(token));
+        scan.reads.complete &= !around.any(|t| names.iter().any(|name| t.text.contains(name)));
     }
     scan.reads.contained = !scan.shadowed
         && scan.parameters == names.len()
@@ -300,10 +306,6 @@ impl<'a> Scan<'a> {
 
     fn token(&mut self, at: usize) {
         let token = &self.tokens[at];
-        if token.shape == Shape::Text && token.text.starts_with('`') {
-            // Code inside an interpolated text is not followed.
-            self.reads.complete &= !self.names.iter().any(|name| token.text.contains(name));
-        }
         if token.shape != Shape::Word
             || is_dotted(self.tokens, at)
             || !self.names.contains(&token.text)

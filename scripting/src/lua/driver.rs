@@ -16,8 +16,9 @@ use std::fmt::Write;
 use como_core::field::{Field, Kind};
 
 use super::handles::Wide;
+use super::renamed;
 use crate::flow;
-use crate::scan::tokens::{Token, tokens};
+use crate::scan::tokens::{Token, code};
 use crate::scan::{Language, Read, Reads, TS_NS, is_at_top, uses};
 
 /// What stands before the script, in its first line.
@@ -40,7 +41,7 @@ pub struct Composed {
 
 /// The script with its driver.
 pub fn compose(source: &str, reads: &Reads) -> Composed {
-    let tokens = tokens(source, Language::Lua);
+    let tokens = code(source, Language::Lua);
     let mut driver = Driver::of(reads, &tokens);
     // A name that the script has itself would be another's.
     let ours = driver.parameters();
@@ -72,13 +73,23 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
             edits.push((at, at, list.to_owned()));
         }
     }
+    if !reads.complete {
+        let renamed = renamed::edits(&tokens, reads);
+        edits.extend(renamed.into_iter().map(|(at, new)| (at, at, new)));
+    }
     edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
     let mut text = source.to_owned();
     for (start, end, new) in edits {
         text.replace_range(start..end, &new);
     }
     let parameters = if driver.direct { parameters.len() } else { 0 };
-    let head = if driver.adds { [HEAD, "local __como_at = 0; "].concat() } else { HEAD.to_owned() };
+    let mut head = HEAD.to_owned();
+    if driver.adds {
+        head.push_str("local __como_at = 0; ");
+    }
+    if !reads.complete {
+        let _ = write!(head, "local {}; ", renamed::ABSENT);
+    }
     Composed { text: format!("{head}{text}\n{}", driver.text()), parameters }
 }
 
@@ -211,7 +222,11 @@ impl<'a> Driver<'a> {
         for at in 0..self.reads.filters.len() {
             let _ = write!(text, ", __m{at}");
         }
-        text.push_str(")\nlocal __at = 0\nlocal function __place() return __at end\n");
+        text.push_str(")\n");
+        if !self.reads.complete {
+            let _ = writeln!(text, "{} = __G.absent", renamed::ABSENT);
+        }
+        text.push_str("local __at = 0\nlocal function __place() return __at end\n");
         text.push_str("local __F = {");
         if !self.direct {
             for name in self.names() {

@@ -151,6 +151,9 @@ local packet = table.freeze({
   end,
 })
 
+-- What a packet has in place of a layer that it lacks: all fields of it are nil.
+local nothing = table.freeze({})
+
 -- Filters: objects that no script can make by itself, each known here by its number.
 
 local numbers = setmetatable({}, { __mode = "k" })
@@ -206,6 +209,10 @@ return {
   --- The number of what `filter` made.
   filter_number = function(made)
     return numbers[made]
+  end,
+  --- What is looked into where a layer of `what` is nil; nil itself where that is no packet.
+  absent = function(what)
+    return if open.packet and rawequal(what, open.packet) then nothing else nil
   end,
   flag = flag,
   freeze = freeze,

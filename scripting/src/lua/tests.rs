@@ -131,6 +131,56 @@ end
 }
 
 #[test]
+fn absent_fields_are_nil_by_whatever_name_the_packet_goes() {
+    let rows = ["arp=1 syn=2 web=1"];
+    for (top, local, src, syn, dport) in [
+        ("", "", "pkt.ip.src", "pkt.tcp.flags.syn", "pkt.tcp.dport"),
+        ("", "local s = `{pkt.ip.src} {pkt.sport}`", "pkt.ip.src", "pkt.tcp.flags.syn", "pkt.dport"),
+        ("", "local p = pkt", "p.ip.src", "p.tcp.flags.syn", "p.tcp.dport"),
+        (
+            "local function src(p) return p.ip.src end local function syn(p) return p.tcp.flags.syn end
+             local function dport(p) return `{p.tcp.dport}` end",
+            "",
+            "src(pkt)",
+            "syn(pkt)",
+            "tonumber(dport(pkt))",
+        ),
+    ] {
+        let text = format!(
+            "{top}
+             function init() return {{ arp = 0, syn = 0, web = 0 }} end
+             function update(pkt, state)
+               {local}
+               if {src} == nil then state.arp += 1 end
+               if {syn} then state.syn += 1 end
+               if {dport} == 443 then state.web += 1 end
+             end
+             function export(state) return state end"
+        );
+        check(&text, &[], &rows);
+    }
+    let text = "local function f(p) return p.ip.src end
+        function update(pkt, state) f(pkt) f({ ip = { src = 1 } }) f({}) end
+        function export(state) end";
+    let mut running = start(text);
+    running.feed(some());
+    running.rows();
+    let message = running.faults.first().map(|fault| fault.mistake.to_string()).unwrap_or_default();
+    assert!(message.contains("`p.ip` is nil, and has no `src`"), "{message}");
+}
+
+#[test]
+fn fields_read_inside_texts_are_prepared() {
+    let text = "function init() return {} end
+        function update(pkt, state)
+          local k = `{pkt.ip.src}>{pkt.dport}`
+          state[k] = (state[k] or 0) + pkt.len
+        end
+        function export(state) return { all = state[\"nil>nil\"], one = state[\"10.0.0.1>53\"] } end";
+    check(text, &[], &["all=60 one=100"]);
+}
+
+#[test]
 fn absent_fields_are_nil_and_absent_layers_too() {
     let text = r#"
 function init() return { tcp = 0, syn = 0, none = 0, arp = 0, udp = 0, flags = 0 } end

@@ -33,6 +33,19 @@ fn plain_reads_are_all_found() {
 }
 
 #[test]
+fn code_inside_interpolated_texts_is_followed_in_lua() {
+    lua("log(`{pkt.len}`)", &["len"], true);
+    lua(
+        "k = `{pkt.ip.src} \\u{20}pkt.ts{ {pkt.ip.dst} }{pkt.dport}`",
+        &["ip.src", "ip.dst", "dport"],
+        true,
+    );
+    lua("k = `a\\`{f(`{pkt.len}}`, '}')}{'`'}` .. pkt.dport -- `{pkt.ts", &["len", "dport"], true);
+    lua("log(`one pkt`) log(`{pkt}`)", &[], false);
+    check(Language::Rhai, "fn update(pkt, s) { print(`${pkt.len}`) }", &[], false);
+}
+
+#[test]
 fn what_a_name_in_a_map_is_given_is_followed() {
     let source = "fn update(pkt, state) { state.rows.push(#{ a: pkt.ip.src, b: pkt.len }); }";
     check(Language::Rhai, source, &["len", "ip.src"], true);
@@ -64,7 +77,6 @@ fn a_packet_that_wanders_off_is_noticed() {
     lua("local ip = pkt.ip; n = ip.src", &["ip.src"], false);
     lua("local t = pkt.tcp; n = t.dport", &["dport", "tcp.dport"], false);
     lua("n = pkt[name]", &[], false);
-    lua("log(`{pkt.len}`)", &[], false);
     check(
         Language::Lua,
         "local function f(p) return p.sport end\nfunction check(pkt) return f(pkt) == row.len end",
@@ -144,9 +156,21 @@ fn columns_stand_as_they_were_written() {
 
 #[test]
 fn any_text_can_be_cut() {
-    for source in
-        ["\"", "[[", "--[==[", "/*", "`", "\\", "é.ü(", "pkt.", "function update(", "1..2"]
-    {
+    for source in [
+        "\"",
+        "[[",
+        "--[==[",
+        "/*",
+        "`",
+        "`{",
+        "`}{`}{{}}",
+        "`é\\é{é",
+        "\\",
+        "é.ü(",
+        "pkt.",
+        "function update(",
+        "1..2",
+    ] {
         for language in [Language::Lua, Language::Rhai] {
             reads(source, language);
             written_order(source, language, "key");

@@ -48,7 +48,18 @@ impl Token<'_> {
 
 /// The tokens of `source`, comments left out.
 pub fn tokens(source: &str, language: Language) -> Vec<Token<'_>> {
-    let mut cutter = Cutter { source, bytes: source.as_bytes(), language, at: 0, line: 1 };
+    cut(source, language, false)
+}
+
+/// The same, where in Lua what is computed inside an interpolated text is cut as well:
+/// `` `a {b} c` `` is the text `` `a ``, a bracket, a name, a bracket and the text `` c` ``.
+pub fn code(source: &str, language: Language) -> Vec<Token<'_>> {
+    cut(source, language, language == Language::Lua)
+}
+
+fn cut(source: &str, language: Language, inside: bool) -> Vec<Token<'_>> {
+    let bytes = source.as_bytes();
+    let mut cutter = Cutter { source, bytes, language, at: 0, line: 1, inside, open: Vec::new() };
     let mut found = Vec::new();
     while let Some(token) = cutter.next() {
         found.push(token);
@@ -62,6 +73,11 @@ struct Cutter<'a> {
     language: Language,
     at: usize,
     line: u32,
+    /// Whether what lies inside interpolated texts is cut.
+    inside: bool,
+    /// For each interpolated text around: how many brackets are open within its own. Where the
+    /// innermost has none, its text goes on.
+    open: Vec<u32>,
 }
 
 impl<'a> Cutter<'a> {
@@ -87,10 +103,18 @@ impl<'a> Cutter<'a> {
     }
 
     fn next(&mut self) -> Option<Token<'a>> {
-        self.skip_blanks();
+        let resumes = self.open.last() == Some(&0);
+        if !resumes {
+            self.skip_blanks();
+        }
         let (start, line) = (self.at, self.line);
         let first = *self.bytes.get(start)?;
         let (shape, end) = match first {
+            _ if resumes && first != b'{' => (Shape::Text, self.interpolated(start)),
+            b'`' if self.inside => {
+                self.open.push(0);
+                (Shape::Text, self.interpolated(start + 1))
+            }
             b'_' | b'a'..=b'z' | b'A'..=b'Z' => (Shape::Word, self.run(start, false)),
             b'0'..=b'9' => (Shape::Number, self.run(start, true)),
             b'"' | b'\'' | b'`' => (Shape::Text, self.quoted(first)),
@@ -99,6 +123,11 @@ impl<'a> Cutter<'a> {
                 None => (Shape::Mark, start + 1),
             },
             _ => {
+                match (first, self.open.last_mut()) {
+                    (b'{', Some(open)) => *open = open.saturating_add(1),
+                    (b'}', Some(open)) => *open = open.saturating_sub(1),
+                    _ => {}
+                }
                 let c = self.source.get(start..).and_then(|s| s.chars().next())?;
                 (Shape::Mark, start + c.len_utf8())
             }
@@ -161,6 +190,25 @@ impl<'a> Cutter<'a> {
                 b'\\' => 2,
                 b if *b == quote => return at + 1,
                 b'\n' if quote != b'`' && self.language == Language::Lua => return at,
+                _ => 1,
+            };
+        }
+        self.bytes.len()
+    }
+
+    /// The end of a piece of an interpolated text: before the bracket that opens code, or behind
+    /// the last quote.
+    fn interpolated(&mut self, from: usize) -> usize {
+        let mut at = from;
+        while let Some(b) = self.bytes.get(at) {
+            at += match b {
+                b'\\' if self.bytes[at..].starts_with(b"\\u{") => 3,
+                b'\\' => 2,
+                b'{' => return at,
+                b'`' => {
+                    self.open.pop();
+                    return at + 1;
+                }
                 _ => 1,
             };
         }
