@@ -11,7 +11,9 @@
 //! Elsewhere one table stands for the packet, and the field is `pkt.tcp_dport`
 //! in it: one look-up in place of two, and nil where the layer is absent.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use como_core::field::{Field, Kind};
 
@@ -372,18 +374,20 @@ pub enum Missing {
     IpFlags,
 }
 
+/// What each flat name means, made once: a script may ask for every packet.
+static MEANT: LazyLock<HashMap<String, Missing>> = LazyLock::new(|| {
+    let layers = crate::scan::LAYERS.iter();
+    let layers = layers.map(|(layer, mark)| ((*layer).to_owned(), Missing::Layer(*mark)));
+    let fields = Field::ALL.iter().map(|field| (flat(*field), Missing::Field(*field)));
+    let others =
+        [(TS_NS, Missing::TsNs), (flow::NAME, Missing::Flow), ("ip_flags", Missing::IpFlags)];
+    let others = others.into_iter().map(|(name, missing)| (name.to_owned(), missing));
+    layers.chain(fields).chain(others).collect()
+});
+
 /// What the flat name `name` of a packet means.
 pub fn missing(name: &str) -> Option<Missing> {
-    match name {
-        TS_NS => Some(Missing::TsNs),
-        flow::NAME => Some(Missing::Flow),
-        "ip_flags" => Some(Missing::IpFlags),
-        _ => {
-            let layer = crate::scan::LAYERS.iter().find(|(layer, _)| *layer == name);
-            let field = Field::ALL.iter().copied().find(|f| flat(*f) == name);
-            field.map(Missing::Field).or(layer.map(|(_, mark)| Missing::Layer(*mark)))
-        }
-    }
+    MEANT.get(name).copied()
 }
 
 #[cfg(test)]
