@@ -118,6 +118,13 @@ impl Window {
         (both.from < both.to).then_some(both)
     }
 
+    /// What of it lies outside of another.
+    pub fn without(self, other: Self) -> impl Iterator<Item = Self> {
+        let before = Self { to: self.to.min(other.from), ..self };
+        let behind = Self { from: self.from.max(other.to), ..self };
+        [before, behind].into_iter().filter(|part| part.from < part.to)
+    }
+
     /// Its parts, where it is cut at these instants, which are in order and inside.
     pub fn parts(self, cuts: &[Ts]) -> impl Iterator<Item = Self> {
         let begins = [self.from].into_iter().chain(cuts.iter().copied());

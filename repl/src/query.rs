@@ -332,6 +332,7 @@ fn show(
             for coverage in steps.sources() {
                 say_sources(&coverage.since, &coverage.sources);
             }
+            return Ok(());
         }
         format => {
             let mut renderer = output::renderer(format, maker);
@@ -343,7 +344,10 @@ fn show(
             .map_err(refused)?;
         }
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    let covered = steps.sources().iter().flat_map(|coverage| &coverage.sources);
+    curtain.behind(|| say_inexact(covered));
+    Ok(())
 }
 
 /// An answer of which alerts are said beside it, because its format has no place for them.
@@ -441,16 +445,33 @@ fn say_sources(since: &dyn std::fmt::Display, sources: &[Covered]) {
     say(&format!("from {since} on of {}", names.join("; ")));
 }
 
-/// Says the same of what a monitor told as [`sources`] has it.
-fn say_told(text: &str) {
+/// Says on standard error in what an answer that others read is not exact, each thing once: its
+/// format has no place for that.
+fn say_inexact<'a>(sources: impl Iterator<Item = &'a Covered>) {
+    let lineage = sources.flat_map(|covered| covered.lineage.iter().map(move |l| (covered, l)));
+    let mut said = Vec::new();
+    for (covered, text) in lineage.filter(|(_, text)| text.starts_with("inexact")) {
+        let line = format!("{}: {text}", covered.source);
+        if !said.contains(&line) {
+            say(&line);
+            said.push(line);
+        }
+    }
+}
+
+/// Says of what a monitor told as [`sources`] has it all below a table, and otherwise in what it is
+/// not exact.
+fn say_told(text: &str, is_table: bool) {
     #[derive(serde::Deserialize)]
     struct Told {
         since: String,
         sources: Vec<Covered>,
     }
     // Of another version it may be told otherwise; the answer is there all the same.
-    for told in serde_json::from_str::<Vec<Told>>(text).unwrap_or_default() {
-        say_sources(&told.since, &told.sources);
+    let all = serde_json::from_str::<Vec<Told>>(text).unwrap_or_default();
+    match is_table {
+        true => all.iter().for_each(|told| say_sources(&told.since, &told.sources)),
+        false => say_inexact(all.iter().flat_map(|told| &told.sources)),
     }
 }
 

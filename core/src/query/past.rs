@@ -9,6 +9,7 @@ mod cut;
 mod explain;
 mod kept;
 mod price;
+mod reach;
 mod replayed;
 mod unfit;
 
@@ -24,8 +25,9 @@ use crate::source::Source;
 use crate::storage::losses::Losses;
 use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::Needs;
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 pub use price::Price;
+use reach::Stand;
 use unfit::Unfit;
 
 /// The own way of the module that made a stream's records to replay them, where it has one.
@@ -74,6 +76,15 @@ pub struct Candidate {
     heard_until: Ts,
     // What of it is of other packets than those asked for, where some of it is not.
     unfit: Unfit,
+    // What of it cannot be replayed, where some of it cannot.
+    unsaid: Unfit,
+    // The window asked for, and the gaps in what is covered of it, where those were looked for.
+    window: Window,
+    gaps: Vec<Window>,
+    // How long the intervals are of records.
+    step: Span,
+    // How it stands to others.
+    stand: Stand,
     // How much there is of it.
     amount: Option<Amount>,
     // The stream of records.
@@ -113,7 +124,10 @@ impl Past<'_> {
                 all.push(self.replayed(stream, &filter, look));
             }
         }
-        price::sort(&mut all, needs);
+        for candidate in &mut all {
+            candidate.window = look.window;
+        }
+        price::sort(&mut all);
         Ok(all)
     }
 }
@@ -164,6 +178,11 @@ impl Candidate {
             stored: None,
             heard_until: Ts(0),
             unfit: Unfit::default(),
+            unsaid: Unfit::default(),
+            window: Window::ALL,
+            gaps: Vec::new(),
+            step: Span(0),
+            stand: Stand::default(),
             amount: None,
             stream: None,
             source: None,
@@ -181,17 +200,12 @@ impl Candidate {
         }
     }
 
-    /// How much of the window asked for it serves for, in nanoseconds.
-    fn reached_ns(&self) -> u64 {
-        let reached = |covered: Window| {
-            (covered.to - covered.from).0.saturating_sub(self.unfit.missing_ns(covered))
-        };
-        self.covered.map_or(0, reached)
-    }
-
     /// What is to be said of an answer that is made of it.
     fn notes(&self) -> Vec<String> {
-        let notes = [&self.reservation, &self.unfit.note(), &self.doubt, &self.aligned];
+        let edge = self.stand.edge.filter(|_| self.stand.is_as_good);
+        let edge = edge.map(|Window { from, to }| format!("it has nothing from {from} until {to}"));
+        let (unfit, unsaid) = (self.unfit.note(), self.unsaid.note());
+        let notes = [&self.reservation, &unfit, &unsaid, &self.doubt, &self.aligned, &edge];
         notes.into_iter().flatten().cloned().collect()
     }
 

@@ -38,7 +38,7 @@ pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         return Err(refusal(url, &mut response));
     }
     let told = response.headers().get(como_web::SOURCES).and_then(|told| told.to_str().ok());
-    let told = told.filter(|_| format == AnswerFormat::Records(Format::Table)).map(str::to_owned);
+    let told = told.map(str::to_owned);
     let run = response.headers().get(como_web::RUN).and_then(|run| run.to_str().ok()?.parse().ok());
     let mut progress = Progress::new(false);
     if let Some(run) = run {
@@ -49,7 +49,8 @@ pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     let handed = hand_on(url, response.body_mut().as_reader(), &progress.curtain());
     progress.finish();
     handed?;
-    told.iter().for_each(|told| say_told(told));
+    let is_table = format == AnswerFormat::Records(Format::Table);
+    told.iter().for_each(|told| say_told(told, is_table));
     Ok(())
 }
 

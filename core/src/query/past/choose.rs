@@ -125,7 +125,7 @@ impl Past<'_> {
                 Window { to: listened.within.to.max(heard), ..listened.within }
             }),
         };
-        let fit = stored.map(|stored| chosen.unfit.trim(stored));
+        let fit = stored.map(|stored| chosen.unsaid.trim(chosen.unfit.trim(stored)));
         (Edges::of(window, fit, needs.interval, goes_on), None)
     }
 
@@ -157,7 +157,8 @@ impl Past<'_> {
         chosen: Candidate,
         (window, lookups): (Window, Arc<Lookups>),
     ) -> Result<Run, QueryError> {
-        let Candidate { source: Some(source), dir, bytes, losses, unfit, .. } = chosen else {
+        let Candidate { source: Some(source), dir, bytes, losses, unfit, unsaid, .. } = chosen
+        else {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
         };
@@ -167,7 +168,8 @@ impl Past<'_> {
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
-            let mut run = Run::start(instance, vec![unfit.out_of(source)], window, lookups)?;
+            let mut run =
+                Run::start(instance, vec![unsaid.out_of(unfit.out_of(source))], window, lookups)?;
             run.watch(losses);
             return Ok(run);
         };

@@ -6,15 +6,10 @@ use super::price::{Asked, Price};
 use super::{Candidate, Past};
 use crate::lookup::Lookups;
 use crate::query::QueryError;
-use crate::record::{Column, Output, Records, Schema, Type, Value};
-use crate::storage::packets;
-use crate::storage::scan::Found;
-use crate::storage::{Scan, Window};
+use crate::record::{Column, Records, Schema, Type, Value};
+use crate::storage::Window;
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
-
-/// Gaps are not looked for in more bytes of records.
-const SCANNED_BYTES_MAX: u64 = 64 << 20;
 
 impl Past<'_> {
     /// What could be read to answer, what it costs, and what would be chosen, as records.
@@ -47,22 +42,19 @@ impl Past<'_> {
         ]);
         let mut records = Records::empty(Arc::new(schema), Span(0));
         for (at, candidate) in candidates.into_iter().enumerate() {
-            let leaves_out = self.leaves_out(&candidate, window);
+            let leaves_out = Self::leaves_out(&candidate, window);
             records.push(window.from, row(candidate, at == 0, leaves_out));
         }
         Ok(records)
     }
 
     /// What a candidate leaves out of the time it covers, or may not say exactly.
-    fn leaves_out(&self, candidate: &Candidate, window: Window) -> Option<String> {
+    fn leaves_out(candidate: &Candidate, window: Window) -> Option<String> {
         let covered = candidate.covered?;
-        let doubts = [&candidate.unfit.note(), &candidate.doubt, &candidate.aligned];
+        let (unfit, unsaid) = (candidate.unfit.note(), candidate.unsaid.note());
+        let doubts = [&unfit, &unsaid, &candidate.doubt, &candidate.aligned];
         let mut all: Vec<String> = doubts.into_iter().flatten().cloned().collect();
-        let gaps = match &candidate.dir {
-            Some(dir) => packets::gaps(dir, covered).unwrap_or_default(),
-            None if candidate.bytes > SCANNED_BYTES_MAX => Vec::new(),
-            None => self.gaps(&candidate.name, covered).unwrap_or_default(),
-        };
+        let gaps = &candidate.gaps;
         if let Some(Window { from, to }) = gaps.first() {
             let others = match gaps.len() - 1 {
                 0 => String::new(),
@@ -78,20 +70,6 @@ impl Past<'_> {
         ];
         all.extend(outside.into_iter().flatten());
         (!all.is_empty()).then(|| all.join("; "))
-    }
-
-    /// The gaps among records.
-    fn gaps(&self, name: &str, window: Window) -> Result<Vec<Window>, QueryError> {
-        let mut scan = Scan::new(&*self.store, name, window);
-        let mut gaps = Vec::new();
-        while let Some(found) = scan.find().transpose()? {
-            if let Found::Part(part) = found
-                && let Output::Gap { from, to } = part.output
-            {
-                gaps.push(Window { from, to });
-            }
-        }
-        Ok(gaps)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{Candidate, Past};
+use super::{Candidate, Past, reach};
 use crate::filter::Expr;
 use crate::lookup::Lookups;
 use crate::query::rates::{Amount, Pair, Took};
@@ -58,15 +58,24 @@ impl Asked<'_> {
 }
 
 /// Sorts candidates, the best first: what serves, what reaches furthest of the window, and of equals
-/// what costs least.
-pub(super) fn sort(candidates: &mut [Candidate], needs: &Needs) {
-    // An interval more or less is no reason to read packets instead of a few records.
-    let reach = |candidate: &Candidate| candidate.reached_ns() / needs.interval.0.max(1);
-    candidates.sort_by_key(|candidate| {
+/// what costs least. What is cheaper never makes up for what it lacks.
+pub(super) fn sort(candidates: &mut [Candidate]) {
+    let class = |candidate: &Candidate| {
         let Candidate { refusal, reservation, doubt, .. } = candidate;
-        let unfit = (refusal.is_some(), reservation.is_some(), doubt.is_some());
+        let reaches_nothing = candidate.reached_ns() == 0;
+        (refusal.is_some(), reservation.is_some(), reaches_nothing, doubt.is_some())
+    };
+    let stands = reach::stands(candidates, class);
+    for (candidate, stand) in candidates.iter_mut().zip(stands) {
+        candidate.stand = stand;
+    }
+    candidates.sort_by_cached_key(|candidate| {
         let cost = candidate.price.map_or(u64::MAX, |price| price.cost_ns);
-        (unfit, Reverse(reach(candidate).div_ceil(2)), cost, candidate.bytes)
+        let reached = match candidate.stand.is_as_good {
+            true => u64::MAX,
+            false => candidate.reached_ns(),
+        };
+        (class(candidate), Reverse(reached), cost, candidate.bytes)
     });
 }
 
@@ -78,11 +87,15 @@ impl Past<'_> {
         asked: Asked<'_>,
         wanted: impl Fn(&Candidate) -> bool,
     ) {
+        for candidate in candidates.iter_mut().filter(|candidate| wanted(candidate)) {
+            candidate.gaps = self.gaps_of(candidate);
+        }
+        sort(candidates);
         let wanted = candidates.iter_mut().filter(|candidate| wanted(candidate));
         for candidate in wanted.take(SAMPLES_MAX) {
             candidate.price = self.price_of(candidate, asked);
         }
-        sort(candidates, asked.needs);
+        sort(candidates);
     }
 
     fn price_of(&self, candidate: &Candidate, asked: Asked<'_>) -> Option<Price> {

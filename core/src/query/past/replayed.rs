@@ -1,13 +1,16 @@
 //! Records of an instance as a candidate: whether they can be replayed, and what they do not say.
 
-use super::unfit::texts;
+use super::unfit::{Unfit, texts};
 use super::{Candidate, Look, Past, lacking};
 use crate::field::Kind;
 use crate::filter::Expr;
+use crate::packet::Said;
 use crate::query::rates::Amount;
-use crate::replay::{OnDemand, ReplayError, Replayer};
+use crate::record::{Output, Schema};
+use crate::replay::{Derived, OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment};
-use crate::storage::{Stream, Window};
+use crate::storage::scan::{Found, Part};
+use crate::storage::{Scan, Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::{Interval, Span, Ts};
 
@@ -36,9 +39,11 @@ impl Past<'_> {
                     .or_else(|| untold(&source, filter))
                     .or_else(|| unkeyed(&source, needs));
                 inexact.into_iter().for_each(|why| candidate.reserve(why));
+                let step = source.description().resolution;
+                candidate.step = step;
+                candidate.unsaid = self.unsaid(&stream, aligned);
                 candidate.aligned = (aligned != window).then(|| {
-                    let Window { from, to } = aligned;
-                    let step = source.description().resolution;
+                    let Window { from, to } = candidate.covered.unwrap_or(aligned);
                     format!("it is of whole intervals of {step}, from {from} until {to}")
                 });
                 candidate.source = Some(Box::new(source.telling(candidate.losses.clone())));
@@ -46,6 +51,28 @@ impl Past<'_> {
             Err(error) => candidate.refusal = Some(error.to_string()),
         }
         candidate
+    }
+
+    /// The times whose records say less than is needed to replay them, because the module was another
+    /// one then.
+    fn unsaid(&self, stream: &Stream, window: Window) -> Unfit {
+        let (mut unsaid, own) = (Unfit::default(), (self.own)(stream));
+        let schemas = self.store.schemas(&stream.name).unwrap_or_default();
+        let says = |schema: &Schema| Derived::of(schema, Said::default());
+        if own.is_some() || schemas.iter().all(|(_, schema)| says(schema).is_ok()) {
+            return unsaid;
+        }
+        let mut scan = Scan::new(&*self.store, &stream.name, window);
+        // What cannot be read is complained of when it is replayed.
+        while let Some(Ok(found)) = scan.find() {
+            if let Found::Part(Part { output: Output::Records(records), .. }) = found
+                && let Err(why) = says(&records.schema)
+                && let (Some(from), Some(last)) = (records.starts.first(), records.starts.last())
+            {
+                unsaid.leave_out(Window { from: *from, to: *last + records.len }, &why);
+            }
+        }
+        unsaid
     }
 
     /// Records of an instance to be replayed, and what they are of: whole intervals, all that

@@ -10,8 +10,8 @@ use crate::time::Ts;
 pub(super) struct Unfit {
     /// Those times, in order; none touches another.
     holes: Vec<Window>,
-    /// The filter of the first of them.
-    filter: String,
+    /// What there is in the first of them.
+    what: String,
     /// Whether there are no others.
     is_all: bool,
 }
@@ -26,14 +26,26 @@ impl Unfit {
                 continue;
             }
             if unfit.holes.is_empty() {
-                unfit.filter = (*filter).to_owned();
+                unfit.what = format!("it has only the packets of `{filter}`");
             }
-            match unfit.holes.last_mut() {
-                Some(last) if window.from <= last.to => last.to = last.to.max(window.to),
-                _ => unfit.holes.push(*window),
-            }
+            unfit.put(*window);
         }
         unfit
+    }
+
+    /// Adds a time of which nothing can be said, and why.
+    pub fn leave_out(&mut self, window: Window, why: &dyn std::fmt::Display) {
+        if self.holes.is_empty() {
+            self.what = why.to_string();
+        }
+        self.put(window);
+    }
+
+    fn put(&mut self, window: Window) {
+        match self.holes.last_mut() {
+            Some(last) if window.from <= last.to => last.to = last.to.max(window.to),
+            _ => self.holes.push(window),
+        }
     }
 
     /// Whether everything fits.
@@ -59,15 +71,14 @@ impl Unfit {
         window
     }
 
-    /// How much of a window does not fit, in nanoseconds.
-    pub fn missing_ns(&self, window: Window) -> u64 {
-        let inside = self.holes.iter().filter_map(|hole| hole.common(window));
-        inside.fold(0, |all, hole| all.saturating_add((hole.to - hole.from).0))
+    /// The times that do not fit.
+    pub fn holes(&self) -> &[Window] {
+        &self.holes
     }
 
     /// Why it does not serve where nothing of it fits.
     pub fn refusal(&self) -> String {
-        format!("it has only the packets of `{}`", self.filter)
+        self.what.clone()
     }
 
     /// What is to be said of it where some of it fits.
@@ -78,8 +89,7 @@ impl Unfit {
             others => format!(", and at {others} more times those of others"),
         };
         let Window { from, to } = first;
-        let filter = &self.filter;
-        Some(format!("from {from} until {to} it has only the packets of `{filter}`{others}"))
+        Some(format!("from {from} until {to} {}{others}", self.what))
     }
 
     /// The source without what does not fit.

@@ -208,7 +208,7 @@ impl PacketSource {
         }
         let others = self.spans.iter().filter(|(other, _)| *other != number);
         for heard in others.flat_map(|(_, spans)| spans) {
-            chunk.unheard = chunk.unheard.iter().flat_map(|w| without(*w, *heard)).collect();
+            chunk.unheard = chunk.unheard.iter().flat_map(|w| w.without(*heard)).collect();
         }
     }
 
@@ -335,11 +335,4 @@ fn between(spans: impl Iterator<Item = Window>) -> Vec<Window> {
     }
     between.reverse();
     between
-}
-
-/// What of a window lies outside of another.
-fn without(window: Window, other: Window) -> impl Iterator<Item = Window> {
-    let before = Window { to: window.to.min(other.from), ..window };
-    let behind = Window { from: window.from.max(other.to), ..window };
-    [before, behind].into_iter().filter(|part| part.from < part.to)
 }

@@ -5,11 +5,13 @@
 //! store times that lie before those: its clock was set back, or it was fed an
 //! older capture. There another chain begins, and chains are read by time.
 
-use std::io;
+use std::{fs, io};
 
 use super::holes::{begins_apart, span};
 use crate::storage::Window;
+use crate::storage::packets::index::SLAB_BYTES_MAX;
 use crate::storage::packets::segments::Segment;
+use crate::storage::pcapng::{self, Block};
 use crate::time::Ts;
 
 /// Segments in the order in which they were stored.
@@ -42,6 +44,9 @@ pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<
     let mut chains: Vec<Chain> = Vec::new();
     for segment in segments {
         let known = span(&segment);
+        if known.is_none() && has_no_packets(&segment) {
+            continue;
+        }
         let last = chains.last().map_or(Ts(0), |chain| chain.span().to);
         let steps_back = known.is_none_or(|(first, _)| first < last);
         let begins = chains.is_empty() || steps_back && begins_apart(&segment);
@@ -59,4 +64,22 @@ pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<
         }
     }
     Ok(chains)
+}
+
+/// Whether a segment that is not in its index has no packet: it was begun, and its disk was full, or
+/// the first has not come yet.
+fn has_no_packets(segment: &Segment) -> bool {
+    if segment.packed || segment.bytes > u64::from(SLAB_BYTES_MAX) {
+        return false;
+    }
+    // What cannot be read is complained of when its packets are.
+    let Ok(bytes) = fs::read(&segment.path) else { return false };
+    let mut rest = &bytes[..];
+    while let Some((block, behind)) = pcapng::split(rest) {
+        if matches!(block, Block::Packet { .. }) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
 }

@@ -1,5 +1,7 @@
 //! Runs that stored earlier times than those before them.
 
+use std::fs;
+
 use super::*;
 use crate::source::{Chunk, Source, Turn};
 
@@ -75,4 +77,25 @@ fn more_runs_than_are_read_at_once_are_read_all_the_same() {
     let (mut seconds, _) = read(&[&run[..]; 40], Window::ALL);
     seconds.sort_unstable();
     assert!(seconds.chunks(40).zip(run).all(|(all, sec)| all == [sec; 40]));
+}
+
+#[test]
+fn a_segment_that_has_no_packet_yet_makes_no_gap_a_silence() {
+    let dir = dir();
+    for run in [0..100, 200..300] {
+        let place = Place::Directory(Room::new(dir.path(), 1 << 30));
+        let mut writer =
+            PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place");
+        write(&mut writer, run);
+    }
+    fs::write(dir.path().join("00000009.pcapng"), b"").expect("a file");
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None);
+    let mut source = source.expect("segments");
+    let (mut unheard, mut turn) = (Vec::new(), Turn::More);
+    while turn != Turn::End {
+        let mut chunk = Chunk::default();
+        turn = source.next(&mut chunk).expect("it reads");
+        unheard.extend(chunk.unheard.iter().map(|w| (w.from.0 / SEC, w.to.0 / SEC)));
+    }
+    assert_eq!(unheard, [(99, 200)]);
 }

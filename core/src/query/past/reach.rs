@@ -1,0 +1,116 @@
+//! How much of a window candidates serve for, compared in time to the nanosecond.
+//!
+//! What lacks a part that another has is never as good as that one: only an
+//! edge may be missing that is shorter than one of its own intervals, and a
+//! small part of the whole, because the last interval has not ended yet.
+
+use super::{Candidate, Past};
+use crate::query::QueryError;
+use crate::record::Output;
+use crate::storage::scan::Found;
+use crate::storage::{Scan, Window, packets};
+
+/// Gaps are not looked for in more bytes of records.
+const SCANNED_BYTES_MAX: u64 = 64 << 20;
+
+/// How many times an edge that may be missing fits into all there is, at least.
+const EDGES: u64 = 20;
+
+/// How a candidate stands to the one that reaches furthest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stand {
+    /// Whether it has as much, but for an edge.
+    pub is_as_good: bool,
+    /// That edge, of records.
+    pub edge: Option<Window>,
+}
+
+impl Candidate {
+    /// The parts of the window asked for that it serves for, in order.
+    pub(super) fn parts(&self) -> Vec<Window> {
+        let Some(mut covered) = self.covered else { return Vec::new() };
+        if self.is_packets && self.stored.is_some_and(|stored| stored.to == covered.to) {
+            // Its records say until when it heard none.
+            covered.to = covered.to.max(self.heard_until);
+        }
+        let mut parts: Vec<Window> = covered.common(self.window).into_iter().collect();
+        for hole in self.unfit.holes().iter().chain(self.unsaid.holes()).chain(&self.gaps) {
+            parts = parts.into_iter().flat_map(|part| part.without(*hole)).collect();
+        }
+        parts
+    }
+
+    /// How much of the window asked for it serves for, in nanoseconds.
+    pub(super) fn reached_ns(&self) -> u64 {
+        length(&self.parts())
+    }
+
+    /// How it stands to one that reaches at least as far.
+    pub(super) fn stand_to(&self, best: &Self) -> Stand {
+        let (own, all) = (self.parts(), best.parts());
+        let mut missing = all.clone();
+        for part in &own {
+            missing = missing.into_iter().flat_map(|lack| lack.without(*part)).collect();
+        }
+        let (Some(first), Some(last)) = (own.first(), own.last()) else {
+            return Stand { is_as_good: all.is_empty(), edge: None };
+        };
+        // Records begin and end where their intervals do, before the first packet and behind the
+        // last.
+        let step = if self.is_packets { self.step.max(best.step) } else { self.step };
+        let is_edge = |lack: &Window| {
+            let len = (lack.to - lack.from).0;
+            (lack.to == first.from || lack.from == last.to)
+                && len < step.0
+                && len.saturating_mul(EDGES) <= length(&all)
+        };
+        Stand {
+            is_as_good: missing.iter().all(is_edge),
+            edge: missing.pop().filter(|_| !self.is_packets),
+        }
+    }
+}
+
+/// How long some windows are together, in nanoseconds.
+fn length(parts: &[Window]) -> u64 {
+    parts.iter().fold(0, |all, part| all.saturating_add((part.to - part.from).0))
+}
+
+/// How each of some candidates stands to the one that reaches furthest of those alike.
+pub(super) fn stands<C: PartialEq>(
+    candidates: &[Candidate],
+    class: impl Fn(&Candidate) -> C,
+) -> Vec<Stand> {
+    let stand = |one: &Candidate| {
+        let alike = candidates.iter().filter(|other| class(other) == class(one));
+        let best = alike.max_by_key(|other| other.reached_ns());
+        best.map(|best| one.stand_to(best)).unwrap_or_default()
+    };
+    candidates.iter().map(stand).collect()
+}
+
+impl Past<'_> {
+    /// The gaps in what a candidate covers, as far as they are looked for.
+    pub(super) fn gaps_of(&self, candidate: &Candidate) -> Vec<Window> {
+        let Some(covered) = candidate.covered else { return Vec::new() };
+        match &candidate.dir {
+            Some(dir) => packets::gaps(dir, covered).unwrap_or_default(),
+            None if candidate.bytes > SCANNED_BYTES_MAX => Vec::new(),
+            None => self.gaps(&candidate.name, covered).unwrap_or_default(),
+        }
+    }
+
+    /// The gaps among records.
+    fn gaps(&self, name: &str, window: Window) -> Result<Vec<Window>, QueryError> {
+        let mut scan = Scan::new(&*self.store, name, window);
+        let mut gaps = Vec::new();
+        while let Some(found) = scan.find().transpose()? {
+            if let Found::Part(part) = found
+                && let Output::Gap { from, to } = part.output
+            {
+                gaps.push(Window { from, to });
+            }
+        }
+        Ok(gaps)
+    }
+}
