@@ -9,8 +9,8 @@ use std::process::Command;
 
 use como_tests::{Folder, Ran, Serving, binary};
 
-/// Whatever is read has 40,000 packets over two days and a half.
-const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\n\
+/// Whatever is read has 40,000 packets over two days and a half, each time that it is read.
+const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[store]\nagain = true\n\
     [[source]]\nuse = \"gen:packets=40000,duration=200000s,seed=3\"\n\
     [[module]]\nname = \"top 5.1\"\nuse = \"topaddr\"\nargs = { interval = \"600s\", n = 5 }\n\
     [[module]]\nname = \"t\"\nuse = \"traffic\"\nargs = { interval = \"60s\" }\n";
