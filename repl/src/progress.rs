@@ -27,7 +27,11 @@ impl Progress {
         let shown = !quiet && std::io::stderr().is_terminal();
         let target =
             if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bar: ProgressBar::with_draw_target(None, target), follower: None }
+        // A bar that is drawn before anything is known is empty.
+        let style = ProgressStyle::with_template("{msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        Self { bar, follower: None }
     }
 
     /// A handle that a writer to the same terminal hides the bar with.
@@ -44,8 +48,11 @@ impl Progress {
         let (stop, stopped) = bounded(0);
         let thread = std::thread::spawn(move || {
             let since = Instant::now();
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            loop {
                 show(&bar, far(), since.elapsed());
+                if stopped.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
             }
         });
         self.follower = Some((stop, thread));
