@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::time::SystemTime;
 
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
@@ -20,6 +21,12 @@ impl Ts {
     /// The instant `secs` seconds and `nanos` nanoseconds after 1970, saturating.
     pub const fn new(secs: u64, nanos: u64) -> Self {
         Self(secs.saturating_mul(SECOND).saturating_add(nanos))
+    }
+
+    /// What this machine's clock says; 1970 where it says a time before.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::new(since.as_secs(), since.subsec_nanos().into())
     }
 
     /// Seconds since 1970 as a float, exact to less than a microsecond today.

@@ -12,7 +12,7 @@ mod hosts;
 mod random;
 mod traffic;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use como_core::packet::{LinkType, Packet};
 use como_core::selection::BATCH_PACKETS_MAX;
@@ -97,10 +97,7 @@ impl Generator {
         if !self.config.pace {
             return self.config.packets;
         }
-        let (began, _) = *self.began.get_or_insert_with(|| {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            (Instant::now(), Ts::new(now.as_secs(), u64::from(now.subsec_nanos())))
-        });
+        let (began, _) = *self.began.get_or_insert_with(|| (Instant::now(), Ts::now()));
         let passed = u128::from(self.config.packets) * began.elapsed().as_nanos();
         let due = passed / u128::from(self.config.duration.0);
         u64::try_from(due).unwrap_or(u64::MAX).min(self.config.packets)

@@ -3,19 +3,11 @@
 //! Ages are told in packet time, and by it alone where it is of the past. A packet that says it
 //! is of the future says nothing of how old the others are: one bad clock would wipe a store.
 
-use std::time::SystemTime;
-
 use crate::time::{Span, Ts};
 
 /// What ended before this has been kept for `age`, where packets have come up to `latest`.
 pub(super) fn horizon(latest: Ts, age: Span) -> Ts {
-    latest.min(machine()) - age
-}
-
-/// What this machine's clock says.
-fn machine() -> Ts {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ts(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    latest.min(Ts::now()) - age
 }
 
 #[cfg(test)]
@@ -27,8 +19,8 @@ mod tests {
         let hour = Span::from_secs(3_600);
         assert_eq!(horizon(Ts::new(7_200, 0), hour), Ts::new(3_600, 0));
         assert_eq!(horizon(Ts::new(60, 0), hour), Ts(0));
-        let before = machine();
+        let before = Ts::now();
         let at = horizon(Ts(u64::MAX), hour);
-        assert!(at >= before - hour && at <= machine() - hour);
+        assert!(at >= before - hour && at <= Ts::now() - hour);
     }
 }

@@ -8,11 +8,10 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use como_core::addr::Addr;
 use como_core::source::{Counts, SourceError};
-use como_core::time::Ts;
 
 use super::senders::Senders;
 use crate::ready::readable;
@@ -99,12 +98,6 @@ impl Listener {
     #[cfg(test)]
     pub fn place(&self) -> std::net::SocketAddr {
         self.socket.local_addr().expect("a bound socket has an address")
-    }
-
-    /// What the clock says.
-    pub fn now() -> Ts {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ts::new(now.as_secs(), now.subsec_nanos().into())
     }
 
     /// Begins a turn: whether something has arrived, after waiting for it up to `patience`.

@@ -1,7 +1,7 @@
 //! A collector: export packets as exporters send them, over UDP.
 
 use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
-use como_core::time::Span;
+use como_core::time::{Span, Ts};
 
 use super::KIND;
 use super::decoder::Decoder;
@@ -43,7 +43,7 @@ impl Collector {
 
     /// Decodes what has arrived, until there are records enough.
     fn read(&mut self) -> Result<(), SourceError> {
-        let arrived = Listener::now();
+        let arrived = Ts::now();
         while self.line.has_room() {
             let Some((addr, packet)) = self.listener.receive()? else { break };
             self.decoder.decode(addr, arrived, packet, &mut self.line.read);
@@ -62,7 +62,7 @@ impl Source for Collector {
             self.read()?;
         }
         // Also where nothing arrives: what has waited long enough leaves.
-        self.line.note_time(Listener::now());
+        self.line.note_time(Ts::now());
         self.line.fill(chunk, true);
         chunk.counts.add(self.listener.newly_lost());
         chunk.counts.malformed += self.decoder.newly_undecodable();

@@ -2,6 +2,7 @@
 
 use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
 use como_core::time::Span;
+use como_core::time::Ts;
 
 use super::KIND;
 use super::samples::Samples;
@@ -48,7 +49,7 @@ impl Source for Collector {
 
     fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
         if self.listener.is_ready(PATIENCE) {
-            let arrived = Listener::now();
+            let arrived = Ts::now();
             while self.samples.has_room() {
                 let Some((sender, datagram)) = self.listener.receive()? else { break };
                 self.samples.take(sender, arrived, datagram);
