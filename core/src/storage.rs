@@ -206,7 +206,7 @@ pub const NAME_BYTES_MAX: usize = 200;
 pub fn can_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX
         && !["", ".", ".."].contains(&name)
-        && !name.contains(['/', '\n', '\0'])
+        && !name.contains(|c: char| c == '/' || c.is_control())
 }
 
 impl Stream {

@@ -4,22 +4,21 @@
 //! opens, whether a module takes an argument) is said when it runs.
 
 mod file;
+mod instance;
+pub mod places;
 pub mod view;
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use como_core::capture::merge::WINDOW_DEFAULT;
-use como_core::module::trace::SERVICE as TRACE;
 use como_core::module::{Args, Grants, Limits};
-use como_core::record::Value;
 use como_core::rollup::Rollup;
 use como_core::size;
-use como_core::storage::{NAME_BYTES_MAX, can_name};
 use como_core::time::Span;
 use como_web::Scripts;
+use places::Places;
 use toml::Spanned;
 use view::View;
 
@@ -67,6 +66,10 @@ pub fn packets_in(store: &Path) -> PathBuf {
 /// A read configuration. Paths are as seen from the current folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The folder at which its relative paths start.
+    pub folder: PathBuf,
+    /// Where it says what.
+    pub places: Places,
     /// The folder whose scripts run as soon as they are put there.
     pub modules: PathBuf,
     /// What to capture from.
@@ -155,14 +158,28 @@ impl Reader<'_> {
             Some(listen) => self.address(listen)?,
             None => LISTEN_DEFAULT.parse()?,
         };
-        let mut instances = self.instances(&file.module, &file.store)?;
-        let (views, inside) = self.views(&file.view, &instances, listen)?;
-        instances.extend(inside);
+        let placed = self.instances(&file.module, &file.store)?;
+        let own: Vec<InstanceConfig> = placed.iter().map(|(own, _)| own.clone()).collect();
+        let (views, inside) = self.views(&file.view, &own, listen)?;
+        let of_own = placed.into_iter().map(|(own, places)| (own.name, places));
+        let of_inside = inside.iter().map(|(one, places)| (one.name.clone(), places.clone()));
+        let of_views = file.view.iter().filter_map(|(name, view)| {
+            Some((name.clone(), view.get_ref().source.as_ref()?.span()))
+        });
+        let places = Places {
+            origin: self.origin.to_owned(),
+            text: self.text.to_owned(),
+            sources: file.source.iter().map(|source| source.r#use.span()).collect(),
+            instances: of_own.chain(of_inside).collect(),
+            views: of_views.collect(),
+        };
         Ok(Config {
+            folder: self.folder.to_owned(),
+            places,
             modules: self.path(file.modules.as_deref().unwrap_or("modules")),
             sources: file.source.iter().map(|s| self.source(&s.r#use)).collect::<Result<_>>()?,
             window: self.span(&file.capture.window)?.unwrap_or(WINDOW_DEFAULT),
-            instances,
+            instances: own.into_iter().chain(inside.into_iter().map(|(one, _)| one)).collect(),
             views,
             store: self.path(file.store.dir.as_deref().unwrap_or("store")),
             streamsize: self.room(&file.store.streamsize)?.unwrap_or(STREAMSIZE_DEFAULT),
@@ -179,169 +196,24 @@ impl Reader<'_> {
         })
     }
 
-    fn instances(
-        &self,
-        modules: &[file::Module],
-        store: &file::Store,
-    ) -> Result<Vec<InstanceConfig>> {
-        let mut names = BTreeSet::new();
-        let mut instances = Vec::new();
-        for module in modules {
-            let uses = module.r#use.get_ref();
-            let name = match &module.name {
-                Some(name) => name.get_ref().clone(),
-                None => crate::catalogue::stem(uses),
-            };
-            let place = module.name.as_ref().unwrap_or(&module.r#use);
-            self.name(&name, place)?;
-            if !names.insert(name.clone()) {
-                let failure = self.wrong(place, format!("two modules are called `{name}`"));
-                return Err(failure.hint("give each a `name` of its own"));
-            }
-            let filter = match &module.filter {
-                Some(filter) => self.filter(filter)?,
-                None => String::new(),
-            };
-            let path = crate::catalogue::is_path(uses).then(|| self.path(uses));
-            instances.push(InstanceConfig {
-                // One that cannot be read is refused when it is loaded.
-                text: path.as_ref().and_then(|path| como_scripting::whole(path).ok()),
-                module: path.map_or_else(|| uses.clone(), |path| path.to_string_lossy().into()),
-                args: self.args(&name, &module.args)?,
-                streamsize: self.streamsize(module, store)?,
-                compress: module.compress,
-                anonymize: module.anonymize.as_deref().map(|path| self.path(path)),
-                retain: self.age(&module.retain)?,
-                rollups: self.rollups(&module.rollup)?,
-                on_demand: self.one_of(&module.running, &RUNNING)?.unwrap_or(false),
-                backfill: self.span(&module.backfill)?,
-                grants: self.grants(&module.allow)?,
-                name,
-                filter,
-            });
-        }
-        let twice = |one: &&InstanceConfig| {
-            let mut rollups = one.rollups.iter();
-            rollups.any(|rollup| names.contains(&como_core::rollup::name(&one.name, rollup.len)))
-        };
-        if let Some(one) = instances.iter().find(twice) {
-            let what = format!("a module has the name of a rollup of `{}`", one.name);
-            return Err(Failure::new(what).hint("call it otherwise"));
-        }
-        Ok(instances)
-    }
-
-    /// Makes sure that something may name a module's records, and the folder of its packets.
-    fn name<T>(&self, name: &str, place: &Spanned<T>) -> Result {
-        if TAKEN.contains(&name) {
-            let failure = self.wrong(place, format!("`/{name}` is taken already"));
-            return Err(failure.hint("give the module another `name`"));
-        }
-        if can_name(name) {
-            return Ok(());
-        }
-        Err(match name.len() {
-            0..=NAME_BYTES_MAX => self.wrong(place, format!("`{name}` cannot name a module")),
-            bytes => {
-                let what = format!("a name of {bytes} bytes: a module's has at most");
-                self.wrong(place, format!("{what} {NAME_BYTES_MAX}"))
-            }
-        })
-    }
-
-    /// How much a module may keep. One that keeps packets writes a mebibyte at a time.
-    fn streamsize(&self, module: &file::Module, store: &file::Store) -> Result<Option<u64>> {
-        let own = self.room(&module.streamsize)?;
-        if module.r#use.get_ref() == TRACE {
-            let place = if own.is_some() { &module.streamsize } else { &store.streamsize };
-            let bytes = own.or(self.size(&store.streamsize)?);
-            self.at_least(bytes, place, WINDOW_BYTES_MIN, "4MiB")?;
-        }
-        Ok(own)
-    }
-
-    fn room(&self, text: &Option<Spanned<String>>) -> Result<Option<u64>> {
-        self.at_least(self.size(text)?, text, 1, "1B")
-    }
-
-    /// Rollups as `1m:7d`, each of longer intervals than the one before.
-    fn rollups(&self, texts: &[Spanned<String>]) -> Result<Vec<Rollup>> {
-        let mut rollups: Vec<Rollup> = Vec::new();
-        for text in texts {
-            let written = || {
-                let what = format!("`{}` is no rollup", text.get_ref());
-                self.wrong(text, what).hint("write how long intervals are and are kept: \"1m:7d\"")
-            };
-            let (len, age) = text.get_ref().split_once(':').ok_or_else(written)?;
-            let age = match age.trim() {
-                "forever" => None,
-                age => Some(Span::parse(age).map_err(|_| written())?),
-            };
-            let len = Span::parse(len.trim()).map_err(|_| written())?;
-            if len.0 == 0 || age.is_some_and(|age| age < len) {
-                return Err(self.wrong(text, "nothing would be kept: at least an interval".into()));
-            }
-            if rollups.last().is_some_and(|before| before.len >= len) {
-                let what = "its intervals are not longer than those before".to_owned();
-                return Err(self.wrong(text, what));
-            }
-            rollups.push(Rollup { len, age });
-        }
-        Ok(rollups)
-    }
-
+    /// Where to listen: a name is looked up here.
     fn address(&self, listen: &Spanned<String>) -> Result<SocketAddr> {
-        self.parsed(listen, |text| {
-            text.parse::<SocketAddr>().map_err(|_| {
-                format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`")
-            })
-        })
-    }
-
-    fn grants(&self, texts: &[Spanned<String>]) -> Result<Grants> {
-        let mut grants = Grants::default();
-        for text in texts {
-            let added = grants.add(text.get_ref());
-            added.map_err(|error| self.wrong(text, error.to_string()))?;
+        let text = listen.get_ref();
+        if let Ok(address) = text.parse() {
+            return Ok(address);
         }
-        Ok(grants)
-    }
-
-    fn args(&self, instance: &str, table: &toml::Table) -> Result<Args> {
-        let mut args = Args::default();
-        for (name, value) in table {
-            let value = match value {
-                toml::Value::String(text) => Value::Text(text.clone()),
-                toml::Value::Integer(number) => Value::Int(*number),
-                toml::Value::Float(number) => Value::Float(*number),
-                toml::Value::Boolean(flag) => Value::Bool(*flag),
-                other => {
-                    let what = format!(
-                        "{}: argument `{name}` of module `{instance}` is {}; arguments are texts, \
-                         numbers, true or false",
-                        self.origin,
-                        other.type_str()
-                    );
-                    return Err(Failure::new(what));
+        let what = match text.rsplit_once(':') {
+            Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
+                let found: Vec<SocketAddr> =
+                    text.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+                match found.iter().find(|one| one.is_ipv4()).or(found.first()) {
+                    Some(address) => return Ok(*address),
+                    None => format!("there is no address for `{name}`"),
                 }
-            };
-            args.set(name, value);
-        }
-        Ok(args)
-    }
-
-    /// A filter that compiles; a mistake is underlined where it stands in the file.
-    fn filter(&self, filter: &Spanned<String>) -> Result<String> {
-        let text = filter.get_ref();
-        let Err(error) = como_core::filter::parse(text) else { return Ok(text.clone()) };
-        // Behind the quote, as long as the file has the text as it is, without escapes.
-        let start = filter.span().start + 1;
-        let at = match self.text.get(start..).is_some_and(|rest| rest.starts_with(text.as_str())) {
-            true => start + error.at().start..start + error.at().end,
-            false => filter.span(),
+            }
+            _ => format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`"),
         };
-        let failure = Failure::new(error.to_string()).at(self.origin, self.text, at);
-        Err(error.hint().into_iter().fold(failure, Failure::hint))
+        Err(self.wrong(listen, what))
     }
 
     fn source(&self, source: &Spanned<String>) -> Result<String> {
@@ -465,7 +337,11 @@ impl Reader<'_> {
     }
 
     fn wrong<T>(&self, place: &Spanned<T>, what: String) -> Failure {
-        Failure::new(what).at(self.origin, self.text, place.span())
+        self.wrong_at(place.span(), what)
+    }
+
+    fn wrong_at(&self, at: Range<usize>, what: String) -> Failure {
+        Failure::new(what).at(self.origin, self.text, at)
     }
 
     /// What the reader of TOML says, in our words where a key is unknown.

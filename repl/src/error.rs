@@ -53,6 +53,18 @@ impl Failure {
         self
     }
 
+    /// The same as a mistake in a file rather than on the command line: exit code 1.
+    pub fn in_file(self) -> Self {
+        Self { code: self.code.min(1), ..self }
+    }
+
+    /// The same as a mistake in a file, and with the place there, where it has none of its own.
+    pub fn within(self, origin: &str, text: &str, at: Range<usize>) -> Self {
+        let placed = self.message.place.is_some();
+        let failure = if placed { self } else { self.at(origin, text, at) };
+        failure.in_file()
+    }
+
     /// A mistake in a script.
     pub fn of(mistake: &Mistake) -> Self {
         Self { message: Box::new(Message::of(mistake)), more: Vec::new(), code: 1 }

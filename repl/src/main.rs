@@ -41,8 +41,7 @@ use error::{Failure, Result, nearest};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // What is wrong with a module is what `check` has to say, in its own way.
-    talk(cli.verbose, !matches!(cli.verb, Verb::Check(_)));
+    talk(cli.verbose, &cli.verb);
     match perform(cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -76,10 +75,11 @@ fn perform(verb: Verb) -> Result {
 }
 
 /// Sends what the libraries log to standard error: warnings, or more when asked; faults of modules
-/// where they are not said otherwise.
-fn talk(verbose: u8, faults: bool) {
+/// where they are not said otherwise. A monitor that stays says when, and what it deployed.
+fn talk(verbose: u8, verb: &Verb) {
     use como_core::supervisor::counters::FAULTS;
     use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::fmt::time::SystemTime;
     use tracing_subscriber::prelude::*;
     let level = match verbose {
         0 => LevelFilter::WARN,
@@ -88,11 +88,18 @@ fn talk(verbose: u8, faults: bool) {
         _ => LevelFilter::TRACE,
     };
     let heard = Targets::new().with_default(level);
-    let heard = if faults { heard } else { heard.with_target(FAULTS, LevelFilter::OFF) };
-    let out = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry()
-        .with(out.without_time().with_target(false).with_filter(heard))
-        .init();
+    let heard = match verb {
+        // What is wrong with a module is what `check` has to say, in its own way.
+        Verb::Check(_) => heard.with_target(FAULTS, LevelFilter::OFF),
+        Verb::Serve(_) => heard.with_target("como::serve", level.max(LevelFilter::INFO)),
+        _ => heard,
+    };
+    let out = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let out = match verb {
+        Verb::Serve(_) => out.with_timer(SystemTime).with_filter(heard).boxed(),
+        _ => out.without_time().with_filter(heard).boxed(),
+    };
+    tracing_subscriber::registry().with(out).init();
 }
 
 fn stubs(what: StubsOf) -> Result {

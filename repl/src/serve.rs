@@ -6,11 +6,13 @@
 mod again;
 pub mod deploy;
 mod door;
+mod instances;
 mod ondemand;
 mod posted;
 mod reload;
 mod rerun;
 mod views;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,14 +21,12 @@ use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use como_core::module::Limits;
-use como_core::rollup::Rollup;
 use como_core::source::Source;
 use como_core::storage::notes::keep_sketch_secret;
-use como_core::storage::packets::{Place, Room, Secret};
 use como_core::storage::redb::RedbStore;
 use como_core::storage::{Feed, RecordStore, Writer};
-use como_core::supervisor::keep::{Bound, Bounds, Keeper, Keeping, SharedBounds, SharedRollups};
-use como_core::supervisor::{Backfill, Handle, Instance, Monitor, Options, rolls_up};
+use como_core::supervisor::keep::{Keeper, Keeping, SharedBounds, SharedRollups};
+use como_core::supervisor::{AttachError, Handle, Instance, Monitor, Options};
 use como_web::Web;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::RwLock;
@@ -35,11 +35,12 @@ use signal_hook::iterator::Signals;
 
 use crate::afresh::Common;
 use crate::cli::Serve;
-use crate::config::{Config, FOREVER, InstanceConfig};
+use crate::config::Config;
 use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
 use deploy::{Deployer, Recorded, Refused, Reserved};
 use door::Desk;
+use instances::{bounds_of, rollups_of};
 use ondemand::OnDemand;
 use views::Views;
 
@@ -68,23 +69,27 @@ pub fn perform(args: &Serve) -> Result {
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let config = Config::read(&args.config)?;
     // What is wrong with them is found before anything is opened.
-    let (instances, on_demand) = instances(&config)?;
+    let (instances, on_demand) = instances::all(&config)?;
+    instances::odd(&config).iter().for_each(|odd| odd.show("warning"));
     let lookups = config.tables.load()?;
     let store = open_store(&config)?;
     let shelf = Shelf::of(&config, store.clone());
-    let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)?;
+    let sources = crate::sources::open_with(config.sources.iter().cloned(), &shelf)
+        .map_err(|error| config.places.of_source(&config.sources, error))?;
     let (keeper, shared) = keep(&config, store, on_demand);
-    views::check(&config.views, |name| shared.knows(&config, name))?;
+    views::check(&config, |name| shared.knows(&config, name))?;
 
     // Modules first, sources last: so every module sees the first packet.
     let options = Options { stay: true, lookups, ..options(&config) };
-    let monitor = start(options, instances, keeper, &shared)?;
+    let started = start(options, instances, keeper, &shared);
+    let monitor = started.map_err(|error| config.places.of_instance(error))?;
     let deployer = deployer(&config, monitor.handle(), &shared)?;
     let desk = desk(&config, &monitor, deployer.refused.clone(), &shared);
     let doors = Doors::open(&config, &desk)?;
     let (unwatch, watching) = watch(deployer)?;
     for source in fresh(sources, &config, &monitor, &shared) {
-        monitor.add_source(source).map_err(crate::session::refused)?;
+        let added = monitor.add_source(source);
+        added.map_err(|error| config.places.of_instance(error))?;
     }
     doors.tell();
 
@@ -149,14 +154,13 @@ fn start(
     mut instances: Vec<Instance>,
     keeper: Keeper,
     shared: &Shared,
-) -> Result<Monitor> {
+) -> std::result::Result<Monitor, AttachError> {
     for instance in &mut instances {
         if let Some(backfill) = &mut instance.backfill {
             backfill.stored = (shared.recorded)(&instance.name);
         }
     }
-    let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))
-        .map_err(crate::session::refused)?;
+    let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))?;
     let handle = monitor.handle();
     let merger = move |name: &str| handle.maker(name).and_then(|maker| maker.merger());
     shared.rollups.write().merger = Some(Arc::new(merger));
@@ -234,21 +238,6 @@ fn options(config: &Config) -> Options {
     }
 }
 
-/// The instances to run from the first packet on, and those to run on demand.
-fn instances(config: &Config) -> Result<(Vec<Instance>, OnDemand)> {
-    let (mut always, on_demand) = (Vec::new(), OnDemand::default());
-    // What is recorded of them is not known yet.
-    let nothing: Recorded = Arc::new(|_| None);
-    for one in &config.instances {
-        let instance = instance(config, one, &nothing)?;
-        match one.on_demand {
-            true => on_demand.put(instance).map_err(crate::session::refused)?,
-            false => always.push(instance),
-        }
-    }
-    Ok((always, on_demand))
-}
-
 /// Until when there are records of an instance, committed or not.
 fn recorded(store: Arc<dyn RecordStore>, keeping: Arc<RwLock<Keeping>>) -> Recorded {
     Arc::new(move |name| {
@@ -257,50 +246,6 @@ fn recorded(store: Arc<dyn RecordStore>, keeping: Arc<RwLock<Keeping>>) -> Recor
         let stored = store.stream(name).ok().flatten().and_then(|stream| stream.end);
         reached.max(stored)
     })
-}
-
-fn instance(config: &Config, instance: &InstanceConfig, recorded: &Recorded) -> Result<Instance> {
-    // From a file that the operator names: no script may choose, or see, the key.
-    let anonymize = instance.anonymize.as_deref().map(Secret::read).transpose();
-    let anonymize = anonymize.map_err(|error| Failure::new(crate::error::with_causes(&error)))?;
-    let kind = crate::catalogue::find(&instance.module)?;
-    let span = instance.backfill.or(kind.manifest().backfill).filter(|span| span.0 > 0);
-    let started = Instance {
-        name: instance.name.clone(),
-        kind,
-        backfill: span.map(|span| Backfill { span, stored: recorded(&instance.name) }),
-        filter: instance.filter.clone(),
-        args: instance.args.clone(),
-        limits: config.limits,
-        grants: instance.grants.clone(),
-        packets: Some(Place::Directory(Room {
-            path: crate::config::packets_in(&config.store).join(&instance.name),
-            bytes_max: instance.streamsize.unwrap_or(config.streamsize),
-            retain: Some(instance.retain.unwrap_or(config.retain)).filter(|age| *age != FOREVER),
-            compress: instance.compress,
-            anonymize,
-        })),
-        keeps_states: !instance.rollups.is_empty(),
-    };
-    if !instance.rollups.is_empty() {
-        rolls_up(started.clone(), &instance.rollups).map_err(crate::session::refused)?;
-    }
-    Ok(started)
-}
-
-/// What is rolled up.
-fn rollups_of(config: &Config) -> BTreeMap<String, Vec<Rollup>> {
-    let some = config.instances.iter().filter(|instance| !instance.rollups.is_empty());
-    some.map(|instance| (instance.name.clone(), instance.rollups.clone())).collect()
-}
-
-/// How much of their records instances keep.
-fn bounds_of(config: &Config) -> Bounds {
-    let bound = |i: &InstanceConfig| Bound { bytes: i.streamsize, age: i.retain };
-    Bounds {
-        own: config.instances.iter().map(|i| (i.name.clone(), bound(i))).collect(),
-        default: Bound { bytes: Some(config.streamsize), age: Some(config.retain) },
-    }
 }
 
 fn keeper(store: Arc<dyn RecordStore>, bounds: SharedBounds) -> Keeper {

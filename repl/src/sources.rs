@@ -44,17 +44,17 @@ fn is_no_kind(file: &str) -> Result {
 
 /// Opens sources by their texts; stores of the past are opened for them.
 pub fn open(texts: impl IntoIterator<Item = String>) -> Result<Vec<Box<dyn Source>>> {
-    open_with(texts, &Shelf::here())
+    open_with(texts, &Shelf::here()).map_err(wrong)
 }
 
 /// Opens sources by their texts; stores of the past are those on the shelf.
 pub fn open_with(
     texts: impl IntoIterator<Item = String>,
     shelf: &Shelf,
-) -> Result<Vec<Box<dyn Source>>> {
+) -> std::result::Result<Vec<Box<dyn Source>>, SourceError> {
     let texts: Vec<String> = texts.into_iter().collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    como_sniffers::open_all(&texts, shelf).map_err(wrong)
+    como_sniffers::open_all(&texts, shelf)
 }
 
 /// Why a source was not opened, and what to try.

@@ -30,7 +30,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use como_core::module::declared::Declaration;
-use como_core::module::{ArgSpec, Manifest, ModuleError};
+use como_core::module::{ArgSpec, Manifest, ModuleError, trace};
 use como_core::nearest::nearest;
 use como_core::record::Schema;
 use como_core::table::{Aggregate, DeclareError, Full, ValueColumn};
@@ -244,6 +244,9 @@ pub fn declare(
 ) -> Result<Declared, ModuleError> {
     let (mut declared, wrong) = parts(script, globals, functions);
     ModuleError::of(wrong)?;
+    if declared.service.is_some() {
+        declared.manifest = trace::complete(declared.manifest);
+    }
     declared.manifest = declared.manifest.with_interval();
     whole(&declared).map_err(|(name, message)| {
         let line = |n: &str| {

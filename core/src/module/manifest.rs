@@ -28,6 +28,8 @@ pub struct Manifest {
     pub outputs: Vec<String>,
     /// How much of the past it runs over before it joins what comes, where it is deployed.
     pub backfill: Option<Span>,
+    /// Whether what it keeps is packets: it is the [`trace`](crate::module::trace) service.
+    pub keeps_packets: bool,
 }
 
 /// One argument.

@@ -50,15 +50,19 @@ pub fn args() -> Vec<ArgSpec> {
     ]
 }
 
-/// Starts an instance. `manifest` is the script's; arguments of [`args`] that it lacks have their
-/// defaults.
-pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError> {
-    let mut manifest = manifest.clone();
+/// The manifest of a script that says no more than that it wants this service: with the arguments
+/// of [`args`] that it does not declare itself.
+pub fn complete(mut manifest: Manifest) -> Manifest {
     for spec in args() {
         if !manifest.args.iter().any(|own| own.name == spec.name) {
             manifest.args.push(spec);
         }
     }
+    Manifest { keeps_packets: true, ..manifest }
+}
+
+/// Starts an instance. `manifest` is the script's, [`complete`].
+pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError> {
     let args = manifest.resolve(&setup.args)?;
     let interval = args.span("interval").unwrap_or(super::manifest::INTERVAL_DEFAULT);
     let filter = manifest.filter.clone();

@@ -32,7 +32,7 @@ pub struct View {
     pub listen: Option<Spanned<String>>,
     #[serde(default)]
     pub modules: Vec<Spanned<String>>,
-    pub source: Option<String>,
+    pub source: Option<Spanned<String>>,
 }
 
 /// `[[source]]`
@@ -58,11 +58,10 @@ pub struct Module {
     #[serde(default)]
     pub filter: Option<Spanned<String>>,
     #[serde(default)]
-    pub args: toml::Table,
+    pub args: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
     pub streamsize: Option<Spanned<String>>,
-    #[serde(default)]
-    pub compress: bool,
-    pub anonymize: Option<String>,
+    pub compress: Option<Spanned<bool>>,
+    pub anonymize: Option<Spanned<String>>,
     #[serde(default)]
     pub allow: Vec<Spanned<String>>,
     pub retain: Option<Spanned<String>>,

@@ -1,5 +1,7 @@
 //! The configuration, line by line: what it means, and how its mistakes are told.
 
+use como_core::record::Value;
+
 use super::*;
 use crate::init::TEMPLATE;
 
@@ -60,7 +62,8 @@ fn the_template_is_valid_and_its_comments_are_the_defaults() {
     assert_eq!(set.instances[0].streamsize, Some(STREAMSIZE_DEFAULT));
     assert_eq!(set.instances[0].retain, Some(FOREVER));
     let plain = Config { instances: Vec::new(), ..plain };
-    assert_eq!(Config { instances: Vec::new(), ..set }, plain);
+    let places = plain.places.clone();
+    assert_eq!(Config { instances: Vec::new(), places, ..set }, plain);
 }
 
 #[test]
@@ -182,8 +185,36 @@ fn two_instances_of_one_name_are_refused() {
 
 #[test]
 fn a_list_is_no_argument() {
-    let failure = read("[[module]]\nuse = \"a\"\nargs = { n = [1] }\n").expect_err("a list");
-    assert!(failure.to_string().contains("argument `n` of module `a` is array"), "{failure}");
+    check_error(
+        "[[module]]\nuse = \"a\"\nargs = { n = [1] }\n",
+        "error: argument `n` of module `a` is array\n  como.toml:3\n  args = { n = [1] }\n               \
+         ^^^\nhint: arguments are texts, numbers, true or false",
+    );
+}
+
+#[test]
+fn names_that_no_path_leads_to_are_refused() {
+    for (name, why) in [
+        ("status", "`/status` is taken already"),
+        ("alerts", "`alerts` is where all modules' alerts are kept"),
+        ("a/b", "`a/b` cannot name a module"),
+        ("a\\u001b", "cannot name a module"),
+    ] {
+        let text = format!("[[module]]\nuse = \"traffic\"\nname = \"{name}\"\n");
+        let failure = read(&text).expect_err("taken").to_string();
+        assert!(failure.contains(why) && failure.contains("como.toml:3"), "{failure}");
+    }
+}
+
+#[test]
+fn a_port_may_be_of_a_host_by_its_name() {
+    let config = read("[http]\nlisten = \"localhost:44444\"\n").expect("valid");
+    assert!(config.listen.ip().is_loopback() && config.listen.port() == 44444);
+    check_error(
+        "[http]\nlisten = \"no such host:1\"\n",
+        "error: there is no address for `no such host`\n  como.toml:2\n  listen = \"no such host:1\"\n           \
+         ^^^^^^^^^^^^^^^^",
+    );
 }
 
 #[test]

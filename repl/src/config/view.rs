@@ -9,9 +9,12 @@ use std::net::SocketAddr;
 
 use como_core::filter::Expr;
 use como_core::module::Args;
+use como_core::storage::can_name;
 use toml::Spanned;
 
-use super::{InstanceConfig, Reader, TAKEN, can_name, file};
+use super::instance::Placed;
+use super::places::Instance;
+use super::{InstanceConfig, Reader, TAKEN, file};
 use crate::error::{Result, nearest};
 
 /// One `[view.NAME]`.
@@ -58,8 +61,8 @@ impl Reader<'_> {
         written: &BTreeMap<String, Spanned<file::View>>,
         instances: &[InstanceConfig],
         listen: SocketAddr,
-    ) -> Result<(Vec<View>, Vec<InstanceConfig>)> {
-        let (mut views, mut inside): (Vec<View>, Vec<InstanceConfig>) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<View>, Vec<Placed>)> {
+        let (mut views, mut inside): (Vec<View>, Vec<Placed>) = (Vec::new(), Vec::new());
         for (name, place) in written {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
             if name.is_empty() || !name.chars().all(plain) {
@@ -78,18 +81,21 @@ impl Reader<'_> {
             }
             self.own_address(&view, place.get_ref(), listen, &views)?;
             for module in &place.get_ref().modules {
-                inside.push(self.inside(&view, module, instances)?);
+                let instance = self.inside(&view, module, instances)?;
+                if instances.iter().any(|other| other.name == instance.name) {
+                    let what = format!("`{}` is the name of a [[module]] too", instance.name);
+                    let failure = self.wrong(module, what);
+                    return Err(failure.hint("give the module another `name`"));
+                }
+                let at = module.span();
+                inside.push((
+                    instance,
+                    Instance { name: at.clone(), module: at, ..Instance::default() },
+                ));
             }
             views.push(view);
         }
-        let clash = inside.iter().find(|i| instances.iter().any(|other| other.name == i.name));
-        match clash {
-            Some(clash) => {
-                let what = format!("`{}` is the name of an instance in a view", clash.name);
-                Err(crate::error::Failure::new(what).hint("give the module another `name`"))
-            }
-            None => Ok((views, inside)),
-        }
+        Ok((views, inside))
     }
 
     /// Makes sure that a view shares its address with nobody here.
@@ -138,7 +144,7 @@ impl Reader<'_> {
             listen: view.listen.as_ref().map(|listen| self.address(listen)).transpose()?,
             filter: canonical(&filter),
             modules: view.modules.iter().map(|module| module.get_ref().clone()).collect(),
-            source: view.source.clone(),
+            source: view.source.as_ref().map(|source| source.get_ref().clone()),
         })
     }
 

@@ -7,6 +7,7 @@
 //! under its name goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +17,10 @@ use como_core::storage::{NAME_BYTES_MAX, can_name};
 use como_core::supervisor::{Backfill, Handle, Instance};
 use como_core::time::Ts;
 use crossbeam_channel::{Receiver, Sender};
-use notify::{RecursiveMode, Watcher};
 use parking_lot::RwLock;
 
 use super::SharedLimits;
+use super::watch::Watch;
 use crate::config::TAKEN;
 
 /// How long the folder must be quiet before it is read.
@@ -121,7 +122,10 @@ impl Deployer {
         let name = name(path);
         match self.attach(&name, path) {
             Ok(()) => {
-                tracing::info!("module `{name}` is live from its next interval on");
+                match self.running.contains_key(&name) {
+                    true => tracing::info!("module `{name}` is replaced at its next interval"),
+                    false => tracing::info!("module `{name}` is live from its next interval on"),
+                }
                 self.refused.write().remove(&name);
                 self.running.insert(name, path.to_owned());
             }
@@ -141,8 +145,14 @@ impl Deployer {
                 "the configuration has a module or a view `{name}` already: rename the file"
             ));
         }
-        if !can_name(name) {
+        if path.file_stem().and_then(OsStr::to_str) != Some(name) {
+            return Err("its name is not UTF-8: rename the file".to_owned());
+        }
+        if name.len() > NAME_BYTES_MAX {
             return Err(format!("its name is longer than {NAME_BYTES_MAX} bytes: rename the file"));
+        }
+        if !can_name(name) {
+            return Err("its name holds control characters: rename the file".to_owned());
         }
         let twin = self.seen.keys().find(|other| *other != path && self::name(other) == name);
         if let Some(twin) = twin {
@@ -173,25 +183,15 @@ impl Deployer {
 
     /// Follows the folder until the sender of `stop` is gone.
     pub fn watch(mut self, stop: &Receiver<()>) {
-        // One word is as good as many.
         let (word, changes) = self.changes.clone();
-        let watcher = notify::recommended_watcher(move |_| {
-            let _ = word.try_send(());
-        });
-        let watching = watcher.and_then(|mut watcher| {
-            watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
-            Ok(watcher)
-        });
-        if let Err(error) = &watching {
+        let mut watch = Watch::of(&self.dir, word);
+        if let Err(error) = &watch {
             let (dir, every) = (self.dir.display(), ROUND.as_secs());
             tracing::warn!("the modules folder `{dir}` is read every {every} s only: {error}");
         }
-        let mut watcher = watching.ok();
-        let libraries = self.dir.join(como_scripting::LIBRARY_FOLDER);
         loop {
-            // It comes and goes. While it is not there, or is no folder, there is nothing to watch.
-            if let Some(watcher) = &mut watcher {
-                let _ = watcher.watch(&libraries, RecursiveMode::NonRecursive);
+            if let Ok(watch) = &mut watch {
+                watch.renew();
             }
             crossbeam_channel::select! {
                 recv(stop) -> _ => return,

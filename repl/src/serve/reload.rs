@@ -8,16 +8,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use como_core::lookup::Lookups;
-use como_core::supervisor::{Handle, Instance, Needs};
+use como_core::supervisor::{AttachError, Handle, Instance, Needs};
 
-use super::{Shared, bounds_of, instance, rollups_of, views};
+use super::instances::{bounds_of, instance, rollups_of};
+use super::{Shared, views};
 use crate::config::{Config, InstanceConfig};
 use crate::error::{Failure, Result};
 
 /// Reads the configuration again, and takes it unless something is wrong with it.
 pub(super) fn again(path: &Path, config: &mut Config, monitor: &Handle, shared: &Shared) -> Result {
     let new = Config::read(path)?;
-    views::check(&new.views, |name| shared.knows(&new, name))?;
+    views::check(&new, |name| shared.knows(&new, name))?;
     let lookups = new.tables.load()?;
     let changed = changed(config, &new, &lookups, shared)?;
     monitor.set_lookups(lookups);
@@ -61,9 +62,12 @@ fn tried(
     shared: &Shared,
 ) -> Result<Instance> {
     let instance = instance(config, one, &shared.recorded)?;
-    let needs = Needs::of(instance.clone()).map_err(crate::session::refused)?;
+    let needs = Needs::of(instance.clone()).map_err(|error| config.places.of_instance(error))?;
     match needs.missing_table(lookups) {
-        Some(missing) => Err(missing.into()),
+        Some(missing) => {
+            let instance = one.name.clone();
+            Err(config.places.of_instance(AttachError::Table { instance, missing }))
+        }
         None => Ok(instance),
     }
 }
@@ -84,6 +88,7 @@ fn take(
     for gone in old.instances.iter().filter(|gone| !is_in(&new, &gone.name)) {
         monitor.detach(&gone.name);
         shared.on_demand.remove(&gone.name);
+        tracing::info!("module `{}` stops: the configuration has it no more", gone.name);
     }
     // From here on no script takes one of the names; one that has a view's path makes room.
     let (before, after) = (reserved(old), reserved(&new));
@@ -93,10 +98,14 @@ fn take(
     }
     for (on_demand, instance) in changed {
         let name = instance.name.clone();
-        if let Err(failure) = replace(instance, on_demand, monitor, shared) {
-            tracing::error!("module `{name}` stays as it was: {}", failure.text());
-            new.instances.retain(|one| one.name != name);
-            new.instances.extend(old.instances.iter().find(|one| one.name == name).cloned());
+        match replace(instance, on_demand, monitor, shared) {
+            Ok(()) if is_in(old, &name) => tracing::info!("module `{name}` is replaced"),
+            Ok(()) => tracing::info!("module `{name}` is live"),
+            Err(failure) => {
+                tracing::error!("module `{name}` stays as it was: {}", failure.text());
+                new.instances.retain(|one| one.name != name);
+                new.instances.extend(old.instances.iter().find(|one| one.name == name).cloned());
+            }
         }
     }
     new

@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 use serde_json::{Map, Value, json};
 
 use super::door::{Desk, bad, refusal};
+use crate::config::Config;
 use crate::config::view::View;
 use crate::error::{Failure, Result as Done, with_causes};
 
@@ -54,13 +55,17 @@ impl Views {
 }
 
 /// Makes sure that there is, or was, what views are over.
-pub fn check(views: &[View], is_known: impl Fn(&str) -> bool) -> Done<()> {
-    for view in views {
+pub fn check(config: &Config, is_known: impl Fn(&str) -> bool) -> Done<()> {
+    for view in &config.views {
         if let Some(source) = view.source.as_deref().filter(|source| !is_known(source)) {
             let what =
                 format!("[view.{}]: there is no module `{source}` to be its source", view.name);
             let hint = "`source` is the name of a [[module]], or one that `como store ls` lists";
-            return Err(Failure::new(what).hint(hint));
+            let failure = Failure::new(what).hint(hint);
+            return Err(match config.places.of_view(&view.name) {
+                Some(at) => config.places.at(at, failure),
+                None => failure,
+            });
         }
     }
     Ok(())

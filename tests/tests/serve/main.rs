@@ -6,6 +6,7 @@ mod backfill;
 mod eras;
 mod full;
 mod kills;
+mod mistakes;
 mod ondemand;
 mod packets;
 mod posted;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use como_tests::{Como, Folder};
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    // Reads what it says, until it ends.
+    talk: Option<JoinHandle<String>>,
 }
 
 /// An answer.
@@ -55,8 +58,11 @@ impl Server {
             }
         };
         // What it says later is read away, so that it never waits for us.
-        std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
-        Self { child, address }
+        let talk = std::thread::spawn(move || {
+            let _ = talk.read_to_string(&mut said);
+            said
+        });
+        Self { child, address, talk: Some(talk) }
     }
 
     /// The number of its process.
@@ -95,6 +101,13 @@ impl Server {
     /// Tells it to read its configuration again.
     pub fn hang_up(&self) {
         self.signal(libc::SIGHUP);
+    }
+
+    /// Ends it as an operator would, and returns all that it said on standard error.
+    pub fn end_told(mut self) -> String {
+        let talk = self.talk.take().expect("it is told once");
+        assert_eq!(self.end(), 0);
+        talk.join().expect("it reads")
     }
 
     /// Ends it as an operator would, and returns its exit code.

@@ -8,7 +8,7 @@ use crate::storage::packets::{self, Capture, Room, Wanted};
 use crate::time::Ts;
 
 fn manifest() -> Manifest {
-    Manifest { name: "trace".into(), filter: "ip".into(), ..Manifest::default() }
+    complete(Manifest { name: "trace".into(), filter: "ip".into(), ..Manifest::default() })
 }
 
 fn started(args: &[&str], packets: Option<Place>) -> Result<Started, ModuleError> {
