@@ -2,7 +2,7 @@
 
 use como_core::module::{Fault, Limits};
 
-use crate::running::{Running, some};
+use crate::running::{Running, some, udp};
 
 /// What a script says of [`some`] packets: its rows, then its faults without their places.
 fn said(file: &str, text: &str) -> Vec<String> {
@@ -112,6 +112,51 @@ fn update(pkt, state) { if pkt.ip != () {
 fn export(state) { state.kinds }";
     assert_eq!(said("test.lua", lua), ["flow=flow src=addr port=443"]);
     assert_eq!(said("test.rhai", rhai), ["flow=Flow src=Address port=443"]);
+}
+
+#[test]
+fn bytes_are_numbers_like_any_other() {
+    let lua = "function init() return { n = {}, sum = 0, large = 0, ends = \"\" } end
+function update(pkt, state)
+  local p = pkt.payload
+  if not p then return end
+  for at = 1, #p do
+    local b = string.byte(p, at)
+    state.n[b] = (state.n[b] or 0) + 1
+    state.sum += b
+    if b > 120 then state.large += 1 end
+  end
+  state.ends = `{string.byte(p, 1)} {string.byte(p, -1)}`
+end
+function export(state)
+  local most = top(state.n, 1)[1]
+  return { byte = most.key, times = most.value, sum = state.sum, large = state.large,
+    ends = state.ends, mean = state.sum / 5 }
+end";
+    let rhai = "fn init() { #{ n: table(), sum: 0, large: 0, ends: \"\" } }
+fn update(pkt, state) {
+  let p = pkt.payload;
+  if p == () { return; }
+  for (b, at) in p {
+    state.n.add(b, 1);
+    state.sum += b;
+    if b > 120 && b == p[at] && [b] == [p.to_array()[at]] { state.large += 1; }
+  }
+  state.ends = `${p[0]} ${p[-1]}`;
+  for (b, at) in p { let n = state.n; n[b] = n[b] + b - b; }
+}
+fn export(state) {
+  let most = state.n.top(1)[0];
+  #{ byte: most.key, times: most.value, sum: state.sum, large: state.large,
+    ends: state.ends, mean: state.sum / 5.0 }
+}";
+    let want = "byte=122 times=3 sum=561 large=3 ends=97 98 mean=112.2";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let mut running = Running::start(file, text, &[], Limits::default())
+            .unwrap_or_else(|error| panic!("{error}"));
+        running.feed([udp("10.0.0.1", "10.0.0.2", 0).payload(b"azzzb")]);
+        assert_eq!((running.rows(), &running.faults), (vec![want.to_owned()], &vec![]), "{file}");
+    }
 }
 
 #[test]

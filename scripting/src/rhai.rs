@@ -9,6 +9,7 @@ mod addr;
 mod asides;
 mod body;
 mod breadth;
+mod bytes;
 mod constants;
 mod engine;
 mod fault;

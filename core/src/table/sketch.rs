@@ -207,6 +207,9 @@ impl Distinct {
 }
 
 /// Linear counting (Whang et al. 1990): one bit per hash, `-bits ln(zeros / bits)` values.
+///
+/// The standard error at `n` values is `sqrt(bits (e^t - t - 1)) / n`, where `t = n / bits`; it is
+/// made for a number at which that is 1 %. One without a free bit says `bits ln(bits)`.
 #[derive(Clone, Debug, Default)]
 pub struct Bitmap {
     // Empty until the first value, then `bits / 64` words.
@@ -418,7 +421,8 @@ impl TopK {
     }
 }
 
-/// DDSketch (Masson et al. 2019): quantiles to 1 % of their value.
+/// DDSketch (Masson et al. 2019) with a relative error of 1 %: what it says of a share differs from
+/// the value of that rank by at most so much, and lies between the smallest and the largest.
 #[derive(Clone, Default)]
 pub struct Quantile(Option<Box<DDSketch>>);
 
@@ -444,7 +448,10 @@ impl Quantile {
 
     /// The value that this share of all does not exceed, if there is any.
     pub fn at(&self, share: f64) -> Option<f64> {
-        self.0.as_ref()?.quantile(share).ok()?
+        let sketch = self.0.as_ref()?;
+        let (min, max) = (sketch.min()?, sketch.max()?);
+        // The middle of the bin that the value lies in may be beyond all values.
+        Some(sketch.quantile(share).ok()??.max(min).min(max))
     }
 
     /// Adds what `other` saw.

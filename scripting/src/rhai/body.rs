@@ -15,6 +15,7 @@ use rhai::{
 };
 
 use super::engine::Functions;
+use super::fault::placed;
 use super::packet::Read;
 use crate::declare::Callback;
 use crate::scan::tokens::{Shape, Token, tokens};
@@ -176,6 +177,7 @@ impl Body {
             caches: &mut self.caches,
             scope: &mut self.scope,
             body: Expression::from(&self.expr),
+            line: self.line,
         }
     }
 }
@@ -187,10 +189,12 @@ pub(super) struct Turns<'a> {
     caches: &'a mut Caches,
     scope: &'a mut Scope<'static>,
     body: Expression<'a>,
+    line: u32,
 }
 
 impl Turns<'_> {
-    /// Runs once, with the variables as `set` leaves them.
+    /// Runs once, with the variables as `set` leaves them. What fails without a place fails in
+    /// the line where the body begins.
     #[inline]
     pub fn next(
         &mut self,
@@ -202,7 +206,7 @@ impl Turns<'_> {
         match context.eval_expression_tree(&self.body) {
             Err(error) => match *error {
                 EvalAltResult::Return(value, _) => Ok(value),
-                error => Err(Box::new(error)),
+                error => Err(placed(Box::new(error), self.line)),
             },
             value => value,
         }

@@ -17,17 +17,17 @@ use rhai::{
 };
 
 use super::watch::Watch;
-use super::{addr, asides, filters, keyed, packet, tables, text, value, words};
+use super::{addr, asides, bytes, filters, keyed, packet, tables, text, value, words};
 use crate::api::{Call, Entry, entries};
 use crate::host::Reach;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 /// How deep functions may call each other.
-const CALLS_MAX: usize = 48;
+pub(super) const CALLS_MAX: usize = 48;
 /// How deep expressions may nest, at the top level and in functions.
 const EXPRESSIONS_MAX: usize = 48;
-const VARIABLES_MAX: usize = 1000;
+pub(super) const VARIABLES_MAX: usize = 1000;
 const FUNCTIONS_MAX: usize = 1000;
 /// The longest text and the most values in one list or map, all that lies inside counted.
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -96,6 +96,7 @@ pub(super) fn engine(host: &Arc<Reach>, limits: &Limits, watch: &Arc<Watch>) -> 
 fn furnish(engine: &mut Engine, limits: &Limits) {
     aggregates(engine);
     addr::register(engine);
+    bytes::register(engine);
     packet::register(engine);
     text::register(engine);
     tables::register(engine);

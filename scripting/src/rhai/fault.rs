@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use como_core::module::{Limit, ModuleError};
 use rhai::{EvalAltResult, ParseError, Position};
 
+use super::engine::{CALLS_MAX, TEXT_BYTES_MAX, VALUES_MAX, VARIABLES_MAX};
 use super::words;
-
 use crate::declare::Script;
 use crate::foreign;
 use crate::library::is_shipped;
@@ -38,9 +38,11 @@ pub(super) fn told<'a>(
 ) -> Told<'a> {
     let mut error = error;
     let (mut calls, mut file, mut given) = (Vec::new(), script, None);
+    let mut called_from = None;
     while let EvalAltResult::ErrorInFunctionCall(called, _, inner, at) = *error {
         let from = file;
         file = files.get(&called).map_or(script, String::as_str);
+        called_from = Some((from, line(at))).filter(|_| line(at) > 0).or(called_from);
         error = inner;
         if is_shipped(file) {
             // What a shipped library complains of is what it was given: where is what matters.
@@ -58,15 +60,22 @@ pub(super) fn told<'a>(
         });
     }
     let (mut at, mut column) = (line(error.position()), error.position().position());
+    if let Some((from, line)) = called_from.filter(|_| at == 0) {
+        // What names no place happened in what was called there.
+        (file, at) = (from, line);
+    }
     error.clear_position();
     let mut message = match &*error {
         EvalAltResult::ErrorTerminated(..) => {
             format!("stopped after {call_ms_max} ms of CPU time in one call")
         }
-        EvalAltResult::ErrorStackOverflow(..) => "functions call each other too deep".to_owned(),
-        EvalAltResult::ErrorDataTooLarge(what, _) => {
-            format!("{} passes its limit", lowered(what.clone()))
+        EvalAltResult::ErrorStackOverflow(..) => {
+            format!("functions call each other more than {CALLS_MAX} deep")
         }
+        EvalAltResult::ErrorTooManyVariables(_) => {
+            format!("there are more than {VARIABLES_MAX} variables")
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what),
         EvalAltResult::ErrorSystem(_, source) => source.to_string(),
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         other => words::told(other, own).unwrap_or_else(|| lowered(other.to_string())),
@@ -77,6 +86,20 @@ pub(super) fn told<'a>(
     }
     let calls = calls.iter().rev().map(|call| format!("; {call}")).collect();
     Told { file, line: at, column, message, calls }
+}
+
+/// What is too large, and how large it may be. Rhai's own words say the first alone.
+fn too_large(what: &str) -> String {
+    match what {
+        "Length of string" => format!("a text passes its limit of {TEXT_BYTES_MAX} bytes"),
+        "Size of array/BLOB" => format!(
+            "a list, or bytes, pass their limit of {VALUES_MAX} values, with all that lies inside"
+        ),
+        "Size of object map" => {
+            format!("a map passes its limit of {VALUES_MAX} values, with all that lies inside")
+        }
+        ours => ours.to_owned(),
+    }
 }
 
 /// Which limit an error says was passed.

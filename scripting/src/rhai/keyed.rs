@@ -23,13 +23,14 @@ use crate::flow::Flow;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// What a row is found by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a row is found by, in the order in which rows are walked: numbers before addresses before
+/// text, each in its own order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Key {
-    Int(INT),
     Bool(bool),
-    Addr(Addr),
+    Int(INT),
     Mac(Mac),
+    Addr(Addr),
     Flow(Flow),
     Text(ImmutableString),
 }
@@ -66,6 +67,25 @@ impl Key {
             Self::Flow(x) => Dynamic::from(*x),
             Self::Text(x) => x.clone().into(),
         }
+    }
+
+    /// A number that is in the order of keys, as far as it goes: compared much sooner than they.
+    fn rank(&self) -> u128 {
+        let (kind, rank) = match self {
+            Self::Bool(x) => (0, u128::from(*x)),
+            Self::Int(x) => (1, u128::from((*x as u64) ^ 1 << 63)),
+            Self::Mac(x) => (2, u128::from(x.0)),
+            Self::Addr(x) if !x.is_v6() => (3, x.bits()),
+            Self::Addr(x) => (4, x.bits() >> 8),
+            Self::Flow(_) => (5, 0),
+            Self::Text(x) => {
+                let mut first = [0; 16];
+                let len = x.len().min(15);
+                first[1..=len].copy_from_slice(&x.as_bytes()[..len]);
+                (6, u128::from_be_bytes(first))
+            }
+        };
+        kind << 120 | rank
     }
 
     fn bytes(&self) -> usize {
@@ -175,9 +195,7 @@ impl Keyed {
     fn rows(&mut self) -> Fallible<Array> {
         let rows = self.0.lock();
         fits(rows.rows.len(), 2)?;
-        let mut all: Vec<(&Key, &Dynamic)> = rows.rows.iter().collect();
-        all.sort_by_cached_key(|(key, _)| sort_key(key));
-        Ok(all.into_iter().map(entry).collect())
+        Ok(sorted(rows.rows.iter(), |(key, _)| key).map(entry).collect())
     }
 
     /// The `n` rows of the largest numbers as `#{ key, value }`, the largest first, ties by key.
@@ -192,7 +210,7 @@ impl Keyed {
             .map(|(key, value)| (number(value).unwrap_or(f64::NEG_INFINITY), key, value))
             .collect();
         let order = |a: &(f64, &Key, &Dynamic), b: &(f64, &Key, &Dynamic)| {
-            b.0.total_cmp(&a.0).then_with(|| sort_key(a.1).cmp(&sort_key(b.1)))
+            b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1))
         };
         if n < ranked.len() {
             ranked.select_nth_unstable_by(n, order);
@@ -213,7 +231,7 @@ impl Rows {
         let all = self.budget.used.load(Relaxed).saturating_add(added).saturating_sub(removed);
         if all > self.budget.bytes_max {
             // Not to be caught: a script that goes on would fail at every packet.
-            let what = format!("memory of table() of {} bytes", self.budget.bytes_max);
+            let what = format!("tables made by table() pass {} bytes", self.budget.bytes_max);
             return Err(EvalAltResult::ErrorDataTooLarge(what, rhai::Position::NONE).into());
         }
         self.grow(added, removed);
@@ -255,6 +273,16 @@ pub(super) fn fits(rows: usize, values: usize) -> Fallible<()> {
     Ok(())
 }
 
+/// What has keys, in the order of these.
+fn sorted<T>(
+    all: impl Iterator<Item = T>,
+    key: impl for<'a> Fn(&'a T) -> &'a Key,
+) -> impl Iterator<Item = T> {
+    let mut ranked: Vec<(u128, T)> = all.map(|one| (key(&one).rank(), one)).collect();
+    ranked.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| key(x).cmp(key(y))));
+    ranked.into_iter().map(|(_, one)| one)
+}
+
 /// Walks all rows that a table has when it begins, in the order of keys.
 pub struct Walk {
     table: Keyed,
@@ -280,28 +308,16 @@ impl IntoIterator for Keyed {
     type IntoIter = Walk;
 
     fn into_iter(self) -> Walk {
-        let mut keys: Vec<Key> = self.0.lock().rows.keys().cloned().collect();
-        keys.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+        let keys: Vec<Key> = sorted(self.0.lock().rows.keys(), |key| key).cloned().collect();
         Walk { table: self, keys: keys.into_iter() }
     }
 }
 
 fn entry((key, value): (&Key, &Dynamic)) -> Dynamic {
-    let entry = [("key".into(), key.value()), ("value".into(), value.clone())];
-    Dynamic::from_map(Map::from(entry))
-}
-
-/// Numbers before addresses before text, each in its own order.
-fn sort_key(key: &Key) -> (u8, INT, Addr, Option<Flow>, &str) {
-    let none = Addr::default();
-    match key {
-        Key::Bool(x) => (0, INT::from(*x), none, None, ""),
-        Key::Int(x) => (1, *x, none, None, ""),
-        Key::Mac(x) => (2, x.0 as INT, none, None, ""),
-        Key::Addr(x) => (3, 0, *x, None, ""),
-        Key::Flow(x) => (4, 0, none, Some(*x), ""),
-        Key::Text(x) => (5, 0, none, None, x.as_str()),
-    }
+    let mut entry = Map::new();
+    entry.insert("key".into(), key.value());
+    entry.insert("value".into(), value.clone());
+    Dynamic::from_map(entry)
 }
 
 /// Registers `table()` and what it can do, with the most bytes that all of them may hold.
@@ -327,6 +343,27 @@ pub(super) fn register(engine: &mut Engine, bytes_max: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rank_of_a_key_is_in_the_order_of_keys() {
+        let texts =
+            ["", "\0", "a", "a\0", "aa", "b", "fifteen bytes..", "fifteen bytes..!", "\u{e9}"];
+        let addr = |text: &str| Key::Addr(text.parse().expect("an address"));
+        let addrs =
+            ["0.0.0.0", "10.0.0.1", "255.255.255.255", "::", "::1", "2001:db8::1", "ff00::"];
+        let keys: Vec<Key> = [Key::Bool(false), Key::Bool(true)]
+            .into_iter()
+            .chain([INT::MIN, -1, 0, 1, INT::MAX].map(Key::Int))
+            .chain([0, 1, (1 << 48) - 1].map(|x| Key::Mac(Mac(x))))
+            .chain(addrs.map(addr))
+            .chain(texts.map(|text| Key::Text(text.into())))
+            .collect();
+        for pair in keys.windows(2) {
+            assert!(pair[0] < pair[1] && pair[0].rank() <= pair[1].rank(), "{pair:?}");
+        }
+        let back: Vec<&Key> = sorted(keys.iter().rev(), |key| key).collect();
+        assert_eq!(back, keys.iter().collect::<Vec<_>>());
+    }
 
     #[test]
     fn what_comes_and_goes_leaves_the_memory_of_the_rest() {

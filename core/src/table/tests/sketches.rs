@@ -59,6 +59,26 @@ fn a_bitmap_is_within_the_error_it_was_sized_for() {
 }
 
 #[test]
+fn a_bitmap_errs_as_its_load_tells_and_ends_at_a_bound() {
+    for keys in [100u64, 10_869, 100_000] {
+        let function = aggregate("bitmap", &["flow".into(), keys.into()]).function;
+        let Function::Bitmap { bits } = function else { panic!("a bitmap") };
+        let (b, mut bitmap, mut added) = (f64::from(bits), Bitmap::default(), 0u64);
+        for n in [keys / 10, keys / 2, keys, keys * 3 / 2] {
+            (added..n).for_each(|x| bitmap.add(item(x).hash(), bits));
+            added = n;
+            let t = n as f64 / b;
+            let error = (b * (t.exp() - t - 1.0)).sqrt() / n as f64;
+            assert!(n > keys || error <= 0.01005, "{error}");
+            let off = bitmap.estimate() as f64 / n as f64 - 1.0;
+            assert!(off.abs() < 4.0 * error + 1.0 / n as f64, "{off} at {n} of {keys}: {error}");
+        }
+        (0..keys * 40).for_each(|x| bitmap.add(item(x).hash(), bits));
+        assert!(bitmap.estimate() <= (b * b.ln()).round() as u64);
+    }
+}
+
+#[test]
 fn a_full_bitmap_still_answers() {
     let mut bitmap = Bitmap::default();
     (0..10_000).for_each(|x| bitmap.add(item(x).hash(), 64));
@@ -80,6 +100,66 @@ fn quantiles_are_within_one_per_cent_of_the_value() {
     }
     quantile.add(u64::MAX, u64::MAX);
     assert!(quantile.at(0.5).is_some_and(|x| x > 1.8e19));
+}
+
+#[test]
+fn a_quantile_is_near_the_value_of_its_rank_and_between_the_least_and_the_largest() {
+    for values in [vec![82u64; 9], vec![0, 1, 1, 82], (60..1515).collect(), vec![7, u64::MAX >> 12]]
+    {
+        let [mut whole, mut a, mut b] = [(); 3].map(|()| Quantile::default());
+        for (at, x) in values.iter().enumerate() {
+            whole.add(*x, 1);
+            if at % 3 == 0 { &mut a } else { &mut b }.add(*x, 1);
+        }
+        a.merge(&b);
+        let mut bytes = Vec::new();
+        a.put(&mut bytes);
+        let kept = Quantile::take(&mut crate::wire::Reader::new(&bytes)).expect("as it was put");
+        for sketch in [whole, a, kept] {
+            for share in [0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0] {
+                let got = sketch.at(share).expect("values were added");
+                let rank = (share * (values.len() - 1) as f64) as usize;
+                let want = values[rank] as f64;
+                assert!((got - want).abs() <= want * 0.010_001, "{got} for {want}");
+                let (least, most) = (values[0] as f64, values[values.len() - 1] as f64);
+                assert!((least..=most).contains(&got), "{got} of {least} to {most}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_count_of_the_most_frequent_is_too_low_nor_too_high_by_more_than_a_share_of_all() {
+    for k in [1u32, 5, 20] {
+        let room = TopK::counters(k);
+        // What comes often comes first, and then as many others as push it out again and again.
+        let often = |x: u64| (0..3).flat_map(move |y| vec![y; 40 + x as usize]);
+        let all: Vec<u64> =
+            (0..9).flat_map(|x| often(x).chain(100 + x * 500..100 + (x + 1) * 500)).collect();
+        let mut parts = [(); 3].map(|()| TopK::default());
+        for (at, x) in all.iter().enumerate() {
+            parts[at % 3].add(item(*x), 1, room);
+        }
+        let mut whole = TopK::default();
+        all.iter().for_each(|x| whole.add(item(*x), 1, room));
+        let [mut merged, b, c] = parts;
+        merged.merge(&b, room);
+        merged.merge(&c, room);
+        let bound = all.len() as u64 / room as u64;
+        for sketch in [whole, merged] {
+            let top = sketch.top(room);
+            for f in &top {
+                let count = all.iter().filter(|x| item(**x) == f.item).count() as u64;
+                assert!((count..=count + bound).contains(&f.count), "{f:?}: {count}, {bound}");
+                assert!(f.error <= bound && f.count - f.error <= count, "{f:?}: {count}");
+            }
+            let frequent =
+                (0..3u64).filter(|y| all.iter().filter(|x| *x == y).count() as u64 > bound);
+            for y in frequent {
+                assert!(top.iter().any(|f| f.item == item(y)), "{y} of {k}");
+            }
+        }
+    }
 }
 
 /// `n` values, value `x` of weight about `10_000 / (x + 1)`, in an order that mixes them.

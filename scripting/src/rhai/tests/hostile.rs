@@ -100,6 +100,48 @@ fn functions_that_the_library_calls_are_watched_however_short_they_are() {
     }
 }
 
+/// What passes a limit in `export` says which one, how much it is, and in which line.
+#[track_caller]
+fn told(work: &str, want: &str) {
+    let script = format!(
+        "let value = #{{ n: count() }};\nfn recurse(n) {{ recurse(n + 1) }}\n\
+         fn long() {{\n[1].map(|v| {{ loop {{ }} }}) }}\n\
+         fn export(t) {{\n{work};\n#{{ n: 1 }} }}"
+    );
+    let limits = Limits { call_ms_max: 200, ..Limits::default() };
+    let mut running = start_with(&script, &[], limits).expect("it starts");
+    running.feed(some());
+    let _ = running.rows();
+    let fault = running.faults.first().unwrap_or_else(|| panic!("no limit: {work}"));
+    assert!(fault.limit.is_some(), "{fault}");
+    assert!(fault.to_string().starts_with(&format!("test.rhai:{want}")), "{fault}");
+}
+
+#[test]
+fn a_limit_is_told_with_its_name_its_value_and_the_line() {
+    let text = "a text passes its limit of 1048576 bytes";
+    told("let s = \"a\"; for i in 0..40 { s += s; }", &format!("6: {text}"));
+    told("let s = \"a\"; s.pad(2_000_000, \"a\")", &format!("6: {text}"));
+    told("let s = \"a\"; s.pad(9000, \"a\"); s.replace(\"a\", s)", &format!("6: {text}"));
+    let list = "a list, or bytes, pass their limit of 65536 values, with all that lies inside";
+    told("let a = [1]; for i in 0..20 { a += a; }", &format!("6: {list}"));
+    told("let a = [1]; a.pad(100_000, 1)", &format!("6: {list}"));
+    told("let b = blob(100_000)", &format!("6: {list}"));
+    let map = "a map passes its limit of 65536 values, with all that lies inside";
+    told("let m = #{}; for i in 0..20 { m = #{ a: m, b: m }; }", &format!("6: {map}"));
+    let table = "tables made by table() pass 33554432 bytes";
+    told(
+        "let t = table(); let s = \"12345678\"; for i in 0..16 { s += s; } for i in 0..99 { t[i] = s; }",
+        &format!("6: {table}"),
+    );
+    told("recurse(0)", "6: functions call each other more than 48 deep");
+    told("loop {}", "6: stopped after 200 ms of CPU time in one call");
+    told("while true { }", "6: stopped after 200 ms of CPU time in one call");
+    told("for i in 0..9_000_000_000 { i + 1; }", "6: stopped after 200 ms of CPU time in one call");
+    told("let a = [1, 2]; a.map(|v| { loop {} })", "6: stopped after 200 ms");
+    told("long()", "4: stopped after 200 ms of CPU time in one call");
+}
+
 #[test]
 fn what_ends_a_script_cannot_be_caught() {
     stopped(&update("loop { try { loop {} } catch { } }"));
