@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod coarse;
 mod covered;
+mod inexact;
 pub mod packets;
 pub mod past;
 pub mod quiet;

@@ -84,6 +84,12 @@ pub trait Renderer: Send {
         Ok(())
     }
 
+    /// Says, behind all records, in what they are not exact, where the format can say so.
+    fn inexact(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (why, out);
+        Ok(())
+    }
+
     /// Writes what stands after the last record.
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let _ = out;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::covered::Edges;
-use super::{Missed, Query, QueryError};
+use super::{Missed, Query, QueryError, inexact};
 use crate::filter::Expr;
 use crate::module::Alert;
 use crate::nearest::nearest;
@@ -20,7 +20,7 @@ use crate::record::{Output, Records, Schema};
 use crate::render::Renderer;
 use crate::storage::evolve::{conformed, unified};
 use crate::storage::feed::News;
-use crate::storage::scan::{Damage, Found, within};
+use crate::storage::scan::{Damage, Found, first_cut, within};
 use crate::storage::{Coverage, Feed, Measured, RecordStore, Scan, Stream, Subscription, Window};
 use crate::time::{Interval, Span, Ts};
 
@@ -132,6 +132,9 @@ pub trait Steps {
                 flushed = Instant::now();
             }
         }
+        for why in inexact::said(self.sources()) {
+            renderer.inexact(&why, out)?;
+        }
         renderer.end(out)?;
         out.flush()?;
         Ok(self.report())
@@ -169,18 +172,20 @@ impl<'a> Answer<'a> {
         if let Some(asked) = &asked {
             eras::judge(query, &stream, (window, asked), live.is_some())?;
         }
-        let edges = Edges::of(
-            window,
-            stored(&stream),
-            Span(0),
-            live.is_some() || place.goes_on(&stream.name),
-        );
+        let goes_on = live.is_some() || place.goes_on(&stream);
+        let edges = Edges::of(window, stored(&stream), Span(0), goes_on);
+        let mut sources = eras::sources(&stream, window);
+        if stream.rollup_of.is_some()
+            && first_cut(place.store, &stream.name, window, |_| true)?.is_some()
+        {
+            inexact::note(&mut sources, &stream, inexact::CUT);
+        }
         Ok(Self {
             scan,
             columns,
             newest: schemas.last().map(|(_, schema)| schema.clone()),
             live,
-            sources: eras::sources(&stream, window),
+            sources,
             passed: edges.before,
             held: None,
             behind: edges.behind,
@@ -382,8 +387,10 @@ impl Steps for Answer<'_> {
 }
 
 impl Place<'_> {
-    /// Whether more comes of an instance, so that what it has is not all there is.
-    pub(super) fn goes_on(&self, name: &str) -> bool {
+    /// Whether more comes of a stream, or of the one it is a rollup of, so that what it has is not
+    /// all there is.
+    pub(super) fn goes_on(&self, stream: &Stream) -> bool {
+        let name = stream.rollup_of.as_ref().unwrap_or(&stream.name);
         self.feed.is_some() && self.running.iter().any(|(running, _)| running == name)
     }
 }

@@ -4,21 +4,23 @@
 //! All of it is one instance's own: a rollup holds what its records come to,
 //! so the parts of an answer are the same measurement. An interval is given
 //! once all of it is stored; where nothing runs any more, the last one as far
-//! as it came.
+//! as it came. One that is not given, because records of it have gone, is a gap.
+
+mod legs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::answer::{Answer, Place, Report, Step, Steps, find, parsed, stored};
-use super::covered::Edges;
-use super::{Missed, Query, QueryError, Times};
+use super::{Missed, Query, QueryError, Times, inexact};
 use crate::module::Merge;
 use crate::record::{Output, Records, Schema};
 use crate::rollup::{self, Merger, RollupError};
 use crate::storage::evolve::conformed;
-use crate::storage::scan::Found;
+use crate::storage::scan::{Found, first_cut};
 use crate::storage::{Coverage, Scan, Stream, Window};
-use crate::time::{Interval, Span, Ts};
+use crate::time::{Span, Ts};
+use legs::{Leg, down, legs, levels, spanned, up};
 
 /// How many parts are merged before the reader gets a chance to go away.
 const PARTS: usize = 64;
@@ -30,12 +32,10 @@ pub struct Coarse<'a> {
     interval: Span,
     stream: Stream,
     missed: Option<Missed>,
-    // The end of the window, where nothing covers it.
-    behind: Option<Window>,
     mixed: Option<String>,
     sources: Vec<Coverage>,
-    // What is still to be read, by stream.
-    legs: VecDeque<(String, Window)>,
+    // What is still to be read.
+    legs: VecDeque<Leg>,
     leg: Option<Answer<'a>>,
     merger: Merger,
     ready: VecDeque<Output>,
@@ -57,9 +57,10 @@ impl<'a> Coarse<'a> {
         let interval = query.interval.unwrap_or(Span(1));
         let base = Answer::open(query, place)?;
         let stream = find(&query.module, &place)?;
+        let goes_on = base.follows() || place.goes_on(&stream);
         let asked = base.window();
         let mut window = Window { from: up(asked.from, interval), to: up(asked.to, interval) };
-        if place.feed.is_some() && !base.follows() {
+        if goes_on && !base.follows() {
             // What comes may be of the last interval still.
             window.to = window.to.min(down(stream.end.unwrap_or_default(), interval));
         }
@@ -69,56 +70,34 @@ impl<'a> Coarse<'a> {
         {
             return Err(refused(&place, &stream, interval, why));
         }
-        let mut levels = levels(&place, &stream, interval)?;
-        if let Some(filter) = &query.filter {
-            let asked = parsed(filter)?.to_string();
-            // What a rollup was made of is told by the records that it was made of.
-            levels.retain(|level| {
-                let made = level.first.zip(level.end).map(|(from, to)| Window { from, to });
-                let made = made.and_then(|made| made.common(window));
-                let of = made.map(|made| stream.eras(made)).unwrap_or_default();
-                of.iter().all(|(_, measured)| measured.is(&asked))
-            });
+        let filter = query.filter.as_deref().map(parsed).transpose()?;
+        let levels = levels(&place, &stream, (window, interval), filter.as_ref())?;
+        let mut legs = legs(&levels, (asked, window), interval, goes_on);
+        let missed = missed(&base, (&stream, &levels), (window, interval), &legs);
+        if missed.as_ref().is_some_and(|missed| !matches!(missed, Missed::Gone { .. })) {
+            // That says it all.
+            legs.retain(|leg| leg.read().is_some());
         }
-        levels.push(stream.clone());
-        let mut legs = VecDeque::new();
-        cover(&levels, window, interval, &mut legs);
-        let goes_on = base.follows() || place.goes_on(&stream.name);
-        let is_covered = base.covered().is_some()
-            || legs.iter().any(|(name, _)| *name != stream.name)
-            || base.follows();
-        let module = stream.name.clone();
-        let missed = match up(asked.from, interval) < asked.to {
-            true if is_covered => None,
-            true => {
-                let what = format!("records of `{module}`");
-                Some(Missed::Outside { what, stored: stored(&stream) })
-            }
-            false => Some(Missed::Within { module }),
-        };
-        let missed = missed.or_else(|| {
-            let from = down(spanned(&levels)?.from.max(window.from), interval);
-            let waits = place.feed.is_some() && !base.follows() && window.to <= from;
-            let module = stream.name.clone();
-            let since = spanned(&levels)?.from;
-            waits.then(|| Missed::Begun { module, interval, since, until: from + interval })
-        });
-        let edges = Edges::of(asked, spanned(&levels), interval, goes_on);
-        let before = edges.before.filter(|_| missed.is_none());
-        let before = before.map(|Window { from, to }| Output::Gap { from, to });
+        let mut sources = base.sources().to_vec();
+        if let Some(all) = spanned(&levels) {
+            let note = aligned(asked, window, all, interval);
+            note.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
+        }
+        if is_cut(&place, &legs, &stream, (interval, base.follows()))? {
+            inexact::note(&mut sources, &stream, inexact::CUT);
+        }
         Ok(Self {
             query: query.clone(),
             place,
             interval,
-            behind: edges.behind.filter(|_| missed.is_none()),
             missed,
             stream,
             mixed: base.mixed(),
-            sources: base.sources().to_vec(),
+            sources,
             legs,
             leg: None,
             merger: Merger::new(interval, own),
-            ready: before.into_iter().collect(),
+            ready: VecDeque::new(),
             columns: base.columns(),
             report: Report::default(),
             damaged: 0,
@@ -140,25 +119,20 @@ impl<'a> Coarse<'a> {
         self.missed.clone()
     }
 
-    /// The leg that is being read; none where all have been.
-    fn leg(&mut self) -> Result<Option<&mut Answer<'a>>, QueryError> {
-        if self.leg.is_none()
-            && let Some((name, window)) = self.legs.pop_front()
-        {
-            let is_last = self.legs.is_empty() && name == self.stream.name;
-            let is_own = name == self.stream.name;
-            let query = Query {
-                wait: self.query.wait && is_last,
-                filter: self.query.filter.clone().filter(|_| is_own),
-                partly: true,
-                times: Some(Times::of(window)),
-                interval: None,
-                module: name,
-                ..self.query.clone()
-            };
-            self.leg = Some(Answer::open(&query, self.place)?.in_part());
-        }
-        Ok(self.leg.as_mut())
+    /// Begins to read what a stream has of a part.
+    fn begin(&self, name: String, window: Window) -> Result<Answer<'a>, QueryError> {
+        let is_own = name == self.stream.name;
+        let is_last = is_own && self.legs.iter().all(|leg| leg.read().is_none());
+        let query = Query {
+            wait: self.query.wait && is_last,
+            filter: self.query.filter.clone().filter(|_| is_own),
+            partly: true,
+            times: Some(Times::of(window)),
+            interval: None,
+            module: name,
+            ..self.query.clone()
+        };
+        Ok(Answer::open(&query, self.place)?.in_part())
     }
 
     fn merge(&mut self, output: Output) -> Result<(), QueryError> {
@@ -174,11 +148,16 @@ impl<'a> Coarse<'a> {
             if let Some(output) = self.ready.pop_front() {
                 return Ok(Step::Output(output));
             }
-            let Some(leg) = self.leg()? else {
-                self.ready.extend(self.merger.finish());
-                let behind = self.behind.take();
-                self.ready.extend(behind.map(|Window { from, to }| Output::Gap { from, to }));
-                return Ok(self.ready.pop_front().map_or(Step::End, Step::Output));
+            let Some(leg) = &mut self.leg else {
+                match self.legs.pop_front() {
+                    Some(Leg::Read(name, window)) => self.leg = Some(self.begin(name, window)?),
+                    Some(Leg::Gone(Window { from, to })) => self.merge(Output::Gap { from, to })?,
+                    None => {
+                        self.ready.extend(self.merger.finish());
+                        return Ok(self.ready.pop_front().map_or(Step::End, Step::Output));
+                    }
+                }
+                continue;
             };
             match leg.step()? {
                 Step::Output(output) => self.merge(output)?,
@@ -223,21 +202,66 @@ impl Steps for Coarse<'_> {
     }
 }
 
-/// The time of all that any of some streams has.
-fn spanned(streams: &[Stream]) -> Option<Window> {
-    let spans = || streams.iter().filter_map(stored);
-    let from = spans().map(|span| span.from).min()?;
-    Some(Window { from, to: spans().map(|span| span.to).max()? })
+/// Why there is nothing to answer with, if there is not.
+fn missed(
+    base: &Answer<'_>,
+    (stream, levels): (&Stream, &[Stream]),
+    (window, interval): (Window, Span),
+    legs: &VecDeque<Leg>,
+) -> Option<Missed> {
+    let (asked, module) = (base.window(), stream.name.clone());
+    if up(asked.from, interval) >= asked.to {
+        return Some(Missed::Within { module });
+    }
+    let mut reads = legs.iter().filter_map(Leg::read);
+    let is_covered = base.follows()
+        || base.covered().is_some()
+        || reads.clone().any(|(name, _)| name != stream.name);
+    if !is_covered {
+        let what = format!("records of `{module}`");
+        return Some(Missed::Outside { what, stored: stored(stream) });
+    }
+    let since = spanned(levels)?.from;
+    let from = down(since.max(window.from), interval);
+    if !base.follows() && window.to <= from && window.to < asked.to {
+        return Some(Missed::Begun { module, interval, since, until: from + interval });
+    }
+    let gone = Missed::Gone { module, interval, before: stream.first.unwrap_or(since) };
+    reads.next().is_none().then_some(gone)
 }
 
-/// The first boundary of intervals at an instant or after it.
-fn up(ts: Ts, interval: Span) -> Ts {
-    let start = down(ts, interval);
-    if start == ts { ts } else { start + interval }
+/// In what an answer is not of just the time asked for, where something is stored of more.
+fn aligned(asked: Window, window: Window, all: Window, interval: Span) -> Option<String> {
+    let is_inside = |ts: Ts| all.from < ts && ts < all.to;
+    let is_off = |asked: Ts, whole: Ts| asked != whole && is_inside(asked);
+    if window.from >= window.to
+        || !(is_off(asked.from, window.from) || is_off(asked.to, up(asked.to, interval)))
+    {
+        return None;
+    }
+    let until = match window.to {
+        Ts(u64::MAX) => "on".to_owned(),
+        to => format!("until {to}"),
+    };
+    Some(format!("it is of whole intervals of {interval}, from {} {until}", window.from))
 }
 
-fn down(ts: Ts, interval: Span) -> Ts {
-    Interval::holding(ts, interval).start()
+/// Whether records that were cut are merged; or may be, where it goes on with what comes. One that is
+/// of just such an interval is none that is merged.
+fn is_cut(
+    place: &Place<'_>,
+    legs: &VecDeque<Leg>,
+    stream: &Stream,
+    (interval, follows): (Span, bool),
+) -> Result<bool, QueryError> {
+    let to_come = follows.then_some((stream.name.as_str(), Window::ALL));
+    for (name, window) in legs.iter().filter_map(Leg::read).chain(to_come) {
+        let merges = |len: Span| name != stream.name || len != interval;
+        if first_cut(place.store, name, window, |header| merges(header.len))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first records of a window.
@@ -289,51 +313,4 @@ fn merge_since(
         }
     }
     Ok(since)
-}
-
-/// The rollups of a stream that add up to an interval, the longest first.
-fn levels(place: &Place<'_>, stream: &Stream, interval: Span) -> Result<Vec<Stream>, QueryError> {
-    let mut levels = Vec::new();
-    for one in place.store.streams()? {
-        if one.rollup_of.as_ref() == Some(&stream.name)
-            && let Some(len) = rollup::len_of(&stream.name, &one.name)
-            && interval.0.is_multiple_of(len.0)
-        {
-            levels.push((len, one));
-        }
-    }
-    levels.sort_by_key(|(len, _)| std::cmp::Reverse(*len));
-    Ok(levels.into_iter().map(|(_, level)| level).collect())
-}
-
-/// Which level is read for which part of a window: each for what it has, the later ones for what
-/// is left. The last has whatever is left to it.
-fn cover(levels: &[Stream], window: Window, interval: Span, legs: &mut VecDeque<(String, Window)>) {
-    let Some((level, finer)) = levels.split_first() else { return };
-    // Where the oldest records have gone, an interval that they began is not whole.
-    let removed = level.removed_until.unwrap_or_default();
-    let first = level.first.map(|first| match down(first, interval) {
-        start if level.reclaimed_blocks > 0 || removed > start => up(first.max(removed), interval),
-        start => start,
-    });
-    let from = window.from.max(first.unwrap_or(window.to));
-    if finer.is_empty() {
-        // What is to come has no first record yet.
-        let from = first.map_or(window.from, |first| window.from.max(first));
-        if from < window.to {
-            legs.push_back((level.name.clone(), Window { from, ..window }));
-        }
-        return;
-    }
-    let to = window.to.min(down(level.end.unwrap_or_default(), interval));
-    if from >= to {
-        return cover(finer, window, interval, legs);
-    }
-    if window.from < from {
-        cover(finer, Window { to: from, ..window }, interval, legs);
-    }
-    legs.push_back((level.name.clone(), Window { from, to }));
-    if to < window.to {
-        cover(finer, Window { from: to, ..window }, interval, legs);
-    }
 }

@@ -30,6 +30,15 @@ pub enum Missed {
         /// When the one that is open ends.
         until: Ts,
     },
+    /// Of no interval of the length asked for all records are left.
+    Gone {
+        /// The instance.
+        module: String,
+        /// How long intervals are to be.
+        interval: Span,
+        /// Before when its own records are gone.
+        before: Ts,
+    },
     /// No interval begins in the time asked for.
     Within {
         /// The instance.
@@ -48,6 +57,13 @@ impl fmt::Display for Missed {
                 write!(
                     f,
                     "no {interval} of `{module}` has ended since {since}: the first does at {until}"
+                )
+            }
+            Self::Gone { module, interval, before } => {
+                write!(
+                    f,
+                    "no {interval} of `{module}` is whole in this time: its records before {before} \
+                     are gone, ask for shorter ones"
                 )
             }
             Self::Within { module } => {

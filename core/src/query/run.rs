@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::answer::{Report, Step, Steps};
 use super::covered::Edges;
 use super::rates::{Pair, Rates, Took};
-use super::{Missed, QueryError};
+use super::{Missed, QueryError, inexact};
 use crate::lookup::Lookups;
 use crate::module::Alert;
 use crate::queue::Nothing;
@@ -197,9 +197,7 @@ impl Run {
     }
 
     fn note(&mut self, reservation: &str) {
-        for source in self.sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
-            source.lineage.push(format!("inexact: {reservation}"));
-        }
+        inexact::mark(&mut self.sources, reservation);
     }
 
     /// Says where what it runs over tells what is missing.

@@ -245,7 +245,9 @@ fn the_ends_of_a_window_that_nothing_covers_are_gaps() {
 fn longer_intervals_none_of_which_has_ended_are_said_to_be_begun() {
     let room = Room::new();
     let query = parsed("module=traffic&time=:&interval=1h&wait=no").expect("a query");
-    let answer = Coarse::open(&query, room.place(), None).expect("an answer");
+    let running = [("traffic".to_owned(), String::new())];
+    let place = Place { running: &running, ..room.place() };
+    let answer = Coarse::open(&query, place, None).expect("an answer");
     let until = Ts::new(3600, 0);
     let interval = Span::from_secs(3600);
     let module = "traffic".to_owned();

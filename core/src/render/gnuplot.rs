@@ -236,6 +236,11 @@ impl Renderer for Gnuplot {
         Ok(())
     }
 
+    fn inexact(&mut self, why: &str, _: &mut dyn Write) -> io::Result<()> {
+        self.remark(why.to_owned());
+        Ok(())
+    }
+
     fn places_alerts(&self) -> bool {
         true
     }

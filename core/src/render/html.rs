@@ -92,6 +92,10 @@ impl Renderer for Html {
         self.aside(&format!("damaged: {damage}"), out)
     }
 
+    fn inexact(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.aside(why, out)
+    }
+
     fn places_alerts(&self) -> bool {
         true
     }

@@ -83,6 +83,10 @@ impl Renderer for Plain {
         writeln!(out, "-- damaged: {damage} --")
     }
 
+    fn inexact(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "-- {} --", text::shown(why))
+    }
+
     fn places_alerts(&self) -> bool {
         true
     }

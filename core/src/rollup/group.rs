@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::plan::{How, Plan, order};
 use super::{Holds, RollupError};
 use crate::module::Merge;
-use crate::record::{Records, Schema, Value};
+use crate::record::{Column, Records, Schema, Type, Value};
 use crate::table::States;
 use crate::time::{Interval, Span};
 
@@ -49,8 +49,22 @@ pub(super) struct Group {
     bytes: usize,
     cut: bool,
     room: Room,
-    // The columns by which the rows of every interval came in descending order.
-    ranks: Vec<bool>,
+    // By column, whether the rows of every interval came in its descending order, as far as they have
+    // differed in it.
+    ranks: Vec<Rank>,
+    // Whether they came in the order of their keys, too.
+    by_key: bool,
+}
+
+/// What is known of a column by which rows may be ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// All rows were alike.
+    Alike,
+    /// They descended.
+    Descends,
+    /// They are ranked by something else.
+    Other,
 }
 
 /// Whether records have the states by which some of their columns merge.
@@ -68,7 +82,11 @@ pub(super) fn has_states(records: &Records, states: &States) -> Result<(), Rollu
 
 impl Group {
     pub fn new(schema: Arc<Schema>, plan: Plan) -> Self {
-        let ranks = plan.how.iter().map(|how| *how != How::Key).collect();
+        let may_rank = |(how, column): (&How, &Column)| {
+            let is_number = matches!(column.ty, Type::Uint | Type::Int | Type::Float);
+            if *how != How::Key && is_number { Rank::Alike } else { Rank::Other }
+        };
+        let ranks = plan.how.iter().zip(&schema.columns).map(may_rank).collect();
         Self {
             states: States::of(&schema, Room::WHOLE.state_bytes),
             schema,
@@ -79,6 +97,7 @@ impl Group {
             cut: false,
             room: Room::WHOLE,
             ranks,
+            by_key: true,
         }
     }
 
@@ -123,14 +142,32 @@ impl Group {
         Ok(())
     }
 
-    /// Takes note of the columns by which rows are in descending order within their intervals.
+    /// Takes note of the order of rows within their intervals: by which columns they descend, and
+    /// whether their keys ascend.
     fn rank(&mut self, records: &Records, rows: Range<usize>) {
-        for (at, ranks) in self.ranks.iter_mut().enumerate().filter(|(_, ranks)| **ranks) {
-            let mut pairs = rows.clone().zip(rows.clone().skip(1));
-            *ranks = pairs.all(|(a, b)| {
+        let mut pairs = rows.clone().zip(rows.clone().skip(1));
+        self.by_key = self.by_key
+            && pairs.all(|(a, b)| {
+                let keys = self.plan.how.iter().enumerate().filter(|(_, how)| **how == How::Key);
+                let mut orders =
+                    keys.map(|(at, _)| order(&records.value(a, at), &records.value(b, at)));
                 records.starts[a] != records.starts[b]
-                    || order(&records.value(a, at), &records.value(b, at)).is_ge()
+                    || orders.find(|order| order.is_ne()).is_none_or(Ordering::is_lt)
             });
+        let open = self.ranks.iter_mut().enumerate().filter(|(_, rank)| **rank != Rank::Other);
+        for (at, rank) in open {
+            for (a, b) in rows.clone().zip(rows.clone().skip(1)) {
+                if records.starts[a] == records.starts[b] {
+                    match order(&records.value(a, at), &records.value(b, at)) {
+                        Ordering::Less => {
+                            *rank = Rank::Other;
+                            break;
+                        }
+                        Ordering::Equal => {}
+                        Ordering::Greater => *rank = Rank::Descends,
+                    }
+                }
+            }
         }
     }
 
@@ -194,8 +231,8 @@ impl Group {
         }
     }
 
-    /// The rows as records: in the order of their keys, or where every interval was ranked, and so
-    /// perhaps cut, by that column.
+    /// The rows as records: in the order of their keys, or where every interval was ranked by a column,
+    /// by that.
     pub fn records(mut self, interval: Interval) -> Records {
         let stateful: Vec<usize> =
             (0..self.plan.how.len()).filter(|at| self.plan.how[*at] == How::State).collect();
@@ -218,7 +255,9 @@ impl Group {
     }
 
     fn sorted(&self) -> Vec<usize> {
-        let ranked = self.ranks.iter().position(|ranks| *ranks).filter(|_| self.cut);
+        let is_ranked = self.cut || !self.by_key;
+        let ranked = self.ranks.iter().position(|rank| *rank == Rank::Descends);
+        let ranked = ranked.filter(|_| is_ranked);
         let mut all: Vec<usize> = (0..self.rows.len()).collect();
         all.sort_by(|a, b| {
             let (a, b) = (&self.rows[*a], &self.rows[*b]);

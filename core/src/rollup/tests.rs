@@ -58,7 +58,7 @@ fn rows(output: &Output) -> Vec<(u64, Vec<Value>)> {
 
 #[test]
 fn rows_of_one_key_become_one_by_what_their_columns_hold() {
-    let outputs = [second(10, &[(2, 100), (1, 50)]), second(13, &[(2, 40)]), second(15, &[(2, 9)])];
+    let outputs = [second(10, &[(1, 50), (2, 100)]), second(13, &[(2, 40)]), second(15, &[(2, 9)])];
     let all = merged(5, outputs.map(Output::Records).to_vec()).expect("columns that merge");
     let time = |sec| Value::Time(Ts::new(sec, 5));
     let number = |n| Value::Uint(n);
@@ -96,6 +96,20 @@ fn what_was_cut_stays_marked_and_keeps_its_ranks() {
     assert!(records.cut);
     let order: Vec<Value> = (0..3).map(|row| records.value(row, 0)).collect();
     assert_eq!(order, [addr(5), addr(9), addr(1)]);
+}
+
+#[test]
+fn rows_that_were_ranked_stay_so_and_others_are_in_the_order_of_their_keys() {
+    let order = |seconds: [&[(u8, u64)]; 2]| {
+        let outputs = [second(0, seconds[0]), second(1, seconds[1])].map(Output::Records);
+        let all = merged(5, outputs.to_vec()).expect("columns that merge");
+        let Output::Records(records) = &all[0] else { panic!("records") };
+        assert!(!records.cut);
+        (0..records.rows()).map(|row| records.value(row, 0)).collect::<Vec<_>>()
+    };
+    assert_eq!(order([&[(9, 70), (1, 60)], &[(5, 80)]]), [addr(5), addr(9), addr(1)]);
+    assert_eq!(order([&[(1, 70), (9, 60)], &[(5, 80)]]), [addr(1), addr(5), addr(9)]);
+    assert_eq!(order([&[(9, 60), (1, 70)], &[(5, 80)]]), [addr(1), addr(5), addr(9)]);
 }
 
 #[test]

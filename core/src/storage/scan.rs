@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::block::{self, BlockError};
+use super::block::{self, BlockError, Header};
 use super::{Mark, RecordStore, StoreError, Stored, Window};
 use crate::record::{Output, Schema};
 use crate::time::Ts;
@@ -259,6 +259,26 @@ pub(super) fn damage(
     let header = block::peek(&stored.bytes).ok().filter(|header| header.first == first);
     let to = header.map_or(first, |header| header.end());
     Damage { what: Missing::Block(seq), from: first, to, why: error.to_string() }
+}
+
+/// Where the first block in a window begins of whose intervals only some rows were kept, of those
+/// blocks that count by their header; what cannot be read is passed over.
+pub fn first_cut(
+    store: &dyn RecordStore,
+    stream: &str,
+    window: Window,
+    counts: impl Fn(&Header) -> bool,
+) -> Result<Option<Ts>, StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.page(stream, window, after)?;
+        let Some(last) = page.last() else { return Ok(None) };
+        after = Some(last.mark);
+        let mut headers = page.iter().filter_map(|stored| block::peek(&stored.bytes).ok());
+        if let Some(cut) = headers.find(|header| header.cut && counts(header)) {
+            return Ok(Some(cut.first.max(window.from)));
+        }
+    }
 }
 
 /// The part of an output that lies inside a window.

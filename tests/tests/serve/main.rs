@@ -5,6 +5,7 @@ mod asides;
 mod backfill;
 mod eras;
 mod full;
+mod inexact;
 mod kills;
 mod mistakes;
 mod ondemand;

@@ -26,8 +26,18 @@ pub struct Reply {
     pub status: u16,
     /// Whether it came to its end.
     pub whole: bool,
+    /// The headers, a line each.
+    head: String,
     /// The body, its chunks put together.
     pub body: String,
+}
+
+impl Reply {
+    /// What a header says, if it is there.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    }
 }
 
 impl Server {
@@ -181,7 +191,8 @@ pub fn reply(mut stream: TcpStream) -> Reply {
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let whole = !chunked || body.ends_with("0\r\n\r\n");
-    Reply { status, whole, body: if chunked { joined(body) } else { body.to_owned() } }
+    let body = if chunked { joined(body) } else { body.to_owned() };
+    Reply { status, whole, head: head.to_owned(), body }
 }
 
 /// A chunked body without its chunk sizes.

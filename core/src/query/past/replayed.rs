@@ -9,7 +9,7 @@ use crate::query::rates::Amount;
 use crate::record::{Output, Schema};
 use crate::replay::{Derived, OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment};
-use crate::storage::scan::{Found, Part};
+use crate::storage::scan::{Found, Part, first_cut};
 use crate::storage::{Scan, Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::{Interval, Span, Ts};
@@ -39,6 +39,12 @@ impl Past<'_> {
                     .or_else(|| untold(&source, filter))
                     .or_else(|| unkeyed(&source, needs));
                 inexact.into_iter().for_each(|why| candidate.reserve(why));
+                if candidate.refusal.is_none() && candidate.reservation.is_none() {
+                    // What cannot be read is complained of when it is replayed.
+                    let cut = first_cut(&*self.store, &stream.name, aligned, |_| true);
+                    let why = |since| format!("only some of its records from {since} on were kept");
+                    cut.ok().flatten().into_iter().for_each(|since| candidate.reserve(why(since)));
+                }
                 let step = source.description().resolution;
                 candidate.step = step;
                 candidate.unsaid = self.unsaid(&stream, aligned);

@@ -14,8 +14,8 @@ use crate::module::Merge;
 use crate::record::Output;
 use crate::rollup::{self, Merger, Rollup, RollupError};
 use crate::storage::scan::Cursor;
-use crate::storage::{StoreError, Window, Writer};
-use crate::time::{Interval, Ts};
+use crate::storage::{StoreError, Stream, Window, Writer};
+use crate::time::{Interval, Span, Ts};
 
 /// Finds an instance's own way to merge its records, where it has one.
 pub type MergerOf = Arc<dyn Fn(&str) -> Option<Box<dyn Merge>> + Send + Sync>;
@@ -186,9 +186,22 @@ impl Rolling {
         let merger = merger();
         let start = Interval::holding(done, merger.interval()).start();
         let cursor = Cursor::new(from, Window { from: start, to: until });
-        let work = Work::new(cursor, merger, until);
+        let gone = gone(store.stream(from)?, (done, until), merger.interval());
+        let mut work = Work::new(cursor, merger, until);
+        work.put(gone.into_iter().collect());
         level.work_or_begin_again(writer, (name, work), rolled, deadline)
     }
+}
+
+/// What a rollup would have been made of and has gone before that, as a gap: records went that are
+/// kept for less than it takes, or while nothing ran.
+fn gone(made_of: Option<Stream>, (done, until): (Ts, Ts), interval: Span) -> Option<Output> {
+    let made_of = made_of?;
+    let first = made_of.first?.min(until);
+    let is_whole = made_of.reclaimed_blocks == 0 && made_of.removed_until.is_none();
+    // Where nothing was made yet, it is the beginning of the first interval that is missing.
+    let from = if done == Ts(0) { Interval::holding(first, interval).start() } else { done };
+    (!is_whole && from < first).then_some(Output::Gap { from, to: first })
 }
 
 impl Level {

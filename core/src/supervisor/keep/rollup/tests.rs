@@ -115,6 +115,118 @@ fn an_answer_is_of_rollups_where_they_are_and_of_records_where_not() {
     assert!(coarse(&store, ":", "soon").is_err());
 }
 
+/// What an answer says: sums by the second they begin at, gaps, and what is not exact.
+fn told(store: &MemoryStore, time: &str, interval: &str) -> Vec<String> {
+    let keys = [("module", "a"), ("time", time), ("interval", interval), ("wait", "no")];
+    let query = Query::parse(keys).expect("a query");
+    let place = Place { store, feed: None, running: &[], packets: None };
+    let mut answer = Coarse::open(&query, place, None).expect("an answer");
+    let mut all: Vec<String> = answer.missed().iter().map(ToString::to_string).collect();
+    loop {
+        match answer.step().expect("a memory store answers") {
+            Step::Output(Output::Records(records)) => {
+                let start = |row: usize| records.starts[row].parts().0;
+                all.extend((0..records.rows()).map(|row| format!("{}", start(row))));
+            }
+            Step::Output(Output::Gap { from, to }) => {
+                all.push(format!("gap {}-{}", from.parts().0, to.parts().0));
+            }
+            Step::End => break,
+            _ => {}
+        }
+    }
+    let lineage = answer.sources().iter().flat_map(|coverage| &coverage.sources);
+    all.extend(lineage.flat_map(|covered| &covered.lineage).cloned());
+    all
+}
+
+#[test]
+fn an_interval_that_is_not_given_is_a_gap() {
+    let store = Arc::new(MemoryStore::default());
+    let mut keeper = keeper(&store, 1);
+    run(&mut keeper, 0..207);
+    keeper.end().expect("a memory store commits");
+    assert_eq!(told(&store, "190:220", "10s"), ["190", "200", "gap 207-220"]);
+    // All but the last minute goes, and the rollups.
+    store.cut("a", Ts::new(145, 0)).expect("a memory store cuts");
+    store.remove("a@10s").expect("a memory store removes");
+    assert_eq!(told(&store, "60:", "30s"), ["gap 60-150", "150", "180"]);
+    store.remove("a@1m").expect("a memory store removes");
+    assert_eq!(told(&store, "100:", "30s"), ["gap 100-150", "150", "180"]);
+    assert_eq!(told(&store, ":", "1m"), ["gap 145-180", "180"]);
+    let gone = "no 5m of `a` is whole in this time: its records before 1970-01-01T00:02:25Z are \
+                gone, ask for shorter ones";
+    assert_eq!(told(&store, "1970-01-01T00:00:00Z:300", "5m"), [gone, "gap 145-300"]);
+    // A rollup that covers the beginning leaves what is between it and the rest.
+    let mut again = self::keeper(&store, 2);
+    run(&mut again, 207..260);
+    again.end().expect("a memory store commits");
+    assert_eq!(told(&store, "130:260", "10s")[..3], ["gap 130-145", "140", "150"]);
+}
+
+#[test]
+fn what_went_before_it_was_rolled_up_is_a_gap_in_the_rollup() {
+    let store = Arc::new(MemoryStore::default());
+    let mut first = keeper(&store, 1);
+    run(&mut first, 0..35);
+    first.end().expect("a memory store commits");
+    // Of the next seconds nothing is rolled up before the oldest of them have gone.
+    let mut plain = Writer::new(store.clone(), "n", 2);
+    plain.open("a", Default::default()).expect("a memory store opens");
+    plain.write("a", seconds(35..60)).expect("a memory store takes");
+    plain.commit().expect("a memory store commits");
+    store.cut("a", Ts::new(44, 0)).expect("a memory store cuts");
+    let mut next = keeper(&store, 3);
+    run(&mut next, 60..62);
+    next.end().expect("a memory store commits");
+    let mut gaps = Vec::new();
+    for part in Scan::new(&*store, "a@10s", Window::ALL) {
+        if let Output::Gap { from, to } = part.expect("a memory store answers").output {
+            gaps.push((from.parts().0, to.parts().0));
+        }
+    }
+    assert_eq!(gaps, [(30, 44)]);
+    assert_eq!(stored(&store, "a@10s")[3], (40, (44..50).sum()));
+}
+
+#[test]
+fn what_is_merged_from_cut_records_says_so_and_nothing_else_does() {
+    let store = Arc::new(MemoryStore::default());
+    let mut keeper = keeper(&store, 1);
+    for sec in 0..40 {
+        let Output::Records(records) = seconds(sec..sec + 1) else { continue };
+        let records = Records { cut: (10..12).contains(&sec), ..records };
+        keeper.accept("a", Output::Records(records)).expect("a memory store takes");
+        keeper.closed("a", Ts::new(sec + 1, 0));
+        keeper.commit().expect("a memory store commits");
+    }
+    keeper.end().expect("a memory store commits");
+    let is_said = |time: &str, interval: &str| {
+        let told = told(&store, time, interval);
+        told.iter().any(|told| told.starts_with("inexact: it is merged from records of which only"))
+    };
+    assert!(is_said(":", "10s") && is_said("10:20", "10s") && is_said(":20", "20s"));
+    assert!(!is_said(":10", "10s") && !is_said("20:40", "20s"));
+    // A record that is of just that interval is what its module said.
+    assert!(!is_said(":40", "1s"));
+    store.remove("a@10s").expect("a memory store removes");
+    assert!(is_said(":", "10s") && !is_said("20:", "10s"));
+}
+
+#[test]
+fn what_is_not_of_just_the_time_asked_for_says_so() {
+    let store = Arc::new(MemoryStore::default());
+    let mut keeper = keeper(&store, 1);
+    run(&mut keeper, 0..40);
+    keeper.end().expect("a memory store commits");
+    let whole = "inexact: it is of whole intervals of 10s, from 1970-01-01T00:00:10Z until \
+                 1970-01-01T00:00:20Z";
+    assert_eq!(told(&store, "5:20", "10s"), ["10", whole]);
+    assert_eq!(told(&store, "10:15", "10s"), ["10", whole]);
+    assert_eq!(told(&store, "10:20", "10s"), ["10"]);
+    assert_eq!(told(&store, ":45", "20s"), ["0", "20", "gap 40-45"]);
+}
+
 #[test]
 fn what_does_not_merge_is_said_once_and_holds_up_nothing() {
     let store = Arc::new(MemoryStore::default());
