@@ -8,6 +8,7 @@ pub mod answer;
 pub mod coarse;
 mod covered;
 mod inexact;
+pub mod joined;
 pub mod packets;
 pub mod past;
 pub mod quiet;
@@ -27,6 +28,7 @@ use crate::time::{Span, Ts};
 pub use answer::{Answer, Place, Report, Step, Steps};
 pub use coarse::Coarse;
 pub use covered::Missed;
+pub use joined::{Filling, Joined, Own};
 pub use packets::Packets;
 pub use past::{Candidate, Past};
 pub use quiet::Quiet;
@@ -53,7 +55,8 @@ pub const KEYS: [(&str, &str); 10] = [
     ),
     (
         "source",
-        "the instance over whose packets or records the module is run afresh; `auto` chooses",
+        "the instance over whose packets or records the module is run afresh; `auto` chooses, and \
+         with `none` it is not run where records of its own do not reach",
     ),
     ("explain", "`yes` for what could be read to answer, and what would be chosen, in place of it"),
     ("interval", "records of intervals of this length, merged from shorter ones: `1m`, `1h`"),
@@ -76,6 +79,8 @@ pub struct Query {
     pub follows: bool,
     /// What the module is to be run over afresh, where that is asked for.
     pub source: Option<Over>,
+    /// Whether what the instance recorded itself is all that is wanted.
+    pub alone: bool,
     /// Whether to say what could be read to answer, in place of the answer.
     pub explain: bool,
     /// The length of the intervals that records are asked for of, where not the module's own.
@@ -318,6 +323,7 @@ impl Query {
             wait: false,
             follows: false,
             source: None,
+            alone: false,
             explain: false,
             interval: None,
             partly: false,
@@ -360,7 +366,8 @@ impl Query {
             format: format.filter(|f| !f.is_empty()).map(str::to_owned),
             wait: wait.unwrap_or(true),
             follows: wait == Some(true),
-            source: source.map(|name| match name {
+            alone: source == Some("none"),
+            source: source.filter(|name| *name != "none").map(|name| match name {
                 "" | "auto" => Over::Best,
                 name => Over::Instance(name.to_owned()),
             }),
@@ -374,7 +381,7 @@ impl Query {
     /// Whether packets may be the answer; the error names what is only for records.
     pub fn allows_packets(&self) -> Result<(), QueryError> {
         let given = [
-            ("source", self.source.is_some()),
+            ("source", self.source.is_some() || self.alone),
             ("explain", self.explain),
             ("interval", self.interval.is_some()),
             ("arg.", !self.args.is_empty()),

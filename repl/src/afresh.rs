@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use como_core::lookup::Lookups;
 use como_core::module::{Args, Maker};
-use como_core::query::{Over, Past, Query, QueryError, Rates, Run, Threads};
+use como_core::query::{Filling, Over, Own, Past, Query, QueryError, Rates, Run, Threads};
 use como_core::record::{Records, Value};
-use como_core::storage::{RecordStore, Stream};
+use como_core::storage::{RecordStore, Stream, Window};
 use como_core::supervisor::{Handle, Instance};
 use como_core::time::{Span, Ts};
 
@@ -71,51 +71,73 @@ impl Common {
     }
 }
 
-/// What comes of a question.
-pub enum Given {
-    /// What could be read to answer, where that was asked for.
-    Explained(Records),
-    /// The module at work.
-    Run(Box<Run>),
-}
-
 impl Afresh<'_> {
-    /// Runs `instance` for a question, or says what it would run over. Where nothing stored serves,
-    /// `otherwise` is why it was to be run, if that says more.
+    /// Runs `instance` for a question. Where nothing stored serves, `otherwise` is why it was to be
+    /// run, if that says more.
     pub fn perform(
-        self,
+        &self,
         question: &Query,
         instance: Instance,
         otherwise: Option<QueryError>,
-    ) -> Result<Given, QueryError> {
-        let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
-        let Common { rates, threads } = self.common;
-        let handle = self.running.as_ref().map(|(handle, _)| handle);
-        let running = |name: &str| handle.is_some_and(|handle| handle.instance(name).is_some());
-        let (store, packets) = (self.store, self.packets);
-        let past = Past { store, packets, own: &own, running: &running, threads, rates };
-        let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
-        let window = past.window(question, clock)?;
-        if question.explain {
-            return Ok(Given::Explained(past.explain(instance, window, &self.lookups)?));
-        }
+    ) -> Result<Run, QueryError> {
+        let window = self.window(question)?;
         let over = question.source.as_ref().unwrap_or(&Over::Best);
-        if let Some((monitor, _)) = self.running.as_ref().filter(|_| question.follows) {
+        if let Some((monitor, clock)) = self.running.as_ref().filter(|_| question.follows) {
             let clock = clock.unwrap_or_default();
             let window = question.window(clock)?;
             if window.to > clock {
-                return Ok(Given::Run(Box::new(Run::follow(monitor, instance, over, window)?)));
+                return Run::follow(monitor, instance, over, window);
             }
         }
         let answered = match &otherwise {
             Some(QueryError::OtherFilter { partly, .. }) => *partly,
             _ => Span(0),
         };
-        match past.run_beyond(instance, over, window, (self.lookups, answered)) {
-            Ok(run) => Ok(Given::Run(Box::new(run))),
+        let lookups = self.lookups.clone();
+        let run = self.past(|past| past.run_beyond(instance, over, window, (lookups, answered)));
+        match run {
             Err(error @ QueryError::NothingServes { .. }) => Err(otherwise.unwrap_or(error)),
-            Err(error) => Err(error),
+            other => other,
         }
+    }
+
+    /// Runs `instance` for the time that records of its `own` do not reach, where anything else
+    /// serves there.
+    pub fn fill(&self, instance: &Instance, own: &Own) -> Result<Option<Filling>, QueryError> {
+        self.past(|past| past.fill(instance, own, &self.lookups))
+    }
+
+    /// Whether anything may serve there.
+    pub fn has_beside(&self, own: &Own) -> bool {
+        self.past(|past| past.has_beside(own))
+    }
+
+    /// What `instance` could be run over for a question, beside records of its `own`.
+    pub fn explain(
+        &self,
+        question: &Query,
+        instance: Instance,
+        own: Option<&Own>,
+    ) -> Result<Records, QueryError> {
+        let window = self.window(question)?;
+        self.past(|past| match own {
+            Some(own) => past.explain_beside(instance, own, &self.lookups),
+            None => past.explain(instance, window, &self.lookups),
+        })
+    }
+
+    fn window(&self, question: &Query) -> Result<Window, QueryError> {
+        let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
+        self.past(|past| past.window(question, clock))
+    }
+
+    fn past<T>(&self, act: impl FnOnce(&Past<'_>) -> T) -> T {
+        let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
+        let handle = self.running.as_ref().map(|(handle, _)| handle);
+        let running = |name: &str| handle.is_some_and(|handle| handle.instance(name).is_some());
+        let Common { rates, threads } = self.common.clone();
+        let (store, packets) = (self.store.clone(), self.packets);
+        act(&Past { store, packets, own: &own, running: &running, threads, rates })
     }
 }
 
@@ -135,6 +157,28 @@ pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance, Fa
     // It is run to be looked at: what it would keep is there already.
     instance.packets = None;
     Ok(instance)
+}
+
+/// What to run for the time that records do not reach: the instance that is known under their name;
+/// or, where there is none, one of the module that made them, with what is not known of it.
+pub fn beside(
+    known: Option<Instance>,
+    made_by: impl FnOnce() -> Option<Instance>,
+    (question, own): (&Query, &Own),
+) -> Option<(Instance, Option<String>)> {
+    if let Some(known) = known {
+        return Some((instance(known, question).ok()?, None));
+    }
+    let mut made = made_by()?;
+    let names = made.kind.manifest().args.iter().map(|arg| arg.name.clone());
+    let (interval, others): (Vec<_>, Vec<_>) = names.partition(|name| name == "interval");
+    if !interval.is_empty() && own.len > Span(0) {
+        made.args.set("interval", own.len.to_string().into());
+    }
+    let others = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let doubt =
+        format!("what {others} the records of `{}` were measured with is not known", own.name);
+    Some((instance(made, question).ok()?, (!others.is_empty()).then_some(doubt)))
 }
 
 /// The arguments in a question, not typed yet.

@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use como_core::module::Maker;
 use como_core::query::{
-    Answer, Coarse, Over, Packets, Place, Query as Question, QueryError, Replayed, Report, Step,
-    Steps,
+    Answer, Coarse, Missed, Over, Packets, Place, Query as Question, QueryError, Replayed, Report,
+    Step, Steps,
 };
 use como_core::record::Schema;
 use como_core::render;
-use como_core::source::Covered;
 use como_core::storage::notes::use_sketch_secret;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
@@ -31,9 +30,12 @@ use crate::progress::{Curtain, Progress};
 use crate::shelf::made_by;
 use crate::{afresh, catalogue};
 use ask::{ask, is_listening};
+pub use told::sources;
+use told::{say_inexact, say_sources};
 
 mod ask;
 mod rerun;
+mod told;
 
 /// Where to ask.
 enum At {
@@ -236,8 +238,7 @@ fn records(
     allow: &[String],
     format: Format,
 ) -> Result {
-    let rerun =
-        |otherwise| rerun::perform(stored, store.clone(), (question, otherwise), allow, format);
+    let rerun = |otherwise| rerun::perform(stored, store, (question, otherwise), allow, format);
     if question.source.is_some() || question.explain {
         return rerun(None)?.map_err(refused);
     }
@@ -247,20 +248,35 @@ fn records(
     let place = Place { store: &**store, feed: None, running: &[], packets: None };
     let (name, nothing) = (&question.module, Progress::new(true));
     let made = |module: &str| stored.maker(name, module);
+    let said = |mixed: Option<String>, missed: Option<Missed>| {
+        let missed = missed.map(|missed| missed.to_string());
+        mixed.into_iter().chain(missed).for_each(|text| say(&text));
+    };
+    let (at, beside) = ((stored, store, format), rerun::beside);
     let shown = if question.interval.is_some() {
         let module = store.stream(&question.module)?.unwrap_or_default().module;
         let maker = made(&module);
-        let own = maker.as_ref().and_then(|maker| maker.merger());
-        Coarse::open(question, place, own).map(|mut answer| {
-            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
-            answer.missed().into_iter().for_each(|missed| say(&missed.to_string()));
+        let own = || maker.as_ref().and_then(|maker| maker.merger());
+        Coarse::open(question, place, own()).map(|mut answer| {
+            let begin = Box::new(|query: &Question| Coarse::begun(query, place, own()));
+            let covered = answer.sources();
+            let told = (answer.columns(), covered);
+            if let Some(()) = beside(at, (question, &answer.own()), told, begin)? {
+                return Ok(());
+            }
+            said(answer.mixed(), answer.missed());
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     } else {
         Answer::open(question, place).map(|mut answer| {
+            let begin = Box::new(|query: &Question| Answer::begun(query, place));
+            let own = answer.own().map_err(refused)?;
+            let told = (answer.columns(), answer.sources());
+            if let Some(()) = beside(at, (question, &own), told, begin)? {
+                return Ok(());
+            }
             let maker = made(&answer.stream().module);
-            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
-            answer.missed().into_iter().for_each(|missed| say(&missed.to_string()));
+            said(answer.mixed(), answer.missed());
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     };
@@ -275,7 +291,7 @@ fn records(
             }
             done => done.map_err(refused),
         },
-        Err(QueryError::UnknownModule { name, .. }) if is_module(&name) => {
+        Err(QueryError::UnknownModule { name, .. }) if !question.alone && is_module(&name) => {
             rerun(None)?.map_err(refused)
         }
         Err(error) => Err(refused(error)),
@@ -410,68 +426,6 @@ fn found(Copied { packets, effort }: Copied, covered: Option<(Ts, Ts)>) {
     });
     if damaged > 0 {
         say(&format!("{damaged} damaged parts were left out; the log names them"));
-    }
-}
-
-/// The sources that an answer covers, as JSON: from when on, which, and how good they were.
-pub fn sources(coverage: &[Coverage]) -> String {
-    let coverage = coverage
-        .iter()
-        .map(|c| serde_json::json!({ "since": c.since.to_string(), "sources": c.sources }));
-    let text = serde_json::Value::from_iter(coverage).to_string();
-    // A header of HTTP is ASCII.
-    let mut ascii = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_ascii() {
-            true => ascii.push(c),
-            false => {
-                let units = c.encode_utf16(&mut [0; 2]).to_vec();
-                units.iter().for_each(|unit| ascii += &format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    ascii
-}
-
-/// Says on standard error which sources an answer for people covers from some time on.
-fn say_sources(since: &dyn std::fmt::Display, sources: &[Covered]) {
-    let one = |covered: &Covered| {
-        let sampling = format!("sampling {}", covered.sampling);
-        let how: Vec<&str> =
-            [&*sampling].into_iter().chain(covered.lineage.iter().map(|text| &**text)).collect();
-        format!("{} ({})", covered.source, how.join(", "))
-    };
-    let names: Vec<String> = sources.iter().map(one).collect();
-    say(&format!("from {since} on of {}", names.join("; ")));
-}
-
-/// Says on standard error in what an answer that others read is not exact, each thing once: its
-/// format has no place for that.
-fn say_inexact<'a>(sources: impl Iterator<Item = &'a Covered>) {
-    let lineage = sources.flat_map(|covered| covered.lineage.iter().map(move |l| (covered, l)));
-    let mut said = Vec::new();
-    for (covered, text) in lineage.filter(|(_, text)| text.starts_with("inexact")) {
-        let line = format!("{}: {text}", covered.source);
-        if !said.contains(&line) {
-            say(&line);
-            said.push(line);
-        }
-    }
-}
-
-/// Says of what a monitor told as [`sources`] has it all below a table, and otherwise in what it is
-/// not exact.
-fn say_told(text: &str, is_table: bool) {
-    #[derive(serde::Deserialize)]
-    struct Told {
-        since: String,
-        sources: Vec<Covered>,
-    }
-    // Of another version it may be told otherwise; the answer is there all the same.
-    let all = serde_json::from_str::<Vec<Told>>(text).unwrap_or_default();
-    match is_table {
-        true => all.iter().for_each(|told| say_sources(&told.since, &told.sources)),
-        false => say_inexact(all.iter().flat_map(|told| &told.sources)),
     }
 }
 

@@ -7,6 +7,7 @@ mod again;
 pub mod deploy;
 mod door;
 mod instances;
+mod joined;
 mod ondemand;
 mod posted;
 mod reload;

@@ -11,8 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::coarse::first_of;
 use super::covered::Edges;
-use super::{Missed, Query, QueryError, inexact};
+use super::{Missed, Own, Query, QueryError, inexact};
 use crate::filter::Expr;
 use crate::module::Alert;
 use crate::nearest::nearest;
@@ -202,6 +203,11 @@ impl<'a> Answer<'a> {
         })
     }
 
+    /// The same, as one of several that may be read.
+    pub fn begun(query: &Query, place: Place<'a>) -> Result<Box<dyn Steps + 'a>, QueryError> {
+        Ok(Box::new(Self::open(query, place)?))
+    }
+
     /// The same as a part of another: its records keep the columns that each was stored with, and
     /// that says what lies before and behind.
     pub(super) fn in_part(mut self) -> Self {
@@ -224,6 +230,20 @@ impl<'a> Answer<'a> {
         let (first, end) = (self.stream.first?, self.stream.end?);
         let covered = Window { from: first.max(self.window.from), to: end.min(self.window.to) };
         (covered.from < covered.to).then_some(covered)
+    }
+
+    /// How far its records reach into that.
+    pub fn own(&self) -> Result<Own, QueryError> {
+        let clock = self.place.feed.and_then(Feed::clock).or(self.stream.end).unwrap_or_default();
+        let goes_on = self.live.is_some() || self.place.goes_on(&self.stream);
+        let mut own = Own::of(&self.stream, self.window);
+        own.goes_on = goes_on.then_some(clock);
+        own.filters = own.filters.filter(|_| self.asked.is_none());
+        if own.lacks_any() {
+            let first = first_of(&self.place, &self.stream.name, Window::ALL)?;
+            own.len = first.map_or(Span(0), |records| records.len);
+        }
+        Ok(own)
     }
 
     /// Why there is nothing to answer with, where nothing is waited for either.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::answer::{Answer, Place, Report, Step, Steps, find, parsed, stored};
-use super::{Missed, Query, QueryError, Times, inexact};
+use super::{Missed, Own, Query, QueryError, Times, inexact};
 use crate::module::Merge;
 use crate::record::{Output, Records, Schema};
 use crate::rollup::{self, Merger, RollupError};
@@ -20,7 +20,8 @@ use crate::storage::evolve::conformed;
 use crate::storage::scan::{Found, first_cut};
 use crate::storage::{Coverage, Scan, Stream, Window};
 use crate::time::{Span, Ts};
-use legs::{Leg, down, legs, levels, spanned, up};
+use legs::{Leg, legs, levels, spanned};
+pub(super) use legs::{down, up};
 
 /// How many parts are merged before the reader gets a chance to go away.
 const PARTS: usize = 64;
@@ -32,6 +33,7 @@ pub struct Coarse<'a> {
     interval: Span,
     stream: Stream,
     missed: Option<Missed>,
+    own: Own,
     mixed: Option<String>,
     sources: Vec<Coverage>,
     // What is still to be read.
@@ -78,6 +80,13 @@ impl<'a> Coarse<'a> {
             // That says it all.
             legs.retain(|leg| leg.read().is_some());
         }
+        let all = spanned(&levels).unwrap_or(window);
+        let mut reads = legs.iter().filter_map(|leg| Some(leg.read()?.1));
+        let stored = reads.next().map(|first| Window {
+            from: first.from,
+            to: reads.next_back().unwrap_or(first).to.min(up(all.to, interval)),
+        });
+        let reach = Own { window, stored, len: interval, is_merged: true, ..base.own()? };
         let mut sources = base.sources().to_vec();
         if let Some(all) = spanned(&levels) {
             let note = aligned(asked, window, all, interval);
@@ -91,6 +100,7 @@ impl<'a> Coarse<'a> {
             place,
             interval,
             missed,
+            own: reach,
             stream,
             mixed: base.mixed(),
             sources,
@@ -104,6 +114,15 @@ impl<'a> Coarse<'a> {
         })
     }
 
+    /// As of [`Answer::begun`].
+    pub fn begun(
+        query: &Query,
+        place: Place<'a>,
+        own: Option<Box<dyn Merge>>,
+    ) -> Result<Box<dyn Steps + 'a>, QueryError> {
+        Ok(Box::new(Self::open(query, place, own)?))
+    }
+
     /// What is known of the stream asked.
     pub fn stream(&self) -> &Stream {
         &self.stream
@@ -112,6 +131,11 @@ impl<'a> Coarse<'a> {
     /// As of [`Answer::mixed`].
     pub fn mixed(&self) -> Option<String> {
         self.mixed.clone()
+    }
+
+    /// As of [`Answer::own`].
+    pub fn own(&self) -> Own {
+        self.own.clone()
     }
 
     /// As of [`Answer::missed`].
@@ -265,7 +289,7 @@ fn is_cut(
 }
 
 /// The first records of a window.
-fn first_of(
+pub(super) fn first_of(
     place: &Place<'_>,
     stream: &str,
     window: Window,

@@ -2,11 +2,12 @@
 //!
 //! Packets that were kept, and records that can be replayed. Each candidate
 //! says from when until when it reaches, what must be read, and, where it does
-//! not serve, why not. Sources are never mixed: an answer is of one of them.
+//! not serve, why not. Sources are never mixed: a run is over one of them.
 
 mod choose;
 mod cut;
 mod explain;
+mod fill;
 mod kept;
 mod price;
 mod reach;

@@ -62,7 +62,8 @@ pub struct Query {
     /// The packets that the records must be of; where packets are asked for, which of them.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
-    /// Run the module afresh over what this instance stored; `auto` chooses what serves best.
+    /// Run the module afresh over what this instance stored; `auto` chooses what serves best, and
+    /// with `none` only its own records answer.
     #[arg(long, value_name = "INSTANCE")]
     pub source: Option<String>,
     /// Records of intervals of this length, from rollups or merged from shorter ones: `1m`, `1h`.

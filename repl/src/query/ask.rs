@@ -7,7 +7,8 @@ use std::time::Duration;
 use como_core::query::Far;
 use como_web::Language;
 
-use super::{pairs, say_told};
+use super::pairs;
+use super::told::say_told;
 use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::error::{Failure, Result, say, with_causes};

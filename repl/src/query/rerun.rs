@@ -3,19 +3,22 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use como_core::query::{Query as Question, QueryError};
-use como_core::record::{Output, Records};
+use como_core::lookup::Lookups;
+use como_core::module::Maker;
+use como_core::query::joined::Opener;
+use como_core::query::{Answer, Coarse, Gauge, Own, Place, Query as Question, QueryError, Steps};
+use como_core::record::{Output, Records, Schema};
 use como_core::render;
-use como_core::storage::{RecordStore, Stream};
+use como_core::storage::{Coverage, RecordStore, Stream};
 use como_core::supervisor::Instance;
 
-use super::{Stored, show};
-use crate::afresh::{Afresh, Common, Given};
+use super::{Stored, refused, show};
+use crate::afresh::{Afresh, Common};
+use crate::catalogue;
 use crate::cli::Format;
 use crate::error::{Result, say};
 use crate::output::{self, table::Table};
 use crate::progress::Progress;
-use crate::{afresh, catalogue};
 
 /// What an interrupted command ends with, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -24,12 +27,13 @@ const INTERRUPTED: i32 = 130;
 /// it was to be run, if that says more: the inner error.
 pub fn perform(
     stored: &Stored,
-    store: Arc<dyn RecordStore>,
+    store: &Arc<dyn RecordStore>,
     (question, otherwise): (&Question, Option<QueryError>),
     allow: &[String],
     format: Format,
 ) -> Result<std::result::Result<(), QueryError>> {
-    let mut instance = afresh::instance(instance(stored, &*store, &question.module)?, question)?;
+    let mut instance =
+        crate::afresh::instance(instance(stored, &**store, &question.module)?, question)?;
     for grant in allow {
         instance.grants.add(grant).map_err(catalogue::not_granted)?;
     }
@@ -38,23 +42,32 @@ pub fn perform(
         false => stored.tables.load()?,
     };
     let maker = instance.maker(lookups.clone());
-    let common = Common::of(&*store, stored.threads);
-    let afresh = Afresh {
-        store,
-        packets: &stored.packets(),
-        makers: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
-        running: None,
-        lookups,
-        common,
-    };
-    let mut run = match afresh.perform(question, instance, otherwise) {
-        Ok(Given::Explained(records)) => return explain(records, format).map(Ok),
-        Ok(Given::Run(run)) => run,
+    if question.explain {
+        let own = own(&**store, question);
+        let explained =
+            afresh(stored, store, lookups, |past| past.explain(question, instance, own.as_ref()));
+        return match explained {
+            Ok(records) => explain(records, format).map(Ok),
+            Err(error) => Ok(Err(error)),
+        };
+    }
+    let run = afresh(stored, store, lookups, |past| past.perform(question, instance, otherwise));
+    let mut run = match run {
+        Ok(run) => run,
         Err(error) => return Ok(Err(error)),
     };
     run.missed().into_iter().for_each(|missed| say(&missed.to_string()));
-    let mut progress = Progress::new(false);
     let gauge = run.gauge();
+    shown(&mut run, gauge, (&question.module, format, &maker)).map(Ok)
+}
+
+/// Writes what a module at work says, with how far it is beside it.
+fn shown(
+    steps: &mut impl Steps,
+    gauge: Arc<Gauge>,
+    (name, format, maker): (&str, Format, &Maker),
+) -> Result {
+    let mut progress = Progress::new(false);
     progress.follow(move || gauge.far());
     let curtain = progress.curtain();
     // Nothing that is lost: the run is given up with us, and only the bar stays to be taken away.
@@ -63,10 +76,68 @@ pub fn perform(
         fallen.fall();
         std::process::exit(INTERRUPTED);
     })?;
-    let shown = show(&mut *run, &question.module, format, Some(&maker), &curtain);
+    let shown = show(steps, name, format, Some(maker), &curtain);
     signals.close();
     progress.finish();
-    shown.map(Ok)
+    shown
+}
+
+/// Writes records, and for the time that they do not reach what is stored beside them, if anything
+/// is: none otherwise.
+pub fn beside<'a>(
+    (stored, store, format): (&Stored, &Arc<dyn RecordStore>, Format),
+    (question, own): (&Question, &Own),
+    (columns, covered): (Option<Arc<Schema>>, &[Coverage]),
+    begin: Box<Opener<'a>>,
+) -> Result<Option<()>> {
+    let is_wanted = !question.alone && !question.partly && own.lacks_any();
+    let has_any = |lookups| afresh(stored, store, lookups, |past| past.has_beside(own));
+    if !is_wanted || !has_any(Arc::default()) {
+        return Ok(None);
+    }
+    let known = stored.config.iter().flat_map(|config| &config.instances);
+    let is_known = known.clone().any(|known| known.name == own.name);
+    let known = is_known.then(|| stored.made_by(&own.name, "")).flatten();
+    let made_by = || stored.made_by(&own.name, &own.module);
+    let found = crate::afresh::beside(known, made_by, (question, own));
+    let Some((instance, doubt)) = found else { return Ok(None) };
+    let lookups = stored.tables.load()?;
+    let maker = instance.maker(lookups.clone());
+    let filled = afresh(stored, store, lookups, |past| past.fill(&instance, own));
+    let Some(mut filling) = filled.map_err(refused)? else { return Ok(None) };
+    doubt.iter().for_each(|doubt| filling.reserve(doubt));
+    let gauge = filling.gauge().unwrap_or_default();
+    let mut joined = filling.join(question, (columns, covered), begin);
+    shown(&mut joined, gauge, (&question.module, format, &maker)).map(Some)
+}
+
+/// How far the records reach that would answer a question, where any would.
+fn own(store: &dyn RecordStore, question: &Question) -> Option<Own> {
+    if question.source.is_some() || !question.args.is_empty() {
+        return None;
+    }
+    let place = Place { store, feed: None, running: &[], packets: None };
+    match question.interval {
+        Some(_) => Coarse::open(question, place, None).map(|answer| answer.own()).ok(),
+        None => Answer::open(question, place).and_then(|answer| answer.own()).ok(),
+    }
+}
+
+/// With what a store has, and what a module needs to run over it.
+fn afresh<T>(
+    stored: &Stored,
+    store: &Arc<dyn RecordStore>,
+    lookups: Arc<Lookups>,
+    act: impl FnOnce(&Afresh<'_>) -> T,
+) -> T {
+    act(&Afresh {
+        store: store.clone(),
+        packets: &stored.packets(),
+        makers: &|stream: &Stream| stored.maker(&stream.name, &stream.module),
+        running: None,
+        lookups,
+        common: Common::of(&**store, stored.threads),
+    })
 }
 
 /// What is asked for: an instance of the configuration, a script, a shipped module, or what made

@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use super::SharedLimits;
 use super::deploy::Refused;
 use super::ondemand::OnDemand;
-use super::rerun::{Runs, answered};
+use super::rerun::{Runs, Seat, answered};
 use super::views::Views;
 use crate::afresh::{self, Common};
 use crate::columnar;
@@ -61,7 +61,7 @@ pub struct Desk {
 
 impl Desk {
     /// The running instances and their filters.
-    fn running(&self) -> Vec<(String, String)> {
+    pub fn running(&self) -> Vec<(String, String)> {
         self.monitor.status().tasks.into_iter().map(|task| (task.name, task.filter)).collect()
     }
 
@@ -113,25 +113,43 @@ impl Desk {
             Ok(answer) => answer,
             Err(error) => return self.instead(&query, format, error),
         };
-        let sources = crate::query::sources(answer.sources());
-        let missed = answer.missed().map(|missed| missed.to_string());
+        let own = answer.own().map_err(|error| refusal(&error))?;
+        let (columns, covered) = (answer.columns(), answer.sources().to_vec());
+        let filled = self.fill(&query, &own)?;
+        let (filling, seat) = filled.unzip();
+        let missed = match &filling {
+            Some(_) => None,
+            None => answer.missed().map(|missed| missed.to_string()),
+        };
+        let sources = filling.as_ref().map(|filling| filling.sources(&covered));
+        let sources = crate::query::sources(&sources.unwrap_or_else(|| covered.clone()));
         drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let maker = self.monitor.maker(&query.module);
         // All of a plot is held before any of it is written.
-        let is_held = format == Format::Gnuplot;
-        let seat = is_held.then(|| self.runs.take(&query.module)).transpose()?;
+        let is_held = format == Format::Gnuplot && seat.is_none();
+        let run = seat.as_ref().map(Seat::number);
+        let held = is_held.then(|| self.runs.take(&query.module)).transpose()?;
         let body = move |out: &mut dyn Write| {
-            let _seat = seat;
+            let _seats = (seat, held);
             let feed = Some(&feed);
             let place = Place { store: &*store, feed, running: &running, packets: None };
             let mut renderer = crate::output::shown(format, maker.as_ref());
-            let written = Answer::open(&query, place)
-                .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true));
+            let written = match filling {
+                None => Answer::open(&query, place)
+                    .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true)),
+                Some(filling) => filling
+                    .join(
+                        &query,
+                        (columns, &covered),
+                        Box::new(|query| Answer::begun(query, place)),
+                    )
+                    .write(renderer.as_mut(), out, || true),
+            };
             written.map(drop).map_err(broken)
         };
         let mime = format.mime().to_owned();
-        Ok(HttpAnswer { mime, sources: Some(sources), missed, run: None, body: Box::new(body) })
+        Ok(HttpAnswer { mime, sources: Some(sources), missed, run, body: Box::new(body) })
     }
 
     /// Why what is recorded does not answer, if for an argument.
@@ -157,20 +175,28 @@ impl Desk {
             Ok(answer) => answer,
             Err(error) => return self.instead(&query, format, error),
         };
-        let missed = answer.missed().map(|missed| missed.to_string());
+        let (columns, covered) = (answer.columns(), answer.sources().to_vec());
+        let (filling, seat) = self.fill(&query, &answer.own())?.unzip();
+        let missed = answer.missed().filter(|_| filling.is_none()).map(|missed| missed.to_string());
+        let sources = filling.as_ref().map(|filling| filling.sources(&covered));
         // Merging takes time and memory, as running a module does.
-        let seat = self.runs.take(&query.module)?;
+        let seat = seat.map_or_else(|| self.runs.take(&query.module), Ok)?;
         let (ours, merging) = ((store.clone(), feed.clone(), running.clone()), maker.clone());
         let made = Quiet::new(&answer, move |given| {
             let (store, feed, running) = ours;
             let place =
                 Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
             let own = merging.and_then(|maker| maker.merger());
-            given.all(&mut Coarse::open(&query, place, own)?)
+            let Some(filling) = filling else {
+                return given.all(&mut Coarse::open(&query, place, own)?);
+            };
+            let begin = Box::new(|query: &Query| Coarse::begun(query, place, own));
+            given.all(&mut filling.join(&query, (columns, &covered), begin))
         });
         let made = made.map_err(|error| refusal(&error))?;
         let answered = answered(made, seat, (format, maker), |error, _| Err(broken(error)));
-        Ok(HttpAnswer { missed, ..answered })
+        let sources = sources.map(|sources| crate::query::sources(&sources)).or(answered.sources);
+        Ok(HttpAnswer { missed, sources, ..answered })
     }
 }
 

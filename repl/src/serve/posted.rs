@@ -19,7 +19,6 @@ use como_web::{Answer, Refusal, Script};
 
 use super::door::{self, Desk, bad, broken, refusal};
 use super::rerun::{answered, explained};
-use crate::afresh::Given;
 use crate::error::Failure;
 use crate::{afresh, catalogue};
 
@@ -52,12 +51,12 @@ impl Desk {
         let instance = afresh::instance(self.instance(kind), &query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let maker = instance.maker(self.monitor.lookups());
-        let given = self.afresh(&query, instance, None).map_err(refused)?;
-        let run = match given {
-            Given::Run(run) => run,
-            Given::Explained(records) => return Ok(explained(records, format)),
-        };
-        seat.show(&run);
+        if query.explain {
+            let records = self.past(|afresh| afresh.explain(&query, instance, None));
+            return Ok(explained(records.map_err(refused)?, format));
+        }
+        let run = self.past(|afresh| afresh.perform(&query, instance, None)).map_err(refused)?;
+        seat.show(run.gauge());
         let missed = run.missed().map(|missed| missed.to_string());
         let begun = Begun::wait(run).map_err(refused)?;
         let fails = move |error, out: &mut dyn Write| ended(error, format, out);
@@ -91,12 +90,12 @@ fn ended(error: QueryError, format: Format, out: &mut dyn Write) -> io::Result<(
 /// A run of which the first steps were waited for.
 struct Begun {
     first: VecDeque<Step>,
-    run: Box<Run>,
+    run: Run,
 }
 
 impl Begun {
     /// Waits for the first record, or the end, or the first thing that goes wrong; not for long.
-    fn wait(mut run: Box<Run>) -> Result<Self, QueryError> {
+    fn wait(mut run: Run) -> Result<Self, QueryError> {
         run.be_strict();
         let deadline = Instant::now() + PATIENCE;
         let mut first = VecDeque::new();

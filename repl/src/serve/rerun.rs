@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use como_core::module::{Kind, Maker};
-use como_core::query::{Gauge, Query, QueryError, Run, Steps};
+use como_core::query::{Gauge, Query, QueryError, Steps};
 use como_core::record::{Output, Records};
 use como_core::render::{self, Format};
 use como_core::storage::Stream;
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::door::{Desk, bad, broken, refusal};
-use crate::afresh::{Afresh, Given};
+use crate::afresh::Afresh;
 use crate::{afresh, catalogue};
 
 /// How many modules may run for questions at once.
@@ -84,11 +84,16 @@ impl Taken {
 }
 
 impl Seat {
-    /// Shows how far `run` is to whoever asks.
-    pub fn show(&self, run: &Run) {
+    /// Shows how far a run is to whoever asks.
+    pub fn show(&self, gauge: Arc<Gauge>) {
         if let Some(taken) = self.runs.0.lock().taken.get_mut(&self.number) {
-            taken.gauge = Some(run.gauge());
+            taken.gauge = Some(gauge);
         }
+    }
+
+    /// What `/status` calls it.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 }
 
@@ -132,15 +137,17 @@ impl Desk {
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let maker = instance.maker(self.monitor.lookups());
         let seat = self.runs.take(&query.module)?;
-        let given = self.afresh(query, instance, otherwise);
-        Ok(given.map(|given| match given {
-            Given::Run(run) => {
-                seat.show(&run);
-                let (maker, missed) = (Some(maker), run.missed().map(|missed| missed.to_string()));
-                let fails = |error, _: &mut dyn Write| Err(broken(error));
-                Answer { missed, ..answered(*run, seat, (format, maker), fails) }
-            }
-            Given::Explained(records) => explained(records, format),
+        if query.explain {
+            let own = self.own(query)?;
+            let records = self.past(|afresh| afresh.explain(query, instance, own.as_ref()));
+            return Ok(records.map(|records| explained(records, format)));
+        }
+        let run = self.past(|afresh| afresh.perform(query, instance, otherwise));
+        Ok(run.map(|run| {
+            seat.show(run.gauge());
+            let (maker, missed) = (Some(maker), run.missed().map(|missed| missed.to_string()));
+            let fails = |error, _: &mut dyn Write| Err(broken(error));
+            Answer { missed, ..answered(run, seat, (format, maker), fails) }
         }))
     }
 
@@ -149,13 +156,8 @@ impl Desk {
         Instance { limits: *self.limits.read(), ..Instance::of(kind) }
     }
 
-    /// Begins to run an instance over what is stored here.
-    pub fn afresh(
-        &self,
-        query: &Query,
-        instance: Instance,
-        otherwise: Option<QueryError>,
-    ) -> Result<Given, QueryError> {
+    /// With what is stored here, and what a module needs to run over it.
+    pub fn past<T>(&self, act: impl FnOnce(&Afresh<'_>) -> T) -> T {
         let makers = |stream: &Stream| {
             let maker = self.monitor.maker(&stream.name);
             maker.or_else(|| {
@@ -163,15 +165,14 @@ impl Desk {
                 Some(self.instance(kind).maker(self.monitor.lookups()))
             })
         };
-        let afresh = Afresh {
+        act(&Afresh {
             store: self.store.clone(),
             packets: &self.packets,
             makers: &makers,
             running: Some((self.monitor.clone(), self.feed.clock())),
             lookups: self.monitor.lookups(),
             common: self.common.clone(),
-        };
-        afresh.perform(query, instance, otherwise)
+        })
     }
 
     /// The answer of a module that runs afresh in place of `error`, if there is one.
@@ -189,7 +190,9 @@ impl Desk {
                 }
                 answer => answer.map_err(|error| refusal(&error)),
             },
-            QueryError::UnknownModule { name, .. } if catalogue::names().contains(&name) => {
+            QueryError::UnknownModule { name, .. }
+                if !query.alone && catalogue::names().contains(&name) =>
+            {
                 self.rerun(query, format, None)
             }
             error => Err(refusal(&error)),

@@ -3,6 +3,7 @@
 mod again;
 mod asides;
 mod backfill;
+mod beside;
 mod eras;
 mod full;
 mod inexact;
@@ -70,19 +71,18 @@ fn a_script_dropped_in_goes_live_a_broken_one_is_refused_and_the_old_one_stays()
     folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", TRAFFIC));
     let server = Server::start(&folder);
     folder.write("modules/mine.lua", MODULE);
-    server.until("/mine?time=-1h:0&wait=no", |body| sum(body, "packets") > 0);
+    server.until("/mine?time=-1h:0&wait=no&source=none", |body| sum(body, "packets") > 0);
 
     folder.write("modules/mine.lua", "value = {");
     server.until("/status", |s| s.contains("\"refused\":{\"mine\":\"") && s.contains("mine.lua"));
-    let before = sum(&get(server.address(), "/mine?time=-1h:0&wait=no").body, "packets");
-    server.until("/mine?time=-1h:0&wait=no", |body| sum(body, "packets") > before);
+    let before =
+        sum(&get(server.address(), "/mine?time=-1h:0&wait=no&source=none").body, "packets");
+    server.until("/mine?time=-1h:0&wait=no&source=none", |body| sum(body, "packets") > before);
 
     std::fs::remove_file(folder.path().join("modules/mine.lua")).expect("it was there");
     server.until("/status", |s| !s.contains("\"name\":\"mine\"") && s.contains("\"refused\":{}"));
-    assert!(
-        get(server.address(), "/mine?time=-1h:0&wait=no").status == 200,
-        "what is stored stays"
-    );
+    let stays = get(server.address(), "/mine?time=-1h:0&wait=no&source=none");
+    assert_eq!(stays.status, 200, "what is stored stays: {}", stays.body);
     assert_eq!(server.end(), 0);
 }
 

@@ -92,15 +92,25 @@ impl Past<'_> {
         }
         let asked = Asked { instance: &instance, needs: &needs, window, lookups: &lookups };
         let wanted = Wanted { over, answered };
-        let mut chosen = wanted.choose(self.priced(asked, wanted)?, &needs)?;
+        let chosen = wanted.choose(self.priced(asked, wanted)?, &needs)?;
+        self.run_over(chosen, asked, matches!(over, Over::Instance(_)))
+    }
+
+    /// Runs a module over what was chosen; whoever names it gets what it has.
+    pub(super) fn run_over(
+        &self,
+        mut chosen: Candidate,
+        asked: Asked<'_>,
+        is_named: bool,
+    ) -> Result<Run, QueryError> {
+        let Asked { instance, needs, window, lookups } = asked;
         let notes = chosen.notes();
-        if matches!(over, Over::Instance(_)) {
-            // Whoever names it gets what it has.
+        if is_named {
             chosen.unfit = Unfit::default();
         }
         let pair = asked.pair(&chosen);
-        let (edges, missed) = self.edges(&chosen, &needs, window);
-        let mut run = self.begin(instance.clone(), &needs, chosen, (window, lookups.clone()))?;
+        let (edges, missed) = self.edges(&chosen, needs, window);
+        let mut run = self.begin(instance.clone(), needs, chosen, (window, lookups.clone()))?;
         run.bound(edges);
         missed.into_iter().for_each(|missed| run.miss(missed));
         notes.into_iter().for_each(|note| run.reserve(note));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::price::{Asked, Price};
 use super::{Candidate, Past};
 use crate::lookup::Lookups;
-use crate::query::QueryError;
+use crate::query::{Own, QueryError};
 use crate::record::{Column, Records, Schema, Type, Value};
 use crate::storage::Window;
 use crate::supervisor::{Instance, Needs};
@@ -19,33 +19,49 @@ impl Past<'_> {
         window: Window,
         lookups: &Arc<Lookups>,
     ) -> Result<Records, QueryError> {
-        let needs = Needs::of(instance.clone())?;
-        let mut candidates = self.candidates(&needs, window)?;
-        let asked = Asked { instance: &instance, needs: &needs, window, lookups };
-        self.price(&mut candidates, asked, |candidate| candidate.refusal.is_none());
-        let schema = Schema::new([
-            Column::new("source", Type::Text),
-            Column::new("what", Type::Text),
-            Column::new("from", Type::Time),
-            Column::new("to", Type::Time),
-            Column::new("bytes", Type::Uint).unit("bytes"),
-            Column::new("records", Type::Uint),
-            Column::new("packets", Type::Uint),
-            Column::new("byte_ns", Type::Float).unit("ns"),
-            Column::new("record_ns", Type::Float).unit("ns"),
-            Column::new("packet_ns", Type::Float).unit("ns"),
-            Column::new("cost_ms", Type::Float).unit("ms"),
-            Column::new("measured", Type::Text),
-            Column::new("chosen", Type::Bool),
-            Column::new("why_not", Type::Text),
-            Column::new("leaves_out", Type::Text),
-        ]);
-        let mut records = Records::empty(Arc::new(schema), Span(0));
-        for (at, candidate) in candidates.into_iter().enumerate() {
-            let leaves_out = Self::leaves_out(&candidate, window);
-            records.push(window.from, row(candidate, at == 0, leaves_out));
+        let mut records = Records::empty(schema(), Span(0));
+        self.show((&instance, window, lookups), None, &mut records)?;
+        Ok(records)
+    }
+
+    /// The same of a module that has records of its own: these come first, then what is read for the
+    /// time that they do not reach; or, where they reach all, what could be.
+    pub fn explain_beside(
+        &self,
+        instance: Instance,
+        own: &Own,
+        lookups: &Arc<Lookups>,
+    ) -> Result<Records, QueryError> {
+        let rests = self.rests(&instance, own, lookups)?;
+        let mut records = Records::empty(schema(), Span(0));
+        records.push(own.window.from, own_row(own, rests.each_ref().map(Option::is_some)));
+        for (_, window, instance) in rests.iter().flatten() {
+            self.show((instance, *window, lookups), None, &mut records)?;
+        }
+        if rests.iter().all(Option::is_none) {
+            let why_not = format!("`{}` has records of its own", own.name);
+            self.show((&instance, own.window, lookups), Some(why_not), &mut records)?;
         }
         Ok(records)
+    }
+
+    /// Adds what could be read for a window, the best first; why none of it is, if it is not.
+    fn show(
+        &self,
+        (instance, window, lookups): (&Instance, Window, &Arc<Lookups>),
+        why_not: Option<String>,
+        records: &mut Records,
+    ) -> Result<(), QueryError> {
+        let needs = Needs::of(instance.clone())?;
+        let mut candidates = self.candidates(&needs, window)?;
+        let asked = Asked { instance, needs: &needs, window, lookups };
+        self.price(&mut candidates, asked, |candidate| candidate.refusal.is_none());
+        for (at, mut candidate) in candidates.into_iter().enumerate() {
+            let leaves_out = Self::leaves_out(&candidate, window);
+            why_not.iter().for_each(|why_not| candidate.reserve(why_not.clone()));
+            records.push(window.from, row(candidate, at == 0, leaves_out));
+        }
+        Ok(())
     }
 
     /// What a candidate leaves out of the time it covers, or may not say exactly.
@@ -71,6 +87,56 @@ impl Past<'_> {
         all.extend(outside.into_iter().flatten());
         (!all.is_empty()).then(|| all.join("; "))
     }
+}
+
+/// What is said of each.
+fn schema() -> Arc<Schema> {
+    Arc::new(Schema::new([
+        Column::new("source", Type::Text),
+        Column::new("what", Type::Text),
+        Column::new("from", Type::Time),
+        Column::new("to", Type::Time),
+        Column::new("bytes", Type::Uint).unit("bytes"),
+        Column::new("records", Type::Uint),
+        Column::new("packets", Type::Uint),
+        Column::new("byte_ns", Type::Float).unit("ns"),
+        Column::new("record_ns", Type::Float).unit("ns"),
+        Column::new("packet_ns", Type::Float).unit("ns"),
+        Column::new("cost_ms", Type::Float).unit("ms"),
+        Column::new("measured", Type::Text),
+        Column::new("chosen", Type::Bool),
+        Column::new("why_not", Type::Text),
+        Column::new("leaves_out", Type::Text),
+    ]))
+}
+
+/// What a module recorded itself as a record; `filled` is whether something else is read for the time
+/// before it, and for that behind.
+fn own_row(own: &Own, filled: [bool; 2]) -> [Value; 15] {
+    let covered = own.stored.and_then(|stored| stored.common(own.window));
+    let end = |at: fn(Window) -> Ts| covered.map_or(Value::Null, |w| at(w).into());
+    let lacks = covered.map(|covered| {
+        let before = own.window.from > Ts(0) && own.window.from < covered.from && !filled[0];
+        let behind = own.lacks_any() && covered.to < own.window.to && !filled[1];
+        [
+            before.then(|| format!("there is nothing before {}", covered.from)),
+            behind.then(|| format!("there is nothing from {} on", covered.to)),
+        ]
+    });
+    let lacks: Vec<String> = lacks.into_iter().flatten().flatten().collect();
+    let mut row = [const { Value::Null }; 15];
+    row[0] = Value::Text(own.name.clone());
+    row[1] = "its own records".into();
+    (row[2], row[3]) = (end(|window| window.from), end(|window| window.to));
+    row[4] = Value::Uint(super::replayed::share(own.bytes, own.stored, covered));
+    row[12] = covered.is_some().into();
+    if covered.is_none() {
+        row[13] = "it has nothing of the time asked for".into();
+    }
+    if !lacks.is_empty() {
+        row[14] = Value::Text(lacks.join("; "));
+    }
+    row
 }
 
 /// A candidate as a record.

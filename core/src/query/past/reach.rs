@@ -14,7 +14,7 @@ use crate::storage::{Scan, Window, packets};
 const SCANNED_BYTES_MAX: u64 = 64 << 20;
 
 /// How many times an edge that may be missing fits into all there is, at least.
-const EDGES: u64 = 20;
+pub(super) const EDGES: u64 = 20;
 
 /// How a candidate stands to the one that reaches furthest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,13 +45,24 @@ impl Candidate {
         length(&self.parts())
     }
 
+    /// What it lacks of some times.
+    pub(super) fn lacks(&self, times: &[Window]) -> Vec<Window> {
+        let mut lacks = times.to_vec();
+        for part in self.parts() {
+            lacks = lacks.into_iter().flat_map(|lack| lack.without(part)).collect();
+        }
+        lacks
+    }
+
+    /// Says that it lacks a moment of a time that it stands for.
+    pub(super) fn edge_lacks(&mut self, lack: Window) {
+        self.stand = Stand { is_as_good: true, edge: Some(lack) };
+    }
+
     /// How it stands to one that reaches at least as far.
     pub(super) fn stand_to(&self, best: &Self) -> Stand {
         let (own, all) = (self.parts(), best.parts());
-        let mut missing = all.clone();
-        for part in &own {
-            missing = missing.into_iter().flat_map(|lack| lack.without(*part)).collect();
-        }
+        let mut missing = self.lacks(&all);
         let (Some(first), Some(last)) = (own.first(), own.last()) else {
             return Stand { is_as_good: all.is_empty(), edge: None };
         };
@@ -72,7 +83,7 @@ impl Candidate {
 }
 
 /// How long some windows are together, in nanoseconds.
-fn length(parts: &[Window]) -> u64 {
+pub(super) fn length(parts: &[Window]) -> u64 {
     parts.iter().fold(0, |all, part| all.saturating_add((part.to - part.from).0))
 }
 

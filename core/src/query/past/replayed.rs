@@ -110,7 +110,7 @@ fn aligned(window: Window, len: Span) -> Window {
 }
 
 /// The part of `bytes`, spread over `span`, that lies in `covered`.
-fn share(bytes: u64, span: Option<Window>, covered: Option<Window>) -> u64 {
+pub(super) fn share(bytes: u64, span: Option<Window>, covered: Option<Window>) -> u64 {
     let (Some(span), Some(covered)) = (span, covered) else { return 0 };
     let (part, all) = ((covered.to - covered.from).0, (span.to - span.from).0);
     (u128::from(bytes) * u128::from(part) / u128::from(all.max(1))) as u64

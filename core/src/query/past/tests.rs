@@ -2,6 +2,7 @@
 
 mod cut;
 mod eras;
+mod fill;
 mod reach;
 
 use tempfile::TempDir;

@@ -1,0 +1,44 @@
+//! The time beside an instance's own records: where it meets them.
+
+use super::*;
+use crate::query::Own;
+use crate::storage::Stream;
+
+/// Records of five seconds from 20 to 40 seconds in the minute, of which packets are kept.
+fn own(from: u64, to: u64) -> Own {
+    let ts = |sec| Ts::new(sec, 0);
+    let stream = Stream { first: Some(ts(20)), end: Some(ts(40)), ..Stream::default() };
+    let stream = Stream { name: "c".to_owned(), ..stream };
+    Own { len: Span::from_secs(5), ..Own::of(&stream, Window { from: ts(from), to: ts(to) }) }
+}
+
+/// Which times are measured afresh of a window.
+#[track_caller]
+fn check(own: &Own, interval: &str, want: [Option<(u64, u64)>; 2]) {
+    let minute = minute();
+    let served = minute.past().rests(&asked(interval, ""), own, &Arc::default()).expect("a store");
+    let secs = |window: &Window| (window.from.parts().0, window.to.parts().0);
+    assert_eq!(served.map(|one| one.map(|(_, window, _)| secs(&window))), want);
+}
+
+#[test]
+fn what_is_measured_afresh_meets_the_records_where_an_interval_begins() {
+    check(&own(5, 60), "5s", [Some((5, 25)), Some((40, 60))]);
+    check(&own(7, 52), "5s", [Some((10, 25)), Some((40, 55))]);
+    check(&own(20, 40), "5s", [None, None]);
+    check(&own(3, 9), "5s", [Some((5, 10)), None]);
+    check(&own(50, 70), "5s", [None, Some((50, 70))]);
+    // Nothing else has that.
+    check(&own(60, 80), "5s", [None, None]);
+    // Of longer ones than its own none stands for two.
+    check(&own(5, 60), "10s", [Some((10, 20)), Some((40, 60))]);
+    // No beginning was asked for.
+    check(&Own { window: Window::ALL, ..own(0, 0) }, "5s", [None, None]);
+}
+
+#[test]
+fn more_comes_of_what_runs() {
+    let running = Own { goes_on: Some(Ts::new(43, 0)), ..own(5, 60) };
+    check(&running, "5s", [Some((5, 25)), None]);
+    check(&Own { stored: None, ..running }, "5s", [Some((5, 40)), None]);
+}
