@@ -153,6 +153,16 @@ pub struct Report {
     pub damaged: u64,
 }
 
+impl Report {
+    /// Counts what is given.
+    pub(super) fn count(&mut self, output: &Output) {
+        match output {
+            Output::Records(records) => self.rows += records.rows() as u64,
+            Output::Gap { .. } => self.gaps += 1,
+        }
+    }
+}
+
 impl<'a> Answer<'a> {
     /// Begins to answer. What is wrong with the query is found here, before a byte is written.
     pub fn open(query: &Query, place: Place<'a>) -> Result<Self, QueryError> {

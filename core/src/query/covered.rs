@@ -82,17 +82,16 @@ pub(super) struct Edges {
 
 impl Edges {
     /// Those of `window`, where something is stored of a time and that `goes_on` may be. An end that
-    /// was not said is where what is stored begins, or ends. Of intervals of a length it is whole
-    /// ones that are not covered.
-    pub fn of(window: Window, stored: Option<Window>, len: Span, goes_on: bool) -> Self {
+    /// was not said is where what is stored begins, or ends. They are told as finely as `step`.
+    pub fn of(window: Window, stored: Option<Window>, step: Span, goes_on: bool) -> Self {
         let Some(stored) = stored.filter(|stored| stored.common(window).is_some()) else {
             return Self::default();
         };
-        let (first, end) = match len {
+        let (first, end) = match step {
             Span(0) => (stored.from, stored.to),
-            len => {
+            step => {
                 let last = Ts(stored.to.0.saturating_sub(1));
-                (Interval::holding(stored.from, len).start(), Interval::holding(last, len).end())
+                (Interval::holding(stored.from, step).start(), Interval::holding(last, step).end())
             }
         };
         let before = Window { from: window.from, to: first };
@@ -110,7 +109,7 @@ impl Edges {
 mod tests {
     use super::*;
 
-    /// What of a window is not covered by 12 to 33 seconds, in intervals of ten.
+    /// What of a window is not covered by 12 to 33 seconds, as tens of seconds tell.
     #[track_caller]
     fn check(from: u64, to: u64, want: [Option<(u64, u64)>; 2]) {
         let window = |from, to| Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_window_that_nothing_covers_are_whole_intervals() {
+    fn the_ends_of_a_window_that_nothing_covers_are_told_in_whole_steps() {
         check(10, 40, [None, None]);
         check(5, 50, [Some((5, 10)), Some((40, 50))]);
         check(0, 35, [None, None]);

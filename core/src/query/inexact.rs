@@ -20,13 +20,18 @@ pub(super) fn note(sources: &mut Vec<Coverage>, stream: &Stream, why: &str) {
         let known = vec![Covered { source, ..Covered::default() }];
         *sources = vec![Coverage { since: stream.first.unwrap_or_default(), sources: known }];
     }
-    mark(sources, why);
+    mark(sources, &because(why));
 }
 
-/// The same of what an answer is known to be made of.
-pub(super) fn mark(sources: &mut [Coverage], why: &str) {
+/// A reason as it is said.
+pub(super) fn because(why: &str) -> String {
+    format!("{WORD}{why}")
+}
+
+/// Says something of all that an answer is made of.
+pub(super) fn mark(sources: &mut [Coverage], remark: &str) {
     for source in sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
-        source.lineage.push(format!("{WORD}{why}"));
+        source.lineage.push(remark.to_owned());
     }
 }
 

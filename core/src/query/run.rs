@@ -10,6 +10,7 @@ mod gauge;
 mod leg;
 mod seam;
 mod threads;
+pub(super) mod unheard;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use gauge::{Far, Gauge};
 use leg::{Leg, Room, Uttered};
 use seam::Seam;
 pub use threads::Threads;
+use unheard::Unheard;
 
 /// How long a step waits.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -42,8 +44,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Run {
     name: String,
     sources: Vec<Coverage>,
-    // Why what it runs over is not quite what was asked for.
-    reservations: Vec<String>,
+    // What is said of what it runs over beside what that says itself.
+    remarks: Vec<String>,
     // Whether the first thing that goes wrong in the module ends it.
     strict: bool,
     // In the order of time; none once it has ended.
@@ -65,6 +67,9 @@ pub struct Run {
     // What is missing of what it runs over, and what is given behind that.
     losses: Losses,
     held: Option<Output>,
+    // The times in which it heard nothing, and until when that was told.
+    unheard: Unheard,
+    told_until: Ts,
     // What of the window nothing covers, or why there is nothing at all.
     edges: Edges,
     missed: Option<Missed>,
@@ -149,7 +154,7 @@ impl Run {
         Self {
             name,
             sources: vec![Coverage { since: window.from, sources: covered }],
-            reservations: Vec::new(),
+            remarks: Vec::new(),
             strict: false,
             legs: VecDeque::new(),
             covered: Vec::new(),
@@ -162,6 +167,8 @@ impl Run {
             rates: None,
             losses: Losses::default(),
             held: None,
+            unheard: Unheard::default(),
+            told_until: Ts(0),
             edges: Edges::default(),
             missed: None,
             window,
@@ -185,24 +192,24 @@ impl Run {
     }
 
     /// Says of what it runs over that it is not quite what was asked for.
-    pub(super) fn reserve(&mut self, reservation: String) {
-        self.note(&reservation);
-        self.reservations.push(reservation);
+    pub(super) fn reserve(&mut self, reservation: &str) {
+        self.remark(inexact::because(reservation));
     }
 
-    fn note_reservations(&mut self) {
-        let reservations = std::mem::take(&mut self.reservations);
-        reservations.iter().for_each(|reservation| self.note(reservation));
-        self.reservations = reservations;
-    }
-
-    fn note(&mut self, reservation: &str) {
-        inexact::mark(&mut self.sources, reservation);
+    /// Says something of what it runs over.
+    pub(super) fn remark(&mut self, remark: String) {
+        inexact::mark(&mut self.sources, &remark);
+        self.remarks.push(remark);
     }
 
     /// Says where what it runs over tells what is missing.
     pub(super) fn watch(&mut self, losses: Losses) {
         self.losses = losses;
+    }
+
+    /// Says where those who read what it runs over tell what they did not hear.
+    pub(super) fn attend(&mut self, unheard: Unheard) {
+        self.unheard = unheard;
     }
 
     /// Says what of the window nothing covers.
@@ -273,7 +280,7 @@ impl Run {
         for coverage in &mut self.sources {
             coverage.sources.clone_from(&self.covered);
         }
-        self.note_reservations();
+        self.remarks.iter().for_each(|remark| inexact::mark(&mut self.sources, remark));
         match self.failure(status) {
             Some(why) => Err(QueryError::Run { module: self.name.clone(), why }),
             None => Ok(()),
@@ -320,20 +327,18 @@ impl Run {
                     self.end(leg)?;
                 }
             }
-            if let Some(before) = self.edges.before.take() {
-                return Ok(self.uncovered(before));
+            if let Some(gap) = self.edges.before.take().and_then(|before| self.untold(before)) {
+                return Ok(self.give(gap));
             }
-            if let Some(output) = self.held.take() {
-                return Ok(self.in_turn(output));
-            }
-            match self.next()? {
-                Some(Uttered::Output(output)) => {
-                    if let Some(output) = self.inside(output) {
-                        return Ok(self.in_turn(output));
-                    }
-                }
+            let held = self.held.take();
+            let next = if held.is_some() { None } else { self.next()? };
+            let output = match next {
+                Some(Uttered::Output(output)) => self.inside(output),
                 Some(Uttered::Alert(alert)) => return Ok(Step::Alert(alert)),
-                Some(Uttered::Closed(_)) | None => {}
+                Some(Uttered::Closed(_)) | None => held,
+            };
+            if let Some(step) = output.and_then(|output| self.in_turn(output)) {
+                return Ok(step);
             }
             if self.legs.is_empty() && self.seam.as_mut().is_none_or(|seam| seam.is_done()) {
                 return Ok(self.at_the_end());
@@ -349,28 +354,55 @@ impl Run {
         if let Some(lost) = self.lost(None) {
             return Step::Damaged(lost);
         }
-        let behind = self.edges.behind.take();
-        behind.map_or(Step::End, |behind| self.uncovered(behind))
+        if let Some(gap) = self.silence(None) {
+            return self.give(gap);
+        }
+        let behind = self.edges.behind.take().and_then(|behind| self.untold(behind));
+        behind.map_or(Step::End, |behind| self.give(behind))
     }
 
-    fn uncovered(&mut self, Window { from, to }: Window) -> Step {
-        self.report.gaps += 1;
-        Step::Output(Output::Gap { from, to })
+    /// What of a time without packets was asked for and not told yet, as a gap.
+    fn untold(&mut self, time: Window) -> Option<Output> {
+        let untold = Window { from: self.told_until, to: Window::ALL.to };
+        let Window { from, to } = time.common(self.window)?.common(untold)?;
+        self.told_until = to;
+        Some(Output::Gap { from, to })
     }
 
-    /// An output, or what is missing before it.
-    fn in_turn(&mut self, output: Output) -> Step {
+    /// The next time in which nothing was heard that begins until an instant, or at all.
+    fn silence(&mut self, until: Option<Ts>) -> Option<Output> {
+        loop {
+            let unheard = self.unheard.next(until)?;
+            if let Some(gap) = self.untold(unheard) {
+                return Some(gap);
+            }
+        }
+    }
+
+    fn give(&mut self, output: Output) -> Step {
+        self.report.count(&output);
+        Step::Output(output)
+    }
+
+    /// An output, or what is to be said before it; nothing where it is a gap that was told.
+    fn in_turn(&mut self, output: Output) -> Option<Step> {
         let start = match &output {
             Output::Records(records) => records.starts.first().copied(),
             Output::Gap { from, .. } => Some(*from),
         };
-        match start.and_then(|start| self.lost(Some(start))) {
-            Some(damage) => {
-                self.held = Some(output);
-                Step::Damaged(damage)
-            }
-            None => Step::Output(output),
+        if let Some(damage) = start.and_then(|start| self.lost(Some(start))) {
+            self.held = Some(output);
+            return Some(Step::Damaged(damage));
         }
+        if let Some(gap) = start.and_then(|start| self.silence(Some(start))) {
+            self.held = Some(output);
+            return Some(self.give(gap));
+        }
+        let output = match output {
+            Output::Gap { from, to } => self.untold(Window { from, to })?,
+            records => records,
+        };
+        Some(self.give(output))
     }
 
     /// The next thing that is missing before an instant, or at all.
@@ -381,7 +413,7 @@ impl Run {
     }
 
     /// The part of an output that was asked for.
-    fn inside(&mut self, output: Output) -> Option<Output> {
+    fn inside(&self, output: Output) -> Option<Output> {
         let window = match &output {
             // The first interval may have begun before what was asked for.
             Output::Records(records) if records.len > Span(0) => {
@@ -390,12 +422,7 @@ impl Run {
             }
             _ => self.window,
         };
-        let output = within(output, window)?;
-        match &output {
-            Output::Records(records) => self.report.rows += records.rows() as u64,
-            Output::Gap { .. } => self.report.gaps += 1,
-        }
-        Some(output)
+        within(output, window)
     }
 }
 

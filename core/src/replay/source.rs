@@ -108,6 +108,12 @@ impl OnDemand {
         self
     }
 
+    /// Says nothing in the log of records that are left out or inexact: whoever reads it says it.
+    pub fn in_silence(mut self) -> Self {
+        self.warned = [true; 2];
+        self
+    }
+
     /// The fields without which packets are not in the records, as far as those say.
     pub fn keyed(&self) -> Fields {
         self.keyed
@@ -228,9 +234,13 @@ impl OnDemand {
 
     fn note_cut(&mut self) {
         let is_cut = self.here.as_ref().is_some_and(|(block, _)| block.records.cut);
-        if is_cut && !std::mem::replace(&mut self.warned[1], true) {
-            let name = &self.description.name;
-            tracing::warn!("`{name}`: inexact from here on, only some of the records were kept");
+        if is_cut && !self.description.lineage.contains(&Treatment::SomeRecords) {
+            if !std::mem::replace(&mut self.warned[1], true) {
+                let name = &self.description.name;
+                tracing::warn!(
+                    "`{name}`: inexact from here on, only some of the records were kept"
+                );
+            }
             self.description.lineage.push(Treatment::SomeRecords);
         }
     }

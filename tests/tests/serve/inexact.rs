@@ -3,7 +3,7 @@
 use como_tests::Folder;
 
 use super::config;
-use super::server::{Server, get};
+use super::server::{Server, get, post};
 
 const TOP: &str = "\
 [[module]]
@@ -120,4 +120,132 @@ fn intervals_whose_records_have_gone_are_gaps_and_an_answer_of_nothing_else_says
     let missed = answer.header("X-Como-Missed").unwrap_or_default();
     assert!(missed.contains("no 20s of `all` is whole in this time"), "{missed}");
     assert_eq!(server.end(), 0);
+}
+
+/// What keeps packets, beside others.
+const KEPT: &str = "[[module]]\nname = \"kept\"\nuse = \"trace\"\n";
+
+/// Runs a monitor with these modules over so many seconds of traffic from a second on.
+fn feed(folder: &Folder, modules: &str, (start, seconds): (u64, u64), committed: &str) {
+    let start = 1_704_067_200 + start;
+    let source = format!("gen:packets={},duration={seconds}s,start={start},seed=3", 200 * seconds);
+    folder.write("como.toml", config(&source, modules));
+    let server = Server::start(folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/kept?time=:&wait=no", |body| body.contains(committed));
+    assert_eq!(server.end(), 0);
+}
+
+/// Asks the store.
+fn stored(folder: &Folder, args: &[&str]) -> como_tests::Ran {
+    let of = ["--store", "store", "--format", "ndjson"];
+    folder.como([&["query"], args, &of].concat()).ok()
+}
+
+#[test]
+fn what_lacks_a_part_of_the_time_is_not_chosen_for_its_cost() {
+    let folder = Folder::new();
+    feed(&folder, KEPT, (0, 20), "00:00:19Z");
+    let tuple = "[[module]]\nname = \"flows\"\nuse = \"tuple\"\nargs = { interval = \"1s\" }\n";
+    feed(&folder, &format!("{KEPT}{tuple}"), (20, 20), "00:00:39Z");
+    for interval in ["40s", "20s", "10s"] {
+        let interval = format!("interval={interval}");
+        let asked = ["topports", "-a", "n=5", "-a", &interval, "--time", "1704067200:1704067240"];
+        let chosen = stored(&folder, &asked);
+        let kept = stored(&folder, &[&asked[..], &["--source", "kept"]].concat());
+        assert_eq!(chosen, kept, "{interval}");
+        assert!(!chosen.stdout.contains("gap_until"), "{}", chosen.stdout);
+        let flows = stored(&folder, &[&asked[..], &["--source", "flows"]].concat()).ndjson();
+        assert_eq!(flows[0]["gap_until"], "2024-01-01T00:00:20Z");
+    }
+}
+
+#[test]
+fn records_that_cannot_be_replayed_are_left_for_packets_and_otherwise_a_gap_that_is_said() {
+    let folder = Folder::new();
+    let module = "[[module]]\nname = \"ev\"\nuse = \"./ev.lua\"\n";
+    let script = |bytes: &str| {
+        let value = format!("value = {{ packets = count(), bytes = {bytes} }}\n");
+        let key = "args = { interval = \"1s\" }\nkey = { proto = \"ip.proto\" }\n";
+        folder.write("ev.lua", format!("-- Packets by protocol.\n{key}{value}"));
+    };
+    script("sum(\"len\")");
+    feed(&folder, &format!("{KEPT}{module}"), (0, 10), "00:00:09Z");
+    script("mean(\"len\")");
+    feed(&folder, &format!("{KEPT}{module}"), (10, 10), "00:00:19Z");
+    script("sum(\"len\")");
+    feed(&folder, &format!("{KEPT}{module}"), (20, 10), "00:00:29Z");
+    let asked = ["ev", "--filter", "tcp", "--time", "1704067200:1704067230"];
+    let kept = stored(&folder, &[&asked[..], &["--source", "kept"]].concat());
+    let chosen = stored(&folder, &asked);
+    assert_eq!((chosen.stdout, chosen.stderr), (kept.stdout.clone(), String::new()));
+    // Nothing else has it all any more.
+    std::fs::remove_dir_all(folder.path().join("store/packets/kept")).expect("it was kept");
+    let left = stored(&folder, &asked);
+    let why = "inexact: from 2024-01-01T00:00:10Z until 2024-01-01T00:00:20Z its records do not \
+               say how many bytes they stand for";
+    assert!(left.stderr.contains(why), "{}", left.stderr);
+    let gap = "{\"ts\":\"2024-01-01T00:00:10Z\",\"gap_until\":\"2024-01-01T00:00:20Z\"}";
+    let lines = |text: &str, gone: bool| {
+        let is_inside = |line: &str| (10..20).any(|s| line.contains(&format!(":00:{s}Z")));
+        let lines = text.lines().filter(|line| gone || !is_inside(line));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut want = lines(&kept.stdout, false);
+    want.insert(want.iter().position(|line| line.contains(":20Z")).unwrap_or(0), gap.to_owned());
+    assert_eq!(lines(&left.stdout, true), want);
+}
+
+#[test]
+fn an_interval_that_was_heard_in_part_has_a_gap_for_the_rest() {
+    let folder = Folder::new();
+    feed(&folder, KEPT, (0, 10), "00:00:09Z");
+    feed(&folder, KEPT, (23, 10), "00:00:32Z");
+    let asked = ["traffic", "-a", "interval=20s", "--time", "1704067200:1704067240"];
+    let lines = stored(&folder, &asked).ndjson();
+    let gap = |line: &serde_json::Value| (line["ts"].clone(), line["gap_until"].clone());
+    let second = |s: u64| format!("2024-01-01T00:00:{s:02}Z").into();
+    assert_eq!((&lines[0]["ts"], &lines[0]["packets"]), (&second(0), &2000.into()));
+    assert_eq!(gap(&lines[1]), (second(10), second(23)));
+    assert_eq!((&lines[2]["ts"], &lines[2]["packets"]), (&second(20), &2000.into()));
+    assert_eq!(gap(&lines[3]), (second(33), second(40)));
+    assert_eq!(lines.len(), 4);
+}
+
+#[test]
+fn a_run_over_a_time_without_packets_says_of_what_time_there_are_some() {
+    let (folder, server) = super::rerun::read_whole();
+    let missed = "no packets of `kept` in this time: there are from 2024-01-01T00:00:00";
+    let said = |reply: super::server::Reply| reply.header("X-Como-Missed").unwrap_or_default();
+    let time = "time=2030-01-01T00:00:00Z:%2B1h&wait=no";
+    let run = get(server.address(), &format!("/topports?{time}"));
+    assert_eq!((run.status, run.body.as_str()), (200, ""));
+    let run = said(run);
+    assert!(run.starts_with(missed), "{run}");
+    let sent = said(post(server.address(), &format!("/query?{time}"), "lua", super::rerun::SCRIPT));
+    assert!(sent.starts_with(missed), "{sent}");
+    let inside = get(server.address(), "/topports?time=2024-01-01T00:00:00Z:%2B10s&wait=no");
+    assert_eq!(inside.header("X-Como-Missed"), None);
+    assert_eq!(server.end(), 0);
+    let asked = ["topports", "--time", "2030-01-01T00:00:00Z:+1h"];
+    let left = stored(&folder, &asked);
+    assert!(left.stderr.contains(missed) && left.stdout.is_empty(), "{}", left.stderr);
+}
+
+#[test]
+fn an_answer_of_records_that_are_not_of_just_the_time_asked_for_says_so() {
+    let (folder, server) = super::rerun::read_whole();
+    assert_eq!(server.end(), 0);
+    let time = ["--time", "1704067201:1704067207"];
+    let own = stored(&folder, &[&["flows", "--interval", "4s"], &time[..]].concat());
+    let whole = "inexact: it is of whole intervals of 4s, from 2024-01-01T00:00:04Z until \
+                 2024-01-01T00:00:08Z";
+    assert!(own.stderr.contains(whole), "{}", own.stderr);
+    // With a filter it is of just that time, and what it is made of says so.
+    let asked = [&["query", "flows", "--interval", "4s", "--filter", "tcp port 80"], &time[..]];
+    let table =
+        folder.como([&asked.concat()[..], &["--store", "store", "--format", "table"]].concat());
+    let just = "of just the time from 2024-01-01T00:00:01Z until 2024-01-01T00:00:07Z";
+    let said = table.ok().stderr;
+    assert!(said.contains(just), "{said}");
 }

@@ -11,12 +11,13 @@ use crate::lookup::Lookups;
 use crate::query::answer::unknown;
 use crate::query::covered::Edges;
 use crate::query::run::Parts;
+use crate::query::run::unheard::{self, Unheard};
 use crate::query::{Missed, Over, QueryError, Run};
 use crate::source::Source;
 use crate::storage::Window;
 use crate::storage::packets::{self, PacketSource};
 use crate::supervisor::{Instance, Needs};
-use crate::time::{Span, Ts};
+use crate::time::{Interval, Span, Ts};
 
 /// How many bytes of packets a part has that is read beside others, at least and about at most.
 const PART_BYTES_MIN: u64 = 8 << 20;
@@ -65,6 +66,25 @@ impl Wanted<'_> {
     }
 }
 
+impl Candidate {
+    /// That packets count just in the time asked for, where that cuts intervals of a length and there
+    /// are packets of their rest.
+    fn just(&self, window: Window, interval: Span) -> Option<String> {
+        let stored = self.stored.filter(|_| self.aligned.is_none())?;
+        let cuts = |ts: Ts| {
+            stored.from < ts && ts < stored.to && Interval::holding(ts, interval).start() != ts
+        };
+        let Window { from, to } = window;
+        let until = match to {
+            Ts(u64::MAX) => "on".to_owned(),
+            to => format!("until {to}"),
+        };
+        (cuts(from) || cuts(to)).then(|| {
+            format!("of just the time from {from} {until}, also where that cuts an interval")
+        })
+    }
+}
+
 impl Past<'_> {
     /// Runs a module over what is stored. What is asked for by name is taken also where it is not
     /// quite what is wanted; the answer then says so.
@@ -110,10 +130,14 @@ impl Past<'_> {
         }
         let pair = asked.pair(&chosen);
         let (edges, missed) = self.edges(&chosen, needs, window);
-        let mut run = self.begin(instance.clone(), needs, chosen, (window, lookups.clone()))?;
+        let (just, unheard) = (chosen.just(window, needs.interval), Unheard::default());
+        let how = (window, lookups.clone(), unheard.clone());
+        let mut run = self.begin(instance.clone(), needs, chosen, how)?;
         run.bound(edges);
         missed.into_iter().for_each(|missed| run.miss(missed));
-        notes.into_iter().for_each(|note| run.reserve(note));
+        run.attend(unheard);
+        just.into_iter().for_each(|just| run.remark(just));
+        notes.iter().for_each(|note| run.reserve(note));
         run.learn(self.rates.clone(), pair);
         Ok(run)
     }
@@ -136,7 +160,7 @@ impl Past<'_> {
             }),
         };
         let fit = stored.map(|stored| chosen.unsaid.trim(chosen.unfit.trim(stored)));
-        (Edges::of(window, fit, needs.interval, goes_on), None)
+        (Edges::of(window, fit, unheard::step(needs.interval), goes_on), None)
     }
 
     /// What there is to choose from, the best first, with prices where these decide.
@@ -165,7 +189,7 @@ impl Past<'_> {
         instance: Instance,
         needs: &Needs,
         chosen: Candidate,
-        (window, lookups): (Window, Arc<Lookups>),
+        (window, lookups, unheard): (Window, Arc<Lookups>, Unheard),
     ) -> Result<Run, QueryError> {
         let Candidate { source: Some(source), dir, bytes, losses, unfit, unsaid, .. } = chosen
         else {
@@ -178,8 +202,8 @@ impl Past<'_> {
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
-            let mut run =
-                Run::start(instance, vec![unsaid.out_of(unfit.out_of(source))], window, lookups)?;
+            let source = unheard.of(unsaid.out_of(unfit.out_of(source)), needs.interval);
+            let mut run = Run::start(instance, vec![source], window, lookups)?;
             run.watch(losses);
             return Ok(run);
         };
@@ -191,7 +215,7 @@ impl Past<'_> {
         let open = move |window| -> Result<Box<dyn Source>, QueryError> {
             let kept = PacketSource::open(title.clone(), &dir, window, Some(&filter));
             let kept = kept.map_err(QueryError::Packets)?;
-            Ok(Box::new(kept.telling(interval, told.clone())))
+            Ok(unheard.of(Box::new(kept.telling(interval, told.clone())), interval))
         };
         let threads = self.threads.clone();
         let parts = Parts { instance, windows, open: Box::new(open), threads, lookups, losses };

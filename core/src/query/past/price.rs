@@ -140,7 +140,7 @@ impl Past<'_> {
         let stream = candidate.stream.clone()?;
         let replayer = Replayer::new((self.own)(&stream));
         let records = OnDemand::open(name, self.store.clone(), stream, asked.window, replayer);
-        Some(Box::new(records.ok()?))
+        Some(Box::new(records.ok()?.in_silence()))
     }
 }
 

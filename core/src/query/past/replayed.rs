@@ -52,7 +52,11 @@ impl Past<'_> {
                     let Window { from, to } = candidate.covered.unwrap_or(aligned);
                     format!("it is of whole intervals of {step}, from {from} until {to}")
                 });
-                candidate.source = Some(Box::new(source.telling(candidate.losses.clone())));
+                let source = source.telling(candidate.losses.clone());
+                // What is left out is a gap that the answer names.
+                let is_said = !candidate.unsaid.is_empty();
+                let source = if is_said { source.in_silence() } else { source };
+                candidate.source = Some(Box::new(source));
             }
             Err(error) => candidate.refusal = Some(error.to_string()),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{PATIENCE, Run};
-use crate::query::{Over, QueryError, Step};
+use crate::query::{Over, QueryError, Step, inexact};
 use crate::storage::{Coverage, Window};
 use crate::supervisor::catchup::Missed;
 use crate::supervisor::{Handle, Heard, Instance, Needs};
@@ -35,7 +35,7 @@ impl Run {
         let mut run = Self::new(name, late.covered(&[]), None, window);
         run.late = Some((late, Arc::default()));
         if let Some(reservation) = reservation {
-            run.reserve(reservation);
+            run.reserve(&reservation);
         }
         Ok(run)
     }
@@ -55,9 +55,9 @@ impl Run {
                     *covered = sources;
                     let now = late.covered(covered);
                     self.sources = vec![Coverage { since: self.window.from, sources: now }];
-                    self.note_reservations();
+                    self.remarks.iter().for_each(|told| inexact::mark(&mut self.sources, told));
                 }
-                Ok(self.inside(output).map_or(Step::Waiting, Step::Output))
+                Ok(self.inside(output).map_or(Step::Waiting, |output| self.give(output)))
             }
             Heard::Alerts(alerts) => {
                 self.alerts.extend(alerts);

@@ -87,7 +87,8 @@ fn an_edge_of_less_than_an_interval_may_be_missing_and_is_said() {
     let said = "it has nothing from 1970-01-01T00:00:55Z until 1970-01-01T00:00:56Z";
     assert!(lineage.contains("`late`") && lineage.contains(said), "{lineage}");
     // More than a small part of the whole is no edge.
-    assert_eq!(edge(Ts::new(59, 0)), [""; 0]);
+    let whole = edge(Ts::new(59, 0)).join("; ");
+    assert!(whole.starts_with("of just the time from") && !whole.contains("inexact"), "{whole}");
 }
 
 #[test]

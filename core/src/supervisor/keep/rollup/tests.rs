@@ -161,7 +161,7 @@ fn an_interval_that_is_not_given_is_a_gap() {
     let mut again = self::keeper(&store, 2);
     run(&mut again, 207..260);
     again.end().expect("a memory store commits");
-    assert_eq!(told(&store, "130:260", "10s")[..3], ["gap 130-145", "140", "150"]);
+    assert_eq!(told(&store, "130:260", "10s")[..3], ["gap 130-140", "gap 140-145", "140"]);
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! Times in which nothing was heard of what a module runs over, to the second.
+//!
+//! A module itself says a gap for whole intervals. Of what lies within one its
+//! record says nothing: so who runs it for a question listens along, and says it
+//! as records of a second would.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::source::{Chunk, Description, Flows, Source, SourceError, Turn};
+use crate::storage::Window;
+use crate::time::{Interval, Span, Ts};
+
+/// How finely times are told.
+const FINEST: Span = Span::from_secs(1);
+
+/// Times that wait to be told; of more than that the later ones are left to the module.
+const WAITING_MAX: usize = 4096;
+
+/// How finely an answer in intervals of a length tells of times without any packets.
+pub fn step(interval: Span) -> Span {
+    if interval == Span(0) { FINEST } else { interval.min(FINEST) }
+}
+
+/// The times that those who read have come upon. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Unheard(Arc<Mutex<Vec<Window>>>);
+
+impl Unheard {
+    fn note(&self, window: Window, step: Span) {
+        let from = Interval::holding(Ts(window.from.0.saturating_sub(1)), step).end();
+        let from = if window.from == Ts(0) { window.from } else { from };
+        let to = Interval::holding(window.to, step).start();
+        let mut waiting = self.0.lock();
+        if from < to && waiting.len() < WAITING_MAX {
+            waiting.push(Window { from, to });
+        }
+    }
+
+    /// The earliest that begins no later than an instant, or of all where none is said.
+    pub fn next(&self, until: Option<Ts>) -> Option<Window> {
+        let mut waiting = self.0.lock();
+        let due = waiting.iter().enumerate();
+        let due = due.filter(|(_, window)| until.is_none_or(|until| window.from <= until));
+        let (at, _) = due.min_by_key(|(_, window)| window.from)?;
+        Some(waiting.swap_remove(at))
+    }
+
+    /// A source of which these times are noted while it is read.
+    pub fn of(&self, inner: Box<dyn Source>, interval: Span) -> Box<dyn Source> {
+        Box::new(Attended { inner, unheard: self.clone(), step: step(interval) })
+    }
+}
+
+/// A source to which somebody listens along.
+struct Attended {
+    inner: Box<dyn Source>,
+    unheard: Unheard,
+    step: Span,
+}
+
+impl Source for Attended {
+    fn description(&self) -> &Description {
+        self.inner.description()
+    }
+
+    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+        let turned = self.inner.next(chunk);
+        chunk.unheard.iter().for_each(|window| self.unheard.note(*window, self.step));
+        turned
+    }
+
+    fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
+        self.inner.push_filter(bpf)
+    }
+
+    fn is_at_hand(&self) -> bool {
+        self.inner.is_at_hand()
+    }
+
+    fn first_ts(&self) -> Option<Ts> {
+        self.inner.first_ts()
+    }
+
+    fn flows(&self) -> Option<Flows> {
+        self.inner.flows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND;
+
+    #[test]
+    fn times_are_told_to_the_second_and_in_order() {
+        let unheard = Unheard::default();
+        let window = |from, to| Window { from: Ts(from), to: Ts(to) };
+        unheard.note(window(70 * SECOND, 80 * SECOND + 5), FINEST);
+        unheard.note(window(10 * SECOND + 1, 13 * SECOND), FINEST);
+        // Less than a second is none: packets do not come without a break.
+        unheard.note(window(20 * SECOND + 1, 21 * SECOND + 9), FINEST);
+        assert_eq!(unheard.next(Some(Ts(5 * SECOND))), None);
+        let want = Some(window(11 * SECOND, 13 * SECOND));
+        assert_eq!(unheard.next(Some(Ts(11 * SECOND))), want);
+        assert_eq!(unheard.next(Some(Ts(69 * SECOND))), None);
+        assert_eq!(unheard.next(None), Some(window(70 * SECOND, 80 * SECOND)));
+        assert_eq!(unheard.next(None), None);
+    }
+}
