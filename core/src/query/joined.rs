@@ -12,6 +12,7 @@ use super::run::{Gauge, Run};
 use super::{Query, QueryError, Times};
 use crate::record::{Output, Schema};
 use crate::storage::evolve::conformed;
+use crate::storage::scan::within;
 use crate::storage::{Coverage, Measured, Stream, Window};
 use crate::time::{Span, Ts};
 
@@ -142,7 +143,7 @@ impl Filling {
     /// Says of what runs that it is not quite what was asked for.
     pub fn reserve(&mut self, reservation: &str) {
         let runs = [&mut self.before, &mut self.behind].into_iter().flatten();
-        runs.for_each(|(run, _)| run.reserve(reservation.to_owned()));
+        runs.for_each(|(run, _)| run.reserve(reservation));
     }
 
     /// How far the first of them is.
@@ -185,7 +186,7 @@ impl Filling {
             self.behind.map(run),
         ];
         let (sources, report) = (covers.concat(), Report::default());
-        Joined { parts, covers, at: 0, columns, sources, report }
+        Joined { window: self.window, parts, covers, at: 0, columns, sources, report }
     }
 }
 
@@ -213,6 +214,8 @@ enum Part<'a> {
 
 /// One answer of several parts, read a step at a time.
 pub struct Joined<'a> {
+    // The time asked for.
+    window: Window,
     // Those that are not given yet.
     parts: [Option<Part<'a>>; 3],
     // What each is made of.
@@ -278,6 +281,12 @@ impl Steps for Joined<'_> {
                         None => records,
                     };
                     return Ok(Step::Output(Output::Records(records)));
+                }
+                // A part is of whole intervals.
+                Some(Step::Output(gap)) => {
+                    if let Some(gap) = within(gap, self.window) {
+                        return Ok(Step::Output(gap));
+                    }
                 }
                 Some(step) => return Ok(step),
             }
