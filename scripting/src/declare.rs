@@ -23,6 +23,7 @@
 //! - What `export` returns otherwise becomes records through [`crate::recorder`], for both.
 
 mod parts;
+mod said;
 #[cfg(test)]
 mod tests;
 
@@ -313,6 +314,7 @@ fn parts(
     if is_read || !crate::scan::declares_args(script.text, script.language) {
         wrong.extend(undeclared(&declared, script));
     }
+    wrong.extend(said::misnamed(script, globals));
     (declared, wrong)
 }
 

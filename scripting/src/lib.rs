@@ -85,8 +85,7 @@ pub fn read(path: &Path) -> io::Result<String> {
 }
 
 /// What surely fails in a script wherever it is reached, as far as its text tells: names that it
-/// calls or looks into and that are nowhere. What Rhai's own functions are only Rhai knows, and when
-/// they are called.
+/// calls or looks into and that are nowhere. A script in Rhai is refused for them.
 pub fn strangers(file: &str, text: &str) -> Vec<Mistake> {
     match Language::of(file) {
         Some(Language::Lua) => lua::strangers(file, text),

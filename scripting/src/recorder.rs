@@ -1,19 +1,18 @@
 //! What `export` returned, as records: the same columns whatever the language.
 //!
 //! A script that states a `schema` gets those columns. Else they are inferred:
-//! the names in the order in which the script writes them, each typed by the
-//! values seen so far. A type only ever widens, from whole numbers to fractions;
+//! the names in the order in which the script writes them into the record, each
+//! typed by the values seen so far. A type only ever widens, from whole numbers to fractions;
 //! a column in which every value is absent appears with its first value.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use como_core::module::Export;
 use como_core::record::{Column, Records, Schema, Type, Value};
 use como_core::time::{SECOND, Ts};
 
-use crate::scan::Language;
-use crate::scan::tokens::{Shape, Token, tokens};
+use crate::scan::{Language, Written};
 
 /// What a record may hold, for messages.
 pub const HELD: &str = "a record holds texts, numbers, true and false, addresses and times";
@@ -74,15 +73,15 @@ pub fn taken(column: &str) -> String {
 pub struct Recorder {
     schema: Arc<Schema>,
     stated: bool,
-    order: Vec<String>,
+    written: Written,
 }
 
 impl Recorder {
     /// For a script that states `schema`, or leaves it to be inferred.
     pub fn new(schema: Option<Arc<Schema>>, source: &str, language: Language) -> Self {
         let stated = schema.is_some();
-        let order = if stated { Vec::new() } else { names_written(source, language) };
-        Self { schema: schema.unwrap_or_default(), stated, order }
+        let written = if stated { Written::default() } else { Written::of(source, language) };
+        Self { schema: schema.unwrap_or_default(), stated, written }
     }
 
     /// Writes the rows of the interval that closed; the error says which value does not fit.
@@ -127,8 +126,11 @@ impl Recorder {
             }
         }
         if columns != self.schema.columns {
-            let place = |name: &str| self.order.iter().position(|n| n == name);
-            columns.sort_by_key(|c| place(&c.name).unwrap_or(usize::MAX));
+            let names = columns.iter().map(|column| column.name.as_str()).collect();
+            let order = self.written.order(&names).into_iter().enumerate();
+            let places: HashMap<String, usize> =
+                order.map(|(at, name)| (name.to_owned(), at)).collect();
+            columns.sort_by_key(|c| places.get(&c.name).copied().unwrap_or(usize::MAX));
             self.schema = Arc::new(Schema::new(columns));
         }
         Ok(())
@@ -204,48 +206,6 @@ pub fn fitted(column: &Column, value: Value) -> Result<Value, String> {
     Err(format!("`{name}` is {is}, and `schema` says {}", column.ty.name()))
 }
 
-/// Every name a script gives to an entry of a table or map, in the order of their first place;
-/// those in and behind `export` come before the others, and what a table opens with before what
-/// is added to it.
-fn names_written(source: &str, language: Language) -> Vec<String> {
-    let tokens = tokens(source, language);
-    let word = if language == Language::Lua { "function" } else { "fn" };
-    let defines = |at: &usize| tokens[*at].is("export") && *at > 0 && tokens[*at - 1].is(word);
-    let export = (0..tokens.len()).find(defines).unwrap_or(0);
-    let mut names = Names::default();
-    for part in [&tokens[export..], &tokens[..export]] {
-        names.add(part, language, false);
-        names.add(part, language, true);
-    }
-    names.in_order
-}
-
-#[derive(Default)]
-struct Names {
-    in_order: Vec<String>,
-    known: HashSet<String>,
-}
-
-impl Names {
-    fn add(&mut self, tokens: &[Token<'_>], language: Language, dotted: bool) {
-        for (at, token) in tokens.iter().enumerate().skip(1) {
-            let is = |at: usize, mark: &str| tokens.get(at).is_some_and(|t| t.is(mark));
-            let bracketed = is(at - 1, "[") && token.shape == Shape::Text && is(at + 1, "]");
-            let behind = if bracketed { at + 2 } else { at + 1 };
-            let sign = if dotted || language == Language::Lua { "=" } else { ":" };
-            let set = is(behind, sign)
-                && match dotted {
-                    true => is(at - 1, "."),
-                    false => bracketed || is(at - 1, "{") || is(at - 1, ","),
-                };
-            if let Some(name) = token.name().filter(|name| set && !self.known.contains(*name)) {
-                self.known.insert(name.to_owned());
-                self.in_order.push(name.to_owned());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,17 +272,5 @@ mod tests {
         check(("n", Value::Float(3.0)), Ok(()));
         check(("n", Value::Int(-1)), Err("`n` is int, and `schema` says uint"));
         check(("m", 1.into()), Err("export returned `m`, which `schema` does not have"));
-    }
-
-    #[test]
-    fn names_are_found_in_either_language() {
-        let lua = names_written("x = { b = 1, ['a b'] = 2 } y.c = 3 -- d = 4", Language::Lua);
-        assert_eq!(lua, ["b", "a b", "c"]);
-        let late = "x = { b = 1 } function export() x.d = 1 return { c = 1, b = 2 } end";
-        assert_eq!(names_written(late, Language::Lua), ["c", "b", "d"]);
-        assert_eq!(
-            names_written("let x = #{ b: 1, \"a\": 2 }; y.c = 3", Language::Rhai),
-            ["b", "a", "c"]
-        );
     }
 }

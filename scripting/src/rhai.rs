@@ -18,6 +18,7 @@ mod forgive;
 mod keyed;
 mod libraries;
 mod module;
+mod nowhere;
 mod packet;
 mod records;
 mod returned;

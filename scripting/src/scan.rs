@@ -10,6 +10,7 @@ mod functions;
 mod names;
 mod order;
 mod place;
+mod resume;
 pub mod tokens;
 
 use std::ops::Range;
@@ -20,8 +21,9 @@ use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use functions::{calls, functions};
 pub use names::{given, strays};
-pub use order::{table_order, written_order};
-pub use place::{is_at_top, is_behind_dot, is_dotted, uses};
+pub use order::{Written, table_order, written_order};
+pub use place::{is_at_top, is_behind_dot, is_dotted, subject, uses};
+pub use resume::resumed;
 use tokens::{Shape, Token, code, tokens};
 
 use crate::flow;

@@ -312,7 +312,7 @@ fn export() { output(\"slow\", #{ ms: 7 }); () }";
 #[test]
 fn what_does_not_fit_an_alert_or_an_output_is_said() {
     let cases = [
-        ("alert('urgent', 'x')", "alert(\"urgent\", \"x\")", "one of info, warning, critical"),
+        ("alert(word, 'x')", "alert(WORD, \"x\")", "one of info, warning, critical"),
         ("alert('info')", "alert(\"info\", ())", "argument 2 is a text, not nil"),
         ("alert('info', {}, {})", "alert(\"info\", [], #{})", ""),
         (
@@ -321,9 +321,9 @@ fn what_does_not_fit_an_alert_or_an_output_is_said() {
             "no value of a record",
         ),
         (
-            "output('slow', { n = 1 })",
-            "output(\"slow\", #{ n: 1 })",
-            "no output `slow`; declared are o",
+            "output(word, { n = 1 })",
+            "output(WORD, #{ n: 1 })",
+            "no output `urgent`; declared are o",
         ),
         (
             "output('o', { n = 'x' })",
@@ -340,10 +340,10 @@ fn what_does_not_fit_an_alert_or_an_output_is_said() {
     ];
     for (lua, rhai, want) in cases {
         let lua = format!(
-            "outputs = {{ o = {{ n = 'uint' }} }}\nfunction update() end\nfunction export()\n {lua}\nend"
+            "outputs = {{ o = {{ n = 'uint' }} }} local word = 'urgent'\nfunction update() end\nfunction export()\n {lua}\nend"
         );
         let rhai = format!(
-            "let outputs = #{{ o: #{{ n: \"uint\" }} }};\nfn update(pkt) {{}}\nfn export() {{\n {rhai};\n}}"
+            "let outputs = #{{ o: #{{ n: \"uint\" }} }}; const WORD = \"urgent\";\nfn update(pkt) {{}}\nfn export() {{\n {rhai};\n}}"
         );
         for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
             let (asides, faults, _) = said(file, &text);
@@ -379,6 +379,36 @@ fn what_does_not_fit_an_alert_or_an_output_is_said() {
             assert!(error.contains(want), "{error}");
         }
     }
+}
+
+#[test]
+fn names_that_no_output_and_no_alert_has_are_told_before_it_starts_and_with_the_rest() {
+    let lua = "outputs = { o = { a = 'uint', b = 'adr' }, late = { n = 'uint' } }
+value = { n = count() }
+function export(t) alert('warn', 'x') output('oo', { a = 1 }) output('late', { n = 1 }) return t end
+function other() output('nothing like it', { a = 1 }) end";
+    let rhai = "let outputs = #{ o: #{ a: \"uint\", b: \"adr\" }, late: #{ n: \"uint\" } };
+let value = #{ n: count() };
+fn export(t) { alert(\"warn\", \"x\"); output(\"oo\", #{ a: 1 }); output(\"late\", #{ n: 1 }); t }
+fn other() { output(\"nothing like it\", #{ a: 1 }); }";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let error = refused(file, text).to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        let want = [
+            "1: `outputs.o.b` must be a type",
+            "3: there is no severity `warn`; an alert is one of info, warning, critical",
+            "3: there is no output `oo`; declared are o, late",
+            "4: there is no output `nothing like it`; declared are o, late",
+        ];
+        assert_eq!(lines.len(), want.len(), "{error}");
+        for want in want {
+            assert!(lines.iter().any(|line| line.contains(want)), "{error}");
+        }
+    }
+    let own = "local function output(name) return name end
+value = { n = count() }
+function export(t) output('x', 1) return t end";
+    Running::start("test.lua", own, &[], Limits::default()).expect("a function of its own");
 }
 
 #[test]

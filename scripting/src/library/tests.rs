@@ -275,3 +275,43 @@ fn unknown_names_are_told_with_the_nearest() {
     let error = crate::load_text(file, text).err().expect("no folder").to_string();
     assert_eq!(error, "m.lua:1: `lib/none` cannot be had: this script lies in no folder");
 }
+
+#[test]
+fn a_packet_handed_to_a_library_is_read_as_in_the_module() {
+    let lua = folder(&[
+        (
+            "lib/h.lua",
+            "local h = {}\nfunction h.src(p) return p.ip.src end\n\
+             function h.syn(p) return p.tcp.flags.syn end\nreturn h",
+        ),
+        (
+            "m.lua",
+            "local h = require('lib/h')\nfunction init() return { src = 0, syn = 0 } end\n\
+             function update(pkt, s)\nif h.src(pkt) then s.src += 1 end\n\
+             if h.syn(pkt) then s.syn += 1 end\nend\nfunction export(s) return s end",
+        ),
+    ]);
+    let rhai = folder(&[
+        ("lib/h.rhai", "#{ src: |p| p.ip.src, syn: |p| p.tcp.flags.syn }"),
+        (
+            "m.rhai",
+            "const h = require(\"lib/h\");\nfn init() { #{ src: 0, syn: 0 } }\n\
+             fn update(pkt, s) {\nif h.src(pkt) != () { s.src += 1; }\n\
+             if h.syn(pkt) == true { s.syn += 1; }\n}\nfn export(s) { s }",
+        ),
+    ]);
+    for (dir, file) in [(lua, "m.lua"), (rhai, "m.rhai")] {
+        let kind = crate::load(&dir.path().join(file)).unwrap_or_else(|error| panic!("{error}"));
+        let started = kind.start(&Setup::default()).unwrap_or_else(|error| panic!("{error}"));
+        let mut running = Running::of(started);
+        running.feed(some());
+        let mut row: Vec<String> =
+            running.rows().iter().flat_map(|row| row.split(' ')).map(str::to_owned).collect();
+        row.sort();
+        assert_eq!(
+            (row, &running.faults),
+            (vec!["src=5".into(), "syn=2".into()], &vec![]),
+            "{file}"
+        );
+    }
+}

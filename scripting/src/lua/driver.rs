@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 use como_core::field::{Field, Kind};
 
 use super::handles::Wide;
-use super::renamed;
+use super::renamed::{self, ABSENT, WHOLE};
 use crate::flow;
 use crate::scan::tokens::{Token, code};
 use crate::scan::{Language, Read, Reads, TS_NS, is_at_top, uses};
@@ -76,7 +76,7 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
         }
     }
     if !reads.complete {
-        let renamed = renamed::edits(&tokens, reads);
+        let renamed = renamed::edits(source, &tokens, reads);
         edits.extend(renamed.into_iter().map(|(at, new)| (at, at, new)));
     }
     edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
@@ -90,7 +90,7 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
         head.push_str("local __como_at = 0; ");
     }
     if !reads.complete {
-        let _ = write!(head, "local {}; ", renamed::ABSENT);
+        let _ = write!(head, "local {ABSENT}, {WHOLE}; ");
     }
     Composed { text: format!("{head}{text}\n{}", driver.text()), parameters }
 }
@@ -226,7 +226,7 @@ impl<'a> Driver<'a> {
         }
         text.push_str(")\n");
         if !self.reads.complete {
-            let _ = writeln!(text, "{} = __G.absent", renamed::ABSENT);
+            let _ = writeln!(text, "{ABSENT}, {WHOLE} = __G.absent, __G.whole");
         }
         text.push_str("local __at = 0\nlocal function __place() return __at end\n");
         text.push_str("local __F = {");

@@ -4,6 +4,7 @@
 //! ours refuses to make, is a [`Hole`], of which anything may be asked. So what stands behind the
 //! first mistake is declared as well, and looked at.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use como_core::module::{Args, ModuleError};
@@ -15,9 +16,10 @@ use super::script::{Notes, Source};
 use super::trouble::{Trouble, syntax};
 use super::vm::Vm;
 use crate::declare;
+use crate::foreign;
 use crate::host::Means;
 use crate::mistakes::TOLD_MAX;
-use crate::scan::{Language, reads};
+use crate::scan::{Language, reads, resumed};
 
 /// What stands in for a value that could not be had.
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +61,14 @@ impl Source {
         let reads = reads(&self.text, Language::Lua);
         let slips = self.slips(&reads);
         match super::vm::compiler().compile(&*self.text) {
-            // Behind the place where it is no Lua any more nothing is sure.
+            // Behind the place where it is no Lua any more little is sure.
             Err(error) => {
                 let end = syntax(&error).line;
-                errors.extend(slips.into_iter().filter(|slip| slip.line() < end));
+                let (behind, sure) = self.behind(end);
+                errors.extend(behind);
+                let is_sure = |line: u32| sure.iter().any(|lines| lines.contains(&line));
+                let sure = |slip: &ModuleError| slip.line() < end || is_sure(slip.line());
+                errors.extend(slips.into_iter().filter(sure));
             }
             Ok(_) => {
                 let found = self.forgiven().unwrap_or_default();
@@ -77,6 +83,28 @@ impl Source {
             Err(error) => error,
             Ok(()) => self.error(0, "it does not start".to_owned()),
         }
+    }
+
+    /// What else is no Lua behind the line `end`, which is none: from the next function on, as
+    /// often as that is so. And the lines in which all is sure to be what it seems.
+    fn behind(&self, mut end: u32) -> (Vec<ModuleError>, Vec<Range<u32>>) {
+        let (mut wrong, mut sure): (Vec<ModuleError>, _) = (Vec::new(), Vec::new());
+        while let Some((rest, from)) = resumed(&self.text, Language::Lua, end) {
+            let Err(error) = super::vm::compiler().compile(rest) else {
+                sure.push(from..u32::MAX);
+                break;
+            };
+            let Trouble { line, message, .. } = syntax(&error);
+            // Where ends do not match, it may be those before that are to blame.
+            if message.contains("<eof>") || line < from || wrong.len() == TOLD_MAX {
+                break;
+            }
+            sure.push(from..line);
+            let mistake = self.script().mistake(line, message);
+            wrong.push(foreign::hinted(mistake, &self.script()).into());
+            end = line;
+        }
+        (wrong, sure)
     }
 
     /// What a forgiving run finds; none where there can be none.

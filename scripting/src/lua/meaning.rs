@@ -13,7 +13,7 @@ use crate::absent;
 use crate::declare::{Callback, Script};
 use crate::mistakes::TOLD_MAX;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{Language, functions, given, is_dotted, strays};
+use crate::scan::{LAYERS, Language, functions, given, is_dotted, strays, subject};
 
 /// What went wrong in a line of a script, in words. `calls` are those that led there, as far as
 /// the machine tells.
@@ -156,41 +156,17 @@ fn nil(
     let at = text[first].at..text[dot].at;
     let shown = script.text.get(at.clone())?;
     let what = format!("`{shown}` is nil, and has no `{name}`");
-    Some(script.mistake_at(at, what, None))
+    let hint = is_layer(text, shown).then(|| {
+        format!("`{shown}` is nil where a packet has no such layer: ask `if {shown} then` first")
+    });
+    Some(script.mistake_at(at, what, hint))
 }
 
-/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`.
-fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
-    let mut at = dot.checked_sub(1)?;
-    loop {
-        // Back over brackets, to what they belong to.
-        while text[at].is("]") || text[at].is(")") {
-            at = opening(text, at)?.checked_sub(1)?;
-        }
-        if text[at].shape != Shape::Word {
-            return None;
-        }
-        match at.checked_sub(2) {
-            Some(before) if text[at - 1].is(".") || text[at - 1].is(":") => at = before,
-            _ => return Some(at),
-        }
-    }
-}
-
-/// The bracket that the one at `close` closes.
-fn opening(text: &[Token<'_>], close: usize) -> Option<usize> {
-    let mut depth = 0u32;
-    for at in (0..=close).rev() {
-        if text[at].is("]") || text[at].is(")") {
-            depth += 1;
-        } else if text[at].is("[") || text[at].is("(") {
-            depth -= 1;
-            if depth == 0 {
-                return Some(at);
-            }
-        }
-    }
-    None
+/// Whether a name is given a layer of something: `local ip = pkt.ip`.
+fn is_layer(text: &[Token<'_>], name: &str) -> bool {
+    let is = |at: usize, word: &str| text.get(at).is_some_and(|t| t.is(word));
+    let layer = |at: usize| LAYERS.iter().any(|(layer, _)| is(at, layer));
+    (0..text.len()).any(|at| is(at, name) && is(at + 1, "=") && is(at + 3, ".") && layer(at + 4))
 }
 
 /// What to try where a table cannot be changed.

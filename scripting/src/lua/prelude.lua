@@ -154,6 +154,15 @@ local packet = table.freeze({
 -- What a packet has in place of a layer that it lacks: all fields of it are nil.
 local nothing = table.freeze({})
 
+-- A packet that a call has given, as it is looked into: what it lacks of layers is empty.
+local bare = table.freeze({ flags = nothing })
+local whole = table.freeze(setmetatable({}, table.freeze({
+  __index = function(_, name)
+    local value = open.packet[name]
+    return if value == nil and makers[name] then bare else value
+  end,
+})))
+
 -- Filters: objects that no script can make by itself, each known here by its number.
 
 local numbers = setmetatable({}, { __mode = "k" })
@@ -213,6 +222,10 @@ return {
   --- What is looked into where a layer of `what` is nil; nil itself where that is no packet.
   absent = function(what)
     return if open.packet and rawequal(what, open.packet) then nothing else nil
+  end,
+  --- What is looked into in place of a packet; anything else is itself.
+  whole = function(what)
+    return if open.packet and rawequal(what, open.packet) then whole else what
   end,
   flag = flag,
   freeze = freeze,

@@ -145,6 +145,20 @@ fn absent_fields_are_nil_by_whatever_name_the_packet_goes() {
             "syn(pkt)",
             "tonumber(dport(pkt))",
         ),
+        (
+            "",
+            "local list, t = { pkt }, { p = pkt }",
+            "list[1].ip.src",
+            "t.p.tcp.flags.syn",
+            "list[1].tcp.dport",
+        ),
+        (
+            "local function same(p) return p end",
+            "",
+            "same(pkt).ip.src",
+            "same(pkt).tcp.flags.syn",
+            "same(pkt).tcp.dport",
+        ),
     ] {
         let text = format!(
             "{top}

@@ -17,7 +17,6 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 use super::asides;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::known::Known;
-use super::meaning;
 use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{
@@ -25,9 +24,11 @@ use super::trouble::{
 };
 use super::watch::Watch;
 use super::{convert, tables};
+use super::{meaning, renamed};
 use crate::host::{Means, Reach};
 use crate::library::{self, Library};
-use crate::scan::LAYERS;
+use crate::scan::tokens::code;
+use crate::scan::{LAYERS, Language, Reads};
 use crate::talk::LINE_CHARS_MAX;
 
 /// What a sandboxed script has no use for, or could harm others with.
@@ -198,7 +199,9 @@ impl Vm {
         self.chunks.push((chunk.clone(), library.file.clone()));
         Compiler::new().compile(&library.text).map_err(|error| wrong(syntax(&error)))?;
         let environment = self.environment().map_err(|error| self.trouble(error, false))?;
-        let code = self.compile(&chunk, &library.text, &environment);
+        let text = self.lenient(library, &environment);
+        let text = text.map_err(|error| self.trouble(error, false))?;
+        let code = self.compile(&chunk, &text, &environment);
         let code = code.map_err(|error| wrong(self.trouble(error, false)))?;
         let freeze: mlua::Function =
             self.prelude.get("freeze").map_err(|error| self.trouble(error, false))?;
@@ -212,6 +215,25 @@ impl Vm {
         environment.set_readonly(true);
         let kept = self.libraries.raw_set(library.name.as_str(), table);
         kept.map_err(|error| self.trouble(error, false))
+    }
+
+    /// The text of a library in which fields that a packet lacks are nil by whatever name it goes.
+    fn lenient(&self, library: &Library, environment: &Table) -> mlua::Result<String> {
+        let mut text = library.text.clone();
+        if library::is_shipped(&library.file) {
+            return Ok(text);
+        }
+        let mut edits = renamed::edits(&text, &code(&text, Language::Lua), &Reads::default());
+        edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
+        for (at, new) in &edits {
+            text.insert_str(*at, new);
+        }
+        for (name, function) in [(renamed::ABSENT, "absent"), (renamed::WHOLE, "whole")] {
+            if !edits.is_empty() {
+                environment.raw_set(name, self.prelude.get::<mlua::Function>(function)?)?;
+            }
+        }
+        Ok(text)
     }
 
     /// An empty set of names, which sees the library.

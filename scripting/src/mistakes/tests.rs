@@ -48,3 +48,68 @@ fn a_filter_is_underlined_in_the_script_or_told_whole() {
     let error = parse("prot").expect_err("no filter");
     assert!(script.misfiltered(1, "prot", &error).message.starts_with("in the filter \"prot\": "));
 }
+
+/// What a script is refused for, each with its line.
+fn wrong(file: &str, text: &str) -> Vec<String> {
+    let error = crate::load_text(file, text).err().expect("a mistake").to_string();
+    error.lines().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(": ")).collect()
+}
+
+#[test]
+fn behind_what_is_no_lua_reading_goes_on_at_the_next_function() {
+    let text = "value = { n = count() }
+function update(pkt, state)
+  if pkt.lenn > then state.n = 1 end
+end
+local function help(x)
+  return x + * 2
+end
+function export(state)
+  return { n = state.n, }
+end
+function check(pkt)
+  return pkt.lem > 1
+end";
+    let found = wrong("t.lua", text);
+    let lines: Vec<&str> = found.iter().filter_map(|f| f.split(':').nth(1)).collect();
+    assert_eq!(lines, ["3", "6", "12"], "{found:#?}");
+    // An end that lacks is told where it lacks, and nothing of what stands behind is taken for wrong.
+    let text = "function update(pkt, state)
+  if pkt.len then state.n = 1
+end
+function export(state)
+  return state
+end";
+    let found = wrong("t.lua", text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let found = wrong("t.lua", "function a()\n  x = )\n  end end\nend\nfunction b()\n end");
+    assert_eq!(found.len(), 1, "{found:#?}");
+}
+
+#[test]
+fn behind_what_is_no_rhai_reading_goes_on_at_the_next_function() {
+    let text = "let value = #{ n: count() };
+fn update(pkt, state) {
+  if pkt.lenn > { state.n = 1; }
+}
+fn help(x) {
+  x + ) 2
+}
+fn export(state) {
+  #{ n: state.n }
+}
+fn check(pkt) {
+  pkt.lem > 1
+}";
+    let found = wrong("t.rhai", text);
+    let lines: Vec<&str> = found.iter().filter_map(|f| f.split(':').nth(1)).collect();
+    assert_eq!(lines, ["3", "4", "6", "12"], "{found:#?}");
+    let text = "fn update(pkt, state) {
+  if pkt.len > 1 { state.n = 1;
+}
+fn export(state) {
+  state
+}";
+    let found = wrong("t.rhai", text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+}

@@ -65,18 +65,19 @@ impl Packets {
     }
 }
 
-/// The body of the script's `callback`, if it has one, and what that reads of its packet.
+/// The body of the script's `callback`, if it has one, and what that reads of its packet, which may
+/// reach the `others`, its libraries.
 pub(super) fn compile(
     engine: &Engine,
     (functions, filters): (&Functions, &[(String, usize)]),
-    text: &str,
+    (text, others): (&str, &[&str]),
     callback: Callback,
 ) -> Result<Option<(Body, Packets)>, ParseError> {
     let tokens = tokens(text, Language::Rhai);
     let Some(place) = Place::find(&tokens, callback.name()) else { return Ok(None) };
     let takes_packet = callback.params().first() == Some(&"pkt");
     let (body, packets) = match place.params.first().filter(|_| takes_packet) {
-        Some(packet) => rewritten(text, (&tokens, filters), &place, packet),
+        Some(packet) => rewritten((text, others), (&tokens, filters), &place, packet),
         None => (place.text(text).to_owned(), Packets::default()),
     };
     // The parser numbers variables from the last: those set at each packet come last.
@@ -271,7 +272,7 @@ impl<'a> Place<'a> {
 /// The body with reads of the packet made variables: `pkt.ip.dst` turns into `pkt_ip_dst`, as long
 /// as it was, and `WEB.match(pkt)` into a name of that length too.
 fn rewritten(
-    text: &str,
+    (text, others): (&str, &[&str]),
     (tokens, filters): (&[Token<'_>], &[(String, usize)]),
     place: &Place<'_>,
     packet: &str,
@@ -324,7 +325,8 @@ fn rewritten(
         }
     }
     // Where a packet goes is not known then, only which words the script has.
-    let named = |f: &Field| f.name().split('.').all(|word| text.contains(word));
+    let has = |word| text.contains(word) || others.iter().any(|other| other.contains(word));
+    let named = |f: &Field| f.name().split('.').all(has);
     let held = (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
     let body = String::from_utf8(body).unwrap_or_else(|_| place.text(text).to_owned());
     let (adds, looks) = (foreseen.adds(), looks(tokens));

@@ -4,23 +4,25 @@
 //! aggregate that cannot be, is a [`Hole`], of which anything may be asked; a statement that fails
 //! all the same is passed over. So what stands behind the first mistake is looked at, too.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use como_core::module::{Args, ModuleError};
 use como_core::table::AGGREGATES;
 use parking_lot::Mutex;
-use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, ParseErrorType, Position};
 
-use super::engine::aggregate;
+use super::engine::{aggregate, engine};
 use super::libraries::NOT_REQUIRED;
 use super::script::{Source, describe};
 use super::top::TopLevel;
-use super::{deep, words};
+use super::watch::Watch;
+use super::{deep, fault, words};
 use crate::declare;
-use crate::host::Means;
+use crate::host::{Means, Reach};
 use crate::mistakes::TOLD_MAX;
-use crate::scan::Language;
 use crate::scan::tokens::tokens;
+use crate::scan::{Language, resumed};
 
 /// What stands in for a value that could not be had.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +95,17 @@ impl Source {
     /// All that is wrong with a script, of which `errors` are known.
     pub fn all_wrong(&self, mut errors: Vec<ModuleError>) -> ModuleError {
         let (found, end) = deep(|| self.forgiven());
+        let (behind, sure) = end.map(|end| deep(|| self.behind(end))).unwrap_or_default();
         let slips = self.slips().into_iter();
         // What the first run failed of is told by what it comes from.
         errors.retain(|error| !found.iter().any(|f| f.line() == error.line()));
         errors.extend(found);
-        // Behind the place where it is no Rhai any more nothing is sure.
-        errors.extend(slips.filter(|slip| end.is_none_or(|end| slip.line() < end)));
+        errors.extend(behind);
+        // Behind the place where it is no Rhai any more little is sure.
+        let is_sure = |line: u32| sure.iter().any(|lines| lines.contains(&line));
+        errors.extend(
+            slips.filter(|slip| end.is_none_or(|end| slip.line() < end || is_sure(slip.line()))),
+        );
         match ModuleError::of(errors) {
             Err(error) => error,
             Ok(()) => self.error(0, "it does not start".to_owned()),
@@ -116,12 +123,49 @@ impl Source {
         };
         let mut top = TopLevel::new(self, &opened, &given).forgiving(&forgiven);
         let (globals, named) = top.run().unwrap_or_default();
-        let mut wrong = top.wrong;
+        let (mut wrong, failed) = (top.wrong, top.failed);
         wrong.extend(self.changed(&opened.ast, &named));
+        // What failed statements were to give is told with them.
+        let failed = failed.into_iter().map(|name| (name, Dynamic::UNIT));
+        let named: Vec<(String, Dynamic)> = named.into_iter().chain(failed).collect();
+        wrong.extend(self.nowhere(&opened, &named));
         let functions: Vec<declare::Function> =
             opened.ast.iter_fn_def().map(|f| describe(f)).collect();
         wrong.extend(declare::mistakes(&self.script(), &globals, &functions));
         (wrong, None)
+    }
+
+    /// What else is no Rhai behind the line `end`, which is none: from the next function on, as
+    /// often as that is so. And the lines in which all is sure to be what it seems.
+    fn behind(&self, mut end: u32) -> (Vec<ModuleError>, Vec<Range<u32>>) {
+        let (mut wrong, mut sure) = (Vec::new(), Vec::new());
+        let means = Means::default();
+        let host = Arc::new(Reach::new(&self.file, &means));
+        let engine = engine(&host, &means.limits, &Arc::new(Watch::new()));
+        if engine.compile(&*self.code).is_ok() {
+            // What is wrong is wrong in a library.
+            return (wrong, sure);
+        }
+        while let Some((rest, from)) = resumed(&self.code, Language::Rhai, end) {
+            let Err(error) = engine.compile(rest) else {
+                sure.push(from..u32::MAX);
+                break;
+            };
+            // Where brackets do not match, it may be those before that are to blame.
+            let unclosed = match error.err_type() {
+                ParseErrorType::UnexpectedEOF | ParseErrorType::WrongFnDefinition => true,
+                ParseErrorType::MissingToken(token, _) => token == "}",
+                _ => false,
+            };
+            let error = fault::unparsed(&error, &self.script());
+            end = error.line();
+            if unclosed || end < from || wrong.len() == TOLD_MAX {
+                break;
+            }
+            sure.push(from..end);
+            wrong.push(error);
+        }
+        (wrong, sure)
     }
 
     /// The name that a statement beginning in that line gives to something.

@@ -28,13 +28,13 @@ type Loaded = Arc<Mutex<BTreeMap<String, Dynamic>>>;
 pub(super) const NOT_REQUIRED: &str = "`require` takes the name of a library in quotes";
 
 /// Runs the libraries one after the other, and puts `require` into the engine. Says which file
-/// each of their functions is from.
+/// each of their functions is from, and gives what they were read as.
 pub(super) fn load(
     engine: &mut Engine,
     source: &Source,
     limits: &Limits,
     watch: &Watch,
-) -> Result<Files, ModuleError> {
+) -> Result<(Files, Vec<AST>), ModuleError> {
     let loaded = Loaded::default();
     let found = loaded.clone();
     engine.register_fn("require", move |name: &str| -> Result<Dynamic, Box<EvalAltResult>> {
@@ -44,7 +44,7 @@ pub(super) fn load(
             message.into()
         })
     });
-    let mut files = Files::default();
+    let (mut files, mut asts) = (Files::default(), Vec::new());
     for Library { name, file, text } in source.libraries.iter() {
         let script = Script { file, name, language: Language::Rhai, text };
         let ast = engine.compile(rhai_text(text));
@@ -56,11 +56,12 @@ pub(super) fn load(
         if !value.is_map() {
             return Err(script.mistake(0, "a library ends in a map, `#{ ... }`").into());
         }
+        asts.push(ast.clone());
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         engine.register_global_module(ast.shared_lib().clone());
         loaded.lock().insert(name.clone(), value);
     }
-    Ok(files)
+    Ok((files, asts))
 }
 
 fn note_functions(files: &mut Files, ast: &AST, script: &Script<'_>) -> Result<(), ModuleError> {

@@ -18,7 +18,7 @@ use super::{constants, deep, fault, libraries, value, words};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Script};
 use crate::host::{Means, Reach};
-use crate::library::Library;
+use crate::library::{Library, is_shipped};
 use crate::mistakes::TOLD_MAX;
 use crate::scan::tokens::tokens;
 use crate::scan::{Language, no_field};
@@ -71,6 +71,8 @@ pub(super) struct Opened {
     pub files: Files,
     /// The script.
     pub ast: AST,
+    /// Its libraries.
+    pub libraries: Vec<AST>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -87,12 +89,13 @@ impl Source {
         let mut top = TopLevel::new(self, &opened, given);
         let (globals, own) = top.run()?;
         let args = top.args;
+        let mut slips = self.slips();
+        slips.extend(self.changed(&opened.ast, &own));
+        slips.extend(self.nowhere(&opened, &own));
         let Opened { engine, watch, host, files, ast, .. } = opened;
         let mut engine = engine;
         let functions: Vec<Function> = ast.iter_fn_def().map(|f| describe(f)).collect();
         let declared = declare::declare(&self.script(), &globals, &functions);
-        let mut slips = self.slips();
-        slips.extend(self.changed(&ast, &own));
         let declared = ModuleError::with(declared, slips)?;
         let args = match args {
             Some((_, args)) => args,
@@ -143,13 +146,13 @@ impl Source {
         let host = Arc::new(Reach::new(&self.file, means));
         host.tables.lock().set_source(&self.code);
         let mut engine = engine(&host, &limits, &watch);
-        let files = libraries::load(&mut engine, self, &limits, &watch)?;
+        let (files, libraries) = libraries::load(&mut engine, self, &limits, &watch)?;
         if let Some(forgiven) = forgiven {
             forgiven.spread(&mut engine);
         }
         let ast =
             engine.compile(&*self.code).map_err(|error| fault::unparsed(&error, &self.script()))?;
-        Ok(Opened { engine, watch, host, files, ast, limits })
+        Ok(Opened { engine, watch, host, files, ast, libraries, limits })
     }
 
     /// Names of a packet that no field has, where it is certain that a packet is meant.
@@ -223,8 +226,10 @@ impl Source {
 impl Ran {
     /// The body of a callback, if the script has it, and what that reads of its packet.
     pub fn body(&self, callback: Callback) -> Result<Option<(Body, Packets)>, ModuleError> {
-        let text = &self.source.code;
-        deep(|| body::compile(&self.engine, (&self.functions, &self.filters), text, callback))
+        let own = self.source.libraries.iter().filter(|library| !is_shipped(&library.file));
+        let own: Vec<&str> = own.map(|library| library.text.as_str()).collect();
+        let (filters, texts) = ((&self.functions, &*self.filters), (&*self.source.code, &*own));
+        deep(|| body::compile(&self.engine, filters, texts, callback))
             .map_err(|error| fault::unparsed(&error, &self.source.script()))
     }
 

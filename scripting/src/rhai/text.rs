@@ -66,12 +66,13 @@ fn pad(text: &mut ImmutableString, len: INT, with: &str) -> Fallible<()> {
     if len > TEXT_BYTES_MAX {
         return Err(too_long());
     }
-    let mut padded = String::from(text.as_str());
-    padded.extend(with.chars().cycle().take(missing));
-    if padded.len() > TEXT_BYTES_MAX {
+    let each = with.chars().count();
+    let (whole, part) = (missing / each, missing % each);
+    let rest = with.char_indices().nth(part).map_or("", |(end, _)| &with[..end]);
+    if text.len() + with.len().saturating_mul(whole) + rest.len() > TEXT_BYTES_MAX {
         return Err(too_long());
     }
-    *text = padded.into();
+    *text = format!("{text}{}{rest}", with.repeat(whole)).into();
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub(super) struct TopLevel<'a> {
     /// What was wrong and is forgiven.
     pub wrong: Vec<ModuleError>,
     /// The names that statements were to give, and failed.
-    failed: Vec<String>,
+    pub failed: Vec<String>,
 }
 
 /// Names with their values.

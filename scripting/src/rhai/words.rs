@@ -74,7 +74,8 @@ pub(super) fn told(error: &EvalAltResult, own: &[String]) -> Option<String> {
 pub(super) const CHANGING: &str =
     "functions get copies of what the top level named: keep what changes in `state`, or in `long`";
 
-fn joined((what, hint): (String, Option<String>)) -> String {
+/// What is wrong, and a hint behind a semicolon where there is one.
+pub(super) fn joined((what, hint): (String, Option<String>)) -> String {
     match hint {
         Some(hint) => format!("{what}; {hint}"),
         None => what,
@@ -103,22 +104,36 @@ fn unfound(called: &str, own: &[String]) -> String {
     if own.contains(&name) {
         return format!("`{name}` does not take {} arguments", given.len());
     }
-    let methods = BASICS.iter().filter_map(|(name, ..)| name.rsplit('.').next());
-    let aggregates = AGGREGATES.iter().map(|usage| usage.name);
-    let paths: Vec<String> = api::entries().map(api::Entry::path).collect();
-    let known = methods.chain(aggregates).chain(COMMON).chain(paths.iter().map(String::as_str));
-    let known: Vec<&str> = known.chain(own.iter().map(String::as_str)).collect();
-    // A function that takes other things is not what was meant.
-    let known = known.into_iter().filter(|known| *known != name);
-    let (what, hint) = absent::unknown("function ", &name, known);
+    let (what, hint) = unknown(&name, own);
     match given.is_empty() || absent::instead(&name).is_some() {
         true => joined((what, hint)),
         false => joined((format!("{what} of ({})", given.join(", ")), hint)),
     }
 }
 
+/// What to say of a function that is nowhere, and what might be meant.
+fn unknown(name: &str, own: &[String]) -> (String, Option<String>) {
+    let methods = BASICS.iter().filter_map(|(name, ..)| name.rsplit('.').next());
+    let aggregates = AGGREGATES.iter().map(|usage| usage.name);
+    let paths: Vec<String> = api::entries().map(api::Entry::path).collect();
+    let known = methods.chain(aggregates).chain(COMMON).chain(paths.iter().map(String::as_str));
+    let known: Vec<&str> = known.chain(own.iter().map(String::as_str)).collect();
+    // A function that takes other things is not what was meant.
+    absent::unknown("function ", name, known.into_iter().filter(|known| *known != name))
+}
+
+/// The same in a line.
+pub(super) fn no_function(name: &str, own: &[String]) -> String {
+    joined(unknown(&shown(name), own))
+}
+
+/// How a function is called that takes something else, where that is one of ours.
+pub(super) fn called(name: &str) -> Option<String> {
+    usage(&shown(name)).map(|usage| format!("it is called as in {usage}"))
+}
+
 /// A function's name as the script writes it.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let entry = api::entries().find(|entry| format!("{}_{}", entry.topic, entry.name) == name);
     entry.map_or(name.trim_end_matches('_').to_owned(), api::Entry::path)
 }

@@ -58,8 +58,14 @@ pub fn given<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let mut names = Vec::new();
     for at in 0..tokens.len() {
-        let opens = ["local", "let", "const", "for", "|"].iter().any(|word| is(at, word));
-        if opens {
+        let opens = ["local", "let", "const", "for"].iter().any(|word| is(at, word));
+        // A bar behind a value ends parameters, or is an operator.
+        let behind = at.checked_sub(1).map(|before| &tokens[before]);
+        let value = behind.is_some_and(|t| {
+            let ends = [")", "]", "|"].iter().any(|mark| t.is(mark));
+            ends || t.shape != Shape::Mark && !t.is("return")
+        });
+        if opens || is(at, "|") && !value {
             // `for (item, number) in list`
             let from = at + 1 + usize::from(is(at + 1, "("));
             names.extend(list(tokens, from));

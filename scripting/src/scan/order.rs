@@ -1,6 +1,9 @@
 //! In which order a script writes the names of a table.
 
+use std::collections::HashSet;
+
 use super::Language;
+use super::place::{is_behind_dot, opens_block};
 use super::tokens::{Shape, Token, tokens};
 
 /// The names in the table that `source` assigns to the top-level name `path`, in written order;
@@ -44,6 +47,93 @@ pub fn table_order(source: &str, language: Language, path: &str) -> Vec<String> 
         }
     }
     names
+}
+
+/// The names that a text gives to entries of tables and maps: those of each table that it writes,
+/// and those set one by one, `row.share = 0.5`.
+///
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Those of each table, of tables in and behind `export` last.
+    tables: Vec<Vec<String>>,
+    /// All, those in and behind `export` first, and those of tables before those set one by one.
+    all: Vec<String>,
+}
+
+impl Written {
+    /// What a text writes.
+    pub fn of(source: &str, language: Language) -> Self {
+        let tokens = tokens(source, language);
+        let word = if language == Language::Lua { "function" } else { "fn" };
+        let defines = |at: &usize| tokens[*at].is("export") && *at > 0 && tokens[*at - 1].is(word);
+        let export = (0..tokens.len()).find(defines).unwrap_or(0);
+        let (mut before, single_before) = written(&tokens[..export], language);
+        let (behind, single_behind) = written(&tokens[export..], language);
+        let flat = |tables: &[Vec<String>]| tables.iter().flatten().cloned().collect::<Vec<_>>();
+        let all = [flat(&behind), single_behind, flat(&before), single_before].concat();
+        before.extend(behind);
+        Self { tables: before, all }
+    }
+
+    /// The names of a record in the order in which the text writes them: as in the table that has
+    /// most of them and least else, the last of several; then as elsewhere.
+    pub fn order<'a>(&'a self, names: &HashSet<&str>) -> Vec<&'a str> {
+        let fit = |table: &&Vec<String>| {
+            let common = table.iter().filter(|name| names.contains(name.as_str())).count();
+            (common, std::cmp::Reverse(table.len()))
+        };
+        let best = self.tables.iter().max_by_key(fit).into_iter().flatten();
+        let mut known = HashSet::new();
+        let all = best.chain(&self.all).map(String::as_str);
+        all.filter(|name| names.contains(name) && known.insert(*name)).collect()
+    }
+}
+
+/// The names within each table of a part of a text, and those set one by one.
+fn written(tokens: &[Token<'_>], language: Language) -> (Vec<Vec<String>>, Vec<String>) {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let sign = if language == Language::Lua { "=" } else { ":" };
+    // What is open: a table with its names, or a block or bracket.
+    let mut open: Vec<Option<Vec<String>>> = Vec::new();
+    let mut found: Vec<(usize, Vec<String>)> = Vec::new();
+    let (mut begun, mut single) = (Vec::new(), Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        let set = |behind: usize| is(behind, sign) && !is(behind + 1, sign);
+        match token.text {
+            "{" | "(" | "[" if token.shape == Shape::Mark => {
+                open.push(token.is("{").then(Vec::new));
+                begun.push(at);
+            }
+            "}" | ")" | "]" if token.shape == Shape::Mark => {
+                // A function that lacks its end is none of ours to mend.
+                let closed = open.pop().flatten().zip(begun.pop());
+                found.extend(closed.map(|(names, at)| (at, names)));
+            }
+            "end" | "until" if token.shape == Shape::Word && language == Language::Lua => {
+                open.pop();
+                begun.pop();
+            }
+            _ if language == Language::Lua && opens_block(tokens, at) => {
+                open.push(None);
+                begun.push(at);
+            }
+            _ => {}
+        }
+        let Some(name) = token.name() else { continue };
+        let entry = ["{", ",", ";"].iter().any(|mark| at > 0 && is(at - 1, mark));
+        let bracketed = token.shape == Shape::Text && at > 0 && is(at - 1, "[") && is(at + 1, "]");
+        let depth = open.len().saturating_sub(usize::from(bracketed)).checked_sub(1);
+        let behind = if bracketed { at + 2 } else { at + 1 };
+        let table = depth.and_then(|depth| open.get_mut(depth)).and_then(Option::as_mut);
+        if let Some(names) = table.filter(|_| (entry || bracketed) && set(behind)) {
+            names.push(name.to_owned());
+        } else if is_behind_dot(tokens, at) && is(at + 1, "=") && !is(at + 2, "=") {
+            single.push(name.to_owned());
+        }
+    }
+    found.sort_by_key(|(at, _)| *at);
+    let tables = found.into_iter().map(|(_, names)| names).filter(|names| !names.is_empty());
+    (tables.collect(), single)
 }
 
 /// The most names whose order is looked after.

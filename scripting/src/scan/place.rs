@@ -45,3 +45,37 @@ pub fn opens_block(tokens: &[Token<'_>], at: usize) -> bool {
     let is_value = at > 0 && BEFORE.iter().any(|before| is(at - 1, before));
     ["function", "do", "repeat"].iter().any(|word| is(at, word)) || is(at, "if") && !is_value
 }
+
+/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`.
+pub fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
+    let mut at = dot.checked_sub(1)?;
+    loop {
+        // Back over brackets, to what they belong to.
+        while text[at].is("]") || text[at].is(")") {
+            at = opening(text, at)?.checked_sub(1)?;
+        }
+        if text[at].shape != Shape::Word {
+            return None;
+        }
+        match at.checked_sub(2) {
+            Some(before) if is_behind_dot(text, at) || text[at - 1].is(":") => at = before,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// The bracket that the one at `close` closes.
+fn opening(text: &[Token<'_>], close: usize) -> Option<usize> {
+    let mut depth = 0u32;
+    for at in (0..=close).rev() {
+        if text[at].is("]") || text[at].is(")") {
+            depth += 1;
+        } else if text[at].is("[") || text[at].is("(") {
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}

@@ -1,5 +1,7 @@
 //! What the scan finds, and what it leaves alone.
 
+use std::collections::HashSet;
+
 use super::*;
 
 #[track_caller]
@@ -177,4 +179,32 @@ fn any_text_can_be_cut() {
             first_comment(source, language);
         }
     }
+}
+
+#[test]
+fn columns_stand_as_the_record_writes_them_wherever_else_their_names_stand() {
+    let check = |language, source: &str, want: &str| {
+        let names: HashSet<&str> = want.split(' ').collect();
+        assert_eq!(Written::of(source, language).order(&names).join(" "), want, "{source}");
+    };
+    let lua = |source, want| check(Language::Lua, source, want);
+    lua("x = { b = 1, ['a b'] = 2 } y.c = 3 -- d = 4", "b");
+    lua("x = { b = 1 } function export() x.d = 1 return { c = 1, b = 2 } end", "c b d");
+    lua(
+        "function export() local n, e = pcall(f) local a = 1 return { a = 1, b = 2, e = e, n = n } end",
+        "a b e n",
+    );
+    lua(
+        "function export() local sum = { n = 0, bytes = 0 } for i in t do local r = { key = i, \
+         bytes = 1, n = 2 } r.share = 3 end end",
+        "key bytes n share",
+    );
+    lua("return { f = function() local a, z = 1, 2 end, z = 1, a = 2 }", "f z a");
+    lua("function init() return { b = 0, a = 0 } end function export(s) return s end", "b a");
+    let rhai = |source, want| check(Language::Rhai, source, want);
+    rhai("let x = #{ b: 1, \"a\": 2 }; y.c = 3", "b a c");
+    rhai(
+        "fn export(s) { let sum = #{ n: 0, bytes: 0 }; out.push(#{ key: 1, bytes: sum.bytes, n: 2 }); }",
+        "key bytes n",
+    );
 }

@@ -7,6 +7,6 @@ function update(pkt)
   for _, row in { { n = -1 }, { n = 0 / 0 }, { n = 2 ^ 70 }, { n = "x" }, { x = 1 }, { 1 }, { n = {} } } do
     pcall(output, "o", row)
   end
-  output("alerts", { module = "declared.lua", severity = "critical", text = "forged" })
+  output("ale" .. "rts", { module = "declared.lua", severity = "critical", text = "forged" })
 end
 function export() return { n = 1 } end
