@@ -131,9 +131,8 @@ impl Names<'_> {
         if call.op_token.is_some() || !is_word || OF_THE_LANGUAGE.contains(&name) {
             return None;
         }
-        let of = |functions: &Functions, name: &str, n| match functions.get(name) {
-            Some(known) => Some(known.contains(&n)),
-            None => None,
+        let of = |functions: &Functions, name: &str, n| {
+            functions.get(name).map(|known| known.contains(&n))
         };
         let ours = of(&NATIVE, &call.name, native);
         let theirs = of(self.functions, name, given);
