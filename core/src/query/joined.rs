@@ -23,8 +23,10 @@ pub struct Own {
     pub name: String,
     /// The module that made them.
     pub module: String,
-    /// The time asked for.
+    /// The time asked for; where intervals of a length are, the whole ones that begin in it.
     pub window: Window,
+    // Just the time asked for.
+    pub(super) asked: Window,
     /// From where their first interval begins until where the last one ends, inside the window or
     /// not; none where there is no record.
     pub stored: Option<Window>,
@@ -60,6 +62,7 @@ impl Own {
             name: stream.name.clone(),
             module: stream.module.clone(),
             window,
+            asked: window,
             stored,
             bytes: stream.bytes,
             len: Span(0),
@@ -125,8 +128,9 @@ pub struct Filling {
     // Before them and behind them, each with the time it is for.
     pub(super) before: Option<(Run, Window)>,
     pub(super) behind: Option<(Run, Window)>,
-    // The time asked for.
+    // The time asked for, as `Own` has it.
     pub(super) window: Window,
+    pub(super) asked: Window,
 }
 
 /// Begins to answer from the records of an instance.
@@ -186,7 +190,7 @@ impl Filling {
             self.behind.map(run),
         ];
         let (sources, report) = (covers.concat(), Report::default());
-        Joined { window: self.window, parts, covers, at: 0, columns, sources, report }
+        Joined { asked: self.asked, parts, covers, at: 0, columns, sources, report }
     }
 }
 
@@ -214,8 +218,8 @@ enum Part<'a> {
 
 /// One answer of several parts, read a step at a time.
 pub struct Joined<'a> {
-    // The time asked for.
-    window: Window,
+    // The time asked for, beyond which no gap is told.
+    asked: Window,
     // Those that are not given yet.
     parts: [Option<Part<'a>>; 3],
     // What each is made of.
@@ -284,7 +288,7 @@ impl Steps for Joined<'_> {
                 }
                 // A part is of whole intervals.
                 Some(Step::Output(gap)) => {
-                    if let Some(gap) = within(gap, self.window) {
+                    if let Some(gap) = within(gap, self.asked) {
                         return Ok(Step::Output(gap));
                     }
                 }

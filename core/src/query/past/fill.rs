@@ -42,7 +42,7 @@ impl Past<'_> {
             return Ok(None);
         }
         let (before, behind) = (start(before)?, start(behind)?);
-        Ok(Some(Filling { before, behind, window: own.window }))
+        Ok(Some(Filling { before, behind, window: own.window, asked: own.asked }))
     }
 
     /// Whether anything is stored that may serve for the time that an instance's records do not
