@@ -1,6 +1,7 @@
 //! The thread that writes: slabs go to the segment that grows, and the oldest segments go.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::change;
-use super::index::Growing;
+use super::index::{Growing, Index};
 use super::indexing::Indexing;
 use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
@@ -107,8 +108,9 @@ impl Disk {
             let waited = std::mem::replace(&mut self.waited, true);
             wait_for(lock, if waited { Duration::ZERO } else { LOCK_PATIENCE })?;
             let all = segments::list_all(&room.path)?;
-            self.next_number = all.last().map_or(1, |segment| segment.number.saturating_add(1));
-            sweep(&room.path, &all)?;
+            let last_left = sweep(&room.path, &all)?;
+            let last = last_left.max(all.last().map_or(0, |segment| segment.number));
+            self.next_number = last.saturating_add(1);
             *self.shelf.lock() = segments::list(&room.path)?;
             let (room, shelf, written) = (room.clone(), self.shelf.clone(), self.written.clone());
             self.tidy = Some(Tidy::new(room, shelf, written)?);
@@ -234,9 +236,7 @@ impl Disk {
             index_bytes: open.index.as_ref().map_or(0, Growing::bytes),
         };
         if open.span.is_none() {
-            if let Err(error) = segment.remove() {
-                self.written.complain(format!("`{}`: {error}", open.path.display()));
-            }
+            self.remove(&segment, self.shelf.lock().is_empty());
             return;
         }
         self.shelf.lock().push(segment);
@@ -253,7 +253,7 @@ impl Disk {
         let mut bytes: u64 = shelf.iter().map(Segment::bytes_all).sum();
         shelf.retain(|oldest| {
             let fits = bytes.saturating_add(open).saturating_add(more) <= bytes_max;
-            if fits || !self.remove(oldest) {
+            if fits || !self.remove(oldest, true) {
                 return true;
             }
             bytes = bytes.saturating_sub(oldest.bytes_all());
@@ -266,12 +266,18 @@ impl Disk {
         let Place::Directory(Room { retain: Some(retain), .. }) = self.place else { return };
         let oldest = horizon(clock, retain);
         let is_old = |segment: &Segment| segment.span.is_some_and(|(_, last)| last < oldest);
-        self.shelf.lock().retain(|segment| !is_old(segment) || !self.remove(segment));
+        let mut is_first = true;
+        self.shelf.lock().retain(|segment| {
+            let stays = !is_old(segment) || !self.remove(segment, is_first);
+            is_first &= !stays;
+            stays
+        });
     }
 
-    /// Removes a segment; whether it is gone. What stays is tried again, and complained of once.
-    fn remove(&self, segment: &Segment) -> bool {
-        let removed = segment.remove();
+    /// Removes a segment, the oldest or not; whether it is gone. What stays is tried again, and
+    /// complained of once.
+    fn remove(&self, segment: &Segment, is_oldest: bool) -> bool {
+        let removed = if is_oldest { segment.remove() } else { segment.pass_over() };
         if let Err(error) = &removed {
             let path = self.place.path().display();
             self.written.complain(format!("old segments in `{path}` cannot be removed: {error}"));
@@ -316,22 +322,35 @@ impl Open {
 }
 
 /// Removes what interrupted work left: files half written, both forms of a segment, indexes of none.
-fn sweep(dir: &Path, all: &[Segment]) -> io::Result<()> {
-    let mut seen = HashSet::new();
-    let mut known = HashSet::new();
+/// What tells of a segment that is missing stays as long as older ones do; the last number of those.
+fn sweep(dir: &Path, all: &[Segment]) -> io::Result<u64> {
+    let mut known = BTreeMap::new();
     for segment in all {
-        match seen.insert(segment.number) {
-            true => drop(known.insert(segment.index())),
-            false => segment.remove()?,
+        match known.entry(segment.number) {
+            Entry::Vacant(place) => drop(place.insert(segment.index())),
+            Entry::Occupied(_) => segment.remove()?,
         }
     }
+    let oldest = known.keys().next().copied().unwrap_or(u64::MAX);
+    let mut last_left = 0;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        if tidy::is_left_over(&path, &known) {
-            change::remove(&path)?;
+        let Some((number, is_mark)) = segments::left_of(&path) else {
+            if tidy::is_half(&path) {
+                change::remove(&path)?;
+            }
+            continue;
+        };
+        let tells = |path| Index::read(path, number).is_ok_and(|index| index.span().is_some());
+        match known.get(&number) {
+            Some(index) if *index == path => {}
+            None if number > oldest && (is_mark || tells(&path)) => {
+                last_left = last_left.max(number)
+            }
+            _ => change::remove(&path)?,
         }
     }
-    Ok(())
+    Ok(last_left)
 }
 
 /// Takes the lock, or says after a while that somebody else keeps it.

@@ -140,7 +140,8 @@ impl Reading {
     pub fn new(dir: &Path, window: Window, needs: Needs) -> Result<Self, CopyError> {
         let segments = segments::list(dir).map_err(|error| failed(dir, error))?;
         let bytes_all = segments.iter().map(|segment| segment.bytes).sum();
-        let holes = holes(&segments).filter(|hole| hole.touches(window)).collect();
+        let mut holes = holes(dir, &segments).map_err(|error| failed(dir, error))?;
+        holes.retain(|hole| hole.touches(window));
         let segments = segments.into_iter().filter(|s| s.touches(window)).collect();
         let reading = Self::over(segments, holes, window, needs);
         Ok(Self { effort: Effort { bytes_all, ..Effort::default() }, ..reading })
@@ -266,7 +267,7 @@ impl Reading {
                 if let Some(hole) = self.holes.pop_front_if(|hole| hole.number < next) {
                     self.effort.damaged += 1;
                     self.fault = hole.to_string();
-                    return Ok(Some(Part::Lost(hole.lost())));
+                    return Ok(Some(Part::Lost(hole.lost)));
                 }
                 let Some(segment) = self.segments.pop_front() else { return Ok(None) };
                 let path = segment.path.clone();

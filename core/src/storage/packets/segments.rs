@@ -1,6 +1,6 @@
 //! Segments: their names, those in a directory, and how the whole blocks in one are cut to slabs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -76,11 +76,32 @@ impl Segment {
         self.bytes.saturating_add(self.index_bytes)
     }
 
-    /// Removes it and its index.
+    /// Removes it and its index: that first, so that one that is left tells of a segment that was
+    /// lost.
     pub(super) fn remove(&self) -> io::Result<()> {
-        change::remove(&self.path)?;
-        change::remove(&self.index())
+        change::remove(&self.index())?;
+        change::remove(&self.path)
     }
+
+    /// Removes it while older ones stay: a mark says that it is not missing.
+    pub(super) fn pass_over(&self) -> io::Result<()> {
+        // Without room for it, it is taken for one that is missing.
+        drop(change::create(&self.path.with_file_name(format!("{:08}.{MARK}", self.number))));
+        self.remove()
+    }
+}
+
+/// How the name of a mark ends.
+const MARK: &str = "gone";
+
+/// The number of the segment that an index or a mark is of, and whether it is a mark; none where it
+/// is neither.
+pub(super) fn left_of(path: &Path) -> Option<(u64, bool)> {
+    let (stem, kind) = path.file_name()?.to_str()?.split_once('.')?;
+    let is_mark = kind == MARK;
+    let is_ours = is_mark || ["index", "zst.index"].contains(&kind);
+    let is_number = stem.len() >= 8 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    (is_ours && is_number).then(|| Some((stem.parse().ok()?, is_mark)))?
 }
 
 /// The name of a closed segment.
@@ -97,7 +118,7 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
         TryLockError::Error(error) => error,
         TryLockError::WouldBlock => io::Error::other("somebody writes there"),
     })?;
-    let mut removed = 0;
+    let (mut removed, mut is_first) = (0, true);
     for segment in list_all(dir)? {
         let span = match segment.span {
             None => Index::read(&segment.index(), segment.number)?.span(),
@@ -105,14 +126,20 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
         };
         let lies_before = |before| span.is_some_and(|(_, last)| last < before);
         if before.is_none_or(lies_before) {
-            segment.remove()?;
+            if is_first {
+                segment.remove()?
+            } else {
+                segment.pass_over()?
+            }
             removed += 1;
+        } else {
+            is_first = false;
         }
     }
     if before.is_none() {
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
-            if tidy::is_left_over(&path, &HashSet::new()) {
+            if tidy::is_half(&path) || left_of(&path).is_some() {
                 change::remove(&path)?;
             }
         }

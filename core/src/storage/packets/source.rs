@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::lane::Lane;
-use super::read::{Chain, Expected, Hole, Reading, chains, expected, holes};
+use super::read::{Chain, Expected, Hole, Lost, Reading, chains, expected, holes};
 use super::{CopyError, segments};
 use crate::filter::Expr;
 use crate::filter::clues::Needs;
@@ -16,6 +16,7 @@ use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh, with_causes};
 use crate::storage::Window;
 use crate::storage::losses::Losses;
+use crate::storage::scan::{Damage, Missing};
 use crate::time::{Span, Ts};
 
 /// How many chains are read at once. Where more lie beside each other, the packets of those that
@@ -66,7 +67,8 @@ impl PacketSource {
         let failed = |source| CopyError::Read { path: dir.display().to_string(), source };
         let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
         let listed = segments::list(dir).map_err(failed)?;
-        let holes = holes(&listed).filter(|hole| hole.touches(window)).collect();
+        let mut holes = holes(dir, &listed).map_err(failed)?;
+        holes.retain(|hole| hole.touches(window));
         let chains = chains(listed).map_err(failed)?;
         let mut chains: Vec<Chain> =
             chains.into_iter().filter_map(|chain| chain.within(window)).collect();
@@ -98,6 +100,18 @@ impl PacketSource {
         for head in &mut self.heads {
             head.lane.tell(interval, losses.clone());
         }
+        // Beside them nothing of the window is read.
+        let is_read =
+            |hole: &Hole| self.waiting.iter().any(|chain| chain.numbers.contains(&hole.number));
+        for hole in self.holes.iter().filter(|hole| !is_read(hole)) {
+            let Lost { first, last } = hole.lost;
+            let first = first.unwrap_or_default();
+            let last = last.map_or(Window::ALL.to, |last| Ts(last.0.saturating_add(1)));
+            let lost = Window { from: first, to: last.max(first) }.common(self.window);
+            let (what, why) = (Missing::Packets, hole.to_string());
+            let damage = lost.map(|Window { from, to }| Damage { what, from, to, why });
+            damage.into_iter().for_each(|damage| losses.note(damage));
+        }
         self.telling = Some((interval, losses));
         self
     }
@@ -121,9 +135,8 @@ impl PacketSource {
             }
             let Some(chain) = self.waiting.pop() else { break };
             let number = number(&chain);
-            let last = chain.segments.last().map_or(number, |segment| segment.number);
-            let inside = |hole: &&Hole| (number..=last).contains(&hole.number);
-            let holes = self.holes.iter().filter(inside).cloned().collect();
+            let inside = |hole: &mut Hole| chain.numbers.contains(&hole.number);
+            let holes = self.holes.extract_if(.., inside).collect();
             let reading = Reading::over(chain.segments, holes, self.window, self.needs.clone());
             let mut lane = Lane::over(reading, self.window)?;
             if let Some((interval, losses)) = &self.telling {

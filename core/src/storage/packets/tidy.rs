@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -249,13 +249,12 @@ impl Chores {
     }
 }
 
-/// Whether a file is one of ours that serves nothing, given the indexes of the segments there are.
-pub(super) fn is_left_over(path: &Path, indexes: &HashSet<PathBuf>) -> bool {
+/// Whether a file is one of ours that was never written to its end.
+pub(super) fn is_half(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     let ours = |rest: &str| rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_digit());
-    let stem = |kind| name.strip_suffix(kind).is_some_and(ours);
-    let half = [".zst.tmp", ".index.tmp", ".zst.index.tmp"].into_iter().any(stem);
-    half || ((stem(".zst.index") || stem(".index")) && !indexes.contains(path))
+    let kinds = [".zst.tmp", ".index.tmp", ".zst.index.tmp"];
+    kinds.into_iter().any(|kind| name.strip_suffix(kind).is_some_and(ours))
 }
 
 /// Cuts a segment that was still growing to its whole blocks and closes it; none without a packet.
@@ -263,7 +262,7 @@ fn adopt(segment: Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<Opti
     let Some((whole, index_bytes, span)) = complete(&segment, goes_on)? else {
         return Ok(None);
     };
-    let Some(span) = span else { return segment.remove().map(|()| None) };
+    let Some(span) = span else { return segment.pass_over().map(|()| None) };
     let file = OpenOptions::new().read(true).write(true).open(&segment.path)?;
     let bytes = kept_bytes(&file, whole)?;
     if bytes > whole {

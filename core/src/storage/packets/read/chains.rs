@@ -5,6 +5,7 @@
 //! store times that lie before those: its clock was set back, or it was fed an
 //! older capture. There another chain begins, and chains are read by time.
 
+use std::ops::Range;
 use std::{fs, io};
 
 use super::holes::{begins_apart, span};
@@ -20,6 +21,8 @@ pub(in crate::storage::packets) struct Chain {
     pub segments: Vec<Segment>,
     /// The times of each one's packets; where they are not known, all time.
     pub spans: Vec<Window>,
+    /// From the number of its first segment to that of the next chain's.
+    pub numbers: Range<u64>,
 }
 
 impl Chain {
@@ -32,10 +35,11 @@ impl Chain {
 
     /// What of it may have packets of a window; none where nothing may.
     pub fn within(self, window: Window) -> Option<Self> {
-        let both = self.segments.into_iter().zip(self.spans);
+        let Self { segments, spans, numbers } = self;
+        let both = segments.into_iter().zip(spans);
         let (segments, spans): (Vec<_>, Vec<_>) =
             both.filter(|(segment, _)| segment.touches(window)).unzip();
-        (!segments.is_empty()).then_some(Self { segments, spans })
+        (!segments.is_empty()).then_some(Self { segments, spans, numbers })
     }
 }
 
@@ -55,12 +59,17 @@ pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<
             // More may follow than the index of one that grows knows of.
             to: segment.span.map_or(Window::ALL.to, |_| Ts(last.0.saturating_add(1))),
         });
+        let number = segment.number;
         match chains.last_mut() {
             Some(chain) if !begins => {
                 chain.segments.push(segment);
                 chain.spans.push(span);
             }
-            _ => chains.push(Chain { segments: vec![segment], spans: vec![span] }),
+            last => {
+                last.into_iter().for_each(|chain| chain.numbers.end = number);
+                let (segments, spans) = (vec![segment], vec![span]);
+                chains.push(Chain { segments, spans, numbers: number..u64::MAX });
+            }
         }
     }
     Ok(chains)

@@ -1,11 +1,13 @@
 //! Segments that are missing between others.
 //!
-//! Numbers grow by one, and the oldest go first. A number that is passed over
-//! is of a segment that never had a packet, and then the next one begins apart
-//! from those before, or of one that somebody removed, or a disk lost.
+//! Numbers grow by one, and the oldest go first; what goes otherwise, because
+//! time stepped back, leaves a mark. So a number that is passed over is of a
+//! segment that somebody removed, or a disk lost. Its index may be there still,
+//! and tells its time; otherwise those beside it do, unless it could be any.
 
-use std::path::Path;
-use std::{fmt, io};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
 use super::Lost;
 use crate::storage::Window;
@@ -20,21 +22,15 @@ pub(in crate::storage::packets) struct Hole {
     /// The first of them, and the last.
     pub number: u64,
     last_number: u64,
-    /// The latest packet before them, and the earliest behind.
-    pub from: Ts,
-    pub to: Ts,
+    /// The time of what is missing, at most; as far as that is known.
+    pub lost: Lost,
 }
 
 impl Hole {
     /// Whether packets of a window may be missing.
     pub fn touches(&self, window: Window) -> bool {
-        self.from < window.to && self.to > window.from
-    }
-
-    /// The time of what is missing, at most.
-    pub fn lost(&self) -> Lost {
-        let first = Ts(self.from.0.saturating_add(1));
-        Lost { first: Some(first), last: Some(Ts(self.to.0.saturating_sub(1)).max(first)) }
+        let Lost { first, last } = self.lost;
+        first.is_none_or(|first| first < window.to) && last.is_none_or(|last| last >= window.from)
     }
 }
 
@@ -47,20 +43,81 @@ impl fmt::Display for Hole {
     }
 }
 
-/// The segments that are missing between some, which are all there are.
-pub(in crate::storage::packets) fn holes(segments: &[Segment]) -> impl Iterator<Item = Hole> {
-    segments.windows(2).filter_map(|pair| match pair {
-        [before, behind] if before.is_followed_from_afar(behind) => between(before, behind),
-        _ => None,
-    })
+/// The segments of a directory that are missing between those there are.
+pub(in crate::storage::packets) fn holes(
+    dir: &Path,
+    segments: &[Segment],
+) -> io::Result<Vec<Hole>> {
+    let passed_over =
+        |pair: &&[Segment]| matches!(pair, [one, two] if one.is_followed_from_afar(two));
+    let mut pairs = segments.windows(2).filter(passed_over).peekable();
+    if pairs.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let left = Left::of(dir, segments)?;
+    let mut holes = Vec::new();
+    for pair in pairs {
+        if let [before, behind] = pair {
+            between(before, behind, &left, &mut holes);
+        }
+    }
+    Ok(holes)
 }
 
-fn between(before: &Segment, behind: &Segment) -> Option<Hole> {
-    let (number, last_number) = (before.number.checked_add(1)?, behind.number.checked_sub(1)?);
-    let ((_, from), (to, _)) = (span(before)?, span(behind)?);
-    let hole = Hole { number, last_number, from, to };
-    // Where time stepped back, what lay between may have been old enough to go.
-    (from <= to && !begins_apart(behind)).then_some(hole)
+/// What is left of segments that are not there.
+struct Left {
+    // By number: the index of one that was lost; none where it went for its age.
+    all: BTreeMap<u64, Option<PathBuf>>,
+}
+
+impl Left {
+    fn of(dir: &Path, segments: &[Segment]) -> io::Result<Self> {
+        let mut all = BTreeMap::new();
+        let is_there = |number| segments.binary_search_by_key(&number, |one| one.number).is_ok();
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let Some((number, is_mark)) = segments::left_of(&path) else { continue };
+            // An index goes before its segment does, which may go at this moment.
+            if is_mark {
+                all.insert(number, None);
+            } else if !is_there(number) && path.exists() {
+                all.entry(number).or_insert(Some(path));
+            }
+        }
+        Ok(Self { all })
+    }
+}
+
+/// Adds what is missing between two segments that are there.
+fn between(before: &Segment, behind: &Segment, left: &Left, holes: &mut Vec<Hole>) {
+    let from = span(before).map(|(_, last)| Ts(last.0.saturating_add(1)));
+    let to = span(behind).map(|(first, _)| Ts(first.0.saturating_sub(1)));
+    // Where time steps back it may be any time behind.
+    let to = to.filter(|to| from.is_none_or(|from| from <= *to));
+    let unknown = Lost { first: from, last: to };
+    let mut next = before.number.saturating_add(1);
+    let mut pass = |until: u64, next: u64| {
+        if next < until {
+            holes.push(Hole { number: next, last_number: until - 1, lost: unknown });
+        }
+    };
+    let mut known = Vec::new();
+    for (number, index) in left.all.range(next..behind.number) {
+        pass(*number, next);
+        if let Some(path) = index {
+            let span = Index::read(path, *number).ok().and_then(|index| index.span());
+            let lost = span.map(|(first, last)| Lost { first: Some(first), last: Some(last) });
+            known.push(Hole {
+                number: *number,
+                last_number: *number,
+                lost: lost.unwrap_or(unknown),
+            });
+        }
+        next = number.saturating_add(1);
+    }
+    pass(behind.number, next);
+    holes.append(&mut known);
+    holes.sort_by_key(|hole| hole.number);
 }
 
 /// When somebody listened.
@@ -68,7 +125,7 @@ fn between(before: &Segment, behind: &Segment) -> Option<Hole> {
 pub struct Listened {
     /// From the first to the last of a window, without the times at its ends in which nobody did.
     pub within: Window,
-    /// Whether nothing is kept of any time behind.
+    /// Whether nothing is kept of any time behind, nor missing.
     pub is_last: bool,
 }
 
@@ -96,11 +153,13 @@ pub fn listened(dir: &Path, window: Window) -> io::Result<Option<Listened>> {
     let behind = behind.min_by_key(|(_, (first, _))| *first);
     let goes_on = behind.is_some_and(|behind| runs_on(&behind));
     let end = Ts(last.0.saturating_add(1));
+    let is_missing = |hole: &Hole| hole.lost.last.is_none_or(|last| last >= end);
+    let is_last = behind.is_none() && !holes(dir, &segments)?.iter().any(is_missing);
     let within = Window {
         from: if was_on { window.from } else { first.max(window.from) },
         to: if goes_on { window.to } else { end.min(window.to) },
     };
-    Ok(Some(Listened { within, is_last: behind.is_none() }))
+    Ok(Some(Listened { within, is_last }))
 }
 
 /// The times in a window in which nobody listened, between packets that are kept in a directory.

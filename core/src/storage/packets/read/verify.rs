@@ -14,12 +14,12 @@ pub fn verify(dir: &Path, found: &mut dyn FnMut(Fault)) -> io::Result<Checked> {
     let stream = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut checked = Checked::default();
     let all = segments::list(dir)?;
-    for hole in holes(&all) {
+    for hole in holes(dir, &all)? {
         found(Fault {
             stream: stream.clone(),
             place: hole.to_string(),
-            from: Some(hole.from),
-            to: Some(hole.to),
+            from: hole.lost.first,
+            to: hole.lost.last,
             why: "it was removed, or the disk lost it".to_owned(),
         });
     }

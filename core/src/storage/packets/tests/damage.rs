@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::*;
+use crate::source::{Chunk, Source, Turn};
+use crate::storage::losses::Losses;
 use crate::storage::verify::Fault;
+use crate::time::Span;
 
 /// A window of so many seconds, each in a slab of its own, compressed; the one segment of it.
 fn packed(secs: u64) -> (TempDir, Segment) {
@@ -97,8 +100,64 @@ fn of_a_segment_that_a_crash_left_an_index_that_is_damaged_is_named_and_one_that
     }
 }
 
+/// What is told to who reads a window of lost packets, in seconds.
+fn lost(dir: &Path, window: Window) -> Vec<(u64, u64, String)> {
+    let source = PacketSource::open("kept".to_owned(), dir, window, None).expect("segments");
+    let losses = Losses::default();
+    let mut source = source.telling(Span(SEC), losses.clone());
+    let mut turn = Turn::More;
+    while turn != Turn::End {
+        turn = source.next(&mut Chunk::default()).expect("it reads");
+    }
+    let told = std::iter::from_fn(|| losses.next(None));
+    told.map(|lost| (lost.from.0 / SEC, lost.to.0 / SEC, lost.why)).collect()
+}
+
+/// Two runs of which the second stored earlier times, without the last segment of the first.
+fn without_its_last(keeps_index: bool) -> TempDir {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 10_000..16_000);
+    let missing = segments(dir.path()).expect("a directory").remove(1);
+    assert_eq!(missing.span.map(|(first, _)| first.0 / SEC > 13_000), Some(true));
+    fs::remove_file(&missing.path).expect("a file");
+    if !keeps_index {
+        fs::remove_file(missing.index()).expect("a file");
+        fs::write(dir.path().join("00000002.pcapng"), b"").expect("a file");
+    }
+    written(&place(&dir, 64 << 20), 0..100);
+    if !keeps_index {
+        // It is taken for one that never had a packet, until the mark of that goes too.
+        assert_eq!(named(dir.path()), [""; 0]);
+        fs::remove_file(dir.path().join("00000002.gone")).expect("a mark");
+    }
+    dir
+}
+
 #[test]
-fn a_segment_that_is_missing_is_named_unless_it_never_had_a_packet() {
+fn a_segment_that_is_missing_before_earlier_times_is_named_and_told() {
+    let why = "segment 2 is missing";
+    let of = |window: Window, dir: &TempDir| {
+        let told = lost(dir.path(), window).into_iter();
+        told.map(|(from, to, said)| (from / 1000, to / 1000, said == why)).collect::<Vec<_>>()
+    };
+    let named_so = ["segment 2 is missing: it was removed, or the disk lost it"];
+    // Its index tells of which time it was, also after the next run.
+    let known = without_its_last(true);
+    assert_eq!(named(known.path()), named_so);
+    assert_eq!(of(Window::ALL, &known), [(14, 15, true)]);
+    assert_eq!(of(window(15_000, 15_500), &known), [(15, 15, true)]);
+    assert_eq!(of(window(0, 50), &known), []);
+    let listened = listened(known.path(), window(12_000, 17_000)).expect("segments");
+    assert!(listened.is_some_and(|listened| !listened.is_last));
+    // Otherwise it may be of any time behind.
+    let unknown = without_its_last(false);
+    assert_eq!(named(unknown.path()), named_so);
+    assert_eq!(of(window(0, 20_000), &unknown), [(14, 20, true)]);
+    assert_eq!(of(window(0, 50), &unknown), []);
+}
+
+#[test]
+fn a_segment_that_is_missing_is_named_unless_it_went_for_its_age() {
     let dir = dir();
     let place = place(&dir, 64 << 20);
     written(&place, 0..9_000);
@@ -106,18 +165,21 @@ fn a_segment_that_is_missing_is_named_unless_it_never_had_a_packet() {
     assert!(all.len() == 3 && named(dir.path()).is_empty());
     fs::remove_file(&all[1].path).expect("a file");
     assert_eq!(named(dir.path()), ["segment 2 is missing: it was removed, or the disk lost it"]);
-    // What begins apart from all before may have had an empty one before it.
+    // What is older than an older one may go before that.
     let again = super::dir();
     let place = super::place(&again, 64 << 20);
-    written(&place, 0..10);
-    let first = segments(again.path()).expect("a directory").remove(0);
-    let to = first.path.with_file_name("00000007_0_9000000000.pcapng");
-    fs::rename(&first.path, &to).expect("a file");
-    written(&place, 20..22);
-    let last = segments(again.path()).expect("a directory").remove(1);
-    let to = last.path.with_file_name("00000019_20000000000_21000000000.pcapng");
-    fs::rename(&last.path, &to).expect("a file");
+    for run in [500..600, 0..100, 700..800] {
+        written(&place, run);
+    }
+    remove(again.path(), Some(Ts(200 * SEC))).expect("nobody writes");
+    assert_eq!(segments(again.path()).expect("a directory").len(), 2);
     assert!(named(again.path()).is_empty(), "{:?}", named(again.path()));
+    written(&place, 800..801);
+    assert!(named(again.path()).is_empty(), "{:?}", named(again.path()));
+    // The mark goes with what is older.
+    remove(again.path(), Some(Ts(650 * SEC))).expect("nobody writes");
+    written(&place, 801..802);
+    assert!(!again.path().join("00000002.gone").exists());
 }
 
 #[test]
