@@ -45,7 +45,7 @@ pub use cuts::cuts;
 pub use lane::Lane;
 pub use read::{Effort, Expected, Spot, covered, gaps, listened, verify};
 pub use segments::{Segment, remove};
-pub use source::PacketSource;
+pub use source::{LANES_MAX, PacketSource};
 pub use taken::{Taken, Treated, treated};
 
 /// The bytes of a packet that are kept where all are: no link has longer ones.

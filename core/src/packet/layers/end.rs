@@ -1,6 +1,7 @@
 //! Where the headers of a packet end, for whoever keeps headers and cuts what they carry.
 
 use super::Layers;
+use super::network::headers6;
 use crate::packet::LinkType;
 use crate::packet::wlan::{self, Frame};
 
@@ -36,7 +37,7 @@ impl Layers {
             return 8 + 2 * (byte(4) + byte(5));
         }
         // RFC 791 section 3.1, RFC 8200 section 3.
-        if self.has(Self::IPV4) { ((byte(0) & 15) * 4).max(20) } else { 40 }
+        if self.has(Self::IPV4) { ((byte(0) & 15) * 4).max(20) } else { headers6(data, at) }
     }
 
     fn link_end(&self, link: LinkType, data: &[u8]) -> usize {
@@ -70,5 +71,15 @@ mod tests {
         check(Frame::tcp("10.0.0.1:1", "10.0.0.2:80").payload(b"GET /"), 14 + 20 + 20);
         check(Frame::udp("[fe80::1]:1", "[fe80::2]:53").payload(b"question"), 14 + 40 + 8);
         check(Frame::arp("10.0.0.1", "10.0.0.2", true), 14 + 28);
+    }
+
+    #[test]
+    fn of_a_later_fragment_the_headers_before_its_data_are_kept() {
+        let v6 = || Frame::udp("[fe80::1]:1", "[fe80::2]:53").payload([0; 32]);
+        check(v6().fragment(64, true), 14 + 40 + 8);
+        check(v6().fragment(64, false), 14 + 40 + 8);
+        check(v6().fragment(0, true), 14 + 40 + 8 + 8);
+        check(v6().hop_by_hop().fragment(64, true), 14 + 40 + 8 + 8);
+        check(Frame::udp("10.0.0.1:1", "10.0.0.2:2").payload([0; 32]).fragment(64, true), 14 + 20);
     }
 }

@@ -249,6 +249,26 @@ pub(crate) fn ip_end(bytes: &[u8], layers: &Layers, whole: usize) -> Option<usiz
     Some((l3 + length).min(whole))
 }
 
+/// How long the header of the IPv6 packet at `l3` is with its extension headers, of a fragment up to
+/// its fragment header (RFC 8200 section 4.5): those behind that are part of what is fragmented.
+pub(super) fn headers6(bytes: &[u8], l3: usize) -> usize {
+    let mut next = bytes.get(l3 + 6).copied().unwrap_or(0);
+    let mut at = l3 + 40;
+    for _ in 0..EXTENSIONS_MAX {
+        let (Some(behind), Some(units)) = (bytes.get(at), bytes.get(at + 1)) else { break };
+        at += match next {
+            FRAGMENT => 8,
+            HOP_BY_HOP | ROUTING | DESTINATION => (usize::from(*units) + 1) * 8,
+            _ => break,
+        };
+        if next == FRAGMENT && fragment_word(bytes, l3).is_some_and(|word| word & 0xfff8 != 0) {
+            break;
+        }
+        next = *behind;
+    }
+    at - l3
+}
+
 /// The offset-and-flags word of the header that makes the IPv6 packet at `l3` a fragment.
 pub(crate) fn fragment_word(bytes: &[u8], l3: usize) -> Option<u16> {
     let mut next = *bytes.get(l3 + 6)?;

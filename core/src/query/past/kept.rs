@@ -10,7 +10,7 @@ use crate::query::QueryError;
 use crate::query::rates::Amount;
 use crate::source::{Treatment, with_causes};
 use crate::storage::Window;
-use crate::storage::packets::{self, Expected, PacketSource, Treated};
+use crate::storage::packets::{self, Expected, LANES_MAX, PacketSource, Treated};
 use crate::supervisor::Needs;
 use crate::time::Ts;
 
@@ -59,6 +59,11 @@ impl Past<'_> {
             Ok(source) => source.telling(needs.interval, candidate.losses.clone()),
             Err(error) => return Ok(candidate.refuse(with_causes(&error))),
         };
+        if let Some(Window { from, to }) = source.crowded() {
+            let what = format!("more than {LANES_MAX} runs kept packets of the same time");
+            let doubt = format!("{what} from {from} until {to}: some count in a later interval");
+            candidate.doubt.get_or_insert(doubt);
+        }
         let Expected { bytes, packets } = source.expected();
         candidate.bytes = bytes;
         candidate.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });

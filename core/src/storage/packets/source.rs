@@ -21,7 +21,7 @@ use crate::time::{Span, Ts};
 
 /// How many chains are read at once. Where more lie beside each other, the packets of those that
 /// wait come late.
-const LANES_MAX: usize = 32;
+pub const LANES_MAX: usize = 32;
 
 /// The packets of a window, from the segments in a directory.
 pub struct PacketSource {
@@ -119,6 +119,14 @@ impl PacketSource {
     /// About how much it reads.
     pub fn expected(&self) -> Expected {
         self.expected
+    }
+
+    /// When more chains lie beside each other than are read at once, if ever.
+    pub fn crowded(&self) -> Option<Window> {
+        crowded(self.spans.iter().flat_map(|(_, spans)| {
+            let from = spans.iter().map(|span| span.from).min();
+            from.zip(spans.iter().map(|span| span.to).max())
+        }))
     }
 
     /// When the next chain begins, if there is one, and room for it.
@@ -336,6 +344,25 @@ impl Source for PacketSource {
 /// What a chain is known by.
 fn number(chain: &Chain) -> u64 {
     chain.segments.first().map_or(0, |segment| segment.number)
+}
+
+/// From when until when more spans overlap than chains are read at once.
+fn crowded(spans: impl Iterator<Item = (Ts, Ts)>) -> Option<Window> {
+    let mut ends: Vec<(Ts, bool)> =
+        spans.flat_map(|(from, to)| [(from, true), (to, false)]).collect();
+    // One that ends where another begins is not beside it.
+    ends.sort_unstable();
+    let (mut open, mut crowded) = (0usize, None::<Window>);
+    for (ts, begins) in ends {
+        if open > LANES_MAX {
+            crowded = Some(Window { to: ts, ..crowded.unwrap_or(Window { from: ts, to: ts }) });
+        }
+        open = if begins { open + 1 } else { open.saturating_sub(1) };
+        if open > LANES_MAX && crowded.is_none() {
+            crowded = Some(Window { from: ts, to: ts });
+        }
+    }
+    crowded
 }
 
 /// The times between spans that begin one after another, the earliest last.

@@ -80,6 +80,23 @@ fn more_runs_than_are_read_at_once_are_read_all_the_same() {
 }
 
 #[test]
+fn when_more_runs_lie_beside_each_other_than_are_read_at_once_is_told() {
+    let dir = dir();
+    let place = || Place::Directory(Room::new(dir.path(), 1 << 30));
+    let crowded = |window| {
+        let source = PacketSource::open("kept".to_owned(), dir.path(), window, None);
+        let crowded = source.expect("segments").crowded();
+        crowded.map(|window| (window.from.0 / SEC, window.to.0 / SEC))
+    };
+    for run in 0..33 {
+        assert_eq!(crowded(Window::ALL), None, "of {run} runs");
+        written(&place(), 10 + run..100 - run);
+    }
+    assert_eq!(crowded(Window::ALL), Some((42, 67)));
+    assert_eq!(crowded(window(0, 30)), None);
+}
+
+#[test]
 fn a_segment_that_has_no_packet_yet_makes_no_gap_a_silence() {
     let dir = dir();
     for run in [0..100, 200..300] {
