@@ -20,7 +20,7 @@ use crate::storage::evolve::conformed;
 use crate::storage::scan::{Found, first_cut};
 use crate::storage::{Coverage, Scan, Stream, Window};
 use crate::time::{Span, Ts};
-use legs::{Leg, legs, levels, spanned};
+use legs::{Leg, legs, levels, reached, spanned, whole};
 pub(super) use legs::{down, up};
 
 /// How many parts are merged before the reader gets a chance to go away.
@@ -60,38 +60,23 @@ impl<'a> Coarse<'a> {
         let base = Answer::open(query, place)?;
         let stream = find(&query.module, &place)?;
         let goes_on = base.follows() || place.goes_on(&stream);
-        let asked = base.window();
-        let mut window = Window { from: up(asked.from, interval), to: up(asked.to, interval) };
-        if goes_on && !base.follows() {
-            // What comes may be of the last interval still.
-            window.to = window.to.min(down(stream.end.unwrap_or_default(), interval));
-        }
-        window.to = window.to.max(window.from);
-        if let Some(records) = first_of(&place, &stream.name, window)?
-            && let Err(why) = rollup::check_records(&records, interval, own.as_deref())
-        {
-            return Err(refused(&place, &stream, interval, why));
-        }
+        // What comes may be of the last interval still.
+        let to_come = stream.end.filter(|_| goes_on && !base.follows());
+        let window = whole(base.window(), interval, to_come);
+        merges((&place, &stream), window, interval, own.as_deref())?;
         let filter = query.filter.as_deref().map(parsed).transpose()?;
         let levels = levels(&place, &stream, (window, interval), filter.as_ref())?;
-        let mut legs = legs(&levels, (asked, window), interval, goes_on);
+        let mut legs = legs(&levels, (base.window(), window), interval, goes_on);
         let missed = missed(&base, (&stream, &levels), (window, interval), &legs);
         if missed.as_ref().is_some_and(|missed| !matches!(missed, Missed::Gone { .. })) {
             // That says it all.
             legs.retain(|leg| leg.read().is_some());
         }
-        let all = spanned(&levels).unwrap_or(window);
-        let mut reads = legs.iter().filter_map(|leg| Some(leg.read()?.1));
-        let stored = reads.next().map(|first| Window {
-            from: first.from,
-            to: reads.next_back().unwrap_or(first).to.min(up(all.to, interval)),
-        });
+        let stored = reached(&legs, &levels, interval);
         let reach = Own { window, stored, len: interval, is_merged: true, ..base.own()? };
         let mut sources = base.sources().to_vec();
-        if let Some(all) = spanned(&levels) {
-            let note = aligned(asked, window, all, interval);
-            note.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
-        }
+        let aligned = aligned(base.window(), window, &levels, interval);
+        aligned.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
         if is_cut(&place, &legs, &stream, (interval, base.follows()))? {
             inexact::note(&mut sources, &stream, inexact::CUT);
         }
@@ -226,6 +211,20 @@ impl Steps for Coarse<'_> {
     }
 }
 
+/// Refuses records that do not make records of longer intervals.
+fn merges(
+    (place, stream): (&Place<'_>, &Stream),
+    window: Window,
+    interval: Span,
+    own: Option<&dyn Merge>,
+) -> Result<(), QueryError> {
+    match first_of(place, &stream.name, window)? {
+        Some(records) => rollup::check_records(&records, interval, own)
+            .map_err(|why| refused(place, stream, interval, why)),
+        None => Ok(()),
+    }
+}
+
 /// Why there is nothing to answer with, if there is not.
 fn missed(
     base: &Answer<'_>,
@@ -255,7 +254,8 @@ fn missed(
 }
 
 /// In what an answer is not of just the time asked for, where something is stored of more.
-fn aligned(asked: Window, window: Window, all: Window, interval: Span) -> Option<String> {
+fn aligned(asked: Window, window: Window, levels: &[Stream], interval: Span) -> Option<String> {
+    let all = spanned(levels)?;
     let is_inside = |ts: Ts| all.from < ts && ts < all.to;
     let is_off = |asked: Ts, whole: Ts| asked != whole && is_inside(asked);
     if window.from >= window.to

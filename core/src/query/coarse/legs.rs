@@ -39,6 +39,24 @@ pub fn down(ts: Ts, interval: Span) -> Ts {
     Interval::holding(ts, interval).start()
 }
 
+/// The intervals of a length that begin in a time; where more is to come from an instant on, those
+/// that have ended by then.
+pub fn whole(asked: Window, interval: Span, to_come: Option<Ts>) -> Window {
+    let from = up(asked.from, interval);
+    let to = up(asked.to, interval);
+    let ended = to_come.map_or(to, |since| to.min(down(since, interval)));
+    Window { from, to: ended.max(from) }
+}
+
+/// From where the first interval that is read begins until where the last one ends.
+pub fn reached(legs: &VecDeque<Leg>, levels: &[Stream], interval: Span) -> Option<Window> {
+    let mut reads = legs.iter().filter_map(|leg| Some(leg.read()?.1));
+    let first = reads.next()?;
+    let to = reads.next_back().unwrap_or(first).to;
+    let end = spanned(levels).map_or(to, |all| to.min(up(all.to, interval)));
+    Some(Window { from: first.from, to: end })
+}
+
 /// The time of all that any of some streams has.
 pub fn spanned(streams: &[Stream]) -> Option<Window> {
     let spans = || streams.iter().filter_map(stored);

@@ -54,23 +54,7 @@ impl Past<'_> {
             (None, None) => candidate.reserve("nothing says which packets it kept".to_owned()),
         }
         candidate.note_treatment(&treated, within, needs);
-        let title = format!("packets of {}", candidate.name);
-        let source = match PacketSource::open(title, dir, window, Some(filter)) {
-            Ok(source) => source.telling(needs.interval, candidate.losses.clone()),
-            Err(error) => return Ok(candidate.refuse(with_causes(&error))),
-        };
-        if let Some(Window { from, to }) = source.crowded() {
-            let what = format!("more than {LANES_MAX} runs kept packets of the same time");
-            let doubt = format!("{what} from {from} until {to}: some count in a later interval");
-            candidate.doubt.get_or_insert(doubt);
-        }
-        let Expected { bytes, packets } = source.expected();
-        candidate.bytes = bytes;
-        candidate.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });
-        candidate.refusal = lacking(&source, needs);
-        candidate.source = Some(Box::new(source));
-        candidate.dir = Some(dir.to_owned());
-        Ok(candidate)
+        Ok(candidate.open_kept(dir, filter, look))
     }
 }
 
@@ -92,6 +76,32 @@ fn eras(treated: &[Treated], window: Window) -> Option<Vec<(Window, &str)>> {
 }
 
 impl Candidate {
+    /// Opens what it kept.
+    fn open_kept(
+        mut self,
+        dir: &Path,
+        filter: &Expr,
+        Look { needs, window, .. }: Look<'_>,
+    ) -> Self {
+        let title = format!("packets of {}", self.name);
+        let source = match PacketSource::open(title, dir, window, Some(filter)) {
+            Ok(source) => source.telling(needs.interval, self.losses.clone()),
+            Err(error) => return self.refuse(with_causes(&error)),
+        };
+        if let Some(Window { from, to }) = source.crowded() {
+            let what = format!("more than {LANES_MAX} runs kept packets of the same time");
+            let doubt = format!("{what} from {from} until {to}: some count in a later interval");
+            self.doubt.get_or_insert(doubt);
+        }
+        let Expected { bytes, packets } = source.expected();
+        self.bytes = bytes;
+        self.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });
+        self.refusal = lacking(&source, needs);
+        self.source = Some(Box::new(source));
+        self.dir = Some(dir.to_owned());
+        self
+    }
+
     /// Takes note of what was done to packets before they came here.
     fn note_lineages(&mut self, lineages: &[&str], needs: &Needs) {
         for told in lineages {

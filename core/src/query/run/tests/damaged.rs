@@ -36,9 +36,8 @@ fn spoil(path: &Path, secs: std::ops::Range<usize>) {
     std::fs::write(path, bytes).expect("a segment");
 }
 
-/// What a run says of the packets, as seconds behind the first, what is missing in its place; at
-/// once or in parts.
-fn said(dir: &Path, apart: bool) -> Vec<String> {
+/// A run over the packets, at once or in parts.
+fn begun(dir: &Path, apart: bool) -> Run {
     let losses = Losses::default();
     let open = {
         let (dir, losses) = (dir.to_owned(), losses.clone());
@@ -50,7 +49,7 @@ fn said(dir: &Path, apart: bool) -> Vec<String> {
     };
     let (instance, lookups) = (counter("c", "1s", 0), Arc::default());
     let whole = open(Window::ALL).expect("segments");
-    let mut run = if apart {
+    if apart {
         let cuts = cuts(dir, Window::ALL, None, (Span(SECOND), 100)).expect("segments");
         let windows: VecDeque<Window> = Window::ALL.parts(&cuts).collect();
         assert!(windows.len() > 5);
@@ -62,7 +61,12 @@ fn said(dir: &Path, apart: bool) -> Vec<String> {
         let mut run = Run::start(instance, vec![whole], Window::ALL, lookups).expect("a start");
         run.watch(losses);
         run
-    };
+    }
+}
+
+/// What it says, as seconds behind the first, what is missing in its place.
+fn said(dir: &Path, apart: bool) -> Vec<String> {
+    let mut run = begun(dir, apart);
     let sec = |ts: Ts| (ts.0 / SECOND).saturating_sub(1_000_000);
     let mut lines: Vec<String> = Vec::new();
     loop {
