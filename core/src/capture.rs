@@ -9,6 +9,7 @@ pub mod assemble;
 pub mod clock;
 pub mod feed;
 pub mod guest;
+pub mod hand;
 pub mod merge;
 pub mod offers;
 pub mod outbox;
@@ -34,8 +35,8 @@ use crate::worker::{Emission, Task, Work, Worker};
 use assemble::Assembler;
 use feed::Feed;
 use guest::{Berth, Guest, Ticket};
+use hand::{Balance, Hand};
 use merge::{Merge, Next, Run};
-use outbox::Outbox;
 
 /// How long a wire may be silent, beyond its delay, before intervals close without it.
 const GRACE: Span = Span(SECOND);
@@ -117,8 +118,8 @@ pub struct Capture {
     pub export: Sender<Emission>,
     /// Whether it has ended, for tasks that still run over kept packets.
     pub ended: Arc<AtomicBool>,
-    /// The workers' queues.
-    pub workers: Vec<Outbox>,
+    /// The workers.
+    pub workers: Vec<Hand>,
     /// What everybody counts into.
     pub counters: Arc<Counters>,
     /// The tables that addresses are looked up in.
@@ -143,6 +144,7 @@ struct State {
     heard: Option<(Instant, Ts)>,
     watch: Stopwatch,
     costs: Arc<Costs>,
+    balance: Balance,
 }
 
 impl State {
@@ -168,6 +170,7 @@ impl Capture {
             heard: None,
             watch: Stopwatch::start(),
             costs: self.counters.costs().clone(),
+            balance: Balance::default(),
         };
         let mut assembler = Assembler::default();
         loop {
@@ -195,7 +198,7 @@ impl Capture {
         self.ended.store(true, Ordering::SeqCst);
         for worker in &mut self.workers {
             // A worker that is gone has nothing left to flush.
-            worker.send(Work::End, true);
+            worker.queue.send(Work::End, true);
         }
         state.berths.iter_mut().for_each(|berth| berth.end());
     }
@@ -235,7 +238,7 @@ impl Capture {
             state.flushed = assembler.seq();
             for worker in &mut self.workers {
                 // A worker that is gone has nothing left to flush.
-                worker.order(Work::Flush);
+                worker.queue.order(Work::Flush);
             }
             state.berths.retain_mut(|berth| berth.order(Work::Flush));
         }
@@ -246,7 +249,7 @@ impl Capture {
     fn obey(&mut self, state: &mut State, assembler: &mut Assembler) -> Obeyed {
         for worker in &mut self.workers {
             // What finds no room waits for the next turn.
-            let _ = worker.catch_up();
+            let _ = worker.queue.catch_up();
         }
         state.berths.retain_mut(Berth::catch_up);
         while let Ok(slot) = self.retired.try_recv() {
@@ -310,7 +313,11 @@ impl Capture {
     fn order(&mut self, state: &mut State, lane: &Lane, work: Work) {
         match lane {
             // A worker only ends after capture has.
-            Lane::Worker(at) => drop(self.workers.get_mut(*at).map(|worker| worker.order(work))),
+            Lane::Worker(at) => {
+                if let Some(worker) = self.workers.get_mut(*at) {
+                    worker.queue.order(work);
+                }
+            }
             Lane::Guest(ticket) => {
                 // The newest: one that went round has left another behind.
                 if let Some(berth) = state.berths.iter_mut().rfind(|berth| berth.is_of(ticket)) {
@@ -338,14 +345,10 @@ impl Capture {
     fn join(&mut self, state: &mut State, guest: Guest) {
         let slot = state.plan.add(&guest.filter);
         let (berth, work) = Berth::new(guest.ticket.clone());
-        let worker = Worker {
-            work,
-            export: guest.export.unwrap_or_else(|| self.export.clone()),
-            retired: self.retire.clone(),
-            abandoned: Arc::default(),
-            costs: self.counters.costs().clone(),
-        };
-        if let Err(error) = guest::host(worker, slot, (guest.ticket.clone(), guest.task)) {
+        let export = guest.export.unwrap_or_else(|| self.export.clone());
+        let costs = self.counters.costs().clone();
+        let worker = Worker::new(export, self.retire.clone(), costs, Arc::default());
+        if let Err(error) = guest::host(worker, work, slot, (guest.ticket.clone(), guest.task)) {
             tracing::error!("cannot start a thread: {error}");
             return state.plan.remove(slot);
         }
@@ -368,7 +371,7 @@ impl Capture {
             Lane::Worker(at) => {
                 if let Some(worker) = self.workers.get_mut(*at) {
                     // Silence is an answer.
-                    let _ = worker.offer(work, Duration::ZERO);
+                    let _ = worker.queue.offer(work, Duration::ZERO);
                 }
             }
             Lane::Guest(ticket) => {
@@ -384,6 +387,7 @@ impl Capture {
         assembler.clock.set_lens(state.placed.iter().map(|p| p.interval));
         let demands = state.placed.iter().map(|p| p.demand);
         state.demand = demands.fold(state.plan.demand(), Demand::and);
+        state.balance.begin(&self.workers, &state.watch);
         let bpf = state.plan.bpf();
         if bpf != state.bpf {
             self.merge.push_filter(bpf.as_deref());
@@ -410,14 +414,19 @@ impl Capture {
         self.counters.note_batch(&batch);
         let batch = Arc::new(batch);
         let live = self.merge.is_live();
+        let here = !live && state.balance.is_light(&self.workers, &state.watch);
         for (at, worker) in self.workers.iter_mut().enumerate() {
             if !state.placed.iter().any(|p| p.is_with(at)) {
                 continue;
             }
+            if here && worker.is_done() {
+                state.balance.do_here(worker, &batch, &mut state.watch);
+                continue;
+            }
             let work = Work::Batch(batch.clone());
             if !live {
-                worker.send(work, false);
-            } else if let Err(Refused::Full(())) = worker.offer(work, Duration::ZERO) {
+                worker.queue.send(work, false);
+            } else if let Err(Refused::Full(())) = worker.queue.offer(work, Duration::ZERO) {
                 self.counters.note_shed(&batch);
             }
         }

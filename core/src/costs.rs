@@ -85,6 +85,11 @@ impl Stopwatch {
         Self { last_ns: thread_cpu_ns() }
     }
 
+    /// What the calling thread had used at the last seam since it began, in nanoseconds.
+    pub fn used_ns(&self) -> u64 {
+        self.last_ns
+    }
+
     /// Charges what the calling thread has used since the last seam, and returns it, in nanoseconds.
     pub fn charge(&mut self, costs: &Costs, category: Category) -> u64 {
         let now = thread_cpu_ns();

@@ -111,6 +111,16 @@ impl<T> Sender<T> {
         self.put(item, Some(patience), true)
     }
 
+    /// Whether everything that was sent has been done: nothing waits here, and the receiver is back
+    /// for more. So it stays until the next is sent, if this is the only sender.
+    pub fn is_done(&self) -> bool {
+        let mut state = self.shared.state.lock();
+        let done = state.items.is_empty() && state.receiver != Waiting::No;
+        // It need not look again by itself.
+        state.unhurried &= !done;
+        done
+    }
+
     fn put(&self, item: T, patience: Option<Duration>, haste: bool) -> Result<(), Refused<T>> {
         let shared = &*self.shared;
         let mut state = shared.state.lock();
@@ -192,7 +202,10 @@ impl<T> Receiver<T> {
             let look = state.unhurried.then(|| Instant::now() + HASTE_NONE);
             let until = [deadline, look].into_iter().flatten().min();
             state.receiver = if look.is_some() { Waiting::Briefly } else { Waiting::Asleep };
-            wait(&shared.filled, &mut state, until);
+            if wait(&shared.filled, &mut state, until) && state.items.is_empty() {
+                // What comes next is the first for a while.
+                state.unhurried = false;
+            }
             state.receiver = Waiting::No;
         }
     }

@@ -24,6 +24,7 @@ use parking_lot::RwLock;
 
 use crate::capture::feed::Feed;
 use crate::capture::guest::Ticket;
+use crate::capture::hand::Hand;
 use crate::capture::merge::{self, Merge};
 use crate::capture::outbox::Outbox;
 use crate::capture::{Capture, Control, Joining};
@@ -246,18 +247,14 @@ impl Monitor {
         })?;
         let (retire, retired) = unbounded();
         let mut workers = Vec::new();
-        let mut queues = Vec::new();
+        let mut hands = Vec::new();
         for _ in 0..options.workers.max(1) {
             let (queue, work) = queue::bounded(WORK_QUEUE);
-            let worker = Worker {
-                work,
-                export: emit.clone(),
-                retired: retire.clone(),
-                costs: counters.costs().clone(),
-                abandoned: abandoned.clone(),
-            };
-            workers.push(spawn("worker", move || worker.run())?);
-            queues.push(Outbox::new(queue));
+            let costs = counters.costs().clone();
+            let worker = Worker::new(emit.clone(), retire.clone(), costs, abandoned.clone());
+            let worker = Arc::new(worker);
+            hands.push(Hand::new(Outbox::new(queue), worker.clone()));
+            workers.push(spawn("worker", move || worker.run(&work))?);
         }
         let feeds = sources.into_iter().map(|source| feed(source, &counters));
         let feeds = feeds.collect::<Result<_, _>>()?;
@@ -269,7 +266,7 @@ impl Monitor {
             late: Vec::new(),
             export: emit,
             ended: Arc::default(),
-            workers: queues,
+            workers: hands,
             counters: counters.clone(),
             lookups: options.lookups,
             stay: options.stay,

@@ -1,14 +1,17 @@
 //! Workers: threads that own tasks and run their modules over batches.
 //!
-//! A task belongs to one worker, so nothing here is locked. A module that
-//! panics, or keeps failing, is parked: it gets no more packets, the others do.
+//! A task belongs to one worker. Its lock is always free: capture looks into it only while the
+//! thread waits for work. A module that panics, or keeps failing, is parked: it gets no more
+//! packets, the others do.
 
 mod failures;
 mod guarded;
 mod taken;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
 
 use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
@@ -106,18 +109,17 @@ pub struct Task {
     pub taken: Taken,
 }
 
-/// One worker thread.
+/// What a worker thread needs beside its queue.
 pub struct Worker {
-    /// What it is to do.
-    pub work: Receiver<Work>,
-    /// Where records go.
-    pub export: Sender<Emission>,
-    /// Where slots of dropped tasks go.
-    pub retired: crossbeam_channel::Sender<usize>,
-    /// What it charges.
-    pub costs: Arc<Costs>,
-    /// Whether nobody wants any more what it measures, so that it drops its work.
-    pub abandoned: Arc<AtomicBool>,
+    export: Sender<Emission>,
+    // Where slots of dropped tasks go.
+    retired: crossbeam_channel::Sender<usize>,
+    costs: Arc<Costs>,
+    // Whether nobody wants any more what it measures, so that it drops its work.
+    abandoned: Arc<AtomicBool>,
+    seats: Mutex<Vec<Seat>>,
+    // What its tasks have used.
+    busy_ns: AtomicU64,
 }
 
 /// A running task and the one that waits for its place.
@@ -127,10 +129,22 @@ struct Seat {
 }
 
 impl Worker {
-    /// Runs until told to end, or until capture is gone.
-    pub fn run(self) {
-        let mut seats = Vec::new();
-        let mut watch = self.serve(&mut seats, false);
+    /// One without tasks, whose records go to `export`, and that drops its work once it is
+    /// `abandoned`.
+    pub fn new(
+        export: Sender<Emission>,
+        retired: crossbeam_channel::Sender<usize>,
+        costs: Arc<Costs>,
+        abandoned: Arc<AtomicBool>,
+    ) -> Self {
+        let (seats, busy_ns) = Default::default();
+        Self { export, retired, costs, abandoned, seats, busy_ns }
+    }
+
+    /// Does what comes until told to end, or until capture is gone.
+    pub fn run(&self, work: &Receiver<Work>) {
+        let mut watch = self.serve(work, false);
+        let seats = std::mem::take(&mut *self.seats.lock());
         if !self.is_abandoned() {
             seats.into_iter().for_each(|seat| self.dismiss(seat));
         }
@@ -138,10 +152,10 @@ impl Worker {
     }
 
     /// Runs one task that comes with an open interval, until it is detached or capture is gone.
-    pub fn run_guest(self, task: Task, ticket: &Ticket) {
-        let mut seats = vec![Seat { task, successor: None }];
-        self.serve(&mut seats, true);
-        for seat in seats {
+    pub fn run_guest(self, work: &Receiver<Work>, task: Task, ticket: &Ticket) {
+        self.seats.lock().push(Seat { task, successor: None });
+        self.serve(work, true);
+        for seat in std::mem::take(&mut *self.seats.lock()) {
             match ticket.is_joined() {
                 true => self.dismiss(seat),
                 // What it lacks batches of, or what nobody wants, is no record.
@@ -155,39 +169,67 @@ impl Worker {
         self.retire(slot);
     }
 
+    /// Has its tasks take a batch on the calling thread, whose time `watch` keeps. Only for who
+    /// knows that the worker's own thread waits for work.
+    pub fn take(&self, batch: &Batch, watch: &mut Stopwatch) {
+        if !self.is_abandoned() {
+            self.turn_all(&mut self.seats.lock(), batch, watch);
+        }
+    }
+
+    /// How much time its tasks have used, in nanoseconds.
+    pub fn busy_ns(&self) -> u64 {
+        self.busy_ns.load(Relaxed)
+    }
+
     /// Does what comes; `alone` where there is nothing to do without a task.
-    fn serve(&self, seats: &mut Vec<Seat>, alone: bool) -> Stopwatch {
+    fn serve(&self, work: &Receiver<Work>, alone: bool) -> Stopwatch {
         let mut watch = Stopwatch::start();
-        while let Some(work) = self.work.recv() {
+        while let Some(work) = work.recv() {
             watch.charge(&self.costs, Category::Core);
-            match work {
-                Work::End => break,
-                _ if self.is_abandoned() => {}
-                Work::Batch(batch) => {
-                    for seat in seats.iter_mut() {
-                        self.turn(seat, &batch);
-                        let spent_ns = watch.charge(&self.costs, Category::Callbacks);
-                        seat.task.counters.note_busy(spent_ns);
-                    }
-                }
-                Work::Attach(task) => self.seat(seats, task),
-                Work::Detach(name) => {
-                    for seat in seats.extract_if(.., |s| s.task.name == name) {
-                        self.dismiss(seat);
-                    }
-                    if alone && seats.is_empty() {
-                        break;
-                    }
-                }
-                Work::Mark(name, told) => {
-                    if let Some(seat) = seats.iter_mut().find(|s| s.task.name == name) {
-                        seat.task.mark(told);
-                    }
-                }
-                Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
+            if !self.perform(&mut self.seats.lock(), work, alone, &mut watch) {
+                break;
             }
         }
         watch
+    }
+
+    /// Whether anything is to follow.
+    fn perform(
+        &self,
+        seats: &mut Vec<Seat>,
+        work: Work,
+        alone: bool,
+        watch: &mut Stopwatch,
+    ) -> bool {
+        match work {
+            Work::End => return false,
+            _ if self.is_abandoned() => {}
+            Work::Batch(batch) => self.turn_all(seats, &batch, watch),
+            Work::Attach(task) => self.seat(seats, task),
+            Work::Detach(name) => {
+                for seat in seats.extract_if(.., |s| s.task.name == name) {
+                    self.dismiss(seat);
+                }
+                return !alone || !seats.is_empty();
+            }
+            Work::Mark(name, told) => {
+                if let Some(seat) = seats.iter_mut().find(|s| s.task.name == name) {
+                    seat.task.mark(told);
+                }
+            }
+            Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
+        }
+        true
+    }
+
+    fn turn_all(&self, seats: &mut [Seat], batch: &Batch, watch: &mut Stopwatch) {
+        for seat in seats {
+            self.turn(seat, batch);
+            let spent_ns = watch.charge(&self.costs, Category::Callbacks);
+            seat.task.counters.note_busy(spent_ns);
+            self.busy_ns.fetch_add(spent_ns, Relaxed);
+        }
     }
 
     fn is_abandoned(&self) -> bool {
@@ -415,10 +457,10 @@ impl Task {
         self.tell(export, Event::Output(output, covered));
     }
 
-    /// Whether it was heard: the export thread outlives the workers unless it failed, and then
-    /// said so.
+    /// Whether it is heard, if only some milliseconds later: the export thread outlives the
+    /// workers unless it failed, and then said so.
     fn tell(&self, export: &Sender<Emission>, event: Event) -> bool {
-        export.send(Emission { instance: self.name.clone(), event }).is_ok()
+        export.send_unhurried(Emission { instance: self.name.clone(), event }).is_ok()
     }
 
     pub(crate) fn is_parked(&self) -> bool {

@@ -132,6 +132,7 @@ impl Ticket {
 /// Starts the thread on which a guest is served, as soon as its task is there.
 pub fn host(
     worker: Worker,
+    work: queue::Receiver<Work>,
     slot: usize,
     (ticket, task): (Arc<Ticket>, Receiver<Box<Task>>),
 ) -> std::io::Result<()> {
@@ -140,7 +141,7 @@ pub fn host(
             let_others_first();
         }
         match task.recv() {
-            Ok(task) => worker.run_guest(*task, &ticket),
+            Ok(task) => worker.run_guest(&work, *task, &ticket),
             Err(_) => worker.miss_guest(slot),
         }
     };

@@ -20,6 +20,11 @@ impl Outbox {
         Self { queue, orders: VecDeque::new() }
     }
 
+    /// Whether the worker has done all that it was given, and waits for more.
+    pub fn is_done(&self) -> bool {
+        self.orders.is_empty() && self.queue.is_done()
+    }
+
     /// Hands an order on, as soon as there is room for it. False where the worker is gone.
     pub fn order(&mut self, order: Work) -> bool {
         self.orders.push_back(order);

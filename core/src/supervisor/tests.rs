@@ -12,7 +12,7 @@ use super::*;
 use crate::batch::Batch;
 use crate::field::Fields;
 use crate::lookup::Subject;
-use crate::module::{Args, Asides, Export, Fault, Kind, Manifest, Module, Started};
+use crate::module::{Asides, Export, Fault, Kind, Manifest, Module, Started};
 use crate::packet::{LinkType, Packet, Weight};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;
@@ -142,12 +142,18 @@ pub(crate) fn counter(name: &str, interval: &str, unlucky: u64) -> Instance {
 }
 
 fn counting(name: &str, interval: &str, (unlucky, never): (u64, &'static str)) -> Instance {
-    let manifest = Manifest { name: name.into(), ..Manifest::default() }.with_interval();
-    let mut args = Args::default();
-    args.set("interval", Value::Text(interval.into()));
-    let make =
-        Box::new(move || -> Box<dyn Module> { Box::new(Counting { packets: 0, unlucky, never }) });
-    Instance { args, ..Instance::of(Arc::new(Counter { manifest, make })) }
+    let mut instance = counting_with(move || Box::new(Counting { packets: 0, unlucky, never }));
+    instance.name = name.to_owned();
+    instance.args.set("interval", Value::Text(interval.into()));
+    instance
+}
+
+/// An instance of this module.
+pub(crate) fn counting_with(
+    make: impl Fn() -> Box<dyn Module> + Send + Sync + 'static,
+) -> Instance {
+    let manifest = Manifest { name: "c".into(), ..Manifest::default() }.with_interval();
+    Instance::of(Arc::new(Counter { manifest, make: Box::new(make) }))
 }
 
 /// What a test's sink has seen: (instance, "start packets" or "gap from-to").
@@ -469,11 +475,7 @@ fn batches_of_files_do_not_fall_by_the_clock() {
         let description = Description { size_bytes, ..source.description().clone() };
         Box::new(Slow(source, description, Vec::new()))
     };
-    let batches = |sources| {
-        let manifest = Manifest { name: "c".into(), ..Manifest::default() }.with_interval();
-        let kind = Counter { manifest, make: Box::new(|| Box::new(Batches(0))) };
-        run(sources, vec![Instance::of(Arc::new(kind))]).0
-    };
+    let batches = |sources| run(sources, vec![counting_with(|| Box::new(Batches(0)))]).0;
     let want = |n: u64| vec![("c".to_owned(), format!("1 {n}"))];
     assert_eq!(batches(vec![slow(Some(1))]), want(1));
     assert_eq!(batches(vec![slow(Some(1)), slow(Some(1))]), want(1));

@@ -9,15 +9,15 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use como_core::mapped::{self, ALIGN};
+use como_core::mapped::{self, LARGE_PAGE};
 
 use super::input::{Input, Window};
 
 /// The first window is small: it often serves only to learn the first timestamp.
 const FIRST_WINDOW_BYTES: u64 = 512 << 10;
 
-/// Every later window. Larger ones are no faster and hold more memory.
-const WINDOW_BYTES: u64 = 16 << 20;
+/// Every later window: whole large pages. Larger windows are no faster and hold more memory.
+const WINDOW_BYTES: u64 = 8 * LARGE_PAGE;
 
 /// A mapped file.
 pub struct Mapped {
@@ -36,7 +36,7 @@ impl Mapped {
 impl Input for Mapped {
     fn window(&mut self, at: u64, want: usize, _wait: bool) -> io::Result<Option<Window>> {
         let size = self.file.metadata()?.len();
-        let start = at - at % ALIGN;
+        let start = at - at % LARGE_PAGE;
         let least = (at - start).saturating_add(want as u64);
         let len = self.window_bytes.max(least).min(size.saturating_sub(start));
         self.window_bytes = WINDOW_BYTES;
