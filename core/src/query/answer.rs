@@ -248,6 +248,7 @@ impl<'a> Answer<'a> {
         let goes_on = self.live.is_some() || self.place.goes_on(&self.stream);
         let mut own = Own::of(&self.stream, self.window);
         own.goes_on = goes_on.then_some(clock);
+        own.notes = inexact::reasons(&self.sources);
         own.filters = own.filters.filter(|_| self.asked.is_none());
         if own.lacks_any() {
             let first = first_of(&self.place, &self.stream.name, Window::ALL)?;

@@ -20,7 +20,7 @@ use crate::storage::evolve::conformed;
 use crate::storage::scan::{Found, first_cut};
 use crate::storage::{Coverage, Scan, Stream, Window};
 use crate::time::{Span, Ts};
-use legs::{Leg, legs, levels, reached, spanned, whole};
+use legs::{Leg, gaps, legs, levels, reached, spanned, whole};
 pub(super) use legs::{down, up};
 
 /// How many parts are merged before the reader gets a chance to go away.
@@ -72,14 +72,15 @@ impl<'a> Coarse<'a> {
             // That says it all.
             legs.retain(|leg| leg.read().is_some());
         }
-        let stored = reached(&legs, &levels, interval);
-        let reach = Own { window, stored, len: interval, is_merged: true, ..base.own()? };
         let mut sources = base.sources().to_vec();
         let aligned = aligned(base.window(), window, &levels, interval);
         aligned.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
         if is_cut(&place, &legs, &stream, (interval, base.follows()))? {
             inexact::note(&mut sources, &stream, inexact::CUT);
         }
+        let notes = inexact::reasons(&sources).into_iter().chain(gaps(&legs)).collect();
+        let stored = reached(&legs, &levels, interval);
+        let reach = Own { window, stored, len: interval, is_merged: true, notes, ..base.own()? };
         Ok(Self {
             query: query.clone(),
             place,

@@ -11,7 +11,8 @@ const WORD: &str = "inexact: ";
 
 /// Said of records that were merged from those of which only the first rows were kept.
 pub(super) const CUT: &str = "it is merged from records of which only some rows were kept, as of \
-    a top 20: what was cut from them is missing in its sums, its rows and their order";
+    a top 20: what was cut from them is missing in its sums, its rows and their order; \
+    `source=auto` measures it afresh, where packets are kept";
 
 /// Says of all that an answer of records of `stream` is made of in what it is not exact.
 pub(super) fn note(sources: &mut Vec<Coverage>, stream: &Stream, why: &str) {
@@ -33,6 +34,18 @@ pub(super) fn mark(sources: &mut [Coverage], remark: &str) {
     for source in sources.iter_mut().flat_map(|coverage| &mut coverage.sources) {
         source.lineage.push(remark.to_owned());
     }
+}
+
+/// Why an answer is not exact, each reason once.
+pub(super) fn reasons(sources: &[Coverage]) -> Vec<String> {
+    let lineage = sources.iter().flat_map(|coverage| &coverage.sources).flat_map(|s| &s.lineage);
+    let mut all: Vec<String> = Vec::new();
+    for why in lineage.filter_map(|text| text.strip_prefix(WORD)) {
+        if !all.iter().any(|known| known == why) {
+            all.push(why.to_owned());
+        }
+    }
+    all
 }
 
 /// In what an answer is not exact, each thing once.

@@ -41,6 +41,8 @@ pub struct Own {
     pub(super) filters: Option<[String; 2]>,
     /// The stream's clock, where more comes.
     pub(super) goes_on: Option<Ts>,
+    /// In what an answer of them is not exact, and what it lacks.
+    pub(super) notes: Vec<String>,
 }
 
 /// A time that records do not reach.
@@ -69,6 +71,7 @@ impl Own {
             is_merged: false,
             filters: filter(eras.first()).zip(filter(eras.last())).map(|(a, b)| [a, b]),
             goes_on: None,
+            notes: Vec::new(),
         }
     }
 

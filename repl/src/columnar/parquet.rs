@@ -43,6 +43,8 @@ pub struct Parquet {
     facts: Vec<(String, String)>,
     intervals: BTreeSet<String>,
     gaps: Vec<String>,
+    // In what its rows are not exact.
+    inexact: Vec<String>,
     damaged: u64,
     rows: u64,
 }
@@ -122,12 +124,18 @@ impl Renderer for Parquet {
         Ok(())
     }
 
+    fn inexact(&mut self, why: &str, _: &mut dyn Write) -> io::Result<()> {
+        self.inexact.push(why.to_owned());
+        Ok(())
+    }
+
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let known = self.known.take().unwrap_or_default();
         let intervals: Vec<String> = std::mem::take(&mut self.intervals).into_iter().collect();
         let mut facts = std::mem::take(&mut self.facts);
         facts.push(("como.interval".to_owned(), intervals.join(" ")));
         facts.push(("como.gaps".to_owned(), std::mem::take(&mut self.gaps).join(" ")));
+        facts.push(("como.inexact".to_owned(), std::mem::take(&mut self.inexact).join("; ")));
         if self.damaged > 0 {
             facts.push(("como.damaged".to_owned(), self.damaged.to_string()));
         }

@@ -71,6 +71,10 @@ fn a_top_list_that_is_merged_says_in_every_format_that_it_was_cut() {
     assert!(!exact.contains("inexact"), "{exact}");
     assert_eq!(server.end(), 0);
     check(&["--store", "store"]);
+    let explained = ask(&["--store", "store"], &["top", "--interval", "2s", "--explain"]).ndjson();
+    let leaves_out = explained[0]["leaves_out"].as_str().unwrap_or_default();
+    assert_eq!(explained[0]["source"], "top");
+    assert!(leaves_out.starts_with("it is merged from records of which only"), "{leaves_out}");
 }
 
 #[test]

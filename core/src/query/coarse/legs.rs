@@ -48,6 +48,22 @@ pub fn whole(asked: Window, interval: Span, to_come: Option<Ts>) -> Window {
     Window { from, to: ended.max(from) }
 }
 
+/// What has gone between what is read, in words.
+pub fn gaps(legs: &VecDeque<Leg>) -> Option<String> {
+    let is_read = |leg: &Leg| leg.read().is_some();
+    let (first, last) = (legs.iter().position(is_read)?, legs.iter().rposition(is_read)?);
+    let mut gone = legs.range(first..last).filter_map(|leg| match leg {
+        Leg::Gone(window) => Some(window),
+        Leg::Read(..) => None,
+    });
+    let Window { from, to } = gone.next()?;
+    let others = match gone.count() {
+        0 => String::new(),
+        others => format!(", and {others} more"),
+    };
+    Some(format!("there is a gap from {from} until {to}{others}"))
+}
+
 /// From where the first interval that is read begins until where the last one ends.
 pub fn reached(legs: &VecDeque<Leg>, levels: &[Stream], interval: Span) -> Option<Window> {
     let mut reads = legs.iter().filter_map(|leg| Some(leg.read()?.1));

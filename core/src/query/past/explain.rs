@@ -123,7 +123,8 @@ fn own_row(own: &Own, filled: [bool; 2]) -> [Value; 15] {
             behind.then(|| format!("there is nothing from {} on", covered.to)),
         ]
     });
-    let lacks: Vec<String> = lacks.into_iter().flatten().flatten().collect();
+    let lacks = lacks.into_iter().flatten().flatten();
+    let lacks: Vec<String> = own.notes.iter().cloned().chain(lacks).collect();
     let mut row = [const { Value::Null }; 15];
     row[0] = Value::Text(own.name.clone());
     row[1] = "its own records".into();
