@@ -77,6 +77,14 @@ pub trait RecordStore: Send + Sync {
         after: Option<Mark>,
     ) -> Result<Vec<Stored>, StoreError>;
 
+    /// The same of the blocks that are gaps alone, without looking at others where that can be.
+    fn gaps(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+    ) -> Result<Vec<Stored>, StoreError>;
+
     /// Removes the oldest blocks of a stream until at most `bytes` are left, and returns how many
     /// blocks that were. The newest block stays, so that no bound makes a stream useless.
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError>;

@@ -82,6 +82,8 @@ pub struct Candidate {
     // The window asked for, and the gaps in what is covered of it, where those were looked for.
     window: Window,
     gaps: Vec<Window>,
+    // From when on no gaps were looked for, because there are too many.
+    unsearched: Option<Ts>,
     // How long the intervals are of records.
     step: Span,
     // How it stands to others.
@@ -182,6 +184,7 @@ impl Candidate {
             unsaid: Unfit::default(),
             window: Window::ALL,
             gaps: Vec::new(),
+            unsearched: None,
             step: Span(0),
             stand: Stand::default(),
             amount: None,

@@ -14,6 +14,7 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
     what_was_put_is_scanned_in_time_order(&fresh());
     rows_are_in_the_window_if_their_interval_starts_there(&fresh());
     gaps_are_cut_to_the_window_however_long(&fresh());
+    gaps_are_found_by_themselves_as_far_as_so_many_say(&fresh());
     a_block_put_twice_is_there_once(&fresh());
     streams_know_their_sizes_span_and_numbers(&fresh());
     the_oldest_blocks_go_first(&fresh());
@@ -135,6 +136,35 @@ fn gaps_are_cut_to_the_window_however_long(store: &dyn RecordStore) {
         &[Seen::Gap(399_999_999, 400_000_000), Seen::Row(400_000_000)],
     );
     check(store, "a", window(400_000_000, 400_000_001), &rows([400_000_000]));
+}
+
+fn gaps_are_found_by_themselves_as_far_as_so_many_say(store: &dyn RecordStore) {
+    let origin = Origin { stream: "a".into(), ..Origin::default() };
+    let mut encoder = Encoder::default();
+    let mut group = append("a", 0, &[(0, 5)]);
+    for at in 0..3u64 {
+        let sec = 10 * at + 5;
+        let gap = encoder.gap(&origin, 2 * at + 1, Ts::new(sec, 0), Ts::new(sec + 5, 0));
+        group.blocks.push(gap.expect("a gap"));
+        group.blocks.extend(append("a", 2 * at + 2, &[(sec + 5, sec + 10)]).blocks);
+    }
+    put(store, &[group]);
+    let of = |window, most| {
+        let (gaps, until) = scan::gaps(store, "a", window, most).expect("a store");
+        let secs = |ts: Ts| ts.parts().0;
+        let gaps: Vec<_> = gaps.into_iter().map(|w| (secs(w.from), secs(w.to))).collect();
+        (gaps, until.map(secs))
+    };
+    assert_eq!(of(window(0, 40), 9), (vec![(5, 10), (15, 20), (25, 30)], None));
+    assert_eq!(of(window(7, 17), 9), (vec![(7, 10), (15, 17)], None));
+    assert_eq!(of(window(0, 40), 2), (vec![(5, 10), (15, 20)], Some(25)));
+    assert_eq!(of(window(10, 15), 2), (vec![], None));
+    let schema = records(0..1).schema.hash();
+    let times = scan::times_of(store, "a", window(0, 20), |hash| hash == schema);
+    let times = times.expect("a store").into_iter().map(|(w, _)| (w.from.0, w.to.0));
+    let secs = |from, to| (Ts::new(from, 0).0, Ts::new(to, 0).0);
+    assert!(times.eq([secs(0, 5), secs(10, 15)]));
+    assert_eq!(scan::times_of(store, "a", window(0, 20), |_| false).ok(), Some(vec![]));
 }
 
 fn what_lies_before_an_instant_is_cut_to_the_row(store: &dyn RecordStore) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::age::horizon;
-use super::block::{self, Encoder};
+use super::block::{self, Encoder, Header};
 use super::evolve::{in_use, note_schema};
 use super::{Append, Mark, PAGE_BYTES, RecordStore, Sealed, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
@@ -113,6 +113,37 @@ impl Kept {
     }
 }
 
+impl MemoryStore {
+    /// A page of those blocks whose header is wanted.
+    fn some(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+        wanted: impl Fn(&Header) -> bool,
+    ) -> Vec<Stored> {
+        let streams = self.streams.read();
+        let Some(kept) = streams.get(name) else { return Vec::new() };
+        let end = Mark { first: window.to, seq: 0 };
+        if after.unwrap_or_default() >= end {
+            return Vec::new();
+        }
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut bytes = 0;
+        let touched = kept
+            .blocks
+            .range((start, Bound::Excluded(end)))
+            .filter(|(_, sealed)| sealed.header.touches(window.from, window.to))
+            .filter(|(_, sealed)| wanted(&sealed.header));
+        let page = touched.take_while(|(_, sealed)| {
+            let fits = bytes == 0 || bytes + sealed.bytes.len() <= PAGE_BYTES;
+            bytes += sealed.bytes.len();
+            fits
+        });
+        page.map(|(mark, s)| Stored { mark: *mark, bytes: s.bytes.clone() }).collect()
+    }
+}
+
 impl RecordStore for MemoryStore {
     fn put(&self, group: &[Append]) -> Result<(), StoreError> {
         let mut streams = self.streams.write();
@@ -148,24 +179,16 @@ impl RecordStore for MemoryStore {
         window: Window,
         after: Option<Mark>,
     ) -> Result<Vec<Stored>, StoreError> {
-        let streams = self.streams.read();
-        let Some(kept) = streams.get(name) else { return Ok(Vec::new()) };
-        let end = Mark { first: window.to, seq: 0 };
-        if after.unwrap_or_default() >= end {
-            return Ok(Vec::new());
-        }
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut bytes = 0;
-        let touched = kept
-            .blocks
-            .range((start, Bound::Excluded(end)))
-            .filter(|(_, sealed)| sealed.header.touches(window.from, window.to));
-        let page = touched.take_while(|(_, sealed)| {
-            let fits = bytes == 0 || bytes + sealed.bytes.len() <= PAGE_BYTES;
-            bytes += sealed.bytes.len();
-            fits
-        });
-        Ok(page.map(|(mark, s)| Stored { mark: *mark, bytes: s.bytes.clone() }).collect())
+        Ok(self.some(name, window, after, |_| true))
+    }
+
+    fn gaps(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        Ok(self.some(name, window, after, |header| header.gap))
     }
 
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {

@@ -30,12 +30,12 @@ use parking_lot::RwLock;
 use super::evolve::in_use;
 use super::{Append, Mark, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, Window};
 use crate::record::Schema;
-use crate::time::{Span, Ts};
+use crate::time::Ts;
 
 use guard::guard;
 use meta::{meta, parsed};
 use pieces::PIECES;
-use side::Side;
+use side::{gaps, page};
 use tables::{Tables, keys};
 
 type Key = (u32, u64, u64);
@@ -310,34 +310,6 @@ fn first(transaction: &ReadTransaction, id: u32) -> Result<Option<u64>, Failure>
     Ok(first)
 }
 
-/// The next blocks of a stream, of at most so many bytes, save that it is always one.
-fn page(
-    transaction: &ReadTransaction,
-    name: &str,
-    window: Window,
-    after: Option<Mark>,
-    bytes_max: usize,
-) -> Result<Vec<Stored>, Failure> {
-    let meta = meta(&transaction.open_table(STREAMS)?, name)?;
-    let Some(meta) = meta else { return Ok(Vec::new()) };
-    let blocks = transaction.open_table(BLOCKS)?;
-    let gaps = transaction.open_table(GAPS)?;
-    let pieces = transaction.open_table(PIECES)?;
-    let mut sides = [
-        Side::new((&blocks, &pieces), meta.id, window, Span(meta.reach), after)?,
-        Side::new((&gaps, &pieces), meta.id, window, Span(meta.gap_reach), after)?,
-    ];
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    while let Some(next) = Side::oldest(&mut sides)? {
-        bytes += next.bytes.len();
-        if bytes > bytes_max && !page.is_empty() {
-            break;
-        }
-        page.push(next);
-    }
-    Ok(page)
-}
-
 impl RecordStore for RedbStore {
     fn put(&self, group: &[Append]) -> Result<(), StoreError> {
         self.write(|transaction| {
@@ -419,6 +391,15 @@ impl RecordStore for RedbStore {
             return self.page_around_damage(name, window, after);
         }
         self.read(|transaction| page(transaction, name, window, after, PAGE_BYTES))
+    }
+
+    fn gaps(
+        &self,
+        name: &str,
+        window: Window,
+        after: Option<Mark>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.read(|transaction| guard(|| gaps(transaction, name, window, after)))
     }
 
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {

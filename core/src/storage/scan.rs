@@ -281,6 +281,47 @@ pub fn first_cut(
     }
 }
 
+/// The gaps in a window, as far as so many say; and from when on none were looked for, if there are
+/// more.
+pub fn gaps(
+    store: &dyn RecordStore,
+    stream: &str,
+    window: Window,
+    most: usize,
+) -> Result<(Vec<Window>, Option<Ts>), StoreError> {
+    let (mut gaps, mut after) = (Vec::<Window>::new(), None);
+    loop {
+        let page = store.gaps(stream, window, after)?;
+        let Some(last) = page.last() else { return Ok((gaps, None)) };
+        after = Some(last.mark);
+        for header in page.iter().filter_map(|stored| block::peek(&stored.bytes).ok()) {
+            if gaps.len() >= most {
+                return Ok((gaps, Some(header.first)));
+            }
+            gaps.extend(Window { from: header.first, to: header.last }.common(window));
+        }
+    }
+}
+
+/// The times of blocks whose schema, by its hash, is one of some; what cannot be read is passed over.
+pub fn times_of(
+    store: &dyn RecordStore,
+    stream: &str,
+    window: Window,
+    is_meant: impl Fn(u64) -> bool,
+) -> Result<Vec<(Window, u64)>, StoreError> {
+    let (mut times, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.page(stream, window, after)?;
+        let Some(last) = page.last() else { return Ok(times) };
+        after = Some(last.mark);
+        let headers = page.iter().filter_map(|stored| block::peek(&stored.bytes).ok());
+        for header in headers.filter(|header| !header.gap && is_meant(header.schema)) {
+            times.push((Window { from: header.first, to: header.end() }, header.schema));
+        }
+    }
+}
+
 /// The part of an output that lies inside a window.
 pub fn within(output: Output, Window { from, to }: Window) -> Option<Output> {
     match output {

@@ -78,6 +78,8 @@ impl Past<'_> {
             };
             all.push(format!("there is a gap from {from} until {to}{others}"));
         }
+        let unsearched = candidate.unsearched;
+        all.extend(unsearched.map(|ts| format!("from {ts} on gaps were not looked for")));
         let before = covered.from > window.from && window.from > Ts(0);
         let behind = covered.to < window.to && window.to < Window::ALL.to;
         let outside = [

@@ -116,7 +116,7 @@ impl Past<'_> {
             && let Some(mut wider) = best(rest.wide)?
             && wider.name == chosen.name
         {
-            wider.gaps = self.gaps_of(&wider);
+            self.look_for_gaps(&mut wider);
             let beside: Vec<Window> = rest.wide.without(rest.window).collect();
             let lacks = wider.lacks(&beside);
             // Where it lacks a moment the records do so too, unless they say more than they might.

@@ -88,7 +88,7 @@ impl Past<'_> {
         wanted: impl Fn(&Candidate) -> bool,
     ) {
         for candidate in candidates.iter_mut().filter(|candidate| wanted(candidate)) {
-            candidate.gaps = self.gaps_of(candidate);
+            self.look_for_gaps(candidate);
         }
         sort(candidates);
         let wanted = candidates.iter_mut().filter(|candidate| wanted(candidate));

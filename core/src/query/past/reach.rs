@@ -5,13 +5,11 @@
 //! small part of the whole, because the last interval has not ended yet.
 
 use super::{Candidate, Past};
-use crate::query::QueryError;
-use crate::record::Output;
-use crate::storage::scan::Found;
-use crate::storage::{Scan, Window, packets};
+use crate::storage::scan::gaps;
+use crate::storage::{Window, packets};
 
-/// Gaps are not looked for in more bytes of records.
-const SCANNED_BYTES_MAX: u64 = 64 << 20;
+/// How many gaps are looked for among records.
+const GAPS_MAX: usize = 4096;
 
 /// How many times an edge that may be missing fits into all there is, at least.
 pub(super) const EDGES: u64 = 20;
@@ -101,27 +99,13 @@ pub(super) fn stands<C: PartialEq>(
 }
 
 impl Past<'_> {
-    /// The gaps in what a candidate covers, as far as they are looked for.
-    pub(super) fn gaps_of(&self, candidate: &Candidate) -> Vec<Window> {
-        let Some(covered) = candidate.covered else { return Vec::new() };
-        match &candidate.dir {
-            Some(dir) => packets::gaps(dir, covered).unwrap_or_default(),
-            None if candidate.bytes > SCANNED_BYTES_MAX => Vec::new(),
-            None => self.gaps(&candidate.name, covered).unwrap_or_default(),
-        }
-    }
-
-    /// The gaps among records.
-    fn gaps(&self, name: &str, window: Window) -> Result<Vec<Window>, QueryError> {
-        let mut scan = Scan::new(&*self.store, name, window);
-        let mut gaps = Vec::new();
-        while let Some(found) = scan.find().transpose()? {
-            if let Found::Part(part) = found
-                && let Output::Gap { from, to } = part.output
-            {
-                gaps.push(Window { from, to });
-            }
-        }
-        Ok(gaps)
+    /// Looks for gaps in what a candidate covers.
+    pub(super) fn look_for_gaps(&self, candidate: &mut Candidate) {
+        let Some(covered) = candidate.covered else { return };
+        // What cannot be read is complained of by who reads it.
+        (candidate.gaps, candidate.unsearched) = match &candidate.dir {
+            Some(dir) => (packets::gaps(dir, covered).unwrap_or_default(), None),
+            None => gaps(&*self.store, &candidate.name, covered, GAPS_MAX).unwrap_or_default(),
+        };
     }
 }

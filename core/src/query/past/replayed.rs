@@ -1,16 +1,18 @@
 //! Records of an instance as a candidate: whether they can be replayed, and what they do not say.
 
+use std::collections::BTreeMap;
+
 use super::unfit::{Unfit, texts};
 use super::{Candidate, Look, Past, lacking};
 use crate::field::Kind;
 use crate::filter::Expr;
 use crate::packet::Said;
 use crate::query::rates::Amount;
-use crate::record::{Output, Schema};
+use crate::record::Schema;
 use crate::replay::{Derived, OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment};
-use crate::storage::scan::{Found, Part, first_cut};
-use crate::storage::{Scan, Stream, Window};
+use crate::storage::scan::{first_cut, times_of};
+use crate::storage::{Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::{Interval, Span, Ts};
 
@@ -69,18 +71,19 @@ impl Past<'_> {
         let (mut unsaid, own) = (Unfit::default(), (self.own)(stream));
         let schemas = self.store.schemas(&stream.name).unwrap_or_default();
         let says = |schema: &Schema| Derived::of(schema, Said::default());
-        if own.is_some() || schemas.iter().all(|(_, schema)| says(schema).is_ok()) {
+        let lacking: BTreeMap<u64, ReplayError> = schemas
+            .iter()
+            .filter_map(|(_, schema)| Some((schema.hash(), says(schema).err()?)))
+            .collect();
+        if own.is_some() || lacking.is_empty() {
             return unsaid;
         }
-        let mut scan = Scan::new(&*self.store, &stream.name, window);
+        let is_lacking = |hash| lacking.contains_key(&hash);
         // What cannot be read is complained of when it is replayed.
-        while let Some(Ok(found)) = scan.find() {
-            if let Found::Part(Part { output: Output::Records(records), .. }) = found
-                && let Err(why) = says(&records.schema)
-                && let (Some(from), Some(last)) = (records.starts.first(), records.starts.last())
-            {
-                unsaid.leave_out(Window { from: *from, to: *last + records.len }, &why);
-            }
+        let times = times_of(&*self.store, &stream.name, window, is_lacking).unwrap_or_default();
+        for (time, hash) in times {
+            let why = lacking.get(&hash).map(ReplayError::to_string).unwrap_or_default();
+            unsaid.leave_out(time, &why);
         }
         unsaid
     }

@@ -2,9 +2,12 @@
 
 use std::ops::Bound;
 
-use super::pieces::{self, PieceKey};
-use super::{Failure, Key};
-use crate::storage::{Mark, Stored, Window, block};
+use ::redb::ReadTransaction;
+
+use super::meta::meta;
+use super::pieces::{self, PIECES, PieceKey};
+use super::{BLOCKS, Failure, GAPS, Key, STREAMS};
+use crate::storage::{Mark, PAGE_BYTES, Stored, Window, block};
 use crate::time::{Span, Ts};
 
 /// A table of bytes, open for reading.
@@ -61,6 +64,13 @@ impl<'a> Side<'a> {
         Ok(())
     }
 
+    /// Takes the next block.
+    pub(super) fn take(&mut self) -> Result<Option<Stored>, Failure> {
+        let next = self.next.take();
+        self.step()?;
+        Ok(next)
+    }
+
     /// Takes the older of the two next blocks.
     pub(super) fn oldest(sides: &mut [Self; 2]) -> Result<Option<Stored>, Failure> {
         let mark = |side: &Self| side.next.as_ref().map(|stored| stored.mark);
@@ -74,4 +84,52 @@ impl<'a> Side<'a> {
         side.step()?;
         Ok(next)
     }
+}
+
+/// The next blocks of a stream, of at most so many bytes, save that it is always one.
+pub(super) fn page(
+    transaction: &ReadTransaction,
+    name: &str,
+    window: Window,
+    after: Option<Mark>,
+    bytes_max: usize,
+) -> Result<Vec<Stored>, Failure> {
+    let meta = meta(&transaction.open_table(STREAMS)?, name)?;
+    let Some(meta) = meta else { return Ok(Vec::new()) };
+    let blocks = transaction.open_table(BLOCKS)?;
+    let gaps = transaction.open_table(GAPS)?;
+    let pieces = transaction.open_table(PIECES)?;
+    let mut sides = [
+        Side::new((&blocks, &pieces), meta.id, window, Span(meta.reach), after)?,
+        Side::new((&gaps, &pieces), meta.id, window, Span(meta.gap_reach), after)?,
+    ];
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(next) = Side::oldest(&mut sides)? {
+        bytes += next.bytes.len();
+        if bytes > bytes_max && !page.is_empty() {
+            break;
+        }
+        page.push(next);
+    }
+    Ok(page)
+}
+
+/// As many gaps of a stream as fit into a page.
+pub(super) fn gaps(
+    transaction: &ReadTransaction,
+    name: &str,
+    window: Window,
+    after: Option<Mark>,
+) -> Result<Vec<Stored>, Failure> {
+    let Some(meta) = meta(&transaction.open_table(STREAMS)?, name)? else { return Ok(Vec::new()) };
+    let (gaps, pieces) = (transaction.open_table(GAPS)?, transaction.open_table(PIECES)?);
+    let mut side = Side::new((&gaps, &pieces), meta.id, window, Span(meta.gap_reach), after)?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while bytes < PAGE_BYTES
+        && let Some(next) = side.take()?
+    {
+        bytes += next.bytes.len();
+        page.push(next);
+    }
+    Ok(page)
 }

@@ -39,6 +39,9 @@ impl RecordStore for Faulty {
     fn page(&self, n: &str, w: Window, after: Option<Mark>) -> Result<Vec<Stored>, StoreError> {
         self.inner.page(n, w, after)
     }
+    fn gaps(&self, n: &str, w: Window, after: Option<Mark>) -> Result<Vec<Stored>, StoreError> {
+        self.inner.gaps(n, w, after)
+    }
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError> {
         self.inner.trim(name, bytes)
     }

@@ -137,6 +137,9 @@ fn a_segment_that_is_missing_is_a_gap() {
     let (first, last) = all[2].span.expect("a closed segment");
     let sec = |ts: Ts| ts.0 / SECOND - 1_000_000;
     let (from, to) = (sec(first), sec(last) + 1);
+    // Its index tells when it was.
+    check(dir.path(), &[&format!("gap {from}-{to}"), &format!("lost {from}-{}", to - 1)]);
+    std::fs::remove_file(all[2].index()).expect("a file");
     // Just behind the packet before, until the one behind.
     let lost = format!("lost {}-{to}", from - 1);
     check(dir.path(), &[&lost, &format!("gap {from}-{to}")]);

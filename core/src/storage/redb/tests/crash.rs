@@ -11,6 +11,7 @@ use super::*;
 use crate::record::{Column, Records, Type};
 use crate::storage::Writer;
 use crate::storage::conformance::records;
+use crate::time::Span;
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
