@@ -14,6 +14,7 @@ mod known;
 mod lifted;
 mod meaning;
 mod module;
+mod payload;
 mod records;
 mod renamed;
 mod returned;

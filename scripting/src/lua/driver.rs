@@ -39,6 +39,8 @@ pub struct Composed {
     pub text: String,
     /// How many parameters `update` and `check` take before those the script gave them.
     pub parameters: usize,
+    /// Whether packets need a way to fetch what their table does not hold.
+    pub fetches: bool,
 }
 
 /// The script with its driver.
@@ -53,6 +55,7 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     for spot in &reads.spots {
         let new = match spot.read {
             Read::Field(field) if driver.direct && is_fed(field) => local(&flat(field)),
+            Read::Field(_) if driver.direct => "__como_payload(__como_at)".to_owned(),
             Read::Layer(layer) if driver.direct => local(layer),
             Read::Filter(at) if driver.direct => local(&matched(at)),
             Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
@@ -86,13 +89,14 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     }
     let parameters = if driver.direct { parameters.len() } else { 0 };
     let mut head = HEAD.to_owned();
-    if driver.adds {
-        head.push_str("local __como_at = 0; ");
+    if driver.places {
+        head.push_str("local __como_at, __como_payload = 0, nil; ");
     }
     if !reads.complete {
         let _ = write!(head, "local {ABSENT}, {WHOLE}; ");
     }
-    Composed { text: format!("{head}{text}\n{}", driver.text()), parameters }
+    let text = format!("{head}{text}\n{}", driver.text());
+    Composed { text, parameters, fetches: driver.fetches }
 }
 
 /// Where `function NAME` starts, if the callback can be local: it begins a line, so that it is
@@ -128,7 +132,7 @@ fn matched(filter: usize) -> String {
     format!("_matches_{filter}")
 }
 
-/// Whether a field is read from a buffer; the payload and the exact time are fetched when asked.
+/// Whether a field is read from a buffer; the payload and the exact time are given when asked for.
 pub fn is_fed(field: Field) -> bool {
     field.kind() != Kind::Bytes
 }
@@ -170,19 +174,16 @@ impl Fed {
     }
 }
 
-/// Whether packets need a way to fetch what their table does not hold.
-pub fn fetches(reads: &Reads) -> bool {
-    !reads.complete || reads.ts_ns || reads.fields.iter().any(|f| !is_fed(*f))
-}
-
 /// What is read, and how it reaches the script.
 struct Driver<'a> {
     reads: &'a Reads,
     fields: Vec<Fed>,
     /// Whether fields are parameters.
     direct: bool,
-    /// Whether the script adds packets to tables.
-    adds: bool,
+    /// Whether packets need a way to fetch what their table does not hold.
+    fetches: bool,
+    /// Whether the script is told where a packet is: it adds it to tables, or reads its payload.
+    places: bool,
     /// Layers whose tables are filled for a script that takes them off the packet.
     tables: Vec<&'static str>,
     /// Which of `update` and `check` the script speaks of: there is a loop for no other.
@@ -197,8 +198,10 @@ impl<'a> Driver<'a> {
         let fits = fields.len() + rest <= PARAMETERS_MAX;
         let direct = reads.complete && reads.contained && fits;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
-        let adds = reads.adds();
-        Self { reads, fields, direct, adds, tables, called }
+        let reads_payload = reads.fields.iter().any(|field| !is_fed(*field));
+        let fetches = !reads.complete || reads.ts_ns || (reads_payload && !direct);
+        let places = reads.adds() || (reads_payload && direct);
+        Self { reads, fields, direct, fetches, places, tables, called }
     }
 
     /// What the driver gives of a packet: fields, layers, and which filters it matches.
@@ -214,7 +217,7 @@ impl<'a> Driver<'a> {
     }
 
     fn text(&self) -> String {
-        let mut text = String::from("return (function(__H, __G, __O");
+        let mut text = String::from("return (function(__H, __G, __P, __O");
         for at in 0..self.fields.len() {
             let _ = write!(text, ", __b{at}");
         }
@@ -227,6 +230,9 @@ impl<'a> Driver<'a> {
         text.push_str(")\n");
         if !self.reads.complete {
             let _ = writeln!(text, "{ABSENT}, {WHOLE} = __G.absent, __G.whole");
+        }
+        if self.places {
+            text.push_str("__como_payload = __P\n");
         }
         text.push_str("local __at = 0\nlocal function __place() return __at end\n");
         text.push_str("local __F = {");
@@ -262,7 +268,7 @@ impl<'a> Driver<'a> {
             writeln!(text, "function __{name}_{which}(__from: number, __n: number, __s, __get)");
         self.open(text);
         text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
-        if self.adds {
+        if self.places {
             text.push_str("__como_at = __i\n");
         }
         let mut values = Vec::new();
@@ -295,7 +301,7 @@ impl<'a> Driver<'a> {
                 writeln!(text, "__como_set8(__O, __i, if {call} then 1 else 0)\nend")
             }
         };
-        if fetches(self.reads) {
+        if self.fetches {
             text.push_str("__G.finish()\n");
         }
         text.push_str("end\n");
@@ -303,7 +309,7 @@ impl<'a> Driver<'a> {
 
     /// Makes what stands for the packet, where something must.
     fn open(&self, text: &mut String) {
-        if self.direct && !fetches(self.reads) {
+        if self.direct && !self.fetches {
             text.push_str("local __p = nil\n");
             return;
         }
@@ -320,7 +326,7 @@ impl<'a> Driver<'a> {
         for layer in &self.tables {
             let _ = writeln!(text, "local __t_{layer}: any = __M_{layer}()");
         }
-        if fetches(self.reads) {
+        if self.fetches {
             let tables = self.tables.iter().map(|layer| format!(", __t_{layer}"));
             let tables: String = tables.collect();
             let _ = writeln!(text, "__G.begin(__p, __get, __place, __F{tables})");
@@ -411,7 +417,7 @@ mod tests {
                 "local function update(__tcp_flags_syn, pkt, s)",
                 "  s.n = __tcp_flags_syn",
                 "",
-                "  x = pkt.payload",
+                "  x = __como_payload(__como_at)",
                 "end",
             ]
         );

@@ -10,10 +10,10 @@ use como_core::time::Ts;
 use mlua::{Function, MultiValue};
 
 use super::convert;
-use super::driver;
 use super::feed::Feed;
 use super::fetch::fetch;
 use super::lifted::{self, Lifts, Settler};
+use super::payload::Payloads;
 use super::returned::returned;
 use super::script::Ran;
 use super::tables::{self, Open, Shared, View, Which};
@@ -29,6 +29,7 @@ use crate::recorder::{Recorder, Returned, Row, stored_schema};
 pub struct LuaModule {
     ran: Ran,
     feed: Feed,
+    payloads: Payloads,
     update: Function,
     check: Function,
     place: Function,
@@ -64,18 +65,22 @@ impl LuaModule {
             let objects = ran.vm.with_handles(|_, handles| handles.objects().clone());
             let mut args: Vec<mlua::Value> = objects.map(mlua::Value::Table).into_iter().collect();
             args.push(mlua::Value::Table(ran.vm.prelude.clone()));
+            let payloads = Payloads::new(lua)?;
+            args.push(mlua::Value::Function(payloads.function().clone()));
             args.extend(feed.buffers());
             let args: MultiValue = args.into_iter().collect();
             let (update, check, place) = ran.driver.call::<(Function, Function, Function)>(args)?;
-            Ok((feed, update, check, place, mlua::Value::Table(lua.create_table()?)))
+            let own_long = mlua::Value::Table(lua.create_table()?);
+            Ok((feed, payloads, update, check, place, own_long))
         };
         let built = ran.vm.call(build).map_err(|trouble| ran.vm.told(trouble));
-        let (feed, update, check, place, own_long) = built?;
+        let (feed, payloads, update, check, place, own_long) = built?;
         let state = mlua::Value::Nil;
         let common = Common::new(ran.vm.host().clone(), tables, limits);
         let mut module = Self {
             ran,
             feed,
+            payloads,
             update,
             check,
             place,
@@ -183,11 +188,12 @@ impl LuaModule {
         // However often a packet fails, all packets of a batch have the time of one call.
         let budget = self.ran.vm.budget();
         while from < count {
-            let Err(trouble) = self.run(pass, batch, (mixed, from), budget) else { break };
+            let run = || self.run(pass, batch, (mixed, from), budget);
+            let Err(trouble) = self.payloads.within(batch, self.feed.places(), run) else { break };
             let stop = trouble.limit.is_some();
             let callback = if pass == Pass::Update { Callback::Update } else { Callback::Check };
             self.note(self.placed(callback, trouble));
-            if driver::fetches(&self.ran.reads) {
+            if self.ran.fetches {
                 self.abandon();
             }
             errors += 1;
@@ -221,8 +227,8 @@ impl LuaModule {
     ) -> Result<(), Trouble> {
         let function = if pass == Pass::Update { &self.update } else { &self.check };
         let count = self.feed.places().len();
-        let (fetches, adds) = (driver::fetches(&self.ran.reads), self.ran.reads.adds());
-        if !fetches && !adds {
+        let adds = self.ran.reads.adds();
+        if !self.ran.fetches && !adds {
             let call = || function.call((mixed, from, count, &self.state));
             return self.ran.vm.call_within(budget, call);
         }

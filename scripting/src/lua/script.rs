@@ -48,8 +48,11 @@ pub struct Ran {
     pub args_table: Table,
     /// The filters that its packet callbacks match, in the order of their names in `reads`.
     pub filters: Vec<usize>,
-    /// Makes the loops over a batch, given the handles, the prelude and the buffers.
+    /// Makes the loops over a batch, given the handles, the prelude, what gives payloads, and the
+    /// buffers.
     pub driver: Function,
+    /// Whether those need a way to fetch what they do not hold of a packet.
+    pub fetches: bool,
     functions: Vec<(Callback, Function)>,
 }
 
@@ -183,7 +186,8 @@ impl Source {
             Some((Callback::ALL.into_iter().find(|c| c.name() == name)?, f))
         };
         let functions = functions.into_iter().filter_map(named).collect();
-        Ok(Ran { vm, declared, reads, args, args_table, filters, driver, functions })
+        let fetches = composed.fetches;
+        Ok(Ran { vm, declared, reads, args, args_table, filters, driver, fetches, functions })
     }
 
     /// What the top level has set, and which of it means nothing. Functions that the driver holds
