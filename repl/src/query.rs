@@ -28,7 +28,7 @@ use crate::lookup::Tables;
 use crate::output::{self, table::Table};
 use crate::progress::{Curtain, Progress};
 use crate::shelf::made_by;
-use crate::{afresh, catalogue};
+use crate::{afresh, catalogue, store};
 use ask::{ask, is_listening};
 pub use told::sources;
 use told::{say_inexact, say_sources};
@@ -152,11 +152,10 @@ pub fn opened(dir: &Path) -> Result<RedbStore> {
 /// As [`opened`]; where the file of records is missing or too damaged, what is wrong with it: packets
 /// are not in it.
 pub fn salvaged(dir: &Path) -> Result<Result<RedbStore>> {
-    let path = crate::config::records_in(dir);
-    if !path.exists() {
-        let failure = Failure::new(format!("there is no store in `{}`", dir.display()));
-        return Ok(Err(failure.hint("`como serve` makes one; `[store] dir` says where")));
-    }
+    let path = match store::file_in(dir) {
+        Ok(path) => path,
+        Err(why) => return Ok(Err(store::none(why))),
+    };
     let (store, damaged) = match RedbStore::open_to_read(&path) {
         Err(error @ StoreError::Damaged { .. }) => return Ok(Err(error.into())),
         opened => opened?,

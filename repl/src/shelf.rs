@@ -51,12 +51,12 @@ impl Past for Shelf {
         if let Some(store) = open.get(&place) {
             return Ok(store.clone());
         }
-        let path = config::records_in(dir);
-        if !path.exists() {
-            return Err(format!("there is no store in `{}`", dir.display()));
-        }
-        let store: Arc<dyn RecordStore> =
-            Arc::new(RedbStore::open(&path).map_err(|error| error.to_string())?);
+        let opened = RedbStore::open_to_read(&crate::store::file_in(dir)?);
+        let (store, damaged) = opened.map_err(|error| error.to_string())?;
+        let store: Arc<dyn RecordStore> = match damaged {
+            Some(error) => return Err(error.to_string()),
+            None => Arc::new(store),
+        };
         open.insert(place, store.clone());
         Ok(store)
     }

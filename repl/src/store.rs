@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::cli::Store;
 use crate::cli::store::{Export, Import, Ls, Rm, StoreVerb, Verify};
 use crate::config::{Config, FOREVER, packets_in, records_in};
-use crate::error::{Failure, Result, say};
+use crate::error::{Failure, Result, say, with_causes};
 use crate::output::{self, table::thousands};
 use crate::query::{opened, salvaged};
 
@@ -50,12 +50,7 @@ impl Place {
 
     /// The file of records, which must be there.
     fn records(&self) -> Result<PathBuf> {
-        let path = records_in(&self.dir);
-        if !path.exists() {
-            let failure = Failure::new(format!("there is no store in `{}`", self.dir.display()));
-            return Err(failure.hint("`como serve` makes one; `[store] dir` says where"));
-        }
-        Ok(path)
+        file_in(&self.dir).map_err(none)
     }
 
     /// The folders of packets: one for each instance that keeps them.
@@ -63,11 +58,11 @@ impl Place {
         let entries = match packets_in(&self.dir).read_dir() {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(named(&packets_in(&self.dir), &error)),
         };
         let mut all = Vec::new();
         for entry in entries {
-            all.push(entry?.path());
+            all.push(entry.map_err(|error| named(&packets_in(&self.dir), &error))?.path());
         }
         all.retain(|path| path.is_dir());
         all.sort();
@@ -79,6 +74,26 @@ impl Place {
         let config = self.config.as_ref()?;
         let own = config.instances.iter().find(|instance| instance.name == name);
         Some(own.and_then(|own| own.retain).unwrap_or(config.retain))
+    }
+}
+
+/// The file of records in a store's folder; or why it is not there to be opened.
+pub fn file_in(dir: &Path) -> std::result::Result<PathBuf, String> {
+    let path = records_in(dir);
+    match path.metadata() {
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(format!("cannot look for a store in `{}`: {}", dir.display(), with_causes(&error)))
+        }
+        Err(_) => Err(format!("there is no store in `{}`", dir.display())),
+    }
+}
+
+/// Where [`file_in`] found none.
+pub fn none(why: String) -> Failure {
+    match why.starts_with("there is no") {
+        true => Failure::new(why).hint("`como serve` makes one; `[store] dir` says where"),
+        false => Failure::new(why),
     }
 }
 

@@ -218,6 +218,10 @@ impl RedbStore {
                 }
                 _ => StoreError::Io { path, why: error.to_string() },
             },
+            Failure::Redb(Error::RepairAborted) => {
+                let why = "it was not closed, and is mended when who may write it opens it";
+                StoreError::Io { path, why: why.to_owned() }
+            }
             Failure::Redb(error @ (Error::PreviousIo | Error::DatabaseClosed)) => {
                 StoreError::Io { path, why: error.to_string() }
             }

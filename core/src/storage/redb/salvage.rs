@@ -4,6 +4,8 @@
 //! the file are, redb refuses whole ranges of keys; the next readable key behind
 //! is looked for, and the span between is reported as one damaged block.
 
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::stated::Stated;
@@ -13,9 +15,22 @@ use crate::time::{SECOND, Ts};
 
 impl RedbStore {
     /// Opens a file for reading; one that is damaged as far as that is possible, and then with
-    /// the reason why it cannot be opened as a whole.
+    /// the reason why it cannot be opened as a whole. One that the system lets us read alone is
+    /// left as it is.
     pub fn open_to_read(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
-        Self::or_salvaged(path, Self::open(path))
+        match Self::open(path) {
+            Err(StoreError::Io { .. }) if is_for_reading(path) => {
+                Self::or_salvaged(path, Self::open_unwritten(path))
+            }
+            opened => Self::or_salvaged(path, opened),
+        }
+    }
+
+    /// Opens a file without a change to it. One that was not closed may need one.
+    pub(super) fn open_unwritten(path: &Path) -> Result<Self, StoreError> {
+        let file = path.to_owned();
+        let open = move || builder(u64::MAX).open_read_only(&file).map(Handle::ReadOnly);
+        Self::with(path.display().to_string(), Box::new(open))
     }
 
     /// What was opened, or where that is damaged, what is left of it.
@@ -35,10 +50,7 @@ impl RedbStore {
 
     /// Opens a damaged file for reading, without a look at what is not asked for.
     fn salvage(path: &Path) -> Result<Self, StoreError> {
-        let file = path.to_owned();
-        let open = move || builder(u64::MAX).open_read_only(&file).map(Handle::ReadOnly);
-        let store = Self::with(path.display().to_string(), Box::new(open));
-        let store = store.or_else(|_| {
+        let store = Self::open_unwritten(path).or_else(|_| {
             // One that a crash left is mended by opening it, which reading alone does not.
             let file = path.to_owned();
             let open = move || builder(u64::MAX).open(&file).map(Handle::Whole);
@@ -111,4 +123,11 @@ fn first_good(from: u64, to: u64, good: impl Fn(u64) -> bool) -> Option<u64> {
         if good(middle) { ok = middle } else { bad = middle }
     }
     Some(ok)
+}
+
+/// Whether the system lets us read a file and not write it.
+fn is_for_reading(path: &Path) -> bool {
+    let refused = OpenOptions::new().write(true).open(path).err().map(|error| error.kind());
+    let refusals = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+    refusals.map(Some).contains(&refused) && File::open(path).is_ok()
 }

@@ -246,3 +246,19 @@ fn compacting_gives_back_what_was_removed() {
     assert!(len() < before, "{} of {before}", len());
     assert_eq!(seconds(&store, "a"), Ok((1_990..2_000).collect()));
 }
+
+#[test]
+fn a_file_that_may_only_be_read_is_read_by_several_and_left_as_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("records.redb");
+    filled(&path);
+    let own = read(&path).expect("a store that works");
+    let before = std::fs::read(&path).expect("a file");
+    let (one, other) = (RedbStore::open_unwritten(&path), RedbStore::open_unwritten(&path));
+    for store in [one.expect("readable"), other.expect("readable")] {
+        let rows = ["a", "b"].map(|name| seconds(&store, name).expect("rows"));
+        assert_eq!(rows, own);
+        assert!(store.remove("a").is_err());
+    }
+    assert!(std::fs::read(&path).expect("a file") == before, "it was changed");
+}
