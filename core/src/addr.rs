@@ -183,9 +183,16 @@ pub struct MacError(String);
 
 impl FromStr for Mac {
     type Err = MacError;
-    /// Reads six hexadecimal bytes parted by `:` or `-`.
+    /// Reads six hexadecimal bytes parted by `:` or `-`, or three groups of two, as `0200.0000.0001`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = || MacError(text.to_owned());
+        let groups: Vec<&str> = text.split('.').collect();
+        if groups.len() == 3 && groups.iter().all(|group| group.len() == 4) {
+            let digits = groups.concat();
+            let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let bits = u64::from_str_radix(&digits, 16).ok().filter(|_| plain).ok_or_else(fail)?;
+            return Ok(Self(bits));
+        }
         let mut bytes = [0; 6];
         let mut parts = text.split([':', '-']);
         for byte in &mut bytes {

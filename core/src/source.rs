@@ -153,13 +153,13 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// The bytes are no capture, or end in the middle of one.
-    #[error("`{name}`: {why} at byte {offset}")]
+    #[error("`{name}`: {why}{}", at_byte(*.offset))]
     Format {
         /// The file or device.
         name: String,
         /// What is wrong.
         why: String,
-        /// Where.
+        /// Where, in what is unpacked.
         offset: u64,
     },
     /// Its packets are of a kind that is not decoded.
@@ -186,6 +186,11 @@ pub enum SourceError {
         /// What the library answered, and what to try.
         why: String,
     },
+}
+
+/// Where something is wrong; what is wrong from the beginning is not said to be anywhere.
+fn at_byte(offset: u64) -> String {
+    if offset == 0 { String::new() } else { format!(", at byte {offset}") }
 }
 
 /// One opened source.

@@ -6,6 +6,7 @@
 
 mod complete;
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -72,6 +73,8 @@ pub fn perform(args: &Repl) -> Result {
         // There is none the first time.
         let _ = editor.load_history(file);
     }
+    // Of lines that come through a pipe somebody wants to know how they ended.
+    let (is_typed, mut failed) = (io::stdin().is_terminal(), 0_u64);
     loop {
         match editor.readline("como> ") {
             Ok(line) if line.trim().is_empty() => {}
@@ -81,7 +84,10 @@ pub fn perform(args: &Repl) -> Result {
                 match desk.perform(line.trim()) {
                     Ok(true) => break,
                     Ok(false) => {}
-                    Err(failure) => failure.show(),
+                    Err(failure) => {
+                        failure.show();
+                        failed += u64::from(!is_typed);
+                    }
                 }
             }
             Err(ReadlineError::Interrupted) => {}
@@ -92,7 +98,11 @@ pub fn perform(args: &Repl) -> Result {
     if let Some(file) = &history {
         let _ = editor.save_history(file);
     }
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::new("1 line failed")),
+        lines => Err(Failure::new(format!("{lines} lines failed"))),
+    }
 }
 
 /// Where lines are remembered: the user's state folder, made when it does not exist.

@@ -149,8 +149,8 @@ pub fn opened(dir: &Path) -> Result<RedbStore> {
     salvaged(dir)?
 }
 
-/// As [`opened`]; where the file of records is missing or too damaged, what is wrong with it: packets
-/// are not in it.
+/// As [`opened`]; where the file of records is missing or too damaged, what is wrong with it:
+/// packets are not in it.
 pub fn salvaged(dir: &Path) -> Result<Result<RedbStore>> {
     let path = match store::file_in(dir) {
         Ok(path) => path,

@@ -101,8 +101,8 @@ impl Session {
         Ok(Some(ended.status))
     }
 
-    /// Settles what sketches are counted under, so that a run over files can be repeated. Of several
-    /// runs at one prompt the first decides.
+    /// Settles what sketches are counted under, so that a run over files can be repeated. Of
+    /// several runs at one prompt the first decides.
     fn settle_secret(&self) {
         let whole = self.sources.iter().all(|source| source.description().is_whole());
         hash::keep_secret(match &self.seed {

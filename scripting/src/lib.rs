@@ -80,8 +80,10 @@ pub fn read(path: &Path) -> io::Result<String> {
         // It is refused for its length; that the cut may part a character means nothing.
         return Ok(String::from_utf8_lossy(&text).into_owned());
     }
-    String::from_utf8(text)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8 text"))
+    let text = String::from_utf8(text)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8 text"))?;
+    // Some editors begin a file with the mark of its encoding.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// What surely fails in a script wherever it is reached, as far as its text tells: names that it

@@ -276,7 +276,8 @@ impl AfPacket {
         Ok(counts)
     }
 
-    /// What the ring had no room for since the kernel was last asked, which is at most every 100 ms.
+    /// What the ring had no room for since the kernel was last asked, which is at most every 100
+    /// ms.
     fn lost(&mut self) -> Counts {
         if self.asked.elapsed() < PATIENCE {
             return Counts::default();

@@ -4,8 +4,8 @@
 //! It asks over HTTP for one window after another, each from where the last one
 //! ended to where the other monitor's intervals have closed: nothing before that
 //! changes any more but by packets that are late. Windows are half-open, so none
-//! of the others is missed or comes twice; one whose answer breaks off is asked for again, and what had already
-//! come of it is passed over.
+//! of the others is missed or comes twice; one whose answer breaks off is asked for again, and what
+//! had already come of it is passed over.
 
 mod remote;
 
@@ -19,7 +19,7 @@ use como_core::time::{Span, Ts};
 
 use crate::file::{Capture, Taken};
 use crate::ready::PATIENCE;
-use crate::spec::{Kind, OptionDoc, Options};
+use crate::spec::{self, Kind, Opens, OptionDoc, Options};
 use remote::Remote;
 
 /// Packets of another monitor, as `como sniffers` shows them.
@@ -37,6 +37,7 @@ pub const KIND: Kind = Kind {
         },
         OptionDoc { name: "filter", default: "all", doc: "Which of its packets to ask for." },
     ],
+    opens: Opens::Each(|text, _| spec::one(Como::open(text))),
 };
 
 /// How often the other monitor is asked for news.

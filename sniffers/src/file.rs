@@ -30,7 +30,7 @@ pub use series::Series;
 pub use write::{LAST, Step, WriteError, Writer};
 
 use crate::paced::{self, Paced};
-use crate::spec::{Kind, OptionDoc, Options};
+use crate::spec::{Kind, Opens, OptionDoc, Options};
 
 /// Capture files, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
@@ -41,6 +41,7 @@ pub const KIND: Kind = Kind {
     offers: "whole packets as far as they were captured, every field of their link types; times as fine \
              as the file's",
     options: &OPTIONS,
+    opens: Opens::Files(Taken::AsTold),
 };
 
 /// Files in Endace's format, as `como sniffers` shows them.
@@ -52,6 +53,7 @@ pub const ERF: Kind = Kind {
     offers: "whole packets as far as they were captured, every field of their link types; times to a \
              quarter of a nanosecond, kept in nanoseconds; losses counted",
     options: &OPTIONS,
+    opens: Opens::Files(Taken::AsErf),
 };
 
 const OPTIONS: [OptionDoc; 2] = [

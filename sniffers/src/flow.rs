@@ -1,8 +1,8 @@
 //! Flow records as packets: what the sources of flow records share.
 //!
 //! A record becomes one packet, or a few, whose headers are made from it
-//! ([`como_core::packet::craft`]), put in the order of its start ([`line`]) and counted ([`tally`]).
-//! What a packet stands for is its weight: the record's own counters, exactly.
+//! ([`como_core::packet::craft`]), put in the order of its start ([`line`]) and counted
+//! ([`tally`]). What a packet stands for is its weight: the record's own counters, exactly.
 
 pub mod carried;
 pub mod known;

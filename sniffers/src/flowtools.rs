@@ -22,7 +22,7 @@ use crate::file;
 use crate::flow::line::Line;
 use crate::flow::tally::{Out, Tally};
 use crate::flow::{self, Shape};
-use crate::spec::{Kind, Options};
+use crate::spec::{self, Kind, Opens, Options};
 use format::{HEAD_BYTES, Header};
 
 /// Files of flow-tools, as `como sniffers` shows them.
@@ -34,6 +34,10 @@ pub const KIND: Kind = Kind {
     offers: "headers without payload: addresses, protocol, ports, TCP flags, type of service; counts \
              as weight, exact in sum; times to the millisecond",
     options: &flow::OPTIONS,
+    opens: Opens::OfBytes(
+        |text, _| spec::one(FlowTools::open(text)),
+        |text, bytes| Ok(Box::new(FlowTools::of_reader(text, bytes)?)),
+    ),
 };
 
 /// How long records wait to be put in order: the longest active timeout in use.

@@ -20,7 +20,7 @@ use como_core::source::{Chunk, Description, Pace, Sampling, Source, SourceError,
 use como_core::time::{Span, Ts};
 
 use crate::pool::{Buffer, Pool};
-use crate::spec::{Kind, Options};
+use crate::spec::{self, Kind, Opens, Options};
 use config::Config;
 use frame::FRAME_MAX;
 use random::Random;
@@ -33,6 +33,7 @@ pub const KIND: Kind = Kind {
     doc: "Generated traffic of many hosts and flows, the same for the same seed.",
     offers: "whole packets, every field of Ethernet and IP; times in nanoseconds; nothing is lost",
     options: config::OPTIONS,
+    opens: Opens::Each(|text, _| spec::one(Generator::open(text))),
 };
 
 /// How many bytes of frames lie in one buffer: few enough to stay in a processor's cache.

@@ -13,8 +13,8 @@ pub use decap::ANY;
 use file::{Capture, Taken};
 pub use named::{beside, files};
 pub use ondemand::{Nowhere, Past};
+use spec::{Around, Opens, Options, Spec};
 pub use spec::{Kind, OptionDoc};
-use spec::{Options, Spec};
 
 mod copier;
 mod decap;
@@ -111,40 +111,21 @@ fn open_each(
         let spec = Spec::parse(text, KINDS)?;
         let (rest, wants_inside) = decap::take(spec.rest)?;
         if rest != spec.rest {
-            let opened = open_each(&[&format!("{}:{rest}", spec.kind)], past, pipes)?;
+            let opened = open_each(&[&format!("{}:{rest}", spec.kind.name)], past, pipes)?;
             sources.extend(opened.into_iter().map(|source| decap::of(source, wants_inside)));
             continue;
         }
-        #[cfg(target_os = "linux")]
-        if spec.kind == afpacket::KIND.name {
-            sources.extend(afpacket::open(spec.rest)?);
-            continue;
-        }
-        if spec.kind == live::KIND.name {
-            sources.push(Box::new(live::Live::open(spec.rest)?));
-        } else if spec.kind == generate::KIND.name {
-            sources.push(Box::new(generate::Generator::open(spec.rest)?));
-        } else if spec.kind == como::KIND.name {
-            sources.push(Box::new(como::Como::open(spec.rest)?));
-        } else if spec.kind == ondemand::KIND.name {
-            sources.push(ondemand::open(spec.rest, past)?);
-        } else if spec.kind == over_ip::KIND.name {
-            sources.push(Box::new(over_ip::OverIp::open(spec.rest)?));
-        } else if spec.kind == netflow::KIND.name {
-            sources.extend(netflow::open(spec.rest, pipes)?);
-        } else if spec.kind == sflow::KIND.name {
-            sources.extend(sflow::open(spec.rest, pipes)?);
-        } else if spec.kind == flowtools::KIND.name {
-            sources.push(Box::new(flowtools::FlowTools::open(spec.rest)?));
-        } else {
-            let (kind, taken, files) = match spec.kind == file::ERF.name {
-                true => (&file::ERF, Taken::AsErf, &mut erf_files),
-                false => (&file::KIND, Taken::AsTold, &mut files),
-            };
-            let (name, options) = Options::behind(kind, spec.rest)?;
-            match options.is_empty() {
-                true => files.push(name),
-                false => sources.extend(file::open_with(name, taken, &options, pipes)?),
+        match spec.kind.opens {
+            Opens::Each(open) | Opens::OfBytes(open, _) => {
+                sources.extend(open(spec.rest, &Around { past, pipes })?);
+            }
+            Opens::Files(taken) => {
+                let (name, options) = Options::behind(spec.kind, spec.rest)?;
+                match options.is_empty() {
+                    true if taken == Taken::AsErf => erf_files.push(name),
+                    true => files.push(name),
+                    false => sources.extend(file::open_with(name, taken, &options, pipes)?),
+                }
             }
         }
     }
@@ -158,21 +139,11 @@ fn open_each(
 pub fn read(text: &str, bytes: Box<dyn Read + Send>) -> Result<Box<dyn Source>, SourceError> {
     let spec = Spec::parse(text, KINDS)?;
     let (rest, wants_inside) = decap::take(spec.rest)?;
-    let capture = |bytes, taken| Box::new(Capture::of_reader(rest.clone(), bytes, taken));
-    let source: Box<dyn Source> = match spec.kind {
-        kind if kind == file::KIND.name => capture(bytes, Taken::AsTold),
-        kind if kind == file::ERF.name => capture(bytes, Taken::AsErf),
-        kind if kind == netflow::KIND.name => {
-            netflow::capture::over(&rest, capture(bytes, Taken::AsTold))?
-        }
-        kind if kind == sflow::KIND.name => {
-            sflow::capture::over(&rest, capture(bytes, Taken::AsTold))?
-        }
-        kind if kind == flowtools::KIND.name => {
-            Box::new(flowtools::FlowTools::of_reader(&rest, bytes)?)
-        }
-        kind => {
-            let why = format!("`{kind}` is no kind of file");
+    let source = match spec.kind.opens {
+        Opens::Files(taken) => Box::new(Capture::of_reader(rest, bytes, taken)),
+        Opens::OfBytes(_, read) => read(&rest, bytes)?,
+        Opens::Each(_) => {
+            let why = format!("`{}` is no kind of file", spec.kind.name);
             return Err(SourceError::Spec { text: text.to_owned(), why });
         }
     };

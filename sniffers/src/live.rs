@@ -20,7 +20,7 @@ use crate::copier::Copier;
 use crate::file::CAP_LEN_MAX;
 use crate::interface::{State, Watch};
 use crate::ready::{PATIENCE, readable};
-use crate::spec::{Kind, OptionDoc, Options};
+use crate::spec::{self, Kind, Opens, OptionDoc, Options};
 
 /// Live capture, as `como sniffers` shows it.
 pub const KIND: Kind = Kind {
@@ -67,6 +67,7 @@ pub const KIND: Kind = Kind {
                   system's clock), adapter_unsynced (by its own).",
         },
     ],
+    opens: Opens::Each(|text, _| spec::one(Live::open(text))),
 };
 
 /// What who may not capture is told.

@@ -39,7 +39,7 @@ pub fn files(text: &str) -> Vec<PathBuf> {
 fn path_in(text: &str) -> Option<(&str, &str)> {
     let Spec { kind, rest } = Spec::parse(text, KINDS).ok()?;
     let is_path = !rest.is_empty() && name(rest) != "-" && !rest.contains("://");
-    (is_path && ON_DISK.contains(&kind)).then(|| text.split_at(text.len() - rest.len()))
+    (is_path && ON_DISK.contains(&kind.name)).then(|| text.split_at(text.len() - rest.len()))
 }
 
 #[cfg(test)]

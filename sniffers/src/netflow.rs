@@ -22,7 +22,7 @@ use como_core::source::{Pace, Source, SourceError};
 
 pub(crate) use clock::{Clock, When};
 
-use crate::spec::{Kind, OptionDoc};
+use crate::spec::{Kind, Opens, OptionDoc};
 use crate::{file, flow};
 
 /// Flow records in export packets, as `como sniffers` shows them.
@@ -34,6 +34,10 @@ pub const KIND: Kind = Kind {
     offers: "headers without payload: addresses, protocol, ports, TCP flags, type of service; counts \
              as weight, exact in sum; times to the millisecond",
     options: &OPTIONS,
+    opens: Opens::OfBytes(
+        |text, around| open(text, around.pipes),
+        |text, bytes| capture::over(text, Box::new(file::Capture::of_bytes(text, bytes))),
+    ),
 };
 
 const OPTIONS: [OptionDoc; 6] = [

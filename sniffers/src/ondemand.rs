@@ -14,7 +14,7 @@ use como_core::replay::{OnDemand, Replayer};
 use como_core::source::{Source, SourceError};
 use como_core::storage::{RecordStore, Stream, Window};
 
-use crate::spec::{Kind, OptionDoc, Options};
+use crate::spec::{Kind, Opens, OptionDoc, Options};
 
 /// Replayed records, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
@@ -36,6 +36,7 @@ pub const KIND: Kind = Kind {
             doc: "The module that made them, a script's path, where it is not found by its name.",
         },
     ],
+    opens: Opens::Each(|text, around| Ok(vec![open(text, around.past)?])),
 };
 
 /// Where the past is found.

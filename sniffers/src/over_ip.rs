@@ -14,7 +14,7 @@ use como_core::source::{Chunk, Counts, Description, Pace, Source, SourceError, T
 
 use crate::file::Capture;
 use crate::ready::{PATIENCE, first_readable, keep_alive, readable};
-use crate::spec::{Kind, OptionDoc, Options};
+use crate::spec::{self, Kind, Opens, OptionDoc, Options};
 
 /// Captures over TCP, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
@@ -34,6 +34,7 @@ pub const KIND: Kind = Kind {
             doc: "Connect again, once a second, when the sender has closed or broken off.",
         },
     ],
+    opens: Opens::Each(|text, _| spec::one(OverIp::open(text))),
 };
 
 /// How long a sender has to take a connection.

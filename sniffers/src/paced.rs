@@ -99,6 +99,8 @@ impl Paced {
         out.regions.extend(self.chunk.regions.iter().cloned());
         out.read_bytes = self.chunk.read_bytes;
         out.counts = std::mem::take::<Counts>(&mut self.chunk.counts);
+        // They lie before the first packet of what was read.
+        out.unheard.append(&mut self.chunk.unheard);
     }
 }
 

@@ -36,8 +36,8 @@ pub fn keep_alive(fd: RawFd) {
     }
 }
 
-/// Asks for more room in a pipe, so that writer and reader wake each other less often: 90 instead of
-/// 120 ns a packet. A pipe that stays as it is, and what is no pipe, does as well.
+/// Asks for more room in a pipe, so that writer and reader wake each other less often: 90 instead
+/// of 120 ns a packet. A pipe that stays as it is, and what is no pipe, does as well.
 pub fn widen(fd: RawFd) {
     #[cfg(target_os = "linux")]
     // SAFETY: no memory is involved.

@@ -17,7 +17,7 @@ use como_core::packet::LinkType;
 use como_core::source::{Description, Pace, Source, SourceError, Treatment};
 
 use crate::file;
-use crate::spec::{Kind, OptionDoc};
+use crate::spec::{Kind, Opens, OptionDoc};
 
 /// Sampled packets, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
@@ -28,6 +28,10 @@ pub const KIND: Kind = Kind {
     offers: "the first bytes of sampled packets, 128 where nothing else is set, every field within \
              them; weight is the sampling rate; times are those of arrival",
     options: &OPTIONS,
+    opens: Opens::OfBytes(
+        |text, around| open(text, around.pipes),
+        |text, bytes| capture::over(text, Box::new(file::Capture::of_bytes(text, bytes))),
+    ),
 };
 
 const OPTIONS: [OptionDoc; 3] = [

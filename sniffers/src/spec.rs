@@ -3,12 +3,16 @@
 //! A text without a kind is a file. An unknown kind or option is an error that
 //! says which one comes nearest, never a file that does not exist.
 
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
 use como_core::nearest::nearest;
-use como_core::source::SourceError;
+use como_core::source::{Pace, Source, SourceError};
 use como_core::time::Span;
+
+use crate::file::Taken;
+use crate::ondemand::Past;
 
 /// One kind of source, as `como sniffers` shows it and as its options are checked.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,41 @@ pub struct Kind {
     pub offers: &'static str,
     /// The options it takes, beside those that [every source](crate::ANY) does.
     pub options: &'static [OptionDoc],
+    /// How sources of it come about.
+    pub(crate) opens: Opens,
+}
+
+/// How sources of a kind come about, by what stands behind its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Opens {
+    /// Of capture files, many of which become one source.
+    Files(Taken),
+    /// Each by itself.
+    Each(fn(&str, &Around<'_>) -> Opened),
+    /// The same, and also of bytes that come from where no path leads to.
+    OfBytes(
+        fn(&str, &Around<'_>) -> Opened,
+        fn(&str, Bytes) -> Result<Box<dyn Source>, SourceError>,
+    ),
+}
+
+/// One source, or several.
+pub(crate) type Opened = Result<Vec<Box<dyn Source>>, SourceError>;
+
+/// What a source is read from that is held elsewhere.
+pub(crate) type Bytes = Box<dyn Read + Send>;
+
+/// What a source finds around it.
+pub(crate) struct Around<'a> {
+    /// Where records to replay are found.
+    pub past: &'a dyn Past,
+    /// How packets come of what is no file.
+    pub pipes: Pace,
+}
+
+/// A source alone.
+pub(crate) fn one(source: Result<impl Source + 'static, SourceError>) -> Opened {
+    Ok(vec![Box::new(source?)])
 }
 
 /// One option of a kind.
@@ -38,28 +77,28 @@ pub struct OptionDoc {
 }
 
 /// A text that names a source, taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Spec<'a> {
-    /// The kind's name.
-    pub kind: &'static str,
+    /// The kind.
+    pub kind: &'a Kind,
     /// What stands behind the colon.
     pub rest: &'a str,
 }
 
 impl<'a> Spec<'a> {
     /// Takes `text` apart; `kinds` are those there are, the one for files first.
-    pub fn parse(text: &'a str, kinds: &[Kind]) -> Result<Self, SourceError> {
+    pub fn parse(text: &'a str, kinds: &'a [Kind]) -> Result<Self, SourceError> {
         let named = |name: &str| kinds.iter().find(|kind| kind.name == name);
-        let file = Self { kind: kinds.first().map_or("pcap", |kind| kind.name), rest: text };
+        let file = Self { kind: kinds.first().unwrap_or(&crate::file::KIND), rest: text };
         if Path::new(text).exists() {
             return Ok(file);
         }
         if let Some(kind) = named(text) {
-            return Ok(Self { kind: kind.name, rest: "" });
+            return Ok(Self { kind, rest: "" });
         }
         let Some((head, rest)) = text.split_once(':') else { return Ok(file) };
         if let Some(kind) = named(head) {
-            return Ok(Self { kind: kind.name, rest });
+            return Ok(Self { kind, rest });
         }
         if head.is_empty() || !head.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
             return Ok(file);
@@ -215,9 +254,12 @@ fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
 
+    const OPENS: Opens = Opens::Files(Taken::AsTold);
+
     const KINDS: [Kind; 2] = [
-        Kind { name: "pcap", usage: "", doc: "", offers: "", options: &[] },
+        Kind { name: "pcap", usage: "", doc: "", offers: "", options: &[], opens: OPENS },
         Kind {
+            opens: OPENS,
             name: "gen",
             usage: "",
             doc: "",
@@ -232,7 +274,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, kind: &str, rest: &str) {
         let spec = Spec::parse(text, &KINDS).expect("a source");
-        assert_eq!((spec.kind, spec.rest), (kind, rest), "{text}");
+        assert_eq!((spec.kind.name, spec.rest), (kind, rest), "{text}");
     }
 
     #[test]

@@ -171,8 +171,8 @@ fn asks_status(head: &str) -> bool {
     target.split('?').next().is_some_and(|path| path.ends_with("/status"))
 }
 
-/// Writes a piece of the answer by `write`, which is told how long it may take. However little of it
-/// the client accepts at a time, it has no longer than `patience` for all.
+/// Writes a piece of the answer by `write`, which is told how long it may take. However little of
+/// it the client accepts at a time, it has no longer than `patience` for all.
 fn give(
     mut piece: &[u8],
     patience: Duration,

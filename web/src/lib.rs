@@ -27,11 +27,11 @@ pub use head::posted::{Language, Scripts};
 use private::Private;
 
 /// The header that says, where an answer is empty, of which time there is something.
-pub const MISSED: &str = "X-Como-Missed";
+pub const MISSED: &str = "Como-Missed";
 
 /// The header that says which of the `runs` in the status an answer comes from, where a module runs
 /// for it.
-pub const RUN: &str = "X-Como-Run";
+pub const RUN: &str = "Como-Run";
 
 /// How long answers that are being written may take to end when the door closes.
 const CLOSE_TIME: Duration = Duration::from_secs(2);

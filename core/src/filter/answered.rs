@@ -18,8 +18,8 @@ impl Expr {
     }
 }
 
-/// Recursion is as deep as the filter nests. `is_ip` where what stands beside it passes IP alone, so
-/// that whatever is asked of ARP is false.
+/// Recursion is as deep as the filter nests. `is_ip` where what stands beside it passes IP alone,
+/// so that whatever is asked of ARP is false.
 fn unanswered(node: &Node, known: Fields, is_ip: bool) -> Option<Expr> {
     match node {
         Node::All | Node::None => None,

@@ -5,6 +5,7 @@
 //! terms are bounded, so that no text makes it slow or overflows the stack.
 
 mod compare;
+mod link;
 mod primitive;
 mod text;
 mod value;
@@ -37,7 +38,8 @@ pub enum Warning {
     /// `and` and `or` stand together without parentheses.
     #[error("`and` and `or` bind equally, from left to right")]
     Mixed {
-        /// Bytes of the source text to underline: the first operator that differs from those before.
+        /// Bytes of the source text to underline: the first operator that differs from those
+        /// before.
         at: Range<usize>,
         /// The same with the parentheses written.
         suggestion: String,

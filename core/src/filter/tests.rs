@@ -122,6 +122,23 @@ fn names_of_services_and_protocols() {
 }
 
 #[test]
+fn short_networks_ranges_by_name_and_words_of_llc_are_tcpdumps() {
+    same("host 10.0.0", "net 10.0.0.0/24");
+    same("src 192.168", "src net 192.168.0.0/16");
+    same("tcp portrange ftp-ssh", "tcp port 21-22");
+    same("portrange ftp-ssh", "tcp port 21-22");
+    same("portrange ftp-data-25", "port 20-25");
+    same("ether host 0200.0000.0001", "ether host 02:00:00:00:00:01");
+    same("stp", "ether proto 0x42");
+    same("ether proto \\stp", "stp");
+    same("netbeui", "untagged and llc and ether[14:2] == 0xf0f0");
+    same(
+        "vlan and ipx",
+        "vlan and (ether proto 0x8137 or ether proto 0xe0 or (llc and ether[14:2] == 0xffff))",
+    );
+}
+
+#[test]
 fn header_bytes_mean_the_headers_tcpdump_finds() {
     check("tcp[tcpflags] & tcp-syn != 0", "untagged and ip and tcp and tcp.flags.syn");
     same("tcp[13] & 2 != 0", "tcp[tcpflags] & tcp-syn != 0");
@@ -230,6 +247,8 @@ fn mistakes_are_underlined() {
     assert_eq!(message("tcp.dport == 70000"), "70000 is more than `tcp.dport` can be: 65535");
     assert_eq!(hint("10.0.0.1"), "write `host 10.0.0.1`, `src 10.0.0.1` or `dst 10.0.0.1`");
     assert_eq!(hint("ip.src == \"10.0.0.1\""), "write it without quotes");
+    assert_eq!(hint("src 10"), "write `net 10` for the network 10.0.0.0/8");
+    assert_eq!(hint("udp portrange ftp-ssh"), "write the numbers, 21-22");
     assert_eq!(hint("10.0.0"), "`net 10.0.0` is a network, `host 10.0.0.1` an address");
     assert!(message("http").contains("`port http`"));
     assert_eq!(message("ip6 host 10.0.0.1"), "`ip6` goes before no IPv4 address");
@@ -286,7 +305,7 @@ fn mistakes_are_underlined() {
         "vlan (5",
         "src or port 80",
         "net 1.2.3.4.5",
-        "host 1.2.3",
+        "host 1.2.3.4.5",
     ] {
         refused(text);
     }

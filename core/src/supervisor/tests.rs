@@ -315,7 +315,7 @@ fn a_source_cut_short_gives_all_it_holds_and_says_so() {
     cut.fails = true;
     let (seen, ended) = run(vec![Box::new(cut)], vec![counter("c", "5s", 0)]);
     assert_eq!(seen, [("c".to_owned(), "0 2".to_owned())]);
-    assert_eq!(ended.status.sources[0].error.as_deref(), Some("`scripted`: cut short at byte 7"));
+    assert_eq!(ended.status.sources[0].error.as_deref(), Some("`scripted`: cut short, at byte 7"));
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub fn is_listening(url: &str) -> bool {
 
 /// Asks, and hands the answer on as it comes.
 pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
+    let url = &whole(url)?;
     let mut response = send(url, args, format)?;
     if let Some(missed) = response.headers().get(como_web::MISSED).and_then(|h| h.to_str().ok()) {
         say(missed);
@@ -53,6 +54,18 @@ pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     let is_table = format == AnswerFormat::Records(Format::Table);
     told.iter().for_each(|told| say_told(told, is_table));
     Ok(())
+}
+
+/// The URL of a monitor, which may be written as host and port alone.
+fn whole(url: &str) -> Result<String> {
+    match url.split_once("://") {
+        None => Ok(format!("http://{url}")),
+        Some(("http", _)) => Ok(url.to_owned()),
+        Some((scheme, _)) => {
+            let failure = Failure::usage(format!("a monitor is asked over http, not `{scheme}`"));
+            Err(failure.hint("write http://HOST:PORT; a tunnel or a proxy brings encryption"))
+        }
+    }
 }
 
 fn agent() -> ureq::Agent {
@@ -116,7 +129,10 @@ fn hand_on(url: &str, mut body: impl Read, curtain: &Curtain) -> Result {
     loop {
         let read = match body.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            other => other.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?,
+            other => other.map_err(|error| {
+                let failure = Failure::new(format!("{url} broke off: {error}"));
+                failure.hint("the monitor ended, or what was followed does not run any more")
+            })?,
         };
         match buffer.get(..read) {
             Some(part) if !part.is_empty() => {

@@ -1,4 +1,5 @@
-//! What an answer is made of, and in what it is not exact: as a monitor tells it, and beside an answer.
+//! What an answer is made of, and in what it is not exact: as a monitor tells it, and beside an
+//! answer.
 
 use como_core::source::Covered;
 use como_core::storage::Coverage;

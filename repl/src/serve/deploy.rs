@@ -106,8 +106,8 @@ impl Deployer {
         }
     }
 
-    /// Forgets the scripts whose names the configuration has taken, or has given up, so that they are
-    /// tried again. What ran under one that is taken has made room already.
+    /// Forgets the scripts whose names the configuration has taken, or has given up, so that they
+    /// are tried again. What ran under one that is taken has made room already.
     fn give_way(&mut self, reserved: &BTreeSet<String>) {
         let Self { blocked, seen, running, .. } = self;
         running.retain(|name, _| !reserved.contains(name));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use como_core::query::{Answer, Coarse, Packets, Place, Query, QueryError, Quiet, Replayed, Steps};
 use como_core::render::Format;
@@ -24,6 +24,9 @@ use super::rerun::{Runs, Seat, answered};
 use super::views::Views;
 use crate::afresh::{self, Common};
 use crate::columnar;
+
+/// How long who follows an instance that was removed waits for its last records.
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// What answers with packets took, by instance.
 pub type Looked = Arc<Mutex<BTreeMap<String, Effort>>>;
@@ -123,6 +126,8 @@ impl Desk {
         };
         let sources = filling.as_ref().map(|filling| filling.sources(&covered));
         let sources = crate::query::sources(&sources.unwrap_or_else(|| covered.clone()));
+        // What is no instance, as alerts and rollups, is never removed.
+        let follows = answer.follows() && self.monitor.instance(&query.module).is_some();
         drop(answer);
         let (store, feed) = (self.store.clone(), self.feed.clone());
         let maker = self.monitor.maker(&query.module);
@@ -130,23 +135,27 @@ impl Desk {
         let is_held = format == Format::Gnuplot && seat.is_none();
         let run = seat.as_ref().map(Seat::number);
         let held = is_held.then(|| self.runs.take(&query.module)).transpose()?;
+        let monitor = self.monitor.clone();
         let body = move |out: &mut dyn Write| {
             let _seats = (seat, held);
             let feed = Some(&feed);
             let place = Place { store: &*store, feed, running: &running, packets: None };
             let mut renderer = crate::output::shown(format, maker.as_ref());
+            let mut waits = Waits { monitor, name: &query.module, since: None };
+            let goes_on = || !follows || waits.goes_on();
             let written = match filling {
                 None => Answer::open(&query, place)
-                    .and_then(|mut answer| answer.write(renderer.as_mut(), out, || true)),
+                    .and_then(|mut answer| answer.write(renderer.as_mut(), out, goes_on)),
                 Some(filling) => filling
                     .join(
                         &query,
                         (columns, &covered),
                         Box::new(|query| Answer::begun(query, place)),
                     )
-                    .write(renderer.as_mut(), out, || true),
+                    .write(renderer.as_mut(), out, goes_on),
             };
-            written.map(drop).map_err(broken)
+            written.map_err(broken)?;
+            waits.ended()
         };
         let mime = format.mime().to_owned();
         Ok(HttpAnswer { mime, sources: Some(sources), missed, run, body: Box::new(body) })
@@ -197,6 +206,35 @@ impl Desk {
         let answered = answered(made, seat, (format, maker), |error, _| Err(broken(error)));
         let sources = sources.map(|sources| crate::query::sources(&sources)).or(answered.sources);
         Ok(HttpAnswer { missed, sources, ..answered })
+    }
+}
+
+/// One who waits for what comes of an instance.
+struct Waits<'a> {
+    monitor: Handle,
+    name: &'a str,
+    // When it was first not found to run.
+    since: Option<Instant>,
+}
+
+impl Waits<'_> {
+    /// Whether it was waited for to the end.
+    fn ended(self) -> io::Result<()> {
+        match self.since.filter(|since| since.elapsed() > LEAVING) {
+            Some(_) => Err(io::Error::other("what was followed does not run any more")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether something may come still: it runs, or has not long stopped.
+    fn goes_on(&mut self) -> bool {
+        match self.monitor.instance(self.name) {
+            Some(_) => self.since = None,
+            None => {
+                self.since.get_or_insert_with(Instant::now);
+            }
+        }
+        self.since.is_none_or(|since| since.elapsed() <= LEAVING)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,6 +57,15 @@ pub fn odd(config: &Config) -> Vec<Message> {
             instance.name
         );
         odd.push(Message::new(what).hint("a block has up to 64KiB"));
+    }
+    for path in config.instances.iter().filter_map(|instance| instance.anonymize.as_deref()) {
+        // One that is not there is refused when it is read.
+        let mode = path.metadata().map_or(0, |found| found.mode());
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            let what = format!("others than its owner may read the key `{path}`");
+            odd.push(Message::new(what).hint(format!("`chmod 600 {path}`")));
+        }
     }
     odd
 }

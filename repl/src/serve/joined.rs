@@ -1,5 +1,5 @@
-//! Answers of records that do not reach all of the time asked for: what is stored beside them serves
-//! for the rest.
+//! Answers of records that do not reach all of the time asked for: what is stored beside them
+//! serves for the rest.
 
 use como_core::query::{Answer, Coarse, Filling, Own, Place, Query, QueryError};
 use como_web::Refusal;

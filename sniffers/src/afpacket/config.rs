@@ -5,7 +5,7 @@ use como_core::time::Span;
 
 use super::ring::Shape;
 use crate::file::CAP_LEN_MAX;
-use crate::spec::{Kind, OptionDoc, Options};
+use crate::spec::{Kind, Opens, OptionDoc, Options};
 
 /// Packet rings, as `como sniffers` shows them.
 pub const KIND: Kind = Kind {
@@ -59,6 +59,7 @@ pub const KIND: Kind = Kind {
             doc: "Which packets: in (received), out (sent by this machine), both.",
         },
     ],
+    opens: Opens::Each(|text, _| super::open(text)),
 };
 
 /// Fan-out modes by the names that `packet(7)` gives them.

@@ -93,6 +93,11 @@ impl Capture {
         Self::over(name, Box::new(Buffered::of_reader(bytes)), taken)
     }
 
+    /// The same as what its first bytes say it is.
+    pub fn of_bytes(name: &str, bytes: Box<dyn Read + Send>) -> Self {
+        Self::of_reader(name.to_owned(), bytes, Taken::AsTold)
+    }
+
     fn of(path: String, file: File, taken: Taken) -> Result<Self, SourceError> {
         let input = input::of_file(file).map_err(|e| cannot("open", &path, e))?;
         Ok(Self::over(path, input, taken))
@@ -128,6 +133,7 @@ impl Capture {
     /// is cut short or damaged gives all it holds first.
     fn look_ahead(&mut self) -> Result<(), SourceError> {
         let mut first = Chunk::default();
+        let told = !matches!(self.format, Format::Unknown);
         let result = self.fill(&mut first, 1);
         let name = format!("{}:{}", self.format.name(), self.path);
         self.description = Description {
@@ -144,6 +150,13 @@ impl Capture {
         match result {
             Err(e) if matches!(self.format, Format::Unknown) => return Err(e),
             Err(e @ SourceError::Link { .. }) => return Err(e),
+            // Its first record fits a format without a magic number, and nothing else does.
+            Err(SourceError::Format { name, why, offset })
+                if !told && self.first_ts.is_none() && matches!(self.format, Format::Erf(_)) =>
+            {
+                let why = format!("not a capture; taken for ERF, {why}");
+                return Err(SourceError::Format { name, why, offset });
+            }
             Err(e) => self.failed = Some(e),
             Ok(turn) => self.ended = turn == Turn::End,
         }
@@ -220,7 +233,8 @@ impl Capture {
     }
 }
 
-/// Walks over what the window holds from `at` on. The window joins the chunk if a packet lies in it.
+/// Walks over what the window holds from `at` on. The window joins the chunk if a packet lies in
+/// it.
 fn walk(
     format: &mut Format,
     window: &Window,

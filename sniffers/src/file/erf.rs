@@ -22,7 +22,8 @@ const MORE: u8 = 0x80;
 /// Flags that no version of the format gives a meaning.
 const FLAGS_RESERVED: u8 = 0xc0;
 
-/// More bytes than anything adds to a packet: what stands before it, and filling to a multiple of 8.
+/// More bytes than anything adds to a packet: what stands before it, and filling to a multiple of
+/// 8.
 const SURPLUS_MAX: usize = 32;
 
 /// What a type of record carries.

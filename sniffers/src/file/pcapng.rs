@@ -258,7 +258,8 @@ impl PcapNg {
         Ok(())
     }
 
-    /// Opens the packet just added, which lies `offset` bytes into its block, if it is an ERF record.
+    /// Opens the packet just added, which lies `offset` bytes into its block, if it is an ERF
+    /// record.
     #[inline]
     fn open(&mut self, body: &[u8], offset: usize, sink: &mut Sink) {
         let Some(outer) = sink.packets.pop_if(|packet| packet.link == LinkType::ERF) else {

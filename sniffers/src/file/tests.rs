@@ -154,7 +154,7 @@ fn an_empty_capture_ends_at_once_and_an_empty_file_is_none() {
     assert_eq!(read(&pcap(&[])), (vec![], None));
     let (seen, e) = read(b"");
     assert!(seen.is_empty());
-    assert_eq!(e.as_deref(), Some("`x`: empty, not even the header of a capture at byte 0"));
+    assert_eq!(e.as_deref(), Some("`x`: empty, not even the header of a capture"));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_file_cut_anywhere_gives_the_packets_before_the_cut() {
         match ends.iter().rfind(|end| **end <= cut) {
             Some(end) if *end == cut => assert_eq!(e, None),
             Some(end) => assert!(e.expect("an error").ends_with(&format!("at byte {end}"))),
-            None => assert!(e.expect("an error").ends_with("at byte 0")),
+            None => assert!(!e.expect("an error").contains("at byte")),
         }
     }
 }
@@ -181,7 +181,7 @@ fn a_lying_length_is_an_error_and_not_an_allocation() {
         let (seen, e) = read(&bytes);
         assert_eq!(seen.len(), 1);
         let want = format!(
-            "`x`: a packet claims {lie} captured bytes, more than the 256 KiB allowed at byte 43"
+            "`x`: a packet claims {lie} captured bytes, more than the 256 KiB allowed, at byte 43"
         );
         assert_eq!(e, Some(want));
     }

@@ -20,7 +20,8 @@ use crate::pool::{Buffer, Pool};
 /// The longest datagram, and with it all the headers in one.
 const DATAGRAM_MAX: usize = 1 << 16;
 
-/// How many sampled packets fit a datagram: each takes 52 bytes at least, which is one of version 4.
+/// How many sampled packets fit a datagram: each takes 52 bytes at least, which is one of version
+/// 4.
 const SAMPLES_MAX: usize = DATAGRAM_MAX / 52;
 
 /// How many bytes of headers lie in one buffer.

@@ -4,8 +4,12 @@ use como_tests::{Como, Folder, Ran};
 
 use crate::trace;
 
+/// What is answered to lines through a pipe, which fail together if one of them does.
+#[track_caller]
 fn say(folder: &Folder, lines: &str) -> Ran {
-    Como::new(folder, ["repl"]).input(lines).run().ok()
+    let ran = Como::new(folder, ["repl"]).input(lines).run();
+    assert_eq!(ran.code, i32::from(ran.stderr.contains("error: ")), "{}", ran.stderr);
+    ran
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! what becomes of scripts is said in the log.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
 
-use como_tests::Folder;
+use como_tests::{Como, Folder};
 
 use super::server::Server;
 use super::{MODULE, TRAFFIC, config};
@@ -123,4 +125,28 @@ fn a_monitor_that_measures_nothing_is_warned_of() {
     for warning in ["there is no [[source]]", "its `streamsize` is less than one block"] {
         assert!(told.contains(warning), "{told}");
     }
+}
+
+#[test]
+fn who_follows_a_module_that_is_removed_is_told() {
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:rate=1000,duration=600s,pace=true", TRAFFIC));
+    folder.write("modules/mine.lua", "\u{feff}".to_owned() + MODULE);
+    let server = Server::start(&folder);
+    server.until("/mine?time=-1h:0&wait=no", |body| body.contains("packets"));
+    // Host and port are enough to name a monitor.
+    let url = server.address().to_string();
+    let asked = ["query", "mine", "--url", &url, "--follow", "--time", "-1s:"];
+    let mut follower = Como::new(&folder, asked).into_command();
+    follower.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut follower = follower.spawn().expect("the command starts");
+    let out = follower.stdout.take().expect("a pipe was asked for");
+    let mut lines = BufReader::new(out).lines();
+    assert!(lines.next().expect("a record").expect("UTF-8").contains("packets"));
+    std::fs::remove_file(folder.path().join("modules/mine.lua")).expect("it was there");
+    assert!(lines.all(|line| line.is_ok_and(|line| line.contains("packets"))));
+    let ended = follower.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(1) && told.contains("does not run any more"), "{told}");
+    assert_eq!(server.end(), 0);
 }

@@ -39,7 +39,7 @@ fn a_run_says_its_number_and_the_status_how_far_it_is() {
         .collect();
     let number = head
         .iter()
-        .find_map(|line| line.to_lowercase().strip_prefix("x-como-run: ").map(str::to_owned));
+        .find_map(|line| line.to_lowercase().strip_prefix("como-run: ").map(str::to_owned));
     let number: u64 = number.and_then(|number| number.parse().ok()).expect("the run's number");
 
     // It goes no further than what lies between it and us.

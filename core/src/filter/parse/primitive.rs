@@ -65,17 +65,6 @@ const QUALIFIERS: [&str; 12] = [
     "mask",
 ];
 
-/// EtherTypes that stand for tags rather than a network header, and the header each one is.
-const TAG_TYPES: [(u16, u32); 7] = [
-    (0x8100, Layers::VLAN),
-    (0x88a8, Layers::VLAN),
-    (0x9100, Layers::VLAN),
-    (0x9200, Layers::VLAN),
-    (0x8847, Layers::MPLS),
-    (0x8848, Layers::MPLS),
-    (0x8864, Layers::PPPOE),
-];
-
 impl Parser<'_> {
     /// The condition that begins with this word, which has been taken; none if it is no such word.
     pub(super) fn primitive(&mut self, name: &str, at: &Range<usize>) -> Result<Option<Piece>> {
@@ -122,7 +111,10 @@ impl Parser<'_> {
             }
             "broadcast" => broadcast(),
             "multicast" => multicast(),
-            _ => return Ok(None),
+            word => match self.over_llc(word) {
+                Some(expr) => expr,
+                None => return Ok(None),
+            },
         };
         Ok(Some(Piece::Is(expr)))
     }
@@ -363,32 +355,6 @@ impl Parser<'_> {
         };
         let value = value.map_or(load, |field| Arith::Key(Key::Field(field)));
         Ok(Piece::Number { value, named: None, at: at.start..end })
-    }
-
-    /// `expr` in packets without tags, unless a tag was named to the left.
-    pub(super) fn direct(&self, expr: Expr) -> Expr {
-        if self.tags.any { expr } else { Expr::all_of([Expr::untagged(), expr]) }
-    }
-
-    /// `ether proto N`: the type directly behind the link-layer addresses, or behind the tags
-    /// where one was named to the left.
-    pub(super) fn ether_proto(&self, value: u16) -> Expr {
-        let bytes = |offset, size, value: u16| {
-            let offset = Box::new(Arith::Const(offset));
-            let load = Arith::Load { base: Base::Link, offset, size };
-            Expr::compare(load, Relation::Eq, Arith::Const(u32::from(value)))
-        };
-        if let Some((_, layer)) = TAG_TYPES.iter().find(|(t, _)| *t == value) {
-            return Expr::all_of([Expr::found(*layer), bytes(12, 2, value)]);
-        }
-        self.direct(match value {
-            0x0800 => Expr::found(Layers::IPV4),
-            0x86dd => Expr::found(Layers::IPV6),
-            0x0806 => Expr::found(Layers::ARP),
-            // A length: what follows is an LLC header, and the number its DSAP.
-            0..1536 => Expr::all_of([Expr::found(Layers::LLC), bytes(14, 1, value)]),
-            _ => number(Field::EthType, Ranges::of(value.into(), value.into())),
-        })
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> Parser<'a> {
     /// `host`, `net`, `src`, `dst` with an address or network.
     fn host(&mut self, head: Head) -> Result<Expr> {
         let start = self.lexer.peek()?.1.start;
-        let set = self.network(head.kind == Kind::Net)?;
+        let set = self.network(head.kind)?;
         let proto = head.proto.unwrap_or("");
         let v6 = set.v4.is_empty();
         if v6 && matches!(proto, "ip" | "arp" | "rarp") || !v6 && proto == "ip6" {
@@ -87,14 +87,15 @@ impl<'a> Parser<'a> {
         Ok(sides(head.side, src, dst))
     }
 
-    /// An address, or a network as `A/n`, `A mask M` or, where a network is asked for, `10.1`.
-    fn network(&mut self, net: bool) -> Result<AddrSet> {
-        let (addr, bits, at) = self.address(net)?;
+    /// An address, or a network as `A/n`, `A mask M` or `10.1`; where a network is asked for also
+    /// as `10`, which elsewhere might be meant as 0.0.0.10, as tcpdump has it.
+    fn network(&mut self, kind: Kind) -> Result<AddrSet> {
+        let (addr, bits, at) = self.address(if kind == Kind::Net { 1 } else { 2 })?;
         if self.takes("/")? {
             return self.prefix(addr, &at);
         }
         if self.takes("mask")? {
-            let (mask, bits, mask_at) = self.address(false)?;
+            let (mask, bits, mask_at) = self.address(4)?;
             let ones = (mask.bits() as u32).leading_ones();
             let whole = Prefix::new(Addr::v4([255; 4]), ones as u8).addr() == mask;
             if mask.is_v6() || addr.is_v6() || bits != 32 || !whole {
@@ -140,8 +141,8 @@ impl<'a> Parser<'a> {
     }
 
     /// An address and how many of its bits were written: fewer than all for `10` or `192.168`,
-    /// which only a network may be.
-    fn address(&mut self, net: bool) -> Result<(Addr, u8, Range<usize>)> {
+    /// which only a network may be, of at least `parts_min` parts.
+    fn address(&mut self, parts_min: usize) -> Result<(Addr, u8, Range<usize>)> {
         let (text, at) = self.value_text("an address")?;
         if let Ok(addr) = text.parse::<Addr>() {
             return Ok((addr, addr.width(), at));
@@ -149,15 +150,20 @@ impl<'a> Parser<'a> {
         let parts: Vec<&str> = text.split('.').collect();
         let bytes: Option<Vec<u8>> = parts.iter().map(|part| part.parse().ok()).collect();
         match bytes {
-            Some(bytes) if bytes.len() < 4 && (net || self.follows("/")?) => {
+            Some(bytes)
+                if bytes.len() < 4 && (bytes.len() >= parts_min || self.follows("/")?) =>
+            {
                 let mut whole = [0; 4];
                 whole.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
                 Ok((Addr::v4(whole), bytes.len() as u8 * 8, at))
             }
             _ => {
-                let hint = match text.parse::<Mac>() {
-                    Ok(_) => format!("write `ether host {text}`"),
-                    Err(_) => "write it in numbers, as in `10.0.0.1` or `fe80::1`; names are not \
+                let hint = match (text.parse::<Mac>(), bytes) {
+                    (Ok(_), _) => format!("write `ether host {text}`"),
+                    (_, Some(bytes)) if bytes.len() == 1 => {
+                        format!("write `net {text}` for the network {text}.0.0.0/8")
+                    }
+                    _ => "write it in numbers, as in `10.0.0.1` or `fe80::1`; names are not \
                                looked up"
                         .to_owned(),
                 };
@@ -169,14 +175,14 @@ impl<'a> Parser<'a> {
 
     /// One address, network or range `a..b`, as fields take it.
     pub(super) fn address_range(&mut self) -> Result<AddrSet> {
-        let (low, bits, at) = self.address(false)?;
+        let (low, bits, at) = self.address(4)?;
         if self.takes("/")? {
             return self.prefix(low, &at);
         }
         if !self.takes("..")? {
             return Ok(AddrSet::prefix(Prefix::new(low, bits)));
         }
-        let (high, _, end) = self.address(false)?;
+        let (high, _, end) = self.address(4)?;
         let set = AddrSet::between(low, high);
         if set.is_empty() {
             return Err(FilterError::Value {
@@ -227,10 +233,10 @@ impl<'a> Parser<'a> {
         Ok(sides(head.side, src, of(Field::Dport, Field::SctpDport)))
     }
 
-    /// `N`, `N:`, `:N`, `N:M`, `N-M`, `N..M` or a service's name, and over what that runs.
+    /// `N`, `N:`, `:N`, `N:M`, `N-M`, `N..M` or the names of services, and over what those run.
     fn port_range(&mut self, head: Head) -> Result<(Ranges, Over)> {
         let (text, at) = self.value_text("a port")?;
-        if let Some((port, over)) = service(text) {
+        if let Some((low, high, over)) = services(text) {
             let fits = match over {
                 Over::Tcp => matches!(head.proto, None | Some("tcp")),
                 Over::Udp => matches!(head.proto, None | Some("udp")),
@@ -238,13 +244,14 @@ impl<'a> Parser<'a> {
             };
             if !fits {
                 let runs = if over == Over::Tcp { "tcp" } else { "udp" };
-                return Err(FilterError::Mismatch {
-                    why: format!("`{text}` runs over {runs}"),
-                    at,
-                    hint: Some(format!("write the number, {port}")),
-                });
+                let hint = match low == high {
+                    true => format!("write the number, {low}"),
+                    false => format!("write the numbers, {low}-{high}"),
+                };
+                let why = format!("`{text}` runs over {runs}");
+                return Err(FilterError::Mismatch { why, at, hint: Some(hint) });
             }
-            return Ok((Ranges::of(port.into(), port.into()), over));
+            return Ok((Ranges::of(low.min(high).into(), low.max(high).into()), over));
         }
         let (low, high) = match text.split_once([':', '-']) {
             Some(("", "")) => return Err(self.not_a_port(text, at)),
@@ -312,6 +319,9 @@ impl<'a> Parser<'a> {
     /// `ether proto` with a number or name.
     fn ether_type(&mut self) -> Result<Expr> {
         let (text, at) = self.value_text("an EtherType")?;
+        if let Some(llc) = self.over_llc(text) {
+            return Ok(llc);
+        }
         let named =
             lookup(&names::ETHER_PROTOCOLS, text).or_else(|| lookup(&names::ETHER_TYPES, text));
         let number = || parse_number(text).and_then(|n| u16::try_from(n).ok());
@@ -349,6 +359,18 @@ fn sides(side: Side, src: Expr, dst: Expr) -> Expr {
 
 fn port(text: &str) -> Option<u16> {
     parse_number(text).and_then(|n| u16::try_from(n).ok())
+}
+
+/// The ports of a service, or from one to another: `ftp-ssh`, `ftp-25`. Names have hyphens too.
+fn services(text: &str) -> Option<(u16, u16, Over)> {
+    if let Some((port, over)) = service(text) {
+        return Some((port, port, over));
+    }
+    let one = |text: &str| service(text).or_else(|| Some((port(text)?, Over::Both)));
+    text.match_indices('-').find_map(|(at, _)| {
+        let ((low, a), (high, b)) = (one(&text[..at])?, one(&text[at + 1..])?);
+        Some((low, high, if a == b { a } else { Over::Both }))
+    })
 }
 
 fn service(name: &str) -> Option<(u16, Over)> {

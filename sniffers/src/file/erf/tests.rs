@@ -116,12 +116,12 @@ fn a_packet_has_no_more_bytes_than_were_sent_and_no_more_than_were_kept() {
 fn a_file_cut_short_gives_what_it_holds() {
     let file = record(2, 0, 3, &body(2)).repeat(2);
     let (seen, e) = read(&file[..file.len() - 1]);
-    let want = "`x`: cut short, 25 bytes are left of a record of at least 26 at byte 26";
+    let want = "`x`: cut short, 25 bytes are left of a record of at least 26, at byte 26";
     assert_eq!((seen.len(), e.as_deref()), (1, Some(want)));
     let mut short = file;
     short[26 + 10..26 + 12].copy_from_slice(&[0, 15]);
     let (seen, e) = read(&short);
-    let want = "`x`: a record of 15 bytes, shorter than its header at byte 26";
+    let want = "`x`: a record of 15 bytes, shorter than its header, at byte 26";
     assert_eq!((seen.len(), e.as_deref()), (1, Some(want)));
 }
 
@@ -138,6 +138,15 @@ fn text_and_other_files_are_not_taken_for_erf() {
         let (seen, e) = read(bytes);
         assert!(seen.is_empty() && e.is_some_and(|e| e.contains("not a capture in pcap")));
     }
+}
+
+#[test]
+fn what_only_begins_like_erf_is_no_capture() {
+    let bytes = &record(2, 0, 3, &body(2))[..25];
+    let input = Box::new(Buffered::of_file(file(bytes), bytes.len() as u64));
+    let e = Capture::over("x".to_owned(), input, Taken::AsTold).described();
+    let e = e.expect_err("none").to_string();
+    assert!(e.starts_with("`x`: not a capture; taken for ERF, cut short"), "{e}");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_block_longer_than_any_window_is_passed_over() {
     let (all, e) = read(&file);
     assert_eq!((all.len(), e), (1, None));
     let (_, e) = read(&file[..1 << 20]);
-    let want = "`x`: cut short in the middle of a block at byte 1048576";
+    let want = "`x`: cut short in the middle of a block, at byte 1048576";
     assert_eq!(e.as_deref(), Some(want));
 }
 
