@@ -134,11 +134,11 @@ impl Took {
 #[derive(Default)]
 pub struct Rates {
     known: Mutex<BTreeMap<Pair, Took>>,
-    kept: Option<Kept>,
+    home: Option<Home>,
 }
 
 /// Where that is written down, and when it was.
-struct Kept {
+struct Home {
     store: Arc<dyn RecordStore>,
     last: Mutex<Option<Instant>>,
 }
@@ -159,8 +159,8 @@ impl fmt::Debug for Rates {
 impl Rates {
     /// What earlier runs left in a store, where what is learned is kept from now on too.
     pub fn kept_in(store: Arc<dyn RecordStore>) -> Self {
-        let kept = Kept { store: store.clone(), last: Mutex::default() };
-        Self { kept: Some(kept), ..Self::known_in(&*store) }
+        let home = Home { store: store.clone(), last: Mutex::default() };
+        Self { home: Some(home), ..Self::known_in(&*store) }
     }
 
     /// What monitors left in a store. What cannot be read there is learned anew.
@@ -169,7 +169,7 @@ impl Rates {
         let written = store.note(RATES).ok().flatten().and_then(read);
         let written = written.filter(|written| written.version == VERSION);
         let known = written.into_iter().flat_map(|written| written.known).take(KNOWN_MAX);
-        Self { known: Mutex::new(known.collect()), kept: None }
+        Self { known: Mutex::new(known.collect()), home: None }
     }
 
     /// Takes note of a run. One that read nothing says nothing.
@@ -184,19 +184,19 @@ impl Rates {
         }
         known.entry(pair).or_default().learn(took);
         drop(known);
-        let is_due = |kept: &Kept| kept.last.lock().is_none_or(|last| last.elapsed() >= PAUSE);
-        if self.kept.as_ref().is_some_and(is_due) {
+        let is_due = |home: &Home| home.last.lock().is_none_or(|last| last.elapsed() >= PAUSE);
+        if self.home.as_ref().is_some_and(is_due) {
             self.keep();
         }
     }
 
     /// Writes it down, where it is kept.
     pub fn keep(&self) {
-        let Some(kept) = &self.kept else { return };
-        *kept.last.lock() = Some(Instant::now());
+        let Some(home) = &self.home else { return };
+        *home.last.lock() = Some(Instant::now());
         let known = self.known.lock().iter().map(|(pair, took)| (pair.clone(), *took)).collect();
         let Ok(bytes) = serde_json::to_vec(&Written { version: VERSION, known }) else { return };
-        if let Err(error) = kept.store.set_note(RATES, &bytes) {
+        if let Err(error) = home.store.set_note(RATES, &bytes) {
             // What is lost is measured again.
             tracing::debug!("what questions cost is not kept: {error}");
         }

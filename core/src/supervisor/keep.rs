@@ -23,7 +23,7 @@ pub use rollup::{Rollups, SharedRollups};
 
 /// How far one stream is safe, as `/status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct Safe {
     /// The number of its last committed block.
     pub seq: u64,
     /// The first instant behind that block: nothing before it can be lost.
@@ -36,7 +36,7 @@ pub struct Kept {
 #[derive(Debug, Default, Serialize)]
 pub struct Keeping {
     /// By instance.
-    pub streams: BTreeMap<String, Kept>,
+    pub streams: BTreeMap<String, Safe>,
     /// Until when all that an instance records is safe, also where it recorded nothing.
     pub settled_until: BTreeMap<String, String>,
     /// Why the last commit failed, if it did.
@@ -117,7 +117,7 @@ pub struct Keeper {
 impl Keeper {
     /// A sink over `writer` that keeps as much as the bounds allow.
     pub fn new(writer: Writer, bounds: SharedBounds) -> Self {
-        let keeping = Keeping { streams: kept(&writer), ..Keeping::default() };
+        let keeping = Keeping { streams: safe(&writer), ..Keeping::default() };
         Self {
             writer,
             bounds,
@@ -252,8 +252,8 @@ impl Keeper {
         }
         for done in committed {
             let rows = keeping.streams.get(&done.stream).map_or(0, |k| k.rows) + done.rows;
-            let kept = Kept { seq: done.seq, committed_until: done.end.to_string(), rows };
-            keeping.streams.insert(done.stream, kept);
+            let safe = Safe { seq: done.seq, committed_until: done.end.to_string(), rows };
+            keeping.streams.insert(done.stream, safe);
         }
         true
     }
@@ -284,12 +284,12 @@ impl Keeper {
 }
 
 /// How far the streams are safe that earlier runs left.
-fn kept(writer: &Writer) -> BTreeMap<String, Kept> {
+fn safe(writer: &Writer) -> BTreeMap<String, Safe> {
     let streams = writer.store().streams().unwrap_or_default().into_iter();
     let kept = streams.filter_map(|stream| {
         let seq = stream.next_seq.checked_sub(1)?;
         let committed_until = stream.end?.to_string();
-        Some((stream.name, Kept { seq, committed_until, rows: 0 }))
+        Some((stream.name, Safe { seq, committed_until, rows: 0 }))
     });
     kept.collect()
 }

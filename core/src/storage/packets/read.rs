@@ -126,6 +126,16 @@ fn sound(slab: &Slab, crc: Option<u32>) -> bool {
     crc.is_none_or(|crc| crc32fast::hash(slab) == crc)
 }
 
+/// Where reading stops for a moment: at what [`Part`] gives, or the end.
+enum Stop {
+    Segment,
+    Heads,
+    Damaged,
+    Lost(Lost),
+    Slab,
+    End,
+}
+
 /// What becomes of a segment that was read to its end.
 enum Ending {
     /// More may be added.
@@ -258,94 +268,119 @@ impl Reading {
     /// The same, where `check` says of each slab whether its bytes are those that were written, as
     /// far as a checksum tells.
     pub fn advance_by(&mut self, check: &mut Check<'_>) -> Result<Option<Part<'_>>, CopyError> {
-        loop {
-            let Some(open) = &mut self.open else {
-                if self.segments.is_empty() {
-                    self.look_on()?;
-                }
-                let next = self.segments.front().map_or(u64::MAX, |segment| segment.number);
-                if let Some(hole) = self.holes.pop_front_if(|hole| hole.number < next) {
-                    self.effort.damaged += 1;
-                    self.fault = hole.to_string();
-                    return Ok(Some(Part::Lost(hole.lost)));
-                }
-                let Some(segment) = self.segments.pop_front() else { return Ok(None) };
-                let path = segment.path.clone();
-                // Numbers grow by one: what is missing was removed before it was ever listed.
-                if self.follows.is_some() && self.number > 0 {
-                    self.gone += segment.number.saturating_sub(self.number.saturating_add(1));
-                }
-                (self.number, self.at, self.behind) = (segment.number, 0, 0);
-                self.open = Open::new(segment).map_err(|error| failed(&path, error))?;
-                if self.open.is_some() {
-                    return Ok(Some(Part::Segment));
-                }
-                self.gone += 1;
-                continue;
+        let stop = loop {
+            let met = match &mut self.open {
+                None => self.open_next()?,
+                Some(open) => match open.entries.pop_front() {
+                    Some(entry) => self.choose(entry, check)?,
+                    None => self.read_on(check)?,
+                },
             };
-            if let Some(entry) = open.entries.pop_front() {
-                self.entry = entry;
-                self.behind = self.entry.end();
-                if !self.entry.may_hold(self.window, &self.needs) {
-                    self.effort.slabs_skipped += 1;
-                    if self.entry.heads.is_empty() {
-                        self.passed = self.passed.max(self.entry.last);
-                        continue;
-                    }
-                    return Ok(Some(Part::Heads(&self.entry.heads)));
-                }
-                let wanted = |entry: &Entry| entry.may_hold(self.window, &self.needs);
-                let found = open.slab(&self.entry, wanted, &mut self.buffers);
-                match found.map_err(|error| failed(&open.segment.path, error))? {
-                    Found::Slab(slab) if check(&slab, Some(self.entry.crc)) => {
-                        self.slab = slab;
-                        self.at = self.entry.at;
-                        self.effort.slabs_read += 1;
-                        self.effort.bytes_read += cost(&open.segment, &self.entry);
-                        return Ok(Some(Part::Slab(&self.slab)));
-                    }
-                    Found::Slab(_) | Found::Damaged => {
-                        self.damaged(self.entry.at);
-                        return Ok(Some(Part::Damaged(&self.entry.heads)));
-                    }
-                    Found::Short => {
-                        open.cut(self.entry.at);
-                        self.behind = self.entry.at;
-                        self.damaged(self.entry.at);
-                        continue;
-                    }
-                }
+            if let Some(stop) = met {
+                break stop;
             }
-            match open.read_on(&mut self.buffers).map_err(|e| failed(&open.segment.path, e))? {
-                Behind::Slab(slab, at) => {
-                    // Nothing tells of what is not in the index yet.
-                    check(&slab, None);
-                    (self.slab, self.at) = (slab, at);
-                    self.behind = at.saturating_add(self.slab.len() as u64);
-                    self.effort.slabs_read += 1;
-                    self.effort.bytes_read += self.slab.len() as u64;
-                    return Ok(Some(Part::Slab(&self.slab)));
+        };
+        Ok(match stop {
+            Stop::End => None,
+            Stop::Segment => Some(Part::Segment),
+            Stop::Heads => Some(Part::Heads(&self.entry.heads)),
+            Stop::Damaged => Some(Part::Damaged(&self.entry.heads)),
+            Stop::Lost(lost) => Some(Part::Lost(lost)),
+            Stop::Slab => Some(Part::Slab(&self.slab)),
+        })
+    }
+
+    /// Opens the next segment, or comes upon one that is missing.
+    fn open_next(&mut self) -> Result<Option<Stop>, CopyError> {
+        if self.segments.is_empty() {
+            self.look_on()?;
+        }
+        let next = self.segments.front().map_or(u64::MAX, |segment| segment.number);
+        if let Some(hole) = self.holes.pop_front_if(|hole| hole.number < next) {
+            self.effort.damaged += 1;
+            self.fault = hole.to_string();
+            return Ok(Some(Stop::Lost(hole.lost)));
+        }
+        let Some(segment) = self.segments.pop_front() else { return Ok(Some(Stop::End)) };
+        let path = segment.path.clone();
+        // Numbers grow by one: what is missing was removed before it was ever listed.
+        if self.follows.is_some() && self.number > 0 {
+            self.gone += segment.number.saturating_sub(self.number.saturating_add(1));
+        }
+        (self.number, self.at, self.behind) = (segment.number, 0, 0);
+        self.open = Open::new(segment).map_err(|error| failed(&path, error))?;
+        if self.open.is_none() {
+            self.gone += 1;
+        }
+        Ok(self.open.is_some().then_some(Stop::Segment))
+    }
+
+    /// Reads a slab of the index, or leaves it out.
+    fn choose(&mut self, entry: Entry, check: &mut Check<'_>) -> Result<Option<Stop>, CopyError> {
+        self.entry = entry;
+        self.behind = self.entry.end();
+        if !self.entry.may_hold(self.window, &self.needs) {
+            self.effort.slabs_skipped += 1;
+            if self.entry.heads.is_empty() {
+                self.passed = self.passed.max(self.entry.last);
+                return Ok(None);
+            }
+            return Ok(Some(Stop::Heads));
+        }
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let wanted = |entry: &Entry| entry.may_hold(self.window, &self.needs);
+        let found = open.slab(&self.entry, wanted, &mut self.buffers);
+        match found.map_err(|error| failed(&open.segment.path, error))? {
+            Found::Slab(slab) if check(&slab, Some(self.entry.crc)) => {
+                self.slab = slab;
+                self.at = self.entry.at;
+                self.effort.slabs_read += 1;
+                self.effort.bytes_read += cost(&open.segment, &self.entry);
+                Ok(Some(Stop::Slab))
+            }
+            Found::Slab(_) | Found::Damaged => {
+                self.damaged(self.entry.at);
+                Ok(Some(Stop::Damaged))
+            }
+            Found::Short => {
+                open.cut(self.entry.at);
+                self.behind = self.entry.at;
+                self.damaged(self.entry.at);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads what an index does not cover.
+    fn read_on(&mut self, check: &mut Check<'_>) -> Result<Option<Stop>, CopyError> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        match open.read_on(&mut self.buffers).map_err(|e| failed(&open.segment.path, e))? {
+            Behind::Slab(slab, at) => {
+                // Nothing tells of what is not in the index yet.
+                check(&slab, None);
+                (self.slab, self.at) = (slab, at);
+                self.behind = at.saturating_add(self.slab.len() as u64);
+                self.effort.slabs_read += 1;
+                self.effort.bytes_read += self.slab.len() as u64;
+                Ok(Some(Stop::Slab))
+            }
+            Behind::End(at) => {
+                let (is_short, has_more) = (open.is_short, open.has_more(at));
+                let lost = open.rest();
+                match self.end()? {
+                    Ending::Pause => return Ok(Some(Stop::End)),
+                    Ending::Again => return Ok(None),
+                    Ending::Over if has_more => self.damaged(at),
+                    Ending::Over => {}
                 }
-                Behind::End(at) => {
-                    let (is_short, has_more) = (open.is_short, open.has_more(at));
-                    let lost = open.rest();
-                    match self.end()? {
-                        Ending::Pause => return Ok(None),
-                        Ending::Again => continue,
-                        Ending::Over if has_more => self.damaged(at),
-                        Ending::Over => {}
-                    }
-                    self.open = None;
-                    if is_short || has_more {
-                        return Ok(Some(Part::Lost(lost)));
-                    }
-                }
-                Behind::Damaged(at) => {
-                    let lost = open.rest();
-                    self.damaged(at);
-                    self.open = None;
-                    return Ok(Some(Part::Lost(lost)));
-                }
+                self.open = None;
+                Ok((is_short || has_more).then_some(Stop::Lost(lost)))
+            }
+            Behind::Damaged(at) => {
+                let lost = open.rest();
+                self.damaged(at);
+                self.open = None;
+                Ok(Some(Stop::Lost(lost)))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::Lost;
-use super::slab::{Buffers, MAPPED_BYTES, Slab, View};
+use super::slab::{Buffers, MAPPED_BYTES, Slab, Stretch};
 use crate::storage::packets::index::{Entry, Index};
 use crate::storage::packets::segments::{self, Segment, Slabs};
 
@@ -24,7 +24,7 @@ pub(super) struct Open {
     // Whether the segment ends before the slabs of its index do.
     pub is_short: bool,
     // The part of it that is mapped.
-    view: Option<View>,
+    stretch: Option<Stretch>,
     tail: Option<Slabs<Box<dyn Read + Send>>>,
     // Whether a newer one was there when it was read on, so that nothing is added any more.
     pub is_done: bool,
@@ -70,7 +70,7 @@ impl Open {
             torn,
             is_damaged,
             is_short: false,
-            view: None,
+            stretch: None,
             tail: None,
             is_done: false,
         }))
@@ -99,16 +99,16 @@ impl Open {
         if !self.segment.is_settled() {
             return None;
         }
-        if let Some(slab) = self.view.as_ref().and_then(|view| view.slab(entry)) {
+        if let Some(slab) = self.stretch.as_ref().and_then(|stretch| stretch.slab(entry)) {
             return Some(slab);
         }
         let most = entry.at.saturating_add(MAPPED_BYTES);
         let fits = |next: &&Entry| next.end() <= most && wanted(next);
         let last = self.entries.iter().take_while(fits).last().unwrap_or(entry);
         // The first is small: it often serves only to learn what stands before the packets.
-        let end = if self.view.is_none() { entry.end() } else { last.end() };
-        self.view = View::new(&self.file, entry.at, end);
-        self.view.as_ref()?.slab(entry)
+        let end = if self.stretch.is_none() { entry.end() } else { last.end() };
+        self.stretch = Stretch::new(&self.file, entry.at, end);
+        self.stretch.as_ref()?.slab(entry)
     }
 
     /// Forgets the index of a plain segment from byte `at` on: what is there is read through.

@@ -143,13 +143,13 @@ fn bytes(file: &File, at: u64, len: u32, out: &mut Vec<u8>) -> io::Result<bool> 
 }
 
 /// The part of a segment that is mapped.
-pub struct View {
+pub struct Stretch {
     region: Region,
     start: u64,
     end: u64,
 }
 
-impl View {
+impl Stretch {
     /// Maps a segment from `at` until `end`, or its end; none where that cannot be.
     pub fn new(file: &File, at: u64, end: u64) -> Option<Self> {
         let (start, end) = (at - at % ALIGN, end.min(file.metadata().ok()?.len()));
