@@ -121,7 +121,7 @@ fn intervals_whose_records_have_gone_are_gaps_and_an_answer_of_nothing_else_says
     folder.write("como.toml", config("gen:packets=1,duration=1s,seed=3", ""));
     let server = Server::start(&folder);
     let answer = get(server.address(), &format!("/all?time={from}:+20s&wait=no&interval=20s"));
-    let missed = answer.header("X-Como-Missed").unwrap_or_default();
+    let missed = answer.header("Como-Missed").unwrap_or_default();
     assert!(missed.contains("no 20s of `all` is whole in this time"), "{missed}");
     assert_eq!(server.end(), 0);
 }
@@ -220,7 +220,7 @@ fn an_interval_that_was_heard_in_part_has_a_gap_for_the_rest() {
 fn a_run_over_a_time_without_packets_says_of_what_time_there_are_some() {
     let (folder, server) = super::rerun::read_whole();
     let missed = "no packets of `kept` in this time: there are from 2024-01-01T00:00:00";
-    let said = |reply: super::server::Reply| reply.header("X-Como-Missed").unwrap_or_default();
+    let said = |reply: super::server::Reply| reply.header("Como-Missed").unwrap_or_default();
     let time = "time=2030-01-01T00:00:00Z:%2B1h&wait=no";
     let run = get(server.address(), &format!("/topports?{time}"));
     assert_eq!((run.status, run.body.as_str()), (200, ""));
@@ -229,7 +229,7 @@ fn a_run_over_a_time_without_packets_says_of_what_time_there_are_some() {
     let sent = said(post(server.address(), &format!("/query?{time}"), "lua", super::rerun::SCRIPT));
     assert!(sent.starts_with(missed), "{sent}");
     let inside = get(server.address(), "/topports?time=2024-01-01T00:00:00Z:%2B10s&wait=no");
-    assert_eq!(inside.header("X-Como-Missed"), None);
+    assert_eq!(inside.header("Como-Missed"), None);
     assert_eq!(server.end(), 0);
     let asked = ["topports", "--time", "2030-01-01T00:00:00Z:+1h"];
     let left = stored(&folder, &asked);
