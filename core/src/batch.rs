@@ -41,6 +41,8 @@ pub struct Batch {
     pub late: u32,
     /// The time before it in which nothing was heard, if that is so.
     pub unheard: Option<Window>,
+    /// Whether it comes of a stream that waits for nobody.
+    pub is_live: bool,
     packets: Vec<Packet>,
     // The marks that any of them bears.
     marks: u16,

@@ -412,8 +412,9 @@ impl Capture {
         state.plan.run(&mut batch);
         state.watch.charge(&state.costs, Category::Filter);
         self.counters.note_batch(&batch);
-        let batch = Arc::new(batch);
         let live = self.merge.is_live();
+        batch.is_live = live;
+        let batch = Arc::new(batch);
         let here = !live && state.balance.is_light(&self.workers, &state.watch);
         for (at, worker) in self.workers.iter_mut().enumerate() {
             if !state.placed.iter().any(|p| p.is_with(at)) {

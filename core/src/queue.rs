@@ -177,6 +177,11 @@ impl<T> Receiver<T> {
         self.take(None).ok()
     }
 
+    /// How many items wait.
+    pub fn len(&self) -> usize {
+        self.shared.state.lock().items.len()
+    }
+
     /// Waits for an item until `deadline`.
     pub fn recv_until(&self, deadline: Instant) -> Result<T, Nothing> {
         self.take(Some(deadline))

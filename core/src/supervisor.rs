@@ -39,7 +39,7 @@ use crate::rollup::RollupError;
 use crate::source::Source;
 use crate::storage::packets::Keeps;
 use crate::time::Span;
-use crate::worker::{Emission, Failures, Taken, Task, Worker};
+use crate::worker::{Emission, Failures, Share, Taken, Task, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use instance::{Backfill, Instance};
@@ -456,6 +456,7 @@ fn prepare(
         opened: false,
         failures: Failures::default(),
         taken: Taken::new(needs),
+        share: Share::default(),
     };
     Ok(Joining { task, filter, demand: started.demand, apart: started.apart })
 }

@@ -6,6 +6,7 @@
 
 mod failures;
 mod guarded;
+mod share;
 mod taken;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
 pub use failures::Failures;
 pub(crate) use guarded::guarded;
+pub use share::Share;
+use share::{Had, Turn, WAIT_MIN};
 pub use taken::Taken;
 
 /// Empty intervals in a row that are exported as such; more are one gap.
@@ -107,6 +110,8 @@ pub struct Task {
     pub failures: Failures,
     /// The sources whose packets it takes.
     pub taken: Taken,
+    /// What it takes of its worker's time.
+    pub share: Share,
 }
 
 /// What a worker thread needs beside its queue.
@@ -173,7 +178,7 @@ impl Worker {
     /// knows that the worker's own thread waits for work.
     pub fn take(&self, batch: &Batch, watch: &mut Stopwatch) {
         if !self.is_abandoned() {
-            self.turn_all(&mut self.seats.lock(), batch, watch);
+            self.turn_all(&mut self.seats.lock(), batch, None, watch);
         }
     }
 
@@ -184,10 +189,11 @@ impl Worker {
 
     /// Does what comes; `alone` where there is nothing to do without a task.
     fn serve(&self, work: &Receiver<Work>, alone: bool) -> Stopwatch {
-        let mut watch = Stopwatch::start();
-        while let Some(work) = work.recv() {
+        let (mut watch, mut had) = (Stopwatch::start(), Had::default());
+        while let Some(next) = had.idle(|| work.recv()) {
             watch.charge(&self.costs, Category::Core);
-            if !self.perform(&mut self.seats.lock(), work, alone, &mut watch) {
+            let turn = |tasks| Turn { tasks, now_ns: had.ns(), wait: work.len() >= WAIT_MIN };
+            if !self.perform(&mut self.seats.lock(), next, alone, turn, &mut watch) {
                 break;
             }
         }
@@ -200,12 +206,17 @@ impl Worker {
         seats: &mut Vec<Seat>,
         work: Work,
         alone: bool,
+        turn: impl FnOnce(usize) -> Turn,
         watch: &mut Stopwatch,
     ) -> bool {
         match work {
             Work::End => return false,
             _ if self.is_abandoned() => {}
-            Work::Batch(batch) => self.turn_all(seats, &batch, watch),
+            Work::Batch(batch) => {
+                let shared = batch.is_live && seats.len() > 1;
+                let turn = shared.then(|| turn(seats.len()));
+                self.turn_all(seats, &batch, turn, watch);
+            }
             Work::Attach(task) => self.seat(seats, task),
             Work::Detach(name) => {
                 for seat in seats.extract_if(.., |s| s.task.name == name) {
@@ -223,11 +234,23 @@ impl Worker {
         true
     }
 
-    fn turn_all(&self, seats: &mut [Seat], batch: &Batch, watch: &mut Stopwatch) {
+    /// Has each task take a batch, which they share a `turn` over where it is of a live stream.
+    fn turn_all(
+        &self,
+        seats: &mut [Seat],
+        batch: &Batch,
+        turn: Option<Turn>,
+        watch: &mut Stopwatch,
+    ) {
         for seat in seats {
+            if !seat.task.share.turn(turn) {
+                seat.task.shed(batch);
+                continue;
+            }
             self.turn(seat, batch);
             let spent_ns = watch.charge(&self.costs, Category::Callbacks);
             seat.task.counters.note_busy(spent_ns);
+            seat.task.share.spend(spent_ns);
             self.busy_ns.fetch_add(spent_ns, Relaxed);
         }
     }
@@ -313,6 +336,14 @@ impl Task {
         }
     }
 
+    /// Leaves a batch out, because it has taken too much of the time of others: what it records of
+    /// that time is a gap.
+    fn shed(&mut self, batch: &Batch) {
+        self.silent_since.get_or_insert(batch.clock);
+        let picked = batch.pick(self.slot).map_or(batch.len(), Selection::count);
+        self.counters.note_shed(&self.name, picked as u64);
+    }
+
     /// Says once where the first interval begins.
     fn say_opened(&mut self, export: &Sender<Emission>) {
         if let Some(open) = self.open.filter(|_| !self.opened) {
@@ -379,6 +410,11 @@ impl Task {
             empty = empty.next();
         }
         while empty.start() < to {
+            if self.share.is_over() {
+                self.counters.note_shed(&self.name, 0);
+                self.emit(export, Output::Gap { from: empty.start(), to }, Arc::default());
+                return;
+            }
             self.open = Some(empty);
             if !self.close(export, false) {
                 return;
@@ -473,3 +509,6 @@ pub(crate) fn is_gap(from: Ts, to: Ts, interval: Span) -> bool {
     let silent = to - from;
     silent > LEAP_MAX || silent.0 / interval.0.max(1) > ZEROS_MAX
 }
+
+#[cfg(test)]
+mod tests;

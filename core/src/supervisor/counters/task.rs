@@ -37,6 +37,8 @@ pub struct TaskCounters {
     unheard: AtomicU64,
     state_bytes: AtomicU64,
     busy_ns: AtomicU64,
+    shed: AtomicU64,
+    sheds: AtomicBool,
     parked: AtomicBool,
     told: Mutex<Told>,
     trouble: Mutex<Option<String>>,
@@ -114,6 +116,8 @@ pub struct TaskStatus {
     pub state_bytes: u64,
     /// Seconds of CPU time that its worker spent on it.
     pub busy_seconds: f64,
+    /// Packets left out because it took more than its share of its worker's time.
+    pub shed: u64,
     /// What has become of the past that it was to run over first, where it was.
     pub past: Option<String>,
 }
@@ -192,6 +196,18 @@ impl TaskCounters {
         self.busy_ns.fetch_add(spent_ns, Relaxed);
     }
 
+    /// Counts packets that it does not get because others wait for it; tells the log once.
+    pub fn note_shed(&self, task: &str, packets: u64) {
+        self.shed.fetch_add(packets, Relaxed);
+        if !self.sheds.swap(true, Relaxed) {
+            tracing::warn!(
+                target: FAULTS,
+                "module `{task}` takes more of the time of its worker than its share, while packets \
+                 wait: it is passed over, and what it misses is a gap in its records"
+            );
+        }
+    }
+
     /// The fields it cannot do without.
     pub(crate) fn needs(&self) -> Fields {
         self.needs
@@ -237,7 +253,7 @@ impl TaskCounters {
     }
 
     /// All of it as a reader sees it.
-    pub(super) fn status(&self, name: &str, sources: Vec<String>) -> TaskStatus {
+    pub(crate) fn status(&self, name: &str, sources: Vec<String>) -> TaskStatus {
         let closed = self.closed.load(Relaxed);
         let told = self.told.lock();
         TaskStatus {
@@ -269,6 +285,7 @@ impl TaskCounters {
             overflowed: self.overflowed.load(Relaxed),
             state_bytes: self.state_bytes.load(Relaxed),
             busy_seconds: self.busy_ns.load(Relaxed) as f64 / 1e9,
+            shed: self.shed.load(Relaxed),
             past: self.past.lock().clone(),
         }
     }

@@ -1,0 +1,100 @@
+//! A task that takes too much of a live worker's time takes it from nobody.
+
+use super::*;
+use crate::costs::thread_cpu_ns;
+use crate::field::Fields;
+use crate::packet::build::{Frame, batch_of};
+use crate::queue::bounded;
+
+/// Spends so much CPU time on each batch, and on each interval.
+struct Busy([u64; 2]);
+
+impl Module for Busy {
+    fn update(&mut self, _: &Batch, _: &Selection) {
+        spend(self.0[0]);
+    }
+
+    fn export(&mut self, _: Interval, _: &mut Export) {
+        spend(self.0[1]);
+    }
+}
+
+fn spend(ms: u64) {
+    let end = thread_cpu_ns() + ms * 1_000_000;
+    while thread_cpu_ns() < end {}
+}
+
+const INTERVAL: Span = Span(10_000_000);
+
+fn task(name: &str, busy_ms: [u64; 2]) -> Work {
+    let counters = TaskCounters::new("busy", String::new(), INTERVAL, Fields::NONE);
+    Work::Attach(Box::new(Task {
+        name: name.into(),
+        module: Box::new(Busy(busy_ms)),
+        slot: 0,
+        interval: INTERVAL,
+        schema: Arc::default(),
+        counters: Arc::new(counters),
+        open: None,
+        joins_late: false,
+        silent_since: None,
+        opened: false,
+        failures: Failures::default(),
+        taken: Taken::new(Fields::NONE),
+        share: Share::default(),
+    }))
+}
+
+/// What a worker makes of a busy task and an idle one, of batches of one packet at these times in
+/// milliseconds: for each task the packets it saw and those it did not get, its gaps, and the CPU
+/// time in milliseconds.
+fn run(busy_ms: [u64; 2], times_ms: &[u64], is_live: bool) -> [(u64, u64, usize, f64); 2] {
+    let (queue, work) = bounded(times_ms.len() + 3);
+    let (export, emitted) = bounded(1 << 16);
+    let (retired, _slots) = crossbeam_channel::unbounded();
+    let (costs, abandoned) = Default::default();
+    let order = |work| assert!(queue.send(work).is_ok());
+    order(task("busy", busy_ms));
+    order(task("idle", [0, 0]));
+    for time in times_ms {
+        let clock = Ts(time * 1_000_000);
+        let mut batch = batch_of([Frame::udp("10.0.0.1:1", "10.0.0.2:2").ts(clock)]);
+        (batch.clock, batch.is_live) = (clock, is_live);
+        order(Work::Batch(Arc::new(batch)));
+    }
+    order(Work::End);
+    Worker::new(export, retired, costs, abandoned).run(&work);
+    let (mut begun, mut gaps) = (Vec::new(), [0; 2]);
+    while let Some(emission) = emitted.recv() {
+        match emission.event {
+            Event::Begin(counters) => begun.push(counters),
+            Event::Output(Output::Gap { .. }, _) => {
+                gaps[usize::from(&*emission.instance == "idle")] += 1
+            }
+            _ => {}
+        }
+    }
+    [0, 1].map(|at| {
+        let status = begun[at].status("", Vec::new());
+        (status.packets_seen, status.shed, gaps[at], status.busy_seconds)
+    })
+}
+
+#[test]
+fn who_takes_more_than_its_share_while_others_wait_is_passed_over() {
+    let times: Vec<u64> = (0..64).map(|at| at * 10).collect();
+    let [busy, idle] = run([20, 0], &times, true);
+    assert_eq!((idle.0, idle.1, idle.2), (64, 0, 0));
+    assert!(busy.0 + busy.1 == 64 && busy.1 > 10 && busy.2 > 0, "{busy:?}");
+    assert!(busy.3 < 1.0, "{busy:?}");
+    // Files wait for whoever is slow.
+    let [busy, idle] = run([5, 0], &times, false);
+    assert_eq!([(busy.0, busy.1, busy.2), (idle.0, idle.1, idle.2)], [(64, 0, 0); 2]);
+}
+
+#[test]
+fn empty_intervals_of_one_task_are_closed_for_a_while_and_the_rest_is_a_gap() {
+    let [busy, idle] = run([0, 20], &[0, 10_000], true);
+    assert!(busy.2 == 1 && busy.3 < 1.0, "{busy:?}");
+    assert_eq!((idle.0, idle.2), (2, 0));
+}
