@@ -36,6 +36,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use cli::{Cli, StubsOf, Verb};
+use como_scripting::api::definitions::definitions;
 use como_scripting::api::manual;
 use error::{Failure, Result, nearest};
 
@@ -105,6 +106,7 @@ fn talk(verbose: u8, verb: &Verb) {
 fn stubs(what: StubsOf) -> Result {
     let text = match what {
         StubsOf::Lua => manual::stubs(),
+        StubsOf::Rhai => definitions(),
         StubsOf::Manual => manual::manual(),
     };
     Ok(std::io::stdout().write_all(text.as_bytes())?)

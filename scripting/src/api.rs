@@ -6,6 +6,7 @@
 //! are all made from it, so that none of them can say something else than another.
 
 mod calls;
+pub mod definitions;
 pub mod manual;
 pub(crate) mod net;
 mod pattern;

@@ -15,27 +15,8 @@ pub const PACKETS_MAX: usize = 1 << 16;
 /// What is left out of its
 /// headers is absent. The error says which value is not what it must be.
 pub fn packet(value: impl Fn(&str) -> Option<Value>, start: Ts) -> Result<Replayed, String> {
-    let wrong = |name: &str, wanted: &str| {
-        format!("replay returned a packet whose `{name}` is not {wanted}")
-    };
-    let addr = |name: &str| -> Result<Option<Addr>, String> {
-        match value(name) {
-            Some(Value::Null) => Ok(None),
-            Some(Value::Addr(addr)) => Ok(Some(addr)),
-            Some(Value::Text(text)) => {
-                text.parse().map(Some).map_err(|_| wrong(name, "an address"))
-            }
-            _ => Err(wrong(name, "an address")),
-        }
-    };
-    let number = |name: &str, max: u64| match value(name) {
-        Some(Value::Null) => Ok(None),
-        value => {
-            let number = value.and_then(|v| v.as_uint()).filter(|x| *x <= max);
-            let number = number.map(Some);
-            number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
-        }
-    };
+    let addr = |name| addr(name, value(name));
+    let number = |name, max| number(name, value(name), max);
     let byte = |name| number(name, 255).map(|x| x.map(|x| x as u8));
     let word = |name| number(name, 65535).map(|x| x.map(|x| x as u16));
     let ts = match value("ts") {
@@ -73,4 +54,25 @@ pub fn packet(value: impl Fn(&str) -> Option<Value>, start: Ts) -> Result<Replay
         bytes: number("bytes", u64::MAX)?.unwrap_or(0),
     };
     Ok(Replayed { ts, said, weight })
+}
+
+fn wrong(name: &str, wanted: &str) -> String {
+    format!("replay returned a packet whose `{name}` is not {wanted}")
+}
+
+fn addr(name: &str, value: Option<Value>) -> Result<Option<Addr>, String> {
+    match value {
+        Some(Value::Null) => Ok(None),
+        Some(Value::Addr(addr)) => Ok(Some(addr)),
+        Some(Value::Text(text)) => text.parse().map(Some).map_err(|_| wrong(name, "an address")),
+        _ => Err(wrong(name, "an address")),
+    }
+}
+
+fn number(name: &str, value: Option<Value>, max: u64) -> Result<Option<u64>, String> {
+    if value == Some(Value::Null) {
+        return Ok(None);
+    }
+    let number = value.and_then(|v| v.as_uint()).filter(|x| *x <= max).map(Some);
+    number.ok_or_else(|| wrong(name, &format!("a whole number from 0 to {max}")))
 }

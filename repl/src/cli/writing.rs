@@ -55,6 +55,8 @@ pub struct Stubs {
 pub enum StubsOf {
     /// LuaCATS definitions, which language servers for Lua read.
     Lua,
+    /// Definitions for Rhai, which its language server reads.
+    Rhai,
     /// The manual, docs/module-api.md.
     Manual,
 }
@@ -62,10 +64,11 @@ pub enum StubsOf {
 const STUBS_EXAMPLES: &str = "\
 Examples:
   como stubs lua > como.d.lua
+  como stubs rhai > como.d.rhai
   como stubs manual > docs/module-api.md
 
-Put como.d.lua beside your modules, or where your editor's language server for
-Lua looks for libraries.";
+Put como.d.lua and como.d.rhai beside your modules, or where your editor's
+language server looks for libraries and definitions.";
 
 /// Arguments of `como completions`.
 #[derive(Args, Debug)]

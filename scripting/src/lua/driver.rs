@@ -21,7 +21,7 @@ use super::handles::Wide;
 use super::renamed::{self, ABSENT, WHOLE};
 use crate::flow;
 use crate::scan::tokens::{Token, code};
-use crate::scan::{Language, Read, Reads, TS_NS, is_at_top, uses};
+use crate::scan::{Language, Read, Reads, Spot, TS_NS, is_at_top, uses};
 
 /// What stands before the script, in its first line.
 const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
@@ -53,17 +53,7 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     driver.direct &= !tokens.iter().any(taken);
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
     for spot in &reads.spots {
-        let new = match spot.read {
-            Read::Field(field) if driver.direct && is_fed(field) => local(&flat(field)),
-            Read::Field(_) if driver.direct => "__como_payload(__como_at)".to_owned(),
-            Read::Layer(layer) if driver.direct => local(layer),
-            Read::Filter(at) if driver.direct => local(&matched(at)),
-            Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
-            Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
-            Read::Flow if driver.direct => local(flow::NAME),
-            Read::Added => "__como_at".to_owned(),
-            Read::Layer(_) | Read::Flow => continue,
-        };
+        let Some(new) = driver.becomes(spot) else { continue };
         // Whatever lines the read was spread over must still be there.
         let lines = source[spot.at.clone()].matches('\n').count();
         edits.push((spot.at.start, spot.at.end, new + "\n".repeat(lines).as_str()));
@@ -202,6 +192,21 @@ impl<'a> Driver<'a> {
         let fetches = !reads.complete || reads.ts_ns || (reads_payload && !direct);
         let places = reads.adds() || (reads_payload && direct);
         Self { reads, fields, direct, fetches, places, tables, called }
+    }
+
+    /// What a read of the packet becomes, if it does not stay what it is.
+    fn becomes(&self, spot: &Spot) -> Option<String> {
+        Some(match spot.read {
+            Read::Field(field) if self.direct && is_fed(field) => local(&flat(field)),
+            Read::Field(_) if self.direct => "__como_payload(__como_at)".to_owned(),
+            Read::Layer(layer) if self.direct => local(layer),
+            Read::Filter(at) if self.direct => local(&matched(at)),
+            Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
+            Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
+            Read::Flow if self.direct => local(flow::NAME),
+            Read::Added => "__como_at".to_owned(),
+            Read::Layer(_) | Read::Flow => return None,
+        })
     }
 
     /// What the driver gives of a packet: fields, layers, and which filters it matches.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use como_core::module::{Args, Manifest, ModuleError};
-use mlua::{Function, Table};
+use mlua::{Function, Lua, Table};
 use parking_lot::Mutex;
 
 use super::convert;
@@ -123,24 +123,8 @@ impl Source {
 
     /// Runs the top level with what a user gave as arguments.
     pub fn run(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
-        // This bounds the native code too, which lies outside the VM's own memory: no code can be
-        // made while a script runs.
-        if self.text.len() > SOURCE_BYTES_MAX {
-            let message = format!("the script is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
-            return Err(self.error(0, message));
-        }
-        if let Some(at) = self.text.find('\0') {
-            let line = self.text[..at].lines().count() as u32;
-            return Err(self.error(line, "a script is text, and this has a zero byte".into()));
-        }
-        // Native code pays where packets are looked at; for what is declared it only delays the start.
-        let native = ["update", "check"].iter().any(|name| self.text.contains(name));
-        let mut vm = Vm::new(self, means, native)?;
-        vm.host().tables.lock().set_source(&self.text);
+        let vm = self.furnished(means)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
-        for library in self.libraries.iter() {
-            vm.load_library(library).map_err(|trouble| vm.told(trouble))?;
-        }
         let reads = reads(&self.text, Language::Lua);
         let library = mlua::Value::Table(vm.base().clone());
         let environment = self.environment(&vm, &notes, given, library);
@@ -188,6 +172,28 @@ impl Source {
         let functions = functions.into_iter().filter_map(named).collect();
         let fetches = composed.fetches;
         Ok(Ran { vm, declared, reads, args, args_table, filters, driver, fetches, functions })
+    }
+
+    /// A machine for it, with its libraries.
+    fn furnished(&self, means: &Means) -> Result<Vm, ModuleError> {
+        // This bounds the native code too, which lies outside the VM's own memory: no code can be
+        // made while a script runs.
+        if self.text.len() > SOURCE_BYTES_MAX {
+            let message = format!("the script is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
+            return Err(self.error(0, message));
+        }
+        if let Some(at) = self.text.find('\0') {
+            let line = self.text[..at].lines().count() as u32;
+            return Err(self.error(line, "a script is text, and this has a zero byte".into()));
+        }
+        // Native code pays where packets are looked at; for what is declared it only delays the start.
+        let native = ["update", "check"].iter().any(|name| self.text.contains(name));
+        let mut vm = Vm::new(self, means, native)?;
+        vm.host().tables.lock().set_source(&self.text);
+        for library in self.libraries.iter() {
+            vm.load_library(library).map_err(|trouble| vm.told(trouble))?;
+        }
+        Ok(vm)
     }
 
     /// What the top level has set, and which of it means nothing. Functions that the driver holds
@@ -244,8 +250,18 @@ impl Source {
     ) -> mlua::Result<Table> {
         let lua = vm.lua();
         let environment = lua.create_table()?;
+        let meta = lua.create_table()?;
+        meta.raw_set("__index", index)?;
+        meta.raw_set("__newindex", self.noting(lua, notes, given)?)?;
+        meta.set_readonly(true);
+        environment.set_metatable(Some(meta))?;
+        Ok(environment)
+    }
+
+    /// What is called where the top level sets a name.
+    fn noting(&self, lua: &Lua, notes: &Arc<Mutex<Notes>>, given: &Args) -> mlua::Result<Function> {
         let (notes, source, given) = (notes.clone(), self.clone(), given.clone());
-        let set = lua.create_function(
+        lua.create_function(
             move |lua, (table, name, value): (Table, mlua::LuaString, mlua::Value)| {
                 let line = lua.inspect_stack(1, |debug| debug.current_line()).flatten();
                 let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
@@ -278,13 +294,7 @@ impl Source {
                 notes.lines.push((name.clone(), line));
                 table.raw_set(name, value)
             },
-        )?;
-        let meta = lua.create_table()?;
-        meta.raw_set("__index", index)?;
-        meta.raw_set("__newindex", set)?;
-        meta.set_readonly(true);
-        environment.set_metatable(Some(meta))?;
-        Ok(environment)
+        )
     }
 
     /// The defaults in `args` and what the user made of them.

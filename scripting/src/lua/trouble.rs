@@ -56,7 +56,21 @@ pub fn calls(trace: &str, chunk: &str, last: u32) -> String {
 }
 
 /// The longest message kept of an error.
-pub const MESSAGE_CHARS_MAX: usize = 500;
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// A message without what only the machine has a use for.
+pub fn plain(message: &str) -> String {
+    // Errors of the library are the script's: the line is that of its call.
+    let message = match message.strip_prefix("library:").and_then(|t| t.split_once(": ")) {
+        Some((_, message)) => message,
+        None => message,
+    };
+    // What is raised as an object shows as its place in memory.
+    let raw = message.split_once(": 0x").is_some_and(|(ty, _)| !ty.contains(' '));
+    let message = if raw { "an error that is no text" } else { message };
+    let message = message.chars().take(MESSAGE_CHARS_MAX).collect::<String>();
+    message.trim().to_owned()
+}
 
 /// What the compiler says of a text.
 pub fn syntax(error: &mlua::Error) -> Trouble {

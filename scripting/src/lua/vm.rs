@@ -19,9 +19,7 @@ use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::known::Known;
 use super::script::Source;
 pub use super::trouble::Trouble;
-use super::trouble::{
-    MESSAGE_CHARS_MAX, calls, chunk_name, is_memory, line_of, passed, root, syntax,
-};
+use super::trouble::{calls, chunk_name, is_memory, line_of, passed, plain, root, syntax};
 use super::watch::Watch;
 use super::{convert, tables};
 use super::{meaning, renamed};
@@ -330,16 +328,7 @@ impl Vm {
                 _ => (None, 0, text),
             },
         };
-        // Errors of the library are the script's: the line is that of its call.
-        let message = match message.strip_prefix("library:").and_then(|t| t.split_once(": ")) {
-            Some((_, message)) => message,
-            None => message,
-        };
-        // What is raised as an object shows as its place in memory.
-        let raw = message.split_once(": 0x").is_some_and(|(ty, _)| !ty.contains(' '));
-        let message = if raw { "an error that is no text" } else { message };
-        let message = message.chars().take(MESSAGE_CHARS_MAX).collect::<String>();
-        let mut message = message.trim().to_owned();
+        let mut message = plain(message);
         match (file, caller) {
             (Some(file), Some(caller)) if library::is_shipped(file) => {
                 message += &format!(" (in {file}:{line})");
@@ -456,17 +445,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     let seed = como_core::hash::random_seed(name) as i32;
     let seeds: mlua::Function = base.raw_get::<Table>("math")?.raw_get("randomseed")?;
     seeds.call::<()>(seed)?;
-    let libraries = libraries.clone();
-    let require = lua.create_function(move |_, name: mlua::LuaString| {
-        match libraries.raw_get::<Option<Table>>(&name)? {
-            Some(library) => Ok(library),
-            None => Err(mlua::Error::runtime(format!(
-                "`require` takes the name of a library in quotes, where `{}` stands",
-                convert::short(&name)?.escape_debug()
-            ))),
-        }
-    })?;
-    base.set("require", require)?;
+    base.set("require", require(lua, libraries.clone())?)?;
     tables::register(lua, base, host)?;
     convert::library(lua, base, host)?;
     let addr = |lua: &Lua, text: mlua::LuaString| object(lua, parse(&convert::short(&text)?)?);
@@ -487,4 +466,17 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     base.set("log", &log)?;
     base.set("print", log)?;
     Ok(prelude)
+}
+
+/// What gives a script its libraries by their names.
+fn require(lua: &Lua, libraries: Table) -> mlua::Result<mlua::Function> {
+    lua.create_function(move |_, name: mlua::LuaString| {
+        match libraries.raw_get::<Option<Table>>(&name)? {
+            Some(library) => Ok(library),
+            None => Err(mlua::Error::runtime(format!(
+                "`require` takes the name of a library in quotes, where `{}` stands",
+                convert::short(&name)?.escape_debug()
+            ))),
+        }
+    })
 }

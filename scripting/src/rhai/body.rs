@@ -7,6 +7,7 @@
 //! `pkt.ip.dst` becomes the variable `pkt_ip_dst` ([`super::packet`]).
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use como_core::field::{Demand, Field, Id};
 use rhai::{
@@ -19,7 +20,7 @@ use super::fault::placed;
 use super::packet::Read;
 use crate::declare::Callback;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{self, Language, is_dotted, reads};
+use crate::scan::{self, Language, Reads, is_dotted, reads};
 
 /// A callback's body, ready to run.
 pub(super) struct Body {
@@ -218,9 +219,9 @@ impl Turns<'_> {
 struct Place<'a> {
     params: Vec<&'a str>,
     /// The tokens of its body, braces included.
-    tokens: std::ops::Range<usize>,
+    tokens: Range<usize>,
     /// The same in bytes.
-    bytes: std::ops::Range<usize>,
+    bytes: Range<usize>,
     line: u32,
 }
 
@@ -278,52 +279,16 @@ fn rewritten(
     packet: &str,
 ) -> (String, Packets) {
     let foreseen = reads(text, Language::Rhai);
-    let mut body = place.text(text).to_owned().into_bytes();
-    let mut found: BTreeMap<String, Read> = BTreeMap::new();
-    let mut complete = foreseen.complete;
-    let words: HashSet<&str> = tokens.iter().map(|token| token.text).collect();
-    for at in place.tokens.clone() {
-        let starts = tokens[at].is(packet) && !is_dotted(tokens, at);
-        let Some((read, steps)) = starts.then(|| path(tokens, at)).flatten() else { continue };
-        if let Read::Layer(_) = read
-            && !foreseen.complete
-        {
-            // A layer in a script's hands is more than a yes.
-            continue;
-        }
-        let last = &tokens[at + 2 * steps];
-        let (from, to) = (tokens[at].at, last.at + last.text.len());
-        let name = tokens[at..=at + 2 * steps].iter().map(|t| if t.is(".") { "_" } else { t.text });
-        let name: String = name.collect();
-        if words.contains(name.as_str()) || name.len() != to - from {
-            // The script has a variable of that name, or wrote blanks in between.
-            complete = false;
-            continue;
-        }
-        let start = place.bytes.start;
-        if let Some(bytes) = body.get_mut(from - start..to - start) {
-            bytes.copy_from_slice(name.as_bytes());
-            found.insert(name, read);
-        }
-    }
-    for spot in foreseen.spots.iter().filter(|s| place.bytes.contains(&s.at.start)) {
-        let scan::Read::Filter(at) = spot.read else { continue };
-        let named = |(name, _): &&(String, usize)| Some(name) == foreseen.filters.get(at);
-        let known = filters.iter().find(named).filter(|_| !text[spot.at.clone()].contains('\n'));
-        let start = place.bytes.start;
-        let bytes = body.get_mut(spot.at.start - start..spot.at.end - start);
-        let (Some((_, number)), Some(bytes)) = (known, bytes) else {
-            complete = false;
-            continue;
-        };
-        let name = format!("{:_<1$}", format!("f{number}"), bytes.len());
-        if name.len() == bytes.len() && !words.contains(name.as_str()) {
-            bytes.copy_from_slice(name.as_bytes());
-            found.insert(name, Read::Filter(*number));
-        } else {
-            complete = false;
-        }
-    }
+    let mut rewritten = Rewritten {
+        body: place.text(text).to_owned().into_bytes(),
+        start: place.bytes.start,
+        found: BTreeMap::new(),
+        complete: foreseen.complete,
+        words: tokens.iter().map(|token| token.text).collect(),
+    };
+    rewritten.fields(tokens, place, packet);
+    rewritten.filters(text, filters, place, &foreseen);
+    let Rewritten { body, found, complete, .. } = rewritten;
     // Where a packet goes is not known then, only which words the script has.
     let has = |word| text.contains(word) || others.iter().any(|other| other.contains(word));
     let named = |f: &Field| f.name().split('.').all(has);
@@ -334,6 +299,71 @@ fn rewritten(
         body,
         Packets { reads: found.into_iter().collect(), held, shown: foreseen.fields, adds, looks },
     )
+}
+
+/// A body whose reads become variables.
+struct Rewritten<'a> {
+    body: Vec<u8>,
+    /// Where it begins in the text.
+    start: usize,
+    /// The variables, and what each stands for.
+    found: BTreeMap<String, Read>,
+    /// Whether every read has become one.
+    complete: bool,
+    /// The words that the text has: no variable may be called like one.
+    words: HashSet<&'a str>,
+}
+
+impl Rewritten<'_> {
+    /// Puts a name, which has to be as long, in the place of a read.
+    fn put(&mut self, at: Range<usize>, name: String, read: Read) {
+        let bytes = self.body.get_mut(at.start - self.start..at.end - self.start);
+        match bytes.filter(|bytes| bytes.len() == name.len()) {
+            Some(bytes) if !self.words.contains(name.as_str()) => {
+                bytes.copy_from_slice(name.as_bytes());
+                self.found.insert(name, read);
+            }
+            // The script has a variable of that name, or wrote blanks in between.
+            _ => self.complete = false,
+        }
+    }
+
+    fn fields(&mut self, tokens: &[Token<'_>], place: &Place<'_>, packet: &str) {
+        let followed = self.complete;
+        for at in place.tokens.clone() {
+            let starts = tokens[at].is(packet) && !is_dotted(tokens, at);
+            let Some((read, steps)) = starts.then(|| path(tokens, at)).flatten() else { continue };
+            if matches!(read, Read::Layer(_)) && !followed {
+                // A layer in a script's hands is more than a yes.
+                continue;
+            }
+            let last = &tokens[at + 2 * steps];
+            let words = tokens[at..=at + 2 * steps].iter();
+            let name = words.map(|t| if t.is(".") { "_" } else { t.text }).collect();
+            self.put(tokens[at].at..last.at + last.text.len(), name, read);
+        }
+    }
+
+    fn filters(
+        &mut self,
+        text: &str,
+        filters: &[(String, usize)],
+        place: &Place<'_>,
+        foreseen: &Reads,
+    ) {
+        for spot in foreseen.spots.iter().filter(|s| place.bytes.contains(&s.at.start)) {
+            let scan::Read::Filter(at) = spot.read else { continue };
+            let named = |(name, _): &&(String, usize)| Some(name) == foreseen.filters.get(at);
+            let one_line = !text[spot.at.clone()].contains('\n');
+            match filters.iter().find(named).filter(|_| one_line) {
+                Some((_, number)) => {
+                    let name = format!("{:_<1$}", format!("f{number}"), spot.at.len());
+                    self.put(spot.at.clone(), name, Read::Filter(*number));
+                }
+                None => self.complete = false,
+            }
+        }
+    }
 }
 
 /// Whether tables may be looked into anywhere but in callbacks that get no packets.

@@ -65,7 +65,18 @@ pub(super) fn told<'a>(
         (file, at) = (from, line);
     }
     error.clear_position();
-    let mut message = match &*error {
+    let mut message = message(&error, call_ms_max, own);
+    if let Some((from, line)) = given.filter(|_| is_shipped(file)) {
+        message.push_str(&format!(" (in {file}:{at})"));
+        (file, at, column) = (from, line, None);
+    }
+    let calls = calls.iter().rev().map(|call| format!("; {call}")).collect();
+    Told { file, line: at, column, message, calls }
+}
+
+/// What an error says, without its place.
+fn message(error: &EvalAltResult, call_ms_max: u64, own: &[String]) -> String {
+    match error {
         EvalAltResult::ErrorTerminated(..) => {
             format!("stopped after {call_ms_max} ms of CPU time in one call")
         }
@@ -79,13 +90,7 @@ pub(super) fn told<'a>(
         EvalAltResult::ErrorSystem(_, source) => source.to_string(),
         EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
         other => words::told(other, own).unwrap_or_else(|| lowered(other.to_string())),
-    };
-    if let Some((from, line)) = given.filter(|_| is_shipped(file)) {
-        message.push_str(&format!(" (in {file}:{at})"));
-        (file, at, column) = (from, line, None);
     }
-    let calls = calls.iter().rev().map(|call| format!("; {call}")).collect();
-    Told { file, line: at, column, message, calls }
 }
 
 /// What is too large, and how large it may be. Rhai's own words say the first alone.

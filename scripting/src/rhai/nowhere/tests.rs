@@ -55,6 +55,30 @@ fn what_is_wrong_at_the_top_level_hides_nothing_in_functions() {
 }
 
 #[test]
+fn what_editors_are_told_of_is_there_with_as_many_arguments() {
+    let text = crate::api::definitions::definitions();
+    let mut told = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix("fn ")) {
+        let (name, rest) = line.split_once('(').expect("parameters");
+        let (params, _) = rest.split_once(')').expect("and their end");
+        let n = params.split(", ").filter(|param| !param.is_empty()).count();
+        let is_there = match name.strip_prefix("get ") {
+            // Names of layers are looked up by an index.
+            Some(_) => n == 1,
+            None => name == "require" || super::NATIVE.get(name).is_some_and(|of| of.contains(&n)),
+        };
+        assert!(is_there && line.ends_with(';'), "{line}");
+        told += 1;
+    }
+    assert!(told > 150, "{told}");
+    for entry in crate::api::entries() {
+        let name = entry.path().replace('.', "_");
+        assert!(text.contains(&format!("\nfn {name}(")), "{name}");
+    }
+    assert!(text.contains("fn get syn(of: PacketTcpFlags) -> bool | ();"), "{text}");
+}
+
+#[test]
 fn whatever_may_be_there_is_left_alone() {
     for text in [
         "fn export(t) { let f = |x| x + 1; f.call(2); Fn(\"export\"); is_def_fn(\"x\", 1); t }",
