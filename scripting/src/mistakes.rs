@@ -121,6 +121,9 @@ fn absent_field(script: &Script<'_>, line: u32) -> Option<Range<usize>> {
 /// could be full of them.
 pub const TOLD_MAX: usize = 20;
 
+/// How often reading goes on behind what is no Lua or no Rhai: each time all that follows is read.
+pub const RESUMED_MAX: usize = 5;
+
 /// The most lines that one statement is followed over.
 const STATEMENT_LINES: u32 = 200;
 

@@ -18,7 +18,7 @@ use super::vm::Vm;
 use crate::declare;
 use crate::foreign;
 use crate::host::Means;
-use crate::mistakes::TOLD_MAX;
+use crate::mistakes::{RESUMED_MAX, TOLD_MAX};
 use crate::scan::{Language, reads, resumed};
 
 /// What stands in for a value that could not be had.
@@ -96,7 +96,7 @@ impl Source {
             };
             let Trouble { line, message, .. } = syntax(&error);
             // Where ends do not match, it may be those before that are to blame.
-            if message.contains("<eof>") || line < from || wrong.len() == TOLD_MAX {
+            if message.contains("<eof>") || line < from || wrong.len() == RESUMED_MAX {
                 break;
             }
             sure.push(from..line);

@@ -20,7 +20,7 @@ use super::watch::Watch;
 use super::{deep, fault, words};
 use crate::declare;
 use crate::host::{Means, Reach};
-use crate::mistakes::TOLD_MAX;
+use crate::mistakes::{RESUMED_MAX, TOLD_MAX};
 use crate::scan::tokens::tokens;
 use crate::scan::{Language, resumed};
 
@@ -139,6 +139,9 @@ impl Source {
     /// often as that is so. And the lines in which all is sure to be what it seems.
     fn behind(&self, mut end: u32) -> (Vec<ModuleError>, Vec<Range<u32>>) {
         let (mut wrong, mut sure) = (Vec::new(), Vec::new());
+        if resumed(&self.code, Language::Rhai, end).is_none() {
+            return (wrong, sure);
+        }
         let means = Means::default();
         let host = Arc::new(Reach::new(&self.file, &means));
         let engine = engine(&host, &means.limits, &Arc::new(Watch::new()));
@@ -159,7 +162,7 @@ impl Source {
             };
             let error = fault::unparsed(&error, &self.script());
             end = error.line();
-            if unclosed || end < from || wrong.len() == TOLD_MAX {
+            if unclosed || end < from || wrong.len() == RESUMED_MAX {
                 break;
             }
             sure.push(from..end);
