@@ -4,6 +4,7 @@
 //! thread waits for work. A module that panics, or keeps failing, is parked: it gets no more
 //! packets, the others do.
 
+mod emission;
 mod failures;
 mod guarded;
 mod share;
@@ -18,7 +19,7 @@ use crate::batch::Batch;
 use crate::capture::clock::LEAP_MAX;
 use crate::capture::guest::Ticket;
 use crate::costs::{Category, Costs, Stopwatch};
-use crate::module::{Asides, Export, Module};
+use crate::module::{Export, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
 use crate::selection::Selection;
@@ -26,6 +27,7 @@ use crate::storage::Window;
 use crate::storage::packets::Spot;
 use crate::supervisor::counters::TaskCounters;
 use crate::time::{Interval, Span, Ts};
+pub use emission::{Emission, Event};
 pub use failures::Failures;
 pub(crate) use guarded::guarded;
 pub use share::Share;
@@ -49,39 +51,6 @@ pub enum Work {
     Flush,
     /// Flush everything and end.
     End,
-}
-
-/// What a task has to say.
-pub struct Emission {
-    /// The task's name.
-    pub instance: Arc<str>,
-    /// What happened to it.
-    pub event: Event,
-}
-
-impl Emission {
-    /// About how many bytes it takes.
-    pub fn bytes(&self) -> usize {
-        match &self.event {
-            Event::Output(output, _) => output.bytes(),
-            Event::Asides(asides) => asides.bytes(),
-            Event::Begin(_) | Event::Opened(_) | Event::Closed(_) => 0,
-        }
-    }
-}
-
-/// What happens to a task that export must know, in order.
-pub enum Event {
-    /// It begins, perhaps in place of its namesake.
-    Begin(Arc<TaskCounters>),
-    /// It has heard the stream from this instant on, where its first interval begins.
-    Opened(Ts),
-    /// It recorded something, or nothing for a while, of the sources with these numbers.
-    Output(Output, Arc<[u16]>),
-    /// It said something beside its records.
-    Asides(Asides),
-    /// All that it records before this instant has been said.
-    Closed(Ts),
 }
 
 /// One running module.

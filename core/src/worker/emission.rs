@@ -1,0 +1,41 @@
+//! What a worker tells export of its tasks, in order.
+
+use std::sync::Arc;
+
+use crate::module::Asides;
+use crate::record::Output;
+use crate::supervisor::counters::TaskCounters;
+use crate::time::Ts;
+
+/// What a task has to say.
+pub struct Emission {
+    /// The task's name.
+    pub instance: Arc<str>,
+    /// What happened to it.
+    pub event: Event,
+}
+
+impl Emission {
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        match &self.event {
+            Event::Output(output, _) => output.bytes(),
+            Event::Asides(asides) => asides.bytes(),
+            Event::Begin(_) | Event::Opened(_) | Event::Closed(_) => 0,
+        }
+    }
+}
+
+/// What happens to a task that export must know, in order.
+pub enum Event {
+    /// It begins, perhaps in place of its namesake.
+    Begin(Arc<TaskCounters>),
+    /// It has heard the stream from this instant on, where its first interval begins.
+    Opened(Ts),
+    /// It recorded something, or nothing for a while, of the sources with these numbers.
+    Output(Output, Arc<[u16]>),
+    /// It said something beside its records.
+    Asides(Asides),
+    /// All that it records before this instant has been said.
+    Closed(Ts),
+}
