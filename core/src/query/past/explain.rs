@@ -11,6 +11,15 @@ use crate::storage::Window;
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
 
+/// What is beside records that are replayed.
+#[derive(Default)]
+struct Beside<'a> {
+    // The stream whose records are given as they are.
+    own: Option<&'a str>,
+    // Why nothing else is read, if it is not.
+    why_not: Option<String>,
+}
+
 impl Past<'_> {
     /// What could be read to answer, what it costs, and what would be chosen, as records.
     pub fn explain(
@@ -20,7 +29,7 @@ impl Past<'_> {
         lookups: &Arc<Lookups>,
     ) -> Result<Records, QueryError> {
         let mut records = Records::empty(schema(), Span(0));
-        self.show((&instance, window, lookups), None, &mut records)?;
+        self.show((&instance, window, lookups), Beside::default(), &mut records)?;
         Ok(records)
     }
 
@@ -36,24 +45,27 @@ impl Past<'_> {
         let mut records = Records::empty(schema(), Span(0));
         records.push(own.window.from, own_row(own, rests.each_ref().map(Option::is_some)));
         for (_, window, instance) in rests.iter().flatten() {
-            self.show((instance, *window, lookups), None, &mut records)?;
+            let beside = Beside { own: Some(&own.name), why_not: None };
+            self.show((instance, *window, lookups), beside, &mut records)?;
         }
         if rests.iter().all(Option::is_none) {
             let why_not = format!("`{}` has records of its own", own.name);
-            self.show((&instance, own.window, lookups), Some(why_not), &mut records)?;
+            let beside = Beside { own: Some(&own.name), why_not: Some(why_not) };
+            self.show((&instance, own.window, lookups), beside, &mut records)?;
         }
         Ok(records)
     }
 
-    /// Adds what could be read for a window, the best first; why none of it is, if it is not.
+    /// Adds what could be read for a window, the best first.
     fn show(
         &self,
         (instance, window, lookups): (&Instance, Window, &Arc<Lookups>),
-        why_not: Option<String>,
+        Beside { own, why_not }: Beside<'_>,
         records: &mut Records,
     ) -> Result<(), QueryError> {
         let needs = Needs::of(instance.clone())?;
         let mut candidates = self.candidates(&needs, window)?;
+        candidates.retain(|one| one.is_packets || own.is_none_or(|own| one.name != own));
         let asked = Asked { instance, needs: &needs, window, lookups };
         self.price(&mut candidates, asked, |candidate| candidate.refusal.is_none());
         for (at, mut candidate) in candidates.into_iter().enumerate() {
