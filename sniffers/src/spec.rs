@@ -40,11 +40,11 @@ pub(crate) enum Opens {
     /// Each by itself.
     Each(fn(&str, &Around<'_>) -> Opened),
     /// The same, and also of bytes that come from where no path leads to.
-    OfBytes(
-        fn(&str, &Around<'_>) -> Opened,
-        fn(&str, Bytes) -> Result<Box<dyn Source>, SourceError>,
-    ),
+    OfBytes(fn(&str, &Around<'_>) -> Opened, Reads),
 }
+
+/// Makes a source of bytes, by what stands behind the kind.
+pub(crate) type Reads = fn(&str, Bytes) -> Result<Box<dyn Source>, SourceError>;
 
 /// One source, or several.
 pub(crate) type Opened = Result<Vec<Box<dyn Source>>, SourceError>;
