@@ -178,7 +178,7 @@ impl<T> Receiver<T> {
     }
 
     /// How many items wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.shared.state.lock().items.len()
     }
 

@@ -161,7 +161,7 @@ impl Worker {
         let (mut watch, mut had) = (Stopwatch::start(), Had::default());
         while let Some(next) = had.idle(|| work.recv()) {
             watch.charge(&self.costs, Category::Core);
-            let turn = |tasks| Turn { tasks, now_ns: had.ns(), wait: work.len() >= WAIT_MIN };
+            let turn = |tasks| Turn { tasks, now_ns: had.ns(), wait: work.waiting() >= WAIT_MIN };
             if !self.perform(&mut self.seats.lock(), next, alone, turn, &mut watch) {
                 break;
             }

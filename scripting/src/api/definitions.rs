@@ -74,7 +74,7 @@ fn packet(text: &mut String) {
     for class in &classes {
         let _ = write!(text, "\n// {}\n", if class.is_empty() { "a packet" } else { class });
         let parent = |path: &str| path.rsplit_once('.').map_or("", |(outer, _)| outer) == class;
-        for field in Field::ALL.into_iter().filter(|field| parent(field.name())) {
+        for field in Field::ALL.iter().filter(|field| parent(field.name())) {
             let ty = match classes.contains(field.name()) {
                 true => format!("int | {}", class_name(field.name())),
                 false => field_type(field.kind()).to_owned(),
