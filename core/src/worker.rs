@@ -1,6 +1,6 @@
 //! Workers: threads that own tasks and run their modules over batches.
 //!
-//! A task belongs to one worker. Its lock is always free: capture looks into it only while the
+//! A task belongs to one worker, whose lock nobody ever waits for: capture takes it only while the
 //! thread waits for work. A module that panics, or keeps failing, is parked: it gets no more
 //! packets, the others do.
 

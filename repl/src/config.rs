@@ -8,7 +8,7 @@ mod instance;
 pub mod places;
 pub mod view;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -196,24 +196,15 @@ impl Reader<'_> {
         })
     }
 
-    /// Where to listen: a name is looked up here.
+    /// Where to listen. No name is looked up but the one that every machine has: others may take
+    /// long, or be another machine's tomorrow.
     fn address(&self, listen: &Spanned<String>) -> Result<SocketAddr> {
         let text = listen.get_ref();
-        if let Ok(address) = text.parse() {
-            return Ok(address);
-        }
-        let what = match text.rsplit_once(':') {
-            Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
-                let found: Vec<SocketAddr> =
-                    text.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
-                match found.iter().find(|one| one.is_ipv4()).or(found.first()) {
-                    Some(address) => return Ok(*address),
-                    None => format!("there is no address for `{name}`"),
-                }
-            }
-            _ => format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`"),
-        };
-        Err(self.wrong(listen, what))
+        let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        named.as_ref().unwrap_or(text).parse().map_err(|_| {
+            let what = format!("`{text}` is not an address and a port, as in `{LISTEN_DEFAULT}`");
+            self.wrong(listen, what)
+        })
     }
 
     fn source(&self, source: &Spanned<String>) -> Result<String> {

@@ -207,13 +207,13 @@ fn names_that_no_path_leads_to_are_refused() {
 }
 
 #[test]
-fn a_port_may_be_of_a_host_by_its_name() {
+fn the_own_machine_has_a_name_and_no_other_is_looked_up() {
     let config = read("[http]\nlisten = \"localhost:44444\"\n").expect("valid");
     assert!(config.listen.ip().is_loopback() && config.listen.port() == 44444);
     check_error(
-        "[http]\nlisten = \"no such host:1\"\n",
-        "error: there is no address for `no such host`\n  como.toml:2\n  listen = \"no such host:1\"\n           \
-         ^^^^^^^^^^^^^^^^",
+        "[http]\nlisten = \"elsewhere:1\"\n",
+        "error: `elsewhere:1` is not an address and a port, as in `127.0.0.1:44444`\n  \
+         como.toml:2\n  listen = \"elsewhere:1\"\n           ^^^^^^^^^^^^^",
     );
 }
 

@@ -73,8 +73,9 @@ impl Payloads {
             }
         }
         let current = Current { batch, places: places.as_ptr(), len: places.len() };
-        // SAFETY: the function lives as long as `self`, and the memory as long as that; what it
-        // points to outlives the call, at whose end it is forgotten.
+        // SAFETY: the VM is that of the script whose module this is a part of, and so outlives
+        // `self`; in it the function is held here, and holds the memory. What the memory points to
+        // outlives the call, at whose end it is forgotten.
         unsafe { self.current.write(current) };
         let _ends = Ends(self.current);
         call()
@@ -98,7 +99,11 @@ unsafe extern "C-unwind" fn give(state: *mut ffi::lua_State) -> c_int {
             Ok(Some(FieldValue::Bytes(bytes))) => {
                 ffi::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len());
             }
-            _ => ffi::lua_pushnil(state),
+            Ok(_) => ffi::lua_pushnil(state),
+            Err(panic) => {
+                drop(panic);
+                ffi::luaL_error(state, c"a payload cannot be read: please report this".as_ptr());
+            }
         }
     }
     1

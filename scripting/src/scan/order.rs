@@ -51,7 +51,6 @@ pub fn table_order(source: &str, language: Language, path: &str) -> Vec<String> 
 
 /// The names that a text gives to entries of tables and maps: those of each table that it writes,
 /// and those set one by one, `row.share = 0.5`.
-///
 #[derive(Debug, Default)]
 pub struct Written {
     /// Those of each table, of tables in and behind `export` last.

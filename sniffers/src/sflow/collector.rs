@@ -1,8 +1,7 @@
 //! A collector: sFlow datagrams as agents send them, over UDP.
 
 use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Turn};
-use como_core::time::Span;
-use como_core::time::Ts;
+use como_core::time::{Span, Ts};
 
 use super::KIND;
 use super::samples::Samples;
