@@ -120,10 +120,22 @@ impl Window {
     /// All of time.
     pub const ALL: Self = Self { from: Ts(0), to: Ts(u64::MAX) };
 
+    /// No time at all.
+    pub const NONE: Self = Self { from: Ts(0), to: Ts(0) };
+
     /// What lies in both, if anything does.
     pub fn common(self, other: Self) -> Option<Self> {
         let both = Self { from: self.from.max(other.from), to: self.to.min(other.to) };
         (both.from < both.to).then_some(both)
+    }
+
+    /// The shortest that holds both.
+    pub fn around(self, other: Self) -> Self {
+        match (self.from < self.to, other.from < other.to) {
+            (true, true) => Self { from: self.from.min(other.from), to: self.to.max(other.to) },
+            (true, false) => self,
+            (false, _) => other,
+        }
     }
 
     /// What of it lies outside of another.
@@ -205,6 +217,9 @@ pub struct Stream {
     pub removed_until: Option<Ts>,
     /// The instance whose records these are merged from, where they are a rollup.
     pub rollup_of: Option<String>,
+    /// Outside of this time no record is of an interval of which only some rows were kept; not known
+    /// of streams that only versions wrote which did not keep it.
+    pub cut: Option<Window>,
 }
 
 /// How many bytes the name of a stream may have.

@@ -279,7 +279,10 @@ fn is_cut(
     stream: &Stream,
     (interval, follows): (Span, bool),
 ) -> Result<bool, QueryError> {
-    let to_come = follows.then_some((stream.name.as_str(), Window::ALL));
+    // What comes is taken to be as what was cut last.
+    let newest = stream.cut.map_or(stream.end, |cut| Some(cut.to)).unwrap_or_default();
+    let last = Window { from: Ts(newest.0.saturating_sub(interval.0)), to: newest };
+    let to_come = follows.then_some((stream.name.as_str(), last));
     for (name, window) in legs.iter().filter_map(Leg::read).chain(to_come) {
         let merges = |len: Span| name != stream.name || len != interval;
         if first_cut(place.store, name, window, |header| merges(header.len))?.is_some() {

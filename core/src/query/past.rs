@@ -148,6 +148,8 @@ struct Look<'a> {
 enum Which<'a> {
     /// What has something of the window.
     Inside,
+    /// The same, without the records of this name.
+    Beside(&'a str),
     /// What is of this name.
     Named(&'a str),
     /// Everything.
@@ -158,7 +160,12 @@ impl Look<'_> {
     /// Why a candidate is not opened, if it is not.
     fn passes_over(&self, candidate: &Candidate) -> Option<String> {
         let why = match self.at {
-            Which::Inside if candidate.covered.is_none() => "it has nothing of the time asked for",
+            Which::Inside | Which::Beside(_) if candidate.covered.is_none() => {
+                "it has nothing of the time asked for"
+            }
+            Which::Beside(name) if !candidate.is_packets && candidate.name == name => {
+                "it is the one that lacks it"
+            }
             Which::Named(name) if candidate.name != name => "it is not the one asked for",
             _ => return None,
         };

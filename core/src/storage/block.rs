@@ -11,6 +11,7 @@ mod column;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::Window;
 use crate::record::{Cells, Output, Records, Schema};
 use crate::time::{Span, Ts};
 use crate::wire::{Malformed, Reader, put_varint};
@@ -74,6 +75,14 @@ impl Header {
     /// The first instant that is not covered by its rows, or by the gap.
     pub fn end(&self) -> Ts {
         if self.gap { self.last } else { self.last + Span(self.len.0.max(1)) }
+    }
+
+    /// The time with its rows added of which only some rows were kept.
+    pub fn around_cuts(&self, known: Window) -> Window {
+        match self.cut {
+            true => known.around(Window { from: self.first, to: self.end() }),
+            false => known,
+        }
     }
 
     /// Whether a scan of `[from, to)` may find something in it.

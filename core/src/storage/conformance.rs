@@ -15,6 +15,7 @@ pub fn all<S: RecordStore>(mut fresh: impl FnMut() -> S) {
     rows_are_in_the_window_if_their_interval_starts_there(&fresh());
     gaps_are_cut_to_the_window_however_long(&fresh());
     gaps_are_found_by_themselves_as_far_as_so_many_say(&fresh());
+    where_records_were_cut_is_known(&fresh());
     a_block_put_twice_is_there_once(&fresh());
     streams_know_their_sizes_span_and_numbers(&fresh());
     the_oldest_blocks_go_first(&fresh());
@@ -165,6 +166,28 @@ fn gaps_are_found_by_themselves_as_far_as_so_many_say(store: &dyn RecordStore) {
     let secs = |from, to| (Ts::new(from, 0).0, Ts::new(to, 0).0);
     assert!(times.eq([secs(0, 5), secs(10, 15)]));
     assert_eq!(scan::times_of(store, "a", window(0, 20), |_| false).ok(), Some(vec![]));
+}
+
+fn where_records_were_cut_is_known(store: &dyn RecordStore) {
+    let first_cut = |from, to| {
+        let cut = scan::first_cut(store, "a", window(from, to), |header| header.len.0 > 0);
+        cut.expect("a store that works").map(|ts| ts.parts().0)
+    };
+    assert_eq!(first_cut(0, 100), None);
+    put(store, &[append("a", 0, &[(0, 10)])]);
+    assert_eq!(stream(store, "a").cut, Some(Window::NONE));
+    let origin = Origin { stream: "a".into(), ..Origin::default() };
+    for (seq, range) in [(1, 10..20), (3, 30..40)] {
+        let all = Records { cut: true, ..records(range) };
+        let mut group = append("a", seq + 1, &[(10 * seq + 10, 10 * seq + 20)]);
+        let block = Encoder::default().records(&origin, seq, &all, 0..10).expect("a block");
+        group.blocks.insert(0, block);
+        put(store, &[group]);
+    }
+    assert_eq!(stream(store, "a").cut, Some(window(10, 40)));
+    let of = [first_cut(0, 10), first_cut(0, 11), first_cut(19, 50), first_cut(20, 50)];
+    assert_eq!(of, [None, Some(10), Some(19), Some(30)]);
+    assert_eq!([first_cut(20, 30), first_cut(39, 40), first_cut(40, 50)], [None, Some(39), None]);
 }
 
 fn what_lies_before_an_instant_is_cut_to_the_row(store: &dyn RecordStore) {

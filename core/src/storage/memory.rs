@@ -41,6 +41,7 @@ impl Kept {
             stream.note(&append.about, header);
             stream.next_seq = stream.next_seq.max(header.seq.saturating_add(1));
             stream.end = stream.end.max(Some(header.end()));
+            stream.cut = Some(header.around_cuts(stream.cut.unwrap_or(Window::NONE)));
             note_schema(&mut self.in_force, header);
             let mark = Mark { first: header.first, seq: header.seq };
             let before = self.blocks.insert(mark, sealed.clone());

@@ -262,13 +262,16 @@ pub(super) fn damage(
 }
 
 /// Where the first block in a window begins of whose intervals only some rows were kept, of those
-/// blocks that count by their header; what cannot be read is passed over.
+/// blocks that count by their header; what cannot be read is passed over. Only where the store does
+/// not know better are blocks looked into.
 pub fn first_cut(
     store: &dyn RecordStore,
     stream: &str,
     window: Window,
     counts: impl Fn(&Header) -> bool,
 ) -> Result<Option<Ts>, StoreError> {
+    let known = store.stream(stream)?.map_or(Some(Window::NONE), |stream| stream.cut);
+    let Some(window) = window.common(known.unwrap_or(Window::ALL)) else { return Ok(None) };
     let mut after = None;
     loop {
         let page = store.page(stream, window, after)?;

@@ -99,12 +99,10 @@ impl Past<'_> {
         }
         let best = |window| {
             let asked = Asked { instance, needs: &needs, window, lookups };
-            let mut all = self.look(Look { needs: &needs, window, at: Which::Inside })?;
+            let mut all =
+                self.look(Look { needs: &needs, window, at: Which::Beside(&own.name) })?;
             all.retain(|one| {
-                (one.is_packets || one.name != own.name)
-                    && one.refusal.is_none()
-                    && one.reservation.is_none()
-                    && one.reached_ns() > 0
+                one.refusal.is_none() && one.reservation.is_none() && one.reached_ns() > 0
             });
             if all.len() > 1 {
                 self.price(&mut all, asked, |_| true);

@@ -4,6 +4,7 @@ use ::redb::ReadableTable;
 
 use super::Failure;
 use crate::source::Covered;
+use crate::storage::block::Header;
 use crate::storage::{Coverage, Measured, Stream, Window};
 use crate::time::{Span, Ts};
 
@@ -40,6 +41,9 @@ pub(super) struct Meta {
     pub removed_until: Option<u64>,
     #[serde(default)]
     pub rollup_of: Option<String>,
+    // Outside of this time no block says that it was cut.
+    #[serde(default)]
+    pub cut: Option<(u64, u64)>,
     // Which schema is in force from which block on, by number and hash.
     #[serde(default)]
     pub schemas: Vec<(u64, u64)>,
@@ -65,6 +69,14 @@ impl Meta {
         self.filters = filters.into_iter().map(|m| (m.seq, m.filter)).collect();
     }
 
+    /// Takes note of a block that may have been cut. Where older versions kept nothing, any of the
+    /// blocks until now may have been.
+    pub fn note_cut(&mut self, header: &Header) {
+        let (from, to) = self.cut.unwrap_or((0, self.end.unwrap_or(0)));
+        let Window { from, to } = header.around_cuts(Window { from: Ts(from), to: Ts(to) });
+        self.cut = Some((from.0, to.0));
+    }
+
     /// As the store shows it; `first` is where its first block stands.
     pub fn stream(&self, name: &str, first: Option<u64>) -> Stream {
         let coverage = |(since, sources): &(u64, Vec<Covered>)| Coverage {
@@ -87,6 +99,7 @@ impl Meta {
             reclaimed_bytes: self.reclaimed_bytes,
             removed_until: self.removed_until.map(Ts),
             rollup_of: self.rollup_of.clone(),
+            cut: self.cut.map(|(from, to)| Window { from: Ts(from), to: Ts(to) }),
         }
     }
 }
@@ -109,4 +122,25 @@ pub(super) fn parsed(name: &str, bytes: &[u8]) -> Result<Meta, Failure> {
 /// As it is kept.
 pub(super) fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(value).map_err(|error| Failure::Damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Records;
+    use crate::storage::block::{Encoder, Origin};
+    use crate::storage::conformance::records;
+
+    #[test]
+    fn what_older_versions_wrote_may_have_been_cut() {
+        let mut meta = Meta { end: Some(20), ..Meta::default() };
+        let mut note = |cut| {
+            let all = Records { cut, ..records(20..30) };
+            let block = Encoder::default().records(&Origin::default(), 0, &all, 0..10);
+            meta.note_cut(&block.expect("a block").header);
+            meta.cut
+        };
+        assert_eq!(note(false), Some((0, 20)));
+        assert_eq!(note(true), Some((0, Ts::new(30, 0).0)));
+    }
 }

@@ -48,7 +48,7 @@ impl<'txn> Tables<'txn> {
         self.about.insert(NEXT_ID, id.saturating_add(1))?;
         let id = u32::try_from(id);
         let id = id.map_err(|_| Failure::Damaged("it has had too many streams".to_owned()))?;
-        Ok(Meta { id, rows: Some(0), ..Meta::default() })
+        Ok(Meta { id, rows: Some(0), cut: Some((0, 0)), ..Meta::default() })
     }
 
     pub fn put(&mut self, append: &Append) -> Result<(), Failure> {
@@ -159,6 +159,7 @@ impl<'txn> Tables<'txn> {
             false => (&mut self.blocks, &mut meta.reach),
         };
         *longest = reach.max(*longest);
+        meta.note_cut(header);
         let key = (meta.id, header.first.0, header.seq);
         let before = pieces::insert(table, &mut self.pieces, key, &sealed.bytes)?;
         meta.bytes = (meta.bytes + sealed.bytes.len() as u64) - before.unwrap_or(0);
