@@ -102,26 +102,33 @@ impl Afresh<'_> {
     }
 
     /// Runs `instance` for the time that records of its `own` do not reach, where anything else
-    /// serves there.
-    pub fn fill(&self, instance: &Instance, own: &Own) -> Result<Option<Filling>, QueryError> {
-        self.past(|past| past.fill(instance, own, &self.lookups))
+    /// serves there and `place` gives it one to run in.
+    pub fn fill<P>(
+        &self,
+        instance: &Instance,
+        own: &Own,
+        place: impl FnOnce() -> Option<P>,
+    ) -> Result<Option<(Filling, P)>, QueryError> {
+        self.past(|past| past.fill(instance, own, &self.lookups, place))
     }
 
-    /// Whether anything may serve there.
-    pub fn has_beside(&self, own: &Own) -> bool {
-        self.past(|past| past.has_beside(own))
+    /// Whether anything may serve there, where a question wants it to.
+    pub fn has_beside(&self, question: &Query, own: &Own) -> bool {
+        let is_wanted = !question.alone && !question.partly && own.lacks_any();
+        is_wanted && self.past(|past| past.has_beside(own))
     }
 
-    /// What `instance` could be run over for a question, beside records of its `own`.
+    /// What `instance` could be run over for a question, beside records of its `own`, the rest of
+    /// which is measured by another where there is one.
     pub fn explain(
         &self,
         question: &Query,
         instance: Instance,
-        own: Option<&Own>,
+        own: Option<(&Own, Option<&Instance>)>,
     ) -> Result<Records, QueryError> {
         let window = self.window(question)?;
         self.past(|past| match own {
-            Some(own) => past.explain_beside(instance, own, &self.lookups),
+            Some((own, filler)) => past.explain_beside((instance, filler), own, &self.lookups),
             None => past.explain(instance, window, &self.lookups),
         })
     }
@@ -160,25 +167,26 @@ pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance, Fa
 }
 
 /// What to run for the time that records do not reach: the instance that is known under their name;
-/// or, where there is none, one of the module that made them, with what is not known of it.
+/// or, where there is none, one of the module that made them, with what is not known of it. Who
+/// keeps packets says something else of those that are kept than of those that come: it is not run.
 pub fn beside(
     known: Option<Instance>,
     made_by: impl FnOnce() -> Option<Instance>,
     (question, own): (&Query, &Own),
 ) -> Option<(Instance, Option<String>)> {
-    if let Some(known) = known {
-        return Some((instance(known, question).ok()?, None));
-    }
-    let mut made = made_by()?;
+    let is_known = known.is_some();
+    let mut made = known.or_else(made_by).filter(|made| !made.kind.manifest().keeps_packets)?;
     let names = made.kind.manifest().args.iter().map(|arg| arg.name.clone());
     let (interval, others): (Vec<_>, Vec<_>) = names.partition(|name| name == "interval");
-    if !interval.is_empty() && own.len > Span(0) {
+    let is_other = !is_known || own.rollup_of.is_some();
+    if is_other && !interval.is_empty() && own.len > Span(0) {
         made.args.set("interval", own.len.to_string().into());
     }
     let others = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let doubt =
         format!("what {others} the records of `{}` were measured with is not known", own.name);
-    Some((instance(made, question).ok()?, (!others.is_empty()).then_some(doubt)))
+    let is_doubted = !is_known && !others.is_empty();
+    Some((instance(made, question).ok()?, is_doubted.then_some(doubt)))
 }
 
 /// The arguments in a question, not typed yet.

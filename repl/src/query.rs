@@ -247,9 +247,8 @@ fn records(
     let place = Place { store: &**store, feed: None, running: &[], packets: None };
     let (name, nothing) = (&question.module, Progress::new(true));
     let made = |module: &str| stored.maker(name, module);
-    let said = |mixed: Option<String>, missed: Option<Missed>| {
-        let missed = missed.map(|missed| missed.to_string());
-        mixed.into_iter().chain(missed).for_each(|text| say(&text));
+    let said = |missed: Option<Missed>| {
+        missed.into_iter().for_each(|missed| say(&missed.to_string()));
     };
     let (at, beside) = ((stored, store, format), rerun::beside);
     let shown = if question.interval.is_some() {
@@ -260,10 +259,11 @@ fn records(
             let begin = Box::new(|query: &Question| Coarse::begun(query, place, own()));
             let covered = answer.sources();
             let told = (answer.columns(), covered);
+            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
             if let Some(()) = beside(at, (question, &answer.own()), told, begin)? {
                 return Ok(());
             }
-            said(answer.mixed(), answer.missed());
+            said(answer.missed());
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     } else {
@@ -271,11 +271,12 @@ fn records(
             let begin = Box::new(|query: &Question| Answer::begun(query, place));
             let own = answer.own().map_err(refused)?;
             let told = (answer.columns(), answer.sources());
+            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
             if let Some(()) = beside(at, (question, &own), told, begin)? {
                 return Ok(());
             }
             let maker = made(&answer.stream().module);
-            said(answer.mixed(), answer.missed());
+            said(answer.missed());
             show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
         })
     };

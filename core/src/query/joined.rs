@@ -21,6 +21,8 @@ use crate::time::{Span, Ts};
 pub struct Own {
     /// The instance.
     pub name: String,
+    /// The instance that they are the rollup of, if they are one.
+    pub rollup_of: Option<String>,
     /// The module that made them.
     pub module: String,
     /// The time asked for; where intervals of a length are, the whole ones that begin in it.
@@ -37,8 +39,9 @@ pub struct Own {
     pub len: Span,
     /// Whether they are merged to have intervals of that length.
     pub(super) is_merged: bool,
-    /// The filters that the first and the last were measured with, where none was asked for.
-    pub(super) filters: Option<[String; 2]>,
+    /// The filters that the first and the last were measured with, where none was asked for; none
+    /// of those that nobody remembers.
+    pub(super) filters: Option<[Option<String>; 2]>,
     /// The stream's clock, where more comes.
     pub(super) goes_on: Option<Ts>,
     /// In what an answer of them is not exact, and what it lacks.
@@ -59,9 +62,11 @@ impl Own {
     pub(super) fn of(stream: &Stream, window: Window) -> Self {
         let stored = stored(stream);
         let eras = stored.map(|stored| stream.eras(stored)).unwrap_or_default();
-        let filter = |era: Option<&(Window, &Measured)>| era.map(|(_, m)| m.filter.clone());
+        let known = |m: &Measured| m.is_known().then(|| m.filter.clone());
+        let filter = |era: Option<&(Window, &Measured)>| era.map(|(_, m)| known(m));
         Self {
             name: stream.name.clone(),
+            rollup_of: stream.rollup_of.clone(),
             module: stream.module.clone(),
             window,
             asked: window,
@@ -86,7 +91,8 @@ impl Own {
     /// The time before the records, of which the first has an interval of a length of its `own`, in
     /// intervals of `len`. Where no beginning was asked for, they begin with themselves.
     pub(super) fn before(&self, len: Span, own: Span) -> Option<Rest> {
-        let asked = self.asked(len).filter(|_| self.window.from > Ts(0))?;
+        let asks = self.window.from > Ts(0) && !self.is_forgotten(true);
+        let asked = self.asked(len).filter(|_| asks)?;
         let (first, is_alike) = match (self.stored, self.goes_on) {
             (Some(stored), _) => (down(stored.from, len), down(stored.from, len) == stored.from),
             (None, Some(clock)) => (down(clock, len), false),
@@ -99,7 +105,8 @@ impl Own {
 
     /// The same behind the records, and from an instant on, where nothing more comes of them.
     pub(super) fn behind(&self, len: Span, own: Span, since: Ts) -> Option<Rest> {
-        let asked = self.asked(len).filter(|_| self.goes_on.is_none())?;
+        let asks = self.goes_on.is_none() && !self.is_forgotten(false);
+        let asked = self.asked(len).filter(|_| asks)?;
         let stored = self.stored.filter(|_| asked.to < Window::ALL.to)?;
         let end = up(stored.to, len);
         let within = |from: Ts| Window { from: from.max(asked.from).max(since), ..asked };
@@ -116,7 +123,21 @@ impl Own {
 
     /// The filter of the first of the records, or of the last, where none was asked for.
     pub(super) fn filter(&self, is_first: bool) -> Option<&str> {
-        self.filters.as_ref().map(|[first, last]| if is_first { &**first } else { &**last })
+        self.era(is_first).and_then(Option::as_deref)
+    }
+
+    /// Whether nobody remembers what that filter was: nothing else is known to be of it.
+    fn is_forgotten(&self, is_first: bool) -> bool {
+        self.era(is_first).is_some_and(Option::is_none)
+    }
+
+    fn era(&self, is_first: bool) -> Option<&Option<String>> {
+        self.filters.as_ref().map(|[first, last]| if is_first { first } else { last })
+    }
+
+    /// The instance that measured what they are of.
+    pub fn instance(&self) -> &str {
+        self.rollup_of.as_deref().unwrap_or(&self.name)
     }
 }
 
@@ -159,6 +180,11 @@ impl Filling {
         runs.into_iter().flatten().map(|(run, _)| run.gauge()).next()
     }
 
+    /// Whether all that runs has ended when the turn of the records comes.
+    pub fn ends_first(&self) -> bool {
+        self.behind.is_none()
+    }
+
     /// What the parts of the answer are made of, where `own` is what the records are.
     fn covers(&self, own: &[Coverage]) -> [Vec<Coverage>; 3] {
         let run = |part: &Option<(Run, Window)>| {
@@ -193,7 +219,7 @@ impl Filling {
             self.behind.map(run),
         ];
         let (sources, report) = (covers.concat(), Report::default());
-        Joined { asked: self.asked, parts, covers, at: 0, columns, sources, report }
+        Joined { asked: self.asked, parts, covers, at: 0, told: Ts(0), columns, sources, report }
     }
 }
 
@@ -227,8 +253,9 @@ pub struct Joined<'a> {
     parts: [Option<Part<'a>>; 3],
     // What each is made of.
     covers: [Vec<Coverage>; 3],
-    // Whose turn it is.
+    // Whose turn it is, and until when it has told all.
     at: usize,
+    told: Ts,
     columns: Option<Arc<Schema>>,
     sources: Vec<Coverage>,
     // What those came to that have ended.
@@ -243,7 +270,28 @@ impl<'a> Joined<'a> {
             Some(Part::Records(query, open)) => Some(Part::Opened(open(&query)?)),
             other => other,
         };
-        turn.as_mut().and_then(Part::steps).map(Steps::step).transpose()
+        let step = turn.as_mut().and_then(Part::steps).map(Steps::step).transpose();
+        match (step, turn) {
+            (Err(error), Some(Part::Run(run, window))) => {
+                // What runs is an extra: the records are there all the same.
+                tracing::warn!("what was measured afresh broke off: {error}");
+                run.reserve(&format!("it broke off: {error}"));
+                let untold = Window { from: window.from.max(self.told), to: window.to };
+                self.advance();
+                let Window { from, to } = untold;
+                Ok((from < to).then_some(Step::Output(Output::Gap { from, to })))
+            }
+            (step, _) => step,
+        }
+    }
+
+    /// Takes note of until when the part whose turn it is has told all.
+    fn note(&mut self, output: &Output) {
+        let until = match output {
+            Output::Records(records) => records.starts.last().map(|start| *start + records.len),
+            Output::Gap { to, .. } => Some(*to),
+        };
+        self.told = self.told.max(until.unwrap_or_default());
     }
 
     /// Goes on with the next part.
@@ -282,18 +330,21 @@ impl Steps for Joined<'_> {
         while self.at < self.parts.len() {
             match self.next()? {
                 None | Some(Step::End) => self.advance(),
-                Some(Step::Output(Output::Records(records))) => {
-                    let records = match &self.columns {
-                        Some(columns) => conformed(records, columns),
-                        None => records,
-                    };
-                    return Ok(Step::Output(Output::Records(records)));
-                }
-                // A part is of whole intervals.
-                Some(Step::Output(gap)) => {
-                    if let Some(gap) = within(gap, self.asked) {
+                Some(Step::Output(output @ Output::Gap { .. })) => {
+                    self.note(&output);
+                    // A part is of whole intervals.
+                    if let Some(gap) = within(output, self.asked) {
                         return Ok(Step::Output(gap));
                     }
+                }
+                Some(Step::Output(output)) => {
+                    self.note(&output);
+                    return Ok(Step::Output(match (output, &self.columns) {
+                        (Output::Records(records), Some(columns)) => {
+                            Output::Records(conformed(records, columns))
+                        }
+                        (output, _) => output,
+                    }));
                 }
                 Some(step) => return Ok(step),
             }

@@ -47,6 +47,11 @@ impl Measured {
         };
     }
 
+    /// Whether its filter is remembered.
+    pub fn is_known(&self) -> bool {
+        self.filter != FORGOTTEN.filter
+    }
+
     /// Whether it is this filter, in canonical form.
     pub fn is(&self, filter: &str) -> bool {
         self.filter == filter || self.is_of_all() && matches!(filter, "" | "all")

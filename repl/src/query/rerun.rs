@@ -12,11 +12,11 @@ use como_core::render;
 use como_core::storage::{Coverage, RecordStore, Stream};
 use como_core::supervisor::Instance;
 
-use super::{Stored, refused, show};
+use super::{Stored, show};
 use crate::afresh::{Afresh, Common};
 use crate::catalogue;
 use crate::cli::Format;
-use crate::error::{Result, say};
+use crate::error::{Result, say, with_causes};
 use crate::output::{self, table::Table};
 use crate::progress::Progress;
 
@@ -44,8 +44,11 @@ pub fn perform(
     let maker = instance.maker(lookups.clone());
     if question.explain {
         let own = own(&**store, question);
+        let filler = own.as_ref().and_then(|own| filler(stored, store, question, own));
+        let filler = filler.as_ref().map(|(filler, _)| filler);
+        let own = own.as_ref().map(|own| (own, filler));
         let explained =
-            afresh(stored, store, lookups, |past| past.explain(question, instance, own.as_ref()));
+            afresh(stored, store, lookups, |past| past.explain(question, instance, own));
         return match explained {
             Ok(records) => explain(records, format).map(Ok),
             Err(error) => Ok(Err(error)),
@@ -90,25 +93,46 @@ pub fn beside<'a>(
     (columns, covered): (Option<Arc<Schema>>, &[Coverage]),
     begin: Box<Opener<'a>>,
 ) -> Result<Option<()>> {
-    let is_wanted = !question.alone && !question.partly && own.lacks_any();
-    let has_any = |lookups| afresh(stored, store, lookups, |past| past.has_beside(own));
-    if !is_wanted || !has_any(Arc::default()) {
-        return Ok(None);
-    }
-    let known = stored.config.iter().flat_map(|config| &config.instances);
-    let is_known = known.clone().any(|known| known.name == own.name);
-    let known = is_known.then(|| stored.made_by(&own.name, "")).flatten();
-    let made_by = || stored.made_by(&own.name, &own.module);
-    let found = crate::afresh::beside(known, made_by, (question, own));
-    let Some((instance, doubt)) = found else { return Ok(None) };
-    let lookups = stored.tables.load()?;
+    let Some((instance, doubt)) = filler(stored, store, question, own) else { return Ok(None) };
+    let not = |why: String| {
+        say(&format!(
+            "what the records of `{}` do not reach is not measured afresh: {why}",
+            own.name
+        ));
+        Ok(None)
+    };
+    let lookups = match stored.tables.load() {
+        Ok(lookups) => lookups,
+        Err(failure) => return not(failure.text()),
+    };
     let maker = instance.maker(lookups.clone());
-    let filled = afresh(stored, store, lookups, |past| past.fill(&instance, own));
-    let Some(mut filling) = filled.map_err(refused)? else { return Ok(None) };
+    let filled = afresh(stored, store, lookups, |past| past.fill(&instance, own, || Some(())));
+    let mut filling = match filled {
+        Ok(Some((filling, ()))) => filling,
+        Ok(None) => return Ok(None),
+        Err(error) => return not(with_causes(&error)),
+    };
     doubt.iter().for_each(|doubt| filling.reserve(doubt));
     let gauge = filling.gauge().unwrap_or_default();
     let mut joined = filling.join(question, (columns, covered), begin);
     shown(&mut joined, gauge, (&question.module, format, &maker)).map(Some)
+}
+
+/// What is to run for that time, where anything may serve there, and what is not known of it.
+fn filler(
+    stored: &Stored,
+    store: &Arc<dyn RecordStore>,
+    question: &Question,
+    own: &Own,
+) -> Option<(Instance, Option<String>)> {
+    if !afresh(stored, store, Arc::default(), |past| past.has_beside(question, own)) {
+        return None;
+    }
+    let name = own.instance();
+    let mut known = stored.config.iter().flat_map(|config| &config.instances);
+    let is_known = known.any(|known| known.name == name);
+    let known = is_known.then(|| stored.made_by(name, "")).flatten();
+    crate::afresh::beside(known, || stored.made_by(name, &own.module), (question, own))
 }
 
 /// How far the records reach that would answer a question, where any would.

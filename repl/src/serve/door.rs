@@ -1,5 +1,6 @@
 //! The desk behind the HTTP door: status and queries from the running monitor and its store.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::SharedLimits;
 use super::deploy::Refused;
+use super::joined::Filled;
 use super::ondemand::OnDemand;
 use super::rerun::{Runs, Seat, answered};
 use super::views::Views;
@@ -118,11 +120,9 @@ impl Desk {
         };
         let own = answer.own().map_err(|error| refusal(&error))?;
         let (columns, covered) = (answer.columns(), answer.sources().to_vec());
-        let filled = self.fill(&query, &own)?;
-        let (filling, seat) = filled.unzip();
-        let missed = match &filling {
-            Some(_) => None,
-            None => answer.missed().map(|missed| missed.to_string()),
+        let (filling, seat, missed) = match self.fill(&query, &own) {
+            Filled::By(filling, seat) => (Some(filling), Some(seat), None),
+            alone => (None, None, alone.missed(answer.missed())),
         };
         let sources = filling.as_ref().map(|filling| filling.sources(&covered));
         let sources = crate::query::sources(&sources.unwrap_or_else(|| covered.clone()));
@@ -137,7 +137,10 @@ impl Desk {
         let held = is_held.then(|| self.runs.take(&query.module)).transpose()?;
         let monitor = self.monitor.clone();
         let body = move |out: &mut dyn Write| {
-            let _seats = (seat, held);
+            // Who follows what comes goes on long after what ran for it.
+            let is_over = format != Format::Gnuplot
+                && filling.as_ref().is_some_and(|filling| filling.ends_first());
+            let seat = Cell::new(seat.or(held));
             let feed = Some(&feed);
             let place = Place { store: &*store, feed, running: &running, packets: None };
             let mut renderer = crate::output::shown(format, maker.as_ref());
@@ -150,7 +153,12 @@ impl Desk {
                     .join(
                         &query,
                         (columns, &covered),
-                        Box::new(|query| Answer::begun(query, place)),
+                        Box::new(|query| {
+                            if is_over {
+                                drop(seat.take());
+                            }
+                            Answer::begun(query, place)
+                        }),
                     )
                     .write(renderer.as_mut(), out, goes_on),
             };
@@ -185,8 +193,10 @@ impl Desk {
             Err(error) => return self.instead(&query, format, error),
         };
         let (columns, covered) = (answer.columns(), answer.sources().to_vec());
-        let (filling, seat) = self.fill(&query, &answer.own())?.unzip();
-        let missed = answer.missed().filter(|_| filling.is_none()).map(|missed| missed.to_string());
+        let (filling, seat, missed) = match self.fill(&query, &answer.own()) {
+            Filled::By(filling, seat) => (Some(filling), Some(seat), None),
+            alone => (None, None, alone.missed(answer.missed())),
+        };
         let sources = filling.as_ref().map(|filling| filling.sources(&covered));
         // Merging takes time and memory, as running a module does.
         let seat = seat.map_or_else(|| self.runs.take(&query.module), Ok)?;

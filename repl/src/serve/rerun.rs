@@ -139,7 +139,10 @@ impl Desk {
         let seat = self.runs.take(&query.module)?;
         if query.explain {
             let own = self.own(query)?;
-            let records = self.past(|afresh| afresh.explain(query, instance, own.as_ref()));
+            let filler = own.as_ref().and_then(|own| self.filler(query, own));
+            let filler = filler.as_ref().map(|(filler, _)| filler);
+            let own = own.as_ref().map(|own| (own, filler));
+            let records = self.past(|afresh| afresh.explain(query, instance, own));
             return Ok(records.map(|records| explained(records, format)));
         }
         let run = self.past(|afresh| afresh.perform(query, instance, otherwise));

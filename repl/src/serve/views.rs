@@ -180,6 +180,8 @@ impl Viewed {
             // What is kept lies with the source.
             Some(source) if packets && source == module => instance.clone_from(source),
             Some(source) if !packets => asked.push(("source".to_owned(), source.clone())),
+            // What lies beside the view's own records is not the view's to read.
+            None if !packets => asked.push(("source".to_owned(), "none".to_owned())),
             _ => {}
         }
         Ok((instance, asked))

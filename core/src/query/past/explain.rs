@@ -33,15 +33,17 @@ impl Past<'_> {
         Ok(records)
     }
 
-    /// The same of a module that has records of its own: these come first, then what is read for the
-    /// time that they do not reach; or, where they reach all, what could be.
+    /// The same of a module that has records of its own: these come first, then what `filler` reads
+    /// for the time that they do not reach; or, where they reach all or nothing fills it, what could
+    /// be.
     pub fn explain_beside(
         &self,
-        instance: Instance,
+        (instance, filler): (Instance, Option<&Instance>),
         own: &Own,
         lookups: &Arc<Lookups>,
     ) -> Result<Records, QueryError> {
-        let rests = self.rests(&instance, own, lookups)?;
+        let rests = filler.map(|filler| self.rests(filler, own, lookups)).transpose()?;
+        let rests = rests.unwrap_or_default();
         let mut records = Records::empty(schema(), Span(0));
         records.push(own.window.from, own_row(own, rests.each_ref().map(Option::is_some)));
         for (_, window, instance) in rests.iter().flatten() {

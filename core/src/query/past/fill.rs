@@ -23,13 +23,14 @@ type Served = (Candidate, Window, Instance);
 
 impl Past<'_> {
     /// Runs a module for the time before the records that it made, and behind them, where anything
-    /// else that is stored serves for any of it.
-    pub fn fill(
+    /// else that is stored serves for any of it, and `place` gives it one to run in.
+    pub fn fill<P>(
         &self,
         instance: &Instance,
         own: &Own,
         lookups: &Arc<Lookups>,
-    ) -> Result<Option<Filling>, QueryError> {
+        place: impl FnOnce() -> Option<P>,
+    ) -> Result<Option<(Filling, P)>, QueryError> {
         let start = |part: Option<Served>| {
             let Some((chosen, window, instance)) = part else { return Ok(None) };
             let needs = Needs::of(instance.clone())?;
@@ -41,8 +42,9 @@ impl Past<'_> {
         if before.is_none() && behind.is_none() {
             return Ok(None);
         }
+        let Some(place) = place() else { return Ok(None) };
         let (before, behind) = (start(before)?, start(behind)?);
-        Ok(Some(Filling { before, behind, window: own.window, asked: own.asked }))
+        Ok(Some((Filling { before, behind, window: own.window, asked: own.asked }, place)))
     }
 
     /// Whether anything is stored that may serve for the time that an instance's records do not

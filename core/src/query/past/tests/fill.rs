@@ -42,3 +42,29 @@ fn more_comes_of_what_runs() {
     check(&running, "5s", [Some((5, 25)), None]);
     check(&Own { stored: None, ..running }, "5s", [Some((5, 40)), None]);
 }
+
+#[test]
+fn beside_records_of_a_filter_that_nobody_remembers_nothing_is_measured() {
+    let tcp = || Some("tcp".to_owned());
+    let own = |filters| Own { filters: Some(filters), ..own(5, 60) };
+    check(&own([None, tcp()]), "5s", [None, Some((40, 60))]);
+    check(&own([tcp(), None]), "5s", [Some((5, 25)), None]);
+}
+
+#[test]
+fn where_there_is_no_place_nothing_runs() {
+    let (minute, lookups) = (minute(), Arc::default());
+    let (past, asked) = (minute.past(), asked("5s", ""));
+    let fill = |own: &Own, place| {
+        let mut wanted = false;
+        let filled = past.fill(&asked, own, &lookups, || {
+            wanted = true;
+            place
+        });
+        (wanted, filled.expect("a store").is_some())
+    };
+    assert_eq!(fill(&own(5, 60), None), (true, false));
+    assert_eq!(fill(&own(5, 60), Some(())), (true, true));
+    // Where nothing serves none is wanted.
+    assert_eq!(fill(&own(20, 40), Some(())), (false, false));
+}
