@@ -305,8 +305,8 @@ impl Task {
         }
     }
 
-    /// Leaves a batch out, because it has taken too much of the time of others: what it records of
-    /// that time is a gap.
+    /// Leaves a batch out, because it has taken too much of the time of others: whole intervals
+    /// of that time are a gap, others count less.
     fn shed(&mut self, batch: &Batch) {
         self.silent_since.get_or_insert(batch.clock);
         let picked = batch.pick(self.slot).map_or(batch.len(), Selection::count);

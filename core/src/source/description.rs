@@ -233,6 +233,16 @@ pub struct Covered {
     pub lineage: Vec<String>,
 }
 
+impl Covered {
+    /// Says that some of its packets were left out.
+    pub(crate) fn add_shed(&mut self) {
+        let shed = Treatment::Shed.to_string();
+        if !self.lineage.contains(&shed) {
+            self.lineage.push(shed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

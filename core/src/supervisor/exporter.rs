@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::counters::Counters;
+use super::counters::{Counters, TaskCounters};
 use crate::costs::{Category, Stopwatch};
 use crate::module::Asides;
 use crate::queue::{Nothing, Receiver};
@@ -139,12 +139,17 @@ pub fn run(
 /// What the sink was told that each instance's records cover.
 type Covers = HashMap<Arc<str>, Told>;
 
-/// What it was told of one: made of these sources, as they were described in this edition.
+/// What it was told of one: how often what it covers had changed then, and what that was.
+#[derive(Default)]
 struct Told {
-    sources: Arc<[u16]>,
-    edition: u64,
-    covered: Vec<Covered>,
+    task: Option<Arc<TaskCounters>>,
+    seen: Option<Seen>,
+    covered: Option<Vec<Covered>>,
 }
+
+/// What tells whether records cover something else: the sources, the edition of how they are
+/// described, and whether the task was passed over.
+type Seen = (Arc<[u16]>, u64, bool);
 
 fn take(
     sink: &mut dyn Sink,
@@ -161,8 +166,9 @@ fn take(
             sink.accept(&instance, output)
         }
         Event::Begin(task) => {
-            covers.remove(&instance);
-            sink.begin(&instance, task.module(), task.filter())
+            sink.begin(&instance, task.module(), task.filter())?;
+            covers.insert(instance, Told { task: Some(task), ..Told::default() });
+            Ok(())
         }
         Event::Opened(from) => sink.opened(&instance, from),
         Event::Asides(asides) => {
@@ -186,26 +192,34 @@ fn cover(
     counters: &Counters,
     covers: &mut Covers,
 ) -> Result<(), SinkError> {
+    let told = covers.entry(instance.clone()).or_default();
+    let has_shed = told.task.as_ref().is_some_and(|task| task.has_shed());
     // Read before the descriptions, so that what changes in between is looked at again.
     let edition = counters.edition(&sources);
-    let told = covers.get(instance);
-    if told.is_some_and(|told| told.edition == edition && told.sources == sources) {
+    let seen = (sources, edition, has_shed);
+    if told.seen.as_ref() == Some(&seen) {
         return Ok(());
     }
-    let covered = counters.covered(&sources);
-    if told.is_none_or(|told| told.covered != covered) {
+    let mut covered = counters.covered(&seen.0);
+    if has_shed {
+        covered.iter_mut().for_each(Covered::add_shed);
+    }
+    if told.covered.as_ref() != Some(&covered) {
         sink.cover(instance, &covered)?;
     }
-    covers.insert(instance.clone(), Told { sources, edition, covered });
+    (told.seen, told.covered) = (Some(seen), Some(covered));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::Fields;
     use crate::packet::build::{Frame, batch_of};
+    use crate::record::Records;
     use crate::source::{Description, Pace};
     use crate::supervisor::counters::SourceCounters;
+    use crate::time::Span;
 
     /// Keeps what it is told of sources.
     #[derive(Default)]
@@ -238,5 +252,28 @@ mod tests {
         }
         let [whole, shed] = &sink.0[..] else { panic!("told {} times", sink.0.len()) };
         assert_ne!(whole, shed);
+    }
+
+    #[test]
+    fn what_records_cover_says_that_their_task_was_passed_over() {
+        let counters = Counters::default();
+        let wire = Description::new("wire".to_owned(), Pace::Live);
+        counters.add_source(Arc::new(SourceCounters::new(&wire)));
+        let (mut sink, mut covers) = (Listening::default(), Covers::new());
+        let name: Arc<str> = Arc::from("a");
+        let task = TaskCounters::new("a", String::new(), Span::from_secs(1), Fields::NONE);
+        let task = Arc::new(task);
+        let mut records = |event| {
+            let emission = Emission { instance: name.clone(), event };
+            take(&mut sink, emission, &counters, &mut covers).expect("a sink");
+        };
+        records(Event::Begin(task.clone()));
+        for shed in [0, 3, 4] {
+            task.note_shed("a", shed);
+            let output = Output::Records(Records::empty(Arc::default(), Span::from_secs(1)));
+            records(Event::Output(output, Arc::from([0])));
+        }
+        let lineage: Vec<_> = sink.0.iter().map(|covered| covered[0].lineage.clone()).collect();
+        assert_eq!(lineage, [vec![], vec!["shed".to_owned()]]);
     }
 }

@@ -203,9 +203,15 @@ impl TaskCounters {
             tracing::warn!(
                 target: FAULTS,
                 "module `{task}` takes more of the time of its worker than its share, while packets \
-                 wait: it is passed over, and what it misses is a gap in its records"
+                 wait: it is passed over. Intervals that it misses whole are gaps in its records, \
+                 others count less; `/status` counts what it did not get, as `shed`"
             );
         }
+    }
+
+    /// Whether there are packets that it did not get because others waited for it.
+    pub(crate) fn has_shed(&self) -> bool {
+        self.shed.load(Relaxed) > 0
     }
 
     /// The fields it cannot do without.
