@@ -55,5 +55,5 @@ fn a_module_on_demand_is_listed_and_runs_when_it_is_asked() {
 fn a_module_on_demand_that_could_not_run_is_refused_at_the_start() {
     let folder = Folder::new();
     folder.write("como.toml", config(SOURCE, &ASLEEP.replace("n = 5", "m = 5")));
-    folder.como(["serve"]).refused(2, &["`m`", "topports"]);
+    folder.como(["serve"]).refused(1, &["`m`", "topports"]);
 }
