@@ -316,11 +316,11 @@ impl Batch {
     pub fn decode(&mut self, demand: Demand) {
         let Self { packets, marks, regions, layers, columns, lookups, .. } = self;
         let replayed = *marks & Packet::REPLAYED != 0;
-        layers.clear();
         columns.begin(demand, packets.len());
         if !demand.wants_layers() {
-            return;
+            return layers.clear();
         }
+        // All are written anew below.
         layers.resize(packets.len(), Layers::EMPTY);
         let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
         let mut data: [&[u8]; Block::PACKETS] = [&[]; Block::PACKETS];

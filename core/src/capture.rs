@@ -408,9 +408,9 @@ impl Capture {
         batch.offers = self.merge.offers().clone();
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
-        state.watch.charge(&state.costs, Category::Core);
+        state.watch.charge_busy(&state.costs, Category::Core);
         state.plan.run(&mut batch);
-        state.watch.charge(&state.costs, Category::Filter);
+        state.watch.charge_busy(&state.costs, Category::Filter);
         self.counters.note_batch(&batch);
         let live = self.merge.is_live();
         batch.is_live = live;

@@ -11,7 +11,7 @@ use crate::batch::{Batch, Present};
 use crate::field::{Demand, Field, Id};
 use crate::hash::{TableHash, for_tables};
 use crate::prefetch::fetch;
-use crate::selection::BATCH_PACKETS_MAX;
+use crate::selection::{BATCH_PACKETS_MAX, Ones};
 use crate::table::layout::ID_BITS;
 
 #[cfg(test)]
@@ -99,7 +99,8 @@ impl Interner {
     }
 }
 
-/// How many slots are fetched before the first of them is looked at.
+/// How many slots are fetched before the first of them is looked at: for as many packets as one word
+/// of a selection speaks of.
 const AHEAD: usize = 64;
 
 /// The least room of a hash table: slots, a power of two.
@@ -139,27 +140,51 @@ impl Addrs {
 
     fn number(&mut self, addrs: &[Addr], present: &Present, ids: &mut Vec<u32>) {
         let mut hashes = [0; AHEAD];
-        for (from, addrs) in addrs.chunks(AHEAD).enumerate() {
-            self.look_ahead(addrs, &mut hashes);
-            ids.extend(addrs.iter().zip(&hashes).enumerate().map(|(at, (addr, hash))| {
-                if present.has(from * AHEAD + at) { self.id(*addr, *hash) } else { Batch::NO_ID }
-            }));
+        for (word, addrs) in addrs.chunks(AHEAD).enumerate() {
+            let there = present.word(word);
+            let v6 = self.look_ahead(addrs, &mut hashes);
+            let from = ids.len();
+            let found = self.v4_found(addrs, &hashes, ids) & there & !v6;
+            for at in Ones::up_to(!found, addrs.len()) {
+                let is_there = there >> at & 1 == 1;
+                ids[from + at] =
+                    if is_there { self.id(addrs[at], hashes[at]) } else { Batch::NO_ID };
+            }
         }
     }
 
-    /// Hashes a few addresses and has their slots fetched.
+    /// Hashes a few addresses and has their slots fetched; which of them are of IPv6.
+    ///
+    /// Here and where they are looked for, what most of them need is done for all, and nothing is
+    /// decided: addresses of both families one behind another make the processor guess nothing.
     #[inline]
-    fn look_ahead(&self, addrs: &[Addr], hashes: &mut [u64; AHEAD]) {
+    fn look_ahead(&self, addrs: &[Addr], hashes: &mut [u64; AHEAD]) -> u64 {
         let (v4_mask, v6_mask) = (self.v4.len() - 1, self.v6.len() - 1);
-        for (addr, hash) in addrs.iter().zip(hashes) {
-            if addr.is_v6() {
-                *hash = self.hash.hash_one(addr.bits());
-                fetch(&self.v6[*hash as usize & v6_mask]);
-            } else {
-                *hash = self.hash.hash_one(addr.bits() as u32);
-                fetch(&self.v4[*hash as usize & v4_mask]);
-            }
+        let mut v6 = 0;
+        for (at, (addr, hash)) in addrs.iter().zip(&mut *hashes).enumerate() {
+            *hash = self.hash.hash_one(addr.bits() as u32);
+            fetch(&self.v4[*hash as usize & v4_mask]);
+            v6 |= u64::from(addr.is_v6()) << at;
         }
+        for at in Ones::up_to(v6, addrs.len()) {
+            hashes[at] = self.hash.hash_one(addrs[at].bits());
+            fetch(&self.v6[hashes[at] as usize & v6_mask]);
+        }
+        v6
+    }
+
+    /// Adds the ids of the addresses of IPv4 that are found where they are looked for first, and of
+    /// all others anything; which they are.
+    #[inline]
+    fn v4_found(&self, addrs: &[Addr], hashes: &[u64; AHEAD], ids: &mut Vec<u32>) -> u64 {
+        let (slots, mask) = (self.v4.as_slice(), self.v4.len() - 1);
+        let mut found = 0;
+        ids.extend(addrs.iter().zip(hashes).enumerate().map(|(at, (addr, hash))| {
+            let slot = slots[*hash as usize & mask];
+            found |= u64::from((slot as u32 == addr.bits() as u32) & (slot != 0)) << at;
+            ((slot >> 32) as u32).wrapping_sub(1)
+        }));
+        found
     }
 
     #[inline]

@@ -153,6 +153,15 @@ pub(crate) struct Ones {
     pub(crate) base: usize,
 }
 
+impl Ones {
+    /// Those of the first `len` bits of a word.
+    #[inline]
+    pub(crate) fn up_to(word: u64, len: usize) -> Self {
+        let behind = if len < 64 { u64::MAX << len } else { 0 };
+        Self { word: word & !behind, base: 0 }
+    }
+}
+
 impl Iterator for Ones {
     type Item = usize;
     #[inline]

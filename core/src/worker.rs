@@ -217,7 +217,7 @@ impl Worker {
                 continue;
             }
             self.turn(seat, batch);
-            let spent_ns = watch.charge(&self.costs, Category::Callbacks);
+            let spent_ns = watch.charge_busy(&self.costs, Category::Callbacks);
             seat.task.counters.note_busy(spent_ns);
             seat.task.share.spend(spent_ns);
             self.busy_ns.fetch_add(spent_ns, Relaxed);

@@ -29,6 +29,15 @@ impl Present {
             Self::Some(these) => these.contains(at),
         }
     }
+
+    /// The same of 64 packets at once, as bits: those from place `64 * at` on.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        match self {
+            Self::All => u64::MAX,
+            Self::Some(these) => these.used().get(at).copied().unwrap_or(0),
+        }
+    }
 }
 
 /// The values of one field. Where the value is absent the entry is a filler (0).

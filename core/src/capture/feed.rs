@@ -154,10 +154,10 @@ impl Here {
         if let Some(error) = self.ended.take() {
             return Some(Delivery::End(error));
         }
-        watch.charge(&self.costs, Category::Core);
+        watch.charge_busy(&self.costs, Category::Core);
         let mut chunk = std::mem::take(&mut self.spare);
         let turn = self.reader.turn(&mut chunk);
-        watch.charge(&self.costs, Category::Sniffer);
+        watch.charge_busy(&self.costs, Category::Sniffer);
         self.ended = turn.ended;
         if chunk.packets.is_empty() {
             chunk.clear();

@@ -14,6 +14,7 @@ mod straight;
 mod walk;
 
 use super::{LinkType, Packet};
+use crate::selection::Ones;
 pub(crate) use network::{fragment_word, ip_end};
 
 /// Where the headers of one packet start. 16 bytes, plain data.
@@ -120,13 +121,25 @@ impl Layers {
         layers
     }
 
-    /// Finds the headers of several packets, whose bytes are in `data`.
+    /// Finds the headers of up to 64 packets, whose bytes are in `data`.
     ///
     /// A function of its own for the sake of its registers.
     #[inline(never)]
     pub(crate) fn find_all(packets: &[Packet], data: &[&[u8]], layers: &mut [Self]) {
-        for ((packet, data), layers) in packets.iter().zip(data).zip(layers) {
-            layers.set(packet.link, data, packet.wire_len);
+        let mut others = 0;
+        let each = packets.iter().zip(data).zip(&mut *layers);
+        for (at, ((packet, data), layers)) in each.enumerate() {
+            let Some(headers) = data.first_chunk() else {
+                others |= 1 << at;
+                continue;
+            };
+            let plain;
+            (*layers, plain) = straight::ipv4_plain(headers, data.len(), packet.wire_len);
+            others |= u64::from(!plain | (packet.link != LinkType::ETHERNET)) << at;
+        }
+        for at in (Ones { word: others, base: 0 }) {
+            let (packet, data) = (&packets[at], data[at]);
+            layers[at] = Self::find(packet.link, data, packet.wire_len);
         }
     }
 

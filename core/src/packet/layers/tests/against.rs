@@ -158,9 +158,13 @@ proptest! {
         bytes[at] = to;
         let wire_len = bytes.len() as u32;
         bytes.truncate(bytes.len() - cut.min(bytes.len()));
+        let mut walked = Layers::EMPTY;
+        walk::find(LinkType::ETHERNET, &bytes, wire_len, &mut walked);
         if let Some(layers) = straight::find(&bytes, wire_len) {
-            let mut walked = Layers::EMPTY;
-            walk::find(LinkType::ETHERNET, &bytes, wire_len, &mut walked);
+            prop_assert_eq!(layers, walked);
+        }
+        let plain = bytes.first_chunk().map(|b| straight::ipv4_plain(b, bytes.len(), wire_len));
+        if let Some((layers, true)) = plain {
             prop_assert_eq!(layers, walked);
         }
     }
