@@ -455,7 +455,7 @@ impl Task {
     }
 
     pub(crate) fn begin(&self, export: &Sender<Emission>) {
-        self.tell(export, Event::Begin(self.counters.clone()));
+        self.tell(export, Event::Begin(self.counters.clone(), self.schema.clone()));
     }
 
     fn emit(&self, export: &Sender<Emission>, output: Output, covered: Arc<[u16]>) {

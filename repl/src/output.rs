@@ -10,7 +10,7 @@ use comfy_table::{ContentArrangement, presets};
 use como_core::lookup::Lookups;
 use como_core::module::Maker;
 use como_core::module::aside::{self, Asides};
-use como_core::record::{Output, Records};
+use como_core::record::{Output, Records, Schema};
 use como_core::render::{self, Renderer};
 use como_core::supervisor::{Instance, Sink, SinkError};
 
@@ -75,15 +75,18 @@ impl RecordSink {
             }
         };
         let out = BufWriter::with_capacity(1 << 16, io::stdout());
-        let mut sink = Self { out, shape, curtain };
-        if let Shape::One(renderer) = &mut sink.shape {
-            renderer.begin(None, &mut sink.out)?;
-        }
-        Ok(sink)
+        Ok(Self { out, shape, curtain })
     }
 }
 
 impl Sink for RecordSink {
+    fn columns(&mut self, _: &str, columns: Option<&Schema>) -> std::result::Result<(), SinkError> {
+        match &mut self.shape {
+            Shape::One(renderer) => Ok(renderer.begin(columns, &mut self.out)?),
+            _ => Ok(()),
+        }
+    }
+
     fn accept(&mut self, instance: &str, output: Output) -> std::result::Result<(), SinkError> {
         match &mut self.shape {
             Shape::Table(table) => {

@@ -8,7 +8,7 @@ use super::counters::{Counters, TaskCounters};
 use crate::costs::{Category, Stopwatch};
 use crate::module::Asides;
 use crate::queue::{Nothing, Receiver};
-use crate::record::Output;
+use crate::record::{Output, Schema};
 use crate::source::Covered;
 use crate::time::Ts;
 use crate::worker::{Emission, Event};
@@ -22,6 +22,12 @@ pub trait Sink: Send {
     /// `filter`, in its canonical form, picks.
     fn begin(&mut self, instance: &str, module: &str, filter: &str) -> Result<(), SinkError> {
         let _ = (instance, module, filter);
+        Ok(())
+    }
+
+    /// Learns which columns the records of `instance` will have; nothing, where only they can tell.
+    fn columns(&mut self, instance: &str, columns: Option<&Schema>) -> Result<(), SinkError> {
+        let _ = (instance, columns);
         Ok(())
     }
 
@@ -165,8 +171,9 @@ fn take(
             }
             sink.accept(&instance, output)
         }
-        Event::Begin(task) => {
+        Event::Begin(task, columns) => {
             sink.begin(&instance, task.module(), task.filter())?;
+            sink.columns(&instance, Some(&*columns).filter(|known| !known.columns.is_empty()))?;
             covers.insert(instance, Told { task: Some(task), ..Told::default() });
             Ok(())
         }
@@ -267,7 +274,7 @@ mod tests {
             let emission = Emission { instance: name.clone(), event };
             take(&mut sink, emission, &counters, &mut covers).expect("a sink");
         };
-        records(Event::Begin(task.clone()));
+        records(Event::Begin(task.clone(), Arc::default()));
         for shed in [0, 3, 4] {
             task.note_shed("a", shed);
             let output = Output::Records(Records::empty(Arc::default(), Span::from_secs(1)));

@@ -275,7 +275,7 @@ impl Late {
                     return Heard::Alerts(asides.alerts);
                 }
                 // Whoever asks for records is told of nothing else.
-                Ok(Event::Begin(_) | Event::Opened(_) | Event::Asides(_)) => {}
+                Ok(Event::Begin(..) | Event::Opened(_) | Event::Asides(_)) => {}
                 Err(Nothing::Late) => return Heard::Nothing,
                 Err(Nothing::Gone) => {
                     return match self.missed.recv() {

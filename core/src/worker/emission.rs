@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::module::Asides;
-use crate::record::Output;
+use crate::record::{Output, Schema};
 use crate::supervisor::counters::TaskCounters;
 use crate::time::Ts;
 
@@ -21,15 +21,16 @@ impl Emission {
         match &self.event {
             Event::Output(output, _) => output.bytes(),
             Event::Asides(asides) => asides.bytes(),
-            Event::Begin(_) | Event::Opened(_) | Event::Closed(_) => 0,
+            Event::Begin(..) | Event::Opened(_) | Event::Closed(_) => 0,
         }
     }
 }
 
 /// What happens to a task that export must know, in order.
 pub enum Event {
-    /// It begins, perhaps in place of its namesake.
-    Begin(Arc<TaskCounters>),
+    /// It begins, perhaps in place of its namesake; with the columns of its records, where these are
+    /// known before the first.
+    Begin(Arc<TaskCounters>, Arc<Schema>),
     /// It has heard the stream from this instant on, where its first interval begins.
     Opened(Ts),
     /// It recorded something, or nothing for a while, of the sources with these numbers.

@@ -67,7 +67,7 @@ fn run(busy_ms: [u64; 2], times_ms: &[u64], is_live: bool) -> [(u64, u64, usize,
     let (mut begun, mut gaps) = (Vec::new(), [0; 2]);
     while let Some(emission) = emitted.recv() {
         match emission.event {
-            Event::Begin(counters) => begun.push(counters),
+            Event::Begin(counters, _) => begun.push(counters),
             Event::Output(Output::Gap { .. }, _) => {
                 gaps[usize::from(&*emission.instance == "idle")] += 1
             }

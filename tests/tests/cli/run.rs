@@ -103,6 +103,25 @@ fn every_format_says_the_same() {
 }
 
 #[test]
+fn records_that_never_come_have_their_header_all_the_same() {
+    let folder = trace::folder();
+    let bytes = std::fs::read(folder.path().join("a.pcap")).expect("the trace");
+    folder.write("empty.pcap", &bytes[..24]);
+    folder.write("keyed.lua", "key = { port = \"dport\" }\nvalue = { packets = count() }\n");
+    folder.write("free.lua", "function export(table) return {} end\nfunction update(pkt) end\n");
+    for (module, header) in [
+        ("tuple", "ts,src,dst,proto,sport,dport,packets,bytes\r\n"),
+        ("traffic", "ts,packets,bytes\r\n"),
+        ("keyed.lua", "ts,port,packets\r\n"),
+        // Only its records can tell.
+        ("free.lua", ""),
+    ] {
+        let args = ["run", module, "-q", "-r", "empty.pcap", "--format", "csv"];
+        assert_eq!(folder.como(args).ok().stdout, header, "{module}");
+    }
+}
+
+#[test]
 fn standard_input_and_several_files_are_sources() {
     let folder = trace::folder();
     let bytes = std::fs::read(folder.path().join("a.pcap")).expect("the trace");
