@@ -189,7 +189,7 @@ pub fn list<const N: usize>(header: [&str; N]) -> comfy_table::Table {
     table
 }
 
-/// Names and values without a header, wrapped to the terminal's width.
+/// Names and values without a header.
 pub fn pairs() -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);

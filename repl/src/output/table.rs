@@ -2,9 +2,11 @@
 //!
 //! Columns keep their widths from one interval to the next and the header is
 //! repeated only when another module speaks, so that a run reads as one table.
+//! On a terminal that is too narrow for a row, long texts are cut.
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::io;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use como_core::record::{Column, Output, Records, Type};
@@ -14,8 +16,14 @@ use como_core::time::Ts;
 /// Rows laid out together; more would only make the first ones wait.
 const ROWS_MAX: usize = 1000;
 
+/// What is left of a text at least, where its column is not narrower.
+const CUT_MIN: u16 = 8;
+
+/// Blanks between columns.
+const BETWEEN: u16 = 2;
+
 /// The table as far as it has been written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Table {
     /// Whether a title says which module speaks.
     titled: bool,
@@ -23,12 +31,14 @@ pub struct Table {
     last: Option<(String, u64)>,
     /// The widest cell of each column, by module.
     widths: HashMap<String, Vec<u16>>,
+    /// How wide a row may be; asked for each block, as a terminal may change.
+    room: fn() -> Option<u16>,
 }
 
 impl Table {
     /// An empty table; `titled` where several modules share it.
     pub fn new(titled: bool) -> Self {
-        Self { titled, ..Self::default() }
+        Self { titled, last: None, widths: HashMap::new(), room: terminal }
     }
 
     /// What an instance has to say as text.
@@ -54,7 +64,7 @@ impl Table {
         let widths = self.widths.entry(instance.to_owned()).or_default();
         for start in (0..records.rows()).step_by(ROWS_MAX) {
             let with_header = !speaks_again && start == 0;
-            text += &block(records, start, with_header, widths);
+            text += &block(records, start, with_header, widths, (self.room)());
         }
         self.last = Some(speaker);
         text
@@ -67,12 +77,45 @@ impl Table {
     }
 }
 
-/// Rows from `start` on, laid out at least as wide as `widths`, which grow.
-fn block(records: &Records, start: usize, with_header: bool, widths: &mut Vec<u16>) -> String {
+/// How wide the terminal is that standard output goes to; nothing, where it goes elsewhere.
+fn terminal() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(size.ws_col).filter(|columns| *columns > 0)
+}
+
+/// The widths of columns in a row of which there is `room` for so much: the widest text gives way
+/// first. Names of columns are not cut, nor is what would then be another one, as a number.
+fn fitted(widths: &[u16], names: &[String], columns: &[Column], room: Option<u16>) -> Vec<u16> {
+    let mut fitted = widths.to_vec();
+    let Some(room) = room else { return fitted };
+    let gives = |at: usize, width: u16| {
+        let is_text = at > 0 && matches!(columns[at - 1].ty, Type::Text | Type::Bytes);
+        is_text && width > CUT_MIN && usize::from(width) > names[at].chars().count()
+    };
+    let between = usize::from(BETWEEN) * widths.len().saturating_sub(1);
+    let taken = widths.iter().map(|width| usize::from(*width)).sum::<usize>() + between;
+    for _ in usize::from(room)..taken {
+        let giving = (0..fitted.len()).filter(|at| gives(*at, fitted[*at]));
+        let Some(widest) = giving.max_by_key(|at| fitted[*at]) else { break };
+        fitted[widest] -= 1;
+    }
+    fitted
+}
+
+/// Rows from `start` on, laid out at least as wide as `widths`, which grow, as far as there is room.
+fn block(
+    records: &Records,
+    start: usize,
+    with_header: bool,
+    widths: &mut Vec<u16>,
+    room: Option<u16>,
+) -> String {
     let columns = &records.schema.columns;
+    let names = render::header(&records.schema);
     let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(render::header(&records.schema));
+    // Texts are cut anywhere, not between words, and what is cut off is gone.
+    table.set_delimiter('\0').set_header(&names);
     for row in start..records.rows().min(start + ROWS_MAX) {
         let mut fields = render::row(records, row);
         // An interval of many rows is named once.
@@ -82,17 +125,21 @@ fn block(records: &Records, start: usize, with_header: bool, widths: &mut Vec<u1
         for (field, column) in fields[1..].iter_mut().zip(columns) {
             *field = for_eyes(std::mem::take(field), column);
         }
+        let mut fields = comfy_table::Row::from(fields);
+        fields.max_height(1);
         table.add_row(fields);
     }
     let found = table.column_max_content_widths();
     widths.resize(found.len(), 0);
-    for (at, width) in found.into_iter().enumerate() {
-        widths[at] = widths[at].max(width);
+    for (known, width) in widths.iter_mut().zip(found) {
+        *known = width.max(*known);
+    }
+    for (at, width) in fitted(widths, &names, columns, room).into_iter().enumerate() {
         let Some(column) = table.column_mut(at) else { continue };
         let is_last = at == widths.len() - 1;
-        column.set_padding((0, if is_last { 0 } else { 2 }));
+        column.set_padding((0, if is_last { 0 } else { BETWEEN }));
         let pad = column.padding_width();
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(widths[at] + pad)));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + pad)));
         if at > 0 && Align::of(columns[at - 1].ty) == Align::Right {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -175,6 +222,30 @@ ts                    name      bytes
 1970-01-01T00:00:05Z  long name          7
 ";
         assert_eq!(text, want);
+    }
+
+    #[test]
+    fn long_texts_are_cut_where_the_terminal_is_narrow() {
+        let records = top(0, &[("a name that is long", 1_234_567), ("short", 5)]);
+        let shown = |room: fn() -> Option<u16>| {
+            let mut table = Table { room, ..Table::new(false) };
+            table.records("top", &records)
+        };
+        let want = "\
+ts                    name             bytes
+1970-01-01T00:00:00Z  a name tha…  1,234,567
+                      short                5
+";
+        assert_eq!(shown(|| Some(44)), want);
+        // Numbers stay, and of a text so much that it says something.
+        assert_eq!(shown(|| Some(10)), shown(|| Some(41)));
+        assert_eq!(
+            shown(|| Some(10)).lines().nth(1),
+            Some("1970-01-01T00:00:00Z  a name …  1,234,567")
+        );
+        // Where there is room, and in a pipe, all is shown.
+        assert_eq!(shown(|| Some(52)), shown(|| None));
+        assert!(shown(|| None).contains("a name that is long"), "{}", shown(|| None));
     }
 
     #[test]
