@@ -112,10 +112,21 @@ pub fn picks(text: &str) -> Result<Vec<Pick>> {
     Ok(picks)
 }
 
+/// The module in a script, under its own name.
+pub fn script(path: &Path) -> Result<Pick> {
+    let kind = load(path)?;
+    Ok(Pick { name: kind.manifest().name.clone(), kind })
+}
+
 /// What the command line asks to measure, ready to run; what is odd about its filter is said.
 pub fn measured(args: &Measure) -> Result<Vec<Instance>> {
     let filter = args.filter.join(" ");
-    let instances = instances(picks(&args.modules)?, &args.args, &filter)?;
+    let picks = match args.modules.to_str() {
+        Some(text) => picks(text)?,
+        // Nothing but the path of a script is no text.
+        None => vec![script(Path::new(&args.modules))?],
+    };
+    let instances = instances(picks, &args.args, &filter)?;
     crate::filter::parse(&filter)?;
     allowed(instances, &args.allow)
 }

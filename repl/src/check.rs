@@ -4,11 +4,11 @@ mod kept;
 mod lint;
 mod merging;
 
-use como_core::module::{Mistake, gives};
+use como_core::module::gives;
 use como_core::supervisor::{Instance, Options};
 use como_scripting::scan::Language;
 
-use crate::catalogue::{self, Pick};
+use crate::catalogue;
 use crate::cli::Check;
 use crate::error::{Failure, Message, Result, say};
 use crate::session::Session;
@@ -21,11 +21,12 @@ const TRAFFIC: &str = "gen:seed=1,packets=20000,duration=10s";
 /// Says what is wrong with a script, and shows the records it makes.
 pub fn perform(args: &Check) -> Result {
     let path = args.script.display().to_string();
-    let kind = catalogue::load(&args.script)?;
-    warn_about(&path);
-    let doc = kind.manifest().doc.clone();
-    let picks = vec![Pick { name: kind.manifest().name.clone(), kind }];
-    let instances = catalogue::instances(picks, &args.args, "")?;
+    let pick = catalogue::script(&args.script)?;
+    // It was loaded a moment ago; if it has gone since, there is nothing to look through.
+    let script = std::fs::read_to_string(&args.script).unwrap_or_default();
+    warn_about(&path, &script);
+    let doc = pick.kind.manifest().doc.clone();
+    let instances = catalogue::instances(vec![pick], &args.args, "")?;
     let instances = catalogue::allowed(instances, &args.allow)?;
     instances.iter().for_each(warn_of_grants);
     let sources = match args.sources.is_empty() {
@@ -44,7 +45,10 @@ pub fn perform(args: &Check) -> Result {
         feeds_reader: false,
         seed: None,
     }
-    .tried(strangers(&path), |sink| Box::new(Merging::new(sink, tried, seen)))?;
+    // What fails wherever the script comes there, which on this traffic it need not.
+    .tried(como_scripting::strangers(&path, &script), |sink| {
+        Box::new(Merging::new(sink, tried, seen))
+    })?;
     if let Some(why) = wrong.lock().take() {
         return Err(Failure::new(format!("`merge`, of two of these records: {why}")));
     }
@@ -65,28 +69,20 @@ fn warn_of_grants(instance: &Instance) {
     }
 }
 
-/// What fails wherever the script comes there, which on this traffic it need not.
-fn strangers(path: &str) -> Vec<Mistake> {
-    let script = std::fs::read_to_string(path).unwrap_or_default();
-    como_scripting::strangers(path, &script)
-}
-
 /// Warns about what works and is still wrong.
-fn warn_about(path: &str) {
-    // It was loaded a moment ago; if it has gone since, there is nothing to look through.
-    let script = std::fs::read_to_string(path).unwrap_or_default();
-    for (at, stands_for) in lint::unweighted(&script) {
+fn warn_about(path: &str, script: &str) {
+    for (at, stands_for) in lint::unweighted(script) {
         Message::new("this counts a sampled packet once")
-            .at(path, &script, at)
+            .at(path, script, at)
             .hint(format!("add {stands_for}, which is what the packet stands for"))
             .show("warning");
     }
     if Language::of(path) != Some(Language::Lua) {
         return;
     }
-    for at in kept::kept(&script) {
+    for at in kept::kept(script) {
         Message::new(format!("`{}` is kept outside the state", &script[at.clone()]))
-            .at(path, &script, at)
+            .at(path, script, at)
             .hint("it is lost when the module changes or moves: keep it in `state` or `long`")
             .show("warning");
     }

@@ -8,6 +8,7 @@ mod query;
 pub mod store;
 mod writing;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -141,7 +142,7 @@ impl Format {
 pub struct Sources {
     /// Read a capture file: pcap or pcapng, also .gz .zst .xz .lz4; `-` is standard input.
     #[arg(short = 'r', long = "read", value_name = "FILE")]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
     /// Capture live from an interface.
     #[arg(short = 'i', long = "interface", value_name = "IFACE")]
     pub interfaces: Vec<String>,
@@ -158,7 +159,7 @@ pub struct Sources {
 pub struct Measure {
     /// A shipped module or the path of a script; several with commas, each as NAME or LABEL=NAME.
     #[arg(value_name = "MODULE")]
-    pub modules: String,
+    pub modules: OsString,
     /// Packets to look at; all words together are one filter.
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
@@ -244,7 +245,7 @@ Examples:
 pub struct Info {
     /// Captures; `-` is standard input.
     #[arg(value_name = "FILE")]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
     /// Any other source, as `como sniffers` lists them.
     #[arg(short = 's', long = "source", value_name = "SOURCE")]
     pub specs: Vec<String>,
@@ -446,6 +447,6 @@ mod tests {
         let line = ["como", "run", "traffic", "tcp", "and", "-r", "a", "port", "80"];
         let Verb::Run(run) = Cli::parse_from(line).verb else { panic!("run") };
         assert_eq!(run.measure.filter.join(" "), "tcp and port 80");
-        assert_eq!(run.measure.sources.files, ["a"]);
+        assert_eq!(run.measure.sources.files, [PathBuf::from("a")]);
     }
 }

@@ -1,9 +1,10 @@
 //! `como info`: what captures hold, one report for each.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use como_core::source::SourceError;
+use como_core::source::{Source, SourceError};
 use como_core::summary::{Part, Report, Summary};
 use serde::Serialize;
 
@@ -23,20 +24,20 @@ struct Named<'a> {
 /// Reads each capture through and says what it holds. One that breaks off is reported as far as
 /// it goes, and then as an error.
 pub fn perform(args: &Info) -> Result {
-    let files = args.files.iter().map(|file| format!("pcap:{file}"));
-    let specs: Vec<String> = files.chain(args.specs.iter().cloned()).collect();
-    if specs.is_empty() {
+    let asked = args.files.len() + args.specs.len();
+    if asked == 0 {
         return Err(Failure::usage("there is nothing to look at").hint("como info FILE"));
     }
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = stop.clone();
     let signals = session::stop_on_signal(move || stopping.store(true, Relaxed))?;
     let mut failures = Vec::new();
-    for (at, spec) in specs.iter().enumerate() {
-        let name = args.files.get(at).unwrap_or(spec);
-        match report(spec, &stop) {
+    let files = args.files.iter().map(|file| (file.to_string_lossy(), sources::open_file(file)));
+    let specs = args.specs.iter().map(|spec| (Cow::from(spec), sources::open([spec.clone()])));
+    for (name, opened) in files.chain(specs) {
+        match opened.map(|sources| report(sources, &stop)) {
             Ok((report, error)) => {
-                show(args.json, name, &report, specs.len() > 1)?;
+                show(args.json, &name, &report, asked > 1)?;
                 failures.extend(error.map(Failure::from));
             }
             Err(failure) => failures.push(failure),
@@ -48,16 +49,16 @@ pub fn perform(args: &Info) -> Result {
     Err(last)
 }
 
-/// What one source holds, as far as it could be read, and why not to its end.
-fn report(spec: &str, stop: &AtomicBool) -> Result<(Report, Option<SourceError>)> {
+/// What was named once holds, as far as it could be read, and why not to its end.
+fn report(sources: Vec<Box<dyn Source>>, stop: &AtomicBool) -> (Report, Option<SourceError>) {
     let mut summary = Summary::default();
     let mut broken = None;
-    for mut source in sources::open([spec.to_owned()])? {
+    for mut source in sources {
         if let Err(error) = summary.read(source.as_mut(), stop) {
             broken = Some(error);
         }
     }
-    Ok((summary.report(), broken))
+    (summary.report(), broken)
 }
 
 fn show(json: bool, name: &str, report: &Report, several: bool) -> Result {

@@ -33,6 +33,7 @@ mod store;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use cli::{Cli, StubsOf, Verb};
@@ -41,15 +42,30 @@ use como_scripting::api::manual;
 use error::{Failure, Result, nearest};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    talk(cli.verbose, &cli.verb);
-    match perform(cli.verb) {
+    let performed = typed().and_then(|cli| {
+        talk(cli.verbose, &cli.verb);
+        perform(cli.verb)
+    });
+    match performed {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.show();
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// The command line. Paths on it may be any bytes; all else is text, or named as what is none.
+fn typed() -> Result<Cli> {
+    Cli::try_parse().map_err(|error| {
+        let not_text = std::env::args_os().find(|arg| arg.to_str().is_none());
+        match not_text.filter(|_| error.kind() == ErrorKind::InvalidUtf8) {
+            Some(arg) => Failure::usage(format!("`{}` is not UTF-8", arg.display())).hint(
+                "only names of files may be any bytes: those behind -r, -w and -c, and scripts",
+            ),
+            None => error.exit(),
+        }
+    })
 }
 
 fn perform(verb: Verb) -> Result {

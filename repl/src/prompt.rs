@@ -57,6 +57,10 @@ struct Load {
 
 /// Reads and does one line after another. A mistake is told and the prompt goes on.
 pub fn perform(args: &Repl) -> Result {
+    if let Some(file) = args.sources.unwritable().next() {
+        let what = format!("`{}` is not UTF-8, as what is typed here is", file.display());
+        return Err(Failure::usage(what).hint("give the file another name; a link will do"));
+    }
     let mut desk = Desk {
         sources: args.sources.texts(),
         filter: String::new(),

@@ -21,7 +21,7 @@ pub fn perform(args: &Run) -> Result {
     if let Some(file) = &args.write {
         write_to(file, &mut instances)?;
     }
-    keep_apart(&args.measure.sources.texts(), &instances)?;
+    keep_apart(&args.measure.sources.on_disk(), &instances)?;
     let default = Options::default();
     let workers = args.workers.unwrap_or(default.workers).min(instances.len()).max(1);
     Session {
@@ -75,8 +75,7 @@ fn write_to(file: &Path, instances: &mut [Instance]) -> Result {
 }
 
 /// Refuses to write over a file that is read: it would be gone before its packets were.
-fn keep_apart(sources: &[String], instances: &[Instance]) -> Result {
-    let read: Vec<PathBuf> = sources.iter().flat_map(|text| como_sniffers::files(text)).collect();
+fn keep_apart(read: &[PathBuf], instances: &[Instance]) -> Result {
     for instance in instances {
         let written = match (&instance.packets, instance.args.get("file")) {
             (Some(Place::File(file)), _) => file.clone(),

@@ -1,5 +1,7 @@
 //! Sources by what a user typed: `-r FILE`, `-i IFACE`, `-s SOURCE`.
 
+use std::path::{Path, PathBuf};
+
 use como_core::source::{Source, SourceError};
 
 use crate::cli::Sources;
@@ -19,15 +21,44 @@ impl Sources {
             let hint = "give -r FILE, -i INTERFACE or -s SOURCE; `-r -` is standard input";
             return Err(failure.hint(hint));
         }
-        self.files.iter().try_for_each(|file| is_no_kind(file))?;
-        open(self.texts())
+        self.files.iter().filter_map(|file| file.to_str()).try_for_each(is_no_kind)?;
+        let mut sources = open(self.texts())?;
+        for file in self.unwritable() {
+            sources.push(como_sniffers::open_file(file)?);
+        }
+        Ok(sources)
     }
 
-    /// All of them as `-s` takes them.
+    /// All of them as `-s` takes them, but for files of which that cannot be written.
     pub fn texts(&self) -> Vec<String> {
-        let files = self.files.iter().map(|file| format!("pcap:{file}"));
+        let files = self.files.iter().filter_map(|file| as_text(file));
         let live = self.interfaces.iter().map(|iface| format!("live:{iface}"));
         files.chain(live).chain(self.specs.iter().cloned()).collect()
+    }
+
+    /// The files whose names are no text, and so can only be given as files.
+    pub fn unwritable(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path).filter(|file| file.to_str().is_none())
+    }
+
+    /// The files that are read and there, folders among them.
+    pub fn on_disk(&self) -> Vec<PathBuf> {
+        let written = self.texts();
+        let written = written.iter().flat_map(|text| como_sniffers::files(text));
+        written.chain(self.unwritable().map(Path::to_owned)).collect()
+    }
+}
+
+/// A file as `-s` takes it, where its name is text.
+fn as_text(file: &Path) -> Option<String> {
+    file.to_str().map(|file| format!("pcap:{file}"))
+}
+
+/// Opens the captures that are named as a file, whatever bytes the name is made of.
+pub fn open_file(file: &Path) -> Result<Vec<Box<dyn Source>>> {
+    match as_text(file) {
+        Some(text) => open([text]),
+        None => Ok(vec![como_sniffers::open_file(file)?]),
     }
 }
 
@@ -35,7 +66,7 @@ impl Sources {
 fn is_no_kind(file: &str) -> Result {
     let kind = file.split_once(':').map(|(kind, _)| kind);
     let is_kind = como_sniffers::list().iter().any(|known| Some(known.name) == kind);
-    if !is_kind || std::path::Path::new(file).exists() {
+    if !is_kind || Path::new(file).exists() {
         return Ok(());
     }
     Err(Failure::new(format!("there is no file `{file}`"))

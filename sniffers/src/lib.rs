@@ -70,6 +70,11 @@ pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
     open_all(&[text], &Nowhere)
 }
 
+/// Opens a capture file by its path, whose name may be no text at all.
+pub fn open_file(path: &Path) -> Result<Box<dyn Source>, SourceError> {
+    Ok(Box::new(Capture::open(path, Taken::AsTold)?))
+}
+
 /// Opens several texts at once. All plain files among them become one source in time order, so
 /// that a thousand files cost one thread. `past` is where records to replay are found.
 pub fn open_all(texts: &[&str], past: &dyn Past) -> Result<Vec<Box<dyn Source>>, SourceError> {

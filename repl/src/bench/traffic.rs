@@ -16,11 +16,13 @@ const REGIONS_MAX: usize = u16::MAX as usize;
 /// Batches of what was asked for, with the columns and ids that `demand` names.
 pub fn batches(args: &Bench, demand: Demand) -> Result<Vec<Batch>> {
     let generated = format!("gen:seed=1,packets={},duration=60s", args.packets);
-    let given = args.sources.texts();
-    let given = if given.is_empty() { vec![generated] } else { given };
+    let sources = match args.sources.is_empty() {
+        true => sources::open([generated])?,
+        false => args.sources.open()?,
+    };
     let (mut interner, mut batches) = (Interner::default(), Vec::new());
     let mut left = usize::try_from(args.packets).unwrap_or(usize::MAX);
-    for mut source in sources::open(given)? {
+    for mut source in sources {
         let (mut batch, mut turn) = (Batch::default(), Turn::More);
         // Some sources hand over few packets at a time; the monitor makes full batches of them.
         while left > 0 && turn != Turn::End {

@@ -10,6 +10,7 @@ mod init;
 mod lists;
 mod lookup;
 mod mistakes;
+mod names;
 mod packets;
 mod prompt;
 mod query;
