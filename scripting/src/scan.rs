@@ -125,6 +125,8 @@ pub struct Reads {
     /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
     /// else calls them.
     pub contained: bool,
+    /// Whether functions within them use the packet, in Lua.
+    pub nested: bool,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
     /// Lines in which an address is compared with a quoted text.
@@ -197,6 +199,7 @@ pub fn reads(source: &str, language: Language) -> Reads {
     for at in 0..tokens.len() {
         scan.token(at);
     }
+    scan.reads.nested = language == Language::Lua && functions::is_nested(tokens, names);
     if language == Language::Rhai {
         // Code inside an interpolated text is not followed.
         let around = |t: &Token<'_>| t.shape == Shape::Text && t.text.starts_with('`');

@@ -11,17 +11,17 @@
 //! Elsewhere one table stands for the packet, and the field is `pkt.tcp_dport`
 //! in it: one look-up in place of two, and nil where the layer is absent.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::LazyLock;
 
 use como_core::field::{Field, Kind};
 
 use super::handles::Wide;
+use super::inplace::{self, HERE, Use};
 use super::renamed::{self, ABSENT, WHOLE};
 use crate::flow;
 use crate::scan::tokens::{Token, code};
-use crate::scan::{Language, Read, Reads, Spot, TS_NS, is_at_top, uses};
+use crate::scan::{Language, Read, Reads, Spot, is_at_top, uses};
 
 /// What stands before the script, in its first line.
 const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
@@ -47,12 +47,15 @@ pub struct Composed {
 pub fn compose(source: &str, reads: &Reads) -> Composed {
     let tokens = code(source, Language::Lua);
     let mut driver = Driver::of(reads, &tokens);
-    // A name that the script has itself would be another's.
-    let ours = driver.parameters();
-    let taken = |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
-    driver.direct &= !tokens.iter().any(taken);
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
     for spot in &reads.spots {
+        if driver.direct && spot.read == Read::Field(Field::Payload) {
+            let at = tokens.partition_point(|token| token.at < spot.at.start);
+            let (used, at, new) = inplace::edit(source, &tokens, at);
+            driver.payload.insert(used);
+            edits.push((at.start, at.end, new));
+            continue;
+        }
         let Some(new) = driver.becomes(spot) else { continue };
         // Whatever lines the read was spread over must still be there.
         let lines = source[spot.at.clone()].matches('\n').count();
@@ -80,7 +83,10 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     let parameters = if driver.direct { parameters.len() } else { 0 };
     let mut head = HEAD.to_owned();
     if driver.places {
-        head.push_str("local __como_at, __como_payload = 0, nil; ");
+        head.push_str("local __como_at = 0; ");
+    }
+    for used in &driver.payload {
+        let _ = write!(head, "local {}; ", used.name());
     }
     if !reads.complete {
         let _ = write!(head, "local {ABSENT}, {WHOLE}; ");
@@ -172,8 +178,13 @@ struct Driver<'a> {
     direct: bool,
     /// Whether packets need a way to fetch what their table does not hold.
     fetches: bool,
-    /// Whether the script is told where a packet is: it adds it to tables, or reads its payload.
+    /// Whether the script is told where a packet is: it adds it to tables.
     places: bool,
+    /// Whether each packet has a table of its own, which whoever keeps it finds dead: a function
+    /// within a callback may be kept, and use it.
+    apart: bool,
+    /// How it uses payloads, where fields are parameters: the packet's number is one then, too.
+    payload: BTreeSet<Use>,
     /// Layers whose tables are filled for a script that takes them off the packet.
     tables: Vec<&'static str>,
     /// Which of `update` and `check` the script speaks of: there is a loop for no other.
@@ -186,19 +197,31 @@ impl<'a> Driver<'a> {
         let fields = Fed::of(reads);
         let rest = reads.layers.len() + reads.filters.len();
         let fits = fields.len() + rest <= PARAMETERS_MAX;
-        let direct = reads.complete && reads.contained && fits;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
-        let reads_payload = reads.fields.iter().any(|field| !is_fed(*field));
-        let fetches = !reads.complete || reads.ts_ns || (reads_payload && !direct);
-        let places = reads.adds() || (reads_payload && direct);
-        Self { reads, fields, direct, fetches, places, tables, called }
+        let (places, payload) = (reads.adds(), BTreeSet::new());
+        let (direct, apart, fetches) = (true, false, false);
+        let mut driver =
+            Self { reads, fields, direct, fetches, places, apart, payload, tables, called };
+        // A name that the script has itself would be another's.
+        let ours = driver.parameters();
+        let taken =
+            |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
+        let own = !tokens.iter().any(taken);
+        driver.direct = reads.complete && reads.contained && fits && own;
+        driver.apart = reads.nested && !driver.direct;
+        let fetches_payload = driver.reads_payload() && !driver.direct;
+        driver.fetches = !reads.complete || reads.ts_ns || fetches_payload || driver.apart;
+        driver
+    }
+
+    fn reads_payload(&self) -> bool {
+        self.reads.fields.iter().any(|field| !is_fed(*field))
     }
 
     /// What a read of the packet becomes, if it does not stay what it is.
     fn becomes(&self, spot: &Spot) -> Option<String> {
         Some(match spot.read {
             Read::Field(field) if self.direct && is_fed(field) => local(&flat(field)),
-            Read::Field(_) if self.direct => "__como_payload(__como_at)".to_owned(),
             Read::Layer(layer) if self.direct => local(layer),
             Read::Filter(at) if self.direct => local(&matched(at)),
             Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
@@ -218,7 +241,8 @@ impl<'a> Driver<'a> {
 
     /// The parameters put before a callback's own, each with its comma.
     fn parameters(&self) -> Vec<String> {
-        self.names().map(|name| local(&name) + ", ").collect()
+        let here = self.reads_payload().then(|| format!("{HERE}, "));
+        here.into_iter().chain(self.names().map(|name| local(&name) + ", ")).collect()
     }
 
     fn text(&self) -> String {
@@ -236,8 +260,8 @@ impl<'a> Driver<'a> {
         if !self.reads.complete {
             let _ = writeln!(text, "{ABSENT}, {WHOLE} = __G.absent, __G.whole");
         }
-        if self.places {
-            text.push_str("__como_payload = __P\n");
+        for name in self.payload.iter().map(|used| used.name()) {
+            let _ = writeln!(text, "{name} = __P.{name}");
         }
         text.push_str("local __at = 0\nlocal function __place() return __at end\n");
         text.push_str("local __F = {");
@@ -269,10 +293,18 @@ impl<'a> Driver<'a> {
     /// One loop. With `mixed`, some packets lack some value, which then reads as nil.
     fn run(&self, text: &mut String, name: &str, mixed: bool) {
         let which = if mixed { "mixed" } else { "all" };
-        let _ =
-            writeln!(text, "function __{name}_{which}(__from: number, __n: number, __s, __get)");
-        self.open(text);
-        text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
+        let _ = writeln!(
+            text,
+            "function __{name}_{which}(__from: number, __n: number, __s, __first: number, __get)"
+        );
+        let each = "for __i = __from, __n - 1 do\n__at = __i\n";
+        if self.apart {
+            text.push_str(each);
+            self.open(text);
+        } else {
+            self.open(text);
+            text.push_str(each);
+        }
         if self.places {
             text.push_str("__como_at = __i\n");
         }
@@ -293,22 +325,28 @@ impl<'a> Driver<'a> {
         let filters = 0..self.reads.filters.len();
         values.extend(filters.map(|at| format!("__como_u8(__m{at}, __i) ~= 0")));
         let arguments = match self.direct {
-            true => values.iter().map(|value| format!("{value}, ")).collect(),
+            true => {
+                let here = self.reads_payload().then(|| "__first + __i, ".to_owned());
+                here.into_iter().chain(values.iter().map(|value| format!("{value}, "))).collect()
+            }
             false => {
                 self.put(text, &values);
                 String::new()
             }
         };
         let _ = match name == "update" {
-            true => writeln!(text, "update({arguments}__p, __s)\nend"),
+            true => writeln!(text, "update({arguments}__p, __s)"),
             false => {
                 let call = format!("check({arguments}__p, __s)");
-                writeln!(text, "__como_set8(__O, __i, if {call} then 1 else 0)\nend")
+                writeln!(text, "__como_set8(__O, __i, if {call} then 1 else 0)")
             }
         };
-        if self.fetches {
-            text.push_str("__G.finish()\n");
-        }
+        let finish = if self.fetches { "__G.finish()\n" } else { "" };
+        text.push_str(&if self.apart {
+            format!("{finish}end\n")
+        } else {
+            format!("end\n{finish}")
+        });
         text.push_str("end\n");
     }
 
@@ -370,37 +408,6 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// What a packet's missing name means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// A field that was not foreseen.
-    Field(Field),
-    /// The exact time.
-    TsNs,
-    /// The flow it belongs to.
-    Flow,
-    /// A layer, by how it is marked.
-    Layer(u32),
-    /// The flags of the IP header, which are no field by themselves.
-    IpFlags,
-}
-
-/// What each flat name means, made once: a script may ask for every packet.
-static MEANT: LazyLock<HashMap<String, Missing>> = LazyLock::new(|| {
-    let layers = crate::scan::LAYERS.iter();
-    let layers = layers.map(|(layer, mark)| ((*layer).to_owned(), Missing::Layer(*mark)));
-    let fields = Field::ALL.iter().map(|field| (flat(*field), Missing::Field(*field)));
-    let others =
-        [(TS_NS, Missing::TsNs), (flow::NAME, Missing::Flow), ("ip_flags", Missing::IpFlags)];
-    let others = others.into_iter().map(|(name, missing)| (name.to_owned(), missing));
-    layers.chain(fields).chain(others).collect()
-});
-
-/// What the flat name `name` of a packet means.
-pub fn missing(name: &str) -> Option<Missing> {
-    MEANT.get(name).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,10 +426,10 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "local function update(__tcp_flags_syn, pkt, s)",
+                "local function update(__here, __tcp_flags_syn, pkt, s)",
                 "  s.n = __tcp_flags_syn",
                 "",
-                "  x = __como_payload(__como_at)",
+                "  x = __como_payload(__here)",
                 "end",
             ]
         );
@@ -444,14 +451,5 @@ mod tests {
         assert!(text.contains("function update(p) return p.len + __len end"));
         let text = composed("if true then function update(p) return p.len end end");
         assert!(text.contains("then function update(__len, p) return __len end"));
-    }
-
-    #[test]
-    fn every_flat_name_finds_its_field() {
-        for field in Field::ALL {
-            assert_eq!(missing(&flat(*field)), Some(Missing::Field(*field)));
-        }
-        assert_eq!(missing("tcp"), Some(Missing::Layer(como_core::packet::Layers::TCP)));
-        assert_eq!(missing("nothing"), None);
     }
 }

@@ -6,9 +6,9 @@ use como_core::selection::Selection;
 use mlua::Lua;
 
 use super::convert::Nanos;
-use super::driver::{self, Missing};
 use super::feed;
 use super::handles::{Wide, object};
+use super::missing::{self, Missing};
 use crate::flow::Flow;
 use crate::host::Reach;
 
@@ -30,7 +30,7 @@ pub fn fetch(
         Some(FieldValue::Bool(x)) => mlua::Value::Boolean(x),
         _ => mlua::Value::Nil,
     };
-    match driver::missing(name) {
+    match missing::missing(name) {
         Some(Missing::Field(field)) => {
             host.note_fetched(field);
             field_value(lua, field, batch.value(at, field))

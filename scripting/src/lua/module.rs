@@ -65,8 +65,8 @@ impl LuaModule {
             let objects = ran.vm.with_handles(|_, handles| handles.objects().clone());
             let mut args: Vec<mlua::Value> = objects.map(mlua::Value::Table).into_iter().collect();
             args.push(mlua::Value::Table(ran.vm.prelude.clone()));
-            let payloads = Payloads::new(lua)?;
-            args.push(mlua::Value::Function(payloads.function().clone()));
+            let payloads = Payloads::new(lua, &ran.vm.base().raw_get("string")?)?;
+            args.push(mlua::Value::Table(payloads.functions().clone()));
             args.extend(feed.buffers());
             let args: MultiValue = args.into_iter().collect();
             let (update, check, place) = ran.driver.call::<(Function, Function, Function)>(args)?;
@@ -184,11 +184,12 @@ impl LuaModule {
             None => return,
         };
         let count = self.feed.places().len();
+        let first = self.payloads.begin(count);
         let (mut from, mut errors) = (0, 0);
         // However often a packet fails, all packets of a batch have the time of one call.
         let budget = self.ran.vm.budget();
         while from < count {
-            let run = || self.run(pass, batch, (mixed, from), budget);
+            let run = || self.run(pass, batch, (mixed, from, first), budget);
             let Err(trouble) = self.payloads.within(batch, self.feed.places(), run) else { break };
             let stop = trouble.limit.is_some();
             let callback = if pass == Pass::Update { Callback::Update } else { Callback::Check };
@@ -222,14 +223,14 @@ impl LuaModule {
         &self,
         pass: Pass,
         batch: &Batch,
-        (mixed, from): (bool, usize),
+        (mixed, from, first): (bool, usize, u64),
         budget: Budget,
     ) -> Result<(), Trouble> {
         let function = if pass == Pass::Update { &self.update } else { &self.check };
         let count = self.feed.places().len();
         let adds = self.ran.reads.adds();
         if !self.ran.fetches && !adds {
-            let call = || function.call((mixed, from, count, &self.state));
+            let call = || function.call((mixed, from, count, &self.state, first));
             return self.ran.vm.call_within(budget, call);
         }
         let places = self.feed.places();
@@ -250,7 +251,7 @@ impl LuaModule {
                         None => Ok(mlua::Value::Nil),
                     },
                 )?;
-                let done = function.call((mixed, from, count, &self.state, fetch));
+                let done = function.call((mixed, from, count, &self.state, first, fetch));
                 lua.set_app_data(Open(None));
                 done
             })

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mistakes;
+mod payload;
 mod records;
 
 use como_core::intern::Interner;
@@ -254,30 +255,6 @@ function export(state) return state end
         running.rows(),
         ["at=1700000000.1234567 exact=1700000000123456789 diff=0 text=hello len=5 cap=47"]
     );
-    running.faultless();
-}
-
-#[test]
-fn a_payload_is_the_packets_own_and_none_once_the_call_is_over() {
-    let text = r#"
-function init() return { texts = "", bytes = 0 } end
-function check(pkt, state)
-  return pkt.payload ~= "left out"
-end
-function update(pkt, state)
-  state.texts ..= `{pkt.payload}|`
-  state.bytes += #pkt.payload
-  state.kept = function() return pkt.payload end
-end
-function export(state)
-  local ok, why = pcall(state.kept)
-  return { texts = state.texts, bytes = state.bytes, ok = ok, why = tostring(why):match("only valid") }
-end
-"#;
-    let udp = || Frame::udp("10.0.0.1:1", "10.0.0.2:2");
-    let mut running = start(text);
-    running.feed([udp().payload("a"), udp().payload("left out"), udp(), udp().payload("bc")]);
-    assert_eq!(running.rows(), ["texts=a||bc| bytes=3 ok=false why=only valid"]);
     running.faultless();
 }
 

@@ -41,6 +41,24 @@ pub fn functions<'a>(tokens: &[Token<'a>]) -> Vec<Function<'a>> {
     found
 }
 
+/// Whether one of `names` stands in a Lua text within a function that lies in another, and is not
+/// a field's.
+pub fn is_nested(tokens: &[Token<'_>], names: &[&str]) -> bool {
+    let mut open: Vec<usize> = Vec::new();
+    (0..tokens.len()).any(|at| {
+        let token = &tokens[at];
+        if opens_block(tokens, at) {
+            open.push(at);
+        } else if token.is("end") || token.is("until") {
+            open.pop();
+        }
+        let is_name = token.shape == Shape::Word && names.contains(&token.text);
+        is_name
+            && !is_dotted(tokens, at)
+            && open.iter().filter(|begun| tokens[**begun].is("function")).count() > 1
+    })
+}
+
 /// The lines in which a function is called by its name.
 pub fn calls(tokens: &[Token<'_>], function: &Function<'_>) -> Vec<u32> {
     let called = |at: &usize| {
@@ -68,5 +86,19 @@ mod tests {
         assert_eq!(shown, [("help", 1..=3, 0), ("update", 4..=8, 0)]);
         assert_eq!(calls(&tokens, &found[0]), [5]);
         assert_eq!(calls(&tokens, &found[1]), [0; 0]);
+    }
+
+    #[test]
+    fn a_name_within_a_function_within_another_is_nested() {
+        let check = |text: &str, want: bool| {
+            assert_eq!(is_nested(&tokens(text, Language::Lua), &["p"]), want, "{text}");
+        };
+        check("function update(p) if p.x then for i = 1, 2 do f(p, t.p) end end end", false);
+        check(
+            "local function f(p) end function update(p) g(function() return t.p end, p) end",
+            false,
+        );
+        check("function update(p) s.f = function() return p.x end end", true);
+        check("function update(p) local function f() if x then return { p } end end end", true);
     }
 }

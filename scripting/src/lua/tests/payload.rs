@@ -1,0 +1,237 @@
+//! Payloads: the same as their string in all that is asked of them, and dead after the call.
+
+use como_core::module::Limits;
+use como_core::packet::build::Frame;
+use proptest::prelude::*;
+
+use super::{Running, start, start_with};
+
+fn udp(payload: impl Into<Vec<u8>>) -> Frame {
+    Frame::udp("10.0.0.1:1", "10.0.0.2:2").payload(payload)
+}
+
+#[test]
+fn a_payload_is_the_packets_own_and_none_once_the_call_is_over() {
+    let text = r#"
+function init() return { texts = "", bytes = 0 } end
+function check(pkt, state)
+  return pkt.payload ~= "left out"
+end
+function update(pkt, state)
+  state.texts ..= `{pkt.payload}|`
+  state.bytes += #pkt.payload
+  state.kept = function() return pkt.payload end
+end
+function export(state)
+  local ok, why = pcall(state.kept)
+  return { texts = state.texts, bytes = state.bytes, ok = ok, why = tostring(why):match("only valid") }
+end
+"#;
+    let mut running = start(text);
+    running.feed(["a", "left out", "", "bc"].map(udp));
+    assert_eq!(running.rows(), ["texts=a||bc| bytes=3 ok=false why=only valid"]);
+    running.faultless();
+}
+
+/// What is asked of payloads, where `P` stands for one.
+const ASKED: [&str; 22] = [
+    "#P",
+    "P:len()",
+    "P:len(a)",
+    "P:byte()",
+    "P:byte(a)",
+    "P:byte(a, b)",
+    "P:byte(a, b, 1)",
+    "P:sub()",
+    "P:sub(a)",
+    "P:sub(a, b)",
+    "P:find()",
+    "P:find(a)",
+    "P:find(b, a)",
+    "P:find(a, b, true)",
+    "P:find(a, 2, b)",
+    "P:match(a)",
+    "string.len(P)",
+    "string.byte(P, a, b)",
+    "string.sub(P, a)",
+    "string.find(P, a, b)",
+    "not P",
+    "P and a",
+];
+
+/// Asks all of that of each packet and of its payload as a string, with any two of many values;
+/// tells of the first ten that differ.
+fn differing(payloads: Vec<Frame>, values: &str) -> Vec<String> {
+    let mut asks = String::new();
+    for asked in ASKED {
+        let [own, string] = ["pkt.payload", "p"].map(|p| asked.replace('P', p));
+        asks += &format!(
+            "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() return {string} end))\n"
+        );
+    }
+    let text = format!(
+        r#"
+local VALUES = table.pack({values})
+local function told(...)
+  local all = table.pack(...)
+  for at = 1, all.n do all[at] = type(all[at]) .. " " .. tostring(all[at]) end
+  return table.concat(all, ", ")
+end
+local function same(state, asked, a, b, ...)
+  local one = told(...)
+  return function(...)
+    local other = told(...)
+    if one ~= other and #state.wrong < 10 then
+      table.insert(state.wrong, {{ wrong = `{{asked}} of {{told(a, b)}}: {{one}} and not {{other}}` }})
+    end
+    state.n += 1
+  end
+end
+function init() return {{ wrong = {{}}, n = 0 }} end
+function update(pkt, state)
+  local p = pkt.payload
+  for i = 1, VALUES.n do for j = 1, VALUES.n do
+    local a, b = VALUES[i], VALUES[j]
+    {asks}
+  end end
+end
+function export(state)
+  assert(state.n > 0)
+  return state.wrong
+end
+"#
+    );
+    let limits = Limits { call_ms_max: 60_000, ..Limits::default() };
+    let mut running = start_with(&text, &[], limits).expect("starts");
+    running.feed(payloads);
+    let rows = running.rows();
+    running.faultless();
+    rows
+}
+
+const ODD: &str = r#"nil, 0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.9, 1e300, -1e300, 0/0, 1/0, -1/0, 2^31, 2^31 - 1, -2^31,
+  2^32 + 1, "2", " 0x2 ", "", "a", "ab", "\0", ".", "a*", "[", "%", "(a)()", "^b", "b$", true, false,
+  {}, print, addr("10.0.0.1"), ("a"):rep(70000), nil"#;
+
+#[test]
+fn odd_arguments_get_of_a_payload_what_its_string_gives() {
+    let texts = ["", "a", "ab\0ab", "aab%b"].map(udp);
+    let arp = Frame::arp("10.0.0.1", "10.0.0.2", true);
+    assert_eq!(differing(texts.into_iter().chain([arp]).collect(), ODD), [""; 0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn a_payload_gives_what_its_string_gives(
+        payload in prop::collection::vec(prop_oneof![4 => 97u8..100, 1 => any::<u8>()], 0..200),
+        texts in prop::collection::vec(prop::collection::vec(97u8..100, 0..4), 8),
+        numbers in prop::collection::vec(prop_oneof![-210f64..210., any::<f64>()], 8),
+    ) {
+        let texts = texts.iter().map(|text| format!("{:?}", String::from_utf8_lossy(text)));
+        let numbers = numbers.iter().map(|x| match x.is_finite() {
+            true => format!("{x:e}"),
+            false => "0/0".to_owned(),
+        });
+        let values: Vec<String> = texts.chain(numbers).collect();
+        prop_assert_eq!(differing(vec![udp(payload)], &values.join(", ")), [""; 0]);
+    }
+}
+
+/// What the log says of a script, as it is and where fields are no parameters.
+fn told(body: &str) -> [Vec<String>; 2] {
+    ["", "local __here = 0"].map(|last| {
+        let text = format!(
+            "function update(pkt, state)\n  local x = 1\n  {body}\nend\nfunction export() end\n{last}"
+        );
+        let mut running = start(&text);
+        running.feed([udp("abc".repeat(20)), Frame::arp("10.0.0.1", "10.0.0.2", true)]);
+        running.faults.iter().map(|fault| fault.mistake.to_string()).collect()
+    })
+}
+
+#[test]
+fn mistakes_are_told_as_those_with_strings_are() {
+    for body in [
+        "x = pkt.payload:byte({})",
+        "x = pkt.payload:find({})",
+        "x = pkt.payload\n:find(\n'%')",
+        "x = #pkt.payload",
+        "x = string.sub(pkt.payload)",
+        "if pkt.payload then x = pkt.payload:sub() end",
+        "if not pkt.payload then pkt.payload:len() end",
+        "x = pkt.payload:find(('a'):rep(2^24), 'x')",
+    ] {
+        let [own, string] = told(body);
+        assert!(!own.is_empty(), "{body}");
+        assert_eq!(own, string, "{body}");
+    }
+}
+
+#[test]
+fn what_a_script_calls_string_itself_is_its_own() {
+    let text = r#"
+local string = { find = function(s, n) return n end }
+function update(pkt, state)
+  state.n = string.find(pkt.payload, 7)
+end
+function export(state) return state end
+"#;
+    let mut running = start(text);
+    running.feed([udp("abc")]);
+    assert_eq!(running.rows(), ["n=7"]);
+    running.faultless();
+    let error = start_with("string.find = print", &[], Limits::default()).err();
+    assert!(error.is_some_and(|error| error.to_string().contains("readonly")));
+}
+
+/// Keeps a function of each first packet of a batch, and calls it at each later one.
+fn kept(function: &str, last: &str) -> Running {
+    let text = format!(
+        r#"
+function init() return {{ told = {{}} }} end
+function update(pkt, state)
+  local n = pkt.len
+  state.f = state.f or {function}
+  local ok, why = pcall(state.f)
+  table.insert(state.told, if ok then tostring(why) else tostring(why):match("only valid"))
+end
+function export(state) return {{ told = table.concat(state.told, "|") }} end
+{last}
+"#
+    );
+    let mut running = start(&text);
+    running.feed(["a", "b"].map(udp));
+    running.feed([udp("c")]);
+    running
+}
+
+#[test]
+fn a_function_that_is_kept_never_reads_another_packet() {
+    let own = "told=a|a|only valid";
+    assert_eq!(kept("function() return pkt.payload end", "").rows(), [own]);
+    assert_eq!(kept("function() return pkt.payload:sub(1) end", "").rows(), [own]);
+    let resumed = "coroutine.wrap(function() while true do coroutine.yield(pkt.payload) end end)";
+    assert_eq!(kept(resumed, "").rows(), [own]);
+    // Where fields are no parameters, the packet is dead as soon as the call is over.
+    let dead = "told=a|only valid|only valid";
+    assert_eq!(kept("function() return pkt.payload end", "local __here = 0").rows(), [dead]);
+    let helped = "(function() local p = pkt return function() return p.payload end end)()";
+    assert_eq!(kept(helped, "").rows(), [dead]);
+}
+
+#[test]
+fn numbers_that_no_packet_has_read_nothing() {
+    for number in ["-1", "1e300", "0/0", "1", "'0'", "{}", "nil"] {
+        let text = format!(
+            "function update(pkt, state) local x = pkt.payload state.x = __como_payload({number}) end
+             function export(state) return {{ x = state.x or 0 }} end"
+        );
+        let mut running = start(&text);
+        running.feed([udp("abc")]);
+        let told: Vec<String> = running.faults.iter().map(|f| f.mistake.to_string()).collect();
+        let is_zero = ["'0'", "{}", "nil"].contains(&number);
+        assert!(is_zero && told.is_empty() || told[0].contains("only valid"), "{number}: {told:?}");
+    }
+}
