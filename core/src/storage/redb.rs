@@ -15,6 +15,7 @@ mod salvage;
 mod side;
 mod stated;
 mod tables;
+mod untouched;
 mod upkeep;
 
 use std::io::ErrorKind;
@@ -74,13 +75,15 @@ type Opener = Box<dyn Fn() -> Result<Handle, DatabaseError> + Send + Sync>;
 /// An open file.
 enum Handle {
     Whole(Database),
+    /// Of which nothing is written.
+    Untouched(Database),
     ReadOnly(ReadOnlyDatabase),
 }
 
 impl Handle {
     fn begin_read(&self) -> Result<ReadTransaction, Failure> {
         Ok(match self {
-            Self::Whole(database) => database.begin_read()?,
+            Self::Whole(database) | Self::Untouched(database) => database.begin_read()?,
             Self::ReadOnly(database) => database.begin_read()?,
         })
     }
@@ -88,7 +91,9 @@ impl Handle {
     fn whole(&self) -> Result<&Database, Failure> {
         match self {
             Self::Whole(database) => Ok(database),
-            Self::ReadOnly(_) => Err(Failure::Damaged("it is open for reading only".to_owned())),
+            Self::Untouched(_) | Self::ReadOnly(_) => {
+                Err(Failure::Damaged("it is open for reading only".to_owned()))
+            }
         }
     }
 }
@@ -118,7 +123,7 @@ impl RedbStore {
             make(&new, path)?;
         }
         let store = Self::open(path)?;
-        if path.metadata().is_ok_and(|m| m.len() <= CHECKED_BYTES_MAX) {
+        if is_checked(path) {
             store.tidy();
         }
         Ok(store)
@@ -127,8 +132,7 @@ impl RedbStore {
     /// Opens the store in a file that must be there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = path.to_owned();
-        let old =
-            move || builder(file.metadata().map_or(0, |m| m.len())).open(&file).map(Handle::Whole);
+        let old = move || builder(is_checked(&file)).open(&file).map(Handle::Whole);
         Self::with(path.display().to_string(), Box::new(old))
     }
 
@@ -218,10 +222,6 @@ impl RedbStore {
                 }
                 _ => StoreError::Io { path, why: error.to_string() },
             },
-            Failure::Redb(Error::RepairAborted) => {
-                let why = "it was not closed, and is mended when who may write it opens it";
-                StoreError::Io { path, why: why.to_owned() }
-            }
             Failure::Redb(error @ (Error::PreviousIo | Error::DatabaseClosed)) => {
                 StoreError::Io { path, why: error.to_string() }
             }
@@ -242,16 +242,22 @@ fn make(new: &Path, path: &Path) -> Result<(), StoreError> {
         _ => {}
     }
     let file = new.to_owned();
-    let made = move || builder(0).create(&file).map(Handle::Whole);
+    let made = move || builder(true).create(&file).map(Handle::Whole);
     drop(RedbStore::with(new.display().to_string(), Box::new(made))?);
     std::fs::rename(new, path).map_err(io)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     std::fs::File::open(dir.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all()).map_err(io)
 }
 
-fn builder(bytes: u64) -> ::redb::Builder {
+/// Whether a file is looked through when it is opened.
+fn is_checked(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| about.len() <= CHECKED_BYTES_MAX)
+}
+
+/// How a file is opened: with a look at every page of it, or without.
+fn builder(checks: bool) -> ::redb::Builder {
     let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(bytes <= CHECKED_BYTES_MAX);
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(checks);
     builder
 }
 

@@ -4,41 +4,33 @@
 //! the file are, redb refuses whole ranges of keys; the next readable key behind
 //! is looked for, and the span between is reported as one damaged block.
 
-use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
 use std::path::Path;
 
 use super::stated::Stated;
-use super::{Handle, RedbStore, builder, guard, page};
+use super::untouched::Untouched;
+use super::{Handle, RedbStore, builder, guard, is_checked, page};
 use crate::storage::{Mark, PAGE_BYTES, StoreError, Stored, Window};
 use crate::time::{SECOND, Ts};
 
 impl RedbStore {
     /// Opens a file for reading; one that is damaged as far as that is possible, and then with
-    /// the reason why it cannot be opened as a whole. One that the system lets us read alone is
-    /// left as it is.
+    /// the reason why it cannot be opened as a whole. Not a byte of it is changed.
     pub fn open_to_read(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
-        match Self::open(path) {
-            Err(StoreError::Io { .. }) if is_for_reading(path) => {
-                Self::or_salvaged(path, Self::open_unwritten(path))
-            }
-            opened => Self::or_salvaged(path, opened),
-        }
+        Self::open_or_salvage(path, is_checked(path))
     }
 
-    /// Opens a file without a change to it. One that was not closed may need one.
-    pub(super) fn open_unwritten(path: &Path) -> Result<Self, StoreError> {
-        let file = path.to_owned();
-        let open = move || builder(u64::MAX).open_read_only(&file).map(Handle::ReadOnly);
-        Self::with(path.display().to_string(), Box::new(open))
+    /// Opens a file to look for damage: as [`Self::open_to_read`], and every page is checked,
+    /// however large the file is.
+    pub fn open_to_verify(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
+        Self::open_or_salvage(path, true)
     }
 
-    /// What was opened, or where that is damaged, what is left of it.
-    pub(super) fn or_salvaged(
+    /// Opens a file, or where that is damaged, what is left of it.
+    fn open_or_salvage(
         path: &Path,
-        opened: Result<Self, StoreError>,
+        checks: bool,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
-        match opened {
+        match Self::open_untouched(path, checks) {
             Ok(store) => Ok((store, None)),
             Err(error @ StoreError::Damaged { .. }) => match Self::salvage(path) {
                 Ok(store) => Ok((store, Some(error))),
@@ -48,20 +40,29 @@ impl RedbStore {
         }
     }
 
+    /// Opens a file of which nothing is written; what a crash left of it is mended in memory.
+    fn open_untouched(path: &Path, checks: bool) -> Result<Self, StoreError> {
+        let file = path.to_owned();
+        let open = move || {
+            let file = Untouched::open(&file)?;
+            builder(checks).create_with_backend(file).map(Handle::Untouched)
+        };
+        Self::with(path.display().to_string(), Box::new(open))
+    }
+
     /// Opens a damaged file for reading, without a look at what is not asked for.
     fn salvage(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::open_unwritten(path).or_else(|_| {
-            // One that a crash left is mended by opening it, which reading alone does not.
-            let file = path.to_owned();
-            let open = move || builder(u64::MAX).open(&file).map(Handle::Whole);
-            Self::with(path.display().to_string(), Box::new(open))
-        });
+        let file = path.to_owned();
+        let open = move || builder(false).open_read_only(&file).map(Handle::ReadOnly);
+        let store = Self::with(path.display().to_string(), Box::new(open));
+        // One that a crash left is to be mended, which reading alone does not.
+        let store = store.or_else(|_| Self::open_untouched(path, false));
         let store = store.or_else(|_| {
             // One of another length than it says, as after a copy that broke off.
             let file = path.to_owned();
             let open = move || {
                 let stated = Stated::open(&file)?;
-                builder(u64::MAX).open_read_only_with_backend(stated).map(Handle::ReadOnly)
+                builder(false).open_read_only_with_backend(stated).map(Handle::ReadOnly)
             };
             Self::with(path.display().to_string(), Box::new(open))
         })?;
@@ -123,11 +124,4 @@ fn first_good(from: u64, to: u64, good: impl Fn(u64) -> bool) -> Option<u64> {
         if good(middle) { ok = middle } else { bad = middle }
     }
     Some(ok)
-}
-
-/// Whether the system lets us read a file and not write it.
-fn is_for_reading(path: &Path) -> bool {
-    let refused = OpenOptions::new().write(true).open(path).err().map(|error| error.kind());
-    let refusals = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
-    refusals.map(Some).contains(&refused) && File::open(path).is_ok()
 }

@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
 
 use ::redb::ReadableTable;
 
 use super::meta::{Meta, meta};
 use super::tables::{Tables, keys};
-use super::{Failure, Handle, Key, RedbStore, builder, pieces};
+use super::{Failure, Handle, Key, RedbStore, pieces};
 use crate::source::Covered;
 use crate::storage::archive::{Archive, ArchiveError, Archived, Part};
 use crate::storage::block::Sealed;
@@ -17,14 +16,6 @@ use crate::storage::evolve::note_schema;
 use crate::storage::{COVERAGES_MAX, FILTERS_MAX, Measured, StoreError, Stream, can_name};
 
 impl RedbStore {
-    /// Opens a file to look for damage: every page is checked, however large the file is. One that
-    /// is damaged is opened as far as that is possible, with the reason.
-    pub fn open_to_verify(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
-        let file = path.to_owned();
-        let open = move || builder(0).open(&file).map(Handle::Whole);
-        Self::or_salvaged(path, Self::with(path.display().to_string(), Box::new(open)))
-    }
-
     /// Moves what the file holds together and gives the space of what was removed back to the
     /// system. Returns whether there was any.
     pub fn compact(&self) -> Result<bool, StoreError> {

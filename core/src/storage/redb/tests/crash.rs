@@ -136,7 +136,7 @@ impl StorageBackend for Backend {
 
 pub(super) fn store_on(disk: &Arc<Mutex<Disk>>) -> Result<RedbStore, StoreError> {
     let backend = Backend(disk.clone());
-    let open = move || builder(u64::MAX).create_with_backend(backend.clone()).map(Handle::Whole);
+    let open = move || builder(false).create_with_backend(backend.clone()).map(Handle::Whole);
     RedbStore::with("disk".to_owned(), Box::new(open))
 }
 

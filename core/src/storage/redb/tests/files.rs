@@ -248,17 +248,39 @@ fn compacting_gives_back_what_was_removed() {
 }
 
 #[test]
-fn a_file_that_may_only_be_read_is_read_by_several_and_left_as_it_is() {
+fn a_store_that_is_read_or_verified_keeps_every_byte_also_after_a_crash() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("records.redb");
     filled(&path);
     let own = read(&path).expect("a store that works");
-    let before = std::fs::read(&path).expect("a file");
-    let (one, other) = (RedbStore::open_unwritten(&path), RedbStore::open_unwritten(&path));
-    for store in [one.expect("readable"), other.expect("readable")] {
-        let rows = ["a", "b"].map(|name| seconds(&store, name).expect("rows"));
-        assert_eq!(rows, own);
-        assert!(store.remove("a").is_err());
+    let closed = std::fs::read(&path).expect("a file");
+    let open = RedbStore::open(&path).expect("a store that works");
+    let crashed = std::fs::read(&path).expect("a file");
+    drop(open);
+    assert!(crashed != closed, "it says that it is open");
+    for bytes in [closed, crashed] {
+        std::fs::write(&path, &bytes).expect("a file");
+        let several = [RedbStore::open_to_read(&path), RedbStore::open_to_verify(&path)];
+        for opened in several {
+            let (store, damaged) = opened.expect("readable");
+            assert_eq!(damaged.map(|error| error.to_string()), None);
+            assert_eq!(["a", "b"].map(|name| seconds(&store, name).expect("rows")), own);
+            let refused = store.remove("a").expect_err("not written").to_string();
+            assert!(refused.contains("it is open for reading only"), "{refused}");
+        }
+        assert!(std::fs::read(&path).expect("a file") == bytes, "it was changed");
     }
-    assert!(std::fs::read(&path).expect("a file") == before, "it was changed");
+}
+
+#[test]
+fn what_is_read_is_not_written_meanwhile_nor_the_other_way_round() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("records.redb");
+    filled(&path);
+    let in_use = |error: Option<StoreError>| matches!(error, Some(StoreError::InUse { .. }));
+    let (reader, writer) = (RedbStore::open_to_read(&path), RedbStore::open(&path).err());
+    assert!(reader.is_ok() && in_use(writer));
+    drop(reader);
+    let writer = RedbStore::open(&path);
+    assert!(writer.is_ok() && in_use(RedbStore::open_to_read(&path).err()));
 }
