@@ -5,6 +5,7 @@
 //! of both hosts, the manual (`docs/module-api.md`), the stubs for editors and the prompt's help
 //! are all made from it, so that none of them can say something else than another.
 
+pub(crate) mod bytes;
 mod calls;
 pub mod definitions;
 pub mod manual;

@@ -3,6 +3,7 @@
 use como_core::record::Value;
 
 use super::TEXT_BYTES_MAX;
+use super::bytes::{AT_MAX, BUCKETS_MAX, UINT_MAX, folded, hash, text_hash};
 use super::calls::{bytes, wanted, whole};
 
 /// The longest byte string that is made longer here.
@@ -48,11 +49,9 @@ pub fn printable(given: &[Value]) -> Result<Value, String> {
 /// The number in some bytes, the first byte the highest (network order); nil beyond the end.
 pub fn uint(given: &[Value]) -> Result<Value, String> {
     let all = bytes(given, 0)?;
-    let at = usize::try_from(whole(given, 1, 0, 1 << 30)?).unwrap_or(usize::MAX);
-    let len = usize::try_from(whole(given, 2, 1, 6)?).unwrap_or(1);
-    let number = |bytes: &[u8]| bytes.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-    let found = at.checked_add(len).and_then(|end| all.get(at..end));
-    Ok(found.map_or(Value::Null, |bytes| Value::Uint(number(bytes))))
+    let at = usize::try_from(whole(given, 1, 0, AT_MAX as i64)?).unwrap_or(usize::MAX);
+    let len = usize::try_from(whole(given, 2, 1, UINT_MAX as i64)?).unwrap_or(1);
+    Ok(super::bytes::uint(all, at, len).map_or(Value::Null, Value::Uint))
 }
 
 /// Some of the bytes, from a place on; fewer at the end. Of a text it is a text, unless a character
@@ -71,36 +70,29 @@ pub fn part(given: &[Value]) -> Result<Value, String> {
 
 /// What a value is hashed by: its kind and its bytes.
 fn hashed(given: &[Value], at: usize) -> Result<u64, String> {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let fnv = |kind: u8, bytes: &[u8]| {
-        let all = std::iter::once(&kind).chain(bytes);
-        all.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
-    };
     Ok(match given.get(at) {
         Some(Value::Addr(addr)) => {
-            fnv(if addr.is_v6() { 6 } else { 4 }, &addr.bits().to_be_bytes())
+            hash(if addr.is_v6() { 6 } else { 4 }, &addr.bits().to_be_bytes())
         }
-        Some(Value::Mac(mac)) => fnv(1, &mac.0.to_be_bytes()),
-        Some(Value::Text(text)) => fnv(2, text.as_bytes()),
-        Some(Value::Bytes(bytes)) => fnv(2, bytes),
+        Some(Value::Mac(mac)) => hash(1, &mac.0.to_be_bytes()),
+        Some(Value::Text(text)) => text_hash(text.as_bytes()),
+        Some(Value::Bytes(bytes)) => text_hash(bytes),
         // A number is the same number in both languages, whatever holds it.
-        Some(Value::Uint(x)) => fnv(3, &(*x as f64).to_bits().to_be_bytes()),
-        Some(Value::Int(x)) => fnv(3, &(*x as f64).to_bits().to_be_bytes()),
-        Some(Value::Float(x)) => fnv(3, &x.to_bits().to_be_bytes()),
+        Some(Value::Uint(x)) => hash(3, &(*x as f64).to_bits().to_be_bytes()),
+        Some(Value::Int(x)) => hash(3, &(*x as f64).to_bits().to_be_bytes()),
+        Some(Value::Float(x)) => hash(3, &x.to_bits().to_be_bytes()),
         other => return Err(wanted(at, "an address, a number or a text", other)),
     })
 }
 
 /// A hash of 48 bits, the same in every run (FNV-1a, folded).
 pub fn number(given: &[Value]) -> Result<Value, String> {
-    let hash = hashed(given, 0)?;
-    Ok(Value::Uint((hash ^ hash >> 48) & ((1 << 48) - 1)))
+    Ok(Value::Uint(folded(hashed(given, 0)?)))
 }
 
 /// One of `n` buckets, from 0, evenly spread and the same in every run.
 pub fn bucket(given: &[Value]) -> Result<Value, String> {
-    let n = whole(given, 1, 1, 1 << 32)?;
-    let mixed = hashed(given, 0)?.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    Ok(Value::Uint(mixed.wrapping_mul(u64::try_from(n).unwrap_or(1)) >> 32))
+    let n = whole(given, 1, 1, BUCKETS_MAX as i64)?;
+    let n = u64::try_from(n).unwrap_or(1);
+    Ok(Value::Uint(super::bytes::bucket(hashed(given, 0)?, n)))
 }

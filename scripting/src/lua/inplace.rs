@@ -21,20 +21,30 @@ pub enum Use {
     Asked,
     /// `#pkt.payload`.
     Length,
-    /// `pkt.payload:find(...)`, by the place among [`METHODS`].
-    Method(usize),
-    /// `string.find(pkt.payload, ...)`, by the same.
+    /// `string.find(pkt.payload, ...)`, by the place among [`FUNCTIONS`].
     Function(usize),
+    /// `pkt.payload:find(...)`, by the same: it is one of the first [`METHODS`].
+    Method(usize),
 }
 
-/// The functions of strings that look at the bytes themselves.
-pub const METHODS: [&str; 4] = ["byte", "find", "len", "sub"];
+/// The functions of the library that look at the bytes themselves.
+pub const FUNCTIONS: [(&str, &str); 7] = [
+    ("string", "byte"),
+    ("string", "find"),
+    ("string", "len"),
+    ("string", "sub"),
+    ("hash", "bucket"),
+    ("hash", "number"),
+    ("text", "uint"),
+];
+const METHODS: usize = 4;
 
 impl Use {
     /// All there are.
     pub fn all() -> impl Iterator<Item = Self> {
-        let methods = (0..METHODS.len()).flat_map(|at| [Self::Method(at), Self::Function(at)]);
-        [Self::Whole, Self::Asked, Self::Length].into_iter().chain(methods)
+        let plain = [Self::Whole, Self::Asked, Self::Length];
+        let functions = (0..FUNCTIONS.len()).map(Self::Function);
+        plain.into_iter().chain(functions).chain((0..METHODS).map(Self::Method))
     }
 
     /// The name of the function that serves it.
@@ -43,8 +53,10 @@ impl Use {
             Self::Whole => "__como_payload".to_owned(),
             Self::Asked => "__como_payload_asked".to_owned(),
             Self::Length => "__como_payload_length".to_owned(),
-            Self::Method(at) => format!("__como_payload_{}", METHODS[at]),
-            Self::Function(at) => format!("__como_payload_string_{}", METHODS[at]),
+            Self::Function(at) => {
+                format!("__como_payload_{}_{}", FUNCTIONS[at].0, FUNCTIONS[at].1)
+            }
+            Self::Method(at) => format!("__como_payload_{}", FUNCTIONS[at].1),
         }
     }
 }
@@ -87,7 +99,7 @@ impl Text<'_> {
     }
 
     fn method(&self, at: usize) -> Option<usize> {
-        METHODS.iter().position(|method| self.is(at, method))
+        FUNCTIONS[..METHODS].iter().position(|(_, method)| self.is(at, method))
     }
 
     /// How the payload at `at` is used, and the tokens of that: the first, that with the name of
@@ -141,13 +153,14 @@ impl Text<'_> {
         begins && (nil || self.is(next, "and"))
     }
 
-    /// Which function of the library of strings the bracket at `open` begins to call.
+    /// Which function of the library the bracket at `open` begins to call.
     fn function(&self, open: usize) -> Option<usize> {
         let first = open.checked_sub(3)?;
-        let called = self.is(open, "(") && self.is(open - 2, ".") && self.is(first, "string");
-        let method = self.method(open - 1).filter(|_| called)?;
+        let called = self.is(open, "(") && self.is(open - 2, ".");
+        let named = |(topic, name): &(&str, &str)| self.is(first, topic) && self.is(open - 1, name);
+        let found = FUNCTIONS.iter().position(named).filter(|_| called)?;
         let is_topic = first == 0 || !self.is(first - 1, ":") && !is_behind_dot(self.0, first);
-        (is_topic && self.is_librarys("string")).then_some(method)
+        (is_topic && self.is_librarys(FUNCTIONS[found].0)).then_some(found)
     }
 
     /// Whether a name means what the library gives by it wherever it stands: something in it is
@@ -191,6 +204,7 @@ mod tests {
         check("x = #pkt.payload:sub(2)", "x = #_sub(__here, 2)");
         check("f(string.byte(pkt.payload), 1)", "f(_string_byte(__here), 1)");
         check("f(string.sub(pkt.payload, 1))", "f(_string_sub(__here, 1))");
+        check("x = text.uint(pkt.payload, 0, 2)", "x = _text_uint(__here, 0, 2)");
     }
 
     #[test]
@@ -217,6 +231,8 @@ mod tests {
             "x = (PAYLOAD):len()",
             "x = string.byte(PAYLOAD .. 'a')",
             "x = string.upper(PAYLOAD)",
+            "x = text.sub(PAYLOAD)",
+            "x = text:uint(PAYLOAD)",
             "x = a.string.byte(PAYLOAD)",
             "local string = a x = string.byte(PAYLOAD)",
             "string, a.b = a, 1 x = string.byte(PAYLOAD)",

@@ -65,7 +65,7 @@ impl LuaModule {
             let objects = ran.vm.with_handles(|_, handles| handles.objects().clone());
             let mut args: Vec<mlua::Value> = objects.map(mlua::Value::Table).into_iter().collect();
             args.push(mlua::Value::Table(ran.vm.prelude.clone()));
-            let payloads = Payloads::new(lua, &ran.vm.base().raw_get("string")?)?;
+            let payloads = Payloads::new(lua, ran.vm.base())?;
             args.push(mlua::Value::Table(payloads.functions().clone()));
             args.extend(feed.buffers());
             let args: MultiValue = args.into_iter().collect();

@@ -21,7 +21,8 @@ use como_core::field::{Field, FieldValue};
 use memchr::memmem;
 use mlua::{Function, Lua, Table, Variadic, ffi};
 
-use super::inplace::{METHODS, Use};
+use super::inplace::{FUNCTIONS, Use};
+use crate::api::bytes;
 
 /// What the functions say outside of a call that was given the packet.
 const KEPT: &CStr =
@@ -73,21 +74,23 @@ pub struct Payloads {
 unsafe impl Send for Payloads {}
 
 impl Payloads {
-    /// Makes the functions; `strings` is the library of strings.
-    pub fn new(lua: &Lua, strings: &Table) -> mlua::Result<Self> {
+    /// Makes the functions, beside those of the library.
+    pub fn new(lua: &Lua, library: &Table) -> mlua::Result<Self> {
         let mut current = ptr::null_mut::<Current>();
         // SAFETY: the memory is large and aligned enough for what is written there (Luau aligns it
         // to 16 bytes), and the functions that are left on the stack keep it.
         let made = unsafe {
-            lua.exec_raw::<Variadic<Function>>(strings, |state| {
+            lua.exec_raw::<Variadic<Function>>(library, |state| {
                 ffi::luaL_checkstack_(state, STACK, c"functions of payloads".as_ptr());
                 current = ffi::lua_newuserdata(state, size_of::<Current>()).cast();
                 current.write(Current::NONE);
                 for used in Use::all() {
-                    let (name, function) = named(used);
+                    let ([topic, name], function) = named(used);
                     ffi::lua_pushvalue(state, 2);
                     ffi::lua_pushboolean(state, c_int::from(matches!(used, Use::Method(_))));
-                    ffi::lua_rawgetfield(state, 1, name.as_ptr());
+                    ffi::lua_rawgetfield(state, 1, topic.as_ptr());
+                    ffi::lua_rawgetfield(state, -1, name.as_ptr());
+                    ffi::lua_remove(state, -2);
                     ffi::lua_pushcclosured(state, function, name.as_ptr(), 3);
                 }
                 ffi::lua_remove(state, 2);
@@ -136,23 +139,26 @@ impl Payloads {
     }
 }
 
-/// The function that serves a use, and what it goes by.
-fn named(used: Use) -> (&'static CStr, ffi::lua_CFunction) {
+/// The function that serves a use, and what the library calls it.
+fn named(used: Use) -> ([&'static CStr; 2], ffi::lua_CFunction) {
     match used {
-        Use::Whole => (c"payload", whole),
-        Use::Asked => (c"payload", asked),
-        Use::Length => (c"payload", length),
-        Use::Method(at) | Use::Function(at) => match METHODS[at] {
-            "byte" => (c"byte", byte),
-            "find" => (c"find", find),
-            "len" => (c"len", len),
-            _ => (c"sub", sub),
+        Use::Whole => ([c"string", c"payload"], whole),
+        Use::Asked => ([c"string", c"payload"], asked),
+        Use::Length => ([c"string", c"payload"], length),
+        Use::Function(at) | Use::Method(at) => match FUNCTIONS[at] {
+            (_, "byte") => ([c"string", c"byte"], byte),
+            (_, "find") => ([c"string", c"find"], find),
+            (_, "len") => ([c"string", c"len"], len),
+            (_, "sub") => ([c"string", c"sub"], sub),
+            (_, "bucket") => ([c"hash", c"bucket"], bucket),
+            (_, "number") => ([c"hash", c"number"], number),
+            _ => ([c"text", c"uint"], uint),
         },
     }
 }
 
 // All functions below are called by the VM alone, with the upvalues that `Payloads::new` gave them:
-// where the batch is found, whether a method is called, and what a string has of that name. No
+// where the batch is found, whether a method is called, and what the library has of that name. No
 // error of the VM passes over anything that needs to be dropped.
 
 /// The payload of the packet whose number is the first argument.
@@ -345,7 +351,65 @@ unsafe extern "C-unwind" fn find(state: *mut ffi::lua_State) -> c_int {
     }
 }
 
-/// Has the string's own function do it.
+/// The whole number at `at` among the arguments, where it is one from `low` to `high`.
+unsafe fn within(state: *mut ffi::lua_State, at: c_int, low: u64, high: u64) -> Option<u64> {
+    // SAFETY: as of all these functions.
+    let number = unsafe {
+        (ffi::lua_type(state, at) == ffi::LUA_TNUMBER).then(|| ffi::lua_tonumber(state, at))?
+    };
+    let fits = number.fract() == 0.0 && (low as f64..=high as f64).contains(&number);
+    fits.then_some(number as u64)
+}
+
+unsafe extern "C-unwind" fn number(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as of all these functions.
+    unsafe {
+        let found = payload(state);
+        match found.filter(|_| ffi::lua_gettop(state) == 1) {
+            Some(bytes) => {
+                let hash = bytes::folded(bytes::text_hash(bytes));
+                ffi::lua_pushnumber(state, hash as f64);
+            }
+            None => return through_string(state, found),
+        }
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn bucket(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as of all these functions.
+    unsafe {
+        let found = payload(state);
+        let n = within(state, 2, 1, bytes::BUCKETS_MAX).filter(|_| ffi::lua_gettop(state) == 2);
+        match found.zip(n) {
+            Some((bytes, n)) => {
+                let bucket = bytes::bucket(bytes::text_hash(bytes), n);
+                ffi::lua_pushnumber(state, bucket as f64);
+            }
+            None => return through_string(state, found),
+        }
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn uint(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as of all these functions.
+    unsafe {
+        let found = payload(state);
+        let at = within(state, 2, 0, bytes::AT_MAX);
+        let len = within(state, 3, 1, bytes::UINT_MAX).filter(|_| ffi::lua_gettop(state) == 3);
+        let Some(((bytes, at), len)) = found.zip(at).zip(len) else {
+            return through_string(state, found);
+        };
+        match bytes::uint(bytes, at as usize, len as usize) {
+            Some(number) => ffi::lua_pushnumber(state, number as f64),
+            None => ffi::lua_pushnil(state),
+        }
+    }
+    1
+}
+
+/// Has the library's own function do it, of a string.
 ///
 /// SAFETY: as of [`payload`].
 unsafe fn through_string(state: *mut ffi::lua_State, bytes: Option<&[u8]>) -> c_int {
