@@ -26,7 +26,7 @@ pub mod writer;
 use std::sync::Arc;
 
 use crate::record::Schema;
-use crate::source::Covered;
+use crate::source::{Covered, Sampling};
 use crate::time::{Span, Ts};
 use block::Sealed;
 pub use feed::{Feed, Subscription};
@@ -254,6 +254,24 @@ impl Stream {
         if self.filters.len() > FILTERS_MAX {
             self.filters.remove(0);
         }
+    }
+
+    /// The sources that records of a window cover: those that held when it begins, and those that
+    /// came to hold within it.
+    pub(crate) fn covered(&self, window: Window) -> impl Iterator<Item = &Covered> {
+        let holds = move |(at, coverage): &(usize, &Coverage)| {
+            let ended = self.sources.get(at + 1).is_some_and(|next| next.since <= window.from);
+            coverage.since < window.to && !ended
+        };
+        let inside = self.sources.iter().enumerate().filter(holds);
+        inside.flat_map(|(_, coverage)| &coverage.sources)
+    }
+
+    /// How many packets of those there were the records of a window, or what is kept beside them,
+    /// are of.
+    pub(crate) fn sampling(&self, window: Window) -> Sampling {
+        let told = self.covered(window).map(|covered| Sampling::told(&covered.sampling));
+        told.fold(Sampling::Unknown, Sampling::and)
     }
 
     /// The filter of the newest records.

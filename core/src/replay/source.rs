@@ -76,7 +76,7 @@ impl OnDemand {
         replayer: Replayer,
     ) -> Result<Self, ReplayError> {
         let cursor = Cursor::new(&stream.name, window);
-        let size = expected_bytes(&stream, window);
+        let (size, sampling) = (expected_bytes(&stream, window), stream.sampling(window));
         let mut source = Self {
             description: Description::new(name, Pace::Stored),
             store,
@@ -93,7 +93,7 @@ impl OnDemand {
             keyed: Fields::NONE,
             warned: [false; 2],
         };
-        source.description.size_bytes = Some(size);
+        (source.description.size_bytes, source.description.sampling) = (Some(size), sampling);
         source.advance()?;
         source.describe()?;
         Ok(source)

@@ -40,12 +40,29 @@ impl Sampling {
     /// Adds that a packet, or an exporter, stands for one in `rate`.
     #[inline]
     pub fn note(&mut self, rate: u64) {
-        let rate = if rate > 1 { Self::OneIn(rate) } else { Self::None };
-        *self = match *self {
-            Self::Unknown => rate,
-            known if known == rate => known,
+        *self = self.and(if rate > 1 { Self::OneIn(rate) } else { Self::None });
+    }
+
+    /// Of packets of which some were delivered so, and some as `other` says.
+    #[inline]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (known, Self::Unknown) | (Self::Unknown, known) => known,
+            (known, other) if known == other => known,
             _ => Self::Varying,
-        };
+        }
+    }
+
+    /// What `told` says, as this displays itself.
+    pub fn told(told: &str) -> Self {
+        match told {
+            "none" => Self::None,
+            "varying" => Self::Varying,
+            told => told
+                .strip_prefix("1 in ")
+                .and_then(|rate| rate.parse().ok())
+                .map_or(Self::Unknown, Self::OneIn),
+        }
     }
 }
 
@@ -252,6 +269,7 @@ mod tests {
         let mut sampling = Sampling::default();
         rates.iter().for_each(|rate| sampling.note(*rate));
         assert_eq!(sampling.to_string(), want, "{rates:?}");
+        assert_eq!(Sampling::told(want), sampling);
     }
 
     #[test]

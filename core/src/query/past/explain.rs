@@ -7,6 +7,7 @@ use super::{Candidate, Past};
 use crate::lookup::Lookups;
 use crate::query::{Own, QueryError};
 use crate::record::{Column, Records, Schema, Type, Value};
+use crate::source::Sampling;
 use crate::storage::Window;
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
@@ -84,6 +85,8 @@ impl Past<'_> {
         let (unfit, unsaid) = (candidate.unfit.note(), candidate.unsaid.note());
         let doubts = [&unfit, &unsaid, &candidate.doubt, &candidate.aligned];
         let mut all: Vec<String> = doubts.into_iter().flatten().cloned().collect();
+        let source = candidate.source.as_ref();
+        all.extend(source.and_then(|source| sampled(source.description().sampling)));
         let gaps = &candidate.gaps;
         if let Some(Window { from, to }) = gaps.first() {
             let others = match gaps.len() - 1 {
@@ -102,6 +105,16 @@ impl Past<'_> {
         ];
         all.extend(outside.into_iter().flatten());
         (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+/// What packets lack that were sampled, where they were.
+fn sampled(sampling: Sampling) -> Option<String> {
+    match sampling {
+        Sampling::OneIn(_) | Sampling::Varying => {
+            Some(format!("it has a sample of the packets there were: sampling {sampling}"))
+        }
+        Sampling::Unknown | Sampling::None => None,
     }
 }
 

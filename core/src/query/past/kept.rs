@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::cut::{self, Lack};
-use super::unfit::{lineages, texts};
+use super::unfit::texts;
 use super::{Candidate, Look, Past, lacking};
 use crate::filter::Expr;
 use crate::query::QueryError;
 use crate::query::rates::Amount;
-use crate::source::{Treatment, with_causes};
+use crate::source::{Covered, Sampling, Treatment, with_causes};
 use crate::storage::Window;
 use crate::storage::packets::{self, Expected, LANES_MAX, PacketSource, Treated};
 use crate::supervisor::Needs;
@@ -46,7 +46,7 @@ impl Past<'_> {
         let eras = eras(&treated, within);
         if let Some(stream) = &stream {
             candidate.heard_until = stream.end.unwrap_or_default();
-            candidate.note_lineages(&lineages(stream, within), needs);
+            candidate.note_lineages(stream.covered(within), needs);
         }
         match (&eras, &stream) {
             (Some(eras), _) => candidate.fit(eras, filter),
@@ -54,7 +54,8 @@ impl Past<'_> {
             (None, None) => candidate.reserve("nothing says which packets it kept".to_owned()),
         }
         candidate.note_treatment(&treated, within, needs);
-        Ok(candidate.open_kept(dir, filter, look))
+        let sampling = stream.map_or(Sampling::Unknown, |stream| stream.sampling(within));
+        Ok(candidate.open_kept(dir, (filter, sampling), look))
     }
 }
 
@@ -80,12 +81,12 @@ impl Candidate {
     fn open_kept(
         mut self,
         dir: &Path,
-        filter: &Expr,
+        (filter, sampling): (&Expr, Sampling),
         Look { needs, window, .. }: Look<'_>,
     ) -> Self {
         let title = format!("packets of {}", self.name);
         let source = match PacketSource::open(title, dir, window, Some(filter)) {
-            Ok(source) => source.telling(needs.interval, self.losses.clone()),
+            Ok(source) => source.sampled(sampling).telling(needs.interval, self.losses.clone()),
             Err(error) => return self.refuse(with_causes(&error)),
         };
         if let Some(Window { from, to }) = source.crowded() {
@@ -103,8 +104,8 @@ impl Candidate {
     }
 
     /// Takes note of what was done to packets before they came here.
-    fn note_lineages(&mut self, lineages: &[&str], needs: &Needs) {
-        for told in lineages {
+    fn note_lineages<'a>(&mut self, covered: impl Iterator<Item = &'a Covered>, needs: &Needs) {
+        for told in covered.flat_map(|covered| &covered.lineage) {
             match Treatment::cut_told(told) {
                 Some(bytes) => {
                     let treated = Treated { snaplen: Some(bytes), ..Treated::default() };

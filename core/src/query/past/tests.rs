@@ -4,6 +4,7 @@ mod cut;
 mod eras;
 mod fill;
 mod reach;
+mod sampled;
 
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use crate::filter::Expr;
 use crate::source::{Chunk, Description, Source, SourceError, Turn};
-use crate::storage::{Coverage, Measured, Stream, Window};
+use crate::storage::{Measured, Window};
 use crate::time::Ts;
 
 /// The times of which something stored is of other packets than those asked for.
@@ -104,20 +104,6 @@ impl Unfit {
 /// Eras with the texts of their filters.
 pub(super) fn texts(eras: Vec<(Window, &Measured)>) -> Vec<(Window, &str)> {
     eras.into_iter().map(|(span, measured)| (span, measured.filter.as_str())).collect()
-}
-
-/// What was done to packets of a window before an instance kept them, in words, one thing after
-/// another.
-pub(super) fn lineages(stream: &Stream, window: Window) -> Vec<&str> {
-    let all = &stream.sources;
-    // What held when the window begins, and what came to hold within it.
-    let holds = |(at, coverage): &(usize, &Coverage)| {
-        let ended = all.get(at + 1).is_some_and(|next| next.since <= window.from);
-        coverage.since < window.to && !ended
-    };
-    let inside = all.iter().enumerate().filter(holds);
-    let covered = inside.flat_map(|(_, coverage)| &coverage.sources);
-    covered.flat_map(|covered| &covered.lineage).map(String::as_str).collect()
 }
 
 /// A source of which some times are left out, as if nothing had been heard in them.

@@ -13,7 +13,9 @@ use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::packet::Packet;
 use crate::selection::BATCH_PACKETS_MAX;
-use crate::source::{Chunk, Description, Pace, Source, SourceError, Turn, weigh, with_causes};
+use crate::source::{
+    Chunk, Description, Pace, Sampling, Source, SourceError, Turn, weigh, with_causes,
+};
 use crate::storage::Window;
 use crate::storage::losses::Losses;
 use crate::storage::scan::{Damage, Missing};
@@ -93,6 +95,12 @@ impl PacketSource {
         };
         source.begin_due()?;
         Ok(source)
+    }
+
+    /// Says how many packets of those there were it has.
+    pub fn sampled(mut self, sampling: Sampling) -> Self {
+        self.description.sampling = sampling;
+        self
     }
 
     /// Takes into account how long the intervals are of who reads, and tells what is lost.
