@@ -142,17 +142,17 @@ fn library(engine: &mut Engine, host: &Arc<Reach>) {
         let name = format!("{}_{}", entry.topic, entry.name);
         let [none, one, two, three] = std::array::from_fn(|_| host.clone());
         engine
-            .register_fn(&name, move || call(entry, &none, &[]))
-            .register_fn(&name, move |a: Dynamic| call(entry, &one, &[a]))
-            .register_fn(&name, move |a: Dynamic, b: Dynamic| call(entry, &two, &[a, b]))
+            .register_fn(&name, move || call(entry, &none, []))
+            .register_fn(&name, move |a: Dynamic| call(entry, &one, [a]))
+            .register_fn(&name, move |a: Dynamic, b: Dynamic| call(entry, &two, [a, b]))
             .register_fn(&name, move |a: Dynamic, b: Dynamic, c: Dynamic| {
-                call(entry, &three, &[a, b, c])
+                call(entry, &three, [a, b, c])
             });
     }
 }
 
-fn call(entry: &Entry, host: &Reach, args: &[Dynamic]) -> Fallible<Dynamic> {
-    let args: Result<Vec<Value>, String> = args.iter().map(value::to_value).collect();
+fn call<const N: usize>(entry: &Entry, host: &Reach, args: [Dynamic; N]) -> Fallible<Dynamic> {
+    let args: Result<Vec<Value>, String> = args.into_iter().map(value::into_value).collect();
     let args = args.map_err(|other| format!("{} does not take {other}", entry.path()))?;
     Ok(value::of_value(entry.run(host, &args)?))
 }

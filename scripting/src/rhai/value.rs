@@ -92,6 +92,14 @@ pub(super) fn to_value(value: &Dynamic) -> Result<Value, String> {
     Err(named(value))
 }
 
+/// The same of a value that nobody else holds: bytes are not copied again.
+pub(super) fn into_value(value: Dynamic) -> Result<Value, String> {
+    match value.is_blob() {
+        true => value.into_blob().map(Value::Bytes).map_err(str::to_owned),
+        false => to_value(&value),
+    }
+}
+
 /// What the top-level name at `path` was set to, as far as a declaration can hold it. `order` tells
 /// how the names of a map stand in the source, by the path to it.
 pub(super) fn to_tree(

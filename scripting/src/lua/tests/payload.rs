@@ -104,6 +104,12 @@ fn odd_arguments_get_of_a_payload_what_its_string_gives() {
     assert_eq!(differing(texts.into_iter().chain([arp]).collect(), ODD), [""; 0]);
 }
 
+#[test]
+fn a_payload_is_as_long_as_it_is() {
+    let values = "1, -1, 2, 7999, 20000, 20001, -20000, 'ab', ('a'):rep(20000)";
+    assert_eq!(differing(vec![udp(vec![b'a'; 20_000])], values), [""; 0]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
