@@ -125,7 +125,7 @@ pub struct Reads {
     /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
     /// else calls them.
     pub contained: bool,
-    /// Whether functions within them use the packet, in Lua.
+    /// Whether functions within others use the packet, or may, in Lua: they may be kept.
     pub nested: bool,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
@@ -199,7 +199,6 @@ pub fn reads(source: &str, language: Language) -> Reads {
     for at in 0..tokens.len() {
         scan.token(at);
     }
-    scan.reads.nested = language == Language::Lua && functions::is_nested(tokens, names);
     if language == Language::Rhai {
         // Code inside an interpolated text is not followed.
         let around = |t: &Token<'_>| t.shape == Shape::Text && t.text.starts_with('`');
@@ -215,6 +214,9 @@ pub fn reads(source: &str, language: Language) -> Reads {
         scan.reads.unknown.clear();
         scan.reads.texts.clear();
     }
+    scan.reads.nested = language == Language::Lua
+        && (functions::is_nested(tokens, names)
+            || !scan.reads.complete && functions::closes_over(tokens));
     if !scan.reads.complete {
         // The packet goes where it cannot be followed: count what reads like a field anywhere.
         for at in 0..tokens.len() {

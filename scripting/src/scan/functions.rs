@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::place::opens_block;
 use super::tokens::{Shape, Token};
 use super::{is_dotted, uses};
+use crate::declare::Callback;
 
 /// A function with a name of its own: `function NAME(...)`, `local function NAME(...)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +60,24 @@ pub fn is_nested(tokens: &[Token<'_>], names: &[&str]) -> bool {
     })
 }
 
+/// Whether in a Lua text a function lies in one that may be given a packet, by whatever name.
+pub fn closes_over(tokens: &[Token<'_>]) -> bool {
+    let others = || Callback::ALL.into_iter().filter(|c| c.params().first() != Some(&"pkt"));
+    let mut open: Vec<usize> = Vec::new();
+    (0..tokens.len()).any(|at| {
+        let outer = open.iter().copied().find(|begun| tokens[*begun].is("function"));
+        if opens_block(tokens, at) {
+            open.push(at);
+        } else if tokens[at].is("end") || tokens[at].is("until") {
+            open.pop();
+        }
+        let Some(outer) = outer.filter(|_| tokens[at].is("function")) else { return false };
+        let assigned = outer >= 2 && tokens[outer - 1].is("=");
+        let name = if assigned { outer - 2 } else { outer + 1 };
+        !others().any(|other| tokens.get(name).is_some_and(|name| name.is(other.name())))
+    })
+}
+
 /// The lines in which a function is called by its name.
 pub fn calls(tokens: &[Token<'_>], function: &Function<'_>) -> Vec<u32> {
     let called = |at: &usize| {
@@ -86,6 +105,18 @@ mod tests {
         assert_eq!(shown, [("help", 1..=3, 0), ("update", 4..=8, 0)]);
         assert_eq!(calls(&tokens, &found[0]), [5]);
         assert_eq!(calls(&tokens, &found[1]), [0; 0]);
+    }
+
+    #[test]
+    fn functions_within_others_may_keep_a_packet_but_in_callbacks_without() {
+        let check = |text: &str, want: bool| {
+            assert_eq!(closes_over(&tokens(text, Language::Lua)), want, "{text}");
+        };
+        check("function update(p) f(p) end local t = { f = function() end }", false);
+        check("function export(s) if s then sort(s, function(a, b) end) end end", false);
+        check("export = function(s) sort(s, function(a, b) end) end", false);
+        check("function update(p) if p then s.f = function() end end end", true);
+        check("local function keep(p) return function() return p.len end end", true);
     }
 
     #[test]

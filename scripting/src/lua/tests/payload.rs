@@ -211,6 +211,8 @@ fn a_function_that_is_kept_never_reads_another_packet() {
     assert_eq!(kept("function() return pkt.payload end", "local __here = 0").rows(), [dead]);
     let helped = "(function() local p = pkt return function() return p.payload end end)()";
     assert_eq!(kept(helped, "").rows(), [dead]);
+    let keep = "function keep(p) return function() return p.payload end end";
+    assert_eq!(kept("keep(pkt)", keep).rows(), [dead]);
 }
 
 #[test]
