@@ -193,6 +193,7 @@ pub fn reads(source: &str, language: Language) -> Reads {
         filters,
         reads,
         shadowed: false,
+        language,
         makes: makes_tables(tokens),
         parameters: 0,
     };
@@ -286,6 +287,7 @@ struct Scan<'a> {
     filters: &'a [&'a str],
     reads: Reads,
     shadowed: bool,
+    language: Language,
     /// Whether the script makes tables.
     makes: bool,
     /// Parameters called as the packet is.
@@ -354,7 +356,7 @@ impl<'a> Scan<'a> {
     fn packet_chain(&mut self, at: usize, chain: &[&'a str]) {
         for len in (1..=chain.len()).rev() {
             let name = chain[..len].join(".");
-            if let Some(field) = Field::named(&name) {
+            if let Some(field) = Field::named(&name).filter(|_| !self.is_method(at, len, chain)) {
                 self.reads.field(field);
                 self.spot(at, len, Read::Field(field));
                 if matches!(field.kind(), Kind::Addr | Kind::Mac) && self.is_text_next(at, len) {
@@ -382,6 +384,13 @@ impl<'a> Scan<'a> {
             self.unknown(at, chain);
             self.reads.complete = false;
         }
+    }
+
+    /// Whether the last of `len` words behind a packet is called as a method of the field before, as
+    /// in Rhai's `pkt.payload.len()`.
+    fn is_method(&self, at: usize, len: usize, chain: &[&str]) -> bool {
+        let called = self.language == Language::Rhai && self.is(at + 1 + 2 * len, "(");
+        called && len > 1 && Field::named(&chain[..len - 1].join(".")).is_some()
     }
 
     /// Whether the packet at `at` is what a table takes that the script makes: `t:add(pkt)`.

@@ -4,7 +4,7 @@ mod hostile;
 
 use como_core::field::Field;
 use como_core::module::{Kind, Limits, ModuleError, Setup};
-use como_core::packet::build::batch_of;
+use como_core::packet::build::{Frame, batch_of};
 use como_core::record::Value;
 use como_core::time::{Interval, Ts};
 
@@ -44,6 +44,22 @@ let value  = #{ bytes: sum("len"), packets: count() };
 
 fn export(table, long, args) { table.top("bytes", args.n) }
 "#;
+
+#[test]
+fn a_payload_has_methods_and_a_length_on_the_wire() {
+    let text = "fn init() { #{ n: 0, held: 0, wire: 0, first: 0 } }
+        fn update(pkt, state) {
+            if pkt.payload == () { return; }
+            state.n += 1; state.held += pkt.payload.len(); state.wire += pkt.payload.len;
+            if pkt.payload.len() > 0 { state.first += pkt.payload[0]; }
+        }
+        fn export(state) { state }";
+    let mut running = start(text);
+    let udp = |payload: &str| Frame::udp("10.0.0.1:1", "10.0.0.2:2").payload(payload);
+    running.feed([udp("AB"), udp(""), Frame::arp("10.0.0.1", "10.0.0.2", true)]);
+    assert_eq!(running.rows(), ["n=2 held=2 wire=2 first=65"]);
+    running.faultless();
+}
 
 #[test]
 fn the_example_of_the_design_runs_as_it_stands() {
