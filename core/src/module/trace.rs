@@ -196,7 +196,7 @@ impl Module for Keeping {
     }
 
     fn state_bytes(&self) -> usize {
-        15 << 20
+        18 << 20
     }
 
     fn keeps(&self) -> Option<Keeps> {

@@ -35,6 +35,7 @@ use parking_lot::Mutex;
 
 use super::pcapng::{self, Stands};
 use crate::costs::{Category, Costs, Stopwatch};
+use crate::mapped::LARGE_PAGE;
 use crate::packet::LinkType;
 use crate::time::{Span, Ts};
 use anonymize::Anonymizer;
@@ -51,11 +52,21 @@ pub use taken::{Taken, Treated, treated};
 /// The bytes of a packet that are kept where all are: no link has longer ones.
 pub const SNAPLEN_MAX: u32 = 262_144;
 
-/// Bytes gathered before they are written.
-const SLAB_BYTES: usize = 1 << 20;
+/// A slab ends with the block that makes it so long, or where a load does: it fits into the nearer
+/// caches, where packets are looked into right after its checksum.
+const SLAB_BYTES: usize = 512 << 10;
 
-/// Slabs that may wait for the disk; then the task waits too.
-const SLABS_WAITING: usize = 8;
+/// What is written at once ends at a multiple of this: so the system keeps segments in large pages,
+/// and to read one costs two thirds of what it costs in small ones.
+const LOAD_BYTES: u64 = LARGE_PAGE;
+
+/// Whether a slab of so many bytes that ends here in its segment is one.
+const fn is_slab(bytes: usize, end: u64) -> bool {
+    bytes >= SLAB_BYTES || end.is_multiple_of(LOAD_BYTES)
+}
+
+/// Loads that may wait for the disk; then the task waits too.
+const LOADS_WAITING: usize = 4;
 
 /// Into how many segments the time that packets are kept is cut, so that little goes at a time.
 const SEGMENTS_IN_TIME: u64 = 16;
@@ -183,10 +194,12 @@ pub struct Keeps {
     pub filter: String,
 }
 
-/// A run of whole pcapng blocks of one segment.
+/// What is written at once: whole pcapng blocks of one segment.
 #[derive(Debug, Default)]
-struct Slab {
+struct Load {
     bytes: Vec<u8>,
+    // Where its last packet begins.
+    packet: usize,
     // Whether a segment begins with it.
     begins: bool,
     packets: u64,
@@ -203,10 +216,12 @@ struct Slab {
 /// Dropping it writes what is left and waits for the disk.
 #[derive(Debug)]
 pub struct PacketWriter {
-    slab: Slab,
+    load: Load,
     // Bytes of the open segment, the largest number before the first; and its interfaces.
     segment_bytes: u64,
     segment_bytes_max: u64,
+    // Where in it the load is to end.
+    load_end: u64,
     // The first packet of the open segment, and how much later one may be in it.
     segment_first: Ts,
     segment_span_max: Option<Span>,
@@ -217,7 +232,7 @@ pub struct PacketWriter {
     filter: String,
     lineage: String,
     written: Arc<Written>,
-    full: Option<Sender<Slab>>,
+    full: Option<Sender<Load>>,
     empty: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -226,8 +241,8 @@ impl PacketWriter {
     /// Begins to write. What is wrong with the place shows here; what goes wrong later is counted
     /// in [`PacketWriter::written`], and what writing costs in `costs`.
     pub fn new(place: Place, taken: Taken, costs: Arc<Costs>) -> io::Result<Self> {
-        let (full, slabs) = bounded::<Slab>(SLABS_WAITING);
-        let (back, empty) = bounded(SLABS_WAITING + 1);
+        let (full, loads) = bounded::<Load>(LOADS_WAITING);
+        let (back, empty) = bounded(LOADS_WAITING + 1);
         let written = Arc::<Written>::default();
         let room = place.room();
         let segment_bytes_max = room.map_or(u64::MAX, Room::segment_bytes);
@@ -238,12 +253,12 @@ impl PacketWriter {
         let mut disk = disk::Disk::new(place, written.clone(), back, costs.clone())?;
         let thread = std::thread::Builder::new().name("packets".to_owned()).spawn(move || {
             let mut watch = Stopwatch::start();
-            for mut slab in slabs {
+            for mut load in loads {
                 if let Some(anonymizer) = &mut anonymizer {
-                    anonymizer.apply(&mut slab.bytes);
+                    anonymizer.apply(&mut load.bytes);
                 }
-                disk.write(&mut slab);
-                if let Some(told) = slab.mark.take() {
+                disk.write(&mut load);
+                if let Some(told) = load.mark.take() {
                     disk.tell(&told);
                 }
                 watch.charge(&costs, Category::Storage);
@@ -252,9 +267,10 @@ impl PacketWriter {
             watch.charge(&costs, Category::Storage);
         })?;
         Ok(Self {
-            slab: Slab::default(),
+            load: Load::default(),
             segment_bytes: u64::MAX,
             segment_bytes_max,
+            load_end: 0,
             segment_first: Ts(0),
             segment_span_max,
             interfaces: Vec::new(),
@@ -274,7 +290,7 @@ impl PacketWriter {
         &self.written
     }
 
-    /// Adds a packet. Waits only while `SLABS_WAITING` slabs wait for the disk.
+    /// Adds a packet. Waits only while `LOADS_WAITING` loads wait for the disk.
     #[inline]
     pub fn put(
         &mut self,
@@ -285,55 +301,69 @@ impl PacketWriter {
         wire_len: u32,
         stands: Option<Stands>,
     ) {
-        // Also where a slab begins: slabs flushed early, as on a quiet wire, are never full.
-        let gathered = self.slab.bytes.len();
-        let turns = gathered == 0 || gathered >= SLAB_BYTES;
-        if turns || self.segment_bytes >= self.segment_bytes_max {
+        let data = &data[..data.len().min(self.snaplen as usize)];
+        let end =
+            self.segment_bytes.saturating_add(pcapng::packet_bytes(data.len(), stands) as u64);
+        // Also where a load begins: loads flushed early, as on a quiet wire, are never full.
+        if self.load.bytes.is_empty() || end > self.load_end {
+            self.fill_up();
             self.turn(ts);
         }
-        let before = self.slab.bytes.len();
+        let before = self.load.bytes.len();
         let interface = self.interface(source, link);
-        let data = &data[..data.len().min(self.snaplen as usize)];
-        pcapng::put_packet(&mut self.slab.bytes, interface, ts, data, wire_len, stands);
-        self.segment_bytes += (self.slab.bytes.len() - before) as u64;
-        self.slab.packets += 1;
-        self.slab.first = Some(self.slab.first.map_or(ts, |first| first.min(ts)));
-        self.slab.last = self.slab.last.max(Some(ts));
+        self.load.packet = self.load.bytes.len();
+        pcapng::put_packet(&mut self.load.bytes, interface, ts, data, wire_len, stands);
+        self.segment_bytes += (self.load.bytes.len() - before) as u64;
+        self.load.packets += 1;
+        self.load.first = Some(self.load.first.map_or(ts, |first| first.min(ts)));
+        self.load.last = self.load.last.max(Some(ts));
     }
 
-    /// Says how far the stream's time has come; packets that are too old by then go.
+    /// Says how far the stream's time has come; packets that are too old by then go. What is gathered
+    /// is handed on, unless loads wait for the disk as it is, where packets go by bytes alone: full
+    /// loads are sooner written.
     pub fn pass(&mut self, clock: Ts) {
-        if self.segment_span_max.is_some() {
-            self.slab.clock = Some(clock);
+        let by_time = self.segment_span_max.is_some();
+        self.load.clock = by_time.then_some(clock);
+        if by_time || self.full.as_ref().is_none_or(Sender::is_empty) {
+            self.flush();
         }
-        self.flush();
     }
 
     /// Tells where the next packet will be, as soon as all that are put are in the file; nothing
     /// where that cannot be said.
     pub fn mark(&mut self, told: Sender<Spot>) {
-        self.slab.mark = Some(told);
+        self.load.mark = Some(told);
         self.flush();
     }
 
     /// Hands on what is gathered, so that it is on disk soon.
     pub fn flush(&mut self) {
-        let nothing = self.slab.bytes.is_empty() && self.slab.clock.is_none();
-        if nothing && self.slab.mark.is_none() {
+        let nothing = self.load.bytes.is_empty() && self.load.clock.is_none();
+        if nothing && self.load.mark.is_none() {
             return;
         }
         let mut bytes = self.empty.try_recv().unwrap_or_default();
         bytes.clear();
-        let slab = std::mem::replace(&mut self.slab, Slab { bytes, ..Slab::default() });
+        let load = std::mem::replace(&mut self.load, Load { bytes, ..Load::default() });
         if let Some(full) = &self.full
-            && let Err(refused) = full.send(slab)
+            && let Err(refused) = full.send(load)
         {
             self.written.lost.fetch_add(refused.0.packets, Ordering::Relaxed);
             self.written.complain("the thread that writes packets has ended".to_owned());
         }
     }
 
-    /// Begins another slab at `ts`, and another segment if this one is full, spans much of the time
+    /// Makes the last packet so long that the next load begins where a large page does.
+    fn fill_up(&mut self) {
+        let Load { bytes, packet, .. } = &mut self.load;
+        let left = self.load_end.saturating_sub(self.segment_bytes);
+        if !bytes.is_empty() && pcapng::lengthen(bytes, *packet, left as usize) {
+            self.segment_bytes += left;
+        }
+    }
+
+    /// Begins another load at `ts`, and another segment if this one is full, spans much of the time
     /// that packets are kept, or lacks a part.
     fn turn(&mut self, ts: Ts) {
         self.flush();
@@ -345,12 +375,15 @@ impl PacketWriter {
             self.segment_bytes = 0;
             self.segment_first = ts;
             self.interfaces.clear();
-            self.slab.begins = true;
+            self.load.begins = true;
             match apart {
-                true => pcapng::put_section_apart(&mut self.slab.bytes, &self.lineage),
-                false => pcapng::put_section_about(&mut self.slab.bytes, &self.lineage),
+                true => pcapng::put_section_apart(&mut self.load.bytes, &self.lineage),
+                false => pcapng::put_section_about(&mut self.load.bytes, &self.lineage),
             }
+            self.segment_bytes = self.load.bytes.len() as u64;
         }
+        let page_end = (self.segment_bytes / LOAD_BYTES + 1) * LOAD_BYTES;
+        self.load_end = page_end.min(self.segment_bytes_max);
     }
 
     /// The number of a source and link type in this segment, described if it is new here.
@@ -360,7 +393,7 @@ impl PacketWriter {
         known.unwrap_or_else(|| {
             self.interfaces.push((source, link));
             let name = format!("source {source}");
-            let (out, kept) = (&mut self.slab.bytes, (self.snaplen, self.filter.as_str()));
+            let (out, kept) = (&mut self.load.bytes, (self.snaplen, self.filter.as_str()));
             match kept.1 {
                 "" => pcapng::put_interface(out, link, &name, self.snaplen),
                 _ => pcapng::put_filtered_interface(out, link, &name, kept),

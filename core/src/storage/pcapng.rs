@@ -5,8 +5,14 @@
 //! packet, times in nanoseconds, all little-endian. What a packet stands for,
 //! where that is not itself alone, is a custom option of its block.
 
+mod classic;
+mod filler;
+
 use std::io::{self, Read};
 use std::ops::Range;
+
+pub use classic::{pcap_head, pcap_record, put_pcap_header};
+pub use filler::{lengthen, packet_bytes};
 
 use crate::field::{Field, Fields};
 use crate::packet::{Known, LinkType, Packet, Weight};
@@ -34,7 +40,7 @@ pub const ENTERPRISE: u32 = 32_473;
 /// the same of one whose headers were made from a record; the fields an interface's packets have.
 const WEIGHT_MARK: [u8; 4] = *b"CoMW";
 const MADE_MARK: [u8; 4] = *b"CoMM";
-/// Begins the value of the custom option of a section whose packets do not follow those before.
+/// The same of a section whose packets do not follow those before.
 const APART_MARK: [u8; 4] = *b"CoMA";
 const FIELDS_MARK: [u8; 4] = *b"CoMF";
 
@@ -72,7 +78,7 @@ const MADE_BYTES: usize = 28;
 const PACKET_HEAD: usize = 28;
 
 /// No block we write or read is longer.
-const BLOCK_BYTES_MAX: u32 = 1 << 20;
+pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
 
 /// Appends the header of a section.
 pub fn put_section(out: &mut Vec<u8>) {
@@ -458,31 +464,6 @@ pub fn link(block: &[u8]) -> LinkType {
 /// How many bytes of a packet are kept, as the block of an interface states it.
 pub fn snaplen(block: &[u8]) -> u32 {
     word(block, 12)
-}
-
-/// Appends the header of a pcap file with times in nanoseconds.
-pub fn put_pcap_header(out: &mut Vec<u8>, link: LinkType, snaplen: u32) {
-    // Magic number, version 2.4, two fields that mean nothing any more.
-    let head = [0xa1b2_3c4d, 2 | 4 << 16, 0, 0, snaplen, u32::from(link.0)];
-    head.into_iter().for_each(|number: u32| out.extend(number.to_le_bytes()));
-}
-
-/// What stands before a packet in a pcap file, from its block here.
-pub fn pcap_record(block: &[u8]) -> [u8; 16] {
-    let ts = u64::from(word(block, 12)) << 32 | u64::from(word(block, 16));
-    pcap_head(Ts(ts), word(block, 20), word(block, 24))
-}
-
-/// What stands before a packet in a pcap file.
-pub fn pcap_head(ts: Ts, cap_len: u32, wire_len: u32) -> [u8; 16] {
-    let (secs, nanos) = ts.parts();
-    let secs = u32::try_from(secs).unwrap_or(u32::MAX);
-    let mut record = [0; 16];
-    let numbers = [secs, nanos, cap_len, wire_len];
-    for (bytes, number) in record.chunks_exact_mut(4).zip(numbers) {
-        bytes.copy_from_slice(&number.to_le_bytes());
-    }
-    record
 }
 
 /// The number at a place; 0 behind the end.

@@ -1,4 +1,4 @@
-//! The thread that writes: slabs go to the segment that grows, and the oldest segments go.
+//! The thread that writes: loads go to the segment that grows, and the oldest segments go.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,7 +17,7 @@ use super::index::{Growing, Index};
 use super::indexing::Indexing;
 use super::segments::{self, Segment};
 use super::tidy::{self, Tidy};
-use super::{Place, Room, Slab, Spot, Written};
+use super::{Load, Place, Room, Spot, Written};
 use crate::costs::Costs;
 use crate::storage::age::horizon;
 use crate::time::Ts;
@@ -32,7 +32,7 @@ pub(super) type Shelf = Arc<Mutex<Vec<Segment>>>;
 pub(super) struct Disk {
     place: Place,
     written: Arc<Written>,
-    // Where the memory of slabs goes.
+    // Where the memory of loads goes.
     back: Sender<Vec<u8>>,
     // Of a directory.
     indexing: Option<Indexing>,
@@ -41,14 +41,14 @@ pub(super) struct Disk {
     tidy: Option<Tidy>,
     // Of a directory: held as long as segments are written to it, so after all that writes there.
     lock: Option<File>,
-    // Whether that was waited for; later slabs only try.
+    // Whether that was waited for; later loads only try.
     waited: bool,
     ready: bool,
     next_number: u64,
     open: Option<Open>,
     // Whether the segment lacks a part, so that what follows in it would make no sense.
     broken: bool,
-    // Whether slabs are being lost, which was said.
+    // Whether loads are being lost, which was said.
     losing: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Open {
 
 impl Disk {
     /// Begins the file; or makes the directory, whose segments are looked at when the first packet
-    /// comes: until then, another instance that this one replaces may still write there. Slabs that
+    /// comes: until then, another instance that this one replaces may still write there. Loads that
     /// were written go `back`, what the index costs into `costs`.
     pub(super) fn new(
         place: Place,
@@ -119,48 +119,48 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes a slab, or counts it as lost; then lets go what is too old.
-    pub(super) fn write(&mut self, slab: &mut Slab) {
-        let bytes = slab.bytes.len() as u64;
+    /// Writes a load, or counts it as lost; then lets go what is too old.
+    pub(super) fn write(&mut self, load: &mut Load) {
+        let bytes = load.bytes.len() as u64;
         if bytes > 0 {
-            match self.try_write(slab) {
+            match self.try_write(load) {
                 Ok(true) => {
-                    self.written.packets.fetch_add(slab.packets, Ordering::Relaxed);
+                    self.written.packets.fetch_add(load.packets, Ordering::Relaxed);
                     self.written.bytes.fetch_add(bytes, Ordering::Relaxed);
                     // A disk that is full may still take the beginning of a segment.
-                    if self.losing && !slab.begins {
+                    if self.losing && !load.begins {
                         self.losing = false;
                         self.written.recover();
                     }
                 }
-                Ok(false) => self.lose(slab),
+                Ok(false) => self.lose(load),
                 // A reader that goes away has all that it wanted.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.lose(slab),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.lose(load),
                 Err(error) => {
-                    self.lose(slab);
+                    self.lose(load);
                     self.losing = true;
                     let path = self.place.path().display();
                     self.written.complain(format!("packets for `{path}` are lost: {error}"));
                 }
             }
         }
-        if let Some(clock) = slab.clock {
+        if let Some(clock) = load.clock {
             self.expire(clock);
         }
-        if slab.bytes.capacity() > 0 {
+        if load.bytes.capacity() > 0 {
             // Nobody takes it back once the writer is gone.
-            let _ = self.back.try_send(std::mem::take(&mut slab.bytes));
+            let _ = self.back.try_send(std::mem::take(&mut load.bytes));
         }
     }
 
-    /// Counts a slab as lost; what follows in its segment would make no sense.
-    fn lose(&mut self, slab: &Slab) {
+    /// Counts a load as lost; what follows in its segment would make no sense.
+    fn lose(&mut self, load: &Load) {
         self.broken = true;
         self.written.broken.store(true, Ordering::Relaxed);
-        self.written.lost.fetch_add(slab.packets, Ordering::Relaxed);
+        self.written.lost.fetch_add(load.packets, Ordering::Relaxed);
     }
 
-    /// Tells where the next slab will begin, if the directory is ours.
+    /// Tells where the next load will begin, if the directory is ours.
     pub(super) fn tell(&mut self, told: &Sender<Spot>) {
         // Packets that were put before are not there.
         if self.written.broken.load(Ordering::Relaxed) {
@@ -180,19 +180,19 @@ impl Disk {
         let _ = told.send(spot);
     }
 
-    /// Writes a slab; whether it was, or goes with what was lost before it.
-    fn try_write(&mut self, slab: &mut Slab) -> io::Result<bool> {
+    /// Writes a load; whether it was, or goes with what was lost before it.
+    fn try_write(&mut self, load: &mut Load) -> io::Result<bool> {
         if !self.ready {
             self.prepare()?;
         }
-        if slab.begins {
+        if load.begins {
             self.close();
             self.broken = false;
         }
         if self.broken {
             return Ok(false);
         }
-        self.bound(slab.bytes.len() as u64);
+        self.bound(load.bytes.len() as u64);
         if self.open.is_none()
             && let Place::Directory(room) = &self.place
         {
@@ -205,9 +205,9 @@ impl Disk {
         }
         if let Some(open) = &mut self.open {
             let at = open.bytes;
-            open.write(slab)?;
+            open.write(load)?;
             if let Some(indexing) = &self.indexing {
-                indexing.add(std::mem::take(&mut slab.bytes), at);
+                indexing.add(std::mem::take(&mut load.bytes), at);
             }
         }
         Ok(true)
@@ -305,15 +305,15 @@ impl Open {
         Ok(open)
     }
 
-    fn write(&mut self, slab: &Slab) -> io::Result<()> {
-        if let Err(error) = change::write(&mut self.file, &slab.bytes) {
+    fn write(&mut self, load: &Load) -> io::Result<()> {
+        if let Err(error) = change::write(&mut self.file, &load.bytes) {
             // What is there in part would hide all that follows. Pipes cannot be cut, and need not.
             let _ = self.file.set_len(self.bytes);
             let _ = io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.bytes));
             return Err(error);
         }
-        self.bytes += slab.bytes.len() as u64;
-        if let (Some(first), Some(last)) = (slab.first, slab.last) {
+        self.bytes += load.bytes.len() as u64;
+        if let (Some(first), Some(last)) = (load.first, load.last) {
             let (from, until) = self.span.unwrap_or((first, last));
             self.span = Some((from.min(first), until.max(last)));
         }

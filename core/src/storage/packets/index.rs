@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bloom::Bloom;
-use super::change;
+use super::{change, is_slab};
 use crate::batch::Batch;
 use crate::filter::clues::{self, Clues, Needs};
 use crate::packet::{LinkType, Packet};
@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 /// Bytes of an entry before its heads and its filter.
 const ENTRY_BYTES: usize = 60;
 
-/// No slab is longer: a mebibyte is gathered, and a packet may follow with its interface.
+/// No slab is longer: a packet may follow with its interface when it is all but full.
 pub(super) const SLAB_BYTES_MAX: u32 = 4 << 20;
 
 /// What is known of a slab: a run of whole blocks of a segment.
@@ -251,16 +251,18 @@ impl Default for Indexer {
 }
 
 impl Indexer {
-    /// The entry of the next slab, which begins `at`; none where it makes no sense there.
-    pub fn entry(&mut self, at: u64, slab: &Arc<Vec<u8>>) -> Option<Entry> {
-        let bytes = u32::try_from(slab.len()).ok()?;
-        let mut entry = Entry { at, bytes, crc: crc32fast::hash(slab), ..Entry::default() };
+    /// The entry of the next slab: of what begins at `from` of the blocks that were written `at`;
+    /// none where it makes no sense there.
+    pub fn entry(&mut self, at: u64, blocks: &Arc<Vec<u8>>, from: usize) -> Option<Entry> {
+        let at = at.checked_add(from as u64)?;
+        let mut entry = Entry { at, ..Entry::default() };
         self.clues.clear();
-        let mut rest = slab.as_slice();
-        while !rest.is_empty() {
-            let (block, behind) = pcapng::split(rest)?;
-            let start = slab.len() - rest.len();
-            rest = behind;
+        let mut end = from;
+        while end < blocks.len() && (end == from || !is_slab(end - from, at + (end - from) as u64))
+        {
+            let (block, rest) = pcapng::split(&blocks[end..])?;
+            let start = end;
+            end = blocks.len() - rest.len();
             match block {
                 Block::Section(bytes) => {
                     self.links.clear();
@@ -279,10 +281,13 @@ impl Indexer {
                     entry.packets += 1;
                 }
             }
-            if self.packets.len() >= BATCH_PACKETS_MAX || rest.is_empty() {
-                self.take_clues(slab);
+            if self.packets.len() >= BATCH_PACKETS_MAX {
+                self.take_clues(blocks);
             }
         }
+        self.take_clues(blocks);
+        entry.bytes = u32::try_from(end - from).ok()?;
+        entry.crc = crc32fast::hash(&blocks[from..end]);
         entry.carried = Bloom::of(&self.clues);
         Some(entry)
     }
@@ -299,10 +304,10 @@ impl Indexer {
         }
     }
 
-    fn take_clues(&mut self, slab: &Arc<Vec<u8>>) {
+    fn take_clues(&mut self, blocks: &Arc<Vec<u8>>) {
         let Self { batch, packets, clues, .. } = self;
         batch.clear();
-        batch.push_region(slab.clone());
+        batch.push_region(blocks.clone());
         batch.push_all(packets, &[]);
         packets.clear();
         batch.decode(clues::demand());

@@ -1,4 +1,4 @@
-//! The thread that makes the index of the segment that grows: an entry for each slab once it is
+//! The thread that makes the index of the segment that grows: an entry for each slab of what was
 //! written.
 //!
 //! Looking into all packets takes as long as writing them, and so is done beside
@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::index::{Growing, Indexer};
 use crate::costs::{Category, Costs, Stopwatch};
 
-/// Slabs that may wait for their entries; then who writes waits too.
-const WAITING: usize = 4;
+/// Loads that may wait for their entries; then who writes waits too.
+const WAITING: usize = 2;
 
 /// The thread. Dropping it waits until it has done what it was given.
 pub(super) struct Indexing {
@@ -25,14 +25,14 @@ pub(super) struct Indexing {
 enum Job {
     /// A segment begins.
     Begin(Growing),
-    /// Its next slab, and where that lies.
-    Slab(Vec<u8>, u64),
+    /// What was written to it next, and where.
+    Load(Vec<u8>, u64),
     /// It ends. Who hears of it gets its index, unless some of that is lacking.
     End(Sender<Growing>),
 }
 
 impl Indexing {
-    /// Starts it. Slabs go `back` once they are looked through.
+    /// Starts it. The memory of loads goes `back` once they are looked through.
     pub fn start(back: Sender<Vec<u8>>, costs: Arc<Costs>) -> io::Result<Self> {
         let (jobs, given) = bounded(WAITING);
         let thread = std::thread::Builder::new().name("index".to_owned());
@@ -45,12 +45,12 @@ impl Indexing {
         self.give(Job::Begin(index));
     }
 
-    /// The next slab of the segment was written at this byte.
-    pub fn add(&self, slab: Vec<u8>, at: u64) {
-        self.give(Job::Slab(slab, at));
+    /// These blocks were written next, at this byte of the segment.
+    pub fn add(&self, blocks: Vec<u8>, at: u64) {
+        self.give(Job::Load(blocks, at));
     }
 
-    /// The index of the segment, once all its slabs are in it; none where it could not be made.
+    /// The index of the segment, once all that was written is in it; none where it could not be made.
     pub fn end(&self) -> Option<Growing> {
         let (tell, told) = bounded(1);
         self.give(Job::End(tell));
@@ -79,11 +79,11 @@ fn run(jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, costs: &Costs) {
     for job in jobs {
         match job {
             Job::Begin(new) => (indexer, index) = (Indexer::default(), Some(new)),
-            Job::Slab(slab, at) => {
-                let slab = Arc::new(slab);
-                index = index.and_then(|index| noted(index, &mut indexer, &slab, at));
+            Job::Load(blocks, at) => {
+                let blocks = Arc::new(blocks);
+                index = index.and_then(|index| noted(index, &mut indexer, &blocks, at));
                 // Nobody takes it back once the writer is gone.
-                let _ = back.try_send(Arc::into_inner(slab).unwrap_or_default());
+                let _ = back.try_send(Arc::into_inner(blocks).unwrap_or_default());
             }
             Job::End(tell) => {
                 index.take().into_iter().for_each(|index| drop(tell.send(index)));
@@ -93,14 +93,19 @@ fn run(jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, costs: &Costs) {
     }
 }
 
-/// The index with the entry of the next slab. Where that fails the rest of the segment is not in
-/// it, until it is tidied up.
+/// The index with the entries of the slabs that were written next. Where that fails the rest of the
+/// segment is not in it, until it is tidied up.
 fn noted(
     mut index: Growing,
     indexer: &mut Indexer,
-    slab: &Arc<Vec<u8>>,
+    blocks: &Arc<Vec<u8>>,
     at: u64,
 ) -> Option<Growing> {
-    let entry = indexer.entry(at, slab)?;
-    index.put(&entry).ok().map(|()| index)
+    let mut from = 0;
+    while from < blocks.len() {
+        let entry = indexer.entry(at, blocks, from)?;
+        from += entry.bytes as usize;
+        index.put(&entry).ok()?;
+    }
+    Some(index)
 }

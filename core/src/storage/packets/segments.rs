@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::index::Index;
-use super::{SLAB_BYTES, change, tidy};
+use super::{SLAB_BYTES, change, is_slab, tidy};
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
@@ -258,10 +258,11 @@ impl<R: Read> Slabs<R> {
         slab.clear();
         slab.append(&mut self.pending);
         // Room for the longest block behind all but a byte of a full slab.
-        let room = (2 * SLAB_BYTES).saturating_sub(slab.len()) as u64;
+        let room = SLAB_BYTES + pcapng::BLOCK_BYTES_MAX as usize;
+        let room = room.saturating_sub(slab.len()) as u64;
         (&mut self.from).take(room).read_to_end(slab)?;
         let mut whole = 0;
-        while whole < SLAB_BYTES {
+        while whole == 0 || !is_slab(whole, self.at + whole as u64) {
             let Some(rest) = slab.get(whole..) else { break };
             let Some((_, behind)) = pcapng::split(rest) else {
                 self.is_foreign = pcapng::is_foreign(rest);

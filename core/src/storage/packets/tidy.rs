@@ -22,7 +22,7 @@ use super::disk::{Open, Shelf};
 use super::index::{Entry, Growing, Index, Indexer};
 use super::pack;
 use super::segments::{Segment, Slabs, closed_name};
-use super::{Room, SLAB_BYTES, Written, pcapng};
+use super::{Room, Written, pcapng};
 use crate::time::Ts;
 
 /// Segments that may wait to be closed; further ones are closed by who brings them.
@@ -282,7 +282,7 @@ fn adopt(segment: Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<Opti
 fn kept_bytes(file: &File, whole: u64) -> io::Result<u64> {
     let len = file.metadata()?.len();
     let rest = len.saturating_sub(whole);
-    let mut next = vec![0; rest.min(SLAB_BYTES as u64) as usize];
+    let mut next = vec![0; rest.min(pcapng::BLOCK_BYTES_MAX.into()) as usize];
     file.read_exact_at(&mut next, whole)?;
     let end_bytes = rest.min(PAGE_BYTES);
     let mut end = vec![0; end_bytes as usize];
@@ -323,7 +323,7 @@ fn complete(segment: &Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<
             return Ok(None);
         }
         let shared = Arc::new(slab);
-        let Some(entry) = indexer.entry(at, &shared) else { break };
+        let Some(entry) = indexer.entry(at, &shared, 0) else { break };
         growing.put(&entry)?;
         bytes = entry.end();
         if entry.packets > 0 {

@@ -107,6 +107,20 @@ impl Scan {
         Next::Packet(*packet, stands.map(|(_, stands)| *stands))
     }
 
+    /// The packets that come next one behind another, and stand for themselves.
+    #[inline]
+    pub fn run(&self) -> &[Packet] {
+        let head = self.heads.get(self.head).map_or(usize::MAX, |(packet, _)| *packet);
+        let stands = self.stands.get(self.stand).map_or(usize::MAX, |(packet, _)| *packet);
+        let end = self.packets.len().min(head).min(stands);
+        self.packets.get(self.packet..end).unwrap_or_default()
+    }
+
+    /// Goes on behind some of those.
+    pub fn pass_run(&mut self, packets: usize) {
+        self.packet += packets;
+    }
+
     /// Where that begins, in the region of the slab; none at the end.
     pub fn at(&self) -> Option<usize> {
         match self.peek() {
