@@ -194,7 +194,8 @@ impl Window {
 
     fn serve(&self, more: &str) -> Result<Child> {
         let config = format!(
-            "{more}[http]\nlisten = \"{ADDRESS}\"\n[[module]]\nuse = \"trace\"\nstreamsize = \"64GB\"\n"
+            "{more}[http]\nlisten = \"{ADDRESS}\"\n[[module]]\nuse = \"trace\"\nstreamsize = \
+                \"64GB\"\n"
         );
         let path = self.dir.join("como.toml");
         std::fs::write(&path, config)?;
@@ -210,8 +211,8 @@ impl Window {
         Ok(())
     }
 
-    /// Asks for some hosts of the trace, until one is met that is in under 1 % of the slabs; the one
-    /// of the fewest packets where none is.
+    /// Asks for some hosts of the trace, until one is met that is in under 1 % of the slabs; the
+    /// one of the fewest packets where none is.
     fn ask(&self, trace: &Path) -> Result<Found> {
         let slabs = self.bytes >> 20;
         let mut rarest: Option<Found> = None;

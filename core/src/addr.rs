@@ -183,7 +183,8 @@ pub struct MacError(String);
 
 impl FromStr for Mac {
     type Err = MacError;
-    /// Reads six hexadecimal bytes parted by `:` or `-`, or three groups of two, as `0200.0000.0001`.
+    /// Reads six hexadecimal bytes parted by `:` or `-`, or three groups of two, as
+    /// `0200.0000.0001`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = || MacError(text.to_owned());
         let groups: Vec<&str> = text.split('.').collect();

@@ -100,14 +100,16 @@ impl Stopwatch {
         self.last_ns
     }
 
-    /// Charges what the calling thread has used since the last seam, and returns it, in nanoseconds.
+    /// Charges what the calling thread has used since the last seam, and returns it, in
+    /// nanoseconds.
     pub fn charge(&mut self, costs: &Costs, category: Category) -> u64 {
         self.ask();
         self.spend(self.asked_ns, costs, category)
     }
 
     /// As [`Stopwatch::charge`], of a thread that has not waited since the last seam: then CPU time
-    /// passes as time does, and the clock is looked at instead, as long as the last answer is young.
+    /// passes as time does, and the clock is looked at instead, as long as the last answer is
+    /// young.
     pub fn charge_busy(&mut self, costs: &Costs, category: Category) -> u64 {
         let passed = self.asked.elapsed();
         if passed >= TRUSTED {

@@ -57,8 +57,8 @@ pub enum FieldValue<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A number with a sign as columns, keys and sets keep it: by how much it passes the least there is.
-/// So it is never negative and keeps its order.
+/// A number with a sign as columns, keys and sets keep it: by how much it passes the least there
+/// is. So it is never negative and keeps its order.
 pub const fn encode_int(value: i32) -> u32 {
     value.cast_unsigned() ^ 1 << 31
 }
@@ -123,7 +123,8 @@ fields! {
     SrcAsn "src.asn" Uint "AS that announces the source address, from a table"
     DstAsn "dst.asn" Uint "AS that announces the destination address, from a table"
     SrcCountry "src.country" Code "country the source address is in, by two letters, from a table"
-    DstCountry "dst.country" Code "country the destination address is in, by two letters, from a table"
+    DstCountry "dst.country" Code "country the destination address is in, by two letters, from a \
+        table"
     IpProto "ip.proto" Uint "protocol number behind IPv6 extension headers"
     IpTtl "ip.ttl" Uint "time to live, hop limit in IPv6"
     IpTos "ip.tos" Uint "type of service, traffic class in IPv6"
@@ -162,7 +163,8 @@ fields! {
     Icmp6Code "icmp6.code" Uint "ICMPv6 code"
     PayloadLen "payload.len" Uint "bytes behind the transport header, as the IP header states them"
     Payload "payload" Bytes "the captured bytes behind the transport header"
-    FlowCommunityId "flow.community_id" CommunityId "Community ID of the flow, as other tools compute it"
+    FlowCommunityId "flow.community_id" CommunityId "Community ID of the flow, as other tools \
+        compute it"
     TunnelId "tunnel.id" Uint "GRE key, PPTP call, VXLAN or GENEVE network, GTP endpoint"
     InnerIpVersion "inner.ip.version" Uint "of the packet inside a tunnel: 4 or 6"
     InnerIpSrc "inner.ip.src" Addr "source address inside a tunnel"
@@ -187,7 +189,8 @@ fields! {
     WlanRa "wlan.ra" Mac "who was to receive it"
     WlanSsid "wlan.ssid" Bytes "name of the network in a beacon, probe or association"
     WlanChannel "wlan.channel" Uint "channel an access point says it is on"
-    WlanSecurity "wlan.security" Uint "0 open, 1 WEP, 2 WPA, 3 WPA2, 4 WPA3, 5 OWE: the best on offer"
+    WlanSecurity "wlan.security" Uint "0 open, 1 WEP, 2 WPA, 3 WPA2, 4 WPA3, 5 OWE: the best on \
+        offer"
     RadioSignal "radio.signal" Int "strength of the signal in dBm"
     RadioNoise "radio.noise" Int "strength of the noise in dBm"
     RadioChannel "radio.channel" Uint "channel it was received on"
@@ -346,8 +349,8 @@ impl Demand {
         self.deep
     }
 
-    /// The fields that are read of the captured bytes, or tell how many those are, whether they must
-    /// be there or not.
+    /// The fields that are read of the captured bytes, or tell how many those are, whether they
+    /// must be there or not.
     pub const fn reads(self) -> Fields {
         self.reads
     }

@@ -99,8 +99,8 @@ impl Interner {
     }
 }
 
-/// How many slots are fetched before the first of them is looked at: for as many packets as one word
-/// of a selection speaks of.
+/// How many slots are fetched before the first of them is looked at: for as many packets as one
+/// word of a selection speaks of.
 const AHEAD: usize = 64;
 
 /// The least room of a hash table: slots, a power of two.
@@ -334,8 +334,8 @@ impl Flows {
         }
     }
 
-    /// What the slot of packet `at` has above the id, but for the place of a flow of IPv6; and where
-    /// to look for it first.
+    /// What the slot of packet `at` has above the id, but for the place of a flow of IPv6; and
+    /// where to look for it first.
     #[inline]
     fn code(&self, five: &Five, at: usize) -> (u128, u64) {
         let (src, dst) = (five.src.0[at], five.dst.0[at]);

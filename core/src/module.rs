@@ -267,8 +267,8 @@ pub trait Replay: Send {
     ) -> Result<Vec<Replayed>, Fault>;
 }
 
-/// A packet regenerated from a record: headers only, as far as the record says them, with the weight
-/// the record gives it.
+/// A packet regenerated from a record: headers only, as far as the record says them, with the
+/// weight the record gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// When.

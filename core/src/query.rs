@@ -46,7 +46,8 @@ pub const KEYS: [(&str, &str); 10] = [
     ("filter", "the packets the records must be of"),
     (
         "format",
-        "how records are written; `pcapng` or `pcap` for packets: those of a `trace`, or records replayed",
+        "how records are written; `pcapng` or `pcap` for packets: those of a `trace`, or records \
+            replayed",
     ),
     (
         "wait",
@@ -195,7 +196,7 @@ pub enum QueryError {
         measured: Option<String>,
     },
     /// The reader was too slow for the records that came.
-    #[error("records came faster than they were read: ask again from {}", from.map_or("the end".to_owned(), |ts| ts.to_string()))]
+    #[error("records came faster than they were read: ask again from {}", or_the_end(.from))]
     Behind {
         /// The first instant that was not answered.
         from: Option<Ts>,
@@ -262,6 +263,10 @@ pub enum QueryError {
     Write(#[from] std::io::Error),
 }
 
+fn or_the_end(ts: &Option<Ts>) -> String {
+    ts.map_or("the end".to_owned(), |ts| ts.to_string())
+}
+
 fn other_arg(module: &str, name: &str, asked: &str, measured: &Option<String>) -> String {
     let instead = match name {
         "interval" => format!("ask with `interval={asked}` for what its records give"),
@@ -272,7 +277,8 @@ fn other_arg(module: &str, name: &str, asked: &str, measured: &Option<String>) -
         None => format!("what `{name}` the records of `{module}` were measured with is not known"),
     };
     format!(
-        "{what}, and nothing is kept that it could run over afresh: {instead}, or run another instance"
+        "{what}, and nothing is kept that it could run over afresh: {instead}, or run another \
+            instance"
     )
 }
 

@@ -21,9 +21,9 @@ pub struct Cells {
     pub data: Data,
     /// Which rows have none; empty when all have one.
     pub absent: Vec<bool>,
-    /// What each value was read from, as bytes that merge with those of other rows, as `table/state`
-    /// has them; empty where that is not kept. It rests beside the values and is none of them:
-    /// nobody shows it.
+    /// What each value was read from, as bytes that merge with those of other rows, as
+    /// `table/state` has them; empty where that is not kept. It rests beside the values and is none
+    /// of them: nobody shows it.
     pub states: Vec<Vec<u8>>,
 }
 

@@ -206,7 +206,8 @@ impl Format {
         matches!(self, Self::Arrow | Self::Parquet)
     }
 
-    /// A renderer for one answer; none for Arrow and Parquet, whose libraries the core does without.
+    /// A renderer for one answer; none for Arrow and Parquet, whose libraries the core does
+    /// without.
     pub fn renderer(self) -> Option<Box<dyn Renderer>> {
         Some(match self {
             Self::Ndjson => Box::new(json::Ndjson::default()),

@@ -235,7 +235,8 @@ pub trait Source: Send {
     }
 }
 
-/// An error and what caused it, in one line. A cause that the text already ends with is not repeated.
+/// An error and what caused it, in one line. A cause that the text already ends with is not
+/// repeated.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

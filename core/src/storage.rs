@@ -90,7 +90,8 @@ pub trait RecordStore: Send + Sync {
     fn trim(&self, name: &str, bytes: u64) -> Result<u64, StoreError>;
 
     /// Removes the blocks that ended longer ago than their stream's `age_max`, seen from `now` or
-    /// from the stream's own end, whichever is later, and at most from the machine's. Returns how many blocks that were.
+    /// from the stream's own end, whichever is later, and at most from the machine's. Returns how
+    /// many blocks that were.
     fn expire(&self, now: Ts) -> Result<u64, StoreError>;
 
     /// Removes the rows of a stream that start before an instant, and what gaps tell of the time
@@ -107,7 +108,8 @@ pub trait RecordStore: Send + Sync {
     fn set_note(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
 }
 
-/// A span of packet time, closed at the start and open at the end; unlike an interval, of any length.
+/// A span of packet time, closed at the start and open at the end; unlike an interval, of any
+/// length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The first instant inside.
@@ -217,8 +219,8 @@ pub struct Stream {
     pub removed_until: Option<Ts>,
     /// The instance whose records these are merged from, where they are a rollup.
     pub rollup_of: Option<String>,
-    /// Outside of this time no record is of an interval of which only some rows were kept; not known
-    /// of streams that only versions wrote which did not keep it.
+    /// Outside of this time no record is of an interval of which only some rows were kept; not
+    /// known of streams that only versions wrote which did not keep it.
     pub cut: Option<Window>,
 }
 

@@ -2,7 +2,8 @@
 //! what everybody counted.
 //!
 //! Threads: one per source whose packets are not at hand, one for capture, workers that own tasks
-//! and one for each task that began with the past, one for export and storage. Messages pass in one direction; see [`crate::capture`].
+//! and one for each task that began with the past, one for export and storage. Messages pass in one
+//! direction; see [`crate::capture`].
 
 pub mod catchup;
 pub mod counters;
@@ -104,7 +105,8 @@ pub enum AttachError {
     #[error("two modules are called `{0}`: give one of them another name")]
     Twice(String),
     /// It needs a field that no source has.
-    #[error("module `{instance}` needs `{}`, {}, which {lacking} not give", .field.name(), .field.doc())]
+    #[error("module `{instance}` needs `{}`, {}, which {lacking} not \
+        give", .field.name(), .field.doc())]
     Lacks {
         /// The instance.
         instance: String,

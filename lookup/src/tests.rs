@@ -103,7 +103,9 @@ fn what_is_no_table_is_refused() {
 proptest! {
     #[test]
     fn no_bytes_break_a_reader(
-        head in prop::sample::select(vec![&b""[..], b"BZh9", b"10.0.0.0/8,", mrt::HEAD, mmdb::TAIL]),
+        head in prop::sample::select(
+            vec![&b""[..], b"BZh9", b"10.0.0.0/8,", mrt::HEAD, mmdb::TAIL]
+        ),
         bytes in prop::collection::vec(any::<u8>(), 0..400),
     ) {
         let _ = table(Subject::Asn, &[head, &bytes].concat());

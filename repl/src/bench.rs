@@ -295,7 +295,8 @@ mod tests {
     fn of_a_slow_form_fewer_packets_are_measured() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("slow.lua");
-        let slow = "function update(pkt, state) for n = 1, 8e4 do state.n = n end end function export() end";
+        let slow = "function update(pkt, state) for n = 1, 8e4 do state.n = n end end function \
+            export() end";
         std::fs::write(&file, slow).expect("written");
         let args = Bench { packets: 60_000, runs: 1, ..Bench::default() };
         let rows = measure(&file.display().to_string(), &args);

@@ -1,6 +1,6 @@
 //! `como modules`: what is shipped, what each measures, what may be set on it.
 
-use como_core::module::Manifest;
+use como_core::module::{ArgSpec, Manifest};
 use serde_json::json;
 
 use crate::catalogue::{self, Pick};
@@ -48,7 +48,10 @@ fn page(manifest: &Manifest) -> String {
 
 fn as_json(pick: &Pick) -> serde_json::Value {
     let manifest = pick.kind.manifest();
-    let arg = |arg: &como_core::module::ArgSpec| json!({ "name": arg.name, "default": arg.default.to_string(), "doc": arg.doc });
+    let arg = |arg: &ArgSpec| {
+        let default = arg.default.to_string();
+        json!({ "name": arg.name, "default": default, "doc": arg.doc })
+    };
     json!({
         "name": pick.name,
         "language": manifest.language,

@@ -150,7 +150,8 @@ fn summary(status: &Status, elapsed: Duration) -> String {
     let count = |n: u64| thousands(&n.to_string());
     let unreadable: u64 = status.sources.iter().map(|s| s.unreadable).sum();
     let mut text = format!(
-        "{} packets, {} bytes in {seconds:.2} seconds: {} packets/s; {} dropped, {} unreadable, {} malformed, {} late",
+        "{} packets, {} bytes in {seconds:.2} seconds: {} packets/s; {} dropped, {} unreadable, {} \
+            malformed, {} late",
         count(status.packets),
         count(status.bytes),
         count((status.packets as f64 / seconds.max(1e-6)) as u64),

@@ -39,7 +39,10 @@ fn page(kind: &Kind) -> String {
 }
 
 fn as_json(kind: &Kind) -> serde_json::Value {
-    let option = |option: &OptionDoc| json!({ "name": option.name, "default": option.default, "doc": option.doc });
+    let option = |option: &OptionDoc| {
+        let OptionDoc { name, default, doc } = option;
+        json!({ "name": name, "default": default, "doc": doc })
+    };
     json!({
         "name": kind.name,
         "usage": kind.usage,

@@ -187,7 +187,8 @@ impl Callbacks {
         self.0 >> callback as u16 & 1 == 1
     }
 
-    /// Whether the script merges its records: not those of a form of its own, which have no columns.
+    /// Whether the script merges its records: not those of a form of its own, which have no
+    /// columns.
     pub const fn merges_records(self) -> bool {
         self.has(Callback::Merge) && !self.has(Callback::Load)
     }
@@ -405,7 +406,8 @@ fn callbacks(
                 if let Some(near) = near.filter(|_| wrong.len() <= TOLD_MAX) {
                     let near = near.name();
                     let message = format!(
-                        "`{name}` is never called; did you mean `{near}`? (rename it if it is yours)"
+                        "`{name}` is never called; did you mean `{near}`? (rename it if it is \
+                            yours)"
                     );
                     wrong.push(error(script, function.line, message));
                 }

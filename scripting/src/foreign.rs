@@ -41,7 +41,8 @@ const IN_RHAI: [(&str, &str); 12] = [
     ("end", "}"),
 ];
 
-/// Adds to a mistake of syntax what the line seems to be written in, unless there is a hint already.
+/// Adds to a mistake of syntax what the line seems to be written in, unless there is a hint
+/// already.
 pub fn hinted(mistake: Mistake, script: &Script<'_>) -> Mistake {
     let (words, name) = match script.language {
         Language::Lua => (IN_LUA.as_slice(), "Lua"),

@@ -135,8 +135,8 @@ impl Reach {
         self.place.store(place, Relaxed);
     }
 
-    /// The script is about to see the packets of a batch; `matches` becomes what each of its filters
-    /// picks of them.
+    /// The script is about to see the packets of a batch; `matches` becomes what each of its
+    /// filters picks of them.
     pub fn meet(&self, batch: &Batch, matches: &mut Vec<Selection>) {
         self.turn(Phase::Packets);
         self.now.store(batch.clock.0, Relaxed);

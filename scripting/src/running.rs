@@ -14,7 +14,8 @@ use como_core::time::{Interval, Ts};
 /// Longer than any script may hold its caller: the machine that runs the tests may be busy.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a script takes of this thread's CPU time: that others are at work as well takes nothing away.
+/// What a script takes of this thread's CPU time: that others are at work as well takes nothing
+/// away.
 pub struct Took(u64);
 
 impl Took {

@@ -386,8 +386,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Whether the last of `len` words behind a packet is called as a method of the field before, as
-    /// in Rhai's `pkt.payload.len()`.
+    /// Whether the last of `len` words behind a packet is called as a method of the field before,
+    /// as in Rhai's `pkt.payload.len()`.
     fn is_method(&self, at: usize, len: usize, chain: &[&str]) -> bool {
         let called = self.language == Language::Rhai && self.is(at + 1 + 2 * len, "(");
         called && len > 1 && Field::named(&chain[..len - 1].join(".")).is_some()

@@ -45,7 +45,8 @@ impl Talk {
             }
             Some(false) => {
                 let max = self.lines_max;
-                tracing::warn!(target: "script", script, "more than {max} lines in a minute: the rest is not shown");
+                tracing::warn!(target: "script", script, "more than {max} lines in a minute: the \
+                    rest is not shown");
             }
             None => {}
         }

@@ -2,9 +2,9 @@
 //!
 //! `hostile/lua` and `hostile/rhai` hold one attack a file. The first line says how it must end
 //! and what it tries: `-- cpu: an endless loop in update.` The word is the limit that stops it
-//! (`cpu`, `memory`, `rows`, `output`, `log`, `grants`, `asides`), `error`, `refused` if it never starts, or `any`
-//! if nothing matters but that the others live; several are parted by `|`. `⟪40000*(⟫` stands
-//! for so many brackets, and `#` in it for the number of each.
+//! (`cpu`, `memory`, `rows`, `output`, `log`, `grants`, `asides`), `error`, `refused` if it never
+//! starts, or `any` if nothing matters but that the others live; several are parted by `|`.
+//! `⟪40000*(⟫` stands for so many brackets, and `#` in it for the number of each.
 //!
 //! Whatever it tries: the monitor ends as it would, the innocents' records are those of a run
 //! without it, byte for byte, and no call takes much more CPU time than its limit.

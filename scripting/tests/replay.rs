@@ -193,15 +193,19 @@ proptest! {
             function export(table)
               local rows = {}
               for row in table do
-                rows[#rows + 1] = { src = row.src, dst = row.dst, both = row.packets + row.bytes * 1000000, }
+                local both = row.packets + row.bytes * 1000000
+                rows[#rows + 1] = { src = row.src, dst = row.dst, both = both, }
               end
               return rows
             end
             function replay(record)
               local packets = record.both % 1000000
               local bytes = (record.both - packets) / 1000000
-              local first = { ts = record.ts, src = record.src, dst = record.dst, packets = packets, bytes = bytes }
-              return { first, { ts = record.ts + 4, src = record.src, dst = record.dst, packets = 0, bytes = 0 } }
+              local function at(ts, packets, bytes)
+                local src, dst = record.src, record.dst
+                return { ts = ts, src = src, dst = dst, packets = packets, bytes = bytes }
+              end
+              return { at(record.ts, packets, bytes), at(record.ts + 4, 0, 0) }
             end
         "#;
         check(&kind("own.lua", lua), &[], "ip", &frames, false);
@@ -210,7 +214,9 @@ proptest! {
             let value = #{ bytes: sum("len"), packets: count() };
             fn export(table) {
                 let rows = [];
-                for row in table.all() { rows.push(#{ host: row.src, size: row.bytes, n: row.packets }); }
+                for row in table.all() {
+                    rows.push(#{ host: row.src, size: row.bytes, n: row.packets });
+                }
                 rows
             }
             fn replay(record) {

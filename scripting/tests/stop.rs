@@ -1,5 +1,5 @@
-//! How soon a script that goes on for ever is stopped, in the CPU time of the thread that runs it: a
-//! busy machine makes no difference to that.
+//! How soon a script that goes on for ever is stopped, in the CPU time of the thread that runs it:
+//! a busy machine makes no difference to that.
 
 use std::path::Path;
 use std::time::Duration;

@@ -33,7 +33,8 @@ pub const KIND: Kind = Kind {
         OptionDoc {
             name: "since",
             default: "0",
-            doc: "Where to begin: a time as in a query, as `-1h`; 0 is now, nothing the oldest kept.",
+            doc: "Where to begin: a time as in a query, as `-1h`; 0 is now, nothing the oldest \
+                kept.",
         },
         OptionDoc { name: "filter", default: "all", doc: "Which of its packets to ask for." },
     ],

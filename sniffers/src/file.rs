@@ -38,8 +38,8 @@ pub const KIND: Kind = Kind {
     usage: "pcap:FILE, FILE, 'GLOB', -",
     doc: "Capture files in pcap, pcapng or ERF format, plain or in gzip, zstd, xz or lz4; \
           - is standard input. Several files are read in the order of their first packets.",
-    offers: "whole packets as far as they were captured, every field of their link types; times as fine \
-             as the file's",
+    offers: "whole packets as far as they were captured, every field of their link types; times as \
+             fine as the file's",
     options: &OPTIONS,
     opens: Opens::Files(Taken::AsTold),
 };
@@ -50,8 +50,8 @@ pub const ERF: Kind = Kind {
     usage: "erf:FILE, 'erf:GLOB', erf:-",
     doc: "Capture files in ERF, the format of Endace's DAG cards. It has no magic number: `pcap` \
           recognises most, this takes any file for one.",
-    offers: "whole packets as far as they were captured, every field of their link types; times to a \
-             quarter of a nanosecond, kept in nanoseconds; losses counted",
+    offers: "whole packets as far as they were captured, every field of their link types; times to \
+             a quarter of a nanosecond, kept in nanoseconds; losses counted",
     options: &OPTIONS,
     opens: Opens::Files(Taken::AsErf),
 };

@@ -130,7 +130,8 @@ pub const OPTIONS: [OptionDoc; 3] = [
     OptionDoc {
         name: "flows",
         default: "one",
-        doc: "`one` packet stands for a flow, at its start; `spread` makes several over its lifetime.",
+        doc: "`one` packet stands for a flow, at its start; `spread` makes several over its \
+            lifetime.",
     },
     OptionDoc {
         name: "pieces",
@@ -140,7 +141,8 @@ pub const OPTIONS: [OptionDoc; 3] = [
     OptionDoc {
         name: "disorder",
         default: "30m in files, 0s live",
-        doc: "How long records wait to be put in order of their start: the exporter's active timeout.",
+        doc: "How long records wait to be put in order of their start: the exporter's active \
+            timeout.",
     },
 ];
 

@@ -31,8 +31,8 @@ pub const KIND: Kind = Kind {
     usage: "flowtools:FILE, flowtools:'GLOB',flows=spread",
     doc: "Flow records in files of flow-tools, plain or compressed. A packet stands for each flow, \
           with its counters as weight.",
-    offers: "headers without payload: addresses, protocol, ports, TCP flags, type of service; counts \
-             as weight, exact in sum; times to the millisecond",
+    offers: "headers without payload: addresses, protocol, ports, TCP flags, type of service; \
+             counts as weight, exact in sum; times to the millisecond",
     options: &flow::OPTIONS,
     opens: Opens::OfBytes(
         |text, _| spec::one(FlowTools::open(text)),

@@ -30,9 +30,10 @@ pub const KIND: Kind = Kind {
     name: "netflow",
     usage: "netflow:FILE, netflow:udp://ADDR:PORT,flows=spread",
     doc: "Flow records of NetFlow v5, v7, v9 and IPFIX, from the export packets in a capture or \
-          as a collector on a UDP port. A packet stands for each flow, with its counters as weight.",
-    offers: "headers without payload: addresses, protocol, ports, TCP flags, type of service; counts \
-             as weight, exact in sum; times to the millisecond",
+          as a collector on a UDP port. A packet stands for each flow, with its counters as \
+          weight.",
+    offers: "headers without payload: addresses, protocol, ports, TCP flags, type of service; \
+             counts as weight, exact in sum; times to the millisecond",
     options: &OPTIONS,
     opens: Opens::OfBytes(
         |text, around| open(text, around.pipes),

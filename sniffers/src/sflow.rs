@@ -23,8 +23,9 @@ use crate::spec::{Kind, Opens, OptionDoc};
 pub const KIND: Kind = Kind {
     name: "sflow",
     usage: "sflow:FILE, sflow:udp://ADDR:PORT",
-    doc: "Packets sampled by switches and routers, out of the sFlow datagrams (v4, v5) in a capture \
-          or as a collector on a UDP port. Each stands for as many as its sampling rate says.",
+    doc: "Packets sampled by switches and routers, out of the sFlow datagrams (v4, v5) in a \
+          capture or as a collector on a UDP port. Each stands for as many as its sampling rate \
+          says.",
     offers: "the first bytes of sampled packets, 128 where nothing else is set, every field within \
              them; weight is the sampling rate; times are those of arrival",
     options: &OPTIONS,

@@ -124,7 +124,8 @@ frame = pandas.read_parquet("top.parquet")
 assert str(frame.dtypes["ts"]) == "datetime64[ns, UTC]", frame.dtypes
 assert frame["bytes"].sum() == sum(w["bytes"] for w in want)
 query = "select count(*), sum(bytes), count(distinct addr) from 'top.parquet'"
-assert duckdb.sql(query).fetchall() == duckdb.sql(query.replace("'top.parquet'", "arrow")).fetchall()
+stream = query.replace("'top.parquet'", "arrow")
+assert duckdb.sql(query).fetchall() == duckdb.sql(stream).fetchall()
 types = duckdb.sql("select typeof(ts), typeof(addr), typeof(bytes) from 'top.parquet'").fetchall()
 print(*types[0], len(want))
 "#,
@@ -172,10 +173,12 @@ fn an_export_is_a_folder_a_day_and_is_not_done_twice() {
 import duckdb
 import pyarrow.dataset
 lake = "read_parquet('lake/*/*/*.parquet', hive_partitioning=true, union_by_name=true)"
-for row in duckdb.sql(f"select module, date, count(*) from {lake} group by all order by all").fetchall():
+days = f"select module, date, count(*) from {lake} group by all order by all"
+for row in duckdb.sql(days).fetchall():
     print(*row)
 assert duckdb.sql(f"select count(*) from {lake} where date != ts::date").fetchall() == [(0,)]
-assert duckdb.sql(f"select count(*), count(distinct ts) from {lake} where module = 't'").fetchall() == [(3334, 3334)]
+counts = f"select count(*), count(distinct ts) from {lake} where module = 't'"
+assert duckdb.sql(counts).fetchall() == [(3334, 3334)]
 assert pyarrow.dataset.dataset("lake/module=t", partitioning="hive").count_rows() == 3334
 "#,
     );

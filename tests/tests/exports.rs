@@ -1,4 +1,5 @@
-//! The same script, unchanged, on packets and on the flow records of those packets: the same totals.
+//! The same script, unchanged, on packets and on the flow records of those packets: the same
+//! totals.
 //!
 //! The exporter is made here, from a generated capture: every packet of a flow
 //! is counted by the length its IP header states, as exporters count.

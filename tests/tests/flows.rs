@@ -1,4 +1,5 @@
-//! Every collection of flow records beside the project, as `como info` reads it and as other tools do.
+//! Every collection of flow records beside the project, as `como info` reads it and as other tools
+//! do.
 //!
 //! The collection is not part of the project: without it beside the workspace
 //! the tests say so and pass. Its README says where the values come from.

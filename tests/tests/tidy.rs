@@ -9,6 +9,12 @@ use std::path::{Path, PathBuf};
 /// Longest source file, in lines.
 const LINES_MAX: usize = 500;
 
+/// Longest line, in characters: of code, and of a paragraph.
+const COLUMNS_MAX: usize = 100;
+
+/// Made from the code, whose lines it has.
+const GENERATED: &str = "docs/module-api.md";
+
 /// Which of our packages each one may import. `tests` and `bench` use the command alone.
 const EDGES: &[(&str, &[&str])] = &[
     ("core", &[]),
@@ -155,6 +161,29 @@ fn no_file_is_too_long_to_read() {
     };
     let all = files(&[".rs", ".lua", ".rhai"]);
     none(&format!("split these ({LINES_MAX} lines)"), all.into_iter().filter_map(long).collect());
+}
+
+/// Whether a line of Markdown is of a paragraph: no table, heading or code that is set apart, and
+/// nothing that cannot be broken, as a link.
+fn is_of_paragraph(line: &str) -> bool {
+    let text = line.trim_start();
+    text.contains(' ') && !line.starts_with("    ") && !text.starts_with(['|', '#', '<', '['])
+}
+
+#[test]
+fn no_line_is_too_long_to_read() {
+    let mut wrong = Vec::new();
+    for (path, text) in files(&[".rs", ".md"]).into_iter().filter(|(path, _)| path != GENERATED) {
+        let (is_rust, mut is_fenced) = (path.ends_with(".rs"), false);
+        for (at, line) in text.lines().enumerate() {
+            is_fenced ^= line.trim_start().starts_with("```");
+            let counts = is_rust || !is_fenced && is_of_paragraph(line);
+            if counts && line.chars().count() > COLUMNS_MAX {
+                wrong.push(format!("{path}:{}", at + 1));
+            }
+        }
+    }
+    none(&format!("break these lines ({COLUMNS_MAX} columns)"), wrong);
 }
 
 #[test]

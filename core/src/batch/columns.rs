@@ -73,7 +73,8 @@ impl Column {
 /// Values by width.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Booleans, codes, and numbers of at most 32 bits, with a sign as [`crate::field::encode_int`] makes them.
+    /// Booleans, codes, and numbers of at most 32 bits, with a sign as [`crate::field::encode_int`]
+    /// makes them.
     U32(Vec<u32>),
     /// Link-layer addresses and big numbers.
     U64(Vec<u64>),

@@ -357,7 +357,9 @@ proptest! {
 
     #[test]
     fn any_bytes_of_any_link_make_columns_that_agree(
-        packets in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..80), 0u16..300), 0..20),
+        packets in prop::collection::vec(
+            (prop::collection::vec(any::<u8>(), 0..80), 0u16..300), 0..20
+        ),
     ) {
         let frames = packets.into_iter().map(|(bytes, link)| Frame::raw(LinkType(link), bytes));
         let mut batch = batch_of(frames);
@@ -367,7 +369,9 @@ proptest! {
 
     #[test]
     fn a_frame_with_a_byte_changed_makes_columns_that_agree(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u32..120), 0..20),
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>(), 0u32..120), 0..20
+        ),
         v6: bool, vlan: bool, mpls: bool, pppoe: bool, proto in 0u8..60,
     ) {
         let frames = changes.into_iter().map(|(at, to, cap)| {

@@ -149,8 +149,8 @@ impl Merge {
         self.lanes.iter().any(|l| l.is(Pace::Live) && !l.ended)
     }
 
-    /// What is believed of the times of a source. While one that has this machine's is heard, no other
-    /// carries the clock far beyond those, however many of its packets agree.
+    /// What is believed of the times of a source. While one that has this machine's is heard, no
+    /// other carries the clock far beyond those, however many of its packets agree.
     pub fn trust(&self, source: usize) -> Trust {
         let tells = |l: &Lane| l.feed.timed_here && l.latest.is_some() && !l.ended;
         if self.lanes.get(source).is_some_and(|lane| lane.feed.timed_here) {
@@ -170,8 +170,8 @@ impl Merge {
         }
     }
 
-    /// Whether all that is still to come is there already, so that nobody waits for what is at hand:
-    /// how batches fall is then a matter of the packets alone, in each run the same.
+    /// Whether all that is still to come is there already, so that nobody waits for what is at
+    /// hand: how batches fall is then a matter of the packets alone, in each run the same.
     pub fn is_whole(&self) -> bool {
         self.lanes.iter().all(|l| l.feed.whole || l.ended)
     }

@@ -55,8 +55,8 @@ impl Outbox {
         })
     }
 
-    /// Hands work on behind the orders that wait, and waits for room; without haste where the worker
-    /// may look a few milliseconds later. False where the worker is gone.
+    /// Hands work on behind the orders that wait, and waits for room; without haste where the
+    /// worker may look a few milliseconds later. False where the worker is gone.
     pub fn send(&mut self, work: Work, haste: bool) -> bool {
         let sent = self.orders.drain(..).try_for_each(|order| self.queue.send(order));
         sent.is_ok()

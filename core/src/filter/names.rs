@@ -213,8 +213,8 @@ const RADIO: &str = "write a field, as in `wlan.type == mgt`, `wlan.ta == 00:1b:
 const LOOKUP: &str = "names are not looked up; write the addresses with `ether host` and `host`";
 const PF: &str = "it needs a packet filter's log, which no source offers";
 const SIDE: &str = "captures do not say which way a packet went";
-const TUNNEL: &str = "write fields of the packet inside, as in `inner.ip.src == 10.0.0.1`, or `tunnel.id`; with \
-     `decap=true` a source gives packets as they are inside";
+const TUNNEL: &str = "write fields of the packet inside, as in `inner.ip.src == 10.0.0.1`, or \
+     `tunnel.id`; with `decap=true` a source gives packets as they are inside";
 const ISO: &str =
     "only headers of the Internet protocols are decoded; test bytes, as in `ether[14]`";
 const ATM: &str = "no source offers ATM or SS7 signalling";

@@ -1,8 +1,8 @@
 //! Makers: a module, and what the instance was given that made its records.
 //!
-//! To show, replay or merge records a module runs once more, with the same arguments, limits, grants
-//! and tables as when it made them: what a script finds does not depend on which of its callbacks
-//! asks.
+//! To show, replay or merge records a module runs once more, with the same arguments, limits,
+//! grants and tables as when it made them: what a script finds does not depend on which of its
+//! callbacks asks.
 
 use std::sync::Arc;
 

@@ -236,7 +236,8 @@ impl Frame {
         Self { dont_fragment: true, ..self }
     }
 
-    /// Makes it a fragment; `offset` in bytes, a multiple of 8. Only the first has a transport header.
+    /// Makes it a fragment; `offset` in bytes, a multiple of 8. Only the first has a transport
+    /// header.
     pub fn fragment(self, offset: u16, more: bool) -> Self {
         Self { fragment: Some((offset, more)), ..self }
     }

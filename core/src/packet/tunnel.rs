@@ -2,8 +2,8 @@
 //!
 //! One step inwards: GRE (RFC 2784, 2890) with IP, Ethernet, ERSPAN or PPP in it
 //! (PPTP's, RFC 2637, too), IP in IP (RFC 2003, 4213), VXLAN (RFC 7348), GENEVE (RFC
-//! 8926) and GTP-U (3GPP TS 29.281). The UDP ones are told by their registered ports. What is encrypted
-//! has no inside.
+//! 8926) and GTP-U (3GPP TS 29.281). The UDP ones are told by their registered ports. What is
+//! encrypted has no inside.
 
 use super::layers::ip_end;
 use super::{Layers, LinkType};

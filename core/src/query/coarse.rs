@@ -49,8 +49,8 @@ pub struct Coarse<'a> {
 }
 
 impl<'a> Coarse<'a> {
-    /// Begins to answer, where the module merges its records in its `own` way if it has one. What is
-    /// wrong with the query is found here, before a byte is written.
+    /// Begins to answer, where the module merges its records in its `own` way if it has one. What
+    /// is wrong with the query is found here, before a byte is written.
     pub fn open(
         query: &Query,
         place: Place<'a>,
@@ -271,8 +271,8 @@ fn aligned(asked: Window, window: Window, levels: &[Stream], interval: Span) -> 
     Some(format!("it is of whole intervals of {interval}, from {} {until}", window.from))
 }
 
-/// Whether records that were cut are merged; or may be, where it goes on with what comes. One that is
-/// of just such an interval is none that is merged.
+/// Whether records that were cut are merged; or may be, where it goes on with what comes. One that
+/// is of just such an interval is none that is merged.
 fn is_cut(
     place: &Place<'_>,
     legs: &VecDeque<Leg>,

@@ -62,8 +62,8 @@ impl fmt::Display for Missed {
             Self::Gone { module, interval, before } => {
                 write!(
                     f,
-                    "no {interval} of `{module}` is whole in this time: its records before {before} \
-                     are gone, ask for shorter ones"
+                    "no {interval} of `{module}` is whole in this time: its records before \
+                     {before} are gone, ask for shorter ones"
                 )
             }
             Self::Within { module } => {
@@ -81,8 +81,9 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    /// Those of `window`, where something is stored of a time and that `goes_on` may be. An end that
-    /// was not said is where what is stored begins, or ends. They are told as finely as `step`.
+    /// Those of `window`, where something is stored of a time and that `goes_on` may be. An end
+    /// that was not said is where what is stored begins, or ends. They are told as finely as
+    /// `step`.
     pub fn of(window: Window, stored: Option<Window>, step: Span, goes_on: bool) -> Self {
         let Some(stored) = stored.filter(|stored| stored.common(window).is_some()) else {
             return Self::default();

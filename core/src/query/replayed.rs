@@ -25,9 +25,9 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Begins to answer from `store`, which is that of `place`; the filter looks addresses up in the
-    /// tables given. `own` is the module's own way to turn its records into packets. What is wrong with the query, and with records that cannot
-    /// be replayed, is found here.
+    /// Begins to answer from `store`, which is that of `place`; the filter looks addresses up in
+    /// the tables given. `own` is the module's own way to turn its records into packets. What is
+    /// wrong with the query, and with records that cannot be replayed, is found here.
     pub fn open(
         (query, capture, lookups): (&Query, Capture, Arc<Lookups>),
         place: Place<'_>,

@@ -43,7 +43,8 @@ impl Cells {
         Self { data, absent, states }
     }
 
-    /// Adds the values of `other` behind its own. Returns false, adding nothing, if the types differ.
+    /// Adds the values of `other` behind its own. Returns false, adding nothing, if the types
+    /// differ.
     pub fn append(&mut self, other: Self) -> bool {
         let (own, added) = (self.data.len(), other.data.len());
         match (&mut self.data, other.data) {

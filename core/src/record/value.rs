@@ -90,7 +90,8 @@ macro_rules! from {
 }
 
 from!(bool => Bool, u8 => Uint, u16 => Uint, u32 => Uint, u64 => Uint, i32 => Int, i64 => Int,
-    f64 => Float, Addr => Addr, Mac => Mac, &str => Text, String => Text, Vec<u8> => Bytes, Ts => Time);
+    f64 => Float, Addr => Addr, Mac => Mac, &str => Text, String => Text, Vec<u8> => Bytes,
+    Ts => Time);
 
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(x: Option<T>) -> Self {

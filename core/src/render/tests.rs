@@ -116,7 +116,8 @@ fn alerts_stand_where_a_format_has_a_place_for_them() {
         renderer.end(&mut out).expect("a vector");
         String::from_utf8(out).expect("text")
     };
-    let object = r#"{"ts":"2023-11-14T22:13:20Z","alert":"warning","text":"many <b>\u001b[2J","fields":"{\"n\":7}"}"#;
+    let text = r#""text":"many <b>\u001b[2J","fields":"{\"n\":7}""#;
+    let object = format!(r#"{{"ts":"2023-11-14T22:13:20Z","alert":"warning",{text}}}"#);
     assert_eq!(written(Format::Ndjson), format!("{object}\n"));
     assert_eq!(written(Format::Json), format!("[\n{object}\n]\n"));
     assert_eq!(

@@ -137,8 +137,8 @@ fn put_v4(out: &mut Vec<u8>, addr: u32) {
     put_block(out, &text, len - 1);
 }
 
-/// As RFC 5952 has it, section 4: the first of the longest runs of zeros is left out, if it is longer
-/// than one; an address that maps one of IPv4 ends in that (section 5).
+/// As RFC 5952 has it, section 4: the first of the longest runs of zeros is left out, if it is
+/// longer than one; an address that maps one of IPv4 ends in that (section 5).
 fn put_v6(out: &mut Vec<u8>, addr: Addr) {
     let bits = addr.bits();
     if bits >> 32 == 0xffff {
@@ -258,7 +258,8 @@ fn civil(day: u64) -> (u64, u64, u64) {
 /// Whether a character would do something to a terminal or browser instead of showing.
 pub(super) fn is_hostile(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether a text is plain ASCII without quotes, backslashes and what markup knows.

@@ -49,8 +49,8 @@ pub(super) struct Group {
     bytes: usize,
     cut: bool,
     room: Room,
-    // By column, whether the rows of every interval came in its descending order, as far as they have
-    // differed in it.
+    // By column, whether the rows of every interval came in its descending order, as far as they
+    // have differed in it.
     ranks: Vec<Rank>,
     // Whether they came in the order of their keys, too.
     by_key: bool,
@@ -116,8 +116,8 @@ impl Group {
         self.states.bound(room.state_bytes);
     }
 
-    /// Takes rows of `interval`. Of those whose states are missing it takes none; where the module's
-    /// own way fails those that came before stay.
+    /// Takes rows of `interval`. Of those whose states are missing it takes none; where the
+    /// module's own way fails those that came before stay.
     pub fn take(
         &mut self,
         records: &Records,
@@ -231,8 +231,8 @@ impl Group {
         }
     }
 
-    /// The rows as records: in the order of their keys, or where every interval was ranked by a column,
-    /// by that.
+    /// The rows as records: in the order of their keys, or where every interval was ranked by a
+    /// column, by that.
     pub fn records(mut self, interval: Interval) -> Records {
         let stateful: Vec<usize> =
             (0..self.plan.how.len()).filter(|at| self.plan.how[*at] == How::State).collect();

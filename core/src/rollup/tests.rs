@@ -1,4 +1,5 @@
-//! Short intervals merged: exact where that is possible, cut where rows are missing, refused otherwise.
+//! Short intervals merged: exact where that is possible, cut where rows are missing, refused
+//! otherwise.
 
 mod states;
 

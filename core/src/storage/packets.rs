@@ -319,9 +319,9 @@ impl PacketWriter {
         self.load.last = self.load.last.max(Some(ts));
     }
 
-    /// Says how far the stream's time has come; packets that are too old by then go. What is gathered
-    /// is handed on, unless loads wait for the disk as it is, where packets go by bytes alone: full
-    /// loads are sooner written.
+    /// Says how far the stream's time has come; packets that are too old by then go. What is
+    /// gathered is handed on, unless loads wait for the disk as it is, where packets go by bytes
+    /// alone: full loads are sooner written.
     pub fn pass(&mut self, clock: Ts) {
         let by_time = self.segment_span_max.is_some();
         self.load.clock = by_time.then_some(clock);

@@ -306,7 +306,8 @@ pub fn gaps(
     }
 }
 
-/// The times of blocks whose schema, by its hash, is one of some; what cannot be read is passed over.
+/// The times of blocks whose schema, by its hash, is one of some; what cannot be read is passed
+/// over.
 pub fn times_of(
     store: &dyn RecordStore,
     stream: &str,

@@ -1,10 +1,10 @@
 //! Catching up: a task runs over kept packets first, and joins the stream at one batch.
 //!
 //! It reads what an instance of `trace` has kept until there is nothing more. Then capture sets a
-//! batch number: the batches from it on wait for the task, and whoever keeps packets tells how far it
-//! has written those of the batches before. The task reads up to there and no further, and goes on
-//! with what waits. So each packet is seen once, whatever comes meanwhile; and all that waits for the
-//! task is a few batches, because the rest is in the window.
+//! batch number: the batches from it on wait for the task, and whoever keeps packets tells how far
+//! it has written those of the batches before. The task reads up to there and no further, and goes
+//! on with what waits. So each packet is seen once, whatever comes meanwhile; and all that waits
+//! for the task is a few batches, because the rest is in the window.
 
 mod since;
 

@@ -82,7 +82,8 @@ pub const AGGREGATES: [Usage; 14] = [
     usage(
         "distinct",
         "distinct(\"ip.src\")",
-        "about how many values of a field, or `flow`s: exact to 128, then with a standard error of 1.6 %",
+        "about how many values of a field, or `flow`s: exact to 128, then with a standard error of \
+            1.6 %",
     ),
     usage(
         "quantile",
@@ -93,14 +94,15 @@ pub const AGGREGATES: [Usage; 14] = [
     usage(
         "topk",
         "topk(\"dport\", 5)",
-        "the most frequent values of a field, or `flow`s: what has more than one in 8 k of all (one in \
-         64 for k below 8) is there, and no count is too low, nor too high by more than that share",
+        "the most frequent values of a field, or `flow`s: what has more than one in 8 k of all \
+         (one in 64 for k below 8) is there, and no count is too low, nor too high by more than \
+         that share",
     ),
     usage(
         "bitmap",
         "bitmap(\"flow\", 100000)",
-        "about how many values, by linear counting: with a standard error of 1 % up to as many as it \
-         is made for, and soon too few beyond",
+        "about how many values, by linear counting: with a standard error of 1 % up to as many as \
+         it is made for, and soon too few beyond",
     ),
     usage("ewma", "ewma(\"len\", \"60s\")", "the mean of a field, weights halving in a time"),
     usage("rate", "rate(\"len\")", "packets, or the sum of a field, per second"),

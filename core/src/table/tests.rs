@@ -235,7 +235,9 @@ proptest! {
     #[test]
     fn two_tables_merged_are_one_table_over_both(
         key in 0..KEYS.len(),
-        batches in prop::collection::vec((any::<bool>(), prop::collection::vec(sent(), 0..40)), 1..6),
+        batches in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec(sent(), 0..40)), 1..6
+        ),
     ) {
         let layout = layout(KEYS[key], &exact(), Full::Other);
         let demand = layout.demand();

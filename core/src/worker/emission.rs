@@ -28,8 +28,8 @@ impl Emission {
 
 /// What happens to a task that export must know, in order.
 pub enum Event {
-    /// It begins, perhaps in place of its namesake; with the columns of its records, where these are
-    /// known before the first.
+    /// It begins, perhaps in place of its namesake; with the columns of its records, where these
+    /// are known before the first.
     Begin(Arc<TaskCounters>, Arc<Schema>),
     /// It has heard the stream from this instant on, where its first interval begins.
     Opened(Ts),

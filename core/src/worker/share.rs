@@ -2,8 +2,8 @@
 //!
 //! Each call of a module has its limit; a module with an interval of a millisecond may use all but
 //! the whole of it a thousand times a second, and its worker's other tasks would lose packets for
-//! it. So each task earns its part of the time that passes and pays for what it uses. One that is in
-//! debt while batches wait is passed over, until it has earned what it owes. As long as nothing
+//! it. So each task earns its part of the time that passes and pays for what it uses. One that is
+//! in debt while batches wait is passed over, until it has earned what it owes. As long as nothing
 //! waits, everybody takes what there is.
 
 use std::time::Instant;

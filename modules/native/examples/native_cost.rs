@@ -1,8 +1,8 @@
 //! What each step costs per packet: interning, declared tables, and native modules beside them.
 //!
-//! `cargo run --release -p como-modules --example native_cost [WHAT]`. Prints nanoseconds per packet, the
-//! least of several rounds, on made traffic with a heavy tail: 65,536 flows between 16,384 hosts.
-//! With WHAT, the name of a line, only that one, as for a profiler.
+//! `cargo run --release -p como-modules --example native_cost [WHAT]`. Prints nanoseconds per
+//! packet, the least of several rounds, on made traffic with a heavy tail: 65,536 flows between
+//! 16,384 hosts. With WHAT, the name of a line, only that one, as for a profiler.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 

@@ -256,12 +256,13 @@ mod tests {
             &["all", "all"],
         );
         check(
-            "local n: number = 0\nfunction update(p)\n  if p.tcp then\n    for _ = 1, 2 do n = 1 end\n  \
-             else local m = 1 m = 2 end\nend",
+            "local n: number = 0\nfunction update(p)\n  if p.tcp then\
+             \n    for _ = 1, 2 do n = 1 end\n  else local m = 1 m = 2 end\nend",
             &["n"],
         );
         check(
-            "local a, b = 1, 2\nfunction check(p)\n  local x = if p.tcp then 1 else 2\n  a, b = x, a\nend",
+            "local a, b = 1, 2\nfunction check(p)\n  local x = if p.tcp then 1 else 2\n  a, b = x, \
+                a\nend",
             &["a", "b"],
         );
     }

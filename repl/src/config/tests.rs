@@ -125,8 +125,8 @@ fn a_mistake_in_a_value_is_underlined() {
 fn a_mistake_in_a_filter_is_underlined_where_it_stands() {
     check_error(
         "[[module]]\nuse = \"a\"\nfilter = \"tcp and prot\"\n",
-        "error: unknown word `prot`\n  como.toml:3\n  filter = \"tcp and prot\"\n                    \
-         ^^^^\nhint: did you mean `port`?",
+        "error: unknown word `prot`\n  como.toml:3\n  filter = \"tcp and prot\"\
+         \n                    ^^^^\nhint: did you mean `port`?",
     );
 }
 
@@ -144,7 +144,8 @@ fn records_are_kept_for_a_span_or_for_ever() {
     assert_eq!(config.retain, Span::from_secs(30 * 86_400));
     check_error(
         "[store]\nretain = \"0s\"\n",
-        "error: nothing would be kept: at least 1s\n  como.toml:2\n  retain = \"0s\"\n           ^^^^",
+        "error: nothing would be kept: at least 1s\n  como.toml:2\n  retain = \"0s\"\n           \
+            ^^^^",
     );
 }
 
@@ -187,8 +188,8 @@ fn two_instances_of_one_name_are_refused() {
 fn a_list_is_no_argument() {
     check_error(
         "[[module]]\nuse = \"a\"\nargs = { n = [1] }\n",
-        "error: argument `n` of module `a` is array\n  como.toml:3\n  args = { n = [1] }\n               \
-         ^^^\nhint: arguments are texts, numbers, true or false",
+        "error: argument `n` of module `a` is array\n  como.toml:3\n  args = { n = [1] }\
+         \n               ^^^\nhint: arguments are texts, numbers, true or false",
     );
 }
 
@@ -237,7 +238,8 @@ fn limits_that_nothing_could_run_within_are_refused() {
 fn more_workers_than_find_room_are_refused() {
     check_error(
         "[limits]\nworkers = 20000\n",
-        "error: too many threads: at most 1024\n  como.toml:2\n  workers = 20000\n            ^^^^^",
+        "error: too many threads: at most 1024\n  como.toml:2\n  workers = 20000\n            \
+            ^^^^^",
     );
     assert_eq!(read("[limits]\nworkers = 1024\n").expect("valid").workers, 1024);
 }

@@ -102,7 +102,8 @@ fn fitted(widths: &[u16], names: &[String], columns: &[Column], room: Option<u16
     fitted
 }
 
-/// Rows from `start` on, laid out at least as wide as `widths`, which grow, as far as there is room.
+/// Rows from `start` on, laid out at least as wide as `widths`, which grow, as far as there is
+/// room.
 fn block(
     records: &Records,
     start: usize,

@@ -90,7 +90,8 @@ pub fn manual() -> String {
          Made by `como stubs manual` from the table that the bindings of both languages, the\n\
          editors' stubs and the prompt's help are made of; a test says when it is stale. How a\n\
          module is written stands in [modules.md](modules.md).\n\n\
-         A type that ends in `?` may be nil (`()` in Rhai), or left out where it is a parameter's.\n\
+         A type that ends in `?` may be nil (`()` in Rhai), or left out where it is a \
+         parameter's.\n\
          `address` is an address or its text, `bytes` a text or a payload, `time` a number of\n\
          seconds or a text like `\"5m\"`.\n",
     );
@@ -194,7 +195,8 @@ pub fn stubs() -> String {
          ---@param pkt packet\n---@return boolean\nfunction filter_methods:match(pkt) end\n\n\
          ---@class addr\n---@field is_v6 boolean\nlocal addr_methods = {}\n\
          ---@param bits number\n---@return addr\nfunction addr_methods:masked(bits) end\n\
-         ---@param network string\n---@return boolean\nfunction addr_methods:within(network) end\n\n\
+         ---@param network string\n---@return boolean\nfunction addr_methods:within(network) \
+         end\n\n\
          ---@class flow\n---@field src addr\n---@field dst addr\n---@field proto number\n\
          ---@field sport number\n---@field dport number\n\n\
          ---The address that a text stands for.\n---@param text string\n---@return addr\n\

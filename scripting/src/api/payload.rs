@@ -132,7 +132,8 @@ pub(crate) enum Found {
     Other,
 }
 
-/// Where what follows the name at `at` begins; what the name is, and where it points, is left alone.
+/// Where what follows the name at `at` begins; what the name is, and where it points, is left
+/// alone.
 fn behind_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match usize::from(*bytes.get(at)?) {

@@ -235,7 +235,8 @@ fn what_scripts_reach_is_found_in_their_text() {
     assert_eq!(needing.count(), reach::GRANTED.len());
     let joined =
         "function update() end\nfunction export() return { x = \"v\"..net.family(\"::1\") } end";
-    let ranged = "fn update() {}\nfn export() { let n = 0; for x in 0..net.family(\"::1\") { n += 1; } #{ x: n } }";
+    let ranged = "fn update() {}\nfn export() { let n = 0; for x in 0..net.family(\"::1\") { n += \
+        1; } #{ x: n } }";
     for (file, text, want) in [("test.lua", joined, "x=v6"), ("test.rhai", ranged, "x=6")] {
         let mut running = Running::start(file, text, &[], Limits::default()).expect("a start");
         assert_eq!(running.rows(), [want]);

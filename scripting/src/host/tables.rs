@@ -1,4 +1,5 @@
-//! Core tables: the declared ones, and those that a script makes by `table{ key = ..., value = ... }`.
+//! Core tables: the declared ones, and those that a script makes by `table{ key = ..., value = ...
+//! }`.
 //!
 //! A table that a script makes counts the packets it adds: they are only marked while the script
 //! runs, and counted natively, many at a time. Whoever looks into a table while packets pass sees

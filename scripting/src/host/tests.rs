@@ -179,7 +179,8 @@ fn what_is_known_of_an_address_is_that_of_the_table_at_hand() {
     let lua = "function init() return {} end
 function update(pkt, state) state.now = net.asn(\"10.1.1.1\") end
 function export(state)
-  return { now = state.now or 0, late = net.asn(\"10.1.1.1\") or 0, none = net.country(\"::1\") == nil }
+  return { now = state.now or 0, late = net.asn(\"10.1.1.1\") or 0, none = net.country(\"::1\") == \
+  nil }
 end";
     let rhai = "fn init() { #{ now: () } }
 fn update(pkt, state) { state.now = net.asn(\"10.1.1.1\"); }
@@ -225,14 +226,16 @@ fn said(file: &str, text: &str) -> (Asides, Vec<String>, u64) {
 #[test]
 fn alerts_are_raised_with_their_fields() {
     let lua = "function update(pkt)
-  if pkt.arp then alert('info', 'who has\\n?', { n = 1.5, ok = true, at = addr('10.0.0.1'), q = '\"x\"' }) end
+  if pkt.arp then alert('info', 'who has\\n?', { n = 1.5, ok = true, at = addr('10.0.0.1'), q = \
+  '\"x\"' }) end
 end
 function export()
   assert(alert{ severity = 'critical', text = 'closing', left = 3 })
   alert('warning', 'bare')
 end";
     let rhai = "fn update(pkt) {
-  if pkt.arp != () { alert(\"info\", \"who has\\n?\", #{ n: 1.5, ok: true, at: addr(\"10.0.0.1\"), q: \"\\\"x\\\"\" }); }
+  if pkt.arp != () { alert(\"info\", \"who has\\n?\", #{ n: 1.5, ok: true, at: addr(\"10.0.0.1\"), \
+  q: \"\\\"x\\\"\" }); }
 }
 fn export() {
   if !alert(#{ severity: \"critical\", text: \"closing\", left: 3 }) { throw \"no\"; }
@@ -268,7 +271,8 @@ fn export() {
 fn alerts_are_bounded_by_the_minute_and_the_rest_is_counted() {
     let lua = "function update(pkt) for n = 1, 20 do alert('info', string.rep('x', 1000)) end end
 function export() return { n = alert('info', 'x') and 1 or 0 } end";
-    let rhai = "fn update(pkt) { let x = \"\"; x.pad(1000, \"x\"); for n in 0..20 { alert(\"info\", x); } }
+    let rhai = "fn update(pkt) { let x = \"\"; x.pad(1000, \"x\"); for n in 0..20 { \
+        alert(\"info\", x); } }
 fn export() { #{ n: if alert(\"info\", \"x\") { 1 } else { 0 } } }";
     for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
         let (asides, faults, unheard) = said(file, text);
@@ -283,7 +287,8 @@ fn rows_go_to_declared_outputs() {
         "outputs = { slow = { src = 'addr', ms = 'uint milliseconds' }, none = { n = 'uint' } }
 function update(pkt) if pkt.udp then output('slow', { src = pkt.ip.src, ms = pkt.len }) end end
 function export() output('slow', { ms = 7 }) end";
-    let rhai = "let outputs = #{ slow: #{ src: \"addr\", ms: \"uint milliseconds\" }, none: #{ n: \"uint\" } };
+    let rhai = "let outputs = #{ slow: #{ src: \"addr\", ms: \"uint milliseconds\" }, none: #{ n: \
+        \"uint\" } };
 fn update(pkt) { if pkt.udp != () { output(\"slow\", #{ src: pkt.ip.src, ms: pkt.len }); } }
 fn export() { output(\"slow\", #{ ms: 7 }); () }";
     for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
@@ -340,10 +345,12 @@ fn what_does_not_fit_an_alert_or_an_output_is_said() {
     ];
     for (lua, rhai, want) in cases {
         let lua = format!(
-            "outputs = {{ o = {{ n = 'uint' }} }} local word = 'urgent'\nfunction update() end\nfunction export()\n {lua}\nend"
+            "outputs = {{ o = {{ n = 'uint' }} }} local word = 'urgent'\nfunction update() \
+                end\nfunction export()\n {lua}\nend"
         );
         let rhai = format!(
-            "let outputs = #{{ o: #{{ n: \"uint\" }} }}; const WORD = \"urgent\";\nfn update(pkt) {{}}\nfn export() {{\n {rhai};\n}}"
+            "let outputs = #{{ o: #{{ n: \"uint\" }} }}; const WORD = \"urgent\";\nfn update(pkt) \
+                {{}}\nfn export() {{\n {rhai};\n}}"
         );
         for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
             let (asides, faults, _) = said(file, &text);

@@ -45,23 +45,27 @@ fn a_library_of_ones_own_is_found_in_lib_and_may_require_others() {
     let lua = folder(&[
         (
             "lib/hosts.lua",
-            "local fmt = require('fmt')\nlocal hosts = { one = require('lib/one') }\nfunction hosts.name(n) return fmt.count(n * 1000) .. hosts.one.mark end\nreturn hosts",
+            "local fmt = require('fmt')\nlocal hosts = { one = require('lib/one') }\nfunction \
+                hosts.name(n) return fmt.count(n * 1000) .. hosts.one.mark end\nreturn hosts",
         ),
         ("lib/one.lua", "return { mark = '!' }"),
         (
             "m.lua",
-            "local hosts = require 'lib/hosts'\nfunction update() end function export() return { x = hosts.name(2) } end",
+            "local hosts = require 'lib/hosts'\nfunction update() end function export() return { x \
+                = hosts.name(2) } end",
         ),
     ]);
     let rhai = folder(&[
         (
             "lib/hosts.rhai",
-            "const FMT = require(\"fmt\");\nfn name(n) { require(\"fmt\").count(n * 1000) + require(\"lib/one\").mark }\n#{ name: Fn(\"name\") }",
+            "const FMT = require(\"fmt\");\nfn name(n) { require(\"fmt\").count(n * 1000) + \
+                require(\"lib/one\").mark }\n#{ name: Fn(\"name\") }",
         ),
         ("lib/one.rhai", "#{ mark: \"!\" }"),
         (
             "m.rhai",
-            "const HOSTS = require(\"lib/hosts\");\nfn update(p, s) {} fn export(s) { #{ x: HOSTS.name(2) } }",
+            "const HOSTS = require(\"lib/hosts\");\nfn update(p, s) {} fn export(s) { #{ x: \
+                HOSTS.name(2) } }",
         ),
     ]);
     for (dir, file) in [(&lua, "m.lua"), (&rhai, "m.rhai")] {
@@ -200,8 +204,9 @@ fn mistakes_in_a_library_are_told_with_its_file_and_line() {
     lua("while true do end", "lib/x.lua:1: stopped after 50 ms of CPU time in one call");
     lua(
         "return { go = function() pkt = 1 end }",
-        "lib/x.lua:1: attempt to modify a readonly table (called in m.lua:2); names of the top level, \
-         `args` and libraries are fixed once the script has started: keep what changes in `state`, \
+        "lib/x.lua:1: attempt to modify a readonly table (called in m.lua:2); names of the top \
+         level, `args` and libraries are fixed once the script has started: keep what changes in \
+         `state`, \
          or in `long`",
     );
     let m = ("m.rhai", "const X = require(\"lib/x\");\nX.run();\nlet value = #{ n: count() };");
@@ -209,8 +214,8 @@ fn mistakes_in_a_library_are_told_with_its_file_and_line() {
     rhai("#{\n1 +", "lib/x.rhai:2: expecting '}' to end this object map literal");
     rhai(
         "\nlet x = () + 1;",
-        "lib/x.rhai:2: `+` does not take `()` and a whole number; `()` is what nothing was put into, \
-         or a packet does not have",
+        "lib/x.rhai:2: `+` does not take `()` and a whole number; `()` is what nothing was put \
+         into, or a packet does not have",
     );
     rhai("7", "lib/x.rhai: a library ends in a map, `#{ ... }`");
     rhai("#{ run: ||\n throw \"no\" }", "lib/x.rhai:2: no; in a function, called in line 2");
@@ -218,7 +223,8 @@ fn mistakes_in_a_library_are_told_with_its_file_and_line() {
     rhai("loop {}", "lib/x.rhai:1: stopped after 50 ms of CPU time in one call");
     rhai(
         "#{ run: || require(\"x\" + 1) }",
-        "lib/x.rhai:1: `require` takes the name of a library in quotes, where `x1` stands; in a function, called in line 2",
+        "lib/x.rhai:1: `require` takes the name of a library in quotes, where `x1` stands; in a \
+            function, called in line 2",
     );
 }
 
@@ -247,7 +253,8 @@ fn what_a_shipped_library_is_given_wrong_is_told_where_it_is_given() {
 
 #[test]
 fn two_functions_of_one_name_are_told() {
-    let m = "const A = require(\"lib/a\");\nconst B = require(\"lib/b\");\nlet value = #{ n: count() };";
+    let m = "const A = require(\"lib/a\");\nconst B = require(\"lib/b\");\nlet value = #{ n: \
+        count() };";
     let one = "fn help(x) { x }\n#{}";
     refused(
         "m.rhai",

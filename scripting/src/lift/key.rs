@@ -77,7 +77,8 @@ impl Key {
         }
     }
 
-    /// It as an expression in Lua, where `field` names the variable that holds a field, or the flow.
+    /// It as an expression in Lua, where `field` names the variable that holds a field, or the
+    /// flow.
     pub fn code(&self, field: &dyn Fn(Option<Field>) -> String) -> String {
         match self {
             Self::Field(known) => field(Some(*known)),

@@ -237,7 +237,8 @@ fn core_tables() {
   local flows = table{
     key = { src = 'ip.src', dst = 'ip.dst' }, value = { bytes = sum('bytes'), packets = count() },
   }
-  return { flows = flows, ports = table{ key = { port = 'dport' }, value = { n = count() } }, n = 0 }
+  return { flows = flows, ports = table{ key = { port = 'dport' }, value = { n = count() } }, n = \
+  0 }
 end
 function update(pkt, state) --[[vm]]
   state.flows:add(pkt)
@@ -312,7 +313,8 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
         "state.a[pkt.ip.dst] += pkt.bytes",
         "state.a[pkt.ip.dst].b += pkt.bytes",
         "local row = state[pkt.ip.dst] row.bytes += pkt.bytes",
-        "local r = state[pkt.ip.dst] if pkt.tcp then if not r then r = { n = 0 } state[pkt.ip.dst] = r end end r.n += 1",
+        "local r = state[pkt.ip.dst] if pkt.tcp then if not r then r = { n = 0 } state[pkt.ip.dst] \
+            = r end end r.n += 1",
         "state.n += pkt.bytes print(pkt.len)",
         "state.n += pkt.bytes -- and more\n * 3",
         "if pkt.len > 3 + 4 then state.n += 1 end",
@@ -343,13 +345,15 @@ fn whatever_is_not_surely_understood_is_not_lifted() {
          state[pkt.sport] = (state[pkt.sport] or 0) + 1",
         "state.last = pkt.ts state.n += 1",
         "local k = tostring(pkt.sport) state[k] = (state[k] or 0) + 1 state.n += 1",
-        "local r = state[pkt.sport] if not r then r = { at = pkt.ts } state[pkt.sport] = r end r.at += 1",
+        "local r = state[pkt.sport] if not r then r = { at = pkt.ts } state[pkt.sport] = r end \
+            r.at += 1",
         "local r = state[pkt.sport] if not r then r = { a = 0 } state[pkt.sport] = r end r.b += 1",
-        "local r = state[pkt.sport] if not r then r = { a = 0 } state[pkt.sport] = r end r.a.b += 1",
+        "local r = state[pkt.sport] if not r then r = { a = 0 } state[pkt.sport] = r end r.a.b += \
+            1",
         "local r = state[pkt.sport] if not r then r = { n = 0 } state[pkt.sport] = r end \
          local q = state[pkt.sport] if not q then q = { n = 5 } state[pkt.sport] = q end q.n += 1",
-        "local r = state[pkt.sport] if not r then r = { a = 0, t = pkt.ts } state[pkt.sport] = r end \
-         if pkt.tcp then r.t = pkt.ts else r.t = pkt.ts end",
+        "local r = state[pkt.sport] if not r then r = { a = 0, t = pkt.ts } state[pkt.sport] = r \
+         end if pkt.tcp then r.t = pkt.ts else r.t = pkt.ts end",
         "for i = 1, 2 do state.n += 1 end",
         "state.n += 0x10",
         "",

@@ -419,7 +419,8 @@ mod tests {
 
     #[test]
     fn fields_become_parameters_and_lines_stay_where_they_are() {
-        let source = "-- Doc.\nfunction update(pkt, s)\n  s.n = pkt.tcp\n .flags.syn\n  x = pkt.payload\nend";
+        let source = "-- Doc.\nfunction update(pkt, s)\n  s.n = pkt.tcp\n .flags.syn\n  x = \
+            pkt.payload\nend";
         let text = composed(source);
         let lines: Vec<&str> = text.lines().take(6).collect();
         assert!(lines[0].ends_with("-- Doc."));

@@ -1,8 +1,8 @@
 //! A script that does not start, looked through for all that is wrong with it.
 //!
-//! Its top level runs once more, and forgivingly: a name that is nowhere, and whatever a function of
-//! ours refuses to make, is a [`Hole`], of which anything may be asked. So what stands behind the
-//! first mistake is declared as well, and looked at.
+//! Its top level runs once more, and forgivingly: a name that is nowhere, and whatever a function
+//! of ours refuses to make, is a [`Hole`], of which anything may be asked. So what stands behind
+//! the first mistake is declared as well, and looked at.
 
 use std::ops::Range;
 use std::sync::Arc;

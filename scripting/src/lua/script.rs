@@ -186,7 +186,8 @@ impl Source {
             let line = self.text[..at].lines().count() as u32;
             return Err(self.error(line, "a script is text, and this has a zero byte".into()));
         }
-        // Native code pays where packets are looked at; for what is declared it only delays the start.
+        // Native code pays where packets are looked at; for what is declared it only delays the
+        // start.
         let native = ["update", "check"].iter().any(|name| self.text.contains(name));
         let mut vm = Vm::new(self, means, native)?;
         vm.host().tables.lock().set_source(&self.text);

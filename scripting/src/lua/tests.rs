@@ -136,10 +136,18 @@ fn absent_fields_are_nil_by_whatever_name_the_packet_goes() {
     let rows = ["arp=1 syn=2 web=1"];
     for (top, local, src, syn, dport) in [
         ("", "", "pkt.ip.src", "pkt.tcp.flags.syn", "pkt.tcp.dport"),
-        ("", "local s = `{pkt.ip.src} {pkt.sport}`", "pkt.ip.src", "pkt.tcp.flags.syn", "pkt.dport"),
+        (
+            "",
+            "local s = `{pkt.ip.src} \
+            {pkt.sport}`",
+            "pkt.ip.src",
+            "pkt.tcp.flags.syn",
+            "pkt.dport",
+        ),
         ("", "local p = pkt", "p.ip.src", "p.tcp.flags.syn", "p.tcp.dport"),
         (
-            "local function src(p) return p.ip.src end local function syn(p) return p.tcp.flags.syn end
+            "local function src(p) return p.ip.src end local function syn(p) return \
+                p.tcp.flags.syn end
              local function dport(p) return `{p.tcp.dport}` end",
             "",
             "src(pkt)",
@@ -191,7 +199,8 @@ fn fields_read_inside_texts_are_prepared() {
           local k = `{pkt.ip.src}>{pkt.dport}`
           state[k] = (state[k] or 0) + pkt.len
         end
-        function export(state) return { all = state[\"nil>nil\"], one = state[\"10.0.0.1>53\"] } end";
+        function export(state) return { all = state[\"nil>nil\"], one = state[\"10.0.0.1>53\"] } \
+        end";
     check(text, &[], &["all=60 one=100"]);
 }
 
@@ -306,7 +315,8 @@ function export(state)
   for _ in state.kept do n += 1 end
   return {
     n = n, first = state.first, kind = typeof(state.first), text = "at " .. state.first,
-    net = state.first:masked(8), inside = state.first:within("10.0.0.0/24"), mac = addr("0:1:2:3:4:5"),
+    net = state.first:masked(8), inside = state.first:within("10.0.0.0/24"),
+    mac = addr("0:1:2:3:4:5"),
   }
 end
 "#;

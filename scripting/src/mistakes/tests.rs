@@ -73,7 +73,8 @@ end";
     let found = wrong("t.lua", text);
     let lines: Vec<&str> = found.iter().filter_map(|f| f.split(':').nth(1)).collect();
     assert_eq!(lines, ["3", "6", "12"], "{found:#?}");
-    // An end that lacks is told where it lacks, and nothing of what stands behind is taken for wrong.
+    // An end that lacks is told where it lacks, and nothing of what stands behind is taken for
+    // wrong.
     let text = "function update(pkt, state)
   if pkt.len then state.n = 1
 end

@@ -53,7 +53,8 @@ pub(super) fn changed(ast: &AST, held: &[(String, Dynamic)]) -> Vec<(String, Pos
     found
 }
 
-/// The name at the beginning of a chain of fields and places, unless it is one of the function's own.
+/// The name at the beginning of a chain of fields and places, unless it is one of the function's
+/// own.
 fn root(expr: &Expr) -> Option<(String, Position)> {
     match expr {
         Expr::Variable(named, short, at) if short.is_none() && named.0.is_none() => {

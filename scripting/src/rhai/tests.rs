@@ -133,7 +133,9 @@ fn what_a_packet_lacks_is_nothing() {
             if pkt.tcp == () && pkt.tcp.sport == () { state.none += 1; }
             state.ports += pkt.dport ?? 0;
         }
-        fn export(state) { #{ arp: state.arp, udp: state.udp, none: state.none, ports: state.ports } }
+        fn export(state) {
+            #{ arp: state.arp, udp: state.udp, none: state.none, ports: state.ports }
+        }
     "#;
     check(script, &[], &["arp=1 udp=3 none=4 ports=2602"]);
 }
@@ -215,7 +217,10 @@ fn rows_of_a_core_table_are_read_and_returned() {
             for row in table { total += row.bytes; }
             let top = table.top("bytes", 2);
             let found = table.find(443);
-            [#{ rows: table.len(), total: total, first: top[0].port, of: top.len(), found: found.packets }]
+            [#{
+                rows: table.len(), total: total, first: top[0].port, of: top.len(),
+                found: found.packets,
+            }]
         }
     "#;
     check(script, &[], &["rows=3 total=570 first=53 of=2 found=1"]);
@@ -251,7 +256,9 @@ fn a_script_shows_and_replays_its_records() {
         let key = #{ src: "ip.src" };
         let value = #{ packets: count() };
         fn print(record, format) { `${format} ${record.src}: ${record.packets} at ${record.ts}` }
-        fn replay(record) { [#{ src: record.src, dst: "10.0.0.9", packets: record.packets, bytes: 60 }] }
+        fn replay(record) {
+            [#{ src: record.src, dst: "10.0.0.9", packets: record.packets, bytes: 60 }]
+        }
     "#;
     let kind = Rhai::load("test.rhai", "test", script, Default::default()).expect("right");
     let running = start(script);
@@ -360,8 +367,8 @@ fn a_packet_that_is_kept_is_told_to_be_gone() {
 fn declarations_stand_in_any_order_and_are_told_by_their_lines() {
     check_rows(
         "test.rhai",
-        "let filter = \"udp\";\nlet args = #{ n: 1 };\nlet value = if args.n == 2 { #{ two: count() } } \
-         else { #{ one: count() } };",
+        "let filter = \"udp\";\nlet args = #{ n: 1 };\nlet value = if args.n == 2 { #{ two: \
+         count() } } else { #{ one: count() } };",
         &["n=2"],
         &["two=6"],
     );
@@ -375,7 +382,8 @@ fn a_packet_is_read_in_the_values_of_a_map() {
     check_rows(
         "test.rhai",
         "fn init() { #{ row: #{ src: (), len: 0 } } }\n\
-         fn update(pkt, state) { if pkt.udp != () { state.row = #{ src: pkt.ip.src, len:pkt.len }; } }\n\
+         fn update(pkt, state) { if pkt.udp != () { state.row = #{ src: pkt.ip.src, len:pkt.len }; \
+         } }\n\
          fn export(state) { state.row }",
         &[],
         &["src=2001:db8::2 len=150"],

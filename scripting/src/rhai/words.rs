@@ -226,7 +226,8 @@ mod tests {
         check("- (Table, f64)", "`-` does not take a `table()` and a number with a fraction");
         check(
             "tpo (CoreTable, &str | ImmutableString | String, i64)",
-            "there is no function `tpo` of (a core table, a text, a whole number); did you mean `top`?",
+            "there is no function `tpo` of (a core table, a text, a whole number); did you mean \
+                `top`?",
         );
         check("timestamp ()", &joined(absent::unknown("", "timestamp", [])));
         check("note (i64, i64)", "`note` does not take 2 arguments");

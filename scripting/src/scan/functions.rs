@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn functions_are_found_with_their_lines_and_calls() {
         let text = "local function help(x)\n  if x then return 1 end\nend\n\
-                    function update(p)\n  for i = 1, 2 do help(i) end\n  local n = if p then 1 else 2\n\
+                    function update(p)\n  for i = 1, 2 do help(i) end\n  local n = if p then 1 \
+                    else 2\n\
                     t.help(n)\nend\nlocal f = function() end";
         let tokens = tokens(text, Language::Lua);
         let found = functions(&tokens);

@@ -1,5 +1,5 @@
-//! Where reading goes on behind a place that is no Lua, or no Rhai: at the next function that begins
-//! a line.
+//! Where reading goes on behind a place that is no Lua, or no Rhai: at the next function that
+//! begins a line.
 
 use super::Language;
 

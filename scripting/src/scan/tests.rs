@@ -116,7 +116,8 @@ fn a_name_that_means_other_things_too_is_left_alone() {
 
 #[test]
 fn an_address_beside_a_quoted_text_is_noticed() {
-    let source = "function update(p)\n if p.ip.src == '::1' then end\n if 'x' ~= p.eth.dst then end\n\
+    let source = "function update(p)\n if p.ip.src == '::1' then end\n if 'x' ~= p.eth.dst then \
+        end\n\
                   if p.ip.src == addr('::1') then end end";
     assert_eq!(reads(source, Language::Lua).texts, [2, 3]);
 }
@@ -145,7 +146,9 @@ fn the_first_comment_describes() {
 fn columns_stand_as_they_were_written() {
     let lua = r#"
         -- value = { no = 1 }
-        value = { zeta = sum("len", { x = 1 }), ["alpha-x"] = count(), beta = args["k"] == 1 and a or b }
+        value = {
+            zeta = sum("len", { x = 1 }), ["alpha-x"] = count(), beta = args["k"] == 1 and a or b
+        }
     "#;
     assert_eq!(written_order(lua, Language::Lua, "value"), ["zeta", "alpha-x", "beta"]);
     let rhai = r#"let key = #{ b: "ip.src", "a": "ip.dst" }; let other = #{ c: 1 };"#;
@@ -191,7 +194,8 @@ fn columns_stand_as_the_record_writes_them_wherever_else_their_names_stand() {
     lua("x = { b = 1, ['a b'] = 2 } y.c = 3 -- d = 4", "b");
     lua("x = { b = 1 } function export() x.d = 1 return { c = 1, b = 2 } end", "c b d");
     lua(
-        "function export() local n, e = pcall(f) local a = 1 return { a = 1, b = 2, e = e, n = n } end",
+        "function export() local n, e = pcall(f) local a = 1 return { a = 1, b = 2, e = e, n = n } \
+            end",
         "a b e n",
     );
     lua(
@@ -204,7 +208,8 @@ fn columns_stand_as_the_record_writes_them_wherever_else_their_names_stand() {
     let rhai = |source, want| check(Language::Rhai, source, want);
     rhai("let x = #{ b: 1, \"a\": 2 }; y.c = 3", "b a c");
     rhai(
-        "fn export(s) { let sum = #{ n: 0, bytes: 0 }; out.push(#{ key: 1, bytes: sum.bytes, n: 2 }); }",
+        "fn export(s) { let sum = #{ n: 0, bytes: 0 }; out.push(#{ key: 1, bytes: sum.bytes, n: 2 \
+            }); }",
         "key bytes n",
     );
 }

@@ -216,8 +216,8 @@ mod tests {
         );
         refuses(
             "eth0,rings=64,blocks=65536",
-            "source `afpacket:eth0,rings=64,blocks=65536`: all rings together must not take more than \
-             4 GiB",
+            "source `afpacket:eth0,rings=64,blocks=65536`: all rings together must not take more \
+             than 4 GiB",
         );
         refuses(
             "eth0,timeout=1s",

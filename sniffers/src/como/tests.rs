@@ -55,9 +55,8 @@ fn answer(stream: &mut TcpStream, body: &[u8], most: usize) {
 
 fn status(closed: u64) -> Vec<u8> {
     let task = |name: &str, module: &str| {
-        format!(
-            r#"{{"name":"{name}","module":"{module}","closed_until":"1970-01-01T00:00:{closed:02}Z"}}"#
-        )
+        let until = format!("1970-01-01T00:00:{closed:02}Z");
+        format!(r#"{{"name":"{name}","module":"{module}","closed_until":"{until}"}}"#)
     };
     let tasks = format!("[{},{}]", task("kept", "trace"), task("t", "traffic"));
     format!(

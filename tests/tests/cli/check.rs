@@ -102,7 +102,8 @@ fn all_that_is_wrong_is_shown_at_once_and_a_filter_at_its_place() {
         assert!(error.contains(word), "`{word}` is missing in: {error}");
     }
     let script = "value = { n = count() }\n\nlocal web = filter(\"tcp and dprot 80\")\n";
-    let underlined = "web.lua:3\n  local web = filter(\"tcp and dprot 80\")\n                              ^^^^^";
+    let underlined = "web.lua:3\n  local web = filter(\"tcp and dprot \
+        80\")\n                              ^^^^^";
     check("web.lua", script).refused(1, &[underlined]);
 }
 
@@ -119,7 +120,8 @@ fn what_is_no_script_is_refused() {
 #[test]
 fn fields_that_are_read_unseen_are_reported() {
     let lua = "local name = \"ttl\"\nfunction init() return { n = 0 } end\n\
-        function update(pkt, state)\n  if pkt.ip and pkt.ip[name] == 64 then state.n += pkt.packets end\nend\n\
+        function update(pkt, state)\n  if pkt.ip and pkt.ip[name] == 64 then state.n += \
+        pkt.packets end\nend\n\
         function export(state) return { n = state.n } end\n";
     let rhai = "const NAME = \"ttl\";\nfn init() { #{ n: 0 } }\nfn update(pkt, state) {\n\
         let ip = pkt.ip;\n if ip != () && ip[NAME] == 64 { state.n += pkt.packets; }\n}\n\

@@ -34,7 +34,8 @@ fn a_mistake_is_underlined() {
     let folder = Folder::new();
     folder.como(["filter", "tcp.prot == 443"]).refused(
         2,
-        &["error: unknown field `tcp.prot`\n  tcp.prot == 443\n  ^^^^^^^^\nhint: did you mean `tcp."],
+        &["error: unknown field `tcp.prot`\n  tcp.prot == 443\n  ^^^^^^^^\nhint: did you mean \
+            `tcp."],
     );
     folder.como(["filter", "tcp and"]).refused(2, &["\n  tcp and\n         ^\n"]);
     folder.como(["filter", "port 70000"]).refused(2, &["70000", "^^^^^"]);

@@ -1,4 +1,5 @@
-//! Tables that addresses are looked up in: as filters, keys and in scripts, and where there is none.
+//! Tables that addresses are looked up in: as filters, keys and in scripts, and where there is
+//! none.
 
 use como_tests::Folder;
 
@@ -125,7 +126,11 @@ fn countries_are_text_in_filters_keys_and_scripts() {
 #[test]
 fn flows_are_known_by_their_community_id_everywhere() {
     let folder = folder();
-    folder.write("key.lua", "args = { interval = \"1d\" }\nkey = { id = \"flow.community_id\" }\nvalue = { n = count() }\n");
+    folder.write(
+        "key.lua",
+        "args = { interval = \"1d\" }\nkey = { id = \"flow.community_id\" \
+        }\nvalue = { n = count() }\n",
+    );
     folder.write(
         "update.lua",
         LUA.replace("dst.asn or 0", "flow.community_id or ''").replace("asn", "id"),

@@ -1,8 +1,8 @@
 //! What `como check` says of wrong scripts, word by word: as much a part of the command as what it
 //! says of right ones.
 //!
-//! Each script in `tests/mistakes` has beside it, in `said`, what is said of it. After a change that
-//! is meant, `INSTA_UPDATE=always cargo nextest run -p como-tests mistakes` writes it anew.
+//! Each script in `tests/mistakes` has beside it, in `said`, what is said of it. After a change
+//! that is meant, `INSTA_UPDATE=always cargo nextest run -p como-tests mistakes` writes it anew.
 
 use std::path::Path;
 

@@ -48,8 +48,8 @@ fn a_capture_that_is_read_again_counts_once_whichever_way_it_is_asked() {
     let ended = |status: &str| status.contains("\"ended\":true");
     run(&folder, SOURCE, "", ended);
     assert_eq!(sums(&folder), [5000; 5]);
-    let why = "\"not_read\":{\"gen:packets=5000,duration=20s,seed=3\":\"it begins at 2024-01-01T00:00:00Z, \
-               and `t` has records";
+    let why = "\"not_read\":{\"gen:packets=5000,duration=20s,seed=3\":\"it begins at \
+               2024-01-01T00:00:00Z, and `t` has records";
     run(&folder, SOURCE, "", |status| status.contains(why));
     assert_eq!(sums(&folder), [5000; 5]);
     // Nor is it from a file, at the pace it came.

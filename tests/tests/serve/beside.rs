@@ -243,8 +243,8 @@ fn a_module_that_is_deployed_answers_for_the_time_before_and_goes_on() {
     assert_eq!(server.end(), 0);
 }
 
-/// A monitor whose `mine` was deployed a few seconds after the start, and what of the time before is
-/// asked for.
+/// A monitor whose `mine` was deployed a few seconds after the start, and what of the time before
+/// is asked for.
 fn deployed_late(folder: &Folder) -> (Server, String) {
     folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", KEPT));
     let server = Server::start(folder);

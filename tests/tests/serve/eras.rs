@@ -80,7 +80,8 @@ fn each_stream_keeps_what_its_own_age_and_size_allow() {
 fn records_of_a_module_that_was_replaced_stay_readable_beside_the_new_ones() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:rate=2000,duration=600s,pace=true", ""));
-    let old = "-- Packets.\nargs = { interval = \"100ms\" }\nvalue = { packets = count(), old = max(\"len\") }\n";
+    let old = "-- Packets.\nargs = { interval = \"100ms\" }\nvalue = { packets = count(), old = \
+        max(\"len\") }\n";
     let new = "-- By protocol.\nargs = { interval = \"100ms\" }\nkey = { proto = \"ip.proto\" }\n\
                value = { bytes = sum(\"len\"), packets = count() }\n";
     folder.write("modules/mine.lua", old);

@@ -1,4 +1,5 @@
-//! The packets that a `trace` keeps, asked for over HTTP and read from the store, also after a kill.
+//! The packets that a `trace` keeps, asked for over HTTP and read from the store, also after a
+//! kill.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +35,8 @@ fn config(source: &str) -> String {
     let traffic = "[[module]]\nname = \"t\"\nuse = \"traffic\"\n\
         [[module]]\nname = \"f\"\nuse = \"flowcount\"\n";
     format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[[source]]\nuse = \"{source}\"\n{KEEP}streamsize = \"16MB\"\n{traffic}"
+        "[http]\nlisten = \"127.0.0.1:0\"\n[[source]]\nuse = \"{source}\"\n{KEEP}streamsize = \
+            \"16MB\"\n{traffic}"
     )
 }
 

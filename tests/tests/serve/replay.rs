@@ -22,7 +22,8 @@ const MODULES: [(&str, &str, &str); 6] = [
 fn modules(of: &[(&str, &str, &str)]) -> String {
     let one = |(name, module, args): &(&str, &str, &str)| {
         format!(
-            "[[module]]\nname = \"{name}\"\nuse = \"{module}\"\nargs = {{ {args}interval = \"1s\" }}\n"
+            "[[module]]\nname = \"{name}\"\nuse = \"{module}\"\nargs = {{ {args}interval = \"1s\" \
+                }}\n"
         )
     };
     of.iter().map(one).collect()

@@ -16,7 +16,8 @@ use crate::{config, sum};
 /// A module for the packets that `filter` picks.
 fn module(filter: &str) -> String {
     format!(
-        "-- Counts.\nargs = {{ interval = \"1s\" }}\nfilter = \"{filter}\"\nvalue = {{ packets = count() }}\n"
+        "-- Counts.\nargs = {{ interval = \"1s\" }}\nfilter = \"{filter}\"\nvalue = {{ packets = \
+            count() }}\n"
     )
 }
 

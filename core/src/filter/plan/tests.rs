@@ -167,7 +167,11 @@ fn fields_of_sampled_packets_are_weighted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn the_plan_agrees_with_the_slow_walk(
@@ -207,7 +211,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_parser_fail_otherwise_than_by_an_error(text in "[a-z0-9.:/()\\[\\]{}<>=!&|, \"\\\\-]{0,40}") {
+    fn no_text_makes_the_parser_fail_otherwise_than_by_an_error(
+        text in "[a-z0-9.:/()\\[\\]{}<>=!&|, \"\\\\-]{0,40}",
+    ) {
         if let Err(e) = crate::filter::parse(&text) {
             prop_assert!(text.get(e.at()).is_some(), "{:?} in {:?}", e.at(), text);
         }

@@ -133,7 +133,10 @@ fn scan(prefixes: &[(Addr, u8, u32)], addr: Addr) -> Option<u32> {
 
 proptest! {
     #[test]
-    fn a_trie_answers_as_a_scan_does(prefixes in prefixes(), others in prop::collection::vec(any::<u128>(), 20)) {
+    fn a_trie_answers_as_a_scan_does(
+        prefixes in prefixes(),
+        others in prop::collection::vec(any::<u128>(), 20),
+    ) {
         let mut builder = TrieBuilder::default();
         for (addr, len, value) in &prefixes {
             builder.add(*addr, *len, *value).expect("few prefixes");
@@ -141,11 +144,13 @@ proptest! {
         let trie = builder.build().expect("few steps");
         let edges = prefixes.iter().flat_map(|(addr, len, _)| {
             let first = Prefix::new(*addr, *len).addr();
-            let last = first.bits() | u128::MAX.checked_shr(128 - u32::from(addr.width() - len.min(&addr.width()))).unwrap_or(0);
+            let behind = u32::from(addr.width() - len.min(&addr.width()));
+            let last = first.bits() | u128::MAX.checked_shr(128 - behind).unwrap_or(0);
             [first.bits(), last, last.wrapping_add(1), first.bits().wrapping_sub(1)]
                 .map(|bits| Addr::from_bits(addr.is_v6(), bits))
         });
-        let others = others.iter().flat_map(|bits| [true, false].map(|v6| Addr::from_bits(v6, *bits)));
+        let both = |bits: &u128| [true, false].map(|v6| Addr::from_bits(v6, *bits));
+        let others = others.iter().flat_map(both);
         check_all(&trie, &prefixes, &edges.chain(others).collect::<Vec<_>>());
     }
 }

@@ -249,8 +249,8 @@ pub(crate) fn ip_end(bytes: &[u8], layers: &Layers, whole: usize) -> Option<usiz
     Some((l3 + length).min(whole))
 }
 
-/// How long the header of the IPv6 packet at `l3` is with its extension headers, of a fragment up to
-/// its fragment header (RFC 8200 section 4.5): those behind that are part of what is fragmented.
+/// How long the header of the IPv6 packet at `l3` is with its extension headers, of a fragment up
+/// to its fragment header (RFC 8200 section 4.5): those behind that are part of what is fragmented.
 pub(super) fn headers6(bytes: &[u8], l3: usize) -> usize {
     let mut next = bytes.get(l3 + 6).copied().unwrap_or(0);
     let mut at = l3 + 40;

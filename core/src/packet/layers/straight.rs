@@ -15,8 +15,8 @@ const UDP: u8 = 17;
 /// So many bytes of a packet [`ipv4_plain`] looks at: the headers of TCP over IPv4 over Ethernet.
 pub(super) const HEADERS: usize = 14 + 20 + 20;
 
-/// The layers of the most usual packet of all, untagged and of IPv4, and whether it is one: where it
-/// is not they mean nothing. Of `len` bytes captured these are the first.
+/// The layers of the most usual packet of all, untagged and of IPv4, and whether it is one: where
+/// it is not they mean nothing. Of `len` bytes captured these are the first.
 ///
 /// Looks at everything and decides nothing before the end, so that packets of several kinds one
 /// behind another make the processor guess nothing.

@@ -80,8 +80,8 @@ pub fn spanned(streams: &[Stream]) -> Option<Window> {
     Some(Window { from, to: spans().map(|span| span.to).max()? })
 }
 
-/// The rollups of a stream that add up to an interval, the longest first, and the stream itself; where
-/// a filter is asked for, those that were made of its packets alone.
+/// The rollups of a stream that add up to an interval, the longest first, and the stream itself;
+/// where a filter is asked for, those that were made of its packets alone.
 pub fn levels(
     place: &Place<'_>,
     stream: &Stream,

@@ -67,8 +67,8 @@ impl Wanted<'_> {
 }
 
 impl Candidate {
-    /// That packets count just in the time asked for, where that cuts intervals of a length and there
-    /// are packets of their rest.
+    /// That packets count just in the time asked for, where that cuts intervals of a length and
+    /// there are packets of their rest.
     fn just(&self, window: Window, interval: Span) -> Option<String> {
         let stored = self.stored.filter(|_| self.aligned.is_none())?;
         let cuts = |ts: Ts| {

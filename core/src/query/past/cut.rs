@@ -11,8 +11,8 @@ use crate::supervisor::Needs;
 /// An Ethernet header with two tags, or a tag and a label of MPLS; other wires have less.
 const LINK: u32 = 14 + 2 * 4;
 
-/// What stands before a frame that came by radio (Prism's header is the longest that is common), its
-/// own header with four addresses, and LLC with SNAP.
+/// What stands before a frame that came by radio (Prism's header is the longest that is common),
+/// its own header with four addresses, and LLC with SNAP.
 const RADIO: u32 = 144;
 const WIRELESS: u32 = RADIO + 36 + 8;
 
@@ -83,8 +83,8 @@ fn beyond(needs: &Needs, bytes: u32, link: Option<LinkType>) -> Option<Lack> {
     is_short.then(|| Lack::Maybe(format!("{what}, and headers that are read may lie behind")))
 }
 
-/// How many bytes of a packet must be there for a field to be read, where its link layer has so many;
-/// none where it may lie anywhere.
+/// How many bytes of a packet must be there for a field to be read, where its link layer has so
+/// many; none where it may lie anywhere.
 fn reach(field: Field, link: u32) -> Option<u32> {
     use Field as F;
     let under = |prefix: &str| field.name().starts_with(prefix);

@@ -35,8 +35,8 @@ impl Past<'_> {
     }
 
     /// The same of a module that has records of its own: these come first, then what `filler` reads
-    /// for the time that they do not reach; or, where they reach all or nothing fills it, what could
-    /// be.
+    /// for the time that they do not reach; or, where they reach all or nothing fills it, what
+    /// could be.
     pub fn explain_beside(
         &self,
         (instance, filler): (Instance, Option<&Instance>),
@@ -139,8 +139,8 @@ fn schema() -> Arc<Schema> {
     ]))
 }
 
-/// What a module recorded itself as a record; `filled` is whether something else is read for the time
-/// before it, and for that behind.
+/// What a module recorded itself as a record; `filled` is whether something else is read for the
+/// time before it, and for that behind.
 fn own_row(own: &Own, filled: [bool; 2]) -> [Value; 15] {
     let covered = own.stored.and_then(|stored| stored.common(own.window));
     let end = |at: fn(Window) -> Ts| covered.map_or(Value::Null, |w| at(w).into());

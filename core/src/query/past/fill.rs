@@ -57,7 +57,8 @@ impl Past<'_> {
             }
     }
 
-    /// What serves for the time before the records and for that behind them, and which time that is.
+    /// What serves for the time before the records and for that behind them, and which time that
+    /// is.
     pub(super) fn rests(
         &self,
         instance: &Instance,
@@ -142,8 +143,8 @@ impl Past<'_> {
             })
     }
 
-    /// How long the first interval of an instance's records is, and the last one if it is as long as
-    /// those asked for.
+    /// How long the first interval of an instance's records is, and the last one if it is as long
+    /// as those asked for.
     fn lens(&self, own: &Own, interval: Span) -> Result<[Span; 2], QueryError> {
         let Some(stored) = own.stored.filter(|_| !own.is_merged) else { return Ok([own.len; 2]) };
         let last = Ts(stored.to.0.saturating_sub(interval.0));

@@ -59,7 +59,8 @@ impl Past<'_> {
     }
 }
 
-/// When packets were kept by which filter, as all segments of a window say; none where one does not.
+/// When packets were kept by which filter, as all segments of a window say; none where one does
+/// not.
 fn eras(treated: &[Treated], window: Window) -> Option<Vec<(Window, &str)>> {
     let mut eras: Vec<(Window, &str)> = Vec::new();
     for treated in treated {

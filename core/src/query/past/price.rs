@@ -57,8 +57,8 @@ impl Asked<'_> {
     }
 }
 
-/// Sorts candidates, the best first: what serves, what reaches furthest of the window, and of equals
-/// what costs least. What is cheaper never makes up for what it lacks.
+/// Sorts candidates, the best first: what serves, what reaches furthest of the window, and of
+/// equals what costs least. What is cheaper never makes up for what it lacks.
 pub(super) fn sort(candidates: &mut [Candidate]) {
     let class = |candidate: &Candidate| {
         let Candidate { refusal, reservation, doubt, .. } = candidate;

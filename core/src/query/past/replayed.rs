@@ -65,8 +65,8 @@ impl Past<'_> {
         candidate
     }
 
-    /// The times whose records say less than is needed to replay them, because the module was another
-    /// one then.
+    /// The times whose records say less than is needed to replay them, because the module was
+    /// another one then.
     fn unsaid(&self, stream: &Stream, window: Window) -> Unfit {
         let (mut unsaid, own) = (Unfit::default(), (self.own)(stream));
         let schemas = self.store.schemas(&stream.name).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A module that runs for one question over packets that are kept, and goes on with those that come.
+//! A module that runs for one question over packets that are kept, and goes on with those that
+//! come.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -52,7 +52,8 @@ fn an_amount_is_a_panel_and_a_key_a_curve() {
         &[records],
         &[
             "$p0c0 << EOD\n100 50\nEOD\n$p0c1 << EOD\n100 7\n105 9\nEOD\n",
-            "set format x \"%H:%M:%S\\n%m-%d\" timedate\nset xlabel 'UTC, from 1970-01-01T00:01:40Z'\n",
+            "set format x \"%H:%M:%S\\n%m-%d\" timedate\nset xlabel 'UTC, from \
+                1970-01-01T00:01:40Z'\n",
             "set title 'bytes per 5s' noenhanced\nset ylabel 'bytes' noenhanced\n",
             "plot $p0c0 using 1:2 with linespoints pointsize 0.4 title '443', \\\n     \
              $p0c1 using 1:2 with linespoints pointsize 0.4 title '80'\n",

@@ -105,7 +105,9 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_is_noticed(records in some_records(), at: prop::sample::Index, bit in 0..8u8) {
+    fn a_changed_byte_is_noticed(
+        records in some_records(), at: prop::sample::Index, bit in 0..8u8,
+    ) {
         let sealed = Encoder::default().records(&origin(), 1, &records, 0..records.rows());
         let mut bytes = sealed.expect("rows that fit").bytes;
         let at = at.index(bytes.len());

@@ -100,7 +100,8 @@ fn clean(
     for (at, entry) in entries.iter().enumerate() {
         if may_hold(entry) {
             let cut = Interval::holding(firsts[at], interval).start();
-            // Beyond such a leap a clock doubts what it is told, and one that begins there does not.
+            // Beyond such a leap a clock doubts what it is told, and one that begins there does
+            // not.
             let leaps = read.is_none_or(|read| entry.last - read.last > LEAP_MAX);
             // A section may begin behind a time in which nothing was heard, which is nobody's part.
             let resumes = !entry.heads.is_empty();

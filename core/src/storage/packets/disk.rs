@@ -321,8 +321,9 @@ impl Open {
     }
 }
 
-/// Removes what interrupted work left: files half written, both forms of a segment, indexes of none.
-/// What tells of a segment that is missing stays as long as older ones do; the last number of those.
+/// Removes what interrupted work left: files half written, both forms of a segment, indexes of
+/// none. What tells of a segment that is missing stays as long as older ones do; the last number of
+/// those.
 fn sweep(dir: &Path, all: &[Segment]) -> io::Result<u64> {
     let mut known = BTreeMap::new();
     for segment in all {

@@ -50,7 +50,8 @@ impl Indexing {
         self.give(Job::Load(blocks, at));
     }
 
-    /// The index of the segment, once all that was written is in it; none where it could not be made.
+    /// The index of the segment, once all that was written is in it; none where it could not be
+    /// made.
     pub fn end(&self) -> Option<Growing> {
         let (tell, told) = bounded(1);
         self.give(Job::End(tell));

@@ -44,7 +44,8 @@ impl Lane {
     }
 
     /// Begins to read the packets in a directory from an instant on together with what is added
-    /// meanwhile, with [`Lane::read`]. From the first one on all are given, in the order they came in.
+    /// meanwhile, with [`Lane::read`]. From the first one on all are given, in the order they came
+    /// in.
     pub fn following(dir: &Path, from: Ts) -> Result<Self, CopyError> {
         let reading = Reading::following(dir, from)?;
         let lane = Self::of(reading, Window { from, ..Window::ALL });

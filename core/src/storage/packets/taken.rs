@@ -28,7 +28,8 @@ pub struct Taken {
     pub payload: Option<u32>,
     /// The key under which addresses are replaced, if they are.
     pub anonymize: Option<Secret>,
-    /// The filter that picks the packets, which whoever gives them applies; empty where nobody says.
+    /// The filter that picks the packets, which whoever gives them applies; empty where nobody
+    /// says.
     pub filter: String,
 }
 

@@ -1,4 +1,5 @@
-//! Tidying up: segments are closed, indexed and compressed on a thread that lets all others go first.
+//! Tidying up: segments are closed, indexed and compressed on a thread that lets all others go
+//! first.
 //!
 //! Closing waits for the disk, which nobody who writes packets should. What a
 //! crash left open is closed first, however much of it is to be read. An index
@@ -292,7 +293,8 @@ fn kept_bytes(file: &File, whole: u64) -> io::Result<u64> {
     Ok(if is_part || is_zero { whole } else { len })
 }
 
-/// How many bytes of a segment are whole blocks, how long its index is, and the times of its packets.
+/// How many bytes of a segment are whole blocks, how long its index is, and the times of its
+/// packets.
 type Complete = (u64, u64, Option<(Ts, Ts)>);
 
 /// Adds to the index of a plain segment what it lacks, as long as `goes_on`.

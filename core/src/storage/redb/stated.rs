@@ -39,8 +39,8 @@ impl Stated {
     }
 }
 
-/// The length of the file with this header: of a page for the header itself, whole regions, and what
-/// there is of a last one.
+/// The length of the file with this header: of a page for the header itself, whole regions, and
+/// what there is of a last one.
 fn stated(header: &[u8; STATED_BYTES]) -> Option<u64> {
     let number = |at: usize| {
         let bytes = header.get(at..)?.first_chunk::<4>()?;

@@ -50,7 +50,8 @@ impl Since {
             let open = open.map(|from| Interval::holding(from, len));
             return Ok(Beginning { from: Ts(0), open, joins_late: clock.is_some() });
         };
-        // Of a window of which nothing was let go yet, the first interval is as short for everybody.
+        // Of a window of which nothing was let go yet, the first interval is as short for
+        // everybody.
         let whole = packets::segments(&keeps.dir)?.first().is_some_and(|s| s.number == 1);
         let back = Interval::holding(now - span, len).start();
         let from = match (first > back, whole) {

@@ -202,8 +202,9 @@ impl TaskCounters {
         if !self.sheds.swap(true, Relaxed) {
             tracing::warn!(
                 target: FAULTS,
-                "module `{task}` takes more of the time of its worker than its share, while packets \
-                 wait: it is passed over. Intervals that it misses whole are gaps in its records, \
+                "module `{task}` takes more of the time of its worker than its share, while \
+                 packets wait: it is passed over. Intervals that it misses whole are gaps in its \
+                 records, \
                  others count less; `/status` counts what it did not get, as `shed`"
             );
         }
@@ -245,7 +246,8 @@ impl TaskCounters {
             tracing::warn!(target: FAULTS, "module `{task}`: {}", fault.shown());
         }
         if parked && !was_parked {
-            tracing::error!(target: FAULTS, "module `{task}` keeps failing and is parked: mend it and redeploy");
+            tracing::error!(target: FAULTS, "module `{task}` keeps failing and is parked: mend it \
+                and redeploy");
         }
     }
 

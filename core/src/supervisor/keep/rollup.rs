@@ -50,7 +50,8 @@ pub(super) struct Rolling {
 
 #[derive(Default)]
 struct Level {
-    // Until when it is made, none before its stream was looked at; and until when that is committed.
+    // Until when it is made, none before its stream was looked at; and until when that is
+    // committed.
     done: Option<Ts>,
     safe: Ts,
     // Until when it was written, in pieces that may be waiting for their last.

@@ -170,7 +170,8 @@ proptest! {
         let keys = KEYS[key].len();
         let got = rows(&table);
         for row in &got {
-            let of_key = want.iter().find(|w| w[..keys] == row[..keys]).expect("a key that was sent");
+            let of_key = want.iter().find(|w| w[..keys] == row[..keys]).expect("a key that was \
+                sent");
             let (got, sent) = (row[keys].as_uint(), of_key[keys].as_uint());
             assert!(if sample { got == sent } else { got <= sent }, "{got:?} of {sent:?}");
         }

@@ -13,7 +13,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The identifier of a message.",
         units: "",
         example: (
-            "dns.id(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001\"))",
+            "dns.id(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d \
+                00 0001 0001\"))",
             "4660",
         ),
         since: "0.1",
@@ -27,7 +28,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The name asked for, in small letters.",
         units: "",
         example: (
-            "dns.qname(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001\"))",
+            "dns.qname(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001\"))",
             "www.example.com",
         ),
         since: "0.1",
@@ -41,7 +43,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The type asked for, by its number: 1 is A, 28 is AAAA.",
         units: "",
         example: (
-            "dns.qtype(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001\"))",
+            "dns.qtype(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001\"))",
             "1",
         ),
         since: "0.1",
@@ -55,7 +58,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "Whether it is an answer.",
         units: "",
         example: (
-            "dns.is_response(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001\"))",
+            "dns.is_response(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001\"))",
             "false",
         ),
         since: "0.1",
@@ -69,7 +73,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The response code: 0 is no error, 3 is no such name.",
         units: "",
         example: (
-            "dns.rcode(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001\"))",
+            "dns.rcode(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001\"))",
             "0",
         ),
         since: "0.1",
@@ -83,7 +88,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "How many answers the header states.",
         units: "",
         example: (
-            "dns.answers(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001\"))",
+            "dns.answers(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001\"))",
             "0",
         ),
         since: "0.1",
@@ -94,10 +100,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "answer_name",
         params: &[("payload", "bytes"), ("n", "number")],
         returns: "text?",
-        doc: "The name that the answer of that number, from 1, is about, in small letters; nil behind the last.",
+        doc: "The name that the answer of that number, from 1, is about, in small letters; nil \
+            behind the last.",
         units: "",
         example: (
-            "dns.answer_name(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
+            "dns.answer_name(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
             "www.example.com",
         ),
         since: "0.1",
@@ -111,7 +119,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The type of an answer, by its number: 1 is A, 5 is CNAME, 28 is AAAA.",
         units: "",
         example: (
-            "dns.answer_type(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
+            "dns.answer_type(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
             "1",
         ),
         since: "0.1",
@@ -125,7 +134,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "How long an answer may be kept.",
         units: "seconds",
         example: (
-            "dns.answer_ttl(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
+            "dns.answer_ttl(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
             "60",
         ),
         since: "0.1",
@@ -139,7 +149,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The address in an answer of type A or AAAA.",
         units: "",
         example: (
-            "dns.answer_addr(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
+            "dns.answer_addr(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
             "192.0.2.1",
         ),
         since: "0.1",
@@ -153,7 +164,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The name in an answer of type CNAME, NS or PTR, in small letters.",
         units: "",
         example: (
-            "dns.answer_text(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
+            "dns.answer_text(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 \
+                03636f6d 00 0001 0001 c00c 0001 0001 0000003c 0004 c0000201\"), 1)",
             "nil",
         ),
         since: "0.1",
@@ -164,7 +176,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "name_of",
         params: &[("addr", "address")],
         returns: "text?",
-        doc: "The name of an address, asked of the system's DNS server by a thread beside: nil until the answer is there, and where there is none. Not while packets pass: in `init` or `export`. Needs the grant `dns`.",
+        doc: "The name of an address, asked of the system's DNS server by a thread beside: nil \
+            until the answer is there, and where there is none. Not while packets pass: in `init` \
+            or `export`. Needs the grant `dns`.",
         units: "",
         example: ("dns.name_of(\"192.0.2.1\")", "nil"),
         since: "0.1",
@@ -175,7 +189,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "addr_of",
         params: &[("name", "text")],
         returns: "address?",
-        doc: "An address of a name, of IPv4 where it has one; asked as by `dns.name_of`. Needs the grant `dns`.",
+        doc: "An address of a name, of IPv4 where it has one; asked as by `dns.name_of`. Needs the \
+            grant `dns`.",
         units: "",
         example: ("dns.addr_of(\"host.invalid\")", "nil"),
         since: "0.1",
@@ -233,7 +248,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "fetch",
         params: &[("url", "text")],
         returns: "text?",
-        doc: "What is at a URL of plain HTTP, 64 KiB at most, fetched by a thread beside and kept for a minute: nil until it is there, and where the host does not answer with success. Not while packets pass: in `init` or `export`. Needs the grant `http:host`.",
+        doc: "What is at a URL of plain HTTP, 64 KiB at most, fetched by a thread beside and kept \
+            for a minute: nil until it is there, and where the host does not answer with success. \
+            Not while packets pass: in `init` or `export`. Needs the grant `http:host`.",
         units: "",
         example: ("http.fetch(\"http://192.0.2.1/list\")", "nil"),
         since: "0.1",
@@ -247,7 +264,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The name of the host that a client asks for, where its first message states it.",
         units: "",
         example: (
-            "tls.sni(text.unhex(\"16030100410100003d030300000000000000000000000000000000000000000000000000000000000000000000021301010000120000000e000c000009612e6578616d706c65\"))",
+            "tls.sni(text.unhex(\"16030100410100003d0303000000000000000000000000000000000000000\
+             00000000000000000000000000000021301010000120000000e000c000009612e6578616d706c65\"))",
             "a.example",
         ),
         since: "0.1",

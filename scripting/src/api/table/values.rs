@@ -10,7 +10,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "",
         params: &[("text", "text")],
         returns: "filter",
-        doc: "A filter, as `docs/filters.md` describes them, that packets of `update` and `check` are matched with: `web(pkt)` or `web:match(pkt)`, in Rhai `web.match(pkt)`. Compiled where the module starts: at the top level, or in `init`; at most 32 of a script.",
+        doc: "A filter, as `docs/filters.md` describes them, that packets of `update` and `check` \
+            are matched with: `web(pkt)` or `web:match(pkt)`, in Rhai `web.match(pkt)`. Compiled \
+            where the module starts: at the top level, or in `init`; at most 32 of a script.",
         units: "",
         example: ("filter(\"tcp port 80\")", "tcp and (sport == 80 or dport == 80)"),
         since: "0.1",
@@ -65,7 +67,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "distance",
         params: &[("from", "address"), ("to", "address")],
         returns: "number?",
-        doc: "How far the second address lies behind the first; nil where they are of two families.",
+        doc: "How far the second address lies behind the first; nil where they are of two \
+            families.",
         units: "addresses",
         example: ("net.distance(addr(\"10.1.2.3\"), \"10.1.3.0\")", "253"),
         since: "0.1",
@@ -98,7 +101,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "is_private",
         params: &[("addr", "address")],
         returns: "bool",
-        doc: "Whether the address is for use inside a network only: RFC 1918, RFC 4193, loopback, link-local.",
+        doc: "Whether the address is for use inside a network only: RFC 1918, RFC 4193, loopback, \
+            link-local.",
         units: "",
         example: ("net.is_private(\"192.168.7.1\")", "true"),
         since: "0.1",
@@ -131,7 +135,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "asn",
         params: &[("addr", "address")],
         returns: "number?",
-        doc: "The number of the autonomous system that announces an address, by the table of the operator (`--asn`); nil where it has none, and where there is no table.",
+        doc: "The number of the autonomous system that announces an address, by the table of the \
+            operator (`--asn`); nil where it has none, and where there is no table.",
         units: "",
         example: ("net.asn(\"192.0.2.1\")", "64500"),
         since: "0.1",
@@ -142,7 +147,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "country",
         params: &[("addr", "address")],
         returns: "text?",
-        doc: "The country that an address is in, by the table of the operator (`--country`); nil where it has none, and where there is no table.",
+        doc: "The country that an address is in, by the table of the operator (`--country`); nil \
+            where it has none, and where there is no table.",
         units: "",
         example: ("net.country(\"192.0.2.1\")", "NZ"),
         since: "0.1",
@@ -208,7 +214,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "now",
         params: &[],
         returns: "number",
-        doc: "The time on the wall clock. What packets say goes by `pkt.ts`. Needs the grant `clock`.",
+        doc: "The time on the wall clock. What packets say goes by `pkt.ts`. Needs the grant \
+            `clock`.",
         units: "seconds since 1970",
         example: ("time.now() > 1700000000", "true"),
         since: "0.1",
@@ -219,7 +226,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "number",
         params: &[("value", "any")],
         returns: "number",
-        doc: "A number below 2^48 that stands for an address, number or text; the same in every run.",
+        doc: "A number below 2^48 that stands for an address, number or text; the same in every \
+            run.",
         units: "",
         example: ("hash.number(\"a\") == hash.number(\"b\")", "false"),
         since: "0.1",
@@ -274,7 +282,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "uint",
         params: &[("bytes", "bytes"), ("at", "number"), ("len", "number")],
         returns: "number?",
-        doc: "The number in 1 to 6 bytes at a place, from 0 on, in network order; nil beyond the end.",
+        doc: "The number in 1 to 6 bytes at a place, from 0 on, in network order; nil beyond the \
+            end.",
         units: "bytes",
         example: ("text.uint(text.unhex(\"00 01 02\"), 1, 2)", "258"),
         since: "0.1",
@@ -285,7 +294,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "part",
         params: &[("bytes", "bytes"), ("at", "number"), ("len", "number")],
         returns: "bytes",
-        doc: "Some of the bytes, from a place on, from 0; fewer at the end. Of a text it is a text. In Rhai bytes of a payload equal no text: compare what `as_string()` makes of them.",
+        doc: "Some of the bytes, from a place on, from 0; fewer at the end. Of a text it is a \
+            text. In Rhai bytes of a payload equal no text: compare what `as_string()` makes of \
+            them.",
         units: "bytes",
         example: ("text.hex(text.part(\"HTTP/1.1\", 6, 9))", "2e31"),
         since: "0.1",
@@ -307,7 +318,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "find",
         params: &[("pattern", "text"), ("text", "bytes"), ("group", "number?")],
         returns: "text?",
-        doc: "What the pattern matches first, or the group of that number in it; nil where it is not found.",
+        doc: "What the pattern matches first, or the group of that number in it; nil where it is \
+            not found.",
         units: "",
         example: ("regex.find(\"host=([a-z]+)\", \"x host=abc\", 1)", "abc"),
         since: "0.1",
@@ -329,7 +341,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "replace",
         params: &[("pattern", "text"), ("text", "bytes"), ("by", "text")],
         returns: "text",
-        doc: "The text, of at most 4 KiB, with every match replaced; `$1` stands for what the first group matched.",
+        doc: "The text, of at most 4 KiB, with every match replaced; `$1` stands for what the \
+            first group matched.",
         units: "",
         example: ("regex.replace(\"[0-9]+\", \"a1b22\", \"#\")", "a#b#"),
         since: "0.1",

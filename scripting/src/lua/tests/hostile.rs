@@ -62,11 +62,13 @@ fn endless_loops_are_stopped_wherever_they_are() {
         "local t = setmetatable({}, { __index = function() while true do end end }); return t.x",
     );
     stopped(
-        "local t = setmetatable({}, { __eq = function() while true do end end }); return t == setmetatable({}, getmetatable(t))",
+        "local t = setmetatable({}, { __eq = function() while true do end end }); return t == \
+            setmetatable({}, getmetatable(t))",
     );
     stopped("tostring(setmetatable({}, { __tostring = function() while true do end end }))");
     stopped(
-        "for _ in setmetatable({}, { __iter = function() return function() return 1 end end }) do end",
+        "for _ in setmetatable({}, { __iter = function() return function() return 1 end end }) do \
+            end",
     );
     stopped("string.gsub('x', 'x', function() while true do end end)");
 }
@@ -77,10 +79,12 @@ fn pcall_cannot_swallow_a_limit() {
     stopped("pcall(function() while true do end end) while true do end");
     stopped("local function f() pcall(f) f() end f()");
     stopped(
-        "xpcall(function() while true do end end, function() while true do end end) while true do end",
+        "xpcall(function() while true do end end, function() while true do end end) while true do \
+            end",
     );
     stopped(
-        "while true do coroutine.wrap(function() pcall(function() while true do end end) end)() end",
+        "while true do coroutine.wrap(function() pcall(function() while true do end end) end)() \
+            end",
     );
     stopped("pcall(function() while true do end end)");
 }
@@ -92,7 +96,8 @@ fn long_native_operations_are_bounded() {
     stopped("local s = ('a'):rep(2^20) while true do s = s:reverse() end");
     stopped("local t = table.create(2^16, 1) while true do table.sort(t) end");
     stopped(
-        "local t = table.create(2^17, 1) for i = 1, 2^17 do t[i] = i * 7919 % 131071 end while true do table.sort(t) end",
+        "local t = table.create(2^17, 1) for i = 1, 2^17 do t[i] = i * 7919 % 131071 end while \
+            true do table.sort(t) end",
     );
     fails("table.sort(table.create(2^17, 1), rawequal)", "invalid order function");
     stopped("while true do tonumber(('1'):rep(2^20)) end");
@@ -128,10 +133,12 @@ fn memory_bombs_end_at_the_limit() {
     stopped("table.create(2^26 - 1, 1)");
     stopped("local t = {} while true do t[#t + 1] = buffer.create(2^16) end");
     stopped(
-        "while true do pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(2^20) .. #t end end) end",
+        "while true do pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(2^20) .. \
+            #t end end) end",
     );
     stopped(
-        "local t = {} for i = 0, 1e9 do t[i] = addr(`10.{i // 65536 % 256}.{i // 256 % 256}.{i % 256}`) end",
+        "local t = {} for i = 0, 1e9 do t[i] = addr(`10.{i // 65536 % 256}.{i // 256 % 256}.{i % \
+            256}`) end",
     );
     stopped("local t = {} while true do t[#t + 1] = coroutine.create(function() end) end");
 }
@@ -151,12 +158,14 @@ fn deep_recursion_is_an_error() {
         "'__index' chain too long",
     );
     fails(
-        "local function f() return table.concat({ tostring(setmetatable({}, { __tostring = f })) }) end f()",
+        "local function f() return table.concat({ tostring(setmetatable({}, { __tostring = f })) \
+            }) end f()",
         "",
     );
     fails("local function f(s) return (s:gsub('.', f)) end f('x')", "");
     fails(
-        "return table.unpack(table.create(1e6, 1)), (function(...) return select('#', ...) end)(table.unpack(table.create(1e6, 1)))",
+        "return table.unpack(table.create(1e6, 1)), (function(...) return select('#', ...) \
+            end)(table.unpack(table.create(1e6, 1)))",
         "",
     );
 }
@@ -198,7 +207,8 @@ fn every_callback_and_the_top_level_are_watched() {
         (
             "init",
             format!(
-                "{update}function export() end function init(_, last) if last then {spin} end return {{}} end"
+                "{update}function export() end function init(_, last) if last then {spin} end \
+                    return {{}} end"
             ),
         ),
         ("export", format!("{update}function export() {spin} end")),
@@ -210,7 +220,8 @@ fn every_callback_and_the_top_level_are_watched() {
         (
             "action",
             format!(
-                "key = {{ a = 'ip.dst' }} value = {{ n = count() }} long = {{ timeout = '9s' }} function action() {spin} end"
+                "key = {{ a = 'ip.dst' }} value = {{ n = count() }} long = {{ timeout = '9s' }} \
+                    function action() {spin} end"
             ),
         ),
     ] {
@@ -328,7 +339,8 @@ fn a_budget_is_per_call_and_cheap_packets_never_trip_it() {
 fn names_are_bounded_before_they_are_copied() {
     for call in ["require(x)", "addr(x)", "table:top(x, 5)"] {
         let text = format!(
-            "value = {{ n = count() }}\nfunction export(table)\n  local x = string.rep('x', 2 ^ 20)\n  {call}\nend"
+            "value = {{ n = count() }}\nfunction export(table)\n  local x = string.rep('x', 2 ^ \
+                20)\n  {call}\nend"
         );
         let mut running = start_with(&text, &[], LIMITS).expect("it starts");
         running.feed(some());

@@ -24,7 +24,8 @@ function update(pkt, state)
 end
 function export(state)
   local ok, why = pcall(state.kept)
-  return { texts = state.texts, bytes = state.bytes, ok = ok, why = tostring(why):match("only valid") }
+  local why = tostring(why):match("only valid")
+  return { texts = state.texts, bytes = state.bytes, ok = ok, why = why }
 end
 "#;
     let mut running = start(text);
@@ -47,7 +48,8 @@ fn differing(payloads: Vec<Frame>, values: &str) -> Vec<String> {
     for asked in ASKED.split("; ") {
         let [own, string] = ["pkt.payload", "p"].map(|p| asked.replace('P', p));
         asks += &format!(
-            "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() return {string} end))\n"
+            "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() \
+                return {string} end))\n"
         );
     }
     let text = format!(
@@ -66,7 +68,8 @@ local function same(state, asked, a, b, ...)
   return function(...)
     local other = told(...)
     if one ~= other and #state.wrong < 10 then
-      table.insert(state.wrong, {{ wrong = `{{asked}} of {{told(a, b)}}: {{one}} and not {{other}}` }})
+      local wrong = `{{asked}} of {{told(a, b)}}: {{one}} and not {{other}}`
+      table.insert(state.wrong, {{ wrong = wrong }})
     end
     state.n += 1
   end
@@ -93,9 +96,9 @@ end
     rows
 }
 
-const ODD: &str = r#"nil, 0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.9, 1e300, -1e300, 0/0, 1/0, -1/0, 2^31, 2^31 - 1, -2^31,
-  2^32 + 1, "2", " 0x2 ", "", "a", "ab", "\0", ".", "a*", "[", "%", "(a)()", "^b", "b$", true, false,
-  {}, print, addr("10.0.0.1"), ("a"):rep(70000), nil"#;
+const ODD: &str = r#"nil, 0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.9, 1e300, -1e300, 0/0, 1/0, -1/0, 2^31,
+  2^31 - 1, -2^31, 2^32 + 1, "2", " 0x2 ", "", "a", "ab", "\0", ".", "a*", "[", "%", "(a)()", "^b",
+  "b$", true, false, {}, print, addr("10.0.0.1"), ("a"):rep(70000), nil"#;
 
 #[test]
 fn odd_arguments_get_of_a_payload_what_its_string_gives() {
@@ -133,7 +136,8 @@ proptest! {
 fn told(body: &str) -> [Vec<String>; 2] {
     ["", "local __here = 0"].map(|last| {
         let text = format!(
-            "function update(pkt, state)\n  local x = 1\n  {body}\nend\nfunction export() end\n{last}"
+            "function update(pkt, state)\n  local x = 1\n  {body}\nend\nfunction export() \
+                end\n{last}"
         );
         let mut running = start(&text);
         running.feed([udp("abc".repeat(20)), Frame::arp("10.0.0.1", "10.0.0.2", true)]);
@@ -219,7 +223,8 @@ fn a_function_that_is_kept_never_reads_another_packet() {
 fn numbers_that_no_packet_has_read_nothing() {
     for number in ["-1", "1e300", "0/0", "1", "'0'", "{}", "nil"] {
         let text = format!(
-            "function update(pkt, state) local x = pkt.payload state.x = __como_payload({number}) end
+            "function update(pkt, state) local x = pkt.payload state.x = __como_payload({number}) \
+                end
              function export(state) return {{ x = state.x or 0 }} end"
         );
         let mut running = start(&text);

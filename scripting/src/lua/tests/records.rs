@@ -11,7 +11,8 @@ value = { bytes = sum("len"), packets = count() }
 function export(table, long)
   local rows = {}
   for row in table:all() do
-    if row.packets > 1 then rows[#rows + 1] = { addr = row.addr, each = row.bytes / row.packets } end
+    local each = row.bytes / row.packets
+    if row.packets > 1 then rows[#rows + 1] = { addr = row.addr, each = each } end
   end
   local top = table:top("bytes", 2)
   assert(#top == 2 and top[1].bytes == 300 and top[3] == nil)
@@ -80,7 +81,8 @@ function load(bytes)
 end
 function print(record, format) return `{format} {record.dst} {record.bytes} at {record.ts}` end
 function replay(record)
-  return { { ts = record.ts + 1, dst = record.dst, proto = 17, bytes = record.bytes }, { ts = record.ts } }
+  local later = { ts = record.ts + 1, dst = record.dst, proto = 17, bytes = record.bytes }
+  return { later, { ts = record.ts } }
 end
 "#;
     let mut running = start(text);

@@ -35,7 +35,8 @@ fn functions_and_variables_that_are_nowhere_are_told_all_at_once() {
             "t.rhai:2: there is no function `cuont`; did you mean `count`?",
             "t.rhai:2: there is no function `topp`; did you mean `top`?",
             "t.rhai:2: `sqrt` does not take 2 arguments",
-            "t.rhai:3: there is no `b` in this function; a function, named or not, sees its parameters",
+            "t.rhai:3: there is no `b` in this function; a function, named or not, sees its \
+                parameters",
             "t.rhai:4: there is no `b` in this function",
             "t.rhai:4: `push` does not take 4 arguments",
             "t.rhai:5: there is no function `nothing_here`",

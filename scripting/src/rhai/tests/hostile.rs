@@ -131,7 +131,8 @@ fn a_limit_is_told_with_its_name_its_value_and_the_line() {
     told("let m = #{}; for i in 0..20 { m = #{ a: m, b: m }; }", &format!("6: {map}"));
     let table = "tables made by table() pass 33554432 bytes";
     told(
-        "let t = table(); let s = \"12345678\"; for i in 0..16 { s += s; } for i in 0..99 { t[i] = s; }",
+        "let t = table(); let s = \"12345678\"; for i in 0..16 { s += s; } for i in 0..99 { t[i] = \
+            s; }",
         &format!("6: {table}"),
     );
     told("recurse(0)", "6: functions call each other more than 48 deep");
@@ -338,7 +339,8 @@ fn an_error_in_each_callback_is_told_and_survived() {
     let all = |name: &str| {
         let body = |callback: &str| if callback == name { "throw \"no\";" } else { "" };
         format!(
-            "let key = #{{ a: \"ip.src\" }}; let value = #{{ n: count() }}; let long = #{{ timeout: 1 }};\n\
+            "let key = #{{ a: \"ip.src\" }}; let value = #{{ n: count() }}; let long = #{{ \
+                timeout: 1 }};\n\
              fn check(pkt, state) {{ {} true }}\n\
              fn export(t, l) {{ {} l.fold(t); t.all() }}\n\
              fn action(row, now) {{ {} }}\n\

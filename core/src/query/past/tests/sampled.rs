@@ -36,8 +36,8 @@ fn sampled(then: &str) -> Minute {
     minute
 }
 
-/// What is said of the sampling of all that serves from `from` to `to`: in its sources, and where it
-/// is explained.
+/// What is said of the sampling of all that serves from `from` to `to`: in its sources, and where
+/// it is explained.
 #[track_caller]
 fn check(minute: &Minute, (from, to): (u64, u64), want: &str) {
     let window = Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };

@@ -172,7 +172,9 @@ proptest! {
     #[test]
     fn parts_say_what_one_run_says(
         steps in prop::collection::vec(then(), 1..400),
-        (interval, len) in prop_oneof![Just(("100ms", 100)), Just(("1s", 1000)), Just(("5s", 5000))],
+        (interval, len) in prop_oneof![
+            Just(("100ms", 100)), Just(("1s", 1000)), Just(("5s", 5000))
+        ],
         filter in prop_oneof![Just("all"), Just("host 10.0.0.3"), Just("port 52")],
         clip in any::<bool>(),
     ) {

@@ -75,8 +75,8 @@ pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<
     Ok(chains)
 }
 
-/// Whether a segment that is not in its index has no packet: it was begun, and its disk was full, or
-/// the first has not come yet.
+/// Whether a segment that is not in its index has no packet: it was begun, and its disk was full,
+/// or the first has not come yet.
 fn has_no_packets(segment: &Segment) -> bool {
     if segment.packed || segment.bytes > u64::from(SLAB_BYTES_MAX) {
         return false;

@@ -56,7 +56,8 @@ impl Open {
         let index = Index::read(&segment.index(), segment.number)?;
         // Not at the end of one that grows: there it is being written.
         if index.torn && segment.span.is_some() {
-            tracing::warn!(index = %segment.index().display(), "an index is damaged and used in part");
+            tracing::warn!(index = %segment.index().display(), "an index is damaged and used in \
+                part");
         }
         let covered = index.covers();
         let covered_file = if segment.packed { index.packed_covers() } else { covered };
@@ -124,8 +125,8 @@ impl Open {
         Lost { first: None, last: self.segment.span.map(|(_, last)| last) }
     }
 
-    /// Whether bytes that are no whole packet follow its last one, at `at`; not where they may still
-    /// become one.
+    /// Whether bytes that are no whole packet follow its last one, at `at`; not where they may
+    /// still become one.
     pub fn has_more(&self, at: u64) -> bool {
         self.segment.span.is_some() && !self.segment.packed && at < self.segment.bytes
     }
