@@ -132,7 +132,9 @@ impl State {
 
 /// The most tables that a script may hold at a time.
 const TABLES_MAX: usize = 64;
-/// The least that is worth giving to one.
+/// What each of them finds at least, whatever the others have taken: this part of the memory, and
+/// no more than so much.
+const PART_MIN: usize = 256;
 const BYTES_MIN: usize = 256 << 10;
 
 /// What was made, and what may be.
@@ -197,18 +199,18 @@ impl Tables {
 
     /// Makes a table.
     ///
-    /// The first may hold half of the script's memory, and each other one half of what is left.
+    /// It may hold half of the memory that is left, beside the least for each that may follow.
     pub fn make(&mut self, declaration: &Declaration) -> Result<Shared, Refused> {
         self.forget();
         let used: usize = self.made.iter().map(|(_, bytes)| bytes).sum();
-        let bytes = self.limits.memory_bytes_max.saturating_sub(used) / 2;
-        if self.made.len() >= TABLES_MAX || bytes < BYTES_MIN.min(self.limits.memory_bytes_max / 8)
-        {
-            let count = self.made.len();
+        let least = BYTES_MIN.min(self.limits.memory_bytes_max / PART_MIN);
+        let Some(later) = (TABLES_MAX - 1).checked_sub(self.made.len()) else {
             return Err(Refused::Full(format!(
-                "there is no memory for another table beside the {count} that the script holds"
+                "a script holds at most {TABLES_MAX} tables at a time, and this would be one more"
             )));
-        }
+        };
+        let left = self.limits.memory_bytes_max.saturating_sub(used);
+        let bytes = (left.saturating_sub(least * later) / 2).max(least);
         let limits = Limits { memory_bytes_max: bytes, ..self.limits };
         let declared = Declared::new(declaration, &limits, self.interval)
             .map_err(|error| Refused::Mistake(error.to_string()))?
@@ -274,6 +276,24 @@ impl Tables {
 mod tests {
     use super::*;
     use como_core::table::Aggregate;
+
+    #[test]
+    fn as_many_tables_as_a_script_may_hold_share_its_memory() {
+        let count = Aggregate::new("count", &[]).expect("an aggregate");
+        let declaration = Declaration::default().value("n", count);
+        for memory_bytes_max in [1 << 20, 64 << 20, 1 << 30] {
+            let limits = Limits { memory_bytes_max, ..Limits::default() };
+            let mut tables = Tables::new(&limits);
+            let made: Vec<_> = (0..TABLES_MAX).map(|_| tables.make(&declaration)).collect();
+            assert!(made.iter().all(Result::is_ok), "{memory_bytes_max}");
+            let bytes: Vec<usize> = tables.made.iter().map(|(_, bytes)| *bytes).collect();
+            assert!(bytes.iter().sum::<usize>() <= memory_bytes_max, "{bytes:?}");
+            assert!(bytes[0] >= memory_bytes_max / 8 * 3, "{bytes:?}");
+            assert!(matches!(tables.make(&declaration), Err(Refused::Full(_))));
+            drop(made);
+            assert!(tables.make(&declaration).is_ok());
+        }
+    }
 
     #[test]
     fn sets_of_rows_are_freed_when_they_mean_nothing_or_are_too_many() {
