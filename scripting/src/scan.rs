@@ -11,6 +11,7 @@ mod names;
 mod order;
 mod place;
 mod resume;
+mod texts;
 pub mod tokens;
 
 use std::ops::Range;
@@ -202,9 +203,10 @@ pub fn reads(source: &str, language: Language) -> Reads {
     }
     if language == Language::Rhai {
         // Code inside an interpolated text is not followed.
-        let around = |t: &Token<'_>| t.shape == Shape::Text && t.text.starts_with('`');
-        let mut around = tokens.iter().filter(|token| around(token));
-        scan.reads.complete &= !around.any(|t| names.iter().any(|name| t.text.contains(name)));
+        for text in tokens.iter().filter(|token| texts::is_interpolated(token)) {
+            scan.reads.complete &= !names.iter().any(|name| text.text.contains(name));
+            texts::fields(text.text, names).into_iter().for_each(|field| scan.reads.field(field));
+        }
     }
     scan.reads.contained = !scan.shadowed
         && scan.parameters == names.len()

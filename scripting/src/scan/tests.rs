@@ -44,7 +44,7 @@ fn code_inside_interpolated_texts_is_followed_in_lua() {
     );
     lua("k = `a\\`{f(`{pkt.len}}`, '}')}{'`'}` .. pkt.dport -- `{pkt.ts", &["len", "dport"], true);
     lua("log(`one pkt`) log(`{pkt}`)", &[], false);
-    check(Language::Rhai, "fn update(pkt, s) { print(`${pkt.len}`) }", &[], false);
+    check(Language::Rhai, "fn update(pkt, s) { print(`${pkt.len}`) }", &["len"], false);
 }
 
 #[test]
@@ -212,4 +212,22 @@ fn columns_stand_as_the_record_writes_them_wherever_else_their_names_stand() {
             }); }",
         "key bytes n",
     );
+}
+
+#[test]
+fn what_interpolated_texts_read_is_found() {
+    let check = |text: &str, want: &[Field]| {
+        let source = format!("fn update(pkt, s) {{ s.add(`{text}`, 1); }}");
+        let found = reads(&source, Language::Rhai);
+        assert_eq!(found.fields, want, "{text}");
+        assert_eq!(found.complete, !text.contains("pkt"), "{text}");
+    };
+    check("${pkt.ip.dst}", &[Field::IpDst]);
+    check("it's ${ `${pkt.ip.dst}` } and ${ pkt.len + 1 } of ${pkt.tcp.flags.syn}", &{
+        let mut fields = [Field::Len, Field::IpDst, Field::TcpSyn];
+        fields.sort();
+        fields
+    });
+    check("${helper(pkt)} pkt.ip.src ${s.pkt.ip.src}", &[]);
+    check("${7}", &[]);
 }
