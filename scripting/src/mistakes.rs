@@ -98,6 +98,17 @@ impl Script<'_> {
     }
 }
 
+/// The longest message kept of an error.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// As much of a message as is kept: what a script says of itself may be as long as it likes.
+pub fn shortened(message: &str) -> &str {
+    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((end, _)) => &message[..end],
+        None => message,
+    }
+}
+
 /// A message, and the hint behind its semicolon.
 fn parted(message: &str) -> (String, Option<String>) {
     match message.split_once("; ") {
@@ -149,7 +160,8 @@ fn place(script: &Script<'_>, line: u32, message: &str) -> Option<Range<usize>> 
 fn token_at(script: &Script<'_>, line: u32, column: usize) -> Option<Range<usize>> {
     let before = usize::try_from(line).ok()?.checked_sub(1)?;
     let start: usize = script.text.split_inclusive('\n').take(before).map(str::len).sum();
-    let (at, _) = script.text.get(start..)?.char_indices().nth(column.checked_sub(1)?)?;
+    let line = script.text.get(start..)?.lines().next()?;
+    let (at, _) = line.char_indices().nth(column.checked_sub(1)?)?;
     let at = start + at;
     let tokens = tokens(script.text, script.language);
     let token = tokens.iter().find(|t| t.at <= at && at < t.at + t.text.len())?;

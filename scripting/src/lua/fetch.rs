@@ -5,7 +5,7 @@ use como_core::field::{Field, FieldValue};
 use como_core::selection::Selection;
 use mlua::Lua;
 
-use super::convert::Nanos;
+use super::convert::{self, Nanos};
 use super::feed;
 use super::handles::{Wide, object};
 use super::missing::{self, Missing};
@@ -19,8 +19,17 @@ pub fn fetch(
     (lua, host): (&Lua, &Reach),
     (batch, matches): (&Batch, &[Selection]),
     at: usize,
-    name: &str,
+    name: &mlua::Value,
 ) -> mlua::Result<mlua::Value> {
+    let name = match name {
+        mlua::Value::String(name) => convert::short(name)?,
+        other => {
+            let other = convert::named(other);
+            let message = format!("a packet's field has a name, and this is {other}");
+            return Err(mlua::Error::runtime(message));
+        }
+    };
+    let name = name.as_str();
     if let Some(number) = name.strip_prefix('\0') {
         let number = number.parse::<usize>().ok();
         let picked = number.and_then(|number| matches.get(number));

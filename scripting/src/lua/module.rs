@@ -243,14 +243,13 @@ impl LuaModule {
                     Ok(())
                 })?;
                 lua.set_app_data(Open(adds.then_some(counts)));
-                let fetch = scope.create_function(
-                    |lua, (at, name): (usize, mlua::LuaString)| match places.get(at) {
-                        Some(at) => {
-                            fetch((lua, host), (batch, &self.matches), *at, &name.to_string_lossy())
-                        }
+                let fetch =
+                    scope.create_function(|lua, (at, name): (usize, mlua::Value)| match places
+                        .get(at)
+                    {
+                        Some(at) => fetch((lua, host), (batch, &self.matches), *at, &name),
                         None => Ok(mlua::Value::Nil),
-                    },
-                )?;
+                    })?;
                 let done = function.call((mixed, from, count, &self.state, first, fetch));
                 lua.set_app_data(Open(None));
                 done

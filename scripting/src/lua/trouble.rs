@@ -2,6 +2,7 @@
 
 use como_core::module::Limit;
 
+use crate::mistakes::shortened;
 use crate::passed::Passed;
 
 /// What went wrong in a script, and where.
@@ -55,9 +56,6 @@ pub fn calls(trace: &str, chunk: &str, last: u32) -> String {
     calls.take(CALLS_MAX).map(told).collect()
 }
 
-/// The longest message kept of an error.
-const MESSAGE_CHARS_MAX: usize = 500;
-
 /// A message without what only the machine has a use for.
 pub fn plain(message: &str) -> String {
     // Errors of the library are the script's: the line is that of its call.
@@ -68,8 +66,7 @@ pub fn plain(message: &str) -> String {
     // What is raised as an object shows as its place in memory.
     let raw = message.split_once(": 0x").is_some_and(|(ty, _)| !ty.contains(' '));
     let message = if raw { "an error that is no text" } else { message };
-    let message = message.chars().take(MESSAGE_CHARS_MAX).collect::<String>();
-    message.trim().to_owned()
+    shortened(message).trim().to_owned()
 }
 
 /// What the compiler says of a text.

@@ -12,7 +12,7 @@ use std::ops::Range;
 use como_core::field::{Demand, Field, Id};
 use rhai::{
     AST, ASTNode, Caches, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression,
-    OptimizationLevel, ParseError, ParseErrorType, Scope, Stmt, StmtBlock,
+    OptimizationLevel, ParseError, ParseErrorType, Position, Scope, Stmt, StmtBlock,
 };
 
 use super::engine::Functions;
@@ -31,6 +31,8 @@ pub(super) struct Body {
     libraries: Vec<Functions>,
     params: Vec<String>,
     line: u32,
+    /// By how much its first line is shifted to the right, in columns.
+    shifted: usize,
 }
 
 /// What a callback reads of its packet.
@@ -88,9 +90,10 @@ pub(super) fn compile(
     let before: String = names.iter().map(|name| format!("let {name}=();")).collect();
     // Lines stay what they are in the script.
     let lines = "\n".repeat(place.line.saturating_sub(1) as usize);
-    // And columns, in all but the first one.
+    // And columns; in the first one those names stand before them.
     let begun = text.get(..place.bytes.start).unwrap_or_default();
     let columns = " ".repeat(begun.rsplit('\n').next().map_or(0, |line| line.chars().count()));
+    let shifted = if lines.is_empty() { before.chars().count() } else { 0 };
     let ast = engine.compile(format!("{before}{lines}{columns}{body}"))?;
     let Some(Stmt::Block(block)) = ast.statements().last() else { return Ok(None) };
     // What is in the block, not the block itself: that might be optimised away.
@@ -110,6 +113,7 @@ pub(super) fn compile(
         libraries: vec![functions.clone(), inner.shared_lib().clone()],
         params: place.params.iter().map(|p| (*p).to_owned()).collect(),
         line: place.line,
+        shifted,
     };
     Ok(Some((body, packets)))
 }
@@ -180,6 +184,7 @@ impl Body {
             scope: &mut self.scope,
             body: Expression::from(&self.expr),
             line: self.line,
+            shifted: self.shifted,
         }
     }
 }
@@ -192,6 +197,7 @@ pub(super) struct Turns<'a> {
     scope: &'a mut Scope<'static>,
     body: Expression<'a>,
     line: u32,
+    shifted: usize,
 }
 
 impl Turns<'_> {
@@ -208,10 +214,22 @@ impl Turns<'_> {
         match context.eval_expression_tree(&self.body) {
             Err(error) => match *error {
                 EvalAltResult::Return(value, _) => Ok(value),
-                error => Err(placed(Box::new(error), self.line)),
+                error => Err(placed(self.shifted_back(error), self.line)),
             },
             value => value,
         }
+    }
+
+    /// The error where the script has it, if it is in the line that was shifted.
+    fn shifted_back(&self, mut error: EvalAltResult) -> Box<EvalAltResult> {
+        let (line, column) = (error.position().line(), error.position().position());
+        let own = column.and_then(|column| column.checked_sub(self.shifted));
+        if let Some(column) = own.filter(|column| line == Some(1) && *column > 0)
+            && let Ok(column) = u16::try_from(column)
+        {
+            error.set_position(Position::new(1, column));
+        }
+        Box::new(error)
     }
 }
 

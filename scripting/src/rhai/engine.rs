@@ -26,7 +26,7 @@ type Fallible<T> = Result<T, Box<EvalAltResult>>;
 /// How deep functions may call each other.
 pub(super) const CALLS_MAX: usize = 48;
 /// How deep expressions may nest, at the top level and in functions.
-const EXPRESSIONS_MAX: usize = 48;
+pub(super) const EXPRESSIONS_MAX: usize = 48;
 pub(super) const VARIABLES_MAX: usize = 1000;
 const FUNCTIONS_MAX: usize = 1000;
 /// The longest text and the most values in one list or map, all that lies inside counted.

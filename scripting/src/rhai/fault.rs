@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use como_core::module::{Limit, ModuleError};
-use rhai::{EvalAltResult, ParseError, Position};
+use rhai::{Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::engine::{CALLS_MAX, TEXT_BYTES_MAX, VALUES_MAX, VARIABLES_MAX};
+use super::engine::{CALLS_MAX, EXPRESSIONS_MAX, TEXT_BYTES_MAX, VALUES_MAX, VARIABLES_MAX};
 use super::words;
 use crate::declare::Script;
 use crate::foreign;
 use crate::library::is_shipped;
+use crate::mistakes::shortened;
 use crate::passed::Passed;
 
 /// Which library's file a function is from, by its name; those of the script itself are not here.
@@ -65,7 +66,7 @@ pub(super) fn told<'a>(
         (file, at) = (from, line);
     }
     error.clear_position();
-    let mut message = message(&error, call_ms_max, own);
+    let mut message = shortened(&message(&error, call_ms_max, own)).to_owned();
     if let Some((from, line)) = given.filter(|_| is_shipped(file)) {
         message.push_str(&format!(" (in {file}:{at})"));
         (file, at, column) = (from, line, None);
@@ -88,8 +89,18 @@ fn message(error: &EvalAltResult, call_ms_max: u64, own: &[String]) -> String {
         }
         EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what),
         EvalAltResult::ErrorSystem(_, source) => source.to_string(),
-        EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
+        EvalAltResult::ErrorRuntime(value, _) => thrown(value),
         other => words::told(other, own).unwrap_or_else(|| lowered(other.to_string())),
+    }
+}
+
+/// What a script says by `throw`, or the library of what it was given.
+fn thrown(value: &Dynamic) -> String {
+    let plain = value.is_int() || value.is_float() || value.is_bool();
+    match value.is_string() {
+        true => value.to_string(),
+        false if plain || value.is_map() || value.is_array() => format!("the script threw {value}"),
+        false => format!("the script threw {}, which is no text", words::named(value)),
     }
 }
 
@@ -112,8 +123,15 @@ pub(super) fn passed(error: &EvalAltResult) -> Option<Limit> {
     match error.unwrap_inner() {
         EvalAltResult::ErrorTerminated(..) => Some(Limit::Cpu),
         EvalAltResult::ErrorSystem(_, source) => source.downcast_ref::<Passed>().map(|p| p.limit),
+        // What a script has parsed, and was no JSON, is its own affair.
+        EvalAltResult::ErrorParsing(..) => None,
         error => error.is_system_exception().then_some(Limit::Memory),
     }
+}
+
+/// Whether an error ends all calls of a batch, and not only the one that it came of.
+pub(super) fn ends(error: &EvalAltResult) -> bool {
+    passed(error).is_some() || matches!(error.unwrap_inner(), EvalAltResult::ErrorSystem(..))
 }
 
 /// A limit that was passed, as an error in `line` of a script.
@@ -138,7 +156,13 @@ pub(super) fn placed(mut error: Box<EvalAltResult>, line: u32) -> Box<EvalAltRes
 /// Text that is no Rhai.
 pub(super) fn unparsed(error: &ParseError, script: &Script<'_>) -> ModuleError {
     let (at, column) = (line(error.position()), error.position().position());
-    let told = script.mistake_near(at, column, lowered(error.err_type().to_string()));
+    let what = match error.err_type() {
+        ParseErrorType::ExprTooDeep => {
+            format!("expressions lie more than {EXPRESSIONS_MAX} deep in each other")
+        }
+        other => lowered(other.to_string()),
+    };
+    let told = script.mistake_near(at, column, what);
     foreign::hinted(told, script).into()
 }
 
@@ -147,7 +171,7 @@ fn line(at: Position) -> u32 {
 }
 
 /// Messages begin small, names do not change.
-fn lowered(text: String) -> String {
+pub(super) fn lowered(text: String) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(first), Some(second)) if !second.is_uppercase() => {

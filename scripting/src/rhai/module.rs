@@ -11,7 +11,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
-use super::fault::{limit, passed, placed};
+use super::fault::{ends, limit, passed, placed};
 use super::packet::{Feed, Holder};
 use super::returned::{answer, returned};
 use super::script::Ran;
@@ -294,7 +294,7 @@ impl RhaiModule {
             Some(at) => limit(Passed { limit: at, message }, line),
             None => message.into(),
         };
-        self.common.ask(ask, |error| error.is_system_exception(), wrong)
+        self.common.ask(ask, |error| ends(error), wrong)
     }
 }
 
@@ -336,7 +336,7 @@ impl BatchView<'_> {
             });
             match answer {
                 Ok(answer) => answered(at, answer),
-                Err(error) if error.is_system_exception() => {
+                Err(error) if ends(&error) => {
                     ended = Some(error);
                     break;
                 }

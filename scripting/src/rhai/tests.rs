@@ -1,6 +1,7 @@
 //! Rhai scripts from outside: what goes in, what comes out, what is refused.
 
 mod hostile;
+mod told;
 
 use como_core::field::Field;
 use como_core::module::{Kind, Limits, ModuleError, Setup};

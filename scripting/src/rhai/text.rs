@@ -7,6 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, INT, ImmutableString, NativeCallConte
 
 use super::breadth::{PARTS_MAX, too_broad};
 use super::engine::TEXT_BYTES_MAX;
+use super::fault::lowered;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -85,7 +86,16 @@ fn parse_json(engine: &Engine, text: &str) -> Fallible<Dynamic> {
         )
         .into());
     }
-    engine.parse_json(text, true).map(Dynamic::from_map)
+    let wrong = |error: Box<EvalAltResult>| match *error {
+        // Its place is one in the text that was given, not in the script.
+        EvalAltResult::ErrorParsing(wrong, at) => {
+            let line = at.line().unwrap_or(1);
+            let wrong = lowered(wrong.to_string());
+            format!("parse_json: line {line} of the text is no JSON: {wrong}").into()
+        }
+        error => Box::new(error),
+    };
+    engine.parse_json(text, true).map(Dynamic::from_map).map_err(wrong)
 }
 
 /// As Rhai says it of its own.

@@ -376,3 +376,16 @@ fn no_more_rows_are_put_into_an_order_than_a_call_has_time_for() {
         assert!(message.contains(want), "{message}");
     }
 }
+
+#[test]
+fn a_long_name_of_no_field_is_neither_copied_nor_shown() {
+    let script = "function init()\n local a = string.rep('a', 8000000) return { a = a .. a }\nend\n\
+                  function update(pkt, s)\n return pkt[s.a]\nend\n\
+                  function export(s) return { n = 1 } end";
+    let took = Took::begin();
+    let mut running = start(script);
+    running.feed(some());
+    let fault = running.faults.first().expect("a fault").to_string();
+    assert!(fault.contains(":5: a text of 16000000 bytes names nothing"), "{fault}");
+    assert!(took.time().as_millis() < 1000, "{:?}", took.time());
+}

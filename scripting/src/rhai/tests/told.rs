@@ -1,0 +1,107 @@
+//! What is told of what went wrong: where, in which words, and how much of it.
+
+use super::*;
+
+/// The faults of a script over some packets and one interval.
+fn faults(text: &str) -> Vec<String> {
+    let mut running = start(text);
+    running.feed(some());
+    let _ = running.rows();
+    running.faults.iter().map(ToString::to_string).collect()
+}
+
+/// The first line of the only fault of a script.
+#[track_caller]
+fn told(text: &str, want: &str) {
+    let faults = faults(text);
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert_eq!(fault.lines().next(), Some(format!("test.rhai:{want}").as_str()), "{fault}");
+}
+
+/// A script whose `update` has a long text in `s.a`.
+fn long(update: &str) -> String {
+    format!(
+        "fn init() {{ let a = \"z\"; for i in 0..19 {{ a += a; }} #{{ a: a }} }}\n\
+         fn update(pkt, s) {{ {update} }}\nfn export(s) {{ #{{ n: 1 }} }}"
+    )
+}
+
+#[test]
+fn a_long_name_of_no_function_is_told_without_comparing_it() {
+    let took = crate::running::Took::begin();
+    for update in ["Fn(s.a).call(1)", "[1, 2].map(Fn(s.a))", "call(Fn(s.a))"] {
+        let faults = faults(&long(update));
+        assert!(faults[0].contains("there is no function `zzz"), "{faults:?}");
+    }
+    assert!(took.time().as_millis() < 2000, "{:?}", took.time());
+}
+
+#[test]
+fn long_messages_are_cut() {
+    let core = "table(#{ key: #{ x: \"ip.src\" }, value: #{ n: count() } })";
+    for update in
+        ["throw s.a", "throw [s.a]", "parse_int(s.a)", "Fn(s.a).call(1)", "parse_json(s.a)"]
+    {
+        let faults = faults(&long(update));
+        assert!(!faults.is_empty() && faults.iter().all(|f| f.len() < 1000), "{update}");
+    }
+    let top = format!("let t = {core};\nlet a = \"z\"; for i in 0..19 {{ a += a; }} t.top(a, 1)");
+    let faults =
+        faults(&format!("fn init() {{ #{{}} }} fn update(pkt, s) {{}} fn export(s) {{ {top} }}"));
+    assert!(!faults.is_empty() && faults.iter().all(|f| f.len() < 1000));
+}
+
+#[test]
+fn text_that_is_no_json_fails_the_packet_alone_in_the_line_of_the_call() {
+    let script = "fn init() { #{ n: 0 } }\nfn update(pkt, s) {\n    s.n += 1;\n\
+                  \x20   if s.n == 1 { parse_json(\"{\\noops\"); }\n}\nfn export(s) { s }";
+    let mut running = start(script);
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=6"]);
+    let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
+    assert_eq!((fault.limit, fault.left_out), (None, 0));
+    let want = "test.rhai:4: parse_json: line 2 of the text is no JSON: ";
+    assert!(fault.to_string().starts_with(want), "{fault}");
+    let script = "fn init() { #{ n: 0 } }\nfn update(pkt, s) { s.n += 1;\n\
+                  let f = Fn(\"eval\"); f.call(\"1\"); }\nfn export(s) { s }";
+    let mut running = start(script);
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=6"]);
+    assert_eq!(running.faults[0].limit, None);
+}
+
+#[test]
+fn a_mistake_in_the_first_line_is_shown_there() {
+    let export = "\n\nfn export(s) { #{ x4: 1 } }";
+    told(&format!("fn update(pkt, s) {{ throw \"no\"; }}{export}"), "1: no");
+    for update in ["throw \"no\"", "let a = 1; a % 0", "if pkt.ip != () { throw \"no\" }"] {
+        let text = format!("fn update(pkt, s) {{ {update}; }}{export}");
+        let mut running = start(&text);
+        running.feed(some());
+        let fault = running.faults.first().expect("a fault").shown();
+        assert!(fault.starts_with("test.rhai:1: "), "{fault}");
+        let lines: Vec<&str> = fault.lines().collect();
+        assert_eq!(lines[1].trim(), text.lines().next().unwrap_or_default());
+        let marked = lines[2].find('^').and_then(|at| lines[1].get(at..)).unwrap_or_default();
+        assert!(marked.starts_with("throw") || marked.starts_with('%'), "{fault}");
+    }
+}
+
+#[test]
+fn what_is_thrown_is_told_in_the_words_of_the_language() {
+    let script = |update: &str| {
+        format!("fn init() {{}}\nfn update(pkt, s) {{ {update} }}\nfn export(s) {{ #{{ n: 1 }} }}")
+    };
+    told(&script("throw pkt"), "2: the script threw a packet, which is no text");
+    told(&script("throw"), "2: the script threw `()`, which is no text");
+    told(&script("throw 7"), "2: the script threw 7");
+    told(&script("throw #{ code: 7 }"), "2: the script threw #{\"code\": 7}");
+    told(&script("throw pkt.ts_ns"), "2: the script threw an exact time, which is no text");
+}
+
+#[test]
+fn how_deep_expressions_may_lie_is_told() {
+    let deep = format!("fn update(pkt, s) {{ let x = {}1{}; }}", "(".repeat(99), ")".repeat(99));
+    let error = start_with(&deep, &[], Limits::default()).err().expect("too deep").to_string();
+    assert!(error.starts_with("test.rhai:1: expressions lie more than 48 deep in each"), "{error}");
+}
