@@ -141,7 +141,8 @@ impl Afresh<'_> {
     fn past<T>(&self, act: impl FnOnce(&Past<'_>) -> T) -> T {
         let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
         let handle = self.running.as_ref().map(|(handle, _)| handle);
-        let running = |name: &str| handle.is_some_and(|handle| handle.instance(name).is_some());
+        let clock = self.running.as_ref().and_then(|(_, clock)| *clock).unwrap_or_default();
+        let running = |name: &str| handle?.instance(name).map(|_| clock);
         let Common { rates, threads } = self.common.clone();
         let (store, packets) = (self.store.clone(), self.packets);
         act(&Past { store, packets, own: &own, running: &running, threads, rates })

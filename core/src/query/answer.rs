@@ -69,6 +69,8 @@ pub struct Answer<'a> {
     held: Option<Output>,
     // The end of the window, where nothing covers it.
     behind: Option<Window>,
+    // Until when it was heard, where it runs; the interval of then is open.
+    heard: Ts,
     // The first step, where it was looked at before it was asked for.
     ahead: Option<Result<Step, QueryError>>,
     // The end of what was given.
@@ -183,8 +185,9 @@ impl<'a> Answer<'a> {
         if let Some(asked) = &asked {
             eras::judge(query, &stream, (window, asked), live.is_some())?;
         }
-        let goes_on = live.is_some() || place.goes_on(&stream);
-        let edges = Edges::of(window, stored(&stream), Span(0), goes_on);
+        let heard = if place.goes_on(&stream) { clock } else { Ts(0) };
+        let reached = stored(&stream).map(|all| Window { to: all.to.max(heard), ..all });
+        let edges = Edges::of(window, reached, Span(0), live.is_some());
         let mut sources = eras::sources(&stream, window);
         if stream.rollup_of.is_some()
             && first_cut(place.store, &stream.name, window, |_| true)?.is_some()
@@ -200,6 +203,7 @@ impl<'a> Answer<'a> {
             passed: edges.before,
             held: None,
             behind: edges.behind,
+            heard,
             ahead: None,
             until: window.from,
             place,
@@ -307,7 +311,10 @@ impl<'a> Answer<'a> {
             return Ok(Step::Output(gap));
         }
         self.scanned = true;
-        if let Some(behind) = self.behind.take() {
+        if let Some(mut behind) = self.behind.take() {
+            if self.heard > Ts(0) && self.len > Span(0) {
+                behind.from = behind.from.max(Interval::holding(self.heard, self.len).end());
+            }
             let from = self.passed.map_or(behind.from, |passed| passed.from.min(behind.from));
             self.passed = Some(Window { from, ..behind });
         }

@@ -81,6 +81,11 @@ pub(super) struct Edges {
 }
 
 impl Edges {
+    /// Those of a window that nothing covers, between what is stored before and behind it.
+    pub fn all(window: Window) -> Self {
+        Self { before: Some(window), behind: None }
+    }
+
     /// Those of `window`, where something is stored of a time and that `goes_on` may be. An end
     /// that was not said is where what is stored begins, or ends. They are told as finely as
     /// `step`.

@@ -42,8 +42,8 @@ pub struct Past<'a> {
     pub packets: &'a Path,
     /// How records are replayed where their module says so itself.
     pub own: &'a OwnWay<'a>,
-    /// Whether an instance runs, so that more comes of what it stores.
-    pub running: &'a dyn Fn(&str) -> bool,
+    /// The clock of an instance that runs, until which it has heard all.
+    pub running: &'a dyn Fn(&str) -> Option<Ts>,
     /// Threads that may read packets beside the first.
     pub threads: Threads,
     /// What runs took so far.
@@ -96,6 +96,8 @@ pub struct Candidate {
     source: Option<Box<dyn Source>>,
     // The folder of packets.
     dir: Option<PathBuf>,
+    // Whether its packets belong to the time in which they came, and not to their own.
+    as_measured: bool,
     // What is found to be missing of it.
     losses: Losses,
 }
@@ -198,6 +200,7 @@ impl Candidate {
             stream: None,
             source: None,
             dir: None,
+            as_measured: false,
             losses: Losses::default(),
         }
     }

@@ -57,8 +57,9 @@ pub struct OnDemand {
     waiting: Vec<Replayed>,
     leaving: VecDeque<Replayed>,
     counts: Counts,
-    // The gaps before the packets that leave next.
+    // The gaps before the packets that leave next, and behind all.
     unheard: Vec<Window>,
+    ended: Vec<Window>,
     losses: Losses,
     keyed: Fields,
     // What was said of records that are left out or inexact, so that it is said once.
@@ -89,6 +90,7 @@ impl OnDemand {
             leaving: VecDeque::new(),
             counts: Counts::default(),
             unheard: Vec::new(),
+            ended: Vec::new(),
             losses: Losses::default(),
             keyed: Fields::NONE,
             warned: [false; 2],
@@ -125,7 +127,7 @@ impl OnDemand {
             Some(_) => None,
             None => {
                 let mut cursor = Cursor::new(&self.stream.name, Window::ALL);
-                next_block(&mut cursor, &*self.store, &self.stream, &Losses::default())?
+                next_block(&mut cursor, &*self.store, &self.stream, &Losses::default())?.ok()
             }
         };
         let Some(Block { records, filter, .. }) = self.ahead.as_ref().or(elsewhere.as_ref()) else {
@@ -173,7 +175,10 @@ impl OnDemand {
             self.unheard.append(&mut block.gaps);
             self.here = Some((block, 0));
         }
-        self.ahead = next_block(&mut self.cursor, &*self.store, &self.stream, &self.losses)?;
+        match next_block(&mut self.cursor, &*self.store, &self.stream, &self.losses)? {
+            Ok(block) => self.ahead = Some(block),
+            Err(mut gaps) => self.ended.append(&mut gaps),
+        }
         Ok(())
     }
 
@@ -266,9 +271,10 @@ impl OnDemand {
                 marks: said.known().marks(),
             });
         }
-        if count > 0 {
-            chunk.regions.push(Arc::new(bytes));
-            chunk.unheard.append(&mut self.unheard);
+        chunk.unheard.append(&mut self.unheard);
+        match count {
+            0 => chunk.unheard.append(&mut self.ended),
+            _ => chunk.regions.push(Arc::new(bytes)),
         }
         chunk.counts = std::mem::take(&mut self.counts);
         let size = self.description.size_bytes.unwrap_or(0);
@@ -293,13 +299,14 @@ fn expected_bytes(stream: &Stream, window: Window) -> u64 {
     (u128::from(stream.bytes) * u128::from(part.0) / all) as u64
 }
 
-/// The next block of a stream that has records. What cannot be read before it is a gap.
+/// The next block of a stream that has records, or the gaps behind the last. What cannot be read
+/// before it is a gap.
 fn next_block(
     cursor: &mut Cursor,
     store: &dyn RecordStore,
     stream: &Stream,
     losses: &Losses,
-) -> Result<Option<Block>, ReplayError> {
+) -> Result<Result<Block, Vec<Window>>, ReplayError> {
     let mut gaps: Vec<Window> = Vec::new();
     // Since when something is lost of which nothing says where it ends.
     let mut lost_since = None;
@@ -324,13 +331,13 @@ fn next_block(
                     gaps.push(Window { from, to });
                 }
                 let filter = filter_of(stream, seq).to_owned();
-                return Ok(Some(Block { records, filter, gaps }));
+                return Ok(Ok(Block { records, filter, gaps }));
             }
             Output::Gap { from, to } if gaps.len() < GAPS_MAX => gaps.push(Window { from, to }),
             Output::Gap { .. } => {}
         }
     }
-    Ok(None)
+    Ok(Err(gaps))
 }
 
 /// The filter of the packets that a block of a stream was measured of.

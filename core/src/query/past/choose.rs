@@ -15,7 +15,7 @@ use crate::query::run::unheard::{self, Unheard};
 use crate::query::{Missed, Over, QueryError, Run};
 use crate::source::Source;
 use crate::storage::Window;
-use crate::storage::packets::{self, PacketSource};
+use crate::storage::packets::{self, Listened, PacketSource};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Interval, Span, Ts};
 
@@ -149,18 +149,23 @@ impl Past<'_> {
             let (what, stored) = (format!("{kind} of `{}`", chosen.name), chosen.stored);
             return (Edges::default(), Some(Missed::Outside { what, stored }));
         }
-        let goes_on = (self.running)(&chosen.name);
+        // Who runs has heard until now.
+        let clock = (self.running)(&chosen.name).unwrap_or_default();
+        let until = |stored: Window, heard: Ts| Window { to: stored.to.max(heard), ..stored };
         let stored = match &chosen.dir {
-            None => chosen.stored,
+            None => chosen.stored.map(|stored| until(stored, clock)),
             // What cannot be read is complained of by who reads it.
-            Some(dir) => packets::listened(dir, window).ok().flatten().map(|listened| {
+            Some(dir) => match packets::listened(dir, window) {
+                Ok(None) => return (Edges::all(window), None),
                 // Who keeps packets says until when it heard none.
-                let heard = if listened.is_last { chosen.heard_until } else { Ts(0) };
-                Window { to: listened.within.to.max(heard), ..listened.within }
-            }),
+                Ok(Some(Listened { within, is_last: true })) => {
+                    Some(until(within, chosen.heard_until.max(clock)))
+                }
+                listened => listened.ok().flatten().map(|listened| listened.within),
+            },
         };
         let fit = stored.map(|stored| chosen.unsaid.trim(chosen.unfit.trim(stored)));
-        (Edges::of(window, fit, unheard::step(needs.interval), goes_on), None)
+        (Edges::of(window, fit, unheard::step(needs.interval), false), None)
     }
 
     /// What there is to choose from, the best first, with prices where these decide.
@@ -191,11 +196,11 @@ impl Past<'_> {
         chosen: Candidate,
         (window, lookups, unheard): (Window, Arc<Lookups>, Unheard),
     ) -> Result<Run, QueryError> {
-        let Candidate { source: Some(source), dir, bytes, losses, unfit, unsaid, .. } = chosen
-        else {
+        let Candidate { source: Some(source), dir, as_measured, bytes, .. } = chosen else {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
         };
+        let Candidate { losses, unfit, unsaid, .. } = chosen;
         let beside = needs.apart && self.threads.most() > 0 && unfit.is_empty();
         let cuts = match dir.as_ref().filter(|_| beside) {
             Some(dir) => self.cuts(dir, needs, window, bytes),
@@ -213,7 +218,11 @@ impl Past<'_> {
         let (title, covered) = (description.name.clone(), description.covered());
         let (interval, told) = (needs.interval, losses.clone());
         let open = move |window| -> Result<Box<dyn Source>, QueryError> {
-            let kept = PacketSource::open(title.clone(), &dir, window, Some(&filter));
+            let (title, filter) = (title.clone(), Some(&filter));
+            let kept = match as_measured {
+                true => PacketSource::as_measured(title, &dir, window, filter),
+                false => PacketSource::open(title, &dir, window, filter),
+            };
             let kept = kept.map_err(QueryError::Packets)?;
             Ok(unheard.of(Box::new(kept.telling(interval, told.clone())), interval))
         };

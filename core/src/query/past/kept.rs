@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::cut::{self, Lack};
 use super::unfit::texts;
-use super::{Candidate, Look, Past, lacking};
+use super::{Candidate, Look, Past, Which, lacking};
 use crate::filter::Expr;
 use crate::query::QueryError;
 use crate::query::rates::Amount;
@@ -83,10 +83,15 @@ impl Candidate {
         mut self,
         dir: &Path,
         (filter, sampling): (&Expr, Sampling),
-        Look { needs, window, .. }: Look<'_>,
+        Look { needs, window, at }: Look<'_>,
     ) -> Self {
         let title = format!("packets of {}", self.name);
-        let source = match PacketSource::open(title, dir, window, Some(filter)) {
+        // What fills up records meets them where who measured these did.
+        let opened = match at {
+            Which::Beside(_) => PacketSource::as_measured(title, dir, window, Some(filter)),
+            _ => PacketSource::open(title, dir, window, Some(filter)),
+        };
+        let source = match opened {
             Ok(source) => source.sampled(sampling).telling(needs.interval, self.losses.clone()),
             Err(error) => return self.refuse(with_causes(&error)),
         };
@@ -99,6 +104,7 @@ impl Candidate {
         self.bytes = bytes;
         self.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });
         self.refusal = lacking(&source, needs);
+        self.as_measured = matches!(at, Which::Beside(_));
         self.source = Some(Box::new(source));
         self.dir = Some(dir.to_owned());
         self

@@ -1,6 +1,7 @@
 //! Candidates: who serves, who does not and why, and who is best.
 
 mod cut;
+mod ends;
 mod eras;
 mod fill;
 mod reach;
@@ -77,7 +78,7 @@ impl Minute {
             store: self.store.clone(),
             packets: self.dir.path(),
             own: &|_| None,
-            running: &|_| false,
+            running: &|_| None,
             threads: Threads::default(),
             rates: self.rates.clone(),
         }

@@ -70,6 +70,11 @@ impl Breaks {
         self.last = self.last.max(ts);
     }
 
+    /// Nobody listened from an instant until the first packet of all.
+    pub fn begin_with(&mut self, from: Ts, first: Ts) {
+        self.push(Window { from, to: first.min(self.window.to) });
+    }
+
     /// Nobody listened between the packets that were there, or passed over, and those that come.
     pub fn part(&mut self, passed: Ts) {
         self.last = self.last.max(passed);

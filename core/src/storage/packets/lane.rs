@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::CopyError;
 use super::breaks::Breaks;
+use super::crossing::Crossings;
 use super::read::{Lost, Part, Reading, Slab, Spot};
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
@@ -33,12 +34,30 @@ pub struct Lane {
     begun: bool,
     breaks: Breaks,
     follows: bool,
+    // Where packets belong to the time in which they came.
+    crossings: Option<Crossings>,
 }
 
 impl Lane {
     /// Begins to read the packets of a window.
     pub(super) fn over(reading: Reading, window: Window) -> Result<Self, CopyError> {
         let mut lane = Self::of(reading, window);
+        lane.advance()?;
+        Ok(lane)
+    }
+
+    /// Begins to read the packets that came in a window, whatever times they have, behind those
+    /// that reach until `passed`.
+    pub(super) fn as_measured(
+        reading: Reading,
+        window: Window,
+        passed: Option<Ts>,
+    ) -> Result<Self, CopyError> {
+        let mut lane = Self::of(reading, window);
+        lane.crossings = Some(Crossings::of(window));
+        if let Some(passed) = passed {
+            lane.cross(passed);
+        }
         lane.advance()?;
         Ok(lane)
     }
@@ -62,6 +81,7 @@ impl Lane {
             begun: false,
             breaks: Breaks::new(window),
             follows: false,
+            crossings: None,
         }
     }
 
@@ -160,6 +180,7 @@ impl Lane {
                     let (first, last) = self.reading.left_out();
                     self.breaks.resume(first);
                     self.breaks.hear(last);
+                    self.cross(last);
                 }
                 Some(Part::Damaged(blocks)) => {
                     let blocks = blocks.to_vec();
@@ -174,14 +195,39 @@ impl Lane {
                 Some(Part::Slab(_)) => break,
             }
         }
+        if self.reading.passed() > Ts(0) {
+            self.cross(self.reading.passed());
+        }
         self.slab = self.reading.take_slab();
         Ok(true)
+    }
+
+    /// A packet is there, or was left out, that may begin or end the window. Whether it is the
+    /// first of all.
+    fn cross(&mut self, ts: Ts) -> bool {
+        let Some(crossings) = &mut self.crossings else { return false };
+        let is_first = crossings.hear(ts);
+        if crossings.has_begun() && !self.begun {
+            self.begin();
+        }
+        is_first
+    }
+
+    /// Whether all that came in the window was read.
+    fn is_over(&self) -> bool {
+        self.crossings.is_some_and(|crossings| crossings.is_over())
     }
 
     /// Reads on until a chunk is full, or nothing is left to be read that belongs into it.
     fn fill(&mut self, chunk: &mut Chunk, until: Option<Spot>) -> Result<Turn, CopyError> {
         chunk.packets.reserve(BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
         let end = loop {
+            if self.is_over() {
+                if chunk.packets.is_empty() {
+                    self.breaks.take(&mut chunk.unheard);
+                }
+                break Turn::End;
+            }
             if until.is_some_and(|until| self.spot() >= until) {
                 break Turn::End;
             }
@@ -287,6 +333,15 @@ impl Lane {
     fn add(&mut self, mut packet: Packet, stands: Option<Stands>, chunk: &mut Chunk) {
         let ts = packet.ts;
         self.breaks.hear(ts);
+        if self.crossings.is_some() {
+            let from = self.window.from;
+            if self.cross(ts) {
+                self.breaks.begin_with(from, ts);
+            }
+            if self.is_over() {
+                return;
+            }
+        }
         if ts < self.window.from || ts >= self.window.to {
             return;
         }

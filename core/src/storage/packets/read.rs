@@ -28,7 +28,7 @@ pub(super) use ahead::expected;
 pub use ahead::{Expected, covered};
 pub(super) use chains::{Chain, chains};
 pub(super) use holes::{Hole, holes};
-pub use holes::{gaps, listened};
+pub use holes::{Listened, gaps, listened};
 use open::{Behind, Found, Open};
 use slab::Buffers;
 pub(super) use slab::Slab;

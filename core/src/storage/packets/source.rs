@@ -30,6 +30,8 @@ pub struct PacketSource {
     description: Description,
     expected: Expected,
     at_hand: bool,
+    // Whether packets belong to the time in which they came.
+    as_measured: bool,
     window: Window,
     needs: Needs,
     // Chains that are not begun yet, the earliest last, and the segments that are missing.
@@ -41,8 +43,9 @@ pub struct PacketSource {
     // Times of which no chain has anything, the earliest last.
     between: Vec<Window>,
     telling: Option<(Span, Losses)>,
-    // What the chains that have ended took.
+    // What the chains that have ended took, and times that they told at their end.
     read_bytes: u64,
+    ended: Vec<Window>,
 }
 
 /// A chain being read.
@@ -66,6 +69,26 @@ impl PacketSource {
         window: Window,
         filter: Option<&Expr>,
     ) -> Result<Self, CopyError> {
+        Self::begin(name, dir, (window, false), filter)
+    }
+
+    /// Begins to read the packets that came in `window`, late ones included, so that they meet
+    /// those that a module was given live before and behind it.
+    pub fn as_measured(
+        name: String,
+        dir: &Path,
+        window: Window,
+        filter: Option<&Expr>,
+    ) -> Result<Self, CopyError> {
+        Self::begin(name, dir, (window, true), filter)
+    }
+
+    fn begin(
+        name: String,
+        dir: &Path,
+        (window, as_measured): (Window, bool),
+        filter: Option<&Expr>,
+    ) -> Result<Self, CopyError> {
         let failed = |source| CopyError::Read { path: dir.display().to_string(), source };
         let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
         let listed = segments::list(dir).map_err(failed)?;
@@ -73,7 +96,7 @@ impl PacketSource {
         holes.retain(|hole| hole.touches(window));
         let chains = chains(listed).map_err(failed)?;
         let mut chains: Vec<Chain> =
-            chains.into_iter().filter_map(|chain| chain.within(window)).collect();
+            chains.into_iter().filter_map(|chain| chain.within(window, as_measured)).collect();
         chains.sort_by_key(|chain| std::cmp::Reverse(chain.span().from));
         let all = || chains.iter().flat_map(|chain| &chain.segments);
         let expected = expected(&all().collect::<Vec<_>>(), window, &needs);
@@ -83,6 +106,7 @@ impl PacketSource {
             description,
             expected,
             at_hand: all().all(|segment| segment.is_settled()),
+            as_measured,
             window,
             needs,
             between: between(chains.iter().rev().map(Chain::span)),
@@ -92,6 +116,7 @@ impl PacketSource {
             heads: Vec::new(),
             telling: None,
             read_bytes: 0,
+            ended: Vec::new(),
         };
         source.begin_due()?;
         Ok(source)
@@ -154,7 +179,10 @@ impl PacketSource {
             let inside = |hole: &mut Hole| chain.numbers.contains(&hole.number);
             let holes = self.holes.extract_if(.., inside).collect();
             let reading = Reading::over(chain.segments, holes, self.window, self.needs.clone());
-            let mut lane = Lane::over(reading, self.window)?;
+            let mut lane = match self.as_measured {
+                true => Lane::as_measured(reading, self.window, chain.passed)?,
+                false => Lane::over(reading, self.window)?,
+            };
             if let Some((interval, losses)) = &self.telling {
                 lane.tell(*interval, losses.clone());
             }
@@ -192,7 +220,14 @@ impl PacketSource {
             let now = next.map(|at| self.heads[at].now);
             let waiting = self.next_waiting();
             match (next, waiting) {
-                (None, None) => break Ok(Turn::End),
+                // Such times are told before a chunk.
+                (None, None) if !self.ended.is_empty() && !chunk.packets.is_empty() => {
+                    break Ok(Turn::More);
+                }
+                (None, None) => {
+                    chunk.unheard.append(&mut self.ended);
+                    break Ok(Turn::End);
+                }
                 (Some(next), waiting) if waiting.is_none_or(|waiting| Some(waiting) > now) => {
                     let others = self.heads.iter().enumerate().filter(|(at, _)| *at != next);
                     let others = others.map(|(_, head)| head.now);
@@ -220,7 +255,10 @@ impl PacketSource {
             chunk.counts.add(std::mem::take(&mut head.chunk.counts));
             let (is_over, number) = (turn? == Turn::End && head.is_given(), head.number);
             if is_over {
-                self.read_bytes += self.heads.remove(at).chunk.read_bytes;
+                let mut read = self.heads.remove(at).chunk;
+                self.read_bytes += read.read_bytes;
+                self.leave_heard(number, &mut read);
+                self.ended.append(&mut read.unheard);
                 continue;
             }
             let mut read = std::mem::take(&mut self.heads[at].chunk);

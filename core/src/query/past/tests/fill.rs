@@ -68,3 +68,42 @@ fn where_there_is_no_place_nothing_runs() {
     // Where nothing serves none is wanted.
     assert_eq!(fill(&own(20, 40), Some(())), (false, false));
 }
+
+#[test]
+fn packets_that_came_late_count_where_the_records_do_not_have_them_and_once() {
+    let minute = Minute { dir: tempfile::tempdir().expect("a directory"), ..minute() };
+    let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
+    let taken = Taken::whole(65_535);
+    let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+    // 20, 21, 18, 23, 16, 25, ..: every other one comes later by more than the one before.
+    for at in 0..=20 {
+        let sec = if at % 2 == 0 { 20 - at } else { 20 + at };
+        writer.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+    }
+    drop(writer);
+    let (past, asked) = (minute.past(), asked("5s", ""));
+    let own = Own { name: "counts".to_owned(), ..own(5, 60) };
+    let filled = past.fill(&asked, &own, &Arc::default(), || Some(()));
+    let (filling, ()) = filled.expect("a store").expect("packets");
+    let (mut run, window) = filling.before.expect("a time before the records");
+    assert_eq!(window.to, Ts::new(25, 0));
+    assert_eq!(all(&mut run), ([(20, 5)].into(), [(5, 20)].into()));
+}
+
+type Pairs = Vec<(u64, u64)>;
+
+/// The start and the packets of each record of a run, and its gaps.
+pub(super) fn all(run: &mut Run) -> (Pairs, Pairs) {
+    let (mut rows, mut gaps) = (Vec::new(), Vec::new());
+    loop {
+        match run.step().expect("it runs") {
+            Step::Output(Output::Records(records)) => rows.extend((0..records.rows()).map(|row| {
+                let packets = records.value(row, 0).as_uint().expect("a count");
+                (records.starts[row].0 / SECOND, packets)
+            })),
+            Step::Output(Output::Gap { from, to }) => gaps.push((from.0 / SECOND, to.0 / SECOND)),
+            Step::Damaged(_) | Step::Alert(_) | Step::Waiting => {}
+            Step::End => return (rows, gaps),
+        }
+    }
+}

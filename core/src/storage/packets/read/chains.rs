@@ -23,6 +23,8 @@ pub(in crate::storage::packets) struct Chain {
     pub spans: Vec<Window>,
     /// From the number of its first segment to that of the next chain's.
     pub numbers: Range<u64>,
+    /// The latest packet of the segments before these, where some were left out.
+    pub passed: Option<Ts>,
 }
 
 impl Chain {
@@ -33,13 +35,25 @@ impl Chain {
         Window { from, to }
     }
 
-    /// What of it may have packets of a window; none where nothing may.
-    pub fn within(self, window: Window) -> Option<Self> {
-        let Self { segments, spans, numbers } = self;
+    /// What of it may have packets of a window; none where nothing may. Of those that came in the
+    /// window (`as_measured`) it may be any from the first of its time on, until there is none.
+    pub fn within(self, window: Window, as_measured: bool) -> Option<Self> {
+        let Self { segments, spans, numbers, mut passed } = self;
         let both = segments.into_iter().zip(spans);
-        let (segments, spans): (Vec<_>, Vec<_>) =
-            both.filter(|(segment, _)| segment.touches(window)).unzip();
-        (!segments.is_empty()).then_some(Self { segments, spans, numbers })
+        let (segments, spans): (Vec<_>, Vec<_>) = match as_measured {
+            false => both.filter(|(segment, _)| segment.touches(window)).unzip(),
+            true => {
+                let mut is_before = |(_, span): &(_, Window)| {
+                    let is_before = span.to <= window.from;
+                    let last = is_before.then(|| Ts(span.to.0.saturating_sub(1)));
+                    passed = passed.max(last);
+                    is_before
+                };
+                let is_behind = |(_, span): &(_, Window)| span.from >= window.to;
+                both.skip_while(|one| is_before(one)).take_while(|both| !is_behind(both)).unzip()
+            }
+        };
+        (!segments.is_empty()).then_some(Self { segments, spans, numbers, passed })
     }
 }
 
@@ -68,7 +82,8 @@ pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<
             last => {
                 last.into_iter().for_each(|chain| chain.numbers.end = number);
                 let (segments, spans) = (vec![segment], vec![span]);
-                chains.push(Chain { segments, spans, numbers: number..u64::MAX });
+                let numbers = number..u64::MAX;
+                chains.push(Chain { segments, spans, numbers, passed: None });
             }
         }
     }

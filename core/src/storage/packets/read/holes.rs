@@ -130,28 +130,29 @@ pub struct Listened {
 }
 
 /// When somebody listened in a window, as the packets tell that are kept in a directory; none where
-/// none are of that time.
+/// nobody did.
 pub fn listened(dir: &Path, window: Window) -> io::Result<Option<Listened>> {
     let segments = segments::list(dir)?;
     let spanned = segments.iter().filter_map(|segment| Some((segment, span(segment)?)));
     let spanned: Vec<(&Segment, (Ts, Ts))> = spanned.collect();
     let inside =
         spanned.iter().filter(|(_, (first, last))| *first < window.to && *last >= window.from);
+    // A run that goes on over an end of the window was silent there.
+    let runs_on = |(segment, _): &&(&Segment, _)| !begins_apart(segment);
+    let before = spanned.iter().any(|(_, (_, last))| *last < window.from);
+    let behind = spanned.iter().filter(|(_, (first, _))| *first >= window.to);
+    let behind = behind.min_by_key(|(_, (first, _))| *first);
+    let goes_on = behind.is_some_and(|behind| runs_on(&behind));
     let Some((first, last)) = inside
         .clone()
         .map(|(_, span)| *span)
         .reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)))
     else {
-        return Ok(None);
+        let silent = Listened { within: window, is_last: false };
+        return Ok(Some(silent).filter(|_| before && goes_on));
     };
-    // A run that goes on over an end of the window was silent there.
-    let runs_on = |(segment, _): &&(&Segment, _)| !begins_apart(segment);
-    let before = spanned.iter().any(|(_, (_, last))| *last < window.from);
     let begins = inside.min_by_key(|(_, (first, _))| *first);
     let was_on = before && begins.is_some_and(|begins| runs_on(&begins));
-    let behind = spanned.iter().filter(|(_, (first, _))| *first >= window.to);
-    let behind = behind.min_by_key(|(_, (first, _))| *first);
-    let goes_on = behind.is_some_and(|behind| runs_on(&behind));
     let end = Ts(last.0.saturating_add(1));
     let is_missing = |hole: &Hole| hole.lost.last.is_none_or(|last| last >= end);
     let is_last = behind.is_none() && !holes(dir, &segments)?.iter().any(is_missing);

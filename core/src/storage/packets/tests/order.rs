@@ -8,6 +8,18 @@ use crate::source::{Chunk, Source, Turn};
 /// The seconds of all packets that runs have stored, as they are read, and the times told in which
 /// there was nothing.
 fn read(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
+    read_as(runs, |dir| PacketSource::open("kept".to_owned(), dir, window, None))
+}
+
+/// The same of all packets that came in a window.
+fn read_as_measured(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
+    read_as(runs, |dir| PacketSource::as_measured("kept".to_owned(), dir, window, None))
+}
+
+fn read_as(
+    runs: &[&[u64]],
+    open: impl FnOnce(&Path) -> Result<PacketSource, CopyError>,
+) -> (Vec<u64>, Vec<(u64, u64)>) {
     let dir = dir();
     for run in runs {
         let place = Place::Directory(Room::new(dir.path(), 1 << 30));
@@ -15,8 +27,7 @@ fn read(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
             PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place");
         write(&mut writer, run.iter().copied());
     }
-    let source = PacketSource::open("kept".to_owned(), dir.path(), window, None);
-    let mut source = source.expect("segments");
+    let mut source = open(dir.path()).expect("segments");
     let (mut seconds, mut unheard, mut turn) = (Vec::new(), Vec::new(), Turn::More);
     while turn != Turn::End {
         let mut chunk = Chunk::default();
@@ -69,6 +80,19 @@ fn what_came_late_in_a_run_stays_where_it_came() {
     let (seconds, _) = read(&[&run, &again], Window::ALL);
     assert!(seconds.starts_with(&[0, 0, 1, 1]));
     assert_eq!(seconds[200 + 2_900..][..4], [2_990, 2_995, 3_000, 3_001]);
+}
+
+#[test]
+fn what_came_in_a_time_is_of_it_also_where_it_came_late() {
+    let run = [20, 21, 18, 23, 16, 25];
+    assert_eq!(read_as_measured(&[&run], window(0, 21)), (vec![20], vec![(0, 20)]));
+    assert_eq!(read_as_measured(&[&run], window(21, 25)), (vec![21, 18, 23, 16], vec![]));
+    assert_eq!(read_as_measured(&[&run], window(25, 30)), (vec![25], vec![]));
+    // Before its first packet nobody listened, whatever times those have that came later.
+    assert_eq!(read_as_measured(&[&run], window(0, 20)), (vec![], vec![(0, 20)]));
+    let long: Vec<u64> = (0..5_000).chain([4_990, 3]).chain(5_000..9_000).collect();
+    assert_eq!(read_as_measured(&[&long], window(0, 4_995)).0, long[..4_995]);
+    assert_eq!(read_as_measured(&[&long], window(4_995, 9_000)).0, long[4_995..]);
 }
 
 #[test]
