@@ -4,6 +4,7 @@
 //! own, compiled to native code, with the loop over a batch inside ([`driver`]).
 
 mod asides;
+mod caught;
 mod convert;
 mod driver;
 mod feed;

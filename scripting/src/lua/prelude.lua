@@ -86,6 +86,43 @@ function table.move(a, from, to, at, b)
   return move(a, from, to, at)
 end
 
+-- What a script catches of the host's errors is text, as its own errors are; a limit that was
+-- passed is not caught at all.
+
+local function caught(ok, ...)
+  if ok or type((...)) ~= "userdata" then
+    return ok, ...
+  end
+  local told = host.told((...))
+  if told == nil then
+    error((...), 0)
+  end
+  return false, told
+end
+
+local protected, watched, resume = pcall, xpcall, coroutine.resume
+function pcall(f, ...)
+  return caught(protected(f, ...))
+end
+
+function xpcall(f, handler, ...)
+  if type(handler) ~= "function" then
+    return watched(f, handler, ...)
+  end
+  local function handle(caught)
+    if type(caught) ~= "userdata" then
+      return handler(caught)
+    end
+    local told = host.told(caught)
+    return if told == nil then caught else handler(told)
+  end
+  return caught(watched(f, handle, ...))
+end
+
+function coroutine.resume(thread, ...)
+  return caught(resume(thread, ...))
+end
+
 -- A packet table holds its fields by flat names: `tcp_flags_syn`. What is missing there is either
 -- absent (`filled` knows it) or was not foreseen, and is fetched.
 

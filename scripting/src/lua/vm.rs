@@ -14,13 +14,13 @@ use como_core::table::AGGREGATES;
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
-use super::asides;
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::known::Known;
 use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{calls, chunk_name, is_memory, line_of, passed, plain, root, syntax};
 use super::watch::Watch;
+use super::{asides, caught};
 use super::{convert, tables};
 use super::{meaning, renamed};
 use crate::host::{Means, Reach};
@@ -424,6 +424,7 @@ fn compiled(lua: &Lua, part: &'static mlua::Result<Vec<u8>>) -> mlua::Result<mlu
 fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlua::Result<Table> {
     let given = lua.create_table()?;
     given.set("flags", convert::flags(lua)?)?;
+    given.set("told", caught::told(lua)?)?;
     given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
     let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;
