@@ -17,6 +17,8 @@ use crate::host::tables::Shared;
 
 /// Packets of one batch that may fail before the rest of it is given up.
 pub const ERRORS_MAX: u32 = 256;
+/// What is told of an interval whose `init` has failed.
+const NOT_BEGUN: &str = " (`init` failed: the interval it begins is left out)";
 /// How many calls' worth of time all `action`s of one flush may take.
 const ACTION_CALLS: u32 = 20;
 
@@ -56,6 +58,15 @@ impl Common {
             Some(first) if first.limit.is_some() || limit.is_none() => {}
             _ => self.fault = Some(Fault::of(limit, told())),
         }
+    }
+
+    /// Notes why `init` failed, and that its interval is left out for it.
+    pub fn note_init(&mut self, limit: Option<Limit>, told: impl FnOnce() -> Mistake) {
+        self.note(limit, || {
+            let mut mistake = told();
+            mistake.message += NOT_BEGUN;
+            mistake
+        });
     }
 
     /// Says with what went wrong that so many packets of its batch were not looked at for it.

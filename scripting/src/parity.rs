@@ -80,25 +80,6 @@ fn export(state) { state }";
 }
 
 #[test]
-fn init_that_fails_leaves_an_empty_state() {
-    let lua = "function init(args, last) assert(last == nil, \"again\") end
-function update(pkt, state) state.n = (state.n or 0) + 1 end
-function export(state) return state end";
-    let rhai = "fn init(args, last) { if last != () { throw \"again\" } }
-fn update(pkt, state) { state.n = (state.n ?? 0) + 1; }
-fn export(state) { state }";
-    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
-        let mut running = Running::start(file, text, &[], Limits::default())
-            .unwrap_or_else(|error| panic!("{error}"));
-        for _ in 0..2 {
-            running.feed(some());
-            assert_eq!(running.rows(), ["n=6"], "{file}");
-        }
-        assert_eq!(running.faults.len(), 2, "{:?}", running.faults);
-    }
-}
-
-#[test]
 fn flows_and_addresses_tell_what_they_are() {
     let lua = "function init() return { kinds = {} } end
 function update(pkt, state) if pkt.ip then

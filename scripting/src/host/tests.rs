@@ -1,5 +1,6 @@
 //! What scripts reach, in both languages.
 
+mod begun;
 mod filters;
 mod records;
 

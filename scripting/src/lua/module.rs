@@ -36,6 +36,8 @@ pub struct LuaModule {
     common: Common,
     recorder: Recorder,
     state: mlua::Value,
+    /// Whether `init` has failed for the open interval, which is left out then.
+    idle: bool,
     /// What a script without a declared long-term table keeps across intervals.
     own_long: mlua::Value,
     lifts: Lifts,
@@ -87,12 +89,13 @@ impl LuaModule {
             common,
             recorder,
             state,
+            idle: false,
             own_long,
             lifts,
             matches: Vec::new(),
         };
         let begun = module.prepare().and_then(|()| module.begin());
-        begun.map_err(|trouble| module.ran.vm.told(trouble))?;
+        begun.map_err(|trouble| module.ran.vm.told(module.placed(Callback::Init, trouble)))?;
         Ok(module)
     }
 
@@ -112,10 +115,11 @@ impl LuaModule {
         Ok(())
     }
 
-    /// Begins an interval: what `init` returns is the state; an empty table if there is none, or
-    /// if it fails.
+    /// Begins an interval: what `init` returns is the state; an empty table if there is none.
+    /// If it fails, the interval is left out, and what comes next begins as the first did.
     fn begin(&mut self) -> Result<(), Trouble> {
         let last = std::mem::replace(&mut self.state, mlua::Value::Nil);
+        let last = if self.idle { mlua::Value::Nil } else { last };
         self.lifts.fits = None;
         let vm = &self.ran.vm;
         vm.host().turn(Phase::Init);
@@ -123,6 +127,7 @@ impl LuaModule {
             Some(init) => vm.call(|| init.call((&self.ran.args_table, last))),
             None => Ok(mlua::Value::Nil),
         };
+        self.idle = state.is_err();
         self.state = match &state {
             Ok(mlua::Value::Nil) | Err(_) => {
                 vm.call(|| vm.lua().create_table().map(mlua::Value::Table))?
@@ -277,6 +282,9 @@ impl LuaModule {
 
     /// The records of a closed interval, by `export` or by the tables alone.
     fn records(&mut self, out: &mut Export) -> Result<(), Trouble> {
+        if self.idle {
+            return Ok(());
+        }
         let interval = out.interval();
         let Some(export) = self.ran.function(Callback::Export).cloned() else {
             let records = self.common.records(interval);
@@ -365,7 +373,9 @@ impl Module for LuaModule {
     }
 
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
-        if self.checks() && !picked.is_empty() {
+        if self.checks() && self.idle {
+            *picked = Selection::none(batch.len());
+        } else if self.checks() && !picked.is_empty() {
             let natively = self.lifts.check.as_ref().and_then(|check| check.pick(batch, picked));
             if let Some(passed) = natively {
                 *picked = passed;
@@ -379,7 +389,8 @@ impl Module for LuaModule {
     }
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        if !self.common.count(batch, picked)
+        if !self.idle
+            && !self.common.count(batch, picked)
             && self.ran.function(Callback::Update).is_some()
             && !picked.is_empty()
             && !self.update_natively(batch, picked)
@@ -400,7 +411,9 @@ impl Module for LuaModule {
         }
         self.common.begin();
         if let Err(trouble) = self.begin() {
-            self.note(trouble);
+            let trouble = self.placed(Callback::Init, trouble);
+            let vm = &self.ran.vm;
+            self.common.note_init(trouble.limit, || vm.told(trouble));
         }
     }
 

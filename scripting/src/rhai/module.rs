@@ -48,6 +48,8 @@ pub(super) struct RhaiModule {
     recorder: Recorder,
     holder: Holder,
     state: Dynamic,
+    /// Whether `init` has failed for the open interval, which is left out then.
+    idle: bool,
     /// What a script without a declared long-term table keeps across intervals.
     own_long: Dynamic,
     /// What `state` and `own_long` weighed, and how many packets came since.
@@ -82,6 +84,7 @@ impl RhaiModule {
             recorder,
             holder: Holder::default(),
             state: Dynamic::UNIT,
+            idle: false,
             own_long: Dynamic::from_map(Map::new()),
             weighed: 0,
             since: 0,
@@ -103,11 +106,13 @@ impl RhaiModule {
         self.ran.host.filters.lock().settle()
     }
 
-    /// Begins an interval: what `init` returns is the state; an empty map if that is nothing, or
-    /// if it fails.
+    /// Begins an interval: what `init` returns is the state; an empty map if that is nothing.
+    /// If it fails, the interval is left out, and what comes next begins as the first did.
     fn begin(&mut self) -> Fallible<()> {
         self.ran.host.turn(Phase::Init);
         let last = std::mem::take(&mut self.state);
+        let last = if self.idle { Dynamic::UNIT } else { last };
+        self.idle = true;
         self.state = Dynamic::from_map(Map::new());
         if let Some(init) = &mut self.init {
             init.set(0, self.ran.args_map());
@@ -119,7 +124,16 @@ impl RhaiModule {
                 self.state = state;
             }
         }
+        self.idle = false;
         Ok(())
+    }
+
+    /// Begins an interval, or notes why that failed.
+    fn begin_or_note(&mut self) {
+        if let Err(error) = self.begin() {
+            let (ran, line) = (&self.ran, self.init.as_ref().map_or(0, Body::line));
+            self.common.note_init(passed(&error), || ran.told(placed(error, line)));
+        }
     }
 
     fn note(&mut self, error: Box<EvalAltResult>) {
@@ -183,17 +197,17 @@ impl RhaiModule {
             self.state = Dynamic::UNIT;
             self.own_long = Dynamic::from_map(Map::new());
             self.weighed = 0;
-            let began = self.begin();
             let mistake = Mistake::new(self.ran.file(), 0, message);
             self.common.note(Some(Limit::Memory), || mistake);
-            if let Err(error) = began {
-                self.note(error);
-            }
+            self.begin_or_note();
         }
     }
 
     /// The records of a closed interval, by `export` or by the tables alone.
     fn records(&mut self, out: &mut Export) -> Fallible<()> {
+        if self.idle {
+            return Ok(());
+        }
         let Some(export) = &mut self.export else {
             let records = self.common.records(out.interval());
             return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
@@ -274,10 +288,8 @@ impl RhaiModule {
         let results = [self.records(out), self.flush(out)];
         self.common.begin();
         self.weigh(true);
-        let began = self.begin();
-        for error in results.into_iter().chain([began]).filter_map(Result::err) {
-            self.note(error);
-        }
+        results.into_iter().filter_map(Result::err).for_each(|error| self.note(error));
+        self.begin_or_note();
     }
 
     /// What `action` says of each long-term row.
@@ -378,6 +390,10 @@ impl Module for RhaiModule {
         if self.check.is_none() {
             return;
         }
+        if self.idle {
+            *picked = Selection::none(batch.len());
+            return;
+        }
         let all = picked.clone();
         let (mut pass, mut odd) = (Selection::none(batch.len()), None);
         deep(|| {
@@ -397,7 +413,7 @@ impl Module for RhaiModule {
     }
 
     fn update(&mut self, batch: &Batch, picked: &Selection) {
-        if !self.common.count(batch, picked) {
+        if !self.idle && !self.common.count(batch, picked) {
             deep(|| {
                 self.pass(Callback::Update, batch, picked, |_, _| {});
                 self.weigh(false);
