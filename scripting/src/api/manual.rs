@@ -10,6 +10,7 @@ use como_core::table::AGGREGATES;
 
 use super::{Entry, TOPICS, entries, find};
 use crate::declare::Callback;
+use crate::scan::TS_NS;
 
 /// What scripts have beside the library: name, how it is written in Lua and in Rhai (empty where
 /// it is not there), what it is.
@@ -116,9 +117,24 @@ pub fn manual() -> String {
     }
     page += "\n## Fields of a packet\n\n| `pkt.` | type | is |\n|---|---|---|\n";
     for field in Field::ALL {
-        let _ = writeln!(page, "| `{}` | {} | {} |", field.name(), kind(field.kind()), field.doc());
+        let _ = writeln!(page, "| `{}` | {} | {} |", field.name(), kind(field.kind()), doc(*field));
+        if *field == Field::Ts {
+            let _ = writeln!(page, "| `{TS_NS}` | time | {TS_NS_DOC} |");
+        }
     }
     page
+}
+
+/// The exact time, which no field is.
+const TS_NS_DOC: &str =
+    "the same exactly, to be shown, compared, and taken from another: that gives nanoseconds";
+
+/// What a field holds in a script: a number of Lua would not hold all nanoseconds.
+const fn doc(field: Field) -> &'static str {
+    match field {
+        Field::Ts => "when it was seen, seconds since 1970",
+        field => field.doc(),
+    }
 }
 
 /// What is said of a function below its signature.
@@ -143,8 +159,12 @@ pub fn help(name: &str) -> Option<String> {
     if let Some((_, lua, rhai, doc)) = BASICS.iter().find(|(known, ..)| *known == name) {
         return Some(format!("{doc}\n  Lua:  {lua}\n  Rhai: {rhai}"));
     }
-    let field = Field::named(name.strip_prefix("pkt.").unwrap_or(name));
-    field.map(|field| format!("pkt.{}: {}, {}", field.name(), kind(field.kind()), field.doc()))
+    let name = name.strip_prefix("pkt.").unwrap_or(name);
+    if name == TS_NS {
+        return Some(format!("pkt.{TS_NS}: time, {TS_NS_DOC}"));
+    }
+    let field = Field::named(name);
+    field.map(|field| format!("pkt.{}: {}, {}", field.name(), kind(field.kind()), doc(field)))
 }
 
 /// Every name that [`help`] knows.
@@ -248,7 +268,7 @@ fn classes() -> String {
             true => format!("number|packet.{}", field.name()),
             false => lua_type(kind(field.kind())).replace("(addr|string)", "addr"),
         };
-        let line = format!("---@field {name}? {ty} {}", field.doc());
+        let line = format!("---@field {name}? {ty} {}", doc(*field));
         classes.entry(class.to_owned()).or_default().push(line);
     }
     let flow = "---@field flow? flow|packet.flow the five-tuple, ports 0 where there are none";

@@ -100,11 +100,19 @@ pub fn flags(lua: &Lua) -> mlua::Result<Table> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nanos(pub u64);
 
+/// What is told of one that is taken for a number.
+const EXACT: &str = "of an exact time only another is taken, as in `pkt.ts_ns - last`; \
+                     `pkt.ts` is a number of seconds";
+
 impl UserData for Nanos {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.0.to_string()));
-        methods.add_meta_method(MetaMethod::Sub, |_, this, other: UserDataRef<Self>| {
-            Ok((i128::from(this.0) - i128::from(other.0)) as f64)
+        methods.add_meta_function(MetaMethod::Sub, |_, (a, b): (mlua::Value, mlua::Value)| {
+            let exact = |value: &mlua::Value| Some(value.as_userdata()?.borrow::<Self>().ok()?.0);
+            match (exact(&a), exact(&b)) {
+                (Some(a), Some(b)) => Ok((i128::from(a) - i128::from(b)) as f64),
+                _ => Err(mlua::Error::runtime(EXACT)),
+            }
         });
         methods.add_meta_method(MetaMethod::Eq, |_, this, other: UserDataRef<Self>| {
             Ok(*this == *other)

@@ -26,6 +26,9 @@ local function top(t, n, by)
   local list, least, count = {}, nil, 0
   for key, value in t do
     local rank = if by == nil then value else value[by]
+    if rank == nil then
+      error(`top: what lies under '{tostring(key)}' has no field '{tostring(by)}'`, 2)
+    end
     if count < n or rank >= least then
       local entry = { key = key, value = value, rank = rank }
       local at = count

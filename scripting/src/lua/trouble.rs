@@ -69,6 +69,9 @@ pub fn plain(message: &str) -> String {
     shortened(message).trim().to_owned()
 }
 
+/// How deep Luau reads blocks and brackets inside each other.
+const DEPTH_MAX: u32 = 1000;
+
 /// What the compiler says of a text.
 pub fn syntax(error: &mlua::Error) -> Trouble {
     let text = match error {
@@ -79,6 +82,12 @@ pub fn syntax(error: &mlua::Error) -> Trouble {
     let place = text.trim_start_matches(':').split_once(':');
     let place = place.and_then(|(line, message)| Some((line.trim().parse().ok()?, message)));
     let (line, message) = place.unwrap_or((0, &text));
+    if message.contains("xceeded allowed recursion depth") {
+        return Trouble::new(
+            line,
+            format!("blocks or brackets lie more than {DEPTH_MAX} deep in each other"),
+        );
+    }
     // What was never closed is where to look, and not where the text ends.
     let forgotten = message.split_once("; did you forget to close ").and_then(|(_, behind)| {
         let (_, line) = behind.trim_end_matches('?').rsplit_once(" at line ")?;

@@ -378,6 +378,26 @@ fn no_more_rows_are_put_into_an_order_than_a_call_has_time_for() {
 }
 
 #[test]
+fn a_limit_of_the_library_is_not_caught() {
+    let text = "function init() return { kept = {} } end
+function update(pkt, s)
+ local i = 0
+                while true do
+ i += 1
+                local _, made = pcall(addr, '10.0.' .. i // 256 .. '.' .. i % 256)
+                s.kept[i] = made
+end
+end
+function export() end";
+    let limits = Limits { memory_bytes_max: 4 << 20, call_ms_max: 5000, ..LIMITS };
+    let mut running = start_with(text, &[], limits).expect("it starts");
+    running.feed(some().into_iter().take(1));
+    let fault = running.faults.first().expect("a fault");
+    assert_eq!(fault.limit, Some(Limit::Memory), "{fault}");
+    assert!(fault.to_string().contains(":6: the script holds more than 6553 addresses"), "{fault}");
+}
+
+#[test]
 fn a_long_name_of_no_field_is_neither_copied_nor_shown() {
     let script = "function init()\n local a = string.rep('a', 8000000) return { a = a .. a }\nend\n\
                   function update(pkt, s)\n return pkt[s.a]\nend\n\

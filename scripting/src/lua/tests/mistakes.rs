@@ -116,19 +116,6 @@ function export(state) return { n = state.n } end
 }
 
 #[test]
-fn an_init_that_fails_leaves_an_empty_state() {
-    let text = r#"
-function init(args, last) if last then error("no") end return {} end
-function update(pkt, state) state.n = (state.n or 0) + 1 end
-function export(state) return state end
-"#;
-    let mut running = start(text);
-    running.rows();
-    running.feed(some());
-    assert_eq!(running.rows(), ["n=6"]);
-}
-
-#[test]
 fn what_a_script_says_and_makes_global_stays_in_bounds() {
     let text = r#"
 function update(pkt, state) log("packet", pkt.len, pkt.ip.src, "\27[2J"); leaked = pkt.len end
@@ -149,4 +136,68 @@ fn a_callback_that_runs_on_is_told_by_a_line_of_its_own() {
     running.feed(some());
     let said = &running.faults[0].to_string();
     assert!(said.starts_with("test.lua:2: stopped after 20 ms of CPU time in one call"), "{said}");
+}
+
+#[test]
+fn errors_of_the_library_are_texts_with_their_place_where_they_are_caught() {
+    let script = "function update(pkt, s)\nend\nfunction export()\n\
+        local ok, e = pcall(addr, 'x')\n\
+        local _, f = pcall(function()\n return net.contains('x') end)\n\
+        local _, g = xpcall(addr, function(e) return 'handled ' .. e end, 'x')\n\
+        local _, h = coroutine.resume(coroutine.create(function() return addr('x') end))\n\
+        local _, i = pcall(function() error({ 1 }) end)\n\
+        return { a = 'a' .. e, ok = ok, f = f, g = g, h = h, i = type(i) }\n\
+        end";
+    let mut running = start(script);
+    running.feed(some());
+    let rows = running.rows();
+    running.faultless();
+    let no = "`x` is no address: write one like 10.0.0.1, 2001:db8::1 or 00:1b:21:0a:0b:0c";
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    for part in [
+        format!("a=atest.lua:4: {no}"),
+        "ok=false".to_owned(),
+        "f=test.lua:6: net.contains".to_owned(),
+        format!("g=handled test.lua:7: {no}"),
+        format!("h=test.lua:8: {no}"),
+        "i=table".to_owned(),
+    ] {
+        assert!(row.contains(&part), "{part}: {row}");
+    }
+}
+
+#[test]
+fn memory_that_is_up_in_init_is_told_with_its_line() {
+    let script = "-- x\nfunction init(args, last)\n\
+        if last then return table.create(9000000, 1) end\n\
+                  end\nfunction update(pkt, s) end\nfunction export(s) return { n = 1 } end";
+    let mut running = start(script);
+    running.rows();
+    let fault = running.faults.first().expect("a fault").to_string();
+    assert!(fault.starts_with("test.lua:2: needs more than 64 MiB of memory"), "{fault}");
+}
+
+#[test]
+fn what_is_no_exact_time_no_name_and_no_field_is_told_in_words() {
+    let told = |work: &str, want: &str| {
+        let script = format!(
+            "function init() return {{ n = 'nofield', t = {{ a = {{ x = 1 }} }} }} end\n\
+             function update(pkt, s)\n {work}\nend\nfunction export(s) return {{ n = 1 }} end"
+        );
+        let mut running = start(&script);
+        running.feed(some());
+        let fault = running.faults.first().expect("a fault").to_string();
+        assert!(fault.starts_with(&format!("test.lua:3: {want}")), "{fault}");
+    };
+    let exact = "of an exact time only another is taken, as in `pkt.ts_ns - last`";
+    told("return pkt.ts_ns - 1", exact);
+    told("return 1 - pkt.ts_ns", exact);
+    told("return pkt[nil]", "a packet's field has a name, and this is nil");
+    told("return top(s.t, 1, s.n)", "top: what lies under 'a' has no field 'nofield'");
+}
+
+#[test]
+fn how_deep_blocks_may_lie_is_told() {
+    let deep = format!("x = {}1{}", "(".repeat(2000), ")".repeat(2000));
+    refused(&deep, "1: blocks or brackets lie more than 1000 deep in each other");
 }
