@@ -7,12 +7,14 @@
 
 mod classic;
 mod filler;
+mod quick;
 
 use std::io::{self, Read};
 use std::ops::Range;
 
 pub use classic::{pcap_head, pcap_record, put_pcap_header};
 pub use filler::{lengthen, packet_bytes};
+pub(crate) use quick::quick_packet;
 
 use crate::field::{Field, Fields};
 use crate::packet::{Known, LinkType, Packet, Weight};

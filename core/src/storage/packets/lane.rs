@@ -275,7 +275,7 @@ impl Lane {
         let region = (chunk.regions.len() - usize::from(known)) as u16;
         let before = chunk.packets.len();
         let is_done = loop {
-            if !chunk.packets.is_empty() {
+            if !chunk.packets.is_empty() && self.crossings.is_none() {
                 self.take_run(chunk, region, end);
             }
             let is_full = chunk.packets.len() >= BATCH_PACKETS_MAX;
@@ -310,21 +310,24 @@ impl Lane {
         is_done
     }
 
-    /// The quick way: takes packets behind others of the chunk, of which there is nothing to say.
+    /// The quick way: takes packets behind others of the chunk, all of one interface and of the
+    /// window, of which there is nothing to say.
     fn take_run(&mut self, chunk: &mut Chunk, region: u16, end: usize) {
         let Self { scan, links, breaks, window, .. } = self;
-        let (mut taken, room) = (0, BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
-        for packet in scan.run().iter().take(room) {
-            let Some(&(link, source)) = links.get(usize::from(packet.source)) else { break };
-            if pcapng::start(packet) >= end {
-                break;
-            }
-            breaks.hear(packet.ts);
-            if window.from <= packet.ts && packet.ts < window.to {
-                chunk.packets.push(Packet { region, link, source, ..*packet });
-            }
-            taken += 1;
-        }
+        let room = BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len());
+        let run = scan.run();
+        let Some(first) = run.first() else { return };
+        let Some(&(link, source)) = links.get(usize::from(first.source)) else { return };
+        let belongs = |packet: &Packet| {
+            packet.source == first.source
+                && (window.from..window.to).contains(&packet.ts)
+                && pcapng::start(packet) < end
+        };
+        let run = &run[..run.iter().take(room).take_while(|packet| belongs(packet)).count()];
+        run.first().into_iter().for_each(|first| breaks.hear(first.ts));
+        run.iter().map(|packet| packet.ts).max().into_iter().for_each(|last| breaks.hear(last));
+        chunk.packets.extend(run.iter().map(|packet| Packet { region, link, source, ..*packet }));
+        let taken = run.len();
         scan.pass_run(taken);
     }
 

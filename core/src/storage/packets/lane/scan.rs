@@ -71,6 +71,10 @@ impl Scan {
     /// Adds a block; where the next begins.
     #[inline]
     fn add(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        if let Some((packet, end)) = pcapng::quick_packet(bytes, at) {
+            self.packets.push(packet);
+            return Some(end);
+        }
         let (block, rest) = pcapng::split(bytes.get(at..)?)?;
         match block {
             Block::Packet { ts, bytes } => {
