@@ -1,5 +1,7 @@
 //! Scans: the records of a stream in a window, oldest first, a page at a time.
 
+mod runs;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use super::block::{self, BlockError, Header};
 use super::{Mark, RecordStore, StoreError, Stored, Window};
 use crate::record::{Output, Schema};
 use crate::time::Ts;
+use runs::Runs;
 
 /// Reads a stream lazily: the rows whose interval starts inside the window, and the gaps that
 /// reach into it, cut to it. Rows are in time order within one output; outputs are in the order
@@ -29,6 +32,9 @@ pub struct Cursor {
     damaged: u64,
     read_bytes: u64,
     ended: bool,
+    // Who stored what was found so far, and a part that waits for the gap before it to be given.
+    runs: Option<Runs>,
+    held: Option<Part>,
 }
 
 /// What a scan comes upon.
@@ -96,6 +102,13 @@ impl<'a> Scan<'a> {
         Self { store, cursor: Cursor::new(stream, window) }
     }
 
+    /// The same of what is stored alone: times between runs that nobody measured, of which no gap
+    /// is stored, are not told.
+    pub fn of_blocks(store: &'a dyn RecordStore, stream: &str, window: Window) -> Self {
+        let scan = Self::new(store, stream, window);
+        Self { cursor: Cursor { runs: None, ..scan.cursor }, ..scan }
+    }
+
     /// How many damaged blocks were skipped so far.
     pub fn damaged(&self) -> u64 {
         self.cursor.damaged
@@ -134,6 +147,8 @@ impl Cursor {
             damaged: 0,
             read_bytes: 0,
             ended: window.from >= window.to,
+            runs: Some(Runs::default()),
+            held: None,
         }
     }
 
@@ -212,6 +227,9 @@ impl Cursor {
 
     /// The next part, or the next thing that cannot be read.
     pub fn find(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
+        if let Some(held) = self.held.take() {
+            return Ok(Some(Found::Part(held)));
+        }
         loop {
             let before = self.after;
             let stored = match self.next_block(store) {
@@ -224,7 +242,17 @@ impl Cursor {
             };
             match self.read(store, &stored) {
                 Ok(Ok(Some(output))) => {
-                    return Ok(Some(Found::Part(Part { seq: stored.mark.seq, output })));
+                    let part = Part { seq: stored.mark.seq, output };
+                    let header = block::peek(&stored.bytes).ok();
+                    let unheard =
+                        header.zip(self.runs.as_mut()).and_then(|(h, runs)| runs.pass(&h));
+                    let unheard = unheard.and_then(|unheard| unheard.common(self.window));
+                    let Some(Window { from, to }) = unheard else {
+                        return Ok(Some(Found::Part(part)));
+                    };
+                    let gap = Part { output: Output::Gap { from, to }, ..part };
+                    self.held = Some(part);
+                    return Ok(Some(Found::Part(gap)));
                 }
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {

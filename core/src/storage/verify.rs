@@ -59,7 +59,7 @@ pub fn records(
             to: stream.end,
             why,
         };
-        let mut scan = Scan::new(store, &stream.name, Window::ALL);
+        let mut scan = Scan::of_blocks(store, &stream.name, Window::ALL);
         let (mut blocks, mut rows) = (0, 0);
         while let Some(next) = scan.find() {
             match next {

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::index::{Entry, Index};
+use super::read::times;
 use super::segments::{self, Segment};
 use crate::capture::clock::LEAP_MAX;
 use crate::filter::Expr;
@@ -69,11 +70,7 @@ pub fn cuts(
 
 /// The times of a segment's packets, as far as they are known; of one that says nothing, all time.
 fn span(segment: &Segment) -> io::Result<(Ts, Ts)> {
-    let known = match segment.span {
-        None => Index::read(&segment.index(), segment.number)?.span(),
-        span => span,
-    };
-    Ok(known.unwrap_or((Ts(0), Ts(u64::MAX))))
+    Ok(times(segment)?.unwrap_or((Ts(0), Ts(u64::MAX))))
 }
 
 /// The entries before which a cut is clean, and the cuts, where the packets of earlier segments end

@@ -9,6 +9,7 @@ mod chains;
 mod holes;
 mod open;
 mod slab;
+mod times;
 mod verify;
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ pub use holes::{Listened, gaps, listened};
 use open::{Behind, Found, Open};
 use slab::Buffers;
 pub(super) use slab::Slab;
+pub(super) use times::times;
 pub use verify::verify;
 
 /// What reading a window took, and what the index saved.

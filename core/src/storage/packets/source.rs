@@ -46,6 +46,8 @@ pub struct PacketSource {
     // What the chains that have ended took, and times that they told at their end.
     read_bytes: u64,
     ended: Vec<Window>,
+    // Behind the latest packet that was given.
+    given: Ts,
 }
 
 /// A chain being read.
@@ -117,6 +119,7 @@ impl PacketSource {
             telling: None,
             read_bytes: 0,
             ended: Vec::new(),
+            given: Ts(0),
         };
         source.begin_due()?;
         Ok(source)
@@ -291,13 +294,17 @@ impl PacketSource {
                 return false;
             }
             while let Some(window) = self.between.pop_if(|window| window.to <= now) {
-                chunk.unheard.push(window);
+                // More may have come than there was when it began.
+                let from = window.from.max(self.given);
+                chunk.unheard.extend((from < window.to).then_some(Window { from, ..window }));
             }
             chunk.unheard.append(&mut head.chunk.unheard);
             chunk.unheard.sort_by_key(|window| window.from);
         }
         let room = BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len());
         head.give(until, room, chunk);
+        let last = chunk.packets.last().map(|packet| Ts(packet.ts.0.saturating_add(1)));
+        self.given = self.given.max(last.unwrap_or_default());
         chunk.packets.len() < BATCH_PACKETS_MAX
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Reading, cost};
+use super::{Reading, cost, times};
 use crate::filter::clues::Needs;
 use crate::storage::Window;
 use crate::storage::packets::index::Index;
@@ -23,14 +23,11 @@ pub struct Expected {
     pub packets: u64,
 }
 
-/// The times of the packets kept in a directory: the earliest, and the latest that is known.
+/// The times of the packets kept in a directory: the earliest, and the latest.
 pub fn covered(dir: &Path) -> io::Result<Option<(Ts, Ts)>> {
     let mut spans = Vec::new();
     for segment in segments::list(dir)? {
-        spans.extend(match segment.span {
-            None => Index::read(&segment.index(), segment.number)?.span(),
-            span => span,
-        });
+        spans.extend(times(&segment)?);
     }
     let first = spans.iter().map(|(first, _)| *first).min();
     Ok(first.zip(spans.iter().map(|(_, last)| *last).max()))

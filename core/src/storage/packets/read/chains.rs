@@ -70,8 +70,7 @@ pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<
         let begins = chains.is_empty() || steps_back && begins_apart(&segment);
         let span = known.map_or(Window::ALL, |(first, last)| Window {
             from: first,
-            // More may follow than the index of one that grows knows of.
-            to: segment.span.map_or(Window::ALL.to, |_| Ts(last.0.saturating_add(1))),
+            to: Ts(last.0.saturating_add(1)),
         });
         let number = segment.number;
         match chains.last_mut() {

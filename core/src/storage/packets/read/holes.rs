@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use super::Lost;
+use super::{Lost, times};
 use crate::storage::Window;
 use crate::storage::packets::index::Index;
 use crate::storage::packets::segments::{self, Segment, first_section};
@@ -184,8 +184,8 @@ pub fn gaps(dir: &Path, window: Window) -> io::Result<Vec<Window>> {
 
 /// The times of its packets, as far as they are known.
 pub(super) fn span(segment: &Segment) -> Option<(Ts, Ts)> {
-    let indexed = || Index::read(&segment.index(), segment.number).ok()?.span();
-    segment.span.or_else(indexed)
+    // What cannot be read is complained of when its packets are.
+    times(segment).ok().flatten()
 }
 
 /// Whether it says that its packets do not follow those before.

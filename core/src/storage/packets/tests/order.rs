@@ -27,7 +27,10 @@ fn read_as(
             PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place");
         write(&mut writer, run.iter().copied());
     }
-    let mut source = open(dir.path()).expect("segments");
+    read_all(open(dir.path()).expect("segments"))
+}
+
+fn read_all(mut source: PacketSource) -> (Vec<u64>, Vec<(u64, u64)>) {
     let (mut seconds, mut unheard, mut turn) = (Vec::new(), Vec::new(), Turn::More);
     while turn != Turn::End {
         let mut chunk = Chunk::default();
@@ -121,6 +124,38 @@ fn when_more_runs_lie_beside_each_other_than_are_read_at_once_is_told() {
 }
 
 #[test]
+fn before_what_was_stored_first_nobody_listened_also_while_an_earlier_time_is_stored() {
+    let dir = dir();
+    let place = Place::Directory(Room::new(dir.path(), 1 << 30));
+    written(&place, 300..400);
+    let mut writer =
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place");
+    write(&mut writer, 0..100);
+    writer.flush();
+    while writer.written().packets() < 100 {
+        std::thread::yield_now();
+    }
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None);
+    let want: Vec<u64> = (0..100).chain(300..400).collect();
+    assert_eq!(read_all(source.expect("segments")), (want, vec![(99, 300)]));
+}
+
+#[test]
+fn what_is_not_in_the_index_yet_was_listened_to() {
+    let dir = dir();
+    let place = Place::Directory(Room::new(dir.path(), 1 << 30));
+    written(&place, 0..100);
+    // As a crash leaves it.
+    let closed = segments(dir.path()).expect("a directory").remove(0);
+    fs::remove_file(closed.index()).expect("an index");
+    fs::rename(&closed.path, dir.path().join("00000001.pcapng")).expect("a segment");
+    assert_eq!(covered(dir.path()).expect("segments"), Some((Ts(0), Ts(99 * SEC))));
+    let all = Window { from: Ts(0), to: Ts(99 * SEC + 1) };
+    let listened = listened(dir.path(), Window::ALL).expect("segments");
+    assert_eq!(listened, Some(Listened { within: all, is_last: true }));
+}
+
+#[test]
 fn a_segment_that_has_no_packet_yet_makes_no_gap_a_silence() {
     let dir = dir();
     for run in [0..100, 200..300] {
@@ -131,12 +166,5 @@ fn a_segment_that_has_no_packet_yet_makes_no_gap_a_silence() {
     }
     fs::write(dir.path().join("00000009.pcapng"), b"").expect("a file");
     let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None);
-    let mut source = source.expect("segments");
-    let (mut unheard, mut turn) = (Vec::new(), Turn::More);
-    while turn != Turn::End {
-        let mut chunk = Chunk::default();
-        turn = source.next(&mut chunk).expect("it reads");
-        unheard.extend(chunk.unheard.iter().map(|w| (w.from.0 / SEC, w.to.0 / SEC)));
-    }
-    assert_eq!(unheard, [(99, 200)]);
+    assert_eq!(read_all(source.expect("segments")).1, [(99, 200)]);
 }
