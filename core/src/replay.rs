@@ -67,17 +67,25 @@ pub struct Replayer {
     own: Option<Box<dyn Replay>>,
     // Of the schema and the filter met last.
     derived: Option<(Arc<Schema>, String, Derived)>,
+    // Whether a record left open if its packets have ports.
+    has_unclear: bool,
 }
 
 impl Replayer {
     /// By the module's own way, where it has one, and otherwise as the columns say.
     pub fn new(own: Option<Box<dyn Replay>>) -> Self {
-        Self { own, derived: None }
+        Self { own, derived: None, has_unclear: false }
     }
 
     /// Whether the module says itself how.
     pub fn is_own(&self) -> bool {
         self.own.is_some()
+    }
+
+    /// Whether packets between two ports of 0 may have been taken for such without ports, as later
+    /// fragments are: records of both are the same.
+    pub fn has_unclear_ports(&self) -> bool {
+        self.has_unclear
     }
 
     /// Adds the packets of a row, which was measured of the packets that `filter` passes.
@@ -91,7 +99,8 @@ impl Replayer {
         match &mut self.own {
             Some(own) => replay_own(own.as_mut(), records, row, out),
             None => {
-                self.derived(&records.schema, filter)?.replay(records, row, out);
+                self.has_unclear |=
+                    self.derived(&records.schema, filter)?.replay(records, row, out);
                 Ok(())
             }
         }

@@ -83,32 +83,49 @@ impl Derived {
             _ => Value::Uint(1),
         };
         let said = self.key.iter().fold(Said::default(), |mut said, (_, column)| {
-            say(&mut said, column, &value(column));
+            say(&mut said, column, &value(column), true);
             said
         });
         said.or(self.common)
     }
 
-    /// Adds the packets of one row.
-    pub fn replay(&self, records: &Records, row: usize, out: &mut Vec<Replayed>) {
+    /// Adds the packets of one row. Whether it leaves open if these have ports.
+    pub fn replay(&self, records: &Records, row: usize, out: &mut Vec<Replayed>) -> bool {
         let count = |column| records.value(row, column).as_uint().unwrap_or(0);
         let weight = Weight { packets: count(self.packets), bytes: count(self.bytes) };
         // A silent interval was heard all the same; a key of which nothing came was not.
         if self.keyed && weight == (Weight { packets: 0, bytes: 0 }) {
-            return;
+            return false;
         }
-        let mut said = Said::default();
+        let Some(start) = records.starts.get(row).copied() else { return false };
+        let (mut said, mut has_unclear) = (Said::default(), false);
         for (at, column) in &self.key {
-            say(&mut said, column, &records.value(row, *at));
+            let value = records.value(row, *at);
+            let is_unclear = column.or_zero && is_port(column.field) && value == Value::Uint(0);
+            let is_there = is_unclear && self.has_ports(column.field, records, row);
+            has_unclear |= is_unclear && !is_there;
+            say(&mut said, column, &value, is_there);
         }
         let said = said.or(self.common);
-        let Some(start) = records.starts.get(row).copied() else { return };
         let time = |column| match records.value(row, column) {
             Value::Time(ts) => inside(ts, start, records),
             _ => start,
         };
         let (first, last) = self.times.map_or((start, start), |(a, b)| (time(a), time(b)));
         spread(Replayed { ts: first, said, weight }, last, out);
+        // Other protocols have none.
+        has_unclear && said.proto.is_none_or(|proto| PORTED.contains(&proto))
+    }
+
+    /// Whether a row is of packets with ports, so that a port of 0 is one: they have both or none.
+    fn has_ports(&self, of: Field, records: &Records, row: usize) -> bool {
+        let beside = self.key.iter().filter(|(_, column)| is_port(column.field));
+        let mut beside =
+            beside.filter(|(_, c)| of_proto(of).is_none_or(|p| of_proto(c.field) == Some(p)));
+        beside.any(|(at, column)| {
+            let value = records.value(row, *at);
+            value.as_uint().is_some_and(|port| port > 0 || !column.or_zero)
+        })
     }
 }
 
@@ -125,6 +142,30 @@ fn spread(packet: Replayed, last: Ts, out: &mut Vec<Replayed>) {
     let before = Weight { packets: packets - behind.packets, bytes: bytes - behind.bytes };
     out.push(Replayed { weight: before, ..packet });
     out.push(Replayed { ts: last, weight: behind, ..packet });
+}
+
+/// The protocols whose packets have ports: TCP, UDP, SCTP.
+const PORTED: [u8; 3] = [6, 17, 132];
+
+/// Whether a field is a port.
+pub fn is_port(field: Field) -> bool {
+    use Field as F;
+    matches!(field, F::Sport | F::Dport)
+        || matches!(field, F::TcpSport | F::TcpDport | F::UdpSport | F::UdpDport)
+        || matches!(field, F::SctpSport | F::SctpDport)
+}
+
+/// The protocol that alone has a field.
+fn of_proto(field: Field) -> Option<u8> {
+    use Field as F;
+    match field {
+        F::TcpSport | F::TcpDport | F::TcpFlags => Some(6),
+        F::UdpSport | F::UdpDport => Some(17),
+        F::SctpSport | F::SctpDport => Some(132),
+        F::IcmpType | F::IcmpCode => Some(1),
+        F::Icmp6Type | F::Icmp6Code => Some(58),
+        _ => None,
+    }
 }
 
 /// Whether a packet can be told the value of a field.
@@ -154,10 +195,11 @@ fn is_said(field: Field) -> bool {
     )
 }
 
-/// Says what a key column holds. That 0 stands for nothing where the column says so.
-fn say(said: &mut Said, column: &KeyColumn, value: &Value) {
+/// Says what a key column holds. That 0 stands for nothing where the column says so, unless it is
+/// known to be there.
+fn say(said: &mut Said, column: &KeyColumn, value: &Value, is_there: bool) {
     use Field as F;
-    let number = value.as_uint().filter(|x| *x > 0 || !column.or_zero);
+    let number = value.as_uint().filter(|x| *x > 0 || !column.or_zero || is_there);
     let addr = match value {
         Value::Addr(addr) => Some(*addr),
         _ => None,
@@ -167,14 +209,7 @@ fn say(said: &mut Said, column: &KeyColumn, value: &Value) {
     }
     let byte = number.and_then(|x| u8::try_from(x).ok());
     let word = number.and_then(|x| u16::try_from(x).ok());
-    let proto = match column.field {
-        F::TcpSport | F::TcpDport | F::TcpFlags => Some(6),
-        F::UdpSport | F::UdpDport => Some(17),
-        F::SctpSport | F::SctpDport => Some(132),
-        F::IcmpType | F::IcmpCode => Some(1),
-        F::Icmp6Type | F::Icmp6Code => Some(58),
-        _ => None,
-    };
+    let proto = of_proto(column.field);
     let version = match column.field {
         F::IcmpType | F::IcmpCode => Some(4),
         F::Icmp6Type | F::Icmp6Code => Some(6),

@@ -64,6 +64,8 @@ pub struct OnDemand {
     keyed: Fields,
     // What was said of records that are left out or inexact, so that it is said once.
     warned: [bool; 2],
+    // Whether it matters which packets have ports.
+    minds_ports: bool,
 }
 
 impl OnDemand {
@@ -94,6 +96,7 @@ impl OnDemand {
             losses: Losses::default(),
             keyed: Fields::NONE,
             warned: [false; 2],
+            minds_ports: true,
         };
         (source.description.size_bytes, source.description.sampling) = (Some(size), sampling);
         source.advance()?;
@@ -113,6 +116,12 @@ impl OnDemand {
     /// Says nothing in the log of records that are left out or inexact: whoever reads it says it.
     pub fn in_silence(mut self) -> Self {
         self.warned = [true; 2];
+        self
+    }
+
+    /// Says nothing of ports that are not clear: whoever reads it reads none.
+    pub fn without_ports(mut self) -> Self {
+        self.minds_ports = false;
         self
     }
 
@@ -219,6 +228,7 @@ impl OnDemand {
             if *row >= block.records.rows() {
                 self.here = None;
             }
+            self.note_ports();
             self.let_go();
             self.counts.replayed.ns += thread_cpu_ns().saturating_sub(begun);
         }
@@ -247,6 +257,14 @@ impl OnDemand {
                 );
             }
             self.description.lineage.push(Treatment::SomeRecords);
+        }
+    }
+
+    fn note_ports(&mut self) {
+        let lineage = &mut self.description.lineage;
+        let is_unclear = self.minds_ports && self.replayer.has_unclear_ports();
+        if is_unclear && !lineage.contains(&Treatment::UnclearPorts) {
+            lineage.push(Treatment::UnclearPorts);
         }
     }
 

@@ -89,6 +89,49 @@ fn what_a_packet_cannot_be_told_is_left_out() {
     check(&[&key[..], &[n, b]].concat(), "", &[(10, said, 1, 60)]);
 }
 
+#[test]
+fn a_port_of_0_is_one_beside_another_port() {
+    let row = |proto: u64, sport: u64, dport: u64| {
+        let [n, b] = counted(1, 60);
+        let key = [
+            (column("proto", Type::Uint, "ip.proto"), proto.into()),
+            (column("sport", Type::Uint, "sport or 0"), sport.into()),
+            (column("dport", Type::Uint, "dport or 0"), dport.into()),
+        ];
+        [&key[..], &[n, b]].concat()
+    };
+    let said = |proto, ports: Option<(u16, u16)>| Said {
+        proto: Some(proto),
+        sport: ports.map(|(sport, _)| sport),
+        dport: ports.map(|(_, dport)| dport),
+        ..Said::default()
+    };
+    check(&row(17, 53, 0), "", &[(10, said(17, Some((53, 0))), 1, 60)]);
+    check(&row(6, 0, 80), "", &[(10, said(6, Some((0, 80))), 1, 60)]);
+    // A fragment has none, and neither has another protocol.
+    check(&row(17, 0, 0), "", &[(10, said(17, None), 1, 60)]);
+    check(&row(1, 0, 0), "", &[(10, said(1, None), 1, 60)]);
+}
+
+#[test]
+fn records_that_leave_open_whether_there_were_ports_say_so() {
+    let unclear = |proto: u64, sport: u64| {
+        let columns = [
+            column("proto", Type::Uint, "ip.proto"),
+            column("sport", Type::Uint, "sport or 0"),
+            column("n", Type::Uint, "count()"),
+            column("b", Type::Uint, "sum(\"len\")"),
+        ];
+        let mut records = Records::empty(Arc::new(Schema::new(columns)), Span::from_secs(5));
+        records.push(Ts::new(10, 0), [proto, sport, 1, 60].map(Value::Uint));
+        let mut replayer = Replayer::new(None);
+        replayer.replay(&records, 0, "", &mut Vec::new()).expect("a replay");
+        replayer.has_unclear_ports()
+    };
+    assert!(unclear(17, 0) && unclear(6, 0));
+    assert!(!unclear(17, 53) && !unclear(1, 0));
+}
+
 /// Answers with packets before, in and behind the interval.
 struct Anywhere;
 

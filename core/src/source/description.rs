@@ -106,6 +106,8 @@ pub enum Treatment {
     },
     /// Only some of the records were kept, as a top 20: what the others counted is missing.
     SomeRecords,
+    /// Records did not tell packets between two ports of 0 from such without ports.
+    UnclearPorts,
     /// Addresses are those of networks; as the key column is declared.
     Networks(String),
     /// As it is told where they come from.
@@ -136,6 +138,9 @@ impl fmt::Display for Treatment {
                 write!(f, "replayed from records of `{instance}`, {interval} each")
             }
             Self::SomeRecords => f.write_str("inexact: only some of the records were kept"),
+            Self::UnclearPorts => {
+                f.write_str("inexact: packets from port 0 to port 0 count as packets without ports")
+            }
             Self::Networks(column) => write!(f, "addresses cut to networks, `{column}`"),
             Self::Told(text) => f.write_str(&crate::render::tamed(text)),
             Self::Decapsulated => f.write_str("taken out of tunnels"),

@@ -9,6 +9,7 @@ use crate::filter::Expr;
 use crate::packet::Said;
 use crate::query::rates::Amount;
 use crate::record::Schema;
+use crate::replay::derive::is_port;
 use crate::replay::{Derived, OnDemand, ReplayError, Replayer};
 use crate::source::{Source, Treatment};
 use crate::storage::scan::{first_cut, times_of};
@@ -55,6 +56,7 @@ impl Past<'_> {
                     format!("it is of whole intervals of {step}, from {from} until {to}")
                 });
                 let source = source.telling(candidate.losses.clone());
+                let source = if reads_ports(needs) { source } else { source.without_ports() };
                 // What is left out is a gap that the answer names.
                 let is_said = !candidate.unsaid.is_empty();
                 let source = if is_said { source.in_silence() } else { source };
@@ -155,6 +157,10 @@ fn untold(source: &dyn Source, filter: &Expr) -> Option<String> {
 fn unkeyed(source: &OnDemand, needs: &Needs) -> Option<String> {
     let field = source.keyed().without(needs.brought).next()?;
     Some(format!("it has only packets with `{}`, {}", field.name(), field.doc()))
+}
+
+fn reads_ports(needs: &Needs) -> bool {
+    needs.fields.iter().chain(&needs.if_any).any(|field| is_port(*field))
 }
 
 fn wants_hosts(needs: &Needs) -> bool {
