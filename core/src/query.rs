@@ -13,6 +13,7 @@ pub mod packets;
 pub mod past;
 pub mod quiet;
 pub mod rates;
+mod redefined;
 pub mod replayed;
 pub mod run;
 pub mod when;
@@ -195,6 +196,12 @@ pub enum QueryError {
         /// As the records were measured, where that is known.
         measured: Option<String>,
     },
+    /// Records of its own were asked for alone, and they do not answer.
+    #[error(
+        "the records of `{0}` do not answer this, and with `source=none` it is not run afresh: leave \
+         that out, or the filter and the arguments"
+    )]
+    Alone(String),
     /// The reader was too slow for the records that came.
     #[error("records came faster than they were read: ask again from {}", or_the_end(.from))]
     Behind {

@@ -80,6 +80,12 @@ impl Afresh<'_> {
         instance: Instance,
         otherwise: Option<QueryError>,
     ) -> Result<Run, QueryError> {
+        if question.alone {
+            let alone = QueryError::Alone(question.module.clone());
+            // That says which filter they were measured with.
+            let other = otherwise.filter(|why| matches!(why, QueryError::OtherFilter { .. }));
+            return Err(other.unwrap_or(alone));
+        }
         let window = self.window(question)?;
         let over = question.source.as_ref().unwrap_or(&Over::Best);
         if let Some((monitor, clock)) = self.running.as_ref().filter(|_| question.follows) {
@@ -129,6 +135,7 @@ impl Afresh<'_> {
         let window = self.window(question)?;
         self.past(|past| match own {
             Some((own, filler)) => past.explain_beside((instance, filler), own, &self.lookups),
+            None if question.alone => Err(QueryError::Alone(question.module.clone())),
             None => past.explain(instance, window, &self.lookups),
         })
     }

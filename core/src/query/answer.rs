@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::coarse::first_of;
+use super::coarse::{first_of, uneven};
 use super::covered::Edges;
-use super::{Missed, Own, Query, QueryError, inexact};
+use super::{Missed, Own, Query, QueryError, inexact, redefined};
 use crate::filter::Expr;
 use crate::module::Alert;
 use crate::nearest::nearest;
@@ -194,6 +194,11 @@ impl<'a> Answer<'a> {
         {
             inexact::note(&mut sources, &stream, inexact::CUT);
         }
+        let mut notes = redefined::notes(place.store, &stream.name, window, &schemas)?;
+        if query.interval.is_none() && query.times.is_some() {
+            notes.extend(uneven(&place, &stream, window)?);
+        }
+        notes.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
         Ok(Self {
             scan,
             columns,

@@ -73,7 +73,8 @@ impl<'a> Coarse<'a> {
             legs.retain(|leg| leg.read().is_some());
         }
         let mut sources = base.sources().to_vec();
-        let aligned = aligned(base.window(), window, &levels, interval);
+        let aligned =
+            spanned(&levels).and_then(|all| aligned((base.window(), window), all, interval));
         aligned.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
         if is_cut(&place, &legs, &stream, (interval, base.follows()))? {
             inexact::note(&mut sources, &stream, inexact::CUT);
@@ -254,11 +255,24 @@ fn missed(
     reads.next().is_none().then_some(gone)
 }
 
+/// In what an answer of the records of a stream as they are is not of just the time asked for.
+pub(super) fn uneven(
+    place: &Place<'_>,
+    stream: &Stream,
+    asked: Window,
+) -> Result<Option<String>, QueryError> {
+    let is_inside = |all: &Window| [asked.from, asked.to].iter().any(|ts| is_inside(*ts, *all));
+    let Some(all) = stored(stream).filter(is_inside) else { return Ok(None) };
+    let len = first_of(place, &stream.name, asked)?.map_or(Span(0), |records| records.len);
+    if len == Span(0) {
+        return Ok(None);
+    }
+    Ok(aligned((asked, whole(asked, len, None)), all, len))
+}
+
 /// In what an answer is not of just the time asked for, where something is stored of more.
-fn aligned(asked: Window, window: Window, levels: &[Stream], interval: Span) -> Option<String> {
-    let all = spanned(levels)?;
-    let is_inside = |ts: Ts| all.from < ts && ts < all.to;
-    let is_off = |asked: Ts, whole: Ts| asked != whole && is_inside(asked);
+fn aligned((asked, window): (Window, Window), all: Window, interval: Span) -> Option<String> {
+    let is_off = |asked: Ts, whole: Ts| asked != whole && is_inside(asked, all);
     if window.from >= window.to
         || !(is_off(asked.from, window.from) || is_off(asked.to, up(asked.to, interval)))
     {
@@ -269,6 +283,10 @@ fn aligned(asked: Window, window: Window, levels: &[Stream], interval: Span) -> 
         to => format!("until {to}"),
     };
     Some(format!("it is of whole intervals of {interval}, from {} {until}", window.from))
+}
+
+fn is_inside(ts: Ts, all: Window) -> bool {
+    all.from < ts && ts < all.to
 }
 
 /// Whether records that were cut are merged; or may be, where it goes on with what comes. One that

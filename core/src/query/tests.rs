@@ -242,6 +242,21 @@ fn the_ends_of_a_window_that_nothing_covers_are_gaps() {
 }
 
 #[test]
+fn an_answer_of_whole_intervals_says_so_where_other_times_were_asked_for() {
+    let room = Room::new();
+    let said = |time: &str| {
+        let answer = ask(&room, &format!("module=traffic&time={time}&wait=no"));
+        inexact::reasons(answer.expect("an answer").sources())
+    };
+    let whole = "it is of whole intervals of 1s, from 1970-01-01T00:00:06Z until \
+        1970-01-01T00:00:09Z";
+    assert_eq!(said("5.5:8.25"), [whole]);
+    assert_eq!(said("5:8"), [""; 0]);
+    // Nothing is stored beyond.
+    assert_eq!(said("5:20.5"), [""; 0]);
+}
+
+#[test]
 fn longer_intervals_none_of_which_has_ended_are_said_to_be_begun() {
     let room = Room::new();
     let query = parsed("module=traffic&time=:&interval=1h&wait=no").expect("a query");

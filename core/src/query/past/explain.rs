@@ -19,6 +19,8 @@ struct Beside<'a> {
     own: Option<&'a str>,
     // Why nothing else is read, if it is not.
     why_not: Option<String>,
+    // Why what is read may not be exact beside them.
+    doubt: Option<&'a str>,
 }
 
 impl Past<'_> {
@@ -47,13 +49,14 @@ impl Past<'_> {
         let rests = rests.unwrap_or_default();
         let mut records = Records::empty(schema(), Span(0));
         records.push(own.window.from, own_row(own, rests.each_ref().map(Option::is_some)));
-        for (_, window, instance) in rests.iter().flatten() {
-            let beside = Beside { own: Some(&own.name), why_not: None };
+        for (chosen, window, instance) in rests.iter().flatten() {
+            let doubt = chosen.doubt.as_deref();
+            let beside = Beside { own: Some(&own.name), why_not: None, doubt };
             self.show((instance, *window, lookups), beside, &mut records)?;
         }
         if rests.iter().all(Option::is_none) {
             let why_not = format!("`{}` has records of its own", own.name);
-            let beside = Beside { own: Some(&own.name), why_not: Some(why_not) };
+            let beside = Beside { own: Some(&own.name), why_not: Some(why_not), doubt: None };
             self.show((&instance, own.window, lookups), beside, &mut records)?;
         }
         Ok(records)
@@ -63,7 +66,7 @@ impl Past<'_> {
     fn show(
         &self,
         (instance, window, lookups): (&Instance, Window, &Arc<Lookups>),
-        Beside { own, why_not }: Beside<'_>,
+        Beside { own, why_not, doubt }: Beside<'_>,
         records: &mut Records,
     ) -> Result<(), QueryError> {
         let needs = Needs::of(instance.clone())?;
@@ -72,6 +75,7 @@ impl Past<'_> {
         let asked = Asked { instance, needs: &needs, window, lookups };
         self.price(&mut candidates, asked, |candidate| candidate.refusal.is_none());
         for (at, mut candidate) in candidates.into_iter().enumerate() {
+            candidate.doubt = doubt.map(str::to_owned).or(candidate.doubt);
             let leaves_out = Self::leaves_out(&candidate, window);
             why_not.iter().for_each(|why_not| candidate.reserve(why_not.clone()));
             records.push(window.from, row(candidate, at == 0, leaves_out));

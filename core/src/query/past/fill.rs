@@ -10,9 +10,9 @@ use super::price::Asked;
 use super::reach::{EDGES, length};
 use super::{Candidate, Look, Past, Which};
 use crate::lookup::Lookups;
-use crate::query::QueryError;
 use crate::query::joined::{Filling, Own, Rest};
-use crate::record::Output;
+use crate::query::{QueryError, redefined};
+use crate::record::{Output, Records};
 use crate::storage::scan::Found;
 use crate::storage::{Scan, Window, packets};
 use crate::supervisor::{Instance, Needs};
@@ -82,10 +82,29 @@ impl Past<'_> {
         let (first, last) = (of(true), of(false));
         let interval = Needs::of(first.clone())?.interval;
         let lens = self.lens(own, interval)?;
-        let before = serving(own.before(interval, lens[0]), first)?;
+        let mut before = serving(own.before(interval, lens[0]), first)?;
         let since = before.as_ref().map_or(Ts(0), |(_, window, _)| window.to);
-        let behind = serving(own.behind(interval, lens[1], since), last)?;
+        let mut behind = serving(own.behind(interval, lens[1], since), last)?;
+        if let Some(stored) = own.stored {
+            self.compare(&mut before, own, stored)?;
+            self.compare(&mut behind, own, last_of(stored, interval))?;
+        }
         Ok([before, behind])
+    }
+
+    /// Takes note of it where what is run measures something else than the first of the records of
+    /// a window, beside which its own stand, did: the module was redeployed since.
+    fn compare(
+        &self,
+        served: &mut Option<Served>,
+        own: &Own,
+        window: Window,
+    ) -> Result<(), QueryError> {
+        let Some((chosen, _, instance)) = served else { return Ok(()) };
+        let Some(records) = self.first_of(&own.name, window)? else { return Ok(()) };
+        let measured = crate::supervisor::task(instance.clone())?.schema;
+        chosen.doubt = redefined::beside(&records.schema, &measured).or(chosen.doubt.take());
+        Ok(())
     }
 
     /// What serves best for a time beside the records, and for how much of it.
@@ -147,15 +166,25 @@ impl Past<'_> {
     /// as those asked for.
     fn lens(&self, own: &Own, interval: Span) -> Result<[Span; 2], QueryError> {
         let Some(stored) = own.stored.filter(|_| !own.is_merged) else { return Ok([own.len; 2]) };
-        let last = Ts(stored.to.0.saturating_sub(interval.0));
-        let mut scan = Scan::new(&*self.store, &own.name, Window { from: last, ..stored });
+        let records = self.first_of(&own.name, last_of(stored, interval))?;
+        Ok([own.len, records.map_or(Span(0), |records| records.len)])
+    }
+
+    /// The first records of a stream in a window.
+    fn first_of(&self, name: &str, window: Window) -> Result<Option<Records>, QueryError> {
+        let mut scan = Scan::new(&*self.store, name, window);
         while let Some(found) = scan.find().transpose()? {
             if let Found::Part(part) = found
                 && let Output::Records(records) = part.output
             {
-                return Ok([own.len, records.len]);
+                return Ok(Some(records));
             }
         }
-        Ok([own.len, Span(0)])
+        Ok(None)
     }
+}
+
+/// The last interval of a length of what is stored.
+fn last_of(stored: Window, interval: Span) -> Window {
+    Window { from: Ts(stored.to.0.saturating_sub(interval.0)), ..stored }
 }

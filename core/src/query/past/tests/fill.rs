@@ -107,3 +107,20 @@ pub(super) fn all(run: &mut Run) -> (Pairs, Pairs) {
         }
     }
 }
+
+#[test]
+fn what_is_measured_otherwise_than_the_records_beside_it_says_so() {
+    let minute = minute();
+    let mut writer = Writer::new(minute.store.clone(), "node", 1);
+    writer.open("c", About::default()).expect("memory");
+    let schema = Schema::new([Column::new("packets", Type::Uint).of("max(\"len\")")]);
+    let mut records = Records::empty(Arc::new(schema), Span::from_secs(5));
+    (20..40).step_by(5).for_each(|start| records.push(Ts::new(start, 0), [5u64.into()]));
+    writer.write("c", Output::Records(records)).expect("memory");
+    writer.commit().expect("memory");
+    let lookups = Arc::default();
+    let served = minute.past().rests(&asked("5s", ""), &own(5, 60), &lookups).expect("a store");
+    let doubts = served.map(|one| one.and_then(|(chosen, _, _)| chosen.doubt));
+    let why = "`packets` is what a script makes it, and `max(\"len\")` in the records beside it";
+    assert_eq!(doubts, [Some(why.to_owned()), Some(why.to_owned())]);
+}
