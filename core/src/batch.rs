@@ -227,6 +227,11 @@ impl Batch {
         self.picks.get(slot)
     }
 
+    /// What the filters of all slots of the shared plan accept.
+    pub fn picks(&self) -> &[Selection] {
+        &self.picks
+    }
+
     /// How many packets have malformed headers, and how many truncated ones; none unless some task
     /// asked for headers.
     pub fn faulty(&self) -> (u64, u64) {

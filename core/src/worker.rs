@@ -8,6 +8,7 @@ mod emission;
 mod failures;
 mod guarded;
 mod share;
+mod shed;
 mod taken;
 
 use std::sync::Arc;
@@ -25,13 +26,14 @@ use crate::record::{Output, Schema};
 use crate::selection::Selection;
 use crate::storage::Window;
 use crate::storage::packets::Spot;
-use crate::supervisor::counters::TaskCounters;
+use crate::supervisor::counters::{Loss, TaskCounters};
 use crate::time::{Interval, Span, Ts};
 pub use emission::{Emission, Event};
 pub use failures::Failures;
 pub(crate) use guarded::guarded;
 pub use share::Share;
 use share::{Had, Turn, WAIT_MIN};
+pub use shed::Shed;
 pub use taken::Taken;
 
 /// Empty intervals in a row that are exported as such; more are one gap.
@@ -41,6 +43,8 @@ const ZEROS_MAX: u64 = 3600;
 pub enum Work {
     /// Packets for every task.
     Batch(Arc<Batch>),
+    /// What there was no room for here.
+    Shed(Box<Shed>),
     /// A task to run from now on, in place of its namesake once that has flushed.
     Attach(Box<Task>),
     /// Flush and drop the task of this name.
@@ -186,6 +190,7 @@ impl Worker {
                 let turn = shared.then(|| turn(seats.len()));
                 self.turn_all(seats, &batch, turn, watch);
             }
+            Work::Shed(shed) => seats.iter_mut().for_each(|seat| seat.task.lack(&shed)),
             Work::Attach(task) => self.seat(seats, task),
             Work::Detach(name) => {
                 for seat in seats.extract_if(.., |s| s.task.name == name) {
@@ -257,9 +262,10 @@ impl Worker {
             && seat.successor.is_some()
         {
             // The successor begins where its predecessor ends.
+            let is_silent = seat.task.silent_since.is_some();
             self.flush(seat);
             let next = Interval::holding(batch.clock, seat.task.interval);
-            seat.task.pass(end, next.start(), &self.export);
+            seat.task.follow(Window { from: end, to: next.start() }, is_silent, &self.export);
         }
         seat.task.take(batch, &self.export);
     }
@@ -303,14 +309,6 @@ impl Task {
         if is_open && !batch.is_empty() {
             self.update(batch);
         }
-    }
-
-    /// Leaves a batch out, because it has taken too much of the time of others: whole intervals
-    /// of that time are a gap, others count less.
-    fn shed(&mut self, batch: &Batch) {
-        self.silent_since.get_or_insert(batch.clock);
-        let picked = batch.pick(self.slot).map_or(batch.len(), Selection::count);
-        self.counters.note_shed(&self.name, picked as u64);
     }
 
     /// Says once where the first interval begins.
@@ -380,7 +378,7 @@ impl Task {
         }
         while empty.start() < to {
             if self.share.is_over() {
-                self.counters.note_shed(&self.name, 0);
+                self.counters.note_shed(&self.name, 0, Loss::Share);
                 self.emit(export, Output::Gap { from: empty.start(), to }, Arc::default());
                 return;
             }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::queue::{Refused, Sender};
-use crate::worker::Work;
+use crate::worker::{Shed, Work};
 
 /// Capture's end of a worker's queue.
 pub struct Outbox {
@@ -46,13 +46,31 @@ impl Outbox {
         Ok(())
     }
 
-    /// Hands work on if there is room for it within `patience`, behind the orders that wait.
+    /// Hands work on if there is room for it within `patience`, behind the orders that wait. The
+    /// worker is told of a batch that found none, before any that follows.
     pub fn offer(&mut self, work: Work, patience: Duration) -> Result<(), Refused<()>> {
-        self.catch_up()?;
-        self.queue.send_within(work, patience).map_err(|refused| match refused {
-            Refused::Full(_) => Refused::Full(()),
+        let sent = match self.catch_up() {
+            Ok(()) => self.queue.send_within(work, patience),
+            Err(Refused::Full(())) => Err(Refused::Full(work)),
+            Err(Refused::Gone(())) => Err(Refused::Gone(work)),
+        };
+        sent.map_err(|refused| match refused {
+            Refused::Full(work) => {
+                self.note_shed(&work);
+                Refused::Full(())
+            }
             Refused::Gone(_) => Refused::Gone(()),
         })
+    }
+
+    fn note_shed(&mut self, work: &Work) {
+        match (work, self.orders.back_mut()) {
+            (Work::Batch(batch), Some(Work::Shed(shed))) => shed.add(batch),
+            (Work::Batch(batch), _) => {
+                self.orders.push_back(Work::Shed(Box::new(Shed::of(batch))));
+            }
+            _ => {}
+        }
     }
 
     /// Hands work on behind the orders that wait, and waits for room; without haste where the
@@ -72,6 +90,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::packet::build::{Frame, batch_of};
     use crate::queue::bounded;
 
     /// What arrived, in short.
@@ -80,6 +99,7 @@ mod tests {
             Work::Batch(_) => "batch".to_owned(),
             Work::Detach(name) => name.to_string(),
             Work::Flush => "flush".to_owned(),
+            Work::Shed(shed) => format!("shed {}", shed.of_slot(0)),
             _ => "other".to_owned(),
         }
     }
@@ -103,14 +123,33 @@ mod tests {
         assert!(outbox.order(detach("b")));
         assert_eq!(outbox.offer(batch(), Duration::ZERO), Err(Refused::Full(())));
         assert_eq!([next(), next()], ["batch", "a"]);
-        assert_eq!(outbox.offer(batch(), Duration::ZERO), Ok(()));
-        assert_eq!([next(), next()], ["b", "batch"]);
+        assert_eq!(outbox.catch_up(), Ok(()));
+        assert_eq!([next(), next()], ["b", "shed 0"]);
         assert!(
             outbox.order(detach("c")) && outbox.order(detach("d")) && outbox.order(detach("e"))
         );
         let waiting = std::thread::spawn(move || outbox.send(batch(), true));
         assert_eq!([next(), next(), next(), next()], ["c", "d", "e", "batch"]);
         assert!(waiting.join().expect("no panic"));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_before_what_follows() {
+        let (queue, work) = bounded(2);
+        let mut outbox = Outbox::new(queue);
+        let packets = || {
+            let one = || Frame::udp("10.0.0.1:1", "10.0.0.2:2");
+            Work::Batch(Arc::new(batch_of([one(), one()])))
+        };
+        let mut offer = || outbox.offer(packets(), Duration::ZERO).is_ok();
+        let next = || work.recv().map(|work| short(&work)).expect("work");
+        assert_eq!([offer(), offer(), offer(), offer()], [true, true, false, false]);
+        assert_eq!(next(), "batch");
+        // There is room to tell it, and none for what follows.
+        assert!(!offer());
+        assert_eq!([next(), next()], ["batch", "shed 4"]);
+        assert!(offer());
+        assert_eq!([next(), next()], ["shed 2", "batch"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::module::aside::Alert;
 use crate::packet::{Packet, Weight};
 use crate::source::{Chunk, Covered, Description, Replays, SourceError, Treatment};
 use crate::time::Ts;
-pub use task::{FAULTS, LimitsPassed, TaskCounters, TaskStatus};
+pub use task::{FAULTS, LimitsPassed, Loss, TaskCounters, TaskStatus};
 
 /// One source's counters.
 #[derive(Debug)]

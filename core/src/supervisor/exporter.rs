@@ -225,7 +225,7 @@ mod tests {
     use crate::packet::build::{Frame, batch_of};
     use crate::record::Records;
     use crate::source::{Description, Pace};
-    use crate::supervisor::counters::SourceCounters;
+    use crate::supervisor::counters::{Loss, SourceCounters};
     use crate::time::Span;
 
     /// Keeps what it is told of sources.
@@ -276,7 +276,7 @@ mod tests {
         };
         records(Event::Begin(task.clone(), Arc::default()));
         for shed in [0, 3, 4] {
-            task.note_shed("a", shed);
+            task.note_shed("a", shed, Loss::Share);
             let output = Output::Records(Records::empty(Arc::default(), Span::from_secs(1)));
             records(Event::Output(output, Arc::from([0])));
         }

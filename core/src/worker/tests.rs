@@ -1,6 +1,9 @@
 //! A task that takes too much of a live worker's time takes it from nobody.
 
+use std::time::Duration;
+
 use super::*;
+use crate::capture::outbox::Outbox;
 use crate::costs::thread_cpu_ns;
 use crate::field::Fields;
 use crate::packet::build::{Frame, batch_of};
@@ -22,6 +25,57 @@ impl Module for Busy {
 fn spend(ms: u64) {
     let end = thread_cpu_ns() + ms * 1_000_000;
     while thread_cpu_ns() < end {}
+}
+
+/// Has a worker do what waits for it.
+fn work_off(worker: &Worker, work: &Receiver<Work>) {
+    let mut watch = Stopwatch::start();
+    while work.waiting() > 0 {
+        let next = work.recv().expect("work");
+        worker.perform(&mut worker.seats.lock(), next, false, alone, &mut watch);
+    }
+}
+
+/// Nobody is passed over.
+fn alone(tasks: usize) -> Turn {
+    Turn { tasks, now_ns: 0, wait: false }
+}
+
+#[test]
+fn what_finds_no_room_in_the_queue_is_counted_and_its_intervals_are_a_gap() {
+    let (queue, work) = bounded(3);
+    let (export, emitted) = bounded(1 << 10);
+    let (retired, _slots) = crossbeam_channel::unbounded();
+    let worker = Worker::new(export, retired, Arc::default(), Arc::default());
+    let mut outbox = Outbox::new(queue);
+    assert!(outbox.order(task("a", [0, 0])) && outbox.order(task("b", [0, 0])));
+    let mut offer = |time_ms: u64| {
+        let clock = Ts(time_ms * 1_000_000);
+        let mut batch = batch_of([Frame::udp("10.0.0.1:1", "10.0.0.2:2").ts(clock)]);
+        (batch.clock, batch.is_live) = (clock, true);
+        outbox.offer(Work::Batch(Arc::new(batch)), Duration::ZERO).is_ok()
+    };
+    assert_eq!([0, 10, 25, 40].map(&mut offer), [true, false, false, false]);
+    work_off(&worker, &work);
+    assert!(offer(55) && offer(60));
+    work_off(&worker, &work);
+    drop(worker);
+    let (mut counters, mut gaps, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(Emission { instance, event }) = emitted.recv() {
+        match event {
+            Event::Begin(of, _) => counters.push(of),
+            Event::Output(Output::Gap { from, to }, _) => gaps.push((instance, from.0, to.0)),
+            Event::Closed(end) if &*instance == "a" => closed.push(end.0 / 1_000_000),
+            _ => {}
+        }
+    }
+    let status = counters.iter().map(|of| of.status("", Vec::new()));
+    let counts: Vec<_> = status.map(|status| (status.packets_seen, status.shed)).collect();
+    assert_eq!(counts, [(3, 3), (3, 3)]);
+    let gap = |name: &str| (name.into(), 10_000_000, 50_000_000);
+    assert_eq!(gaps, [gap("a"), gap("b")]);
+    // What came of the interval from 50 counts.
+    assert_eq!(closed, [10, 60]);
 }
 
 const INTERVAL: Span = Span(10_000_000);

@@ -297,3 +297,22 @@ fn what_is_stored_is_given_also_where_no_more_can_run() {
     drop(runs);
     assert_eq!(server.end(), 0);
 }
+
+#[test]
+fn with_no_source_nothing_is_measured_afresh() {
+    let folder = measured_late();
+    let refused = |args: &[&str], words: &[&str]| {
+        let base = ["query", "--store", "store", "--source", "none"];
+        let asked = [&base[..], args, &ALL].concat();
+        folder.como(asked).refused(2, words);
+    };
+    refused(&["t", "--filter", "udp"], &["`t` measures the packets of `tcp`, not of `udp`"]);
+    refused(&["top", "-a", "n=5"], &["the records of `top` do not answer this", "source=none"]);
+    refused(&["tuple"], &["no module `tuple`"]);
+    let on_demand = "[[module]]\nname = \"later\"\nuse = \"tuple\"\nrunning = \"on-demand\"\n";
+    folder.write("como.toml", config("gen:packets=1", &format!("{KEPT}{on_demand}")));
+    let server = Server::start(&folder);
+    let body = get(server.address(), "/later?time=:&wait=no&source=none").body;
+    assert!(body.contains("`later` do not answer this"), "{body}");
+    assert_eq!(server.end(), 0);
+}

@@ -16,6 +16,15 @@ pub const FAULTS: &str = "faults";
 /// How many faults of a task are remembered.
 const MISTAKES_MAX: usize = 16;
 
+/// Why a task does not get packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// It used more than its share of the time while others waited.
+    Share,
+    /// Its worker's queue was full.
+    Queue,
+}
+
 /// One task's counters.
 #[derive(Debug, Default)]
 pub struct TaskCounters {
@@ -38,7 +47,7 @@ pub struct TaskCounters {
     state_bytes: AtomicU64,
     busy_ns: AtomicU64,
     shed: AtomicU64,
-    sheds: AtomicBool,
+    sheds: [AtomicBool; 2],
     parked: AtomicBool,
     told: Mutex<Told>,
     trouble: Mutex<Option<String>>,
@@ -196,21 +205,30 @@ impl TaskCounters {
         self.busy_ns.fetch_add(spent_ns, Relaxed);
     }
 
-    /// Counts packets that it does not get because others wait for it; tells the log once.
-    pub fn note_shed(&self, task: &str, packets: u64) {
+    /// Counts packets that it does not get; tells the log once of each reason.
+    pub fn note_shed(&self, task: &str, packets: u64, why: Loss) {
         self.shed.fetch_add(packets, Relaxed);
-        if !self.sheds.swap(true, Relaxed) {
-            tracing::warn!(
-                target: FAULTS,
-                "module `{task}` takes more of the time of its worker than its share, while \
-                 packets wait: it is passed over. Intervals that it misses whole are gaps in its \
-                 records, \
-                 others count less; `/status` counts what it did not get, as `shed`"
-            );
+        if self.sheds[why as usize].swap(true, Relaxed) {
+            return;
         }
+        let what = match why {
+            Loss::Share => {
+                "takes more of the time of its worker than its share, while packets wait: it is \
+                 passed over"
+            }
+            Loss::Queue => {
+                "did not get packets of a wire: the modules of its worker take longer than the \
+                 traffic (`busy_seconds` in `/status` says which), and its queue was full"
+            }
+        };
+        tracing::warn!(
+            target: FAULTS,
+            "module `{task}` {what}. Intervals that it misses whole are gaps in its records, others \
+             count less; `/status` counts what it did not get, as `shed`"
+        );
     }
 
-    /// Whether there are packets that it did not get because others waited for it.
+    /// Whether there are packets that it did not get because there was no time for them.
     pub(crate) fn has_shed(&self) -> bool {
         self.shed.load(Relaxed) > 0
     }
