@@ -194,11 +194,17 @@ impl<'a> Answer<'a> {
         {
             inexact::note(&mut sources, &stream, inexact::CUT);
         }
-        let mut notes = redefined::notes(place.store, &stream.name, window, &schemas)?;
-        if query.interval.is_none() && query.times.is_some() {
-            notes.extend(uneven(&place, &stream, window)?);
-        }
+        let notes = redefined::notes(place.store, &stream.name, window, &schemas)?;
         notes.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
+        if let Some(times) = query.times.filter(|_| query.interval.is_none())
+            && let Some(note) = uneven(&place, &stream, window)?
+        {
+            // The clock stands anywhere: who counts from it asks for no boundary.
+            match times.name_an_instant() {
+                true => inexact::note(&mut sources, &stream, &note),
+                false => inexact::mark(&mut sources, &note),
+            }
+        }
         Ok(Self {
             scan,
             columns,

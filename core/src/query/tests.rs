@@ -1,6 +1,7 @@
 //! Questions well and badly put, and what they are answered.
 
 mod eras;
+mod uneven;
 
 use std::sync::Arc;
 
@@ -239,21 +240,6 @@ fn the_ends_of_a_window_that_nothing_covers_are_gaps() {
     let none = Missed::Within { module: "traffic".to_owned() };
     assert_eq!(answer.missed(), Some(none));
     assert_eq!(steps(&mut answer), (vec![], true));
-}
-
-#[test]
-fn an_answer_of_whole_intervals_says_so_where_other_times_were_asked_for() {
-    let room = Room::new();
-    let said = |time: &str| {
-        let answer = ask(&room, &format!("module=traffic&time={time}&wait=no"));
-        inexact::reasons(answer.expect("an answer").sources())
-    };
-    let whole = "it is of whole intervals of 1s, from 1970-01-01T00:00:06Z until \
-        1970-01-01T00:00:09Z";
-    assert_eq!(said("5.5:8.25"), [whole]);
-    assert_eq!(said("5:8"), [""; 0]);
-    // Nothing is stored beyond.
-    assert_eq!(said("5:20.5"), [""; 0]);
 }
 
 #[test]

@@ -72,6 +72,11 @@ pub enum TimeError {
 }
 
 impl Times {
+    /// Whether an instant was named, and not just times beside the clock.
+    pub(super) fn name_an_instant(&self) -> bool {
+        [self.from, self.to].iter().any(|when| matches!(when, When::At(_) | When::OfDay(_)))
+    }
+
     /// Reads `A:B`.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         // Times have colons of their own, so the one in the middle is where both sides make sense.
