@@ -198,8 +198,8 @@ pub enum QueryError {
     },
     /// Records of its own were asked for alone, and they do not answer.
     #[error(
-        "the records of `{0}` do not answer this, and with `source=none` it is not run afresh: leave \
-         that out, or the filter and the arguments"
+        "the records of `{0}` do not answer this, and with `source=none` it is not run afresh: \
+         leave that out, or the filter and the arguments"
     )]
     Alone(String),
     /// The reader was too slow for the records that came.

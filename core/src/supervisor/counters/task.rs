@@ -223,8 +223,8 @@ impl TaskCounters {
         };
         tracing::warn!(
             target: FAULTS,
-            "module `{task}` {what}. Intervals that it misses whole are gaps in its records, others \
-             count less; `/status` counts what it did not get, as `shed`"
+            "module `{task}` {what}. Intervals that it misses whole are gaps in its records, \
+             others count less; `/status` counts what it did not get, as `shed`"
         );
     }
 
