@@ -13,11 +13,13 @@ pub(super) struct Printed {
     print: Box<dyn Print>,
     faults: u64,
     faults_in_a_row: u64,
+    /// What went wrong first.
+    first: String,
 }
 
 impl Printed {
     pub(super) fn new(print: Box<dyn Print>) -> Self {
-        Self { print, faults: 0, faults_in_a_row: 0 }
+        Self { print, faults: 0, faults_in_a_row: 0, first: String::new() }
     }
 }
 
@@ -42,7 +44,8 @@ impl Renderer for Printed {
                     self.faults += 1;
                     self.faults_in_a_row += 1;
                     if self.faults == 1 {
-                        tracing::warn!("print: {}", fault.shown());
+                        tracing::warn!("a record is not shown: {}", fault.shown());
+                        self.first = fault.to_string();
                     }
                     if self.faults_in_a_row == FAULTS_MAX {
                         tracing::warn!("print keeps failing and is not tried again");
@@ -56,7 +59,10 @@ impl Renderer for Printed {
     fn end(&mut self, _: &mut dyn Write) -> io::Result<()> {
         match self.faults {
             0 => Ok(()),
-            n => Err(io::Error::other(format!("the module could not print {n} of its records"))),
+            n => {
+                let why = format!("the module could not print {n} of its records: {}", self.first);
+                Err(io::Error::other(why))
+            }
         }
     }
 }
