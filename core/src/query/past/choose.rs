@@ -157,9 +157,11 @@ impl Past<'_> {
             // What cannot be read is complained of by who reads it.
             Some(dir) => match packets::listened(dir, window) {
                 Ok(None) => return (Edges::all(window), None),
-                // Who keeps packets says until when it heard none.
-                Ok(Some(Listened { within, is_last: true })) => {
-                    Some(until(within, chosen.heard_until.max(clock)))
+                // Who keeps packets says until when it heard none. Where it was killed, some that
+                // it had heard are lost.
+                Ok(Some(Listened { within, is_last: true, is_closed })) => {
+                    let heard = if is_closed { chosen.heard_until } else { Ts(0) };
+                    Some(until(within, heard.max(clock)))
                 }
                 listened => listened.ok().flatten().map(|listened| listened.within),
             },

@@ -127,6 +127,9 @@ pub struct Listened {
     pub within: Window,
     /// Whether nothing is kept of any time behind, nor missing.
     pub is_last: bool,
+    /// Whether the newest of the window's segments was closed: then nothing is missing behind its
+    /// packets.
+    pub is_closed: bool,
 }
 
 /// When somebody listened in a window, as the packets tell that are kept in a directory; none where
@@ -148,9 +151,11 @@ pub fn listened(dir: &Path, window: Window) -> io::Result<Option<Listened>> {
         .map(|(_, span)| *span)
         .reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)))
     else {
-        let silent = Listened { within: window, is_last: false };
+        let silent = Listened { within: window, is_last: false, is_closed: true };
         return Ok(Some(silent).filter(|_| before && goes_on));
     };
+    let newest = inside.clone().max_by_key(|(_, (_, last))| *last);
+    let is_closed = newest.is_some_and(|(segment, _)| segment.span.is_some());
     let begins = inside.min_by_key(|(_, (first, _))| *first);
     let was_on = before && begins.is_some_and(|begins| runs_on(&begins));
     let end = Ts(last.0.saturating_add(1));
@@ -160,7 +165,7 @@ pub fn listened(dir: &Path, window: Window) -> io::Result<Option<Listened>> {
         from: if was_on { window.from } else { first.max(window.from) },
         to: if goes_on { window.to } else { end.min(window.to) },
     };
-    Ok(Some(Listened { within, is_last }))
+    Ok(Some(Listened { within, is_last, is_closed }))
 }
 
 /// The times in a window in which nobody listened, between packets that are kept in a directory.
