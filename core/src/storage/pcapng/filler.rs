@@ -37,7 +37,7 @@ pub fn lengthen(out: &mut Vec<u8>, at: usize, more: usize) -> bool {
     let Some(zeros) = more.checked_sub(least).filter(|zeros| *zeros <= ZEROS_MAX) else {
         return false;
     };
-    if more % 4 != 0 {
+    if !more.is_multiple_of(4) {
         return false;
     }
     // Off with the block's length, and with the end of its options.

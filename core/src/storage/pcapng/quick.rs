@@ -62,7 +62,8 @@ mod tests {
                 let seen = packet(block).expect("a packet");
                 prop_assert_eq!(stands(block), None);
                 prop_assert_eq!(u32::from(got.source), seen.interface);
-                let want = Packet { source: got.source, ..seen.as_packet(ts, 8, LinkType::ETHERNET) };
+                let long = seen.as_packet(ts, 8, LinkType::ETHERNET);
+                let want = Packet { source: got.source, ..long };
                 prop_assert_eq!((got, end), (want, bytes.len() - rest.len()));
             }
         }
