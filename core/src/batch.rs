@@ -370,6 +370,8 @@ impl Batch {
     }
 }
 
+const _: () = assert!(Block::PACKETS <= 64, "headers of a block are found with a bit for each");
+
 /// Leaves of the headers of packets that were made from records only what is known.
 #[cold]
 fn keep_known(packets: &[Packet], layers: &mut [Layers]) {

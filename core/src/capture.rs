@@ -408,7 +408,11 @@ impl Capture {
         batch.offers = self.merge.offers().clone();
         batch.decode(state.demand);
         state.interner.fill(&mut batch, state.demand);
-        state.watch.charge_busy(&state.costs, Category::Core);
+        // A wire may have been waited for.
+        match self.merge.is_live() {
+            true => state.watch.charge(&state.costs, Category::Core),
+            false => state.watch.charge_busy(&state.costs, Category::Core),
+        };
         state.plan.run(&mut batch);
         state.watch.charge_busy(&state.costs, Category::Filter);
         self.counters.note_batch(&batch);

@@ -107,9 +107,10 @@ impl Stopwatch {
         self.spend(self.asked_ns, costs, category)
     }
 
-    /// As [`Stopwatch::charge`], of a thread that has not waited since the last seam: then CPU time
-    /// passes as time does, and the clock is looked at instead, as long as the last answer is
-    /// young.
+    /// As [`Stopwatch::charge`], of a thread that has hardly waited since the last seam: then CPU
+    /// time passes as time does, and the clock is looked at instead, as long as the last answer is
+    /// young. What it waited all the same, half a millisecond at most, is charged here and not at a
+    /// later seam: the sum stays what the thread used.
     pub fn charge_busy(&mut self, costs: &Costs, category: Category) -> u64 {
         let passed = self.asked.elapsed();
         if passed >= TRUSTED {

@@ -116,9 +116,12 @@ impl Layers {
     /// Never fails: what cannot be read is marked [`Layers::TRUNCATED`] (the capture ends too
     /// early) or [`Layers::MALFORMED`] (the packet does), and what was found before it stands.
     pub fn find(link: LinkType, bytes: &[u8], wire_len: u32) -> Self {
-        let mut layers = Self::EMPTY;
-        layers.set(link, bytes, wire_len);
-        layers
+        let plain = if link == LinkType::ETHERNET { straight::find(bytes, wire_len) } else { None };
+        plain.unwrap_or_else(|| {
+            let mut layers = Self::EMPTY;
+            walk::find(link, bytes, wire_len, &mut layers);
+            layers
+        })
     }
 
     /// Finds the headers of up to 64 packets, whose bytes are in `data`.
@@ -140,16 +143,6 @@ impl Layers {
         for at in (Ones { word: others, base: 0 }) {
             let (packet, data) = (&packets[at], data[at]);
             layers[at] = Self::find(packet.link, data, packet.wire_len);
-        }
-    }
-
-    /// Writes in place, so that the straight path's answer goes there from its registers.
-    #[inline(always)]
-    fn set(&mut self, link: LinkType, bytes: &[u8], wire_len: u32) {
-        let plain = if link == LinkType::ETHERNET { straight::find(bytes, wire_len) } else { None };
-        match plain {
-            Some(layers) => *self = layers,
-            None => walk::find(link, bytes, wire_len, self),
         }
     }
 

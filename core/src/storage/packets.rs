@@ -344,7 +344,8 @@ impl PacketWriter {
         if nothing && self.load.mark.is_none() {
             return;
         }
-        let mut bytes = self.empty.try_recv().unwrap_or_default();
+        let room = || Vec::with_capacity(LOAD_BYTES as usize);
+        let mut bytes = self.empty.try_recv().unwrap_or_else(|_| room());
         bytes.clear();
         let load = std::mem::replace(&mut self.load, Load { bytes, ..Load::default() });
         if let Some(full) = &self.full

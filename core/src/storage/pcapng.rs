@@ -39,10 +39,10 @@ const OPT_CUSTOM: u16 = 2989;
 pub const ENTERPRISE: u32 = 32_473;
 
 /// What custom options of ours begin with after the enterprise number: what a packet stands for;
-/// the same of one whose headers were made from a record; the fields an interface's packets have.
+/// the same of one whose headers were made from a record; a section whose packets do not follow
+/// those before; the fields an interface's packets have.
 const WEIGHT_MARK: [u8; 4] = *b"CoMW";
 const MADE_MARK: [u8; 4] = *b"CoMM";
-/// The same of a section whose packets do not follow those before.
 const APART_MARK: [u8; 4] = *b"CoMA";
 const FIELDS_MARK: [u8; 4] = *b"CoMF";
 

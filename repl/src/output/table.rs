@@ -127,7 +127,9 @@ fn block(
             *field = for_eyes(std::mem::take(field), column);
         }
         let mut fields = comfy_table::Row::from(fields);
-        fields.max_height(1);
+        if room.is_some() {
+            fields.max_height(1);
+        }
         table.add_row(fields);
     }
     let found = table.column_max_content_widths();
@@ -140,7 +142,11 @@ fn block(
         let is_last = at == widths.len() - 1;
         column.set_padding((0, if is_last { 0 } else { BETWEEN }));
         let pad = column.padding_width();
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + pad)));
+        let width = Width::Fixed(width.saturating_add(pad));
+        column.set_constraint(match room {
+            Some(_) => ColumnConstraint::Absolute(width),
+            None => ColumnConstraint::LowerBoundary(width),
+        });
         if at > 0 && Align::of(columns[at - 1].ty) == Align::Right {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -121,19 +121,21 @@ impl LuaModule {
         let last = std::mem::replace(&mut self.state, mlua::Value::Nil);
         let last = if self.idle { mlua::Value::Nil } else { last };
         self.lifts.fits = None;
+        // Until it has a state.
+        self.idle = true;
         let vm = &self.ran.vm;
         vm.host().turn(Phase::Init);
         let state = match self.ran.function(Callback::Init) {
             Some(init) => vm.call(|| init.call((&self.ran.args_table, last))),
             None => Ok(mlua::Value::Nil),
         };
-        self.idle = state.is_err();
         self.state = match &state {
             Ok(mlua::Value::Nil) | Err(_) => {
                 vm.call(|| vm.lua().create_table().map(mlua::Value::Table))?
             }
             Ok(state) => state.clone(),
         };
+        self.idle = state.is_err();
         let update = self.lifts.update.as_ref();
         self.lifts.fits = update.and_then(|update| lifted::fits(&self.state, update));
         state.map(|_| ())

@@ -104,6 +104,8 @@ impl Names<'_> {
             let line = at.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
             self.script.mistake_near(line, at.position(), message).into()
         };
+        // Functions come in no order that means anything.
+        found.sort_by_key(|(at, _)| (at.line(), at.position()));
         found.into_iter().map(told).collect()
     }
 

@@ -72,10 +72,26 @@ pub fn closes_over(tokens: &[Token<'_>]) -> bool {
             open.pop();
         }
         let Some(outer) = outer.filter(|_| tokens[at].is("function")) else { return false };
-        let assigned = outer >= 2 && tokens[outer - 1].is("=");
-        let name = if assigned { outer - 2 } else { outer + 1 };
-        !others().any(|other| tokens.get(name).is_some_and(|name| name.is(other.name())))
+        let at_top = open.first() == Some(&outer);
+        !(at_top && others().any(|other| is_callback(tokens, outer, other)))
     })
+}
+
+/// Whether a function at the top of a Lua text is this callback, and called by nobody else.
+fn is_callback(tokens: &[Token<'_>], function: usize, callback: Callback) -> bool {
+    let assigned = function >= 2 && tokens[function - 1].is("=");
+    let (name, before) = if assigned {
+        (function - 2, (function - 2).checked_sub(1))
+    } else {
+        (function + 1, function.checked_sub(1))
+    };
+    let is_local = before.is_some_and(|before| tokens[before].is("local"));
+    let is_plain = assigned || tokens.get(name + 1).is_some_and(|t| t.is("("));
+    tokens.get(name).is_some_and(|token| token.is(callback.name()))
+        && is_plain
+        && !is_local
+        && !is_dotted(tokens, name)
+        && uses(tokens, callback.name()).count() == 1
 }
 
 /// The lines in which a function is called by its name.
@@ -118,6 +134,9 @@ mod tests {
         check("export = function(s) sort(s, function(a, b) end) end", false);
         check("function update(p) if p then s.f = function() end end end", true);
         check("local function keep(p) return function() return p.len end end", true);
+        check("local function store(p) return function() return p.len end end", true);
+        check("x.export = function(p) return function() return p.len end end", true);
+        check("function store(p) return function() end end function update(p) store(p) end", true);
     }
 
     #[test]
