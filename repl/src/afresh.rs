@@ -14,6 +14,7 @@ use como_core::storage::{RecordStore, Stream, Window};
 use como_core::supervisor::{Handle, Instance};
 use como_core::time::{Span, Ts};
 
+use crate::config::view::View;
 use crate::error::Failure;
 
 /// The most threads that read packets for one question; all but one are shared by all questions.
@@ -80,7 +81,9 @@ impl Afresh<'_> {
         instance: Instance,
         otherwise: Option<QueryError>,
     ) -> Result<Run, QueryError> {
-        if question.alone {
+        // A view wants nothing beside what it recorded, and to run afresh over its own packets where
+        // that is of others.
+        if question.alone && !View::has(&question.module) {
             let alone = QueryError::Alone(question.module.clone());
             // That says which filter they were measured with.
             let other = otherwise.filter(|why| matches!(why, QueryError::OtherFilter { .. }));

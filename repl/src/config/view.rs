@@ -40,6 +40,11 @@ impl View {
         format!("{}:{module}", self.name)
     }
 
+    /// Whether an instance that is called so outside is one of a view.
+    pub fn has(instance: &str) -> bool {
+        instance.contains(':')
+    }
+
     /// What an instance is called in it.
     pub fn inside<'a>(&self, instance: &'a str) -> Option<&'a str> {
         instance.strip_prefix(&self.name)?.strip_prefix(':')
