@@ -81,8 +81,8 @@ impl Afresh<'_> {
         instance: Instance,
         otherwise: Option<QueryError>,
     ) -> Result<Run, QueryError> {
-        // A view wants nothing beside what it recorded, and to run afresh over its own packets where
-        // that is of others.
+        // A view wants nothing beside what it recorded, and to run afresh over its own packets
+        // where that is of others.
         if question.alone && !View::has(&question.module) {
             let alone = QueryError::Alone(question.module.clone());
             // That says which filter they were measured with.
