@@ -73,6 +73,12 @@ fn minute() -> Minute {
 }
 
 impl Minute {
+    /// What writes more packets to where the minute's are kept.
+    fn keeper(&self) -> PacketWriter {
+        let place = Place::Directory(Room::new(self.dir.path().join("kept"), 1 << 30));
+        PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write")
+    }
+
     fn past(&self) -> Past<'_> {
         Past {
             store: self.store.clone(),

@@ -7,9 +7,7 @@ use super::*;
 /// in between.
 fn two_minutes() -> Minute {
     let minute = minute();
-    let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
-    let taken = Taken::whole(65_535);
-    let mut packets = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+    let mut packets = minute.keeper();
     let mut writer = Writer::new(minute.store.clone(), "node", 2);
     for name in ["kept", "counts"] {
         let about = About { module: "traffic".to_owned(), ..About::default() };

@@ -72,9 +72,7 @@ fn where_there_is_no_place_nothing_runs() {
 #[test]
 fn packets_that_came_late_count_where_the_records_do_not_have_them_and_once() {
     let minute = Minute { dir: tempfile::tempdir().expect("a directory"), ..minute() };
-    let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
-    let taken = Taken::whole(65_535);
-    let mut writer = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+    let mut writer = minute.keeper();
     // 20, 21, 18, 23, 16, 25, ..: every other one comes later by more than the one before.
     for at in 0..=20 {
         let sec = if at % 2 == 0 { 20 - at } else { 20 + at };

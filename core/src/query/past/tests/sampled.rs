@@ -8,9 +8,7 @@ use crate::source::Covered;
 /// as `then` says.
 fn sampled(then: &str) -> Minute {
     let minute = minute();
-    let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
-    let taken = Taken::whole(65_535);
-    let mut packets = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+    let mut packets = minute.keeper();
     let mut writer = Writer::new(minute.store.clone(), "node", 2);
     for name in ["kept", "counts"] {
         writer
