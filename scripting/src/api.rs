@@ -55,6 +55,8 @@ pub struct Entry {
 pub enum Call {
     /// On its arguments alone.
     Pure(fn(&[Value]) -> Result<Value, String>),
+    /// On bytes, which the first parameter of that type is, and its other arguments alone.
+    Bytes(fn(&[u8], &[Value]) -> Result<Value, String>),
     /// Also on what the script reaches.
     Reach(fn(&Reach, &[Value]) -> Result<Value, String>),
     /// In a way that each language has for itself.
@@ -100,8 +102,43 @@ impl Entry {
         self.params.iter().filter(|(_, ty)| !ty.ends_with('?')).count()
     }
 
+    /// Which argument it takes the bytes of, from 0, where it works on bytes.
+    pub fn bytes_at(&self) -> Option<usize> {
+        let at = || self.params.iter().position(|(_, ty)| *ty == "bytes");
+        matches!(self.call, Call::Bytes(_)).then(at).flatten()
+    }
+
     /// Calls it. A mistake says which function, what is wrong and what would be right.
     pub fn run(&self, host: &Reach, given: &[Value]) -> Result<Value, String> {
+        self.checked(given, |given| match self.call {
+            Call::Pure(call) => call(given),
+            Call::Bytes(call) => {
+                let at = self.bytes_at().unwrap_or_default();
+                calls::bytes(given, at).and_then(|bytes| call(bytes, given))
+            }
+            Call::Reach(call) => call(host, given),
+            Call::Own => Ok(Value::Null),
+        })
+    }
+
+    /// Calls it of bytes that lie elsewhere: [`Entry::ELSEWHERE`] stands for them among what it is
+    /// given.
+    pub fn run_of(&self, bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+        self.checked(given, |given| match self.call {
+            Call::Bytes(call) => call(bytes, given),
+            _ => Ok(Value::Null),
+        })
+    }
+
+    /// What stands for bytes that lie elsewhere.
+    pub const ELSEWHERE: Value = Value::Bytes(Vec::new());
+
+    /// Calls it with as many arguments as it takes.
+    fn checked(
+        &self,
+        given: &[Value],
+        call: impl FnOnce(&[Value]) -> Result<Value, String>,
+    ) -> Result<Value, String> {
         // A nil at the end is as good as nothing.
         let len = given.iter().rposition(|value| *value != Value::Null).map_or(0, |at| at + 1);
         let given = given.get(..len).unwrap_or(given);
@@ -110,12 +147,7 @@ impl Entry {
         } else if given.len() > self.params.len() {
             format!("takes at most {} arguments, and was given {}", self.params.len(), given.len())
         } else {
-            let called = match self.call {
-                Call::Pure(call) => call(given),
-                Call::Reach(call) => call(host, given),
-                Call::Own => Ok(Value::Null),
-            };
-            match called {
+            match call(given) {
                 Ok(value) => return Ok(value),
                 Err(wrong) => wrong,
             }

@@ -57,6 +57,14 @@ pub fn bytes(given: &[Value], at: usize) -> Result<&[u8], String> {
     }
 }
 
+/// Bytes of argument `at`, as long as they are no more than `max`.
+pub fn at_most(bytes: &[u8], at: usize, max: usize) -> Result<&[u8], String> {
+    match bytes.len() > max {
+        true => Err(format!("argument {} is longer than {max} bytes", at + 1)),
+        false => Ok(bytes),
+    }
+}
+
 /// An IP address, or the text of one.
 pub fn addr(given: &[Value], at: usize) -> Result<Addr, String> {
     let read = match given.get(at) {

@@ -10,7 +10,7 @@ use como_core::record::Value;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::TEXT_BYTES_MAX;
-use super::calls::{bytes, text, wanted, whole};
+use super::calls::{at_most, bytes, text, wanted, whole};
 
 /// The longest pattern, the largest program made of it, and the memory of its quick form.
 const PATTERN_BYTES_MAX: usize = 1024;
@@ -64,15 +64,6 @@ fn pattern(given: &[Value]) -> Result<Regex, String> {
     Ok(regex)
 }
 
-/// An argument to search in.
-fn input(given: &[Value], at: usize, max: usize) -> Result<&[u8], String> {
-    let bytes = bytes(given, at)?;
-    match bytes.len() > max {
-        true => Err(format!("argument {} is longer than {max} bytes", at + 1)),
-        false => Ok(bytes),
-    }
-}
-
 /// Bytes as a text where they are one.
 fn made(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
@@ -82,14 +73,14 @@ fn made(bytes: &[u8]) -> Value {
 }
 
 /// Whether the pattern is found in a text.
-pub fn test(given: &[Value]) -> Result<Value, String> {
-    Ok(Value::Bool(pattern(given)?.is_match(input(given, 1, INPUT_BYTES_MAX)?)))
+pub fn test(text: &[u8], given: &[Value]) -> Result<Value, String> {
+    Ok(Value::Bool(pattern(given)?.is_match(at_most(text, 1, INPUT_BYTES_MAX)?)))
 }
 
 /// What the pattern matches first, or one of its groups; nil where it is not found.
-pub fn find(given: &[Value]) -> Result<Value, String> {
+pub fn find(text: &[u8], given: &[Value]) -> Result<Value, String> {
     let regex = pattern(given)?;
-    let text = input(given, 1, INPUT_BYTES_MAX)?;
+    let text = at_most(text, 1, INPUT_BYTES_MAX)?;
     let group = if given.len() > 2 { whole(given, 2, 0, 99)? } else { 0 };
     let found = match group {
         0 => regex.find(text),
@@ -99,15 +90,16 @@ pub fn find(given: &[Value]) -> Result<Value, String> {
 }
 
 /// How often the pattern is found, without overlap.
-pub fn count(given: &[Value]) -> Result<Value, String> {
-    Ok(Value::Uint(pattern(given)?.find_iter(input(given, 1, ALL_BYTES_MAX)?).count() as u64))
+pub fn count(text: &[u8], given: &[Value]) -> Result<Value, String> {
+    let found = pattern(given)?;
+    Ok(Value::Uint(found.find_iter(at_most(text, 1, ALL_BYTES_MAX)?).count() as u64))
 }
 
 /// The text with every match replaced; `$1` stands for what the first group matched.
-pub fn replace(given: &[Value]) -> Result<Value, String> {
+pub fn replace(text: &[u8], given: &[Value]) -> Result<Value, String> {
     let regex = pattern(given)?;
-    let text = input(given, 1, ALL_BYTES_MAX)?;
-    let by = input(given, 2, BY_BYTES_MAX)?;
+    let text = at_most(text, 1, ALL_BYTES_MAX)?;
+    let by = at_most(bytes(given, 2)?, 2, BY_BYTES_MAX)?;
     let mut out = Vec::new();
     let mut last = 0;
     for found in regex.captures_iter(text) {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use como_core::addr::Addr;
 use como_core::record::Value;
 
-use super::calls::{bytes, whole};
+use super::calls::{text, whole};
 
 /// The longest name of DNS (RFC 1035, 2.3.4).
 const NAME_BYTES_MAX: usize = 255;
@@ -78,33 +78,33 @@ pub(crate) fn question(bytes: &[u8]) -> Option<(String, u16)> {
 }
 
 /// The identifier of a message.
-pub fn dns_id(given: &[Value]) -> Result<Value, String> {
-    or_nil(dns(bytes(given, 0)?), |header| Value::Uint(header[0].into()))
+pub fn dns_id(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(dns(bytes), |header| Value::Uint(header[0].into()))
 }
 
 /// The name asked for.
-pub fn dns_qname(given: &[Value]) -> Result<Value, String> {
-    or_nil(question(bytes(given, 0)?), |(name, _)| Value::Text(name))
+pub fn dns_qname(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(question(bytes), |(name, _)| Value::Text(name))
 }
 
 /// The type asked for, by its number.
-pub fn dns_qtype(given: &[Value]) -> Result<Value, String> {
-    or_nil(question(bytes(given, 0)?), |(_, ty)| Value::Uint(ty.into()))
+pub fn dns_qtype(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(question(bytes), |(_, ty)| Value::Uint(ty.into()))
 }
 
 /// Whether it is an answer.
-pub fn dns_is_response(given: &[Value]) -> Result<Value, String> {
-    or_nil(dns(bytes(given, 0)?), |header| Value::Bool(header[1] & 0x8000 != 0))
+pub fn dns_is_response(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(dns(bytes), |header| Value::Bool(header[1] & 0x8000 != 0))
 }
 
 /// The response code.
-pub fn dns_rcode(given: &[Value]) -> Result<Value, String> {
-    or_nil(dns(bytes(given, 0)?), |header| Value::Uint((header[1] & 15).into()))
+pub fn dns_rcode(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(dns(bytes), |header| Value::Uint((header[1] & 15).into()))
 }
 
 /// How many answers the header states.
-pub fn dns_answers(given: &[Value]) -> Result<Value, String> {
-    or_nil(dns(bytes(given, 0)?), |header| Value::Uint(header[3].into()))
+pub fn dns_answers(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(dns(bytes), |header| Value::Uint(header[3].into()))
 }
 
 /// The most answers of a message that are looked at.
@@ -174,37 +174,37 @@ pub(crate) fn answer(bytes: &[u8], n: usize) -> Option<Record> {
 }
 
 /// The answer of the number that argument 2 gives, from 1.
-fn answered(given: &[Value]) -> Result<Option<Record>, String> {
+fn answered(bytes: &[u8], given: &[Value]) -> Result<Option<Record>, String> {
     let n = whole(given, 1, 1, 1 << 16)?;
-    Ok(answer(bytes(given, 0)?, usize::try_from(n - 1).unwrap_or(usize::MAX)))
+    Ok(answer(bytes, usize::try_from(n - 1).unwrap_or(usize::MAX)))
 }
 
 /// What an answer is about.
-pub fn dns_answer_name(given: &[Value]) -> Result<Value, String> {
-    or_nil(answered(given)?, |record| Value::Text(record.name))
+pub fn dns_answer_name(bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(bytes, given)?, |record| Value::Text(record.name))
 }
 
 /// The type of an answer.
-pub fn dns_answer_type(given: &[Value]) -> Result<Value, String> {
-    or_nil(answered(given)?, |record| Value::Uint(record.ty.into()))
+pub fn dns_answer_type(bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(bytes, given)?, |record| Value::Uint(record.ty.into()))
 }
 
 /// How long an answer may be kept.
-pub fn dns_answer_ttl(given: &[Value]) -> Result<Value, String> {
-    or_nil(answered(given)?, |record| Value::Uint(record.ttl.into()))
+pub fn dns_answer_ttl(bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(bytes, given)?, |record| Value::Uint(record.ttl.into()))
 }
 
 /// The address in an answer.
-pub fn dns_answer_addr(given: &[Value]) -> Result<Value, String> {
-    or_nil(answered(given)?, |record| match record.data {
+pub fn dns_answer_addr(bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(bytes, given)?, |record| match record.data {
         Found::Addr(addr) => Value::Addr(addr),
         _ => Value::Null,
     })
 }
 
 /// The name in an answer.
-pub fn dns_answer_text(given: &[Value]) -> Result<Value, String> {
-    or_nil(answered(given)?, |record| match record.data {
+pub fn dns_answer_text(bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+    or_nil(answered(bytes, given)?, |record| match record.data {
         Found::Name(name) => Value::Text(name),
         _ => Value::Null,
     })
@@ -232,33 +232,33 @@ fn request(bytes: &[u8]) -> Option<(&str, &str)> {
 }
 
 /// The method of a request.
-pub fn http_method(given: &[Value]) -> Result<Value, String> {
-    or_nil(request(bytes(given, 0)?), |(method, _)| Value::from(method))
+pub fn http_method(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(request(bytes), |(method, _)| Value::from(method))
 }
 
 /// What a request asks for.
-pub fn http_target(given: &[Value]) -> Result<Value, String> {
-    or_nil(request(bytes(given, 0)?), |(_, target)| Value::from(target))
+pub fn http_target(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(request(bytes), |(_, target)| Value::from(target))
 }
 
 /// The status code of a response.
-pub fn http_status(given: &[Value]) -> Result<Value, String> {
-    let code = start(bytes(given, 0)?).filter(|(version, ..)| version.starts_with("HTTP/1."));
+pub fn http_status(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    let code = start(bytes).filter(|(version, ..)| version.starts_with("HTTP/1."));
     or_nil(code.and_then(|(_, code, _)| code.parse::<u16>().ok()), |code| Value::Uint(code.into()))
 }
 
 /// The value of a header field, by its name without regard to case.
-pub fn http_header(given: &[Value]) -> Result<Value, String> {
-    let (head, name) = (bytes(given, 0)?, super::calls::text(given, 1)?);
-    let fields = lines(head).skip(1).take_while(|line| !line.is_empty());
+pub fn http_header(bytes: &[u8], given: &[Value]) -> Result<Value, String> {
+    let name = text(given, 1)?;
+    let fields = lines(bytes).skip(1).take_while(|line| !line.is_empty());
     let mut fields = fields.filter_map(|line| line.split_once(':'));
     let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
     or_nil(found, |(_, value)| Value::from(value.trim()))
 }
 
 /// The host name in the first message of a client (RFC 8446, 4.1.2; RFC 6066, 3).
-pub fn tls_sni(given: &[Value]) -> Result<Value, String> {
-    or_nil(sni(bytes(given, 0)?), Value::Text)
+pub fn tls_sni(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
+    or_nil(sni(bytes), Value::Text)
 }
 
 fn sni(bytes: &[u8]) -> Option<String> {

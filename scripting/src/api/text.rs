@@ -4,23 +4,17 @@ use como_core::record::Value;
 
 use super::TEXT_BYTES_MAX;
 use super::bytes::{AT_MAX, BUCKETS_MAX, UINT_MAX, folded, hash, text_hash};
-use super::calls::{bytes, wanted, whole};
+use super::calls::{at_most, bytes, wanted, whole};
 
 /// The longest byte string that is made longer here.
 const INPUT_BYTES_MAX: usize = TEXT_BYTES_MAX / 4;
 
-fn bounded(given: &[Value], at: usize) -> Result<&[u8], String> {
-    let bytes = bytes(given, at)?;
-    match bytes.len() > INPUT_BYTES_MAX {
-        true => Err(format!("argument {} is longer than {INPUT_BYTES_MAX} bytes", at + 1)),
-        false => Ok(bytes),
-    }
-}
-
 /// Bytes as hexadecimal digits.
-pub fn hex(given: &[Value]) -> Result<Value, String> {
+pub fn hex(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
     let digit = |n: u8| char::from_digit(n.into(), 16).unwrap_or('0');
-    let pairs = bounded(given, 0)?.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    let pairs = at_most(bytes, 0, INPUT_BYTES_MAX)?
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
     Ok(Value::Text(pairs.collect()))
 }
 
@@ -38,17 +32,17 @@ pub fn unhex(given: &[Value]) -> Result<Value, String> {
 }
 
 /// Bytes as a text that is safe to show: what is no printable ASCII is a dot.
-pub fn printable(given: &[Value]) -> Result<Value, String> {
+pub fn printable(bytes: &[u8], _: &[Value]) -> Result<Value, String> {
     let shown = |byte: &u8| match byte {
         b' '..=b'~' => char::from(*byte),
         _ => '.',
     };
-    Ok(Value::Text(bounded(given, 0)?.iter().map(shown).collect()))
+    let bytes = at_most(bytes, 0, INPUT_BYTES_MAX)?;
+    Ok(Value::Text(bytes.iter().map(shown).collect()))
 }
 
 /// The number in some bytes, the first byte the highest (network order); nil beyond the end.
-pub fn uint(given: &[Value]) -> Result<Value, String> {
-    let all = bytes(given, 0)?;
+pub fn uint(all: &[u8], given: &[Value]) -> Result<Value, String> {
     let at = usize::try_from(whole(given, 1, 0, AT_MAX as i64)?).unwrap_or(usize::MAX);
     let len = usize::try_from(whole(given, 2, 1, UINT_MAX as i64)?).unwrap_or(1);
     Ok(super::bytes::uint(all, at, len).map_or(Value::Null, Value::Uint))
@@ -56,8 +50,7 @@ pub fn uint(given: &[Value]) -> Result<Value, String> {
 
 /// Some of the bytes, from a place on; fewer at the end. Of a text it is a text, unless a character
 /// is cut.
-pub fn part(given: &[Value]) -> Result<Value, String> {
-    let all = bytes(given, 0)?;
+pub fn part(all: &[u8], given: &[Value]) -> Result<Value, String> {
     let at = usize::try_from(whole(given, 1, 0, 1 << 30)?).unwrap_or(usize::MAX).min(all.len());
     let len = usize::try_from(whole(given, 2, 0, TEXT_BYTES_MAX as i64)?).unwrap_or(0);
     let end = at.saturating_add(len).min(all.len());

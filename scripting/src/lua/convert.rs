@@ -41,6 +41,19 @@ pub fn arguments(given: &[mlua::Value], most: usize) -> mlua::Result<Vec<Value>>
     given.iter().take(most.saturating_add(1)).map(argument).collect()
 }
 
+/// What a function of the library answers. The bytes that it takes are not copied out.
+fn answered(entry: &Entry, host: &Reach, given: &[mlua::Value]) -> mlua::Result<Value> {
+    let most = entry.params.len();
+    let bytes = entry.bytes_at().and_then(|at| Some((at, given.get(at)?.as_string()?)));
+    let Some((at, text)) = bytes.filter(|(_, text)| text.as_bytes().len() <= TEXT_BYTES_MAX) else {
+        return entry.run(host, &arguments(given, most)?).map_err(mlua::Error::runtime);
+    };
+    let value = |(i, value)| if i == at { Ok(Entry::ELSEWHERE) } else { argument(value) };
+    let values = given.iter().take(most.saturating_add(1)).enumerate().map(value);
+    let values = values.collect::<mlua::Result<Vec<_>>>()?;
+    entry.run_of(&text.as_bytes(), &values).map_err(mlua::Error::runtime)
+}
+
 /// One of them.
 pub fn argument(value: &mlua::Value) -> mlua::Result<Value> {
     match value {
@@ -78,8 +91,7 @@ pub fn library(lua: &Lua, base: &Table, host: &Arc<Reach>) -> mlua::Result<()> {
         for entry in api::entries().filter(shared) {
             let host = host.clone();
             let call = lua.create_function(move |lua, given: Variadic<mlua::Value>| {
-                let given = arguments(&given, entry.params.len())?;
-                lua_of(lua, &entry.run(&host, &given).map_err(mlua::Error::runtime)?)
+                lua_of(lua, &answered(entry, &host, &given)?)
             })?;
             table.raw_set(entry.name, call)?;
         }
@@ -127,7 +139,7 @@ impl UserData for Nanos {
 }
 
 /// A number, whole where it can be.
-fn number(x: f64) -> Value {
+pub fn number(x: f64) -> Value {
     const WHOLE: f64 = (1u64 << 53) as f64;
     if x.fract() != 0.0 || x.abs() > WHOLE {
         Value::Float(x)
@@ -138,10 +150,11 @@ fn number(x: f64) -> Value {
     }
 }
 
-fn text(text: &mlua::LuaString) -> Value {
-    match text.to_str() {
+/// A string: a text where it is UTF-8.
+pub fn text(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
         Ok(text) => Value::Text(text.to_owned()),
-        Err(_) => Value::Bytes(text.as_bytes().to_vec()),
+        Err(_) => Value::Bytes(bytes.to_vec()),
     }
 }
 
@@ -163,7 +176,7 @@ pub fn value_of(value: &mlua::Value) -> mlua::Result<Value> {
         mlua::Value::Boolean(x) => Value::Bool(*x),
         mlua::Value::Integer(x) => number(*x as f64),
         mlua::Value::Number(x) => number(*x),
-        mlua::Value::String(x) => text(x),
+        mlua::Value::String(x) => text(&x.as_bytes()),
         mlua::Value::UserData(object) => {
             if let Ok(wide) = object.borrow::<Wide>() {
                 match *wide {

@@ -11,13 +11,12 @@
 //! Elsewhere one table stands for the packet, and the field is `pkt.tcp_dport`
 //! in it: one look-up in place of two, and nil where the layer is absent.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use como_core::field::{Field, Kind};
 
 use super::handles::Wide;
-use super::inplace::{self, HERE, Use};
+use super::inplace::{self, FUNCTIONS, HERE};
 use super::renamed::{self, ABSENT, WHOLE};
 use crate::flow;
 use crate::scan::tokens::{Token, code};
@@ -46,14 +45,13 @@ pub struct Composed {
 /// The script with its driver.
 pub fn compose(source: &str, reads: &Reads) -> Composed {
     let tokens = code(source, Language::Lua);
-    let mut driver = Driver::of(reads, &tokens);
+    let driver = Driver::of(reads, &tokens);
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
+    let payloads = inplace::Text::new(source, &tokens);
     for spot in &reads.spots {
         if driver.direct && spot.read == Read::Field(Field::Payload) {
             let at = tokens.partition_point(|token| token.at < spot.at.start);
-            let (used, at, new) = inplace::edit(source, &tokens, at);
-            driver.payload.insert(used);
-            edits.push((at.start, at.end, new));
+            edits.extend(payloads.edits(at).into_iter().map(|(at, new)| (at.start, at.end, new)));
             continue;
         }
         let Some(new) = driver.becomes(spot) else { continue };
@@ -85,8 +83,8 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     if driver.places {
         head.push_str("local __como_at = 0; ");
     }
-    for used in &driver.payload {
-        let _ = write!(head, "local {}; ", used.name());
+    if driver.looks() {
+        let _ = write!(head, "local {FUNCTIONS}; ");
     }
     if !reads.complete {
         let _ = write!(head, "local {ABSENT}, {WHOLE}; ");
@@ -183,8 +181,6 @@ struct Driver<'a> {
     /// Whether each packet has a table of its own, which whoever keeps it finds dead: a function
     /// within a callback may be kept, and use it.
     apart: bool,
-    /// How it uses payloads, where fields are parameters: the packet's number is one then, too.
-    payload: BTreeSet<Use>,
     /// Layers whose tables are filled for a script that takes them off the packet.
     tables: Vec<&'static str>,
     /// Which of `update` and `check` the script speaks of: there is a loop for no other.
@@ -198,10 +194,9 @@ impl<'a> Driver<'a> {
         let rest = reads.layers.len() + reads.filters.len();
         let fits = fields.len() + rest <= PARAMETERS_MAX;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
-        let (places, payload) = (reads.adds(), BTreeSet::new());
+        let places = reads.adds();
         let (direct, apart, fetches) = (true, false, false);
-        let mut driver =
-            Self { reads, fields, direct, fetches, places, apart, payload, tables, called };
+        let mut driver = Self { reads, fields, direct, fetches, places, apart, tables, called };
         // A name that the script has itself would be another's.
         let ours = driver.parameters();
         let taken =
@@ -216,6 +211,11 @@ impl<'a> Driver<'a> {
 
     fn reads_payload(&self) -> bool {
         self.reads.fields.iter().any(|field| !is_fed(*field))
+    }
+
+    /// Whether payloads are looked at where they lie: the packet's number is a parameter then, too.
+    fn looks(&self) -> bool {
+        self.direct && self.reads_payload()
     }
 
     /// What a read of the packet becomes, if it does not stay what it is.
@@ -260,8 +260,8 @@ impl<'a> Driver<'a> {
         if !self.reads.complete {
             let _ = writeln!(text, "{ABSENT}, {WHOLE} = __G.absent, __G.whole");
         }
-        for name in self.payload.iter().map(|used| used.name()) {
-            let _ = writeln!(text, "{name} = __P.{name}");
+        if self.looks() {
+            let _ = writeln!(text, "{FUNCTIONS} = __P");
         }
         text.push_str("local __at = 0\nlocal function __place() return __at end\n");
         text.push_str("local __F = {");
@@ -326,7 +326,7 @@ impl<'a> Driver<'a> {
         values.extend(filters.map(|at| format!("__como_u8(__m{at}, __i) ~= 0")));
         let arguments = match self.direct {
             true => {
-                let here = self.reads_payload().then(|| "__first + __i, ".to_owned());
+                let here = self.looks().then(|| "__first + __i, ".to_owned());
                 here.into_iter().chain(values.iter().map(|value| format!("{value}, "))).collect()
             }
             false => {
@@ -430,7 +430,7 @@ mod tests {
                 "local function update(__here, __tcp_flags_syn, pkt, s)",
                 "  s.n = __tcp_flags_syn",
                 "",
-                "  x = __como_payload(__here)",
+                "  x = __como_payload.whole(__here)",
                 "end",
             ]
         );

@@ -1,4 +1,4 @@
-//! Uses of a payload that need no copy of it: `pkt.payload:find("GET")`, `#pkt.payload`.
+//! Uses of a payload that need no copy of it: `pkt.payload:find("GET")`, `dns.qname(pkt.payload)`.
 //!
 //! Where the text asks for no more than a function of [`super::payload`] can tell of the bytes as
 //! they lie in the batch, that is called in place of making a string. What it gives is what the
@@ -6,87 +6,136 @@
 
 use std::ops::Range;
 
+use super::payload::LOOKS;
+use crate::api;
 use crate::scan::is_behind_dot;
 use crate::scan::tokens::{Shape, Token};
 
 /// What stands for the packet's place, as a parameter of its callback.
 pub const HERE: &str = "__here";
 
+/// What holds the functions, by the names of their uses.
+pub const FUNCTIONS: &str = "__como_payload";
+
+/// How far back the function is looked for that a payload is given to, in tokens.
+const ARGUMENTS_TOKENS_MAX: usize = 64;
+
 /// How the text uses a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Use {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use<'a> {
     /// As a value.
     Whole,
     /// To know whether there is one: `if pkt.payload then`.
     Asked,
     /// `#pkt.payload`.
     Length,
-    /// `string.find(pkt.payload, ...)`, by the place among [`FUNCTIONS`].
-    Function(usize),
-    /// `pkt.payload:find(...)`, by the same: it is one of the first [`METHODS`].
-    Method(usize),
+    /// `pkt.payload:find(...)`.
+    Method(&'a str),
+    /// `string.find(pkt.payload, ...)`, by topic and name.
+    Function(&'a str, &'a str),
 }
 
-/// The functions of the library that look at the bytes themselves.
-pub const FUNCTIONS: [(&str, &str); 7] = [
-    ("string", "byte"),
-    ("string", "find"),
-    ("string", "len"),
-    ("string", "sub"),
-    ("hash", "bucket"),
-    ("hash", "number"),
-    ("text", "uint"),
-];
-const METHODS: usize = 4;
-
-impl Use {
-    /// All there are.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let plain = [Self::Whole, Self::Asked, Self::Length];
-        let functions = (0..FUNCTIONS.len()).map(Self::Function);
-        plain.into_iter().chain(functions).chain((0..METHODS).map(Self::Method))
-    }
-
+impl Use<'_> {
     /// The name of the function that serves it.
     pub fn name(self) -> String {
         match self {
-            Self::Whole => "__como_payload".to_owned(),
-            Self::Asked => "__como_payload_asked".to_owned(),
-            Self::Length => "__como_payload_length".to_owned(),
-            Self::Function(at) => {
-                format!("__como_payload_{}_{}", FUNCTIONS[at].0, FUNCTIONS[at].1)
-            }
-            Self::Method(at) => format!("__como_payload_{}", FUNCTIONS[at].1),
+            Self::Whole => "whole".to_owned(),
+            Self::Asked => "asked".to_owned(),
+            Self::Length => "length".to_owned(),
+            Self::Method(name) => name.to_owned(),
+            Self::Function(topic, name) => format!("{topic}_{name}"),
         }
+    }
+
+    /// How the text calls it.
+    fn called(self) -> String {
+        format!("{FUNCTIONS}.{}", self.name())
     }
 }
 
-/// What is put where in the text for the payload that is read by the three tokens from `at` on.
-pub fn edit(source: &str, tokens: &[Token<'_>], at: usize) -> (Use, Range<usize>, String) {
-    let text = Text(tokens);
-    let (used, first, named, last) = text.used(at);
-    let (begin, end) = (tokens[first].at, text.end(last));
-    // Whatever lines it was spread over must still be there; the call is in that of its name.
-    let lines = |from, to| "\n".repeat(source[from..to].matches('\n').count());
-    let before = lines(begin, tokens[named].at);
-    let after = lines(tokens[named].at, end);
-    let name = used.name();
-    let new = match used {
-        Use::Method(_) if text.is(last + 1, ")") => format!("{before}{name}({HERE}{after}"),
-        Use::Method(_) => format!("{before}{name}({HERE}, {after}"),
-        Use::Function(_) => format!("{before}{name}({HERE}{after}"),
-        // What stands before may be a word.
-        Use::Length => format!(" {name}({HERE}){before}{after}"),
-        Use::Whole | Use::Asked => format!("{name}({HERE}){before}{after}"),
-    };
-    (used, begin..end, new)
+/// Which argument the function of that name looks at where it lies, from 0.
+fn looks_at(topic: &str, name: &str) -> Option<usize> {
+    let looks = LOOKS.iter().any(|look| look.0 == topic && look.1.to_bytes() == name.as_bytes());
+    let entry = || api::entries().find(|entry| entry.topic == topic && entry.name == name);
+    if looks { Some(0) } else { entry()?.bytes_at() }
 }
 
-struct Text<'a>(&'a [Token<'a>]);
+/// A piece of the text, and what is put in its place.
+pub type Edit = (Range<usize>, String);
 
-impl Text<'_> {
+/// The text of a script.
+pub struct Text<'a> {
+    source: &'a str,
+    tokens: &'a [Token<'a>],
+    /// What the script gives a meaning of its own that the library gives one.
+    hidden: Vec<&'static str>,
+}
+
+impl<'a> Text<'a> {
+    /// A text and its tokens.
+    pub fn new(source: &'a str, tokens: &'a [Token<'a>]) -> Self {
+        let topics = api::TOPICS.iter().map(|(topic, _)| *topic).chain(["string"]);
+        let hidden = topics.filter(|topic| is_hidden(tokens, topic)).collect();
+        Self { source, tokens, hidden }
+    }
+
+    /// What becomes of the payload that is read by the three tokens from `at` on.
+    pub fn edits(&self, at: usize) -> Vec<Edit> {
+        let last = at + 2;
+        if let Some(method) = self.method(at) {
+            return vec![self.method_edit(at, method)];
+        }
+        let before = at.checked_sub(1).filter(|_| !self.goes_on(last + 1));
+        let Some(before) = before else { return vec![self.read(at, at, Use::Whole)] };
+        if self.is(before, "#") {
+            return vec![self.read(before, at, Use::Length)];
+        }
+        if self.is_asked(before, last + 1) {
+            return vec![self.read(at, at, Use::Asked)];
+        }
+        match self.function(at) {
+            Some((first, used)) => self.function_edits(first, at, used),
+            None => vec![self.read(at, at, Use::Whole)],
+        }
+    }
+
+    /// The tokens from `first` on, the payload at `at` the last, become a call.
+    fn read(&self, first: usize, at: usize, used: Use<'_>) -> Edit {
+        let place = self.tokens[first].at..self.end(at + 2);
+        // What stands before a sign may be a word.
+        let blank = if used == Use::Length { " " } else { "" };
+        let new = format!("{blank}{}({HERE}){}", used.called(), self.lines(place.clone()));
+        (place, new)
+    }
+
+    /// `pkt.payload:find(` becomes a call, with the payload its first argument.
+    fn method_edit(&self, at: usize, method: &str) -> Edit {
+        let (begin, named, open) = (self.tokens[at].at, self.tokens[at + 4].at, at + 5);
+        let comma = if self.is(open + 1, ")") { "" } else { ", " };
+        let end = self.end(open);
+        // The call is in the line of its name.
+        let (before, after) = (self.lines(begin..named), self.lines(named..end));
+        let call = Use::Method(method).called();
+        (begin..end, format!("{before}{call}({HERE}{comma}{after}"))
+    }
+
+    /// The function whose name begins at `first` is another, and the payload a place.
+    fn function_edits(&self, first: usize, at: usize, used: Use<'_>) -> Vec<Edit> {
+        let (begin, named) = (self.tokens[first].at, self.tokens[first + 2].at);
+        let called = format!("{}{}", self.lines(begin..named), used.called());
+        let place = self.tokens[at].at..self.end(at + 2);
+        let here = format!("{HERE}{}", self.lines(place.clone()));
+        vec![(begin..self.end(first + 2), called), (place, here)]
+    }
+
+    /// The ends of lines in a piece of the text: whatever lines it was spread over must still be
+    /// there.
+    fn lines(&self, place: Range<usize>) -> String {
+        "\n".repeat(self.source[place].matches('\n').count())
+    }
+
     fn is(&self, at: usize, text: &str) -> bool {
-        self.0.get(at).is_some_and(|t| t.is(text))
+        self.tokens.get(at).is_some_and(|t| t.is(text))
     }
 
     /// Whether what stands at `at` is one of `texts`.
@@ -95,43 +144,19 @@ impl Text<'_> {
     }
 
     fn end(&self, at: usize) -> usize {
-        self.0[at].at + self.0[at].text.len()
+        self.tokens[at].at + self.tokens[at].text.len()
     }
 
-    fn method(&self, at: usize) -> Option<usize> {
-        FUNCTIONS[..METHODS].iter().position(|(_, method)| self.is(at, method))
-    }
-
-    /// How the payload at `at` is used, and the tokens of that: the first, that with the name of
-    /// what is done, and the last.
-    fn used(&self, at: usize) -> (Use, usize, usize, usize) {
-        let last = at + 2;
-        let whole = (Use::Whole, at, at, last);
-        if self.is(last + 1, ":") {
-            let method = self.method(last + 2).filter(|_| self.is(last + 3, "("));
-            return method.map_or(whole, |method| (Use::Method(method), at, last + 2, last + 3));
-        }
-        if self.goes_on(last + 1) {
-            return whole;
-        }
-        let Some(before) = at.checked_sub(1) else { return whole };
-        if self.is(before, "#") {
-            return (Use::Length, before, before, last);
-        }
-        if self.is_asked(before, last + 1) {
-            return (Use::Asked, at, at, last);
-        }
-        match at.checked_sub(4).zip(self.function(before)) {
-            Some((first, method)) if self.one_of(last + 1, &[",", ")"]) => {
-                (Use::Function(method), first, first + 2, last)
-            }
-            _ => whole,
-        }
+    /// The method of strings that the payload at `at` is called by, if it looks at the bytes.
+    fn method(&self, at: usize) -> Option<&'a str> {
+        let called = self.is(at + 3, ":") && self.is(at + 5, "(");
+        let method = self.tokens.get(at + 4).filter(|_| called)?;
+        looks_at("string", method.text).map(|_| method.text)
     }
 
     /// Whether what stands at `next` makes what is before it part of something else.
     fn goes_on(&self, next: usize) -> bool {
-        let text = self.0.get(next).is_some_and(|t| t.shape == Shape::Text);
+        let text = self.tokens.get(next).is_some_and(|t| t.shape == Shape::Text);
         let joins = self.is(next, ".") && self.is(next + 1, ".");
         let opens = self.one_of(next, &[":", "[", "(", "{", "^", "."]);
         text || opens && !joins
@@ -153,23 +178,45 @@ impl Text<'_> {
         begins && (nil || self.is(next, "and"))
     }
 
-    /// Which function of the library the bracket at `open` begins to call.
-    fn function(&self, open: usize) -> Option<usize> {
-        let first = open.checked_sub(3)?;
-        let called = self.is(open, "(") && self.is(open - 2, ".");
-        let named = |(topic, name): &(&str, &str)| self.is(first, topic) && self.is(open - 1, name);
-        let found = FUNCTIONS.iter().position(named).filter(|_| called)?;
-        let is_topic = first == 0 || !self.is(first - 1, ":") && !is_behind_dot(self.0, first);
-        (is_topic && self.is_librarys(FUNCTIONS[found].0)).then_some(found)
+    /// The function of the library that looks at the payload at `at`, an argument of it, and where
+    /// its name begins.
+    fn function(&self, at: usize) -> Option<(usize, Use<'a>)> {
+        let (open, nth) = self.argument(at)?;
+        let first = open.checked_sub(3).filter(|first| self.is(first + 1, "."))?;
+        let (topic, name) = (self.tokens[first].text, self.tokens[first + 2].text);
+        let is_topic = first == 0 || !self.is(first - 1, ":") && !is_behind_dot(self.tokens, first);
+        let known = is_topic && !self.hidden.contains(&topic);
+        (known && looks_at(topic, name) == Some(nth)).then_some((first, Use::Function(topic, name)))
     }
 
-    /// Whether a name means what the library gives by it wherever it stands: something in it is
-    /// asked for. What the script calls so itself stands alone at least once.
-    fn is_librarys(&self, name: &str) -> bool {
-        let inside = |at: usize| is_behind_dot(self.0, at) || at > 0 && self.is(at - 1, ":");
-        let asked = |at: usize| self.is(at + 1, ".") || inside(at);
-        (0..self.0.len()).all(|at| !self.is(at, name) || asked(at))
+    /// The bracket that opens the arguments which the payload at `at` is one of, and which.
+    fn argument(&self, at: usize) -> Option<(usize, usize)> {
+        let alone = self.one_of(at - 1, &["(", ","]) && self.one_of(at + 3, &[",", ")"]);
+        let (mut depth, mut nth) = (0u32, 0);
+        for before in (at.saturating_sub(ARGUMENTS_TOKENS_MAX)..at).rev().filter(|_| alone) {
+            if self.one_of(before, &["function", "end"]) {
+                return None;
+            } else if self.one_of(before, &[")", "]", "}"]) {
+                depth += 1;
+            } else if self.one_of(before, &["(", "[", "{"]) {
+                if depth == 0 {
+                    return self.is(before, "(").then_some((before, nth));
+                }
+                depth -= 1;
+            } else if depth == 0 && self.is(before, ",") {
+                nth += 1;
+            }
+        }
+        None
     }
+}
+
+/// Whether a name stands somewhere where nothing in it is asked for: what a script calls so itself
+/// stands alone at least once.
+fn is_hidden(tokens: &[Token<'_>], name: &str) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let inside = |at: usize| is_behind_dot(tokens, at) || at > 0 && is(at - 1, ":");
+    (0..tokens.len()).any(|at| is(at, name) && !is(at + 1, ".") && !inside(at))
 }
 
 #[cfg(test)]
@@ -186,12 +233,14 @@ mod tests {
         let (tokens, reads) = (code(&source, Language::Lua), reads(&source, Language::Lua));
         let spots = reads.spots.iter().filter(|spot| spot.read == Read::Field(Field::Payload));
         let at = |start| tokens.iter().position(|t| t.at == start).unwrap_or_default();
-        let edits: Vec<_> = spots.map(|spot| edit(&source, &tokens, at(spot.at.start))).collect();
-        for (_, at, new) in edits.into_iter().rev() {
-            let new = new.replace("__como_payload_", "_").replace("__como_payload", "_");
-            source.replace_range(at, &new);
+        let edits = Text::new(&source, &tokens);
+        let edits = spots.flat_map(|spot| edits.edits(at(spot.at.start)));
+        let mut edits: Vec<Edit> = edits.collect();
+        edits.sort_by_key(|(at, _)| std::cmp::Reverse(at.start));
+        for (at, new) in edits {
+            source.replace_range(at, &new.replace("__como_payload.", "_"));
         }
-        assert_eq!(source, text(&want.replace("__here", HERE)));
+        assert_eq!(source, text(want));
     }
 
     #[test]
@@ -205,6 +254,22 @@ mod tests {
         check("f(string.byte(pkt.payload), 1)", "f(_string_byte(__here), 1)");
         check("f(string.sub(pkt.payload, 1))", "f(_string_sub(__here, 1))");
         check("x = text.uint(pkt.payload, 0, 2)", "x = _text_uint(__here, 0, 2)");
+    }
+
+    #[test]
+    fn functions_of_the_library_that_take_bytes_are_given_the_place() {
+        check("x = dns.qname(pkt.payload)", "x = _dns_qname(__here)");
+        check("x = `{tls.sni(pkt.payload)}`", "x = `{_tls_sni(__here)}`");
+        check("x = regex.test('a', pkt.payload)", "x = _regex_test('a', __here)");
+        check(
+            "x = regex.find(f(1, {2, 3}), pkt.payload, 1)",
+            "x = _regex_find(f(1, {2, 3}), __here, 1)",
+        );
+        check(
+            "x = regex.test(dns.qname(pkt.payload), pkt.payload)",
+            "x = _regex_test(_dns_qname(__here), __here)",
+        );
+        check("local x, y = (1), pkt.payload", "local x, y = (1), _whole(__here)");
     }
 
     #[test]
@@ -232,13 +297,24 @@ mod tests {
             "x = string.byte(PAYLOAD .. 'a')",
             "x = string.upper(PAYLOAD)",
             "x = text.sub(PAYLOAD)",
+            "x = regex.test(PAYLOAD, a)",
+            "x = regex.test('a' .. b, PAYLOAD .. c)",
+            "x = regex.test(a, b, PAYLOAD)",
+            "x = regex.test(function() return 1, 2 end, PAYLOAD)",
+            "x = dns.qname(a, PAYLOAD)",
+            "x = dns.qname{PAYLOAD}",
+            "x = dns.name_of(PAYLOAD)",
+            "local dns = a x = dns.qname(PAYLOAD)",
             "x = text:uint(PAYLOAD)",
             "x = a.string.byte(PAYLOAD)",
             "local string = a x = string.byte(PAYLOAD)",
             "string, a.b = a, 1 x = string.byte(PAYLOAD)",
             "local function f(string) end x = string.byte(PAYLOAD)",
         ] {
-            check(&body.replace("PAYLOAD", "pkt.payload"), &body.replace("PAYLOAD", "_(__here)"));
+            check(
+                &body.replace("PAYLOAD", "pkt.payload"),
+                &body.replace("PAYLOAD", "_whole(__here)"),
+            );
         }
     }
 
@@ -246,6 +322,6 @@ mod tests {
     fn lines_stay_where_they_are_and_calls_in_that_of_their_name() {
         check("x = pkt\n.payload\n:find\n(1)", "x = \n\n_find(__here, \n1)");
         check("x = # -- how long\npkt.payload", "x =  _length(__here)\n");
-        check("x = string\n.len(\npkt.payload)", "x = \n_string_len(__here\n)");
+        check("x = string\n.len(\npkt\n.payload)", "x = \n_string_len(\n__here\n)");
     }
 }

@@ -1,9 +1,9 @@
 //! Payloads: the bytes behind a packet's headers, for a loop of the driver.
 //!
 //! Functions that the VM calls as its own, and that look at the bytes where they lie in the batch:
-//! only what is asked for as a value becomes a string. What they answer, and what they complain of,
-//! is what a string's own methods would (`lstrlib.cpp` of Luau); where that takes more than the
-//! bytes, a string is made and its method called.
+//! only what is asked for as a value becomes a string. What they answer is what the library's own
+//! function of that name does of the string; where they cannot tell, or it is a mistake, a string
+//! is made and that function called.
 //!
 //! Packets are numbered on from one loop to the next, so that a number that was kept for longer
 //! than its loop is known to be of no packet any more.
@@ -11,30 +11,25 @@
 //! Unsafe code: the functions themselves, and the place in the VM where they find the batch.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_int};
+mod library;
+mod strings;
+
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use como_core::batch::Batch;
 use como_core::field::{Field, FieldValue};
-use memchr::memmem;
-use mlua::{Function, Lua, Table, Variadic, ffi};
+use mlua::{AnyUserData, Function, Lua, Table, ffi};
+pub use strings::{LOOKS, WORK_MAX};
 
-use super::inplace::{FUNCTIONS, Use};
-use crate::api::bytes;
+use super::inplace::Use;
+use crate::api::entries;
 
 /// What the functions say outside of a call that was given the packet.
 const KEPT: &CStr =
     c"a packet is only valid in the call it is given to: keep the fields you need, not it";
-
-/// What makes a pattern more than a text.
-const MAGIC: &[u8] = b"^$*+?.([%-";
-/// The most bytes of a text times those of what is looked for, as in `prelude.lua`.
-const WORK_MAX: usize = 1 << 28;
-
-/// How many values making the functions needs on the stack.
-const STACK: c_int = 24;
 
 /// What a loop runs over; null outside of one.
 #[repr(C)]
@@ -78,29 +73,32 @@ impl Payloads {
     pub fn new(lua: &Lua, library: &Table) -> mlua::Result<Self> {
         let mut current = ptr::null_mut::<Current>();
         // SAFETY: the memory is large and aligned enough for what is written there (Luau aligns it
-        // to 16 bytes), and the functions that are left on the stack keep it.
-        let made = unsafe {
-            lua.exec_raw::<Variadic<Function>>(library, |state| {
-                ffi::luaL_checkstack_(state, STACK, c"functions of payloads".as_ptr());
+        // to 16 bytes).
+        let memory = unsafe {
+            lua.exec_raw::<AnyUserData>((), |state| {
                 current = ffi::lua_newuserdata(state, size_of::<Current>()).cast();
                 current.write(Current::NONE);
-                for used in Use::all() {
-                    let ([topic, name], function) = named(used);
-                    ffi::lua_pushvalue(state, 2);
-                    ffi::lua_pushboolean(state, c_int::from(matches!(used, Use::Method(_))));
-                    ffi::lua_rawgetfield(state, 1, topic.as_ptr());
-                    ffi::lua_rawgetfield(state, -1, name.as_ptr());
-                    ffi::lua_remove(state, -2);
-                    ffi::lua_pushcclosured(state, function, name.as_ptr(), 3);
-                }
-                ffi::lua_remove(state, 2);
-                ffi::lua_remove(state, 1);
             })?
         };
-        let functions = lua.create_table()?;
-        for (used, function) in Use::all().zip(made) {
-            functions.raw_set(used.name(), function)?;
+        let (objects, made) = (library::objects(lua)?, lua.create_table()?);
+        let maker = Maker { lua, library, memory, objects, made };
+        maker.plain(Use::Whole, whole)?;
+        maker.plain(Use::Asked, asked)?;
+        maker.plain(Use::Length, length)?;
+        for (topic, name, function) in LOOKS {
+            let Ok(text) = name.to_str() else { continue };
+            let called = (name.as_ptr(), function, (topic, text));
+            maker.put(Use::Function(topic, text), called, mlua::Value::Boolean(false))?;
+            if topic == "string" {
+                maker.put(Use::Method(text), called, mlua::Value::Boolean(true))?;
+            }
         }
+        for entry in entries().filter(|entry| entry.bytes_at().is_some()) {
+            let called = (ptr::null(), library::call as _, (entry.topic, entry.name));
+            maker.put(Use::Function(entry.topic, entry.name), called, library::pointer(entry))?;
+        }
+        let functions = maker.made;
+        functions.set_readonly(true);
         Ok(Self { functions, current, first: 0, after: 0 })
     }
 
@@ -139,37 +137,63 @@ impl Payloads {
     }
 }
 
-/// The function that serves a use, and what the library calls it.
-fn named(used: Use) -> ([&'static CStr; 2], ffi::lua_CFunction) {
-    match used {
-        Use::Whole => ([c"string", c"payload"], whole),
-        Use::Asked => ([c"string", c"payload"], asked),
-        Use::Length => ([c"string", c"payload"], length),
-        Use::Function(at) | Use::Method(at) => match FUNCTIONS[at] {
-            (_, "byte") => ([c"string", c"byte"], byte),
-            (_, "find") => ([c"string", c"find"], find),
-            (_, "len") => ([c"string", c"len"], len),
-            (_, "sub") => ([c"string", c"sub"], sub),
-            (_, "bucket") => ([c"hash", c"bucket"], bucket),
-            (_, "number") => ([c"hash", c"number"], number),
-            _ => ([c"text", c"uint"], uint),
-        },
+/// Makes functions.
+struct Maker<'a> {
+    lua: &'a Lua,
+    library: &'a Table,
+    memory: AnyUserData,
+    objects: Function,
+    made: Table,
+}
+
+/// A function, what mistakes call it, and the topic and name of what the library has in its place.
+type Called<'a> = (*const c_char, ffi::lua_CFunction, (&'a str, &'a str));
+
+impl Maker<'_> {
+    /// A function that stands for none of the library.
+    fn plain(&self, used: Use, function: ffi::lua_CFunction) -> mlua::Result<()> {
+        self.close(used, (ptr::null(), function), (mlua::Value::Nil, mlua::Value::Nil))
+    }
+
+    /// A function that stands for one of the library, with what it is to know.
+    fn put(&self, used: Use, called: Called<'_>, about: mlua::Value) -> mlua::Result<()> {
+        let (name, function, (topic, own)) = called;
+        let own = self.library.raw_get::<Table>(topic)?.raw_get::<mlua::Value>(own)?;
+        self.close(used, (name, function), (about, own))
+    }
+
+    fn close(
+        &self,
+        used: Use,
+        (name, function): (*const c_char, ffi::lua_CFunction),
+        (about, own): (mlua::Value, mlua::Value),
+    ) -> mlua::Result<()> {
+        let values = (&self.memory, about, own, &self.objects);
+        // SAFETY: the four values lie on the stack; the name is none, or lives forever.
+        let made = unsafe {
+            self.lua.exec_raw::<Function>(values, |state| {
+                ffi::lua_pushcclosured(state, function, name, 4);
+            })?
+        };
+        self.made.raw_set(used.name(), made)
     }
 }
 
-// All functions below are called by the VM alone, with the upvalues that `Payloads::new` gave them:
-// where the batch is found, whether a method is called, and what the library has of that name. No
-// error of the VM passes over anything that needs to be dropped.
+// All functions below are called by the VM alone, with the upvalues that `Maker` gave them: where
+// the batch is found, what the function is to know, what the library has of that name, and what
+// makes objects. No error of the VM passes over anything that needs to be dropped.
 
-/// The payload of the packet whose number is the first argument.
+/// The payload of the packet whose number is the argument at `at`, from 1.
 ///
 /// SAFETY: what it gives lives as long as the call of the function that asks.
-unsafe fn payload<'a>(state: *mut ffi::lua_State) -> Option<&'a [u8]> {
+unsafe fn payload<'a>(state: *mut ffi::lua_State, at: c_int) -> Option<&'a [u8]> {
     // SAFETY: the upvalue is the memory that `Payloads::new` filled; what it points to is alive
     // while it is there.
     unsafe {
         let current = &mut *ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Current>();
-        let number = ffi::lua_tonumber(state, 1);
+        // Nothing there is no number, not 0.
+        let given = ffi::lua_gettop(state) >= at;
+        let number = if given { ffi::lua_tonumber(state, at) } else { f64::NAN };
         if number != current.last {
             let Some(at) = current.place(number) else {
                 ffi::luaL_error(state, KEPT.as_ptr());
@@ -208,24 +232,6 @@ impl Current {
     }
 }
 
-/// The payload that a function of strings is called with; an error where there is none.
-///
-/// SAFETY: as of [`payload`].
-unsafe fn called<'a>(state: *mut ffi::lua_State, name: &CStr) -> &'a [u8] {
-    // SAFETY: as of `payload`.
-    unsafe {
-        if let Some(bytes) = payload(state) {
-            return bytes;
-        }
-        if ffi::lua_toboolean(state, ffi::lua_upvalueindex(2)) != 0 {
-            ffi::luaL_error(state, c"attempt to index nil with '%s'".as_ptr(), name.as_ptr());
-        }
-        ffi::lua_pushnil(state);
-        ffi::lua_replace(state, 1);
-        ffi::luaL_typeerror(state, 1, c"string".as_ptr());
-    }
-}
-
 unsafe fn push(state: *mut ffi::lua_State, bytes: &[u8]) {
     // SAFETY: the bytes are copied.
     unsafe { ffi::lua_pushlstring_(state, bytes.as_ptr().cast(), bytes.len()) }
@@ -236,16 +242,11 @@ fn length_of(bytes: &[u8]) -> c_int {
     bytes.len().try_into().unwrap_or(c_int::MAX)
 }
 
-/// A place in a text of `len` bytes, which below zero counts from the end.
-fn placed(at: c_int, len: c_int) -> c_int {
-    if at >= 0 { at } else { at.wrapping_add(len).wrapping_add(1).max(0) }
-}
-
 /// The payload as a string; nil where there is none.
 unsafe extern "C-unwind" fn whole(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: as of all these functions.
     unsafe {
-        match payload(state) {
+        match payload(state, 1) {
             Some(bytes) => push(state, bytes),
             None => ffi::lua_pushnil(state),
         }
@@ -257,7 +258,7 @@ unsafe extern "C-unwind" fn whole(state: *mut ffi::lua_State) -> c_int {
 unsafe extern "C-unwind" fn asked(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: as of all these functions.
     unsafe {
-        match payload(state) {
+        match payload(state, 1) {
             Some(_) => ffi::lua_pushboolean(state, 1),
             None => ffi::lua_pushnil(state),
         }
@@ -269,7 +270,7 @@ unsafe extern "C-unwind" fn asked(state: *mut ffi::lua_State) -> c_int {
 unsafe extern "C-unwind" fn length(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: as of all these functions.
     unsafe {
-        match payload(state) {
+        match payload(state, 1) {
             Some(bytes) => ffi::lua_pushinteger_(state, length_of(bytes)),
             None => ffi::luaL_error(state, c"attempt to get length of a nil value".as_ptr()),
         }
@@ -277,149 +278,17 @@ unsafe extern "C-unwind" fn length(state: *mut ffi::lua_State) -> c_int {
     1
 }
 
-unsafe extern "C-unwind" fn len(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions.
-    unsafe { ffi::lua_pushinteger_(state, length_of(called(state, c"len"))) };
-    1
-}
-
-unsafe extern "C-unwind" fn sub(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions.
-    unsafe {
-        let bytes = called(state, c"sub");
-        let len = length_of(bytes);
-        let start = placed(ffi::luaL_checkinteger_(state, 2), len).max(1);
-        let end = placed(ffi::luaL_optinteger_(state, 3, -1), len).min(len);
-        push(state, bytes.get(start as usize - 1..end as usize).unwrap_or_default());
-    }
-    1
-}
-
-unsafe extern "C-unwind" fn byte(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions.
-    unsafe {
-        let bytes = called(state, c"byte");
-        let len = length_of(bytes);
-        let start = placed(ffi::luaL_optinteger_(state, 2, 1), len);
-        // An end that is not given is the start as it was given.
-        let end = placed(ffi::luaL_optinteger_(state, 3, start), len).min(len);
-        let part = bytes.get(start.max(1) as usize - 1..end as usize).unwrap_or_default();
-        ffi::luaL_checkstack_(state, length_of(part), c"string slice too long".as_ptr());
-        for byte in part {
-            ffi::lua_pushinteger_(state, c_int::from(*byte));
-        }
-        length_of(part)
-    }
-}
-
-unsafe extern "C-unwind" fn find(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions; the text that is looked for lies on the stack meanwhile.
-    unsafe {
-        let is_method = ffi::lua_toboolean(state, ffi::lua_upvalueindex(2)) != 0;
-        let found = if is_method { Some(called(state, c"find")) } else { payload(state) };
-        let Some(bytes) = found.filter(|_| ffi::lua_type(state, 2) == ffi::LUA_TSTRING) else {
-            return through_string(state, found);
-        };
-        let mut size = 0;
-        let text = ffi::lua_tolstring(state, 2, &raw mut size);
-        let text = std::slice::from_raw_parts(text.cast::<u8>(), size);
-        if bytes.len().saturating_mul(size) > WORK_MAX {
-            ffi::luaL_error(state, c"string.find: text and pattern are too long".as_ptr());
-        }
-        let plain = ffi::lua_toboolean(state, 4) != 0 || !text.iter().any(|b| MAGIC.contains(b));
-        let from = match ffi::lua_type(state, 3) {
-            ffi::LUA_TNONE | ffi::LUA_TNIL => 1,
-            ffi::LUA_TNUMBER => placed(ffi::lua_tointeger_(state, 3), length_of(bytes)).max(1),
-            _ => return through_string(state, found),
-        };
-        if !plain {
-            return through_string(state, found);
-        }
-        let rest = bytes.get(from as usize - 1..);
-        match rest.and_then(|rest| memmem::find(rest, text)) {
-            Some(at) => {
-                let start = from + at as c_int;
-                ffi::lua_pushinteger_(state, start);
-                ffi::lua_pushinteger_(state, start + size as c_int - 1);
-                2
-            }
-            None => {
-                ffi::lua_pushnil(state);
-                1
-            }
-        }
-    }
-}
-
-/// The whole number at `at` among the arguments, where it is one from `low` to `high`.
-unsafe fn within(state: *mut ffi::lua_State, at: c_int, low: u64, high: u64) -> Option<u64> {
-    // SAFETY: as of all these functions.
-    let number = unsafe {
-        (ffi::lua_type(state, at) == ffi::LUA_TNUMBER).then(|| ffi::lua_tonumber(state, at))?
-    };
-    let fits = number.fract() == 0.0 && (low as f64..=high as f64).contains(&number);
-    fits.then_some(number as u64)
-}
-
-unsafe extern "C-unwind" fn number(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions.
-    unsafe {
-        let found = payload(state);
-        match found.filter(|_| ffi::lua_gettop(state) == 1) {
-            Some(bytes) => {
-                let hash = bytes::folded(bytes::text_hash(bytes));
-                ffi::lua_pushnumber(state, hash as f64);
-            }
-            None => return through_string(state, found),
-        }
-    }
-    1
-}
-
-unsafe extern "C-unwind" fn bucket(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions.
-    unsafe {
-        let found = payload(state);
-        let n = within(state, 2, 1, bytes::BUCKETS_MAX).filter(|_| ffi::lua_gettop(state) == 2);
-        match found.zip(n) {
-            Some((bytes, n)) => {
-                let bucket = bytes::bucket(bytes::text_hash(bytes), n);
-                ffi::lua_pushnumber(state, bucket as f64);
-            }
-            None => return through_string(state, found),
-        }
-    }
-    1
-}
-
-unsafe extern "C-unwind" fn uint(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: as of all these functions.
-    unsafe {
-        let found = payload(state);
-        let at = within(state, 2, 0, bytes::AT_MAX);
-        let len = within(state, 3, 1, bytes::UINT_MAX).filter(|_| ffi::lua_gettop(state) == 3);
-        let Some(((bytes, at), len)) = found.zip(at).zip(len) else {
-            return through_string(state, found);
-        };
-        match bytes::uint(bytes, at as usize, len as usize) {
-            Some(number) => ffi::lua_pushnumber(state, number as f64),
-            None => ffi::lua_pushnil(state),
-        }
-    }
-    1
-}
-
-/// Has the library's own function do it, of a string.
+/// Has the library's own function do it, of a string in place of the packet's number at `at`.
 ///
 /// SAFETY: as of [`payload`].
-unsafe fn through_string(state: *mut ffi::lua_State, bytes: Option<&[u8]>) -> c_int {
-    // SAFETY: the function has taken at least the packet's number, whose place the string takes.
+unsafe fn through_string(state: *mut ffi::lua_State, at: c_int, bytes: Option<&[u8]>) -> c_int {
+    // SAFETY: the function was given at least the packet's number, whose place the string takes.
     unsafe {
         match bytes {
             Some(bytes) => push(state, bytes),
             None => ffi::lua_pushnil(state),
         }
-        ffi::lua_replace(state, 1);
+        ffi::lua_replace(state, at);
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(3));
         ffi::lua_insert(state, 1);
         ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);

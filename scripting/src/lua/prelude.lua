@@ -4,13 +4,13 @@
 -- Luau looks for an interrupt at loops, calls and in patterns, but not inside one long native
 -- operation. So the work of one is bounded here: by what it is given, before it starts.
 
-local WORK_MAX = 2 ^ 28
 local TEXT_MAX = 2 ^ 24
 local MOVE_MAX = 2 ^ 22
 local SORT_MAX = 2 ^ 16
 local SORT_TEXT_MAX = 64
 
 local host = ...
+local WORK_MAX = host.work_max
 local error, tonumber, tostring, type = error, tonumber, tostring, type
 local rawequal, rawget, setmetatable, table_clear, info = rawequal, rawget, setmetatable, table.clear, debug.info
 
@@ -109,12 +109,12 @@ function xpcall(f, handler, ...)
   if type(handler) ~= "function" then
     return watched(f, handler, ...)
   end
-  local function handle(caught)
-    if type(caught) ~= "userdata" then
-      return handler(caught)
+  local function handle(thrown)
+    if type(thrown) ~= "userdata" then
+      return handler(thrown)
     end
-    local told = host.told(caught)
-    return if told == nil then caught else handler(told)
+    local told = host.told(thrown)
+    return if told == nil then thrown else handler(told)
   end
   return caught(watched(f, handle, ...))
 end

@@ -16,6 +16,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::known::Known;
+use super::payload::WORK_MAX;
 use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{calls, chunk_name, is_memory, line_of, passed, plain, root, syntax};
@@ -425,6 +426,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     let given = lua.create_table()?;
     given.set("flags", convert::flags(lua)?)?;
     given.set("told", caught::told(lua)?)?;
+    given.set("work_max", WORK_MAX)?;
     given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
     let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;

@@ -1,6 +1,6 @@
 //! The table, of what is read out of messages, and asked for by the same protocols.
 
-use super::super::Call::{Pure, Reach};
+use super::super::Call::{Bytes, Reach};
 use super::super::{Entry, payload, reach};
 
 /// DNS, HTTP, TLS.
@@ -18,7 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "4660",
         ),
         since: "0.1",
-        call: Pure(payload::dns_id),
+        call: Bytes(payload::dns_id),
     },
     Entry {
         topic: "dns",
@@ -33,7 +33,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "www.example.com",
         ),
         since: "0.1",
-        call: Pure(payload::dns_qname),
+        call: Bytes(payload::dns_qname),
     },
     Entry {
         topic: "dns",
@@ -48,7 +48,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "1",
         ),
         since: "0.1",
-        call: Pure(payload::dns_qtype),
+        call: Bytes(payload::dns_qtype),
     },
     Entry {
         topic: "dns",
@@ -63,7 +63,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "false",
         ),
         since: "0.1",
-        call: Pure(payload::dns_is_response),
+        call: Bytes(payload::dns_is_response),
     },
     Entry {
         topic: "dns",
@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "0",
         ),
         since: "0.1",
-        call: Pure(payload::dns_rcode),
+        call: Bytes(payload::dns_rcode),
     },
     Entry {
         topic: "dns",
@@ -93,7 +93,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "0",
         ),
         since: "0.1",
-        call: Pure(payload::dns_answers),
+        call: Bytes(payload::dns_answers),
     },
     Entry {
         topic: "dns",
@@ -109,7 +109,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "www.example.com",
         ),
         since: "0.1",
-        call: Pure(payload::dns_answer_name),
+        call: Bytes(payload::dns_answer_name),
     },
     Entry {
         topic: "dns",
@@ -124,7 +124,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "1",
         ),
         since: "0.1",
-        call: Pure(payload::dns_answer_type),
+        call: Bytes(payload::dns_answer_type),
     },
     Entry {
         topic: "dns",
@@ -139,7 +139,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "60",
         ),
         since: "0.1",
-        call: Pure(payload::dns_answer_ttl),
+        call: Bytes(payload::dns_answer_ttl),
     },
     Entry {
         topic: "dns",
@@ -154,7 +154,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "192.0.2.1",
         ),
         since: "0.1",
-        call: Pure(payload::dns_answer_addr),
+        call: Bytes(payload::dns_answer_addr),
     },
     Entry {
         topic: "dns",
@@ -169,7 +169,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "nil",
         ),
         since: "0.1",
-        call: Pure(payload::dns_answer_text),
+        call: Bytes(payload::dns_answer_text),
     },
     Entry {
         topic: "dns",
@@ -205,7 +205,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("http.method(\"GET /a HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n\")", "GET"),
         since: "0.1",
-        call: Pure(payload::http_method),
+        call: Bytes(payload::http_method),
     },
     Entry {
         topic: "http",
@@ -216,7 +216,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("http.target(\"GET /a HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n\")", "/a"),
         since: "0.1",
-        call: Pure(payload::http_target),
+        call: Bytes(payload::http_target),
     },
     Entry {
         topic: "http",
@@ -227,7 +227,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("http.status(\"HTTP/1.1 404 Not Found\\r\\n\")", "404"),
         since: "0.1",
-        call: Pure(payload::http_status),
+        call: Bytes(payload::http_status),
     },
     Entry {
         topic: "http",
@@ -241,7 +241,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "example.com",
         ),
         since: "0.1",
-        call: Pure(payload::http_header),
+        call: Bytes(payload::http_header),
     },
     Entry {
         topic: "http",
@@ -269,6 +269,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             "a.example",
         ),
         since: "0.1",
-        call: Pure(payload::tls_sni),
+        call: Bytes(payload::tls_sni),
     },
 ];

@@ -1,6 +1,6 @@
 //! The table, of what is computed of values, and filters.
 
-use super::super::Call::{Own, Pure, Reach};
+use super::super::Call::{Bytes, Own, Pure, Reach};
 use super::super::{Entry, net, pattern, reach, text, time};
 
 /// Filters, addresses, times, hashes, texts, patterns.
@@ -253,7 +253,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("text.hex(\"AZ\")", "415a"),
         since: "0.1",
-        call: Pure(text::hex),
+        call: Bytes(text::hex),
     },
     Entry {
         topic: "text",
@@ -275,7 +275,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("text.printable(text.unhex(\"41 00 ff\"))", "A.."),
         since: "0.1",
-        call: Pure(text::printable),
+        call: Bytes(text::printable),
     },
     Entry {
         topic: "text",
@@ -287,7 +287,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "bytes",
         example: ("text.uint(text.unhex(\"00 01 02\"), 1, 2)", "258"),
         since: "0.1",
-        call: Pure(text::uint),
+        call: Bytes(text::uint),
     },
     Entry {
         topic: "text",
@@ -300,7 +300,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "bytes",
         example: ("text.hex(text.part(\"HTTP/1.1\", 6, 9))", "2e31"),
         since: "0.1",
-        call: Pure(text::part),
+        call: Bytes(text::part),
     },
     Entry {
         topic: "regex",
@@ -311,7 +311,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("regex.test(\"^GET \", \"GET /a\")", "true"),
         since: "0.1",
-        call: Pure(pattern::test),
+        call: Bytes(pattern::test),
     },
     Entry {
         topic: "regex",
@@ -323,7 +323,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("regex.find(\"host=([a-z]+)\", \"x host=abc\", 1)", "abc"),
         since: "0.1",
-        call: Pure(pattern::find),
+        call: Bytes(pattern::find),
     },
     Entry {
         topic: "regex",
@@ -334,7 +334,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("regex.count(\"a+\", \"aa b a\")", "2"),
         since: "0.1",
-        call: Pure(pattern::count),
+        call: Bytes(pattern::count),
     },
     Entry {
         topic: "regex",
@@ -346,6 +346,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("regex.replace(\"[0-9]+\", \"a1b22\", \"#\")", "a#b#"),
         since: "0.1",
-        call: Pure(pattern::replace),
+        call: Bytes(pattern::replace),
     },
 ];

@@ -5,6 +5,7 @@ use como_core::packet::build::Frame;
 use proptest::prelude::*;
 
 use super::{Running, start, start_with};
+use crate::api::{Entry, entries};
 
 fn udp(payload: impl Into<Vec<u8>>) -> Frame {
     Frame::udp("10.0.0.1:1", "10.0.0.2:2").payload(payload)
@@ -41,11 +42,29 @@ const ASKED: &str = "#P; P:len(); P:len(a); P:byte(); P:byte(a); P:byte(a, b); P
     string.find(P, a, b); not P; P and a; text.uint(P); text.uint(P, a, b); \
     text.uint(P, 0, 2, a); hash.number(P); hash.number(P, a); hash.bucket(P, a)";
 
+/// What is asked of them by the functions of the library that take bytes: with as few arguments as
+/// they are found by, with all, and with more.
+fn asked_of_library() -> String {
+    let mut asked = Vec::new();
+    for entry in entries() {
+        let Some(bytes) = entry.bytes_at() else { continue };
+        for len in bytes + 1..=entry.params.len() + 1 {
+            let argument = |at: usize| match at {
+                at if at == bytes => "P",
+                at => ["a", "b"][at.abs_diff(bytes + 1) % 2],
+            };
+            let arguments: Vec<&str> = (0..len).map(argument).collect();
+            asked.push(format!("{}({})", entry.path(), arguments.join(", ")));
+        }
+    }
+    asked.join("; ")
+}
+
 /// Asks all of that of each packet and of its payload as a string, with any two of many values;
 /// tells of the first ten that differ.
-fn differing(payloads: Vec<Frame>, values: &str) -> Vec<String> {
+fn differing(payloads: Vec<Frame>, asked: &str, values: &str) -> Vec<String> {
     let mut asks = String::new();
-    for asked in ASKED.split("; ") {
+    for asked in asked.split("; ") {
         let [own, string] = ["pkt.payload", "p"].map(|p| asked.replace('P', p));
         asks += &format!(
             "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() \
@@ -104,13 +123,42 @@ const ODD: &str = r#"nil, 0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.9, 1e300, -1e300, 0/0
 fn odd_arguments_get_of_a_payload_what_its_string_gives() {
     let texts = ["", "a", "ab\0ab", "aab%b"].map(udp);
     let arp = Frame::arp("10.0.0.1", "10.0.0.2", true);
-    assert_eq!(differing(texts.into_iter().chain([arp]).collect(), ODD), [""; 0]);
+    assert_eq!(differing(texts.into_iter().chain([arp]).collect(), ASKED, ODD), [""; 0]);
 }
 
 #[test]
 fn a_payload_is_as_long_as_it_is() {
     let values = "1, -1, 2, 7999, 20000, 20001, -20000, 'ab', ('a'):rep(20000)";
-    assert_eq!(differing(vec![udp(vec![b'a'; 20_000])], values), [""; 0]);
+    assert_eq!(differing(vec![udp(vec![b'a'; 20_000])], ASKED, values), [""; 0]);
+}
+
+/// The messages in the examples of the library.
+fn messages() -> Vec<Vec<u8>> {
+    let examples = entries().filter(|e| ["dns", "http", "tls"].contains(&e.topic));
+    let examples = examples.filter(|entry| entry.bytes_at().is_some());
+    let message = |entry: &Entry| {
+        let (_, text) = entry.example.0.split_once('"').expect("a text");
+        let (text, _) = text.split_once('"').expect("its end");
+        let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let bytes = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
+        let bytes = bytes.map(|pair| u8::from_str_radix(pair?, 16).ok());
+        let text = || text.replace("\\r\\n", "\r\n").into_bytes();
+        bytes.collect::<Option<Vec<u8>>>().unwrap_or_else(text)
+    };
+    let mut messages: Vec<_> = examples.map(message).collect();
+    messages.sort();
+    messages.dedup();
+    messages
+}
+
+#[test]
+fn the_library_says_of_a_payload_what_it_says_of_its_string() {
+    let values = "nil, 1, 0.5, 1e300, '2', '', '(.)', '[', '\\xff', {}, ('a'):rep(2000), 'Host'";
+    let arp = Frame::arp("10.0.0.1", "10.0.0.2", true);
+    let packets = messages().into_iter().map(udp).chain([udp(""), udp(vec![0xff; 70]), arp]);
+    assert_eq!(differing(packets.collect(), &asked_of_library(), values), [""; 0]);
+    let long = vec![udp(vec![b'a'; 20_000])];
+    assert_eq!(differing(long, &asked_of_library(), "0, 1, 19999, 'a'"), [""; 0]);
 }
 
 proptest! {
@@ -128,7 +176,26 @@ proptest! {
             false => "0/0".to_owned(),
         });
         let values: Vec<String> = texts.chain(numbers).collect();
-        prop_assert_eq!(differing(vec![udp(payload)], &values.join(", ")), [""; 0]);
+        let packets = || vec![udp(payload.as_slice())];
+        prop_assert_eq!(differing(packets(), ASKED, &values.join(", ")), [""; 0]);
+        let some = values[6..10].join(", ");
+        prop_assert_eq!(differing(packets(), &asked_of_library(), &some), [""; 0]);
+    }
+
+    #[test]
+    fn a_message_gives_what_its_string_gives(
+        message in prop::sample::select(messages()),
+        cut in 0.0..1.0f64,
+        put in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut message = message;
+        for (at, byte) in put {
+            let at = at.index(message.len());
+            message[at] = byte;
+        }
+        let cut = message[..(message.len() as f64 * cut) as usize].to_vec();
+        let packets = [message, cut].map(udp).into();
+        prop_assert_eq!(differing(packets, &asked_of_library(), "1, 2, 'host', '.'"), [""; 0]);
     }
 }
 
@@ -155,9 +222,14 @@ fn mistakes_are_told_as_those_with_strings_are() {
         "x = string.sub(pkt.payload)",
         "x = text.uint(pkt.payload, 0, 9)",
         "x = hash.number(pkt.payload)",
+        "x = dns.qname(pkt.payload)",
+        "x = dns\n.answer_addr(pkt\n.payload, 'a')",
+        "x = regex.test('[',\npkt.payload)",
+        "x = regex.test(pkt, pkt.payload)",
+        "x = regex.find('a', pkt.payload, 1, 2)",
         "if pkt.payload then x = pkt.payload:sub() end",
         "if not pkt.payload then pkt.payload:len() end",
-        "x = pkt.payload:find(('a'):rep(2^24), 'x')",
+        "x = pkt.payload:find(('a'):rep(2^23), 'x')",
     ] {
         let [own, string] = told(body);
         assert!(!own.is_empty(), "{body}");
@@ -220,10 +292,24 @@ fn a_function_that_is_kept_never_reads_another_packet() {
 }
 
 #[test]
+fn functions_that_are_given_no_number_read_nothing() {
+    for call in ["whole()", "find()", "hash_number()", "dns_qname()", "regex_test('a')"] {
+        let text = format!(
+            "function update(pkt, state) local x = pkt.payload x = __como_payload.{call} end
+             function export(state) return {{}} end"
+        );
+        let mut running = start(&text);
+        running.feed([udp("abc")]);
+        let told = running.faults.first().map(|fault| fault.mistake.to_string());
+        assert!(told.is_some_and(|told| told.contains("only valid")), "{call}");
+    }
+}
+
+#[test]
 fn numbers_that_no_packet_has_read_nothing() {
     for number in ["-1", "1e300", "0/0", "1", "'0'", "{}", "nil"] {
         let text = format!(
-            "function update(pkt, state) local x = pkt.payload state.x = __como_payload({number}) \
+            "function update(pkt, state) local x = pkt.payload state.x = __como_payload.whole({number}) \
                 end
              function export(state) return {{ x = state.x or 0 }} end"
         );

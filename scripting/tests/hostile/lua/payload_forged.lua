@@ -8,8 +8,13 @@ function update(pkt, state)
     pcall(function() return pkt.payload:find(("a"):rep(65536), x) end)
     pcall(function() return text.uint(pkt.payload, x, 6) end)
     pcall(function() return pkt.payload:sub(x, x) end)
+    pcall(function() return dns.answer_addr(pkt.payload, x) end)
+    pcall(function() return regex.find("(", pkt.payload, x) end)
+    pcall(function() return text.part(pkt.payload, x, -x) end)
   end
   state.n += 1
-  __como_payload(far[state.n % #far + 1])
+  pcall(function() __como_payload.regex_test() end)
+  pcall(function() __como_payload.dns_answer_addr(far[1], 1) end)
+  __como_payload.whole(far[state.n % #far + 1])
 end
 function export(state) return { n = 1 } end

@@ -1,0 +1,121 @@
+//! Functions of the library that take bytes: `dns.qname(pkt.payload)`, `regex.test("a", pkt.payload)`.
+//!
+//! One function of the VM's own kind stands for each of them, whatever the table of the library
+//! ([`crate::api`]) has. It gives the bytes as they lie in the batch to the same function that a
+//! string would go to. Where that complains, or is given what is neither a number, a text nor a
+//! truth value, the library's own is called with a string, and says what it says.
+
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use como_core::record::Value;
+use mlua::{Function, LightUserData, Lua, ffi};
+
+use super::{payload, push, through_string};
+use crate::api::{Entry, TEXT_BYTES_MAX};
+use crate::lua::convert;
+
+/// The most arguments of a function that is called so.
+const ARGUMENTS_MAX: usize = 4;
+
+thread_local! {
+    /// What was answered last, until the VM has it: an error of the VM passes over nothing that
+    /// needs to be dropped.
+    static ANSWER: RefCell<Value> = const { RefCell::new(Value::Null) };
+}
+
+/// What makes an object of the last answer, where it is one.
+pub fn objects(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_function(|lua, ()| convert::lua_of(lua, &ANSWER.take()))
+}
+
+/// What [`call`] knows its function by.
+pub fn pointer(entry: &'static Entry) -> mlua::Value {
+    mlua::Value::LightUserData(LightUserData(ptr::from_ref(entry).cast_mut().cast()))
+}
+
+/// Calls a function of the library.
+pub unsafe extern "C-unwind" fn call(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as of all these functions; the second upvalue is what `pointer` made.
+    unsafe {
+        let entry = ffi::lua_touserdata(state, ffi::lua_upvalueindex(2)).cast::<Entry>();
+        let entry: &'static Entry = &*entry;
+        let at = entry.bytes_at().unwrap_or_default();
+        let place = at as c_int + 1;
+        let found = payload(state, place);
+        let answer = found.and_then(|bytes| answer(state, (entry, at), bytes));
+        match answer {
+            Some(answer) => ANSWER.set(answer),
+            None => return through_string(state, place, found),
+        }
+        push_answer(state);
+        1
+    }
+}
+
+/// What the function answers, where it does not complain.
+///
+/// SAFETY: as of [`payload`].
+unsafe fn answer(
+    state: *mut ffi::lua_State,
+    (entry, at): (&Entry, usize),
+    bytes: &[u8],
+) -> Option<Value> {
+    // SAFETY: nothing here raises an error of the VM.
+    let len = usize::try_from(unsafe { ffi::lua_gettop(state) }).ok()?;
+    let mut given = [const { Value::Null }; ARGUMENTS_MAX];
+    for (i, value) in given.get_mut(..len)?.iter_mut().enumerate() {
+        *value = match i == at {
+            true => Entry::ELSEWHERE,
+            // SAFETY: as above.
+            false => unsafe { argument(state, i as c_int + 1)? },
+        };
+    }
+    let run = AssertUnwindSafe(|| entry.run_of(bytes, &given[..len]).ok());
+    catch_unwind(run).ok()?
+}
+
+/// A plain value among the arguments, as [`convert::argument`] would read it.
+///
+/// SAFETY: there is one at `at`.
+unsafe fn argument(state: *mut ffi::lua_State, at: c_int) -> Option<Value> {
+    // SAFETY: none of these raises an error; the text lies on the stack meanwhile.
+    unsafe {
+        Some(match ffi::lua_type(state, at) {
+            ffi::LUA_TNIL => Value::Null,
+            ffi::LUA_TBOOLEAN => Value::Bool(ffi::lua_toboolean(state, at) != 0),
+            ffi::LUA_TNUMBER => convert::number(ffi::lua_tonumber(state, at)),
+            ffi::LUA_TSTRING => {
+                let mut len = 0;
+                let text = ffi::lua_tolstring(state, at, &raw mut len);
+                let text = std::slice::from_raw_parts(text.cast::<u8>(), len);
+                convert::text((len <= TEXT_BYTES_MAX).then_some(text)?)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Leaves the answer on the stack.
+///
+/// SAFETY: as of all these functions.
+unsafe fn push_answer(state: *mut ffi::lua_State) {
+    // SAFETY: nobody else looks at the answer meanwhile.
+    unsafe {
+        match &*ANSWER.with(RefCell::as_ptr) {
+            Value::Null => ffi::lua_pushnil(state),
+            Value::Bool(x) => ffi::lua_pushboolean(state, c_int::from(*x)),
+            Value::Uint(x) => ffi::lua_pushnumber(state, *x as f64),
+            Value::Int(x) => ffi::lua_pushnumber(state, *x as f64),
+            Value::Float(x) => ffi::lua_pushnumber(state, *x),
+            Value::Text(text) => push(state, text.as_bytes()),
+            Value::Bytes(bytes) => push(state, bytes),
+            Value::Addr(_) | Value::Mac(_) | Value::Time(_) => {
+                ffi::lua_pushvalue(state, ffi::lua_upvalueindex(4));
+                ffi::lua_call(state, 0, 1);
+            }
+        }
+    }
+}
