@@ -10,20 +10,20 @@ mod functions;
 mod names;
 mod order;
 mod place;
+mod reads;
 mod resume;
 mod texts;
 pub mod tokens;
 
-use std::ops::Range;
-
 pub use args::{args, declares_args};
-use como_core::field::{Demand, Field, Id, Kind};
+use como_core::field::{Field, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use functions::{calls, functions};
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
 pub use place::{is_at_top, is_behind_dot, is_dotted, subject, uses};
+pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
 use tokens::{Shape, Token, code, tokens};
 
@@ -74,103 +74,11 @@ pub const LAYERS: [(&str, u32); 13] = [
     ("radio", Layers::WLAN),
 ];
 
-/// A place in the text where a packet is read: `pkt.ip.dst`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spot {
-    /// From the packet's name to the end of the field's, in bytes.
-    pub at: Range<usize>,
-    /// The packet's name.
-    pub packet: String,
-    /// What is read.
-    pub read: Read,
-}
-
-/// What is read of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// A field.
-    Field(Field),
-    /// Whether it has a layer.
-    Layer(&'static str),
-    /// Whether it matches the filter with this number among [`Reads::filters`].
-    Filter(usize),
-    /// The flow it belongs to.
-    Flow,
-    /// It is added to a core table: `t:add(pkt)`.
-    Added,
-}
-
 /// The name under which scripts read the exact time of a packet.
 pub const TS_NS: &str = "ts_ns";
 
 /// How far back a parameter list is looked for, in tokens.
 const PARAMETER_TOKENS_MAX: usize = 64;
-
-/// What a script's `update` and `check` read of a packet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reads {
-    /// The fields, each once, in table order.
-    pub fields: Vec<Field>,
-    /// The layers asked for as a whole: `if pkt.tcp then`.
-    pub layers: Vec<&'static str>,
-    /// Names of filters that the top level compiles, which the packet may be matched with.
-    pub filters: Vec<String>,
-    /// Whether it reads the exact time.
-    pub ts_ns: bool,
-    /// Whether it reads the flow.
-    pub flow: bool,
-    /// Whether every use of the packet was understood. If not, others may follow.
-    pub complete: bool,
-    /// Where the text reads a field or asks for a layer, in order.
-    pub spots: Vec<Spot>,
-    /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
-    /// else calls them.
-    pub contained: bool,
-    /// Whether functions within others use the packet, or may, in Lua: they may be kept.
-    pub nested: bool,
-    /// Names read of a packet that no field has, with their lines.
-    pub unknown: Vec<(String, u32)>,
-    /// Lines in which an address is compared with a quoted text.
-    pub texts: Vec<u32>,
-}
-
-impl Reads {
-    /// The columns and ids to prepare.
-    pub fn demand(&self) -> Demand {
-        let mut demand = self.fields.iter().fold(Demand::NONE, |demand, field| match field {
-            Field::IpSrc => demand.id(Id::Src),
-            Field::IpDst => demand.id(Id::Dst),
-            field => demand.field(*field),
-        });
-        if self.flow {
-            demand = demand.id(Id::Flow);
-        }
-        if !self.complete || !self.layers.is_empty() {
-            demand = demand.layers();
-        }
-        if !self.complete {
-            demand = demand.singly().deep();
-        }
-        demand
-    }
-
-    /// Whether packets are added to tables that the script makes.
-    pub fn adds(&self) -> bool {
-        self.spots.iter().any(|spot| spot.read == Read::Added)
-    }
-
-    fn field(&mut self, field: Field) {
-        if let Err(at) = self.fields.binary_search(&field) {
-            self.fields.insert(at, field);
-        }
-    }
-
-    fn layer(&mut self, name: &'static str) {
-        if !self.layers.contains(&name) {
-            self.layers.push(name);
-        }
-    }
-}
 
 /// What to say of a name read of a packet that no field has.
 pub fn no_field(name: &str) -> String {
@@ -188,50 +96,9 @@ pub fn reads(source: &str, language: Language) -> Reads {
     let mut reads = Reads { complete: true, ..Reads::default() };
     reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
     let (tokens, names, filters) = (&tokens, &names, &filters);
-    let mut scan = Scan {
-        tokens,
-        names,
-        filters,
-        reads,
-        shadowed: false,
-        language,
-        makes: makes_tables(tokens),
-        parameters: 0,
-    };
-    for at in 0..tokens.len() {
-        scan.token(at);
-    }
-    if language == Language::Rhai {
-        // Code inside an interpolated text is not followed.
-        for text in tokens.iter().filter(|token| texts::is_interpolated(token)) {
-            scan.reads.complete &= !names.iter().any(|name| text.text.contains(name));
-            texts::fields(text.text, names).into_iter().for_each(|field| scan.reads.field(field));
-        }
-    }
-    scan.reads.contained = !scan.shadowed
-        && scan.parameters == names.len()
-        && ["update", "check"].iter().all(|name| uses(tokens, name).count() <= 1);
-    if scan.shadowed {
-        // The name means something else in places: none of its uses is sure to be a packet.
-        scan.reads.spots.clear();
-        scan.reads.unknown.clear();
-        scan.reads.texts.clear();
-    }
-    scan.reads.nested = language == Language::Lua
-        && (functions::is_nested(tokens, names)
-            || !scan.reads.complete && functions::closes_over(tokens));
-    if !scan.reads.complete {
-        // The packet goes where it cannot be followed: count what reads like a field anywhere.
-        for at in 0..tokens.len() {
-            scan.any_layer(at);
-        }
-        for at in 0..tokens.len() {
-            scan.any_chain(at);
-        }
-        // By another name it is the packet's only where the text has the word.
-        scan.reads.flow |= tokens.iter().any(|token| token.name() == Some(flow::NAME));
-    }
-    scan.reads
+    let (makes, shadowed, parameters) = (makes_tables(tokens), false, 0);
+    let scan = Scan { tokens, names, filters, reads, shadowed, language, makes, parameters };
+    scan.reads()
 }
 
 /// What a script computes by itself, packet by packet, rather than declare it.
@@ -297,6 +164,53 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    fn reads(mut self) -> Reads {
+        for at in 0..self.tokens.len() {
+            self.token(at);
+        }
+        if self.language == Language::Rhai {
+            self.interpolated();
+        }
+        self.reads.contained = !self.shadowed
+            && self.parameters == self.names.len()
+            && ["update", "check"].iter().all(|name| uses(self.tokens, name).count() <= 1);
+        if self.shadowed {
+            // The name means something else in places: none of its uses is sure to be a packet.
+            self.reads.spots.clear();
+            self.reads.unknown.clear();
+            self.reads.texts.clear();
+        }
+        self.reads.nested = self.language == Language::Lua
+            && (functions::is_nested(self.tokens, self.names)
+                || !self.reads.complete && functions::closes_over(self.tokens));
+        if !self.reads.complete {
+            self.anywhere();
+        }
+        self.reads
+    }
+
+    /// Code inside an interpolated text of Rhai, which is not followed.
+    fn interpolated(&mut self) {
+        for text in self.tokens.iter().filter(|token| texts::is_interpolated(token)) {
+            self.reads.complete &= !self.names.iter().any(|name| text.text.contains(name));
+            for field in texts::fields(text.text, self.names) {
+                self.reads.field(field);
+            }
+        }
+    }
+
+    /// The packet goes where it cannot be followed: what reads like a field counts anywhere.
+    fn anywhere(&mut self) {
+        for at in 0..self.tokens.len() {
+            self.any_layer(at);
+        }
+        for at in 0..self.tokens.len() {
+            self.any_chain(at);
+        }
+        // By another name it is the packet's only where the text has the word.
+        self.reads.flow |= self.tokens.iter().any(|token| token.name() == Some(flow::NAME));
+    }
+
     fn is(&self, at: usize, text: &str) -> bool {
         self.tokens.get(at).is_some_and(|t| t.is(text))
     }

@@ -308,22 +308,7 @@ impl<'a> Driver<'a> {
         if self.places {
             text.push_str("__como_at = __i\n");
         }
-        let mut values = Vec::new();
-        for at in 0..self.fields.len() {
-            values.push(self.value(text, at, mixed));
-        }
-        for (at, layer) in self.reads.layers.iter().enumerate() {
-            let there = match self.tables.contains(layer) {
-                true => format!("__t_{layer}"),
-                false => "true".to_owned(),
-            };
-            values.push(match mixed {
-                true => format!("if __como_u8(__l{at}, __i) ~= 0 then {there} else nil"),
-                false => there,
-            });
-        }
-        let filters = 0..self.reads.filters.len();
-        values.extend(filters.map(|at| format!("__como_u8(__m{at}, __i) ~= 0")));
+        let values = self.values(text, mixed);
         let arguments = match self.direct {
             true => {
                 let here = self.looks().then(|| "__first + __i, ".to_owned());
@@ -374,6 +359,25 @@ impl<'a> Driver<'a> {
             let tables: String = tables.collect();
             let _ = writeln!(text, "__G.begin(__p, __get, __place, __F{tables})");
         }
+    }
+
+    /// The values of what [`Self::names`] names, as expressions.
+    fn values(&self, text: &mut String, mixed: bool) -> Vec<String> {
+        let mut values: Vec<String> =
+            (0..self.fields.len()).map(|at| self.value(text, at, mixed)).collect();
+        for (at, layer) in self.reads.layers.iter().enumerate() {
+            let there = match self.tables.contains(layer) {
+                true => format!("__t_{layer}"),
+                false => "true".to_owned(),
+            };
+            values.push(match mixed {
+                true => format!("if __como_u8(__l{at}, __i) ~= 0 then {there} else nil"),
+                false => there,
+            });
+        }
+        let filters = 0..self.reads.filters.len();
+        values.extend(filters.map(|at| format!("__como_u8(__m{at}, __i) ~= 0")));
+        values
     }
 
     /// One field's value, as an expression.

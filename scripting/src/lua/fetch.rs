@@ -21,14 +21,7 @@ pub fn fetch(
     at: usize,
     name: &mlua::Value,
 ) -> mlua::Result<mlua::Value> {
-    let name = match name {
-        mlua::Value::String(name) => convert::short(name)?,
-        other => {
-            let other = convert::named(other);
-            let message = format!("a packet's field has a name, and this is {other}");
-            return Err(mlua::Error::runtime(message));
-        }
-    };
+    let name = named(name)?;
     let name = name.as_str();
     if let Some(number) = name.strip_prefix('\0') {
         let number = number.parse::<usize>().ok();
@@ -65,6 +58,18 @@ pub fn fetch(
             "a packet has no field `{}`",
             name.replace('_', ".").escape_debug()
         ))),
+    }
+}
+
+/// What a script asks a packet for.
+fn named(name: &mlua::Value) -> mlua::Result<String> {
+    match name {
+        mlua::Value::String(name) => convert::short(name),
+        other => {
+            let other = convert::named(other);
+            let message = format!("a packet's field has a name, and this is {other}");
+            Err(mlua::Error::runtime(message))
+        }
     }
 }
 

@@ -22,59 +22,59 @@ pub struct Function<'a> {
     pub depth: usize,
 }
 
-/// The functions of a Lua text, the inner before the outer.
-pub fn functions<'a>(tokens: &[Token<'a>]) -> Vec<Function<'a>> {
+/// Shows `see` each token of a Lua text, by its place: what opened the blocks that it lies in, the
+/// outermost first, and what opened the block that it ends.
+fn walk(tokens: &[Token<'_>], mut see: impl FnMut(usize, &[usize], Option<usize>)) {
     let mut open: Vec<usize> = Vec::new();
-    let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
+        let ends = token.is("end") || token.is("until");
+        let closed = ends.then(|| open.pop()).flatten();
+        see(at, &open, closed);
         if opens_block(tokens, at) {
             open.push(at);
-        } else if token.is("end") || token.is("until") {
-            let Some(begun) = open.pop() else { continue };
-            let name = tokens.get(begun + 1).filter(|t| t.shape == Shape::Word);
-            let plain = tokens.get(begun + 2).is_some_and(|t| t.is("("));
-            if let Some(name) = name.filter(|_| tokens[begun].is("function") && plain) {
-                let lines = tokens[begun].line..=token.line;
-                found.push(Function { name: name.text, lines, at: begun, depth: open.len() });
-            }
         }
     }
+}
+
+/// The functions of a Lua text, the inner before the outer.
+pub fn functions<'a>(tokens: &[Token<'a>]) -> Vec<Function<'a>> {
+    let mut found = Vec::new();
+    walk(tokens, |at, open, closed| {
+        let Some(begun) = closed else { return };
+        let name = tokens.get(begun + 1).filter(|t| t.shape == Shape::Word);
+        let plain = tokens.get(begun + 2).is_some_and(|t| t.is("("));
+        if let Some(name) = name.filter(|_| tokens[begun].is("function") && plain) {
+            let lines = tokens[begun].line..=tokens[at].line;
+            found.push(Function { name: name.text, lines, at: begun, depth: open.len() });
+        }
+    });
     found
 }
 
 /// Whether one of `names` stands in a Lua text within a function that lies in another, and is not
 /// a field's.
 pub fn is_nested(tokens: &[Token<'_>], names: &[&str]) -> bool {
-    let mut open: Vec<usize> = Vec::new();
-    (0..tokens.len()).any(|at| {
-        let token = &tokens[at];
-        if opens_block(tokens, at) {
-            open.push(at);
-        } else if token.is("end") || token.is("until") {
-            open.pop();
-        }
-        let is_name = token.shape == Shape::Word && names.contains(&token.text);
-        is_name
+    let mut nested = false;
+    walk(tokens, |at, open, _| {
+        let is_name = tokens[at].shape == Shape::Word && names.contains(&tokens[at].text);
+        nested |= is_name
             && !is_dotted(tokens, at)
-            && open.iter().filter(|begun| tokens[**begun].is("function")).count() > 1
-    })
+            && open.iter().filter(|begun| tokens[**begun].is("function")).count() > 1;
+    });
+    nested
 }
 
 /// Whether in a Lua text a function lies in one that may be given a packet, by whatever name.
 pub fn closes_over(tokens: &[Token<'_>]) -> bool {
     let others = || Callback::ALL.into_iter().filter(|c| c.params().first() != Some(&"pkt"));
-    let mut open: Vec<usize> = Vec::new();
-    (0..tokens.len()).any(|at| {
+    let mut found = false;
+    walk(tokens, |at, open, _| {
         let outer = open.iter().copied().find(|begun| tokens[*begun].is("function"));
-        if opens_block(tokens, at) {
-            open.push(at);
-        } else if tokens[at].is("end") || tokens[at].is("until") {
-            open.pop();
-        }
-        let Some(outer) = outer.filter(|_| tokens[at].is("function")) else { return false };
+        let Some(outer) = outer.filter(|_| tokens[at].is("function")) else { return };
         let at_top = open.first() == Some(&outer);
-        !(at_top && others().any(|other| is_callback(tokens, outer, other)))
-    })
+        found |= !(at_top && others().any(|other| is_callback(tokens, outer, other)));
+    });
+    found
 }
 
 /// Whether a function at the top of a Lua text is this callback, and called by nobody else.

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use como_core::field::{Demand, Id};
+
 use super::*;
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Functions of the library that take bytes: `dns.qname(pkt.payload)`, `regex.test("a", pkt.payload)`.
+//! Functions of the library that take bytes: `dns.qname(pkt.payload)`, `tls.sni(pkt.payload)`.
 //!
 //! One function of the VM's own kind stands for each of them, whatever the table of the library
 //! ([`crate::api`]) has. It gives the bytes as they lie in the batch to the same function that a
@@ -45,12 +45,19 @@ pub unsafe extern "C-unwind" fn call(state: *mut ffi::lua_State) -> c_int {
         let at = entry.bytes_at().unwrap_or_default();
         let place = at as c_int + 1;
         let found = payload(state, place);
-        let answer = found.and_then(|bytes| answer(state, (entry, at), bytes));
-        match answer {
-            Some(answer) => ANSWER.set(answer),
+        match found.and_then(|bytes| answer(state, (entry, at), bytes)) {
             None => return through_string(state, place, found),
+            // What follows raises no error.
+            Some(Value::Null) => ffi::lua_pushnil(state),
+            Some(Value::Bool(x)) => ffi::lua_pushboolean(state, c_int::from(x)),
+            Some(Value::Uint(x)) => ffi::lua_pushnumber(state, x as f64),
+            Some(Value::Int(x)) => ffi::lua_pushnumber(state, x as f64),
+            Some(Value::Float(x)) => ffi::lua_pushnumber(state, x),
+            Some(answer) => {
+                ANSWER.set(answer);
+                push_answer(state);
+            }
         }
-        push_answer(state);
         1
     }
 }
@@ -65,54 +72,51 @@ unsafe fn answer(
 ) -> Option<Value> {
     // SAFETY: nothing here raises an error of the VM.
     let len = usize::try_from(unsafe { ffi::lua_gettop(state) }).ok()?;
-    let mut given = [const { Value::Null }; ARGUMENTS_MAX];
-    for (i, value) in given.get_mut(..len)?.iter_mut().enumerate() {
-        *value = match i == at {
-            true => Entry::ELSEWHERE,
-            // SAFETY: as above.
-            false => unsafe { argument(state, i as c_int + 1)? },
-        };
-    }
-    let run = AssertUnwindSafe(|| entry.run_of(bytes, &given[..len]).ok());
-    catch_unwind(run).ok()?
+    let mut plain = len <= ARGUMENTS_MAX;
+    let given: [Value; ARGUMENTS_MAX] = std::array::from_fn(|i| match i {
+        i if i == at => Entry::ELSEWHERE,
+        // SAFETY: as above; beyond the last there is nothing.
+        i => unsafe { argument(state, i as c_int + 1, &mut plain) },
+    });
+    let given = given.get(..len).filter(|_| plain)?;
+    catch_unwind(AssertUnwindSafe(|| entry.run_of(bytes, given).ok())).ok()?
 }
 
-/// A plain value among the arguments, as [`convert::argument`] would read it.
+/// One of the arguments, as [`convert::argument`] would read it, if it is a plain value.
 ///
-/// SAFETY: there is one at `at`.
-unsafe fn argument(state: *mut ffi::lua_State, at: c_int) -> Option<Value> {
+/// SAFETY: as of all these functions.
+unsafe fn argument(state: *mut ffi::lua_State, at: c_int, plain: &mut bool) -> Value {
     // SAFETY: none of these raises an error; the text lies on the stack meanwhile.
     unsafe {
-        Some(match ffi::lua_type(state, at) {
-            ffi::LUA_TNIL => Value::Null,
+        match ffi::lua_type(state, at) {
+            ffi::LUA_TNONE | ffi::LUA_TNIL => Value::Null,
             ffi::LUA_TBOOLEAN => Value::Bool(ffi::lua_toboolean(state, at) != 0),
             ffi::LUA_TNUMBER => convert::number(ffi::lua_tonumber(state, at)),
             ffi::LUA_TSTRING => {
                 let mut len = 0;
                 let text = ffi::lua_tolstring(state, at, &raw mut len);
+                *plain &= len <= TEXT_BYTES_MAX;
                 let text = std::slice::from_raw_parts(text.cast::<u8>(), len);
-                convert::text((len <= TEXT_BYTES_MAX).then_some(text)?)
+                if *plain { convert::text(text) } else { Value::Null }
             }
-            _ => return None,
-        })
+            _ => {
+                *plain = false;
+                Value::Null
+            }
+        }
     }
 }
 
-/// Leaves the answer on the stack.
+/// Leaves the last answer on the stack: a text, or what is an object.
 ///
 /// SAFETY: as of all these functions.
 unsafe fn push_answer(state: *mut ffi::lua_State) {
     // SAFETY: nobody else looks at the answer meanwhile.
     unsafe {
         match &*ANSWER.with(RefCell::as_ptr) {
-            Value::Null => ffi::lua_pushnil(state),
-            Value::Bool(x) => ffi::lua_pushboolean(state, c_int::from(*x)),
-            Value::Uint(x) => ffi::lua_pushnumber(state, *x as f64),
-            Value::Int(x) => ffi::lua_pushnumber(state, *x as f64),
-            Value::Float(x) => ffi::lua_pushnumber(state, *x),
             Value::Text(text) => push(state, text.as_bytes()),
             Value::Bytes(bytes) => push(state, bytes),
-            Value::Addr(_) | Value::Mac(_) | Value::Time(_) => {
+            _ => {
                 ffi::lua_pushvalue(state, ffi::lua_upvalueindex(4));
                 ffi::lua_call(state, 0, 1);
             }

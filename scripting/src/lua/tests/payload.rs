@@ -309,8 +309,10 @@ fn functions_that_are_given_no_number_read_nothing() {
 fn numbers_that_no_packet_has_read_nothing() {
     for number in ["-1", "1e300", "0/0", "1", "'0'", "{}", "nil"] {
         let text = format!(
-            "function update(pkt, state) local x = pkt.payload state.x = __como_payload.whole({number}) \
-                end
+            "function update(pkt, state)
+               local x = pkt.payload
+               state.x = __como_payload.whole({number})
+             end
              function export(state) return {{ x = state.x or 0 }} end"
         );
         let mut running = start(&text);
