@@ -85,6 +85,11 @@ impl Payloads {
         maker.plain(Use::Whole, whole)?;
         maker.plain(Use::Asked, asked)?;
         maker.plain(Use::Length, length)?;
+        for entry in entries().filter(|entry| entry.bytes_at().is_some()) {
+            let called = (ptr::null(), library::call as _, (entry.topic, entry.name));
+            maker.put(Use::Function(entry.topic, entry.name), called, library::pointer(entry))?;
+        }
+        // These come in place of those.
         for (topic, name, function) in LOOKS {
             let Ok(text) = name.to_str() else { continue };
             let called = (name.as_ptr(), function, (topic, text));
@@ -92,10 +97,6 @@ impl Payloads {
             if topic == "string" {
                 maker.put(Use::Method(text), called, mlua::Value::Boolean(true))?;
             }
-        }
-        for entry in entries().filter(|entry| entry.bytes_at().is_some()) {
-            let called = (ptr::null(), library::call as _, (entry.topic, entry.name));
-            maker.put(Use::Function(entry.topic, entry.name), called, library::pointer(entry))?;
         }
         let functions = maker.made;
         functions.set_readonly(true);

@@ -1,9 +1,10 @@
 //! Functions of the library that take bytes: `dns.qname(pkt.payload)`, `tls.sni(pkt.payload)`.
 //!
-//! One function of the VM's own kind stands for each of them, whatever the table of the library
-//! ([`crate::api`]) has. It gives the bytes as they lie in the batch to the same function that a
-//! string would go to. Where that complains, or is given what is neither a number, a text nor a
-//! truth value, the library's own is called with a string, and says what it says.
+//! One function of the VM's own kind stands for all of them but those of [`super::strings`],
+//! whatever the table of the library ([`crate::api`]) has. It gives the bytes as they lie in the
+//! batch to the same function that a string would go to. Where that complains, or is given what is
+//! neither a number, a text nor a truth value, the library's own is called with a string, and says
+//! what it says.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -72,39 +73,41 @@ unsafe fn answer(
 ) -> Option<Value> {
     // SAFETY: nothing here raises an error of the VM.
     let len = usize::try_from(unsafe { ffi::lua_gettop(state) }).ok()?;
-    let mut plain = len <= ARGUMENTS_MAX;
-    let given: [Value; ARGUMENTS_MAX] = std::array::from_fn(|i| match i {
-        i if i == at => Entry::ELSEWHERE,
-        // SAFETY: as above; beyond the last there is nothing.
-        i => unsafe { argument(state, i as c_int + 1, &mut plain) },
-    });
-    let given = given.get(..len).filter(|_| plain)?;
+    let mut given = [const { Value::Null }; ARGUMENTS_MAX];
+    let given = given.get_mut(..len)?;
+    for (i, value) in given.iter_mut().enumerate() {
+        if i == at {
+            *value = Entry::ELSEWHERE;
+        // SAFETY: as above.
+        } else if !unsafe { argument(state, i as c_int + 1, value) } {
+            return None;
+        }
+    }
     catch_unwind(AssertUnwindSafe(|| entry.run_of(bytes, given).ok())).ok()?
 }
 
-/// One of the arguments, as [`convert::argument`] would read it, if it is a plain value.
+/// Reads one of the arguments, as [`convert::argument`] would, if it is a plain value.
 ///
-/// SAFETY: as of all these functions.
-unsafe fn argument(state: *mut ffi::lua_State, at: c_int, plain: &mut bool) -> Value {
+/// SAFETY: there is one at `at`.
+unsafe fn argument(state: *mut ffi::lua_State, at: c_int, value: &mut Value) -> bool {
     // SAFETY: none of these raises an error; the text lies on the stack meanwhile.
     unsafe {
         match ffi::lua_type(state, at) {
-            ffi::LUA_TNONE | ffi::LUA_TNIL => Value::Null,
-            ffi::LUA_TBOOLEAN => Value::Bool(ffi::lua_toboolean(state, at) != 0),
-            ffi::LUA_TNUMBER => convert::number(ffi::lua_tonumber(state, at)),
+            ffi::LUA_TNIL => {}
+            ffi::LUA_TBOOLEAN => *value = Value::Bool(ffi::lua_toboolean(state, at) != 0),
+            ffi::LUA_TNUMBER => *value = convert::number(ffi::lua_tonumber(state, at)),
             ffi::LUA_TSTRING => {
                 let mut len = 0;
                 let text = ffi::lua_tolstring(state, at, &raw mut len);
-                *plain &= len <= TEXT_BYTES_MAX;
-                let text = std::slice::from_raw_parts(text.cast::<u8>(), len);
-                if *plain { convert::text(text) } else { Value::Null }
+                if len > TEXT_BYTES_MAX {
+                    return false;
+                }
+                *value = convert::text(std::slice::from_raw_parts(text.cast::<u8>(), len));
             }
-            _ => {
-                *plain = false;
-                Value::Null
-            }
+            _ => return false,
         }
     }
+    true
 }
 
 /// Leaves the last answer on the stack: a text, or what is an object.

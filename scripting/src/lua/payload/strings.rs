@@ -1,8 +1,8 @@
 //! What strings and hashes tell of bytes, as they lie in the batch.
 //!
 //! What these answer, and what they complain of, is what a string's own methods do (`lstrlib.cpp`
-//! of Luau). All other functions of the library that take bytes are called by one rule: see
-//! [`super::library`].
+//! of Luau). `text.uint` is here because it is so little work. All other functions of the library
+//! that take bytes are called by one rule: see [`super::library`].
 
 use std::ffi::{CStr, c_int};
 
@@ -13,13 +13,14 @@ use super::{length_of, payload, push, through_string};
 use crate::api::bytes;
 
 /// The functions here, by topic and name.
-pub const LOOKS: [(&str, &CStr, ffi::lua_CFunction); 6] = [
+pub const LOOKS: [(&str, &CStr, ffi::lua_CFunction); 7] = [
     ("string", c"byte", byte),
     ("string", c"find", find),
     ("string", c"len", len),
     ("string", c"sub", sub),
     ("hash", c"bucket", bucket),
     ("hash", c"number", number),
+    ("text", c"uint", uint),
 ];
 
 /// What makes a pattern more than a text.
@@ -160,6 +161,23 @@ unsafe extern "C-unwind" fn bucket(state: *mut ffi::lua_State) -> c_int {
                 ffi::lua_pushnumber(state, bucket as f64);
             }
             None => return through_string(state, 1, found),
+        }
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn uint(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as of all these functions.
+    unsafe {
+        let found = payload(state, 1);
+        let at = within(state, 2, 0, bytes::AT_MAX);
+        let len = within(state, 3, 1, bytes::UINT_MAX).filter(|_| ffi::lua_gettop(state) == 3);
+        let Some(((bytes, at), len)) = found.zip(at).zip(len) else {
+            return through_string(state, 1, found);
+        };
+        match bytes::uint(bytes, at as usize, len as usize) {
+            Some(number) => ffi::lua_pushnumber(state, number as f64),
+            None => ffi::lua_pushnil(state),
         }
     }
     1
