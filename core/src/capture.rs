@@ -205,8 +205,8 @@ impl Capture {
 
     /// Hands out a run of packets, as far as it fills batches.
     fn assemble(&mut self, run: &Run, state: &mut State, assembler: &mut Assembler) {
-        for unheard in self.merge.unheard(run.source) {
-            for batch in assembler.resume(unheard).into_iter().flatten() {
+        for between in self.merge.between(run.source) {
+            for batch in assembler.go_on(between) {
                 self.send(state, batch, assembler);
             }
         }

@@ -17,6 +17,15 @@ use crate::time::Ts;
 pub use description::{Covered, Description, Pace, Sampling, Treatment};
 pub use flows::Flows;
 
+/// What is known of a time between packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Nothing was heard in it, or kept.
+    Unheard(Window),
+    /// There were packets, from the first instant to the last, none of which is wanted.
+    Passed(Window),
+}
+
 /// Bytes that packets lie in: a window of a mapped file, or a recycled buffer.
 pub type Region = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
@@ -37,9 +46,17 @@ pub struct Chunk {
     pub counts: Counts,
     /// Times before its first packet in which nothing was heard, or kept, earliest first.
     pub unheard: Vec<Window>,
+    /// Times before its first packet in which there were packets, none of which is wanted: from
+    /// the first of some to the last. The stream's clock goes on by them.
+    pub passed: Vec<Window>,
 }
 
 impl Chunk {
+    /// Whether it says nothing of the stream: neither packets, nor times at which there were some.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty() && self.passed.is_empty()
+    }
+
     /// The captured bytes of one of its packets; empty where they lie in none of its regions.
     pub fn data(&self, packet: &Packet) -> &[u8] {
         let Some(region) = self.regions.get(usize::from(packet.region)) else { return &[] };
@@ -67,6 +84,15 @@ impl Chunk {
         weighed.chain(others).fold(Weight { packets: 0, bytes: 0 }, add)
     }
 
+    /// Takes out what is known of the times before its first packet, earliest first.
+    pub fn take_between(&mut self) -> Vec<Between> {
+        let unheard = self.unheard.drain(..).map(|window| (window, Between::Unheard(window)));
+        let passed = self.passed.drain(..).map(|window| (window, Between::Passed(window)));
+        let mut between: Vec<(Window, Between)> = unheard.chain(passed).collect();
+        between.sort_by_key(|(window, _)| window.from);
+        between.into_iter().map(|(_, between)| between).collect()
+    }
+
     /// Forgets everything but the capacity of its vectors.
     pub fn clear(&mut self) {
         self.packets.clear();
@@ -75,6 +101,7 @@ impl Chunk {
         self.marks = 0;
         self.counts = Counts::default();
         self.unheard.clear();
+        self.passed.clear();
     }
 }
 

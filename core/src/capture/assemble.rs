@@ -10,7 +10,7 @@ use super::merge::Run;
 use crate::batch::Batch;
 use crate::packet::{Packet, Weight};
 use crate::selection::BATCH_PACKETS_MAX;
-use crate::source::{Chunk, Region};
+use crate::source::{Between, Chunk, Region};
 use crate::storage::Window;
 use crate::time::{Span, Ts};
 
@@ -283,14 +283,41 @@ impl Assembler {
         Some(self.take())
     }
 
+    /// Goes on behind a time between packets.
+    pub fn go_on(&mut self, between: Between) -> Vec<Batch> {
+        match between {
+            Between::Unheard(unheard) => self.resume(unheard),
+            // Whoever heard them all would have closed what ends before the first, and the last.
+            Between::Passed(Window { from, to }) => {
+                let last = Ts(to.0.saturating_sub(1));
+                [from, last].into_iter().flat_map(|ts| self.pass(ts)).collect()
+            }
+        }
+    }
+
     /// Behind a time in which nothing was heard: says so by an empty batch, after the one that is
     /// being built.
-    pub fn resume(&mut self, unheard: Window) -> [Option<Batch>; 2] {
+    fn resume(&mut self, unheard: Window) -> Vec<Batch> {
         let before = self.cut();
         self.clock.advance(unheard.to);
         self.batch.clock = self.clock.now().unwrap_or_default();
         self.batch.unheard = Some(unheard);
-        [before, Some(self.take())]
+        before.into_iter().chain([self.take()]).collect()
+    }
+
+    /// Moves the clock to a packet that nobody wants and, if that crosses a boundary, says so by an
+    /// empty batch, after the one that is being built. A leap before it is confirmed by one behind.
+    fn pass(&mut self, ts: Ts) -> Vec<Batch> {
+        self.clear_doubts(self.clock.step(ts) == Step::Leap);
+        let mut ready: Vec<Batch> = std::iter::from_fn(|| self.push_cleared()).collect();
+        if matches!(self.clock.step(ts), Step::Boundary | Step::Leap) {
+            ready.extend(self.cut());
+            self.batch.clock = ts;
+            self.clock.advance(ts);
+            ready.push(self.take());
+        }
+        self.clock.advance(ts);
+        ready
     }
 
     /// What is left when the sources have ended: leaps that nothing contradicted stand.

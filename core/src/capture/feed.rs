@@ -159,7 +159,7 @@ impl Here {
         let turn = self.reader.turn(&mut chunk);
         watch.charge_busy(&self.costs, Category::Sniffer);
         self.ended = turn.ended;
-        if chunk.packets.is_empty() {
+        if chunk.is_empty() {
             chunk.clear();
             self.spare = chunk;
             return self.ended.take().map(Delivery::End);

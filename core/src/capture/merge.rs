@@ -13,8 +13,7 @@ use super::assemble::Trust;
 use super::feed::{Delivery, Feed};
 use super::offers::Offers;
 use crate::costs::Stopwatch;
-use crate::source::{Chunk, Pace, SourceError};
-use crate::storage::Window;
+use crate::source::{Between, Chunk, Pace, SourceError};
 use crate::time::{Span, Ts};
 
 /// How long packets wait for those of another wire, beyond that wire's own delay, by default.
@@ -121,11 +120,11 @@ impl Merge {
         });
     }
 
-    /// The times in which nothing was heard before the chunk of a source. Of several sources none
-    /// speaks for the others.
-    pub fn unheard(&mut self, source: usize) -> Vec<Window> {
-        let unheard = std::mem::take(&mut self.lanes[source].chunk.unheard);
-        if self.lanes.len() == 1 { unheard } else { Vec::new() }
+    /// What is known of the times before the chunk of a source. Of several sources none speaks
+    /// for the others.
+    pub fn between(&mut self, source: usize) -> Vec<Between> {
+        let between = self.lanes[source].chunk.take_between();
+        if self.lanes.len() == 1 { between } else { Vec::new() }
     }
 
     /// Whether no source was ever added.
@@ -239,8 +238,11 @@ impl Merge {
             Ts(u64::MAX) => rest.len(),
             limit => rest.iter().position(|p| p.ts > limit).unwrap_or(rest.len()),
         };
-        lane.at = from + run.max(1);
-        Next::Run(Run { source, from, to: lane.at, ordered: lane.ordered })
+        // One of the packets is due; a chunk without any has nothing more to give.
+        let run = run.max(1);
+        let to = from + run.min(rest.len());
+        lane.at = from + run;
+        Next::Run(Run { source, from, to, ordered: lane.ordered })
     }
 
     /// Until when packets of `source` may go, of which the next one is of `first`, for all that is
@@ -331,7 +333,11 @@ impl Lane {
     }
 
     fn head(&self) -> Option<Ts> {
-        self.chunk.packets.get(self.at).map(|p| p.ts)
+        match self.chunk.packets.get(self.at) {
+            Some(packet) => Some(packet.ts),
+            // It may have nothing to say but which times were passed over.
+            None => self.chunk.passed.first().filter(|_| self.at == 0).map(|passed| passed.from),
+        }
     }
 
     /// Takes what its source has handed over: of a wire all, because it does not wait.
@@ -350,7 +356,7 @@ impl Lane {
     /// Keeps what its source has handed over; a sign of life is only noted.
     fn put(&mut self, now: Instant, delivery: Delivery) {
         match delivery {
-            Delivery::Chunk(chunk, _) if chunk.packets.is_empty() => {
+            Delivery::Chunk(chunk, _) if chunk.is_empty() => {
                 self.silent = true;
                 self.feed.recycle(chunk);
                 return;

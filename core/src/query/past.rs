@@ -24,6 +24,7 @@ use crate::filter::Expr;
 use crate::module::Replay;
 use crate::source::Source;
 use crate::storage::losses::Losses;
+use crate::storage::packets::By;
 use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::{Span, Ts};
@@ -96,8 +97,8 @@ pub struct Candidate {
     source: Option<Box<dyn Source>>,
     // The folder of packets.
     dir: Option<PathBuf>,
-    // Whether its packets belong to the time in which they came, and not to their own.
-    as_measured: bool,
+    // How its packets belong to the window.
+    by: By,
     // What is found to be missing of it.
     losses: Losses,
 }
@@ -200,7 +201,7 @@ impl Candidate {
             stream: None,
             source: None,
             dir: None,
-            as_measured: false,
+            by: By::default(),
             losses: Losses::default(),
         }
     }

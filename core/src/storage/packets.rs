@@ -43,6 +43,7 @@ use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
 pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
+pub use crossing::By;
 pub use cuts::cuts;
 pub use lane::Lane;
 pub use read::{Effort, Expected, Listened, Spot, covered, gaps, listened, verify};

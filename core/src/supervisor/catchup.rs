@@ -377,8 +377,8 @@ impl<'a> Pump<'a> {
         };
         let last = chunk.packets.iter().map(|packet| packet.ts).max();
         self.heard = self.heard.max(last.map_or(Ts(0), |last| Ts(last.0.saturating_add(1))));
-        for unheard in chunk.unheard.drain(..) {
-            for batch in self.assembler.resume(unheard).into_iter().flatten() {
+        for between in chunk.take_between() {
+            for batch in self.assembler.go_on(between) {
                 self.take(batch);
             }
         }

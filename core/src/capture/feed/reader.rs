@@ -113,7 +113,7 @@ impl Thread {
 
     /// Returns whether capture still listens.
     fn deliver(&self, chunk: Chunk, ordered: bool) -> bool {
-        let empty = chunk.packets.is_empty();
+        let empty = chunk.is_empty();
         let delivery = Delivery::Chunk(chunk, ordered);
         match self.pace {
             Pace::Stored => return empty || self.send.send_unhurried(delivery).is_ok(),

@@ -198,7 +198,7 @@ impl Past<'_> {
         chosen: Candidate,
         (window, lookups, unheard): (Window, Arc<Lookups>, Unheard),
     ) -> Result<Run, QueryError> {
-        let Candidate { source: Some(source), dir, as_measured, bytes, .. } = chosen else {
+        let Candidate { source: Some(source), dir, by, bytes, .. } = chosen else {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
         };
@@ -221,10 +221,7 @@ impl Past<'_> {
         let (interval, told) = (needs.interval, losses.clone());
         let open = move |window| -> Result<Box<dyn Source>, QueryError> {
             let (title, filter) = (title.clone(), Some(&filter));
-            let kept = match as_measured {
-                true => PacketSource::as_measured(title, &dir, window, filter),
-                false => PacketSource::open(title, &dir, window, filter),
-            };
+            let kept = PacketSource::open(title, &dir, window, by, filter);
             let kept = kept.map_err(QueryError::Packets)?;
             Ok(unheard.of(Box::new(kept.telling(interval, told.clone())), interval))
         };

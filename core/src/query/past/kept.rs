@@ -10,7 +10,7 @@ use crate::query::QueryError;
 use crate::query::rates::Amount;
 use crate::source::{Covered, Sampling, Treatment, with_causes};
 use crate::storage::Window;
-use crate::storage::packets::{self, Expected, LANES_MAX, PacketSource, Treated};
+use crate::storage::packets::{self, By, Expected, LANES_MAX, PacketSource, Treated};
 use crate::supervisor::Needs;
 use crate::time::Ts;
 
@@ -87,10 +87,8 @@ impl Candidate {
     ) -> Self {
         let title = format!("packets of {}", self.name);
         // What fills up records meets them where who measured these did.
-        let opened = match at {
-            Which::Beside(_) => PacketSource::as_measured(title, dir, window, Some(filter)),
-            _ => PacketSource::open(title, dir, window, Some(filter)),
-        };
+        self.by = if matches!(at, Which::Beside(_)) { By::Arrival } else { By::Time };
+        let opened = PacketSource::open(title, dir, window, self.by, Some(filter));
         let source = match opened {
             Ok(source) => source.sampled(sampling).telling(needs.interval, self.losses.clone()),
             Err(error) => return self.refuse(with_causes(&error)),
@@ -104,7 +102,6 @@ impl Candidate {
         self.bytes = bytes;
         self.amount = Some(Amount { bytes, records: 0, packets: Some(packets) });
         self.refusal = lacking(&source, needs);
-        self.as_measured = matches!(at, Which::Beside(_));
         self.source = Some(Box::new(source));
         self.dir = Some(dir.to_owned());
         self

@@ -134,7 +134,8 @@ impl Past<'_> {
         let name = candidate.name.clone();
         if let Some(dir) = &candidate.dir {
             let filter = Expr::parse(&asked.needs.filter).ok();
-            let kept = PacketSource::open(name, dir, asked.window, filter.as_ref()).ok()?;
+            let kept =
+                PacketSource::open(name, dir, asked.window, candidate.by, filter.as_ref()).ok()?;
             return Some(Box::new(kept));
         }
         let stream = candidate.stream.clone()?;

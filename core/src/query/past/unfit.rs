@@ -124,6 +124,9 @@ impl Fitting {
 
     /// Takes out what lies in a hole.
     fn pick(&self, chunk: &mut Chunk) {
+        for hole in &self.holes {
+            chunk.passed = chunk.passed.iter().flat_map(|time| time.without(*hole)).collect();
+        }
         if !chunk.packets.iter().any(|packet| self.leaves_out(packet.ts)) {
             return;
         }
@@ -189,10 +192,12 @@ impl Source for Fitting {
             if !chunk.packets.is_empty() || !matches!(turned, Ok(Turn::More)) {
                 chunk.counts.add(passed.counts);
                 chunk.unheard.append(&mut passed.unheard);
+                chunk.passed.append(&mut passed.passed);
                 return self.part(chunk, turned);
             }
             passed.counts.add(chunk.counts);
             passed.unheard.append(&mut chunk.unheard);
+            passed.passed.append(&mut chunk.passed);
             chunk.clear();
         }
     }

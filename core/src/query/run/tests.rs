@@ -2,6 +2,7 @@
 
 mod beside;
 mod damaged;
+mod passed;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -76,8 +76,7 @@ impl Breaks {
     }
 
     /// Nobody listened between the packets that were there, or passed over, and those that come.
-    pub fn part(&mut self, passed: Ts) {
-        self.last = self.last.max(passed);
+    pub fn part(&mut self) {
         if self.last > Ts(0) {
             (self.apart, self.pending) = (Some(self.last), true);
         }
@@ -143,6 +142,11 @@ impl Breaks {
     /// Gives out the times before a packet.
     pub fn take(&mut self, out: &mut Vec<Window>) {
         out.append(&mut self.unheard);
+    }
+
+    /// Gives out those of them that begin before an instant.
+    pub fn take_before(&mut self, until: Ts, out: &mut Vec<Window>) {
+        out.extend(self.unheard.extract_if(.., |unheard| unheard.from < until));
     }
 
     fn push(&mut self, unheard: Window) {

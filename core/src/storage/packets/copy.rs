@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::read::{Effort, Part, Reading};
+use super::read::{Effort, LeftOut, Part, Reading};
 use crate::batch::Batch;
 use crate::filter::{Expr, Plan};
 use crate::lookup::Lookups;
@@ -128,9 +128,9 @@ pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<Copied, 
                 copier.here.clear();
                 true
             }
-            Part::Heads(blocks) | Part::Damaged(blocks) | Part::Slab(blocks) => {
-                copier.take_all(blocks)?
-            }
+            Part::LeftOut(LeftOut { heads: blocks, .. })
+            | Part::Damaged(blocks)
+            | Part::Slab(blocks) => copier.take_all(blocks)?,
             Part::Lost(_) => true,
         };
         if !whole {

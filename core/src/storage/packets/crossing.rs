@@ -9,6 +9,17 @@ use crate::capture::clock::{LEAP_CONFIRMED_BY, LEAP_MAX};
 use crate::storage::Window;
 use crate::time::Ts;
 
+/// How packets belong to a window of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Those of which the own time lies in it.
+    #[default]
+    Time,
+    /// Those that came in it, late ones included: they meet those that a module was given live
+    /// before and behind it.
+    Arrival,
+}
+
 /// The two ends of a window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crossings {

@@ -48,9 +48,10 @@ pub fn cuts(
         let before = spans[..at].iter().map(|(_, last)| *last).max().unwrap_or(Ts(0));
         let behind = spans[at + 1..].iter().map(|(first, _)| *first).min();
         let index = Index::read(&segment.index(), segment.number)?;
+        let touches = |entry: &Entry| entry.touches(window);
         let may_hold = |entry: &Entry| entry.may_hold(window, &needs);
-        let clean =
-            clean(&index.entries, before, behind.unwrap_or(Ts(u64::MAX)), may_hold, interval);
+        let around = (before, behind.unwrap_or(Ts(u64::MAX)));
+        let clean = clean(&index.entries, around, (touches, may_hold), interval);
         let scale = |entry: &Entry| match segment.packed {
             true => entry.packed_at,
             false => entry.at,
@@ -77,9 +78,8 @@ fn span(segment: &Segment) -> io::Result<(Ts, Ts)> {
 /// at `before` and those of later ones begin at `behind`.
 fn clean(
     entries: &[Entry],
-    before: Ts,
-    behind: Ts,
-    may_hold: impl Fn(&Entry) -> bool,
+    (before, behind): (Ts, Ts),
+    (touches, may_hold): (impl Fn(&Entry) -> bool, impl Fn(&Entry) -> bool),
     interval: Span,
 ) -> Vec<(usize, Ts)> {
     // The earliest packet from each entry on.
@@ -91,21 +91,23 @@ fn clean(
     }
     firsts.reverse();
     let mut last = before;
-    // The slab read last, if it is of this segment.
-    let mut read: Option<&Entry> = None;
+    // The slab heard of last, if it is of this segment.
+    let mut heard: Option<&Entry> = None;
     let mut found = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         if may_hold(entry) {
             let cut = Interval::holding(firsts[at], interval).start();
             // Beyond such a leap a clock doubts what it is told, and one that begins there does
             // not.
-            let leaps = read.is_none_or(|read| entry.last - read.last > LEAP_MAX);
+            let leaps = heard.is_none_or(|heard| entry.last - heard.last > LEAP_MAX);
             // A section may begin behind a time in which nothing was heard, which is nobody's part.
             let resumes = !entry.heads.is_empty();
             if !leaps && !resumes && cut > last {
                 found.push((at, cut));
             }
-            read = Some(entry);
+        }
+        if touches(entry) {
+            heard = Some(entry);
         }
         if entry.packets > 0 {
             last = last.max(entry.last);
@@ -130,7 +132,8 @@ mod tests {
         };
         let entries: Vec<Entry> = slabs.iter().map(entry).collect();
         let (before, behind) = (ts(before), ts(behind));
-        let found = clean(&entries, before, behind, |_| true, Span::from_secs(interval));
+        let all = (|_: &Entry| true, |_: &Entry| true);
+        let found = clean(&entries, (before, behind), all, Span::from_secs(interval));
         let found: Vec<Ts> = found.into_iter().map(|(_, cut)| cut).collect();
         assert_eq!(found, want.iter().map(|sec| ts(*sec)).collect::<Vec<_>>());
     }

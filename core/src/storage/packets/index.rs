@@ -53,10 +53,12 @@ pub(super) struct Entry {
 impl Entry {
     /// Whether the slab may hold packets of a window that carry what is needed.
     pub fn may_hold(&self, window: Window, needs: &Needs) -> bool {
-        self.packets > 0
-            && self.first < window.to
-            && self.last >= window.from
-            && needs.met(&|clue| self.carried.has(clue))
+        self.touches(window) && needs.met(&|clue| self.carried.has(clue))
+    }
+
+    /// Whether the slab may hold packets of a window.
+    pub fn touches(&self, window: Window) -> bool {
+        self.packets > 0 && self.first < window.to && self.last >= window.from
     }
 
     /// The first byte of the capture behind it.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::CopyError;
 use super::breaks::Breaks;
 use super::crossing::Crossings;
-use super::read::{Lost, Part, Reading, Slab, Spot};
+use super::read::{LeftOut, Lost, Part, Reading, Slab, Spot};
+use crate::capture::clock::LEAP_MAX;
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Chunk, Turn, weigh};
@@ -20,6 +21,9 @@ use scan::{Next, Scan};
 
 /// A chunk of so many packets ends with the slab: more of them would be decoded no quicker.
 const SLAB_PACKETS: usize = BATCH_PACKETS_MAX / 4;
+
+/// How many slabs are passed over before that is told.
+const PASSED_MAX: usize = 64;
 
 /// The packets of a window, one segment after another.
 pub struct Lane {
@@ -33,6 +37,8 @@ pub struct Lane {
     // Whether a packet of the window was there already.
     begun: bool,
     breaks: Breaks,
+    // Times of packets that were passed over since those given last.
+    passed: Vec<Window>,
     follows: bool,
     // Where packets belong to the time in which they came.
     crossings: Option<Crossings>,
@@ -40,7 +46,7 @@ pub struct Lane {
 
 impl Lane {
     /// Begins to read the packets of a window.
-    pub(super) fn over(reading: Reading, window: Window) -> Result<Self, CopyError> {
+    pub(super) fn by_time(reading: Reading, window: Window) -> Result<Self, CopyError> {
         let mut lane = Self::of(reading, window);
         lane.advance()?;
         Ok(lane)
@@ -48,7 +54,7 @@ impl Lane {
 
     /// Begins to read the packets that came in a window, whatever times they have, behind those
     /// that reach until `passed`.
-    pub(super) fn as_measured(
+    pub(super) fn by_arrival(
         reading: Reading,
         window: Window,
         passed: Option<Ts>,
@@ -71,7 +77,8 @@ impl Lane {
         Ok(Self { follows: true, ..lane })
     }
 
-    fn of(reading: Reading, window: Window) -> Self {
+    fn of(mut reading: Reading, window: Window) -> Self {
+        reading.keep_time(LEAP_MAX);
         Self {
             reading,
             window,
@@ -80,6 +87,7 @@ impl Lane {
             scan: Scan::default(),
             begun: false,
             breaks: Breaks::new(window),
+            passed: Vec::new(),
             follows: false,
             crossings: None,
         }
@@ -87,6 +95,7 @@ impl Lane {
 
     /// Takes into account how long the intervals are of who reads, and tells what is lost.
     pub fn tell(&mut self, interval: Span, losses: Losses) {
+        self.reading.keep_time(interval);
         self.breaks.tell(interval, losses);
     }
 
@@ -142,7 +151,7 @@ impl Lane {
             Block::Section(bytes) => {
                 self.links.clear();
                 if pcapng::is_apart(bytes) {
-                    self.breaks.part(self.reading.passed());
+                    self.breaks.part();
                 }
             }
             Block::Interface(bytes) => {
@@ -162,7 +171,7 @@ impl Lane {
         }
     }
 
-    /// Reads the next slab; false at the end.
+    /// Reads the next slab, or passes over as many as are told at once; false at the end.
     fn advance(&mut self) -> Result<bool, CopyError> {
         loop {
             let Self { reading, scan, .. } = self;
@@ -174,18 +183,19 @@ impl Lane {
                     return Ok(false);
                 }
                 Some(Part::Segment) => self.links.clear(),
-                Some(Part::Heads(blocks)) => {
-                    let blocks = blocks.to_vec();
-                    self.meet_all(&blocks);
-                    let (first, last) = self.reading.left_out();
-                    self.breaks.resume(first);
-                    self.breaks.hear(last);
-                    self.cross(last);
+                Some(Part::LeftOut(LeftOut { heads, span, is_inside })) => {
+                    let heads = heads.to_vec();
+                    self.meet_all(&heads);
+                    let passed = span.map(|(first, last)| self.leave_out(first, last));
+                    self.passed.extend(passed.filter(|_| is_inside && !self.is_over()));
+                    if self.passed.len() >= PASSED_MAX {
+                        return Ok(true);
+                    }
                 }
                 Some(Part::Damaged(blocks)) => {
                     let blocks = blocks.to_vec();
                     self.meet_all(&blocks);
-                    let (first, last) = self.reading.left_out();
+                    let (first, last) = self.reading.damaged_span();
                     self.breaks.lead_to(first);
                     self.breaks.lose(Some(first), Some(last), self.reading.fault());
                 }
@@ -195,11 +205,16 @@ impl Lane {
                 Some(Part::Slab(_)) => break,
             }
         }
-        if self.reading.passed() > Ts(0) {
-            self.cross(self.reading.passed());
-        }
         self.slab = self.reading.take_slab();
         Ok(true)
+    }
+
+    /// Passes over packets that are not wanted; returns their time.
+    fn leave_out(&mut self, first: Ts, last: Ts) -> Window {
+        self.breaks.resume(first);
+        self.breaks.hear(last);
+        self.cross(last);
+        Window { from: first, to: Ts(last.0.saturating_add(1)) }
     }
 
     /// A packet is there, or was left out, that may begin or end the window. Whether it is the
@@ -223,7 +238,7 @@ impl Lane {
         chunk.packets.reserve(BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
         let end = loop {
             if self.is_over() {
-                if chunk.packets.is_empty() {
+                if chunk.packets.is_empty() && self.passed.is_empty() {
                     self.breaks.take(&mut chunk.unheard);
                 }
                 break Turn::End;
@@ -241,13 +256,20 @@ impl Lane {
                 let over = until.is_none_or(|until| self.spot().segment < until.segment);
                 break if over { Turn::End } else { Turn::Idle };
             }
-            if !chunk.packets.is_empty() && self.breaks.is_due() {
+            let is_due = self.breaks.is_due() || !self.passed.is_empty();
+            if self.passed.len() >= PASSED_MAX || is_due && !chunk.packets.is_empty() {
                 break Turn::More;
             }
             if self.take(chunk, self.before(until)) {
                 break Turn::More;
             }
         };
+        if let Some(last) = self.passed.last().filter(|_| chunk.packets.is_empty()) {
+            // What lies behind it is told before what is there, or at the end.
+            self.breaks.take_before(last.to, &mut chunk.unheard);
+            chunk.passed.append(&mut self.passed);
+            return Ok(Turn::More);
+        }
         chunk.settle_weights();
         // What it is that ends here is told when it is asked again.
         Ok(if chunk.packets.is_empty() { end } else { Turn::More })
@@ -352,7 +374,7 @@ impl Lane {
             self.begin();
         }
         if chunk.packets.is_empty() {
-            self.breaks.take(&mut chunk.unheard);
+            self.tell_between(chunk);
         }
         if let Some(stands) = stands {
             packet.marks |= stands.marks;
@@ -360,6 +382,12 @@ impl Lane {
             chunk.weights.push(stands.weight);
         }
         chunk.packets.push(packet);
+    }
+
+    /// Tells what is known of the time before a chunk.
+    fn tell_between(&mut self, chunk: &mut Chunk) {
+        self.breaks.take(&mut chunk.unheard);
+        chunk.passed.append(&mut self.passed);
     }
 
     /// From here on what comes late belongs to the window too.

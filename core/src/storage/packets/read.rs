@@ -8,6 +8,7 @@ mod ahead;
 mod chains;
 mod holes;
 mod open;
+mod passing;
 mod slab;
 mod times;
 mod verify;
@@ -24,13 +25,14 @@ use super::segments::{self, Segment};
 use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::storage::Window;
-use crate::time::Ts;
+use crate::time::{Span, Ts};
 pub(super) use ahead::expected;
 pub use ahead::{Expected, covered};
 pub(super) use chains::{Chain, chains};
 pub(super) use holes::{Hole, holes};
 pub use holes::{Listened, gaps, listened};
 use open::{Behind, Found, Open};
+use passing::Passing;
 use slab::Buffers;
 pub(super) use slab::Slab;
 pub(super) use times::times;
@@ -76,14 +78,25 @@ pub struct Spot {
 pub(super) enum Part<'a> {
     /// A segment begins.
     Segment,
-    /// The sections and interfaces that a slab left out describes.
-    Heads(&'a [u8]),
-    /// Those of a slab that is damaged.
+    /// A slab was left out.
+    LeftOut(LeftOut<'a>),
+    /// The sections and interfaces of a slab that is damaged.
     Damaged(&'a [u8]),
     /// What was here is lost: the rest of a segment, or a segment that is not there.
     Lost(Lost),
     /// A slab that may hold what is wanted, beside what is not.
     Slab(&'a [u8]),
+}
+
+/// A slab that cannot hold what is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeftOut<'a> {
+    /// The sections and interfaces that it describes.
+    pub heads: &'a [u8],
+    /// The earliest and the latest of its packets, if it has any.
+    pub span: Option<(Ts, Ts)>,
+    /// Whether they are of the window.
+    pub is_inside: bool,
 }
 
 /// The time of packets that are lost, as far as it is known: otherwise from the packet before them,
@@ -111,8 +124,10 @@ pub(super) struct Reading {
     effort: Effort,
     // What was found damaged or missing last.
     fault: String,
-    // The latest packet of what was left out without a word.
-    passed: Ts,
+    // For who must know when there were packets that are not wanted, and whether those of the slab
+    // left out last are of the window.
+    passing: Option<Passing>,
+    is_inside: bool,
     // The newest segment that was begun.
     number: u64,
     // The directory, where what is added to it meanwhile is read too.
@@ -131,7 +146,7 @@ fn sound(slab: &Slab, crc: Option<u32>) -> bool {
 /// Where reading stops for a moment: at what [`Part`] gives, or the end.
 enum Stop {
     Segment,
-    Heads,
+    LeftOut,
     Damaged,
     Lost(Lost),
     Slab,
@@ -174,7 +189,8 @@ impl Reading {
             buffers: Buffers::default(),
             effort: Effort::default(),
             fault: String::new(),
-            passed: Ts(0),
+            passing: None,
+            is_inside: false,
             number: 0,
             follows: None,
             gone: 0,
@@ -204,14 +220,18 @@ impl Reading {
         Spot { segment: self.number, at: self.behind }
     }
 
-    /// The latest packet of the slabs that were left out without giving their heads.
-    pub fn passed(&self) -> Ts {
-        self.passed
+    /// The earliest and the latest packet of the slab that is damaged.
+    pub fn damaged_span(&self) -> (Ts, Ts) {
+        (self.entry.first, self.entry.last)
     }
 
-    /// The earliest and the latest packet of the slab whose heads were given last.
-    pub fn left_out(&self) -> (Ts, Ts) {
-        (self.entry.first, self.entry.last)
+    /// From here on a slab is left out only where its times alone say what whoever reads, in
+    /// intervals of a length, has to know of its packets.
+    pub fn keep_time(&mut self, interval: Span) {
+        match &mut self.passing {
+            Some(passing) => passing.tell(interval),
+            None => self.passing = Some(Passing::new(interval)),
+        }
     }
 
     /// What was found damaged or missing last.
@@ -285,7 +305,11 @@ impl Reading {
         Ok(match stop {
             Stop::End => None,
             Stop::Segment => Some(Part::Segment),
-            Stop::Heads => Some(Part::Heads(&self.entry.heads)),
+            Stop::LeftOut => Some(Part::LeftOut(LeftOut {
+                heads: &self.entry.heads,
+                span: (self.entry.packets > 0).then_some((self.entry.first, self.entry.last)),
+                is_inside: self.is_inside,
+            })),
             Stop::Damaged => Some(Part::Damaged(&self.entry.heads)),
             Stop::Lost(lost) => Some(Part::Lost(lost)),
             Stop::Slab => Some(Part::Slab(&self.slab)),
@@ -321,13 +345,9 @@ impl Reading {
     fn choose(&mut self, entry: Entry, check: &mut Check<'_>) -> Result<Option<Stop>, CopyError> {
         self.entry = entry;
         self.behind = self.entry.end();
-        if !self.entry.may_hold(self.window, &self.needs) {
+        if self.leaves_out() {
             self.effort.slabs_skipped += 1;
-            if self.entry.heads.is_empty() {
-                self.passed = self.passed.max(self.entry.last);
-                return Ok(None);
-            }
-            return Ok(Some(Stop::Heads));
+            return Ok(Some(Stop::LeftOut));
         }
         let Some(open) = &mut self.open else { return Ok(None) };
         let wanted = |entry: &Entry| entry.may_hold(self.window, &self.needs);
@@ -351,6 +371,17 @@ impl Reading {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether the slab that comes next is left out.
+    fn leaves_out(&mut self) -> bool {
+        let Self { entry, window, needs, passing, .. } = self;
+        self.is_inside = entry.touches(*window);
+        if !self.is_inside {
+            return true;
+        }
+        let may_pass = passing.as_mut().is_none_or(|passing| passing.hear(entry, *window));
+        may_pass && !entry.may_hold(*window, needs)
     }
 
     /// Reads what an index does not cover.

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::crossing::By;
 use super::lane::Lane;
 use super::read::{Chain, Expected, Hole, Lost, Reading, chains, expected, holes};
 use super::{CopyError, segments};
@@ -30,9 +31,8 @@ pub struct PacketSource {
     description: Description,
     expected: Expected,
     at_hand: bool,
-    // Whether packets belong to the time in which they came.
-    as_measured: bool,
     window: Window,
+    by: By,
     needs: Needs,
     // Chains that are not begun yet, the earliest last, and the segments that are missing.
     waiting: Vec<Chain>,
@@ -64,31 +64,13 @@ struct Head {
 }
 
 impl PacketSource {
-    /// Begins to read the packets of `window`; those that `filter` does not pass may be left out.
+    /// Begins to read the packets of `window`; of those that `filter` does not pass the times may
+    /// be all that is told.
     pub fn open(
         name: String,
         dir: &Path,
         window: Window,
-        filter: Option<&Expr>,
-    ) -> Result<Self, CopyError> {
-        Self::begin(name, dir, (window, false), filter)
-    }
-
-    /// Begins to read the packets that came in `window`, late ones included, so that they meet
-    /// those that a module was given live before and behind it.
-    pub fn as_measured(
-        name: String,
-        dir: &Path,
-        window: Window,
-        filter: Option<&Expr>,
-    ) -> Result<Self, CopyError> {
-        Self::begin(name, dir, (window, true), filter)
-    }
-
-    fn begin(
-        name: String,
-        dir: &Path,
-        (window, as_measured): (Window, bool),
+        by: By,
         filter: Option<&Expr>,
     ) -> Result<Self, CopyError> {
         let failed = |source| CopyError::Read { path: dir.display().to_string(), source };
@@ -98,7 +80,7 @@ impl PacketSource {
         holes.retain(|hole| hole.touches(window));
         let chains = chains(listed).map_err(failed)?;
         let mut chains: Vec<Chain> =
-            chains.into_iter().filter_map(|chain| chain.within(window, as_measured)).collect();
+            chains.into_iter().filter_map(|chain| chain.within(window, by)).collect();
         chains.sort_by_key(|chain| std::cmp::Reverse(chain.span().from));
         let all = || chains.iter().flat_map(|chain| &chain.segments);
         let expected = expected(&all().collect::<Vec<_>>(), window, &needs);
@@ -108,8 +90,8 @@ impl PacketSource {
             description,
             expected,
             at_hand: all().all(|segment| segment.is_settled()),
-            as_measured,
             window,
+            by,
             needs,
             between: between(chains.iter().rev().map(Chain::span)),
             spans: chains.iter().map(|chain| (number(chain), chain.spans.clone())).collect(),
@@ -182,9 +164,9 @@ impl PacketSource {
             let inside = |hole: &mut Hole| chain.numbers.contains(&hole.number);
             let holes = self.holes.extract_if(.., inside).collect();
             let reading = Reading::over(chain.segments, holes, self.window, self.needs.clone());
-            let mut lane = match self.as_measured {
-                true => Lane::as_measured(reading, self.window, chain.passed)?,
-                false => Lane::over(reading, self.window)?,
+            let mut lane = match self.by {
+                By::Time => Lane::by_time(reading, self.window)?,
+                By::Arrival => Lane::by_arrival(reading, self.window, chain.passed)?,
             };
             if let Some((interval, losses)) = &self.telling {
                 lane.tell(*interval, losses.clone());
@@ -233,7 +215,7 @@ impl PacketSource {
                 }
                 (Some(next), waiting) if waiting.is_none_or(|waiting| Some(waiting) > now) => {
                     let others = self.heads.iter().enumerate().filter(|(at, _)| *at != next);
-                    let others = others.map(|(_, head)| head.now);
+                    let others = others.map(|(_, head)| head.due());
                     let until = others.chain(waiting).min().unwrap_or(Ts(u64::MAX));
                     if !self.give(next, until, chunk) {
                         break Ok(Turn::More);
@@ -287,8 +269,7 @@ impl PacketSource {
         let now = self.heads[at].now;
         let is_due = |window: &Window| window.to <= now;
         let head = &mut self.heads[at];
-        if head.at == 0 && !head.chunk.unheard.is_empty() || self.between.last().is_some_and(is_due)
-        {
+        if head.has_between() || self.between.last().is_some_and(is_due) {
             // Such times are told before a chunk.
             if !chunk.packets.is_empty() {
                 return false;
@@ -298,8 +279,11 @@ impl PacketSource {
                 let from = window.from.max(self.given);
                 chunk.unheard.extend((from < window.to).then_some(Window { from, ..window }));
             }
-            chunk.unheard.append(&mut head.chunk.unheard);
+            head.tell_unheard(chunk);
             chunk.unheard.sort_by_key(|window| window.from);
+            if head.pass(until, chunk) {
+                return chunk.passed.len() < BATCH_PACKETS_MAX;
+            }
         }
         let room = BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len());
         head.give(until, room, chunk);
@@ -317,7 +301,37 @@ impl PacketSource {
 impl Head {
     /// Whether all that was read of it was given.
     fn is_given(&self) -> bool {
-        self.at >= self.chunk.packets.len()
+        self.at >= self.chunk.packets.len() && self.chunk.passed.is_empty()
+    }
+
+    /// Whether there is something to tell of a time before its next packet.
+    fn has_between(&self) -> bool {
+        self.at == 0 && !(self.chunk.unheard.is_empty() && self.chunk.passed.is_empty())
+    }
+
+    /// Before when it gives no packet.
+    fn due(&self) -> Ts {
+        self.chunk.passed.first().map_or(self.now, |passed| passed.to.max(self.now))
+    }
+
+    /// Tells in which times nothing was heard before what it gives, or passes over, next.
+    fn tell_unheard(&mut self, chunk: &mut Chunk) {
+        let next = self.chunk.passed.first().map_or(Ts(u64::MAX), |passed| passed.from);
+        chunk.unheard.extend(self.chunk.unheard.extract_if(.., |window| window.to <= next));
+    }
+
+    /// Tells until an instant which times were passed over; whether there were any.
+    fn pass(&mut self, until: Ts, chunk: &mut Chunk) -> bool {
+        let Some(first) = self.chunk.passed.first_mut() else { return false };
+        let behind = first.to.min(Ts(until.0.saturating_add(1)));
+        chunk.passed.push(Window { to: behind, ..*first });
+        self.now = self.now.max(behind);
+        first.from = behind;
+        if first.from >= first.to {
+            self.chunk.passed.remove(0);
+        }
+        self.reach();
+        true
     }
 
     /// Reads on.
@@ -333,7 +347,9 @@ impl Head {
 
     /// Goes on to the time of the next packet.
     fn reach(&mut self) {
-        self.now = self.chunk.packets.get(self.at).map_or(self.now, |next| self.now.max(next.ts));
+        let passed = self.chunk.passed.first().map(|passed| passed.from);
+        let next = passed.or(self.chunk.packets.get(self.at).map(|packet| packet.ts));
+        self.now = next.map_or(self.now, |next| self.now.max(next));
     }
 
     /// Gives packets up to an instant, and no more than so many.

@@ -11,7 +11,7 @@ use crate::module::{Declaration, Declared};
 use crate::packet::LinkType;
 use crate::packet::build::Frame;
 use crate::record::Value;
-use crate::storage::packets::{PacketSource, PacketWriter, Place, Room, Taken, cuts};
+use crate::storage::packets::{By, PacketSource, PacketWriter, Place, Room, Taken, cuts};
 use crate::table::Aggregate;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -64,7 +64,7 @@ fn sent(interval: &str) -> Instance {
 
 /// How one packet follows another.
 #[derive(Clone, Copy, Debug)]
-enum Then {
+pub(super) enum Then {
     Soon(u64),
     Back(u64),
     Later(u64),
@@ -74,7 +74,7 @@ enum Then {
     Restart(u64),
 }
 
-fn then() -> impl Strategy<Value = Then> {
+pub(super) fn then() -> impl Strategy<Value = Then> {
     prop_oneof![
         30 => (0..400u64).prop_map(Then::Soon),
         1 => (0..3000u64).prop_map(Then::Back),
@@ -84,7 +84,7 @@ fn then() -> impl Strategy<Value = Then> {
     ]
 }
 
-fn write(dir: &Path, steps: &[Then]) {
+pub(super) fn write(dir: &Path, steps: &[Then]) {
     let writer = || {
         let place = Place::Directory(Room::new(dir, 16 << 20));
         let taken = Taken::whole(65_535);
@@ -121,7 +121,7 @@ fn write(dir: &Path, steps: &[Then]) {
     }
 }
 
-fn all(mut run: Run) -> Vec<Output> {
+pub(super) fn all(mut run: Run) -> Vec<Output> {
     let mut outputs = Vec::new();
     loop {
         match run.step().expect("no fault") {
@@ -140,7 +140,7 @@ fn both(
     window: Window,
 ) -> (Vec<Output>, Vec<Output>, usize) {
     let filter = Expr::parse(filter).expect("a filter");
-    let kept = |window| PacketSource::open("kept".to_owned(), dir, window, Some(&filter));
+    let kept = |window| PacketSource::open("kept".to_owned(), dir, window, By::Time, Some(&filter));
     let instance = || Instance { filter: filter.to_string(), ..sent(interval) };
     let whole = Box::new(kept(window).expect("segments"));
     let covered = (whole.description().covered(), whole.description().size_bytes);
@@ -151,7 +151,7 @@ fn both(
     let count = windows.len();
     let (dir, filter) = (dir.to_owned(), filter.clone());
     let open = move |window| -> Result<Box<dyn Source>, QueryError> {
-        let kept = PacketSource::open("kept".to_owned(), &dir, window, Some(&filter));
+        let kept = PacketSource::open("kept".to_owned(), &dir, window, By::Time, Some(&filter));
         Ok(Box::new(kept.map_err(QueryError::Packets)?))
     };
     let (threads, lookups) = (Threads::new(2), Arc::default());
@@ -222,7 +222,7 @@ fn a_part_that_fails_ends_the_answer_and_frees_the_others() {
     let windows = window.parts(&cuts).collect();
     let dir = dir.path().to_owned();
     let open = move |window| -> Result<Box<dyn Source>, QueryError> {
-        let kept = PacketSource::open("kept".to_owned(), &dir, window, None);
+        let kept = PacketSource::open("kept".to_owned(), &dir, window, By::Time, None);
         Ok(Box::new(kept.map_err(QueryError::Packets)?))
     };
     let whole = open(window).expect("segments");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::packet::LinkType;
-use crate::storage::packets::{PacketSource, PacketWriter, Place, Room, Taken, cuts, segments};
+use crate::storage::packets::{By, PacketSource, PacketWriter, Place, Room, Taken, cuts, segments};
 
 /// Ten packets a second for a minute, in slabs of two seconds each, and so many segments.
 fn write(dir: &Path, segments: u64) {
@@ -42,7 +42,7 @@ fn begun(dir: &Path, apart: bool) -> Run {
     let open = {
         let (dir, losses) = (dir.to_owned(), losses.clone());
         move |window| -> Result<Box<dyn Source>, QueryError> {
-            let kept = PacketSource::open("kept".to_owned(), &dir, window, None);
+            let kept = PacketSource::open("kept".to_owned(), &dir, window, By::Time, None);
             let kept = kept.map_err(QueryError::Packets)?;
             Ok(Box::new(kept.telling(Span(SECOND), losses.clone())))
         }

@@ -10,6 +10,7 @@ use std::{fs, io};
 
 use super::holes::{begins_apart, span};
 use crate::storage::Window;
+use crate::storage::packets::crossing::By;
 use crate::storage::packets::index::SLAB_BYTES_MAX;
 use crate::storage::packets::segments::Segment;
 use crate::storage::pcapng::{self, Block};
@@ -36,13 +37,13 @@ impl Chain {
     }
 
     /// What of it may have packets of a window; none where nothing may. Of those that came in the
-    /// window (`as_measured`) it may be any from the first of its time on, until there is none.
-    pub fn within(self, window: Window, as_measured: bool) -> Option<Self> {
+    /// window it may be any from the first of its time on, until there is none.
+    pub fn within(self, window: Window, by: By) -> Option<Self> {
         let Self { segments, spans, numbers, mut passed } = self;
         let both = segments.into_iter().zip(spans);
-        let (segments, spans): (Vec<_>, Vec<_>) = match as_measured {
-            false => both.filter(|(segment, _)| segment.touches(window)).unzip(),
-            true => {
+        let (segments, spans): (Vec<_>, Vec<_>) = match by {
+            By::Time => both.filter(|(segment, _)| segment.touches(window)).unzip(),
+            By::Arrival => {
                 let mut is_before = |(_, span): &(_, Window)| {
                     let is_before = span.to <= window.from;
                     let last = is_before.then(|| Ts(span.to.0.saturating_sub(1)));

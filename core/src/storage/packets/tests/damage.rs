@@ -102,7 +102,8 @@ fn of_a_segment_that_a_crash_left_an_index_that_is_damaged_is_named_and_one_that
 
 /// What is told to who reads a window of lost packets, in seconds.
 fn lost(dir: &Path, window: Window) -> Vec<(u64, u64, String)> {
-    let source = PacketSource::open("kept".to_owned(), dir, window, None).expect("segments");
+    let source =
+        PacketSource::open("kept".to_owned(), dir, window, By::Time, None).expect("segments");
     let losses = Losses::default();
     let mut source = source.telling(Span(SEC), losses.clone());
     let mut turn = Turn::More;

@@ -8,12 +8,12 @@ use crate::source::{Chunk, Source, Turn};
 /// The seconds of all packets that runs have stored, as they are read, and the times told in which
 /// there was nothing.
 fn read(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
-    read_as(runs, |dir| PacketSource::open("kept".to_owned(), dir, window, None))
+    read_as(runs, |dir| PacketSource::open("kept".to_owned(), dir, window, By::Time, None))
 }
 
 /// The same of all packets that came in a window.
-fn read_as_measured(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
-    read_as(runs, |dir| PacketSource::as_measured("kept".to_owned(), dir, window, None))
+fn read_by_arrival(runs: &[&[u64]], window: Window) -> (Vec<u64>, Vec<(u64, u64)>) {
+    read_as(runs, |dir| PacketSource::open("kept".to_owned(), dir, window, By::Arrival, None))
 }
 
 fn read_as(
@@ -88,14 +88,14 @@ fn what_came_late_in_a_run_stays_where_it_came() {
 #[test]
 fn what_came_in_a_time_is_of_it_also_where_it_came_late() {
     let run = [20, 21, 18, 23, 16, 25];
-    assert_eq!(read_as_measured(&[&run], window(0, 21)), (vec![20], vec![(0, 20)]));
-    assert_eq!(read_as_measured(&[&run], window(21, 25)), (vec![21, 18, 23, 16], vec![]));
-    assert_eq!(read_as_measured(&[&run], window(25, 30)), (vec![25], vec![]));
+    assert_eq!(read_by_arrival(&[&run], window(0, 21)), (vec![20], vec![(0, 20)]));
+    assert_eq!(read_by_arrival(&[&run], window(21, 25)), (vec![21, 18, 23, 16], vec![]));
+    assert_eq!(read_by_arrival(&[&run], window(25, 30)), (vec![25], vec![]));
     // Before its first packet nobody listened, whatever times those have that came later.
-    assert_eq!(read_as_measured(&[&run], window(0, 20)), (vec![], vec![(0, 20)]));
+    assert_eq!(read_by_arrival(&[&run], window(0, 20)), (vec![], vec![(0, 20)]));
     let long: Vec<u64> = (0..5_000).chain([4_990, 3]).chain(5_000..9_000).collect();
-    assert_eq!(read_as_measured(&[&long], window(0, 4_995)).0, long[..4_995]);
-    assert_eq!(read_as_measured(&[&long], window(4_995, 9_000)).0, long[4_995..]);
+    assert_eq!(read_by_arrival(&[&long], window(0, 4_995)).0, long[..4_995]);
+    assert_eq!(read_by_arrival(&[&long], window(4_995, 9_000)).0, long[4_995..]);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn when_more_runs_lie_beside_each_other_than_are_read_at_once_is_told() {
     let dir = dir();
     let place = || Place::Directory(Room::new(dir.path(), 1 << 30));
     let crowded = |window| {
-        let source = PacketSource::open("kept".to_owned(), dir.path(), window, None);
+        let source = PacketSource::open("kept".to_owned(), dir.path(), window, By::Time, None);
         let crowded = source.expect("segments").crowded();
         crowded.map(|window| (window.from.0 / SEC, window.to.0 / SEC))
     };
@@ -135,7 +135,7 @@ fn before_what_was_stored_first_nobody_listened_also_while_an_earlier_time_is_st
     while writer.written().packets() < 100 {
         std::thread::yield_now();
     }
-    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None);
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
     let want: Vec<u64> = (0..100).chain(300..400).collect();
     assert_eq!(read_all(source.expect("segments")), (want, vec![(99, 300)]));
 }
@@ -165,6 +165,6 @@ fn a_segment_that_has_no_packet_yet_makes_no_gap_a_silence() {
         write(&mut writer, run);
     }
     fs::write(dir.path().join("00000009.pcapng"), b"").expect("a file");
-    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None);
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
     assert_eq!(read_all(source.expect("segments")).1, [(99, 200)]);
 }

@@ -164,8 +164,8 @@ fn a_damaged_slab_costs_its_packets_alone() {
     let (n, effort, _) = effort(dir.path(), Window::ALL, "all");
     assert_eq!(effort.damaged, 1);
     assert!((2_400..2_600).contains(&n), "{n}");
-    let mut kept =
-        PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
+    let mut kept = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None)
+        .expect("segments");
     let (mut malformed, mut packets, mut turn) = (0, 0, Turn::More);
     while turn != Turn::End {
         let mut chunk = Chunk::default();
@@ -184,8 +184,8 @@ fn a_time_in_which_nothing_was_heard_is_told_before_the_packets_behind_it() {
         let mut writer = writer(room(&dir, 1 << 30));
         write(&mut writer, seconds);
     }
-    let mut kept =
-        PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, None).expect("segments");
+    let mut kept = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None)
+        .expect("segments");
     let (mut told, mut packets) = (Vec::new(), 0);
     loop {
         let mut chunk = Chunk::default();
@@ -378,8 +378,9 @@ fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
 fn kept_packets_are_a_source_like_any() {
     let dir = dir();
     written(&place(&dir, 1 << 30), 0..5000);
-    let mut source = PacketSource::open("kept".to_owned(), dir.path(), window(100, 4900), None)
-        .expect("segments");
+    let mut source =
+        PacketSource::open("kept".to_owned(), dir.path(), window(100, 4900), By::Time, None)
+            .expect("segments");
     let mut seconds = Vec::new();
     loop {
         let mut chunk = Chunk::default();
