@@ -96,6 +96,13 @@ pub trait Renderer: Send {
         Ok(())
     }
 
+    /// Says, behind what was written, that the rest is missing and why, where the format can say
+    /// so; nothing follows.
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (why, out);
+        Ok(())
+    }
+
     /// Writes records or a gap.
     fn output(&mut self, output: &Output, out: &mut dyn Write) -> io::Result<()> {
         match output {

@@ -4,6 +4,7 @@
 //! changes only what changed, or nothing at all when it is wrong.
 
 mod again;
+mod broken;
 pub mod deploy;
 mod door;
 mod instances;
@@ -12,6 +13,7 @@ mod ondemand;
 mod posted;
 mod reload;
 mod rerun;
+mod stored;
 mod views;
 mod watch;
 

@@ -53,6 +53,12 @@ impl Renderer for Csv {
         flush(&mut self.buffer, out)
     }
 
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        put_field(&mut self.buffer, &format!("error: {why}"));
+        self.buffer.extend(b"\r\n");
+        flush(&mut self.buffer, out)
+    }
+
     /// An answer without records has its header all the same, where that is known.
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if let (Some(schema), None) = (self.known.take(), self.columns) {

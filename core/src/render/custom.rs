@@ -56,6 +56,10 @@ impl Renderer for Printed {
         Ok(())
     }
 
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "error: {}", text::tamed(why))
+    }
+
     fn end(&mut self, _: &mut dyn Write) -> io::Result<()> {
         match self.faults {
             0 => Ok(()),

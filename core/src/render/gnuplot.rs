@@ -250,6 +250,11 @@ impl Renderer for Gnuplot {
         Ok(())
     }
 
+    /// All of it is drawn or nothing.
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "exit error {}", quoted(why))
+    }
+
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let mut script = Vec::new();
         writeln!(script, "# como: draw it with `gnuplot -persist FILE`, or into a file with")?;

@@ -104,6 +104,11 @@ impl Renderer for Html {
         self.aside(&format!("alert: {}", told(alert)), out)
     }
 
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.aside(&format!("error: {why}"), out)?;
+        self.end(out)
+    }
+
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if self.columns.is_some() {
             out.write_all(b"</tbody>\n</table>\n")?;

@@ -1,7 +1,8 @@
 //! JSON: an object a line, or one array of them.
 //!
 //! A gap is an object with `ts`, its first instant, and `gap_until`; a stored
-//! block that cannot be read is one with `damaged_until` and `damaged`.
+//! block that cannot be read is one with `damaged_until` and `damaged`. Where an
+//! answer breaks off the last object has an `error`, and nothing else.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -67,6 +68,12 @@ impl Objects {
             self.head.push(b'"');
         }
         self.buffer.extend_from_slice(&self.head);
+    }
+
+    fn put_error(&mut self, why: &str) {
+        self.buffer.extend(b"{\"error\":");
+        put_string(&mut self.buffer, why);
+        self.buffer.push(b'}');
     }
 
     fn put_row(&mut self, records: &Records, row: usize) {
@@ -202,6 +209,12 @@ impl Renderer for Ndjson {
         self.objects.buffer.push(b'\n');
         flush(&mut self.objects.buffer, out)
     }
+
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.put_error(why);
+        self.objects.buffer.push(b'\n');
+        flush(&mut self.objects.buffer, out)
+    }
 }
 
 /// One array of objects.
@@ -252,6 +265,13 @@ impl Renderer for Array {
         self.part();
         self.objects.put_alert(alert);
         flush(&mut self.objects.buffer, out)
+    }
+
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.part();
+        self.objects.put_error(why);
+        flush(&mut self.objects.buffer, out)?;
+        self.end(out)
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {

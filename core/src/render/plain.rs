@@ -94,4 +94,8 @@ impl Renderer for Plain {
     fn alert(&mut self, alert: &Alert, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "-- alert: {} --", told(alert))
     }
+
+    fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "error: {}", text::tamed(why))
+    }
 }

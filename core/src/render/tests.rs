@@ -102,6 +102,29 @@ fn plain_text_is_aligned_by_type() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_says_so_last() {
+    let broken = |format: Format| {
+        let mut out = Vec::new();
+        let mut renderer = format.renderer().expect("a format of the core");
+        renderer.begin(None, &mut out).expect("a vector");
+        renderer.output(&outputs()[1], &mut out).expect("a vector");
+        renderer.broken("<disk> \"gone\"", &mut out).expect("a vector");
+        String::from_utf8(out).expect("text")
+    };
+    let last = |format| broken(format).lines().last().map(str::to_owned);
+    let error = r#"{"error":"<disk> \"gone\""}"#;
+    assert_eq!(last(Format::Ndjson).as_deref(), Some(error));
+    let array: Vec<serde_json::Value> =
+        serde_json::from_str(&broken(Format::Json)).expect("an array");
+    assert_eq!(array.last().map(ToString::to_string).as_deref(), Some(error));
+    assert_eq!(last(Format::Csv).as_deref(), Some(r#""error: <disk> ""gone""""#));
+    assert_eq!(last(Format::Plain).as_deref(), Some(r#"error: <disk> "gone""#));
+    assert_eq!(broken(Format::Gnuplot), "exit error '<disk> \"gone\"'\n");
+    let page = broken(Format::Html);
+    assert!(page.contains("error: &lt;disk&gt;") && page.ends_with("</html>\n"), "{page}");
+}
+
+#[test]
 fn alerts_stand_where_a_format_has_a_place_for_them() {
     let alert = Alert {
         ts: Ts::new(1_700_000_000, 0),

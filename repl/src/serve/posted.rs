@@ -6,20 +6,17 @@
 //! begins when there is a record, or when the script has run for a while unharmed.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use como_core::query::answer::Report;
 use como_core::query::{Query, QueryError, Run, Step, Steps};
 use como_core::record::Output;
-use como_core::render::Format;
 use como_core::storage::{Coverage, can_name};
 use como_core::supervisor::AttachError;
 use como_web::{Answer, Refusal, Script};
 
-use super::door::{self, Desk, bad, broken, refusal};
+use super::door::{self, Desk, bad, refusal};
 use super::rerun::{answered, explained};
-use crate::error::Failure;
 use crate::{afresh, catalogue};
 
 /// What the module of a script is called that was not given a name.
@@ -59,8 +56,7 @@ impl Desk {
         seat.show(run.gauge());
         let missed = run.missed().map(|missed| missed.to_string());
         let begun = Begun::wait(run).map_err(refused)?;
-        let fails = move |error, out: &mut dyn Write| ended(error, format, out);
-        Ok(Answer { missed, ..answered(begun, seat, (format, Some(maker)), fails) })
+        Ok(Answer { missed, ..answered(begun, seat, (format, Some(maker))) })
     }
 }
 
@@ -72,19 +68,6 @@ fn refused(error: QueryError) -> Refusal {
         QueryError::Run { why, .. } => bad(why),
         error => refusal(&error),
     }
-}
-
-/// Ends an answer that has begun: what went wrong is its last line, and it is cut off there.
-fn ended(error: QueryError, format: Format, out: &mut dyn Write) -> io::Result<()> {
-    if let QueryError::Run { why, .. } = &error {
-        match format.name() {
-            _ if format.is_binary() => {}
-            "ndjson" | "json" => writeln!(out, "{}", serde_json::json!({ "error": why }))?,
-            _ => writeln!(out, "error: {}", Failure::new(why).text())?,
-        }
-        out.flush()?;
-    }
-    Err(broken(error))
 }
 
 /// A run of which the first steps were waited for.

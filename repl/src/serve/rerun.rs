@@ -1,7 +1,7 @@
 //! Questions that stored records do not answer: the module runs afresh, a few of them at once.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +15,8 @@ use como_web::{Answer, Refusal};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::door::{Desk, bad, broken, refusal};
+use super::broken;
+use super::door::{Desk, bad, refusal};
 use crate::afresh::Afresh;
 use crate::{afresh, catalogue};
 
@@ -149,8 +150,7 @@ impl Desk {
         Ok(run.map(|run| {
             seat.show(run.gauge());
             let (maker, missed) = (Some(maker), run.missed().map(|missed| missed.to_string()));
-            let fails = |error, _: &mut dyn Write| Err(broken(error));
-            Answer { missed, ..answered(run, seat, (format, maker), fails) }
+            Answer { missed, ..answered(run, seat, (format, maker)) }
         }))
     }
 
@@ -203,13 +203,11 @@ impl Desk {
     }
 }
 
-/// The answer of a module at work, which has a seat until it ends; what goes wrong on the way is
-/// for `fails` to tell.
+/// The answer of a module at work, which has a seat until it ends.
 pub fn answered<S: Steps + Send + 'static>(
     mut steps: S,
     seat: Seat,
     (format, maker): (Format, Option<Maker>),
-    fails: impl FnOnce(QueryError, &mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Answer {
     let sources = crate::query::sources(steps.sources());
     let run = Some(seat.number);
@@ -217,7 +215,7 @@ pub fn answered<S: Steps + Send + 'static>(
         let _seat = seat;
         let mut renderer = crate::output::shown(format, maker.as_ref());
         let written = steps.write(renderer.as_mut(), out, || true);
-        written.map(drop).or_else(|error| fails(error, out))
+        written.map(drop).map_err(|error| broken::off(error, renderer.as_mut(), out))
     };
     let mime = format.mime().to_owned();
     Answer { mime, sources: Some(sources), missed: None, run, body: Box::new(body) }

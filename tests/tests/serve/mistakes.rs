@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use como_tests::{Como, Folder};
 
-use super::server::Server;
+use super::server::{Server, get};
 use super::{MODULE, TRAFFIC, config};
 
 /// What is said of a configuration with `text` in it; the last line of that is wrong.
@@ -128,6 +128,25 @@ fn a_monitor_that_measures_nothing_is_warned_of() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_says_why_and_ends_without_its_end() {
+    let folder = Folder::new();
+    let source = "gen:start=1704067200,rate=100,duration=20s";
+    folder.write("como.toml", config(source, TRAFFIC));
+    let merge = "function merge(a, b) error(\"torn\") end\n";
+    folder.write("modules/mine.lua", MODULE.to_owned() + merge);
+    let server = Server::start(&folder);
+    server.until("/mine?time=:&wait=no", |body| body.lines().count() >= 19);
+    for (format, end) in [("ndjson", "}\n"), ("json", "}\n]\n"), ("csv", "\r\n"), ("plain", "\n")] {
+        let url = format!("/mine?time=:&wait=no&interval=10s&format={format}");
+        let reply = get(server.address(), &url);
+        assert_eq!((reply.status, reply.whole), (200, false), "{}", reply.body);
+        assert!(reply.body.contains("error") && reply.body.contains("torn"), "{}", reply.body);
+        assert!(reply.body.ends_with(end), "{}", reply.body);
+    }
+    assert!(server.end_told().contains("an answer broke off"));
+}
+
+#[test]
 fn who_follows_a_module_that_is_removed_is_told() {
     let folder = Folder::new();
     folder.write("como.toml", config("gen:rate=1000,duration=600s,pace=true", TRAFFIC));
@@ -144,7 +163,8 @@ fn who_follows_a_module_that_is_removed_is_told() {
     let mut lines = BufReader::new(out).lines();
     assert!(lines.next().expect("a record").expect("UTF-8").contains("packets"));
     std::fs::remove_file(folder.path().join("modules/mine.lua")).expect("it was there");
-    assert!(lines.all(|line| line.is_ok_and(|line| line.contains("packets"))));
+    let last = lines.map(|line| line.expect("UTF-8")).find(|line| !line.contains("packets"));
+    assert_eq!(last.as_deref(), Some(r#"{"error":"what was followed does not run any more"}"#));
     let ended = follower.wait_with_output().expect("it ends");
     let told = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.code() == Some(1) && told.contains("does not run any more"), "{told}");
