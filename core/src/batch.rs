@@ -5,6 +5,7 @@
 
 pub mod columns;
 mod extract;
+mod plain;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::field::{Demand, Field, FieldValue, Id};
 use crate::lookup::Lookups;
 use crate::packet::{Known, Layers, Packet, Weight};
 use crate::prefetch::fetch;
-use crate::selection::Selection;
+use crate::selection::{Ones, Selection};
 use crate::source::{Chunk, Region};
 use crate::storage::Window;
 use crate::time::Ts;
@@ -49,6 +50,8 @@ pub struct Batch {
     weights: Vec<Weight>,
     regions: Vec<Region>,
     layers: Vec<Layers>,
+    // Those with malformed headers, and those with truncated ones.
+    faulty: (u64, u64),
     columns: Columns,
     lookups: Arc<Lookups>,
     ids: [Vec<u32>; 3],
@@ -235,8 +238,7 @@ impl Batch {
     /// How many packets have malformed headers, and how many truncated ones; none unless some task
     /// asked for headers.
     pub fn faulty(&self) -> (u64, u64) {
-        let count = |what: u32| self.layers.iter().filter(|l| l.has(what)).count() as u64;
-        (count(Layers::MALFORMED), count(Layers::TRUNCATED))
+        self.faulty
     }
 
     /// Empties it for reuse, keeping its memory.
@@ -248,6 +250,7 @@ impl Batch {
         self.weights.clear();
         self.regions.clear();
         self.layers.clear();
+        self.faulty = (0, 0);
         self.columns.recycle();
         self.picks.clear();
     }
@@ -319,9 +322,11 @@ impl Batch {
     /// the nearest cache when their values are read, and has the bytes of the
     /// next few fetched meanwhile.
     pub fn decode(&mut self, demand: Demand) {
-        let Self { packets, marks, regions, layers, columns, lookups, .. } = self;
+        let Self { packets, marks, regions, layers, columns, lookups, faulty, .. } = self;
         let replayed = *marks & Packet::REPLAYED != 0;
         columns.begin(demand, packets.len());
+        *faulty = (0, 0);
+        let (malformed, truncated) = faulty;
         if !demand.wants_layers() {
             return layers.clear();
         }
@@ -338,11 +343,15 @@ impl Batch {
             std::mem::swap(&mut data, &mut ahead);
             next = blocks.next();
             resolved.find(next.unwrap_or_default(), &mut ahead);
-            Layers::find_all(packets, &data, layers);
-            columns.append(Block { packets, data: &data, layers, lookups });
+            let plain = Layers::find_all(packets, &data, layers);
+            columns.append(Block { packets, data: &data, layers, plain, lookups });
             if replayed {
                 columns.keep_known(packets);
                 keep_known(packets, layers);
+            }
+            for at in Ones::up_to(!plain, packets.len()) {
+                *malformed += u64::from(layers[at].has(Layers::MALFORMED));
+                *truncated += u64::from(layers[at].has(Layers::TRUNCATED));
             }
         }
         columns.finish();

@@ -5,6 +5,7 @@
 //! middle of a batch, and [`Batch::epoch`] says so.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use crate::addr::Addr;
 use crate::batch::{Batch, Present};
@@ -271,30 +272,38 @@ type V6Flow = (u128, u128, u64);
 
 /// The columns of flows.
 struct Five<'a> {
-    src: (&'a [Addr], &'a Present),
-    dst: (&'a [Addr], &'a Present),
+    src: &'a [Addr],
+    dst: &'a [Addr],
     proto: &'a [u32],
     sport: &'a [u32],
     dport: &'a [u32],
 }
 
 impl<'a> Five<'a> {
-    fn of(batch: &'a Batch) -> Option<Self> {
+    /// And which packets have the one end, and which the other.
+    fn of(batch: &'a Batch) -> Option<(Self, [&'a Present; 2])> {
         // Where there are no ports the columns hold 0, which is what a flow has there.
         let number = |field| batch.numbers(field).map(|(values, _)| values);
-        Some(Self {
-            src: batch.addrs(Field::IpSrc)?,
-            dst: batch.addrs(Field::IpDst)?,
-            proto: number(Field::IpProto)?,
-            sport: number(Field::Sport)?,
-            dport: number(Field::Dport)?,
-        })
+        let (src, has_src) = batch.addrs(Field::IpSrc)?;
+        let (dst, has_dst) = batch.addrs(Field::IpDst)?;
+        let proto = number(Field::IpProto)?;
+        let (sport, dport) = (number(Field::Sport)?, number(Field::Dport)?);
+        Some((Self { src, dst, proto, sport, dport }, [has_src, has_dst]))
     }
 
-    /// Whether packet `at` has both ends.
-    #[inline]
-    fn is_whole(&self, at: usize) -> bool {
-        self.src.1.has(at) && self.dst.1.has(at)
+    /// Those of some packets.
+    fn part(&self, places: Range<usize>) -> Self {
+        Self {
+            src: &self.src[places.clone()],
+            dst: &self.dst[places.clone()],
+            proto: &self.proto[places.clone()],
+            sport: &self.sport[places.clone()],
+            dport: &self.dport[places],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.proto.len()
     }
 
     /// Protocol and ports: 40 bits.
@@ -318,34 +327,59 @@ impl Flows {
     }
 
     fn number(&mut self, batch: &Batch, ids: &mut Vec<u32>) {
-        let Some(five) = Five::of(batch) else { return };
+        let Some((five, [has_src, has_dst])) = Five::of(batch) else { return };
         let mut codes = [0; AHEAD];
         let mut hashes = [0; AHEAD];
-        for from in (0..batch.len()).step_by(AHEAD) {
-            let places = from..batch.len().min(from + AHEAD);
-            let mask = self.slots.len() - 1;
-            for ((at, code), hash) in places.clone().zip(&mut codes).zip(&mut hashes) {
-                (*code, *hash) = self.code(&five, at);
-                fetch(&self.slots[*hash as usize & mask]);
+        for (word, from) in (0..batch.len()).step_by(AHEAD).enumerate() {
+            let there = has_src.word(word) & has_dst.word(word);
+            let part = five.part(from..batch.len().min(from + AHEAD));
+            let v6 = self.look_ahead(&part, &mut codes, &mut hashes);
+            let found = self.v4_found(&codes[..part.len()], &hashes, ids) & there & !v6;
+            for at in Ones::up_to(!found, part.len()) {
+                let is_there = there >> at & 1 == 1;
+                ids[from + at] = match is_there {
+                    true => self.id(&part, at, codes[at], hashes[at]),
+                    false => Batch::NO_ID,
+                };
             }
-            ids.extend(places.zip(codes.iter().zip(&hashes)).map(|(at, (code, hash))| {
-                if five.is_whole(at) { self.id(&five, at, *code, *hash) } else { Batch::NO_ID }
-            }));
         }
     }
 
-    /// What the slot of packet `at` has above the id, but for the place of a flow of IPv6; and
-    /// where to look for it first.
+    /// Makes of a few flows what their slots have above the id, but for the place of a flow of
+    /// IPv6, and hashes, and has their slots fetched; which of them are of IPv6. Nothing is decided,
+    /// as in [`Addrs::look_ahead`].
     #[inline]
-    fn code(&self, five: &Five, at: usize) -> (u128, u64) {
-        let (src, dst) = (five.src.0[at], five.dst.0[at]);
-        if src.is_v6() {
-            let hash = self.hash.hash_one((src.bits(), dst.bits(), five.rest(at)));
-            return (V6 >> ID_BITS | u128::from(hash) << ID_BITS, hash);
+    fn look_ahead(&self, five: &Five, codes: &mut [u128; AHEAD], hashes: &mut [u64; AHEAD]) -> u64 {
+        let mask = self.slots.len() - 1;
+        let mut v6 = 0;
+        for (at, (code, hash)) in codes.iter_mut().zip(&mut *hashes).take(five.len()).enumerate() {
+            let (src, dst) = (five.src[at], five.dst[at]);
+            let ends = u128::from(src.bits() as u32) << 32 | u128::from(dst.bits() as u32);
+            *code = ends << 40 | u128::from(five.rest(at));
+            *hash = self.hash.hash_one(*code);
+            fetch(&self.slots[*hash as usize & mask]);
+            v6 |= u64::from(src.is_v6()) << at;
         }
-        let ends = src.bits() << 32 | dst.bits();
-        let code = ends << 40 | u128::from(five.rest(at));
-        (code, self.hash.hash_one(code))
+        for at in Ones::up_to(v6, five.len()) {
+            let hash = self.hash.hash_one(v6_flow(five, at));
+            (codes[at], hashes[at]) = (V6 >> ID_BITS | u128::from(hash) << ID_BITS, hash);
+            fetch(&self.slots[hash as usize & mask]);
+        }
+        v6
+    }
+
+    /// Adds the ids of the flows of IPv4 that are found where they are looked for first, and of all
+    /// others anything; which they are.
+    #[inline]
+    fn v4_found(&self, codes: &[u128], hashes: &[u64; AHEAD], ids: &mut Vec<u32>) -> u64 {
+        let (slots, mask) = (self.slots.as_slice(), self.slots.len() - 1);
+        let mut found = 0;
+        ids.extend(codes.iter().zip(hashes).enumerate().map(|(at, (code, hash))| {
+            let slot = slots[*hash as usize & mask];
+            found |= u64::from((slot >> ID_BITS == *code) & (slot != 0)) << at;
+            low(slot).wrapping_sub(1)
+        }));
+        found
     }
 
     #[inline]
@@ -396,7 +430,7 @@ impl Flows {
 }
 
 fn v6_flow(five: &Five, at: usize) -> V6Flow {
-    (five.src.0[at].bits(), five.dst.0[at].bits(), five.rest(at))
+    (five.src[at].bits(), five.dst[at].bits(), five.rest(at))
 }
 
 /// The lowest [`ID_BITS`].

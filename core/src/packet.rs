@@ -14,6 +14,7 @@ pub(crate) mod wlan;
 
 use crate::time::Ts;
 pub use known::Known;
+pub(crate) use layers::Headers;
 pub use layers::Layers;
 pub use link::LinkType;
 pub use said::Said;

@@ -4,6 +4,7 @@
 //! batch from one use to the next, so that a running monitor allocates none.
 
 use super::extract::{self, View};
+use super::plain;
 use crate::addr::Addr;
 use crate::community::CommunityId;
 use crate::field::{Demand, Field, Fields, Kind};
@@ -90,6 +91,8 @@ pub(super) struct Block<'a> {
     pub(super) packets: &'a [Packet],
     pub(super) data: &'a [&'a [u8]],
     pub(super) layers: &'a [Layers],
+    /// Which of them are plain, as [`Layers::find_all`] says.
+    pub(super) plain: u64,
     pub(super) lookups: &'a Lookups,
 }
 
@@ -103,6 +106,13 @@ impl<'a> Block<'a> {
         let lookups = self.lookups;
         let packets = self.packets.iter().zip(self.data).zip(self.layers);
         packets.map(move |((packet, data), layers)| View { packet, data, layers: *layers, lookups })
+    }
+
+    /// The one at a place, which must be there.
+    #[inline(always)]
+    pub(super) fn view(self, at: usize) -> View<'a> {
+        let (packet, data, layers) = (&self.packets[at], self.data[at], self.layers[at]);
+        View { packet, data, layers, lookups: self.lookups }
     }
 }
 
@@ -231,11 +241,16 @@ fn reuse<T>(spare: &mut Vec<Vec<T>>) -> Vec<T> {
 }
 
 /// Adds one field's values. The fields named here are read so often that each has a loop of its
-/// own, in which the extractor is compiled for that field alone.
+/// own, in which the extractor is compiled for that field alone; of the first it is known as well
+/// where they stand in a plain packet.
 fn append(field: Field, block: Block<'_>, column: &mut Column) {
     macro_rules! own_loops {
-        ($values:ident, $these:ident, $read:path, $($name:ident)*) => {
+        ($values:ident, $these:ident, $read:path,
+            $($most:ident $plain:path),*; $($name:ident)*) => {
             match field {
+                $(Field::$most => {
+                    plain::most(block, $values, $these, $plain, |v| $read(Field::$most, v));
+                })*
                 $(Field::$name => each(block, $values, $these, |v| $read(Field::$name, v)),)*
                 _ => each(block, $values, $these, |v| $read(field, v)),
             }
@@ -245,10 +260,12 @@ fn append(field: Field, block: Block<'_>, column: &mut Column) {
     match &mut column.values {
         Values::U32(values) if Subject::of(field).is_some() => look_up(field, block, values, these),
         Values::U32(values) => own_loops!(values, these, extract::number,
-            IpVersion IpProto IpLen IpTtl Sport Dport TcpSport TcpDport UdpSport UdpDport
+            IpProto plain::ip_proto, IpLen plain::ip_len, Sport plain::sport, Dport plain::dport;
+            IpVersion IpTtl TcpSport TcpDport UdpSport UdpDport
             TcpFlags TcpSyn TcpAck TcpFin TcpRst EthType VlanId IpFragment PayloadLen),
-        Values::U64(values) => own_loops!(values, these, extract::big, EthSrc EthDst),
-        Values::Addr(values) => own_loops!(values, these, extract::addr, IpSrc IpDst),
+        Values::U64(values) => own_loops!(values, these, extract::big, ; EthSrc EthDst),
+        Values::Addr(values) => own_loops!(values, these, extract::addr,
+            IpSrc plain::ip_src, IpDst plain::ip_dst;),
         Values::CommunityId(values) => each(block, values, these, extract::community_id),
     }
 }

@@ -16,6 +16,7 @@ mod walk;
 use super::{LinkType, Packet};
 use crate::selection::Ones;
 pub(crate) use network::{fragment_word, ip_end};
+pub(crate) use straight::Headers;
 
 /// Where the headers of one packet start. 16 bytes, plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +125,13 @@ impl Layers {
         })
     }
 
-    /// Finds the headers of up to 64 packets, whose bytes are in `data`.
+    /// Finds the headers of up to 64 packets, whose bytes are in `data`; which of them are plain:
+    /// their bytes begin with [`Headers`], in which all stands where it mostly does.
     ///
     /// A function of its own for the sake of its registers.
     #[inline(never)]
-    pub(crate) fn find_all(packets: &[Packet], data: &[&[u8]], layers: &mut [Self]) {
-        let mut others = 0;
+    pub(crate) fn find_all(packets: &[Packet], data: &[&[u8]], layers: &mut [Self]) -> u64 {
+        let mut others = if packets.len() < 64 { u64::MAX << packets.len() } else { 0 };
         let each = packets.iter().zip(data).zip(&mut *layers);
         for (at, ((packet, data), layers)) in each.enumerate() {
             let Some(headers) = data.first_chunk() else {
@@ -140,10 +142,11 @@ impl Layers {
             (*layers, plain) = straight::ipv4_plain(headers, data.len(), packet.wire_len);
             others |= u64::from(!plain | (packet.link != LinkType::ETHERNET)) << at;
         }
-        for at in (Ones { word: others, base: 0 }) {
+        for at in Ones::up_to(others, packets.len()) {
             let (packet, data) = (&packets[at], data[at]);
             layers[at] = Self::find(packet.link, data, packet.wire_len);
         }
+        !others
     }
 
     /// The protocol number, where it is known.

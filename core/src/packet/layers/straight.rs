@@ -12,8 +12,9 @@ const VLAN: u16 = 0x8100;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// So many bytes of a packet [`ipv4_plain`] looks at: the headers of TCP over IPv4 over Ethernet.
-pub(super) const HEADERS: usize = 14 + 20 + 20;
+/// What [`ipv4_plain`] looks at of a packet: the headers of TCP over IPv4 over Ethernet, of which
+/// those of UDP are a part.
+pub(crate) type Headers = [u8; 14 + 20 + 20];
 
 /// The layers of the most usual packet of all, untagged and of IPv4, and whether it is one: where
 /// it is not they mean nothing. Of `len` bytes captured these are the first.
@@ -21,7 +22,7 @@ pub(super) const HEADERS: usize = 14 + 20 + 20;
 /// Looks at everything and decides nothing before the end, so that packets of several kinds one
 /// behind another make the processor guess nothing.
 #[inline(always)]
-pub(super) fn ipv4_plain(bytes: &[u8; HEADERS], len: usize, wire_len: u32) -> (Layers, bool) {
+pub(super) fn ipv4_plain(bytes: &Headers, len: usize, wire_len: u32) -> (Layers, bool) {
     let word = |at: usize| usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
     let (proto, end) = (bytes[23], 14 + word(16));
     let (tcp_header, udp_len) = (usize::from(bytes[46] >> 4) * 4, word(38));

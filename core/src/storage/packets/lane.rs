@@ -297,8 +297,11 @@ impl Lane {
         let region = (chunk.regions.len() - usize::from(known)) as u16;
         let before = chunk.packets.len();
         let is_done = loop {
-            if !chunk.packets.is_empty() && self.crossings.is_none() {
-                self.take_run(chunk, region, end);
+            if self.crossings.is_none() {
+                match chunk.packets.is_empty() {
+                    true => self.take_whole(chunk, region, end),
+                    false => self.take_run(chunk, region, end),
+                }
             }
             let is_full = chunk.packets.len() >= BATCH_PACKETS_MAX;
             match self.scan.peek() {
@@ -330,6 +333,32 @@ impl Lane {
             chunk.regions.push(slab);
         }
         is_done
+    }
+
+    /// The quickest way: takes all packets of the slab as they lie, into a chunk without any. They
+    /// are of one interface and of the window.
+    fn take_whole(&mut self, chunk: &mut Chunk, region: u16, end: usize) {
+        let Some((packets, extent)) = self.scan.whole() else { return };
+        let Some(first) = packets.first().map(|first| first.ts) else { return };
+        let Some(&link) = extent.interface().and_then(|n| self.links.get(usize::from(n))) else {
+            return;
+        };
+        let belongs = extent.first >= self.window.from && extent.last < self.window.to;
+        let is_all = packets.len() <= BATCH_PACKETS_MAX && end == self.slab.range().end;
+        if !belongs || !is_all || self.follows {
+            return;
+        }
+        self.breaks.hear(first);
+        self.breaks.hear(extent.last);
+        self.breaks.take(&mut chunk.unheard);
+        self.scan.give(&mut chunk.packets);
+        // Mostly they bear that already.
+        let (link, source) = link;
+        if (region, link, source) != (0, LinkType::ETHERNET, extent.interface().unwrap_or(0)) {
+            chunk.packets.iter_mut().for_each(|packet| {
+                (packet.region, packet.link, packet.source) = (region, link, source);
+            });
+        }
     }
 
     /// The quick way: takes packets behind others of the chunk, all of one interface and of the

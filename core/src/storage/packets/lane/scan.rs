@@ -7,6 +7,7 @@
 use crate::packet::{LinkType, Packet};
 use crate::storage::packets::read::Slab;
 use crate::storage::pcapng::{self, Block, Stands};
+use crate::time::Ts;
 
 /// How much is summed up at a time.
 const STEP_BYTES: usize = 32 << 10;
@@ -16,6 +17,7 @@ const STEP_BYTES: usize = 32 << 10;
 pub struct Scan {
     // Packets, each with the number of its interface for a source.
     packets: Vec<Packet>,
+    extent: Extent,
     // What stands between them: where, and before which packet.
     heads: Vec<(usize, usize)>,
     // What packets stand for, where that is not themselves.
@@ -26,6 +28,39 @@ pub struct Scan {
     packet: usize,
     head: usize,
     stand: usize,
+}
+
+/// Between what the packets of a slab lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// The earliest.
+    pub first: Ts,
+    /// The latest.
+    pub last: Ts,
+    // The numbers of their interfaces.
+    interfaces: (u16, u16),
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self { first: Ts(u64::MAX), last: Ts(0), interfaces: (u16::MAX, 0) }
+    }
+}
+
+impl Extent {
+    #[inline]
+    fn hold(&mut self, packet: &Packet) {
+        self.first = self.first.min(packet.ts);
+        self.last = self.last.max(packet.ts);
+        let (low, high) = self.interfaces;
+        self.interfaces = (low.min(packet.source), high.max(packet.source));
+    }
+
+    /// The interface of all of them, if they have one.
+    pub fn interface(&self) -> Option<u16> {
+        let (low, high) = self.interfaces;
+        (low == high).then_some(low)
+    }
 }
 
 /// What comes next in a slab.
@@ -72,6 +107,7 @@ impl Scan {
     #[inline]
     fn add(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         if let Some((packet, end)) = pcapng::quick_packet(bytes, at) {
+            self.extent.hold(&packet);
             self.packets.push(packet);
             return Some(end);
         }
@@ -82,8 +118,9 @@ impl Scan {
                 let source = u16::try_from(seen.interface).ok()?;
                 let stands = pcapng::stands(bytes).map(|stands| (self.packets.len(), stands));
                 self.stands.extend(stands);
-                let packet = seen.as_packet(ts, at, LinkType::ETHERNET);
-                self.packets.push(Packet { source, ..packet });
+                let packet = Packet { source, ..seen.as_packet(ts, at, LinkType::ETHERNET) };
+                self.extent.hold(&packet);
+                self.packets.push(packet);
             }
             Block::Section(_) | Block::Interface(_) => self.heads.push((self.packets.len(), at)),
         }
@@ -96,6 +133,20 @@ impl Scan {
         self.heads.clear();
         self.stands.clear();
         (self.packet, self.head, self.stand, self.is_broken) = (0, 0, 0, false);
+        self.extent = Extent::default();
+    }
+
+    /// All packets of the slab, if they are what is left of it, and stand for themselves.
+    pub fn whole(&self) -> Option<(&[Packet], Extent)> {
+        let is_alone = self.packet == 0 && self.head == self.heads.len();
+        let is_whole = is_alone && self.stands.is_empty() && !self.is_broken;
+        is_whole.then_some((self.packets.as_slice(), self.extent))
+    }
+
+    /// Gives these away, for an empty vector.
+    pub fn give(&mut self, packets: &mut Vec<Packet>) {
+        std::mem::swap(&mut self.packets, packets);
+        self.clear();
     }
 
     /// What comes next.
