@@ -40,7 +40,7 @@ use crate::rollup::RollupError;
 use crate::source::Source;
 use crate::storage::packets::Keeps;
 use crate::time::Span;
-use crate::worker::{Emission, Failures, Share, Taken, Task, Worker};
+use crate::worker::{Emission, Failures, Share, Taken, Task, Work, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use instance::{Backfill, Instance};
@@ -48,8 +48,11 @@ pub use late::{Heard, Late};
 use needs::offer;
 pub use needs::{Needs, rolls_up};
 
-/// Batches a worker may be behind capture.
-const WORK_QUEUE: usize = 4;
+/// Batches of a wire that a worker may be behind capture. Where little comes each is of some ten
+/// milliseconds, and all of them outlast a call into a script that takes all the time it has.
+const WORK_QUEUE: usize = 16;
+/// The same of files, whose batches are full, and wait for whoever is behind.
+const WORK_QUEUE_FILES: usize = 4;
 
 /// How long a thread may take to begin, on however busy a machine.
 const BEGIN_TIME: Duration = Duration::from_secs(30);
@@ -222,12 +225,7 @@ impl Monitor {
             lookups,
             abandoned: abandoned.clone(),
         };
-        let mut names = HashSet::new();
-        for instance in &instances {
-            if !names.insert(instance.name.clone()) {
-                return Err(AttachError::Twice(instance.name.clone()));
-            }
-        }
+        all_differ(&instances)?;
         // Those that begin with the past do so once all are there that keep it.
         let (late, soon): (Vec<_>, Vec<_>) =
             instances.into_iter().partition(|instance| instance.backfill.is_some());
@@ -237,27 +235,14 @@ impl Monitor {
         let (emit, emitted) = queue::bounded_by(EXPORT_BYTES, |emission: &Emission| {
             emission.bytes().max(EXPORT_BYTES / EXPORT_EVENTS)
         });
-        let (stop, counted) = (control.clone(), counters.clone());
-        let exporter = spawn("export", move || {
-            let ran = catch_unwind(AssertUnwindSafe(|| exporter::run(sink, &emitted, &counted)));
-            let ran = ran.unwrap_or_else(|_| Err(panicked()));
-            if ran.is_err() {
-                // Without a sink there is nothing to measure for.
-                let _ = stop.send(Control::Stop);
-            }
-            ran
-        })?;
+        let exporter = start_exporter((sink, emitted), control, counters.clone())?;
         let (retire, retired) = unbounded();
-        let mut workers = Vec::new();
-        let mut hands = Vec::new();
-        for _ in 0..options.workers.max(1) {
-            let (queue, work) = queue::bounded(WORK_QUEUE);
+        let start = || {
             let costs = counters.costs().clone();
-            let worker = Worker::new(emit.clone(), retire.clone(), costs, abandoned.clone());
-            let worker = Arc::new(worker);
-            hands.push(Hand::new(Outbox::new(queue), worker.clone()));
-            workers.push(spawn("worker", move || worker.run(&work))?);
-        }
+            start_worker(Worker::new(emit.clone(), retire.clone(), costs, abandoned.clone()))
+        };
+        let started = (0..options.workers.max(1)).map(|_| start());
+        let (hands, workers) = started.collect::<Result<(Vec<_>, Vec<_>), _>>()?;
         let feeds = sources.into_iter().map(|source| feed(source, &counters));
         let feeds = feeds.collect::<Result<_, _>>()?;
         let capture = Capture {
@@ -297,6 +282,44 @@ impl Monitor {
         let sink = self.exporter.join().map_or_else(|_| Some(panicked()), Result::err);
         Ended { status: self.handle.status(), sink }
     }
+}
+
+/// Refuses instances of one name.
+fn all_differ(instances: &[Instance]) -> Result<(), AttachError> {
+    let mut names = HashSet::new();
+    match instances.iter().find(|instance| !names.insert(instance.name.as_str())) {
+        Some(instance) => Err(AttachError::Twice(instance.name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Starts the thread that hands over what is recorded, and stops capture where it cannot.
+fn start_exporter(
+    (sink, emitted): (Box<dyn Sink>, queue::Receiver<Emission>),
+    stop: Sender<Control>,
+    counters: Arc<Counters>,
+) -> Result<JoinHandle<Result<(), SinkError>>, AttachError> {
+    let exporter = spawn("export", move || {
+        let ran = catch_unwind(AssertUnwindSafe(|| exporter::run(sink, &emitted, &counters)));
+        let ran = ran.unwrap_or_else(|_| Err(panicked()));
+        if ran.is_err() {
+            // Without a sink there is nothing to measure for.
+            let _ = stop.send(Control::Stop);
+        }
+        ran
+    })?;
+    Ok(exporter)
+}
+
+/// Starts the thread of a worker, with its queue.
+fn start_worker(worker: Worker) -> Result<(Hand, JoinHandle<()>), AttachError> {
+    let (queue, work) = queue::bounded_by(WORK_QUEUE, |work: &Work| match work {
+        Work::Batch(batch) if !batch.is_live => WORK_QUEUE / WORK_QUEUE_FILES,
+        _ => 1,
+    });
+    let worker = Arc::new(worker);
+    let hand = Hand::new(Outbox::new(queue), worker.clone());
+    Ok((hand, spawn("worker", move || worker.run(&work))?))
 }
 
 /// What has become of a sink whose thread panicked.

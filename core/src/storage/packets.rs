@@ -34,11 +34,11 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::pcapng::{self, Stands};
+use super::pcapng::{self, Block, Stands};
 use crate::costs::{Category, Costs, Stopwatch};
 use crate::mapped::LARGE_PAGE;
 use crate::packet::LinkType;
-use crate::time::{Span, Ts};
+use crate::time::{SECOND, Span, Ts};
 use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
 pub(crate) use copy::PCAP_SNAPLEN;
@@ -58,6 +58,10 @@ pub const SNAPLEN_MAX: u32 = 262_144;
 /// caches, where packets are looked into right after its checksum.
 const SLAB_BYTES: usize = 512 << 10;
 
+/// One of so many bytes ends with a second, too: there intervals begin, and who reads them beside
+/// each other needs slabs that hold no packets of two.
+const SLAB_BYTES_LEAST: usize = SLAB_BYTES / 8;
+
 /// What is written at once ends at a multiple of this: so the system keeps segments in large pages,
 /// and to read one costs two thirds of what it costs in small ones.
 const LOAD_BYTES: u64 = LARGE_PAGE;
@@ -65,6 +69,12 @@ const LOAD_BYTES: u64 = LARGE_PAGE;
 /// Whether a slab of so many bytes that ends here in its segment is one.
 const fn is_slab(bytes: usize, end: u64) -> bool {
     bytes >= SLAB_BYTES || end.is_multiple_of(LOAD_BYTES)
+}
+
+/// Whether one of so many bytes, whose packets come until `last`, ends before this block.
+fn ends_before(bytes: usize, last: Ts, block: &Block<'_>) -> bool {
+    let begins = |ts: &Ts| ts.0 / SECOND > last.0 / SECOND;
+    bytes >= SLAB_BYTES_LEAST && matches!(block, Block::Packet { ts, .. } if begins(ts))
 }
 
 /// Loads that may wait for the disk; then the task waits too.

@@ -21,7 +21,7 @@ use crate::time::{Interval, Span, Ts};
 
 /// How many bytes of packets a part has that is read beside others, at least and about at most.
 const PART_BYTES_MIN: u64 = 8 << 20;
-const PART_BYTES_MAX: u64 = 128 << 20;
+const PART_BYTES_MAX: u64 = 512 << 20;
 
 /// What will do.
 #[derive(Clone, Copy)]
@@ -233,10 +233,10 @@ impl Past<'_> {
     /// Where packets are cut into parts to be read beside each other; nowhere where that does not
     /// pay, or no cut leaves all as it is.
     fn cuts(&self, dir: &Path, needs: &Needs, window: Window, bytes: u64) -> Vec<Ts> {
-        // Enough parts to keep all threads busy to the end, and none so large that its records
-        // wait for long.
+        // One for each thread, and none so large that its records wait for long: what begins a part
+        // costs as much as a mebibyte or ten of packets.
         let most = bytes / PART_BYTES_MIN;
-        let parts = (bytes / PART_BYTES_MAX).max((2 * (self.threads.most() as u64 + 1)).min(most));
+        let parts = (bytes / PART_BYTES_MAX).max((self.threads.most() as u64 + 1).min(most));
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
         match parts {
             0 | 1 => Vec::new(),

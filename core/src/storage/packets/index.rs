@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bloom::Bloom;
-use super::{change, is_slab};
+use super::{change, ends_before, is_slab};
 use crate::batch::Batch;
 use crate::filter::clues::{self, Clues, Needs};
 use crate::packet::{LinkType, Packet};
@@ -256,13 +256,30 @@ impl Indexer {
     /// The entry of the next slab: of what begins at `from` of the blocks that were written `at`;
     /// none where it makes no sense there.
     pub fn entry(&mut self, at: u64, blocks: &Arc<Vec<u8>>, from: usize) -> Option<Entry> {
+        self.look_through((at, blocks), from, false)
+    }
+
+    /// The entry of a slab that is all of these blocks.
+    pub fn whole(&mut self, at: u64, blocks: &Arc<Vec<u8>>) -> Option<Entry> {
+        self.look_through((at, blocks), 0, true)
+    }
+
+    fn look_through(
+        &mut self,
+        (at, blocks): (u64, &Arc<Vec<u8>>),
+        from: usize,
+        is_whole: bool,
+    ) -> Option<Entry> {
         let at = at.checked_add(from as u64)?;
         let mut entry = Entry { at, ..Entry::default() };
         self.clues.clear();
         let mut end = from;
-        while end < blocks.len() && (end == from || !is_slab(end - from, at + (end - from) as u64))
-        {
+        let is_one = |end: usize| is_slab(end - from, at + (end - from) as u64);
+        while end < blocks.len() && (is_whole || end == from || !is_one(end)) {
             let (block, rest) = pcapng::split(&blocks[end..])?;
+            if !is_whole && ends_before(end - from, entry.last, &block) {
+                break;
+            }
             let start = end;
             end = blocks.len() - rest.len();
             match block {

@@ -350,7 +350,7 @@ impl Lane {
         }
         self.breaks.hear(first);
         self.breaks.hear(extent.last);
-        self.breaks.take(&mut chunk.unheard);
+        self.tell_between(chunk);
         self.scan.give(&mut chunk.packets);
         // Mostly they bear that already.
         let (link, source) = link;

@@ -65,7 +65,7 @@ fn frames(
             return Ok(false);
         }
         let shared = Arc::new(slab);
-        let Some(mut entry) = indexer.entry(begin, &shared, 0) else { break };
+        let Some(mut entry) = indexer.whole(begin, &shared) else { break };
         let frame = zstd::bulk::compress(&shared, LEVEL)?;
         entry.packed_at = at;
         entry.packed_bytes = u32::try_from(frame.len()).map_err(io::Error::other)?;
@@ -113,7 +113,7 @@ pub(super) fn index_again(
         frame.resize(packed_bytes as usize, 0);
         file.read_exact_at(&mut frame, packed_at)?;
         let slab = Arc::new(unpacker.decompress(&frame, bytes as usize)?);
-        let mut entry = indexer.entry(at, &slab, 0).ok_or_else(damaged)?;
+        let mut entry = indexer.whole(at, &slab).ok_or_else(damaged)?;
         (entry.packed_at, entry.packed_bytes) = (packed_at, packed_bytes);
         index.put(&entry)?;
         packed_at += u64::from(packed_bytes);

@@ -334,7 +334,8 @@ impl Reading {
             self.gone += segment.number.saturating_sub(self.number.saturating_add(1));
         }
         (self.number, self.at, self.behind) = (segment.number, 0, 0);
-        self.open = Open::new(segment).map_err(|error| failed(&path, error))?;
+        let is_first = self.effort.slabs_read == 0;
+        self.open = Open::new(segment, is_first).map_err(|error| failed(&path, error))?;
         if self.open.is_none() {
             self.gone += 1;
         }

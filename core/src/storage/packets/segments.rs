@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::index::Index;
-use super::{SLAB_BYTES, change, is_slab, tidy};
+use super::{SLAB_BYTES, change, ends_before, is_slab, tidy};
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
@@ -261,13 +261,19 @@ impl<R: Read> Slabs<R> {
         let room = SLAB_BYTES + pcapng::BLOCK_BYTES_MAX as usize;
         let room = room.saturating_sub(slab.len()) as u64;
         (&mut self.from).take(room).read_to_end(slab)?;
-        let mut whole = 0;
+        let (mut whole, mut last) = (0, Ts(0));
         while whole == 0 || !is_slab(whole, self.at + whole as u64) {
             let Some(rest) = slab.get(whole..) else { break };
-            let Some((_, behind)) = pcapng::split(rest) else {
+            let Some((block, behind)) = pcapng::split(rest) else {
                 self.is_foreign = pcapng::is_foreign(rest);
                 break;
             };
+            if ends_before(whole, last, &block) {
+                break;
+            }
+            if let Block::Packet { ts, .. } = block {
+                last = last.max(ts);
+            }
             whole = slab.len() - behind.len();
         }
         self.pending.extend_from_slice(slab.get(whole..).unwrap_or_default());

@@ -325,7 +325,7 @@ fn complete(segment: &Segment, goes_on: &mut dyn FnMut() -> bool) -> io::Result<
             return Ok(None);
         }
         let shared = Arc::new(slab);
-        let Some(entry) = indexer.entry(at, &shared, 0) else { break };
+        let Some(entry) = indexer.whole(at, &shared) else { break };
         growing.put(&entry)?;
         bytes = entry.end();
         if entry.packets > 0 {

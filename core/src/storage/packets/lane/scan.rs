@@ -9,8 +9,8 @@ use crate::storage::packets::read::Slab;
 use crate::storage::pcapng::{self, Block, Stands};
 use crate::time::Ts;
 
-/// How much is summed up at a time.
-const STEP_BYTES: usize = 32 << 10;
+/// How much is summed up at a time: with twice as much, or half, a packet costs two nanoseconds more.
+const STEP_BYTES: usize = 8 << 10;
 
 /// The blocks of a slab, taken one after another.
 #[derive(Debug, Default)]

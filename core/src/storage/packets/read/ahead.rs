@@ -11,8 +11,10 @@ use crate::storage::packets::segments::{self, Segment};
 use crate::storage::pcapng;
 use crate::time::Ts;
 
-/// How many segments' indexes are looked into to tell how much there is to read.
+/// How many segments' indexes are looked into to tell how much there is to read; fewer where all
+/// is read that is of the time.
 const LOOKED_INTO: usize = 16;
+const LOOKED_INTO_ALL: usize = 4;
 
 /// About how much there is to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +57,9 @@ pub(in crate::storage::packets) fn expected(
     window: Window,
     needs: &Needs,
 ) -> Expected {
-    let step = segments.len().div_ceil(LOOKED_INTO).max(1);
+    let is_all = needs.met(&|_| false);
+    let looked_into = if is_all { LOOKED_INTO_ALL } else { LOOKED_INTO };
+    let step = segments.len().div_ceil(looked_into).max(1);
     let (mut seen, mut found) = (0, Expected::default());
     for segment in segments.iter().step_by(step) {
         // What cannot be read is complained of when its packets are.

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::Lost;
 use super::slab::{Buffers, MAPPED_BYTES, Slab, Stretch};
+use crate::mapped::LARGE_PAGE;
 use crate::storage::packets::index::{Entry, Index};
 use crate::storage::packets::segments::{self, Segment, Slabs};
 
@@ -23,8 +24,9 @@ pub(super) struct Open {
     pub is_damaged: bool,
     // Whether the segment ends before the slabs of its index do.
     pub is_short: bool,
-    // The part of it that is mapped.
+    // The part of it that is mapped, and whether the next one holds a slab alone.
     stretch: Option<Stretch>,
+    is_first: bool,
     tail: Option<Slabs<Box<dyn Read + Send>>>,
     // Whether a newer one was there when it was read on, so that nothing is added any more.
     pub is_done: bool,
@@ -50,8 +52,8 @@ pub(super) enum Behind {
 }
 
 impl Open {
-    /// Opens a segment and reads its index; none if it is gone.
-    pub fn new(segment: Segment) -> io::Result<Option<Self>> {
+    /// Opens a segment, which may be the first of all, and reads its index; none if it is gone.
+    pub fn new(segment: Segment, is_first: bool) -> io::Result<Option<Self>> {
         let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
         let index = Index::read(&segment.index(), segment.number)?;
         // Not at the end of one that grows: there it is being written.
@@ -72,6 +74,7 @@ impl Open {
             is_damaged,
             is_short: false,
             stretch: None,
+            is_first,
             tail: None,
             is_done: false,
         }))
@@ -103,11 +106,14 @@ impl Open {
         if let Some(slab) = self.stretch.as_ref().and_then(|stretch| stretch.slab(entry)) {
             return Some(slab);
         }
-        let most = entry.at.saturating_add(MAPPED_BYTES);
-        let fits = |next: &&Entry| next.end() <= most && wanted(next);
-        let last = self.entries.iter().take_while(fits).last().unwrap_or(entry);
         // The first is small: it often serves only to learn what stands before the packets.
-        let end = if self.stretch.is_none() { entry.end() } else { last.end() };
+        let is_small = std::mem::take(&mut self.is_first);
+        let most = if is_small { 0 } else { entry.at.saturating_add(MAPPED_BYTES) };
+        let fits = |next: &&Entry| next.end() <= most && wanted(next);
+        let ends = || self.entries.iter().take_while(fits).map(Entry::end);
+        // Large pages are not cut, where that can be.
+        let aligned = ends().filter(|end| end.is_multiple_of(LARGE_PAGE)).last();
+        let end = aligned.or_else(|| ends().last()).unwrap_or_else(|| entry.end());
         self.stretch = Stretch::new(&self.file, entry.at, end);
         self.stretch.as_ref()?.slab(entry)
     }
