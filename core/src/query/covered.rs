@@ -87,8 +87,8 @@ impl Edges {
     }
 
     /// Those of `window`, where something is stored of a time and that `goes_on` may be. An end
-    /// that was not said is where what is stored begins, or ends. They are told as finely as
-    /// `step`.
+    /// that was not said is where what is stored begins, or ends. What has no whole `step` in it is
+    /// none.
     pub fn of(window: Window, stored: Option<Window>, step: Span, goes_on: bool) -> Self {
         let Some(stored) = stored.filter(|stored| stored.common(window).is_some()) else {
             return Self::default();
@@ -100,14 +100,11 @@ impl Edges {
                 (Interval::holding(stored.from, step).start(), Interval::holding(last, step).end())
             }
         };
-        let before = Window { from: window.from, to: first };
-        let behind = Window { from: end, to: window.to };
-        let is_some = |edge: &Window| edge.from < edge.to;
-        Self {
-            before: Some(before).filter(|edge| edge.from > Ts(0) && is_some(edge)),
-            behind: Some(behind)
-                .filter(|edge| !goes_on && edge.to < Window::ALL.to && is_some(edge)),
-        }
+        let before = Window { from: window.from, to: stored.from };
+        let behind = Window { from: stored.to, to: window.to };
+        let has_before = window.from > Ts(0) && window.from < first;
+        let has_behind = !goes_on && window.to < Window::ALL.to && end < window.to;
+        Self { before: has_before.then_some(before), behind: has_behind.then_some(behind) }
     }
 }
 
@@ -115,7 +112,8 @@ impl Edges {
 mod tests {
     use super::*;
 
-    /// What of a window is not covered by 12 to 33 seconds, as tens of seconds tell.
+    /// What of a window is not covered by 12 to 33 seconds, where that is more than tens of seconds
+    /// tell.
     #[track_caller]
     fn check(from: u64, to: u64, want: [Option<(u64, u64)>; 2]) {
         let window = |from, to| Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
@@ -125,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_window_that_nothing_covers_are_told_in_whole_steps() {
+    fn the_ends_of_a_window_that_nothing_covers_are_told_where_a_whole_step_lies_in_them() {
         check(10, 40, [None, None]);
-        check(5, 50, [Some((5, 10)), Some((40, 50))]);
+        check(5, 50, [Some((5, 12)), Some((33, 50))]);
         check(0, 35, [None, None]);
-        check(15, 45, [None, Some((40, 45))]);
+        check(15, 45, [None, Some((33, 45))]);
         check(50, 60, [None, None]);
     }
 }

@@ -1,8 +1,9 @@
-//! Times in which nothing was heard of what a module runs over, to the second.
+//! Times in which nothing was heard of what a module runs over, to the nanosecond.
 //!
 //! A module itself says a gap for whole intervals. Of what lies within one its
-//! record says nothing: so who runs it for a question listens along, and says it
-//! as records of a second would.
+//! record says nothing: so who runs it for a question listens along, and says what
+//! records of a second would say, but from when until when it was: then a record
+//! that lacks a part of its time is one that a gap touches.
 
 use std::sync::Arc;
 
@@ -12,13 +13,13 @@ use crate::source::{Chunk, Description, Flows, Source, SourceError, Turn};
 use crate::storage::Window;
 use crate::time::{Interval, Span, Ts};
 
-/// How finely times are told.
+/// A time in which no such step lies is not told: one capture begins a moment after another.
 const FINEST: Span = Span::from_secs(1);
 
 /// Times that wait to be told; of more than that the later ones are left to the module.
 const WAITING_MAX: usize = 4096;
 
-/// How finely an answer in intervals of a length tells of times without any packets.
+/// Which steps an answer in intervals of a length looks for in times without any packets.
 pub fn step(interval: Span) -> Span {
     if interval == Span(0) { FINEST } else { interval.min(FINEST) }
 }
@@ -34,7 +35,7 @@ impl Unheard {
         let to = Interval::holding(window.to, step).start();
         let mut waiting = self.0.lock();
         if from < to && waiting.len() < WAITING_MAX {
-            waiting.push(Window { from, to });
+            waiting.push(window);
         }
     }
 
@@ -94,7 +95,7 @@ mod tests {
     use crate::time::SECOND;
 
     #[test]
-    fn times_are_told_to_the_second_and_in_order() {
+    fn times_of_a_second_are_told_as_they_were_and_in_order() {
         let unheard = Unheard::default();
         let window = |from, to| Window { from: Ts(from), to: Ts(to) };
         unheard.note(window(70 * SECOND, 80 * SECOND + 5), FINEST);
@@ -102,10 +103,10 @@ mod tests {
         // Less than a second is none: packets do not come without a break.
         unheard.note(window(20 * SECOND + 1, 21 * SECOND + 9), FINEST);
         assert_eq!(unheard.next(Some(Ts(5 * SECOND))), None);
-        let want = Some(window(11 * SECOND, 13 * SECOND));
+        let want = Some(window(10 * SECOND + 1, 13 * SECOND));
         assert_eq!(unheard.next(Some(Ts(11 * SECOND))), want);
         assert_eq!(unheard.next(Some(Ts(69 * SECOND))), None);
-        assert_eq!(unheard.next(None), Some(window(70 * SECOND, 80 * SECOND)));
+        assert_eq!(unheard.next(None), Some(window(70 * SECOND, 80 * SECOND + 5)));
         assert_eq!(unheard.next(None), None);
     }
 }

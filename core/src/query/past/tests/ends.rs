@@ -55,3 +55,27 @@ fn a_time_that_nobody_measured_is_a_gap_also_where_more_is_stored_behind() {
 fn a_time_behind_all_is_a_gap_also_where_more_may_come() {
     check((150, 200), &[150, 155], &[(160, 200)]);
 }
+
+#[test]
+fn a_gap_is_told_to_the_nanosecond_so_that_a_short_record_is_one_that_it_touches() {
+    let minute = minute();
+    let mut packets = minute.keeper();
+    let ts = Ts::new(100, 400_000_000);
+    packets.put(0, LinkType::ETHERNET, ts, &[0; 60], 1000, None);
+    drop(packets);
+    let window = Window { from: Ts::new(59, 0), to: Ts::new(110, 0) };
+    let over = Over::Instance("kept".to_owned());
+    let mut run = minute.past().run(asked("1s", ""), &over, window, Arc::default());
+    let run = run.as_mut().expect("it serves");
+    let mut told = Vec::new();
+    loop {
+        match run.step().expect("it runs") {
+            Step::Output(Output::Gap { from, to }) => told.push((from, to)),
+            Step::End => break,
+            _ => {}
+        }
+    }
+    let just_behind = |ts: Ts| Ts(ts.0 + 1);
+    let between = (just_behind(Ts::new(59, 0)), ts);
+    assert_eq!(told, [between, (just_behind(ts), window.to)]);
+}

@@ -99,7 +99,10 @@ pub(super) fn all(run: &mut Run) -> (Pairs, Pairs) {
                 let packets = records.value(row, 0).as_uint().expect("a count");
                 (records.starts[row].0 / SECOND, packets)
             })),
-            Step::Output(Output::Gap { from, to }) => gaps.push((from.0 / SECOND, to.0 / SECOND)),
+            // It may begin just behind a packet.
+            Step::Output(Output::Gap { from, to }) => {
+                gaps.push((from.0.div_ceil(SECOND), to.0 / SECOND));
+            }
             Step::Damaged(_) | Step::Alert(_) | Step::Waiting => {}
             Step::End => return (rows, gaps),
         }
