@@ -374,7 +374,11 @@ impl Handle {
 
     /// What runs under this name, for its own ways with its records.
     pub fn maker(&self, name: &str) -> Option<Maker> {
-        Some(self.instance(name)?.maker(self.lookups()))
+        let maker = self.instance(name)?.maker(self.lookups());
+        Some(match self.counters.task(name) {
+            Some(task) => maker.counted(task.answer_faults()),
+            None => maker,
+        })
     }
 
     /// What everybody has counted so far.

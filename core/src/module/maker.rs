@@ -5,20 +5,30 @@
 //! callbacks asks.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Kind, Merge, Print, Replay, Setup};
+use super::{Fault, Kind, Merge, Print, Replay, Replayed, Setup};
+use crate::record::{Schema, Value};
+use crate::time::{Interval, Ts};
 
 /// Who made records, for its own ways with them.
 #[derive(Clone)]
 pub struct Maker {
     kind: Arc<dyn Kind>,
     setup: Setup,
+    faults: Arc<AtomicU64>,
 }
 
 impl Maker {
     /// A module that is started with `setup`.
     pub fn new(kind: Arc<dyn Kind>, setup: Setup) -> Self {
-        Self { kind, setup }
+        Self { kind, setup, faults: Arc::default() }
+    }
+
+    /// The same, whose calls that fail are counted there.
+    pub fn counted(self, faults: Arc<AtomicU64>) -> Self {
+        Self { faults, ..self }
     }
 
     /// The module.
@@ -28,16 +38,71 @@ impl Maker {
 
     /// Its own way to show its records in `format`, where it has one.
     pub fn printer(&self, format: &str) -> Option<Box<dyn Print>> {
-        self.kind.printer(format, &self.setup)
+        let own = self.kind.printer(format, &self.setup)?;
+        Some(Box::new(Counted { own, faults: self.faults.clone() }))
     }
 
     /// Its own way to turn its records into packets again, where it has one.
     pub fn replayer(&self) -> Option<Box<dyn Replay>> {
-        self.kind.replayer(&self.setup)
+        let own = self.kind.replayer(&self.setup)?;
+        Some(Box::new(Counted { own, faults: self.faults.clone() }))
     }
 
     /// Its own way to make records of longer intervals, where it has one.
     pub fn merger(&self) -> Option<Box<dyn Merge>> {
-        self.kind.merger(&self.setup)
+        let own = self.kind.merger(&self.setup)?;
+        Some(Box::new(Counted { own, faults: self.faults.clone() }))
+    }
+}
+
+/// A module's own way, and where it is counted that it failed.
+struct Counted<T: ?Sized> {
+    own: Box<T>,
+    faults: Arc<AtomicU64>,
+}
+
+impl<T: ?Sized> Counted<T> {
+    fn call<R>(&mut self, call: impl FnOnce(&mut T) -> Result<R, Fault>) -> Result<R, Fault> {
+        call(&mut self.own).inspect_err(|_| {
+            self.faults.fetch_add(1, Relaxed);
+        })
+    }
+}
+
+impl Print for Counted<dyn Print> {
+    fn print(
+        &mut self,
+        ts: Ts,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Option<String>, Fault> {
+        self.call(|own| own.print(ts, schema, values))
+    }
+}
+
+impl Replay for Counted<dyn Replay> {
+    fn replay(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        values: &[Value],
+    ) -> Result<Vec<Replayed>, Fault> {
+        self.call(|own| own.replay(interval, schema, values))
+    }
+}
+
+impl Merge for Counted<dyn Merge> {
+    fn key(&self) -> &[String] {
+        self.own.key()
+    }
+
+    fn merge(
+        &mut self,
+        interval: Interval,
+        schema: &Schema,
+        a: &[Value],
+        b: &[Value],
+    ) -> Result<Vec<Value>, Fault> {
+        self.call(|own| own.merge(interval, schema, a, b))
     }
 }

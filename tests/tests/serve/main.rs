@@ -348,3 +348,34 @@ end
     let ran = folder.como(["query", "says", "--format", "csv"]).ok();
     assert_eq!(ran.stdout, body, "the store answers as the monitor did");
 }
+
+#[test]
+fn a_way_to_show_records_that_fails_is_counted_apart_from_callbacks() {
+    let script = "\
+-- Counts packets, and cannot say so in CSV.
+value = { packets = count() }
+function print(record, format)
+  if format == \"csv\" then error(\"no\") end
+  return `\\{\"packets\":{record.packets}}`
+end
+";
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:packets=5000,duration=10s,seed=3", TRAFFIC));
+    folder.write("modules/says.lua", script);
+    let server = Server::start(&folder);
+    let all = "/says?time=1970-01-01T00:00:00Z:&wait=no";
+    server.until(all, |body| sum(body, "packets") == 5000);
+    let counted = |want: fn(u64) -> bool| {
+        let status: serde_json::Value =
+            serde_json::from_str(&get(server.address(), "/status").body).expect("JSON");
+        let mut tasks = status["capture"]["tasks"].as_array().expect("a list").iter();
+        let task = tasks.find(|task| task["name"] == "says").expect("runs");
+        assert!(want(task["answer_faults"].as_u64().expect("a number")), "{task}");
+        assert_eq!(task["faults"], 0);
+    };
+    counted(|faults| faults == 0);
+    // The answer breaks off.
+    get(server.address(), &format!("{all}&format=csv"));
+    counted(|faults| faults > 0);
+    assert_eq!(server.end(), 0);
+}

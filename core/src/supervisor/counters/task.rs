@@ -1,5 +1,6 @@
 //! What one task counts.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -38,6 +39,7 @@ pub struct TaskCounters {
     records: AtomicU64,
     closed: AtomicU64,
     faults: AtomicU64,
+    answer_faults: Arc<AtomicU64>,
     passed: [AtomicU64; 4],
     overflowed: AtomicU64,
     muted: AtomicU64,
@@ -106,6 +108,8 @@ pub struct TaskStatus {
     pub closed_until: Option<String>,
     /// Calls that failed.
     pub faults: u64,
+    /// Calls that failed as its records were shown, merged or replayed.
+    pub answer_faults: u64,
     /// What went wrong last, with the line of the script where it is one.
     pub last_fault: Option<String>,
     /// What keeps it from keeping what it should, now.
@@ -269,6 +273,11 @@ impl TaskCounters {
         }
     }
 
+    /// Where calls are counted that fail as its records are shown, merged or replayed.
+    pub(crate) fn answer_faults(&self) -> Arc<AtomicU64> {
+        self.answer_faults.clone()
+    }
+
     /// Notes what has become of the past that it was to run over first.
     pub fn note_past(&self, what: impl Into<String>) {
         *self.past.lock() = Some(what.into());
@@ -294,6 +303,7 @@ impl TaskCounters {
             records: self.records.load(Relaxed),
             closed_until: (closed > 0).then(|| Ts(closed).to_string()),
             faults: self.faults.load(Relaxed),
+            answer_faults: self.answer_faults.load(Relaxed),
             last_fault: told.text(),
             trouble: self.trouble.lock().clone(),
             mistakes: told.mistakes.clone(),
