@@ -100,7 +100,7 @@ impl OnDemand {
         };
         (source.description.size_bytes, source.description.sampling) = (Some(size), sampling);
         source.advance()?;
-        source.describe()?;
+        source.describe(window)?;
         Ok(source)
     }
 
@@ -131,7 +131,7 @@ impl OnDemand {
     }
 
     /// Says what the first block tells of all; where the window has none, that of the stream.
-    fn describe(&mut self) -> Result<(), ReplayError> {
+    fn describe(&mut self, window: Window) -> Result<(), ReplayError> {
         let elsewhere = match &self.ahead {
             Some(_) => None,
             None => {
@@ -142,7 +142,7 @@ impl OnDemand {
         let Some(Block { records, filter, .. }) = self.ahead.as_ref().or(elsewhere.as_ref()) else {
             return Err(ReplayError::NoRecords);
         };
-        let mut treatments = Vec::new();
+        let mut treatments = told(&self.stream, window);
         if !matches!(filter.as_str(), "" | "all") {
             treatments.push(Treatment::Filtered(filter.clone()));
         }
@@ -307,6 +307,18 @@ impl OnDemand {
         read?;
         Ok(if chunk.packets.is_empty() { Turn::End } else { Turn::More })
     }
+}
+
+/// What was done to the packets that records were made of, as these say.
+fn told(stream: &Stream, window: Window) -> Vec<Treatment> {
+    let mut told: Vec<Treatment> = Vec::new();
+    for text in stream.covered(window).flat_map(|covered| &covered.lineage) {
+        let treatment = Treatment::Told(text.clone());
+        if !told.contains(&treatment) {
+            told.push(treatment);
+        }
+    }
+    told
 }
 
 /// About how many bytes of a stream lie in a window, as if they were spread evenly over its time.

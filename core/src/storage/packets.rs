@@ -46,7 +46,7 @@ pub use copy::{Capture, Copied, CopyError, Wanted, copy};
 pub use crossing::By;
 pub use cuts::cuts;
 pub use lane::Lane;
-pub use read::{Effort, Expected, Listened, Spot, covered, gaps, listened, verify};
+pub use read::{Effort, Expected, Listened, Spot, covered, gaps, listened, missing, verify};
 pub use segments::{Segment, remove};
 pub use source::{LANES_MAX, PacketSource};
 pub use taken::{Taken, Treated, treated};

@@ -8,7 +8,7 @@ use crate::lookup::Lookups;
 use crate::query::{Own, QueryError};
 use crate::record::{Column, Records, Schema, Type, Value};
 use crate::source::Sampling;
-use crate::storage::Window;
+use crate::storage::{Window, packets};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Span, Ts};
 
@@ -99,6 +99,9 @@ impl Past<'_> {
             };
             all.push(format!("there is a gap from {from} until {to}{others}"));
         }
+        let missing = candidate.dir.as_ref().map(|dir| packets::missing(dir, covered));
+        // What cannot be read is complained of by who reads it.
+        all.extend(missing.and_then(Result::ok).into_iter().flatten());
         let unsearched = candidate.unsearched;
         all.extend(unsearched.map(|ts| format!("from {ts} on gaps were not looked for")));
         let before = covered.from > window.from && window.from > Ts(0);

@@ -30,7 +30,7 @@ pub(super) use ahead::expected;
 pub use ahead::{Expected, covered};
 pub(super) use chains::{Chain, chains};
 pub(super) use holes::{Hole, holes};
-pub use holes::{Listened, gaps, listened};
+pub use holes::{Listened, gaps, listened, missing};
 use open::{Behind, Found, Open};
 use passing::Passing;
 use slab::Buffers;
@@ -395,7 +395,7 @@ impl Reading {
                 (self.slab, self.at) = (slab, at);
                 self.behind = at.saturating_add(self.slab.len() as u64);
                 self.effort.slabs_read += 1;
-                self.effort.bytes_read += self.slab.len() as u64;
+                self.effort.bytes_read += open.read_bytes(self.slab.len());
                 Ok(Some(Stop::Slab))
             }
             Behind::End(at) => {

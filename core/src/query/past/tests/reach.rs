@@ -108,3 +108,20 @@ fn records_that_cannot_be_replayed_are_left_for_what_has_all() {
     let why = "they do not say how many bytes";
     assert!(lineage.iter().any(|said| said.contains("do not say how many bytes")), "{why}");
 }
+
+#[test]
+fn a_segment_that_is_missing_is_named_where_candidates_are_explained() {
+    let minute = minute();
+    for second in [70, 80] {
+        let mut packets = minute.keeper();
+        packets.put(0, LinkType::ETHERNET, Ts::new(second, 0), &[0; 60], 1000, None);
+    }
+    let dir = minute.dir.path().join("kept");
+    let removed = std::fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
+    let is_second = |path: &std::path::PathBuf| path.to_string_lossy().contains("00000002");
+    removed.filter(is_second).for_each(|path| std::fs::remove_file(path).expect("a file"));
+    let window = Window { from: Ts::new(0, 0), to: Ts::new(100, 0) };
+    let shown = minute.past().explain(asked("3s", ""), window, &Arc::default()).expect("a store");
+    let Value::Text(leaves_out) = shown.value(0, 14) else { panic!("it leaves something out") };
+    assert!(leaves_out.contains("segment 2 is missing"), "{leaves_out}");
+}

@@ -69,3 +69,22 @@ fn sampled_packets_count_for_those_they_stand_for_also_afresh() {
         assert_eq!(said(over(&minute, name, "10s", 60, 80)).0, ["60 1000", "70 1000"], "{name}");
     }
 }
+
+#[test]
+fn what_was_done_to_packets_is_told_also_where_their_records_are_replayed() {
+    let minute = minute();
+    let mut writer = Writer::new(minute.store.clone(), "node", 2);
+    let about = About { module: "traffic".to_owned(), ..About::default() };
+    writer.open("counts", about).expect("room");
+    let lineage = ["cut at 96 bytes", "shed"].map(str::to_owned);
+    let (source, sampling) = ("live:eth0".to_owned(), "none".to_owned());
+    writer.cover("counts", &[Covered { source, sampling, lineage: lineage.to_vec() }]);
+    let schema = minute.store.schemas("counts").expect("memory").remove(0).1;
+    let mut records = Records::empty(schema, Span::from_secs(5));
+    records.push(Ts::new(60, 0), [5u64.into(), 5000u64.into()]);
+    writer.write("counts", Output::Records(records)).expect("memory");
+    writer.commit().expect("memory");
+    let told = over(&minute, "counts", "5s", 60, 65).sources()[0].sources[0].lineage.clone();
+    assert_eq!(told[..2], lineage);
+    assert!(told[2].starts_with("replayed from records of `counts`"), "{told:?}");
+}

@@ -64,6 +64,12 @@ pub(in crate::storage::packets) fn holes(
     Ok(holes)
 }
 
+/// Which segments are missing of which packets of a window may be, in words.
+pub fn missing(dir: &Path, window: Window) -> io::Result<Vec<String>> {
+    let holes = holes(dir, &segments::list(dir)?)?;
+    Ok(holes.iter().filter(|hole| hole.touches(window)).map(Hole::to_string).collect())
+}
+
 /// What is left of segments that are not there.
 struct Left {
     // By number: the index of one that was lost; none where it went for its age.

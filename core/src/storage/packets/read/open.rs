@@ -28,6 +28,8 @@ pub(super) struct Open {
     stretch: Option<Stretch>,
     is_first: bool,
     tail: Option<Slabs<Box<dyn Read + Send>>>,
+    // The bytes of a compressed file that reading on takes, until they were told.
+    packed_rest: u64,
     // Whether a newer one was there when it was read on, so that nothing is added any more.
     pub is_done: bool,
 }
@@ -63,6 +65,7 @@ impl Open {
         }
         let covered = index.covers();
         let covered_file = if segment.packed { index.packed_covers() } else { covered };
+        let packed_rest = segment.bytes.saturating_sub(covered_file);
         let (entries, torn, is_damaged) = (index.entries.into(), index.torn, index.damaged);
         Ok(Some(Self {
             segment,
@@ -76,6 +79,7 @@ impl Open {
             stretch: None,
             is_first,
             tail: None,
+            packed_rest,
             is_done: false,
         }))
     }
@@ -157,6 +161,15 @@ impl Open {
         }
         self.tail = Some(tail);
         Ok(next)
+    }
+
+    /// How many bytes of the file were read for the next slab of so many, behind the index. Of a
+    /// compressed one all that is left is, for the first.
+    pub fn read_bytes(&mut self, slab: usize) -> u64 {
+        match self.segment.packed {
+            true => std::mem::take(&mut self.packed_rest),
+            false => slab as u64,
+        }
     }
 
     fn behind(&self) -> io::Result<Box<dyn Read + Send>> {
