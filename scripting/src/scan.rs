@@ -22,7 +22,7 @@ use como_core::packet::Layers;
 pub use functions::{calls, functions};
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
-pub use place::{is_at_top, is_behind_dot, is_dotted, subject, uses};
+pub use place::{is_at_top, is_behind_dot, is_dotted, listed, subject, uses};
 pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
 use tokens::{Shape, Token, code, tokens};
@@ -180,8 +180,9 @@ impl<'a> Scan<'a> {
             self.reads.unknown.clear();
             self.reads.texts.clear();
         }
-        self.reads.nested = self.language == Language::Lua
+        self.reads.keeps = self.language == Language::Lua
             && (functions::is_nested(self.tokens, self.names)
+                || functions::keeps(self.tokens, self.names)
                 || !self.reads.complete && functions::closes_over(self.tokens));
         if !self.reads.complete {
             self.anywhere();

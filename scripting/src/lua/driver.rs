@@ -203,7 +203,7 @@ impl<'a> Driver<'a> {
             |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
         let own = !tokens.iter().any(taken);
         driver.direct = reads.complete && reads.contained && fits && own;
-        driver.apart = reads.nested && !driver.direct;
+        driver.apart = reads.keeps && !driver.direct;
         let fetches_payload = driver.reads_payload() && !driver.direct;
         driver.fetches = !reads.complete || reads.ts_ns || fetches_payload || driver.apart;
         driver

@@ -8,17 +8,14 @@ use std::ops::Range;
 
 use super::payload::LOOKS;
 use crate::api;
-use crate::scan::is_behind_dot;
 use crate::scan::tokens::{Shape, Token};
+use crate::scan::{is_behind_dot, listed};
 
 /// What stands for the packet's place, as a parameter of its callback.
 pub const HERE: &str = "__here";
 
 /// What holds the functions, by the names of their uses.
 pub const FUNCTIONS: &str = "__como_payload";
-
-/// How far back the function is looked for that a payload is given to, in tokens.
-const ARGUMENTS_TOKENS_MAX: usize = 64;
 
 /// How the text uses a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,33 +178,14 @@ impl<'a> Text<'a> {
     /// The function of the library that looks at the payload at `at`, an argument of it, and where
     /// its name begins.
     fn function(&self, at: usize) -> Option<(usize, Use<'a>)> {
-        let (open, nth) = self.argument(at)?;
-        let first = open.checked_sub(3).filter(|first| self.is(first + 1, "."))?;
+        let alone = self.one_of(at - 1, &["(", ","]) && self.one_of(at + 3, &[",", ")"]);
+        let (open, nth) = listed(self.tokens, at).filter(|_| alone)?;
+        let called = self.is(open, "(").then_some(open)?;
+        let first = called.checked_sub(3).filter(|first| self.is(first + 1, "."))?;
         let (topic, name) = (self.tokens[first].text, self.tokens[first + 2].text);
         let is_topic = first == 0 || !self.is(first - 1, ":") && !is_behind_dot(self.tokens, first);
         let known = is_topic && !self.hidden.contains(&topic);
         (known && looks_at(topic, name) == Some(nth)).then_some((first, Use::Function(topic, name)))
-    }
-
-    /// The bracket that opens the arguments which the payload at `at` is one of, and which.
-    fn argument(&self, at: usize) -> Option<(usize, usize)> {
-        let alone = self.one_of(at - 1, &["(", ","]) && self.one_of(at + 3, &[",", ")"]);
-        let (mut depth, mut nth) = (0u32, 0);
-        for before in (at.saturating_sub(ARGUMENTS_TOKENS_MAX)..at).rev().filter(|_| alone) {
-            if self.one_of(before, &["function", "end"]) {
-                return None;
-            } else if self.one_of(before, &[")", "]", "}"]) {
-                depth += 1;
-            } else if self.one_of(before, &["(", "[", "{"]) {
-                if depth == 0 {
-                    return self.is(before, "(").then_some((before, nth));
-                }
-                depth -= 1;
-            } else if depth == 0 && self.is(before, ",") {
-                nth += 1;
-            }
-        }
-        None
     }
 }
 

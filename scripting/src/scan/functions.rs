@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::place::opens_block;
+use super::place::{listed, opens_block};
 use super::tokens::{Shape, Token};
 use super::{is_dotted, uses};
 use crate::declare::Callback;
@@ -77,6 +77,33 @@ pub fn closes_over(tokens: &[Token<'_>]) -> bool {
     found
 }
 
+/// Whether in a Lua text one of `names` is put somewhere as it is: `state.p = pkt`, `{ pkt }`,
+/// `table.insert(t, pkt)`.
+pub fn keeps(tokens: &[Token<'_>], names: &[&str]) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let one_of = |at: usize, texts: &[&str]| texts.iter().any(|text| is(at, text));
+    (1..tokens.len()).any(|at| {
+        let is_name = tokens[at].shape == Shape::Word && names.contains(&tokens[at].text);
+        let asked = one_of(at + 1, &[".", ":", "[", "(", "=", "~", "<", ">", "and", "then"]);
+        if !is_name || is_dotted(tokens, at) || asked {
+            return false;
+        }
+        let compared = at >= 2 && one_of(at - 2, &["=", "~", "<", ">"]);
+        let local = at >= 3 && is(at - 3, "local");
+        if is(at - 1, "=") {
+            return !compared && !local;
+        }
+        let listed = || listed(tokens, at).map(|(open, _)| open);
+        match one_of(at - 1, &["(", ",", "{", "["]) {
+            true => listed().is_some_and(|open| {
+                one_of(open, &["{", "["])
+                    || open > 0 && one_of(open - 1, &["insert", "pack", "rawset"])
+            }),
+            false => one_of(at - 1, &["and", "or"]),
+        }
+    })
+}
+
 /// Whether a function at the top of a Lua text is this callback, and called by nobody else.
 fn is_callback(tokens: &[Token<'_>], function: usize, callback: Callback) -> bool {
     let assigned = function >= 2 && tokens[function - 1].is("=");
@@ -137,6 +164,25 @@ mod tests {
         check("local function store(p) return function() return p.len end end", true);
         check("x.export = function(p) return function() return p.len end end", true);
         check("function store(p) return function() end end function update(p) store(p) end", true);
+    }
+
+    #[test]
+    fn a_packet_that_is_put_somewhere_is_kept() {
+        let check = |text: &str, want: bool| {
+            assert_eq!(keeps(&tokens(text, Language::Lua), &["p"]), want, "{text}");
+        };
+        check("function update(p, s) s.p = p end", true);
+        check("function update(p, s) s.p = s.p or p end", true);
+        check("function update(p, s) s.t = { n = 1, p = p } end", true);
+        check("function update(p, s) s.t = { f(1, 2), p } end", true);
+        check("function update(p, s) table.insert(s.t, p) end", true);
+        check("function update(p, s) s.t[p] = true end", true);
+        check("function update(p, s) local q = p f(p, 1) s.x = p.len s.y = f(p) end", false);
+        check(
+            "function update(p, s) s.x = p and p.len if p == s.x or p then s.y = x == p end end",
+            false,
+        );
+        check("function update(p, s) s.x = row.p s.y = web:match(p) end", false);
     }
 
     #[test]

@@ -64,6 +64,32 @@ pub fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
     }
 }
 
+/// How far back a list is followed, in tokens.
+const LIST_TOKENS_MAX: usize = 64;
+
+/// The bracket that opens the list which the token at `at` stands in: arguments, a table, a key;
+/// and behind how many of its commas. None behind a function in it, which has commas of its own.
+pub fn listed(tokens: &[Token<'_>], at: usize) -> Option<(usize, usize)> {
+    let one_of = |token: &Token<'_>, texts: &[&str]| texts.iter().any(|text| token.is(text));
+    let (mut depth, mut nth) = (0u32, 0);
+    for before in (at.saturating_sub(LIST_TOKENS_MAX)..at).rev() {
+        let token = &tokens[before];
+        if one_of(token, &["function", "end"]) {
+            return None;
+        } else if one_of(token, &[")", "]", "}"]) {
+            depth += 1;
+        } else if one_of(token, &["(", "[", "{"]) {
+            if depth == 0 {
+                return Some((before, nth));
+            }
+            depth -= 1;
+        } else if depth == 0 && token.is(",") {
+            nth += 1;
+        }
+    }
+    None
+}
+
 /// The bracket that the one at `close` closes.
 fn opening(text: &[Token<'_>], close: usize) -> Option<usize> {
     let mut depth = 0u32;

@@ -50,8 +50,8 @@ pub struct Reads {
     /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
     /// else calls them.
     pub contained: bool,
-    /// Whether functions within others use the packet, or may, in Lua: they may be kept.
-    pub nested: bool,
+    /// Whether the packet is kept, in Lua, or may be by functions within others, which use it.
+    pub keeps: bool,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
     /// Lines in which an address is compared with a quoted text.

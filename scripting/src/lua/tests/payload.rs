@@ -292,6 +292,33 @@ fn a_function_that_is_kept_never_reads_another_packet() {
 }
 
 #[test]
+fn a_packet_that_is_put_somewhere_never_reads_another() {
+    let check = |keep: &str, read: &str| {
+        let text = format!(
+            r#"
+local function read(p) return p.payload .. p.len end
+function init() return {{ told = {{}}, kept = {{}} }} end
+function update(pkt, state)
+  {keep}
+  local ok, why = pcall(read, {read})
+  table.insert(state.told, if ok then why else tostring(why):match("only valid"))
+end
+function export(state) return {{ told = table.concat(state.told, "|") }} end
+"#
+        );
+        let mut running = start(&text);
+        running.feed(["a", "b"].map(udp));
+        running.feed([udp("c")]);
+        assert_eq!(running.rows(), ["told=a43|only valid|only valid"], "{keep}");
+        running.faultless();
+    };
+    check("state.p = state.p or pkt", "state.p");
+    check("if not state.p then state.p = pkt end", "state.p");
+    check("state.kept = state.kept[1] and state.kept or { pkt }", "state.kept[1]");
+    check("table.insert(state.kept, pkt)", "state.kept[1]");
+}
+
+#[test]
 fn functions_that_are_given_no_number_read_nothing() {
     for call in ["whole()", "find()", "hash_number()", "dns_qname()", "regex_test('a')"] {
         let text = format!(
