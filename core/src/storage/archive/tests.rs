@@ -106,11 +106,18 @@ fn what_was_taken_out_can_be_put_back() {
     filled(&one, 0..100);
     let (before, all) = (stream(&one, "a"), parts(&one, "a"));
     let (_, archive) = exported(&one);
-    one.cut("a", Ts::new(30, 0)).expect("a store that works");
-    assert_ne!(parts(&one, "a"), all);
-    import(&one, &archive).expect("its own past");
-    assert_eq!(parts(&one, "a"), all);
-    assert_eq!(stream(&one, "a"), before);
+    // At the end of a block, and inside of one.
+    for second in [30, 7, 95] {
+        one.cut("a", Ts::new(second, 0)).expect("a store that works");
+        assert_ne!(parts(&one, "a"), all);
+        let (_, rest) = exported(&one);
+        import(&one, &archive).expect("its own past");
+        assert_eq!(parts(&one, "a"), all);
+        assert_eq!(stream(&one, "a"), before);
+        // It has more than what was left.
+        import(&one, &rest).expect("a part of its past");
+        assert_eq!(parts(&one, "a"), all);
+    }
 }
 
 #[test]

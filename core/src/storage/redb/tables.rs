@@ -136,7 +136,7 @@ impl<'txn> Tables<'txn> {
     }
 
     /// Removes one block, and returns its bytes.
-    fn take(&mut self, meta: &mut Meta, key: Key, is_gap: bool) -> Result<Vec<u8>, Failure> {
+    pub fn take(&mut self, meta: &mut Meta, key: Key, is_gap: bool) -> Result<Vec<u8>, Failure> {
         let table = if is_gap { &mut self.gaps } else { &mut self.blocks };
         let bytes = match table.get(key)? {
             Some(first) => pieces::whole(first.value(), &self.pieces, key)?,

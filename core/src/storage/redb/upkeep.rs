@@ -11,7 +11,7 @@ use super::tables::{Tables, keys};
 use super::{Failure, Handle, Key, RedbStore, pieces};
 use crate::source::Covered;
 use crate::storage::archive::{Archive, ArchiveError, Archived, Part};
-use crate::storage::block::Sealed;
+use crate::storage::block::{self, Encoder, Sealed};
 use crate::storage::evolve::note_schema;
 use crate::storage::{COVERAGES_MAX, FILTERS_MAX, Measured, StoreError, Stream, can_name};
 
@@ -32,7 +32,8 @@ impl RedbStore {
     /// Puts a stream from an archive: all of it, or where it does not fit nothing.
     ///
     /// A stream of that name that is there already takes what it lacks, where that has numbers of
-    /// its own; blocks that are there already do no harm.
+    /// its own, or is the rows that were removed from a block; blocks that are there already do no
+    /// harm.
     pub fn import(&self, archive: &mut Archive<impl Read>) -> Result<Archived, ArchiveError> {
         let archive = RefCell::new(archive);
         self.on(|database| {
@@ -127,14 +128,17 @@ impl<'a> Joining<'a> {
         if measured(&self.filters, header.seq) != measured(&self.own, header.seq) {
             return Ok(Err(taken(self.stream, OTHERS_BETWEEN)));
         }
-        match self.numbers.get(&header.seq) {
-            Some(key) if stored(tables, *key, header.gap)? == sealed.bytes => return Ok(Ok(())),
-            Some(_) => {
+        let meta = &mut self.meta;
+        if let Some(key) = self.numbers.get(&header.seq) {
+            let there = stored(tables, *key, header.gap)?;
+            if there == sealed.bytes || is_rest(&sealed.bytes, &there) {
+                return Ok(Ok(()));
+            }
+            if !is_rest(&there, &sealed.bytes) {
                 return Ok(Err(taken(self.stream, "other records under the same numbers")));
             }
-            None => {}
+            tables.take(meta, *key, header.gap)?;
         }
-        let meta = &mut self.meta;
         if meta.removed_until.is_some_and(|until| header.first.0 < until) {
             // What was removed is put back.
             meta.removed_until = self.stream.removed_until.map(|until| until.0);
@@ -193,6 +197,13 @@ fn stored(tables: &Tables<'_>, key: Key, is_gap: bool) -> Result<Vec<u8>, Failur
         Some(first) => pieces::whole(first.value(), &tables.pieces, key),
         None => Ok(Vec::new()),
     }
+}
+
+/// Whether a block is what is left of another whose oldest rows were removed.
+fn is_rest(rest: &[u8], whole: &[u8]) -> bool {
+    let Ok(header) = block::peek(rest) else { return false };
+    let left = block::behind(&mut Encoder::default(), whole, header.first);
+    left.ok().flatten().is_some_and(|left| left.bytes == rest)
 }
 
 /// The filter that a block was measured with.
