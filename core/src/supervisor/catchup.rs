@@ -23,7 +23,7 @@ use crate::capture::offers::Offers;
 use crate::capture::{Control, Joining};
 use crate::costs::{Category, Costs, Stopwatch, let_others_first};
 use crate::field::Demand;
-use crate::filter::Plan;
+use crate::filter::{Expr, Plan};
 use crate::intern::Interner;
 use crate::lookup::Lookups;
 use crate::queue;
@@ -187,78 +187,90 @@ impl CatchUp {
     }
 
     fn catch_up(self, scene: &Scene) -> Result<(), Missed> {
+        self.wait_for_keeper(scene)?;
         let Self { joining, keeper, keeps, since, ticket, control, export, .. } = self;
-        let unwanted = || ticket.is_void() || scene.ended.load(Ordering::SeqCst);
-        // So that what is kept is there to be looked at.
-        let written = || {
-            let (mark, written) = crossbeam_channel::bounded(1);
-            let _ = control.send(Control::Mark(keeper.clone(), mark));
-            written.recv().ok()
-        };
-        if !(0..ROUNDS_MAX).any(|_| unwanted() || written().is_some() || rest()) || unwanted() {
-            return Err(missed(&keeper, unwanted()));
-        }
+        let (name, filter) = (joining.task.name.clone(), joining.filter.clone());
+        let interval = joining.task.interval;
         let beginning = since
-            .begin(joining.task.interval, &keeps)
+            .begin(interval, &keeps)
             .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
         let beginning = since.behind_others(&joining, &keeper, &keeps, beginning)?;
-        let mut kept = Lane::following(&keeps.dir, beginning.from)?;
-        // Nobody is told but the log; what is lost is a gap.
-        kept.tell(joining.task.interval, Losses::default());
-        if let Some(how) = kept.changed().filter(|_| keeps.changed.is_none()) {
-            return Err(Missed::Changed { keeper: keeper.to_string(), how });
-        }
-        let name = (!ticket.is_for_question()).then(|| joining.task.name.clone());
-        let filter = joining.filter.clone();
+        let kept = opened(&keeper, &keeps, beginning.from, interval)?;
         let mut pump = Pump::new(joining, scene, export.clone());
         (pump.task.open, pump.task.joins_late) = (beginning.open, beginning.joins_late);
         pump.task.begin(&pump.export);
         let (chunk, pace) = (Chunk::default(), Pace::default());
-        let mut reading =
-            Reading { kept, chunk, keeper: keeper.clone(), ticket: ticket.clone(), pace };
-        for _ in 0..ROUNDS_MAX {
-            reading.read(&mut pump, HEAD)?;
-            let (seated, slot) = crossbeam_channel::bounded(1);
-            let (mark, spot) = crossbeam_channel::bounded(1);
-            let (hand_over, task) = crossbeam_channel::bounded(1);
-            let guest = Guest {
-                name: name.clone(),
-                keeper: keeper.clone(),
-                filter: filter.clone(),
-                demand: pump.own,
-                interval: pump.task.interval,
-                ticket: ticket.clone(),
-                export: export.clone(),
-                seated,
-                mark,
-                task,
-            };
-            // Where capture has ended nobody answers.
-            let _ = control.send(Control::Join(Box::new(guest)));
-            let (Ok(slot), Ok(spot)) = (slot.recv(), spot.recv()) else {
-                if unwanted() {
-                    return Err(Missed::Unwanted);
-                }
-                // Whoever keeps packets has no time to say where they are.
-                rest();
-                continue;
-            };
-            reading.read(&mut pump, spot)?;
-            pump.finish();
-            if reading.kept.gone() > 0 {
-                return Err(Missed::Gone { keeper: keeper.to_string() });
-            }
-            if ticket.join() {
-                pump.task.slot = slot;
-                // What is kept next is kept apart, so nothing was heard since.
-                pump.task.silent_since = (spot.at == 0).then_some(pump.heard);
-                // One that ends meanwhile needs no task.
-                let _ = hand_over.send(pump.task);
-                return Ok(());
-            }
-            ticket.go_round();
+        let name = (!ticket.is_for_question()).then_some(name);
+        let knock = Knock { name, filter, demand: pump.own, interval, export, control };
+        let reading = Reading { kept, chunk, keeper, ticket, pace };
+        reading.join(pump, &knock)
+    }
+
+    /// Waits until what was kept is written, so that it is there to be looked at.
+    fn wait_for_keeper(&self, scene: &Scene) -> Result<(), Missed> {
+        let unwanted = || self.ticket.is_void() || scene.ended.load(Ordering::SeqCst);
+        let written = || {
+            let (mark, written) = crossbeam_channel::bounded(1);
+            let _ = self.control.send(Control::Mark(self.keeper.clone(), mark));
+            written.recv().ok()
+        };
+        match (0..ROUNDS_MAX).any(|_| unwanted() || written().is_some() || rest()) && !unwanted() {
+            true => Ok(()),
+            false => Err(missed(&self.keeper, unwanted())),
         }
-        Err(Missed::Behind)
+    }
+}
+
+/// What is kept from an instant on, unless it was changed before.
+fn opened(keeper: &str, keeps: &Keeps, from: Ts, interval: Span) -> Result<Lane, Missed> {
+    let mut kept = Lane::following(&keeps.dir, from)?;
+    // Nobody is told but the log; what is lost is a gap.
+    kept.tell(interval, Losses::default());
+    match kept.changed().filter(|_| keeps.changed.is_none()) {
+        Some(how) => Err(Missed::Changed { keeper: keeper.to_owned(), how }),
+        None => Ok(kept),
+    }
+}
+
+/// How capture is asked to keep the batches from one on for a task.
+struct Knock {
+    name: Option<Arc<str>>,
+    filter: Expr,
+    demand: Demand,
+    interval: Span,
+    export: Option<queue::Sender<Emission>>,
+    control: Sender<Control>,
+}
+
+/// What capture answers: the slot of its filter, where what comes next is kept, and where the task
+/// is handed over.
+struct Answer {
+    slot: usize,
+    spot: Spot,
+    hand_over: Sender<Box<Task>>,
+}
+
+impl Knock {
+    /// Asks once; none where nobody has an answer.
+    fn once(&self, keeper: &Arc<str>, ticket: &Arc<Ticket>) -> Option<Answer> {
+        let (seated, slot) = crossbeam_channel::bounded(1);
+        let (mark, spot) = crossbeam_channel::bounded(1);
+        let (hand_over, task) = crossbeam_channel::bounded(1);
+        let guest = Guest {
+            name: self.name.clone(),
+            keeper: keeper.clone(),
+            filter: self.filter.clone(),
+            demand: self.demand,
+            interval: self.interval,
+            ticket: ticket.clone(),
+            export: self.export.clone(),
+            seated,
+            mark,
+            task,
+        };
+        // Where capture has ended nobody answers.
+        let _ = self.control.send(Control::Join(Box::new(guest)));
+        Some(Answer { slot: slot.recv().ok()?, spot: spot.recv().ok()?, hand_over })
     }
 }
 
@@ -300,10 +312,45 @@ fn missed(keeper: &str, is_unwanted: bool) -> Missed {
 }
 
 impl Reading {
+    /// Reads up to where capture begins to keep batches for the task, and hands it over there.
+    fn join(mut self, mut pump: Pump<'_>, knock: &Knock) -> Result<(), Missed> {
+        for _ in 0..ROUNDS_MAX {
+            self.read(&mut pump, HEAD)?;
+            let Some(Answer { slot, spot, hand_over }) = knock.once(&self.keeper, &self.ticket)
+            else {
+                if self.is_unwanted(&pump) {
+                    return Err(Missed::Unwanted);
+                }
+                // Whoever keeps packets has no time to say where they are.
+                rest();
+                continue;
+            };
+            self.read(&mut pump, spot)?;
+            pump.finish();
+            if self.kept.gone() > 0 {
+                return Err(Missed::Gone { keeper: self.keeper.to_string() });
+            }
+            if self.ticket.join() {
+                pump.task.slot = slot;
+                // What is kept next is kept apart, so nothing was heard since.
+                pump.task.silent_since = (spot.at == 0).then_some(pump.heard);
+                // One that ends meanwhile needs no task.
+                let _ = hand_over.send(pump.task);
+                return Ok(());
+            }
+            self.ticket.go_round();
+        }
+        Err(Missed::Behind)
+    }
+
+    fn is_unwanted(&self, pump: &Pump<'_>) -> bool {
+        pump.scene.ended.load(Ordering::SeqCst) || self.ticket.is_void()
+    }
+
     /// Has the task see all packets up to a spot.
     fn read(&mut self, pump: &mut Pump<'_>, until: Spot) -> Result<(), Missed> {
         loop {
-            if pump.scene.ended.load(Ordering::SeqCst) || self.ticket.is_void() {
+            if self.is_unwanted(pump) {
                 return Err(Missed::Unwanted);
             }
             match self.kept.read(&mut self.chunk, until)? {

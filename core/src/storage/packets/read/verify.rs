@@ -74,55 +74,69 @@ fn read_through(mut open: Open, mut report: Report<'_>) -> u64 {
         report.tell(&part, None, &format!("the index is damaged: {MADE_AGAIN}"));
     }
     // Where the index ends, if it is there and nothing says that it is damaged.
-    let mut ends =
-        Some(open.entries.len()).filter(|entries| *entries > 0 && !open.torn && is_closed);
+    let ends = Some(open.entries.len()).filter(|entries| *entries > 0 && !open.torn && is_closed);
     let mut buffers = Buffers::default();
-    let mut whole = 0;
-    let mut number = 0u64;
+    let (whole, is_short) = read_index(&mut open, &mut report, &mut buffers);
+    whole + read_behind(&mut open, &mut report, &mut buffers, ends.filter(|_| !is_short))
+}
+
+/// Reads the slabs that the index tells of; how many are whole, and whether the segment ends before
+/// them.
+fn read_index(open: &mut Open, report: &mut Report<'_>, buffers: &mut Buffers) -> (u64, bool) {
+    let (mut number, mut whole, mut is_short) = (0u64, 0, false);
     while let Some(entry) = open.entries.pop_front() {
         number += 1;
         let part = format!("slab {number} at byte {}", entry.at);
-        match open.slab(&entry, |_| true, &mut buffers) {
+        match open.slab(&entry, |_| true, buffers) {
             Ok(Found::Slab(slab)) if sound(&slab, Some(entry.crc)) => whole += 1,
             Ok(Found::Slab(_) | Found::Damaged) => {
                 report.tell(&part, Some(&entry), "its checksum is wrong")
             }
             Ok(Found::Short) => {
-                if is_closed {
+                if open.segment.span.is_some() {
                     report.tell(&part, Some(&entry), "the segment ends before its end");
                 }
-                ends = None;
+                is_short = true;
                 open.cut(entry.at);
             }
             Err(error) => report.tell(&part, Some(&entry), &error.to_string()),
         }
     }
+    (whole, is_short)
+}
+
+/// Reads what lies behind the index, which should be nothing where it `ends`; how many slabs of it
+/// are whole.
+fn read_behind(
+    open: &mut Open,
+    report: &mut Report<'_>,
+    buffers: &mut Buffers,
+    mut ends: Option<usize>,
+) -> u64 {
+    let mut whole = 0;
     loop {
-        match open.read_on(&mut buffers) {
+        match open.read_on(buffers) {
             Ok(Behind::Slab(..)) => {
                 whole += 1;
                 if let Some(entries) = ends.take() {
                     let why = format!("it ends before the segment does: {MADE_AGAIN}");
                     report.tell(&format!("index behind entry {entries}"), None, &why);
                 }
+                continue;
             }
             Ok(Behind::End(at)) => {
                 let left = open.segment.bytes.saturating_sub(at);
-                if is_closed && !open.segment.packed && left > 0 {
+                if open.has_more(at) {
                     let why = format!("{left} bytes behind it are no whole packet");
                     report.tell(&format!("byte {at}"), None, &why);
                 }
-                return whole;
             }
             Ok(Behind::Damaged(at)) => {
                 let why = "what follows is no capture, or its frame is damaged";
                 report.tell(&format!("byte {at}"), None, why);
-                return whole;
             }
-            Err(error) => {
-                report.tell("", None, &error.to_string());
-                return whole;
-            }
+            Err(error) => report.tell("", None, &error.to_string()),
         }
+        return whole;
     }
 }
