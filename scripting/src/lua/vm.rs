@@ -52,6 +52,10 @@ static PRELUDE: LazyLock<mlua::Result<Vec<u8>>> =
 static TOP: LazyLock<mlua::Result<Vec<u8>>> =
     LazyLock::new(|| compiler().compile(include_str!("top.lua")));
 
+/// What is said of a script that has nearly as many local variables as Luau lets it have.
+const MANY_LOCALS: &str =
+    "the top level has more than 190 local variables: put some of them into a table";
+
 /// What compiles the code of every machine.
 pub fn compiler() -> Compiler {
     Compiler::new().set_optimization_level(2).set_type_info_level(1)
@@ -161,6 +165,10 @@ impl Vm {
         Compiler::new().compile(source).map_err(|error| syntax(&error))?;
         self.lines.store(source.lines().count().try_into().unwrap_or(u32::MAX), Relaxed);
         self.compile(&self.chunk, text, environment).map_err(|error| match error {
+            // The driver's own come to those of the script.
+            mlua::Error::SyntaxError { message, .. } if message.contains("local registers") => {
+                Trouble::new(0, MANY_LOCALS)
+            }
             mlua::Error::SyntaxError { .. } => Trouble::new(
                 0,
                 "a module declares by plain top-level names and has no `return` at its end",

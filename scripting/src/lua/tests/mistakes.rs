@@ -197,6 +197,22 @@ fn what_is_no_exact_time_no_name_and_no_field_is_told_in_words() {
 }
 
 #[test]
+fn how_many_local_variables_a_script_may_have_is_told() {
+    let rest = "
+function init() return { t = table{ value = { n = count() } } } end
+function check(pkt) return tostring(pkt) ~= '' end
+function update(pkt, state) state.t:add(pkt) end
+function export(state) return state.t:top('n', 1) end";
+    let locals = |count: usize| {
+        let locals: String = (0..count).map(|n| format!("local v{n} = {{}} ")).collect();
+        locals + rest
+    };
+    assert_eq!(load(&locals(190)).err().map(|error| error.to_string()), None);
+    let many = "0: the top level has more than 190 local variables: put some of them into a table";
+    refused(&locals(199), many);
+}
+
+#[test]
 fn how_deep_blocks_may_lie_is_told() {
     let deep = format!("x = {}1{}", "(".repeat(2000), ")".repeat(2000));
     refused(&deep, "1: blocks or brackets lie more than 1000 deep in each other");
