@@ -346,8 +346,8 @@ impl Flows {
     }
 
     /// Makes of a few flows what their slots have above the id, but for the place of a flow of
-    /// IPv6, and hashes, and has their slots fetched; which of them are of IPv6. Nothing is decided,
-    /// as in [`Addrs::look_ahead`].
+    /// IPv6, and hashes, and has their slots fetched; which of them are of IPv6. Nothing is
+    /// decided, as in [`Addrs::look_ahead`].
     #[inline]
     fn look_ahead(&self, five: &Five, codes: &mut [u128; AHEAD], hashes: &mut [u64; AHEAD]) -> u64 {
         let mask = self.slots.len() - 1;
