@@ -228,14 +228,14 @@ impl Window {
         rarest.context("no hosts in the trace")
     }
 
-    /// CPU seconds of topaddr over the trace and over the window, in turns: medians, without the
-    /// first turn.
+    /// CPU seconds of topaddr over the trace and over the window, in turns, both read from beginning
+    /// to end by one thread: medians, without the first turn.
     fn run_again(&self, trace: &Path, runs: usize) -> Result<(f64, f64)> {
         let trace = trace.display().to_string();
         let plain = ["run", "topaddr", "-q", "--format", "ndjson", "-r", &trace];
         let plain = Case::new("topaddr", &self.como, &plain);
         let kept = self.question("topaddr");
-        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let kept: Vec<&str> = kept.iter().map(String::as_str).chain(["--threads", "1"]).collect();
         let kept = Case::new("topaddr", &self.como, &kept);
         let (mut plains, mut kepts) = (Vec::new(), Vec::new());
         for _ in 0..=runs {
