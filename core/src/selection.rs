@@ -145,6 +145,12 @@ impl std::fmt::Debug for Selection {
     }
 }
 
+/// The bits of a word behind the first `len`.
+#[inline]
+pub(crate) fn behind(len: usize) -> u64 {
+    if len < 64 { u64::MAX << len } else { 0 }
+}
+
 /// The places of the set bits of one word.
 pub(crate) struct Ones {
     /// Bits of packets not walked yet.
@@ -157,8 +163,7 @@ impl Ones {
     /// Those of the first `len` bits of a word.
     #[inline]
     pub(crate) fn up_to(word: u64, len: usize) -> Self {
-        let behind = if len < 64 { u64::MAX << len } else { 0 };
-        Self { word: word & !behind, base: 0 }
+        Self { word: word & !behind(len), base: 0 }
     }
 }
 

@@ -40,19 +40,13 @@ use crate::rollup::RollupError;
 use crate::source::Source;
 use crate::storage::packets::Keeps;
 use crate::time::Span;
-use crate::worker::{Emission, Failures, Share, Taken, Task, Work, Worker};
+use crate::worker::{Emission, Failures, Share, Taken, Task, WORK_ROOM, Work, Worker};
 use counters::{Counters, SourceCounters, Status, TaskCounters};
 pub use exporter::{Sink, SinkError};
 pub use instance::{Backfill, Instance};
 pub use late::{Heard, Late};
 use needs::offer;
 pub use needs::{Needs, rolls_up};
-
-/// Batches of a wire that a worker may be behind capture. Where little comes each is of some ten
-/// milliseconds, and all of them outlast a call into a script that takes all the time it has.
-const WORK_QUEUE: usize = 16;
-/// The same of files, whose batches are full, and wait for whoever is behind.
-const WORK_QUEUE_FILES: usize = 4;
 
 /// How long a thread may take to begin, on however busy a machine.
 const BEGIN_TIME: Duration = Duration::from_secs(30);
@@ -313,10 +307,7 @@ fn start_exporter(
 
 /// Starts the thread of a worker, with its queue.
 fn start_worker(worker: Worker) -> Result<(Hand, JoinHandle<()>), AttachError> {
-    let (queue, work) = queue::bounded_by(WORK_QUEUE, |work: &Work| match work {
-        Work::Batch(batch) if !batch.is_live => WORK_QUEUE / WORK_QUEUE_FILES,
-        _ => 1,
-    });
+    let (queue, work) = queue::bounded_by(WORK_ROOM, Work::room);
     let worker = Arc::new(worker);
     let hand = Hand::new(Outbox::new(queue), worker.clone());
     Ok((hand, spawn("worker", move || worker.run(&work))?))

@@ -23,7 +23,7 @@ use crate::costs::{Category, Costs, Stopwatch};
 use crate::module::{Export, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
-use crate::selection::Selection;
+use crate::selection::{BATCH_PACKETS_MAX, Selection};
 use crate::storage::Window;
 use crate::storage::packets::Spot;
 use crate::supervisor::counters::{Loss, TaskCounters};
@@ -55,6 +55,26 @@ pub enum Work {
     Flush,
     /// Flush everything and end.
     End,
+}
+
+/// How much a worker may be behind capture, as [`Work::room`] counts it: four full batches, or as
+/// many as sixteen of a wire where little comes. Each of those is of some ten milliseconds, so that
+/// a call into a script that takes all its time costs its neighbours nothing.
+pub const WORK_ROOM: usize = 16;
+
+const FULL: usize = WORK_ROOM / 4;
+
+impl Work {
+    /// How much of [`WORK_ROOM`] it takes.
+    pub fn room(&self) -> usize {
+        match self {
+            Self::Batch(batch) if batch.is_live => {
+                (batch.len() * FULL).div_ceil(BATCH_PACKETS_MAX).max(1)
+            }
+            Self::Batch(_) => FULL,
+            _ => 1,
+        }
+    }
 }
 
 /// One running module.

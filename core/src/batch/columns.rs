@@ -249,7 +249,7 @@ fn append(field: Field, block: Block<'_>, column: &mut Column) {
             $($most:ident $plain:path),*; $($name:ident)*) => {
             match field {
                 $(Field::$most => {
-                    plain::most(block, $values, $these, $plain, |v| $read(Field::$most, v));
+                    plain::append(block, $values, $these, $plain, |v| $read(Field::$most, v));
                 })*
                 $(Field::$name => each(block, $values, $these, |v| $read(Field::$name, v)),)*
                 _ => each(block, $values, $these, |v| $read(field, v)),

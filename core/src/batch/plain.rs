@@ -1,7 +1,7 @@
 //! Plain packets: what modules read most stands where it mostly does, so that nothing is decided.
 //!
 //! A value is read there of every packet, and of those that are not plain read again as it should
-//! be. Both ways say the same of a plain one.
+//! be.
 
 use super::columns::Block;
 use super::extract::View;
@@ -11,7 +11,7 @@ use crate::selection::{Ones, Selection};
 
 /// Adds one field's values: `plain` of the headers of plain packets, and `read` of others.
 #[inline(always)]
-pub(super) fn most<'a, T: Copy + Default>(
+pub(super) fn append<'a, T: Copy + Default + PartialEq>(
     block: Block<'a>,
     values: &mut Vec<T>,
     these: &mut Selection,
@@ -21,6 +21,10 @@ pub(super) fn most<'a, T: Copy + Default>(
     let (from, len) = (values.len(), block.packets.len());
     let headers = block.data.iter().take(len).map(|data| data.first_chunk());
     values.extend(headers.map(|headers| headers.map_or_else(T::default, &plain)));
+    debug_assert!(
+        Ones::up_to(block.plain, len).all(|at| read(block.view(at)) == Some(values[from + at])),
+        "both ways say the same of a plain packet"
+    );
     let mut there = block.plain;
     for at in Ones::up_to(!block.plain, len) {
         let value = read(block.view(at));

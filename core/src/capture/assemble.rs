@@ -13,9 +13,10 @@ use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Between, Chunk, Region};
 use crate::storage::Window;
 use crate::time::{Span, Ts};
+use crate::worker::WORK_ROOM;
 
 /// Batches kept for reuse: a little more than wait for a worker.
-const KEPT: usize = 8;
+const KEPT: usize = WORK_ROOM + 4;
 
 /// A chunk of fewer packets is copied, so that batches do not become small.
 const WHOLE_MIN: usize = BATCH_PACKETS_MAX / 4;

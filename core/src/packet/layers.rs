@@ -14,7 +14,7 @@ mod straight;
 mod walk;
 
 use super::{LinkType, Packet};
-use crate::selection::Ones;
+use crate::selection::{Ones, behind};
 pub(crate) use network::{fragment_word, ip_end};
 pub(crate) use straight::Headers;
 
@@ -131,7 +131,7 @@ impl Layers {
     /// A function of its own for the sake of its registers.
     #[inline(never)]
     pub(crate) fn find_all(packets: &[Packet], data: &[&[u8]], layers: &mut [Self]) -> u64 {
-        let mut others = if packets.len() < 64 { u64::MAX << packets.len() } else { 0 };
+        let mut others = behind(packets.len());
         let each = packets.iter().zip(data).zip(&mut *layers);
         for (at, ((packet, data), layers)) in each.enumerate() {
             let Some(headers) = data.first_chunk() else {

@@ -58,9 +58,10 @@ pub const SNAPLEN_MAX: u32 = 262_144;
 /// caches, where packets are looked into right after its checksum.
 const SLAB_BYTES: usize = 512 << 10;
 
-/// One of so many bytes ends with a second, too: there intervals begin, and who reads them beside
-/// each other needs slabs that hold no packets of two.
-const SLAB_BYTES_LEAST: usize = SLAB_BYTES / 8;
+/// One of so many bytes ends with a second, too, or of a few if it began in that: there intervals
+/// begin, and who reads them beside each other needs slabs that hold no packets of two.
+const SLAB_BYTES_MOST: usize = SLAB_BYTES / 4 * 3;
+const SLAB_BYTES_FEW: usize = SLAB_BYTES / 8;
 
 /// What is written at once ends at a multiple of this: so the system keeps segments in large pages,
 /// and to read one costs two thirds of what it costs in small ones.
@@ -71,10 +72,12 @@ const fn is_slab(bytes: usize, end: u64) -> bool {
     bytes >= SLAB_BYTES || end.is_multiple_of(LOAD_BYTES)
 }
 
-/// Whether one of so many bytes, whose packets come until `last`, ends before this block.
-fn ends_before(bytes: usize, last: Ts, block: &Block<'_>) -> bool {
-    let begins = |ts: &Ts| ts.0 / SECOND > last.0 / SECOND;
-    bytes >= SLAB_BYTES_LEAST && matches!(block, Block::Packet { ts, .. } if begins(ts))
+/// Whether one of so many bytes, whose packets are from `first` until `last`, ends before this block.
+fn ends_before(bytes: usize, (first, last): (Ts, Ts), block: &Block<'_>) -> bool {
+    let Block::Packet { ts, .. } = block else { return false };
+    let [first, last, next] = [first, last, *ts].map(|ts| ts.0 / SECOND);
+    let least = if first == last { SLAB_BYTES_FEW } else { SLAB_BYTES_MOST };
+    next > last && bytes >= least
 }
 
 /// Loads that may wait for the disk; then the task waits too.

@@ -8,6 +8,7 @@ use crate::costs::thread_cpu_ns;
 use crate::field::Fields;
 use crate::packet::build::{Frame, batch_of};
 use crate::queue::bounded;
+use crate::selection::BATCH_PACKETS_MAX;
 
 /// Spends so much CPU time on each batch, and on each interval.
 struct Busy([u64; 2]);
@@ -151,4 +152,16 @@ fn empty_intervals_of_one_task_are_closed_for_a_while_and_the_rest_is_a_gap() {
     let [busy, idle] = run([0, 20], &[0, 10_000], true);
     assert!(busy.2 == 1 && busy.3 < 1.0, "{busy:?}");
     assert_eq!((idle.0, idle.2), (2, 0));
+}
+
+#[test]
+fn a_worker_may_be_four_full_batches_behind_or_sixteen_of_a_quiet_wire() {
+    let room = |packets, is_live| {
+        let frames = (0..packets).map(|_| Frame::udp("10.0.0.1:1", "10.0.0.2:2"));
+        let mut batch = batch_of(frames);
+        batch.is_live = is_live;
+        WORK_ROOM / Work::Batch(Arc::new(batch)).room()
+    };
+    assert_eq!([room(0, true), room(50, true), room(BATCH_PACKETS_MAX, true)], [16, 16, 4]);
+    assert_eq!([room(0, false), room(BATCH_PACKETS_MAX, false)], [4, 4]);
 }

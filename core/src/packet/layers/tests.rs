@@ -218,3 +218,21 @@ fn a_header_beyond_what_an_offset_can_say_is_not_found() {
     bytes.extend_from_slice(&inside);
     check(LinkType::NFLOG, &bytes, Layers::IPV4 | Layers::MALFORMED, NONE, NONE, None);
 }
+
+#[test]
+fn plain_packets_are_known_as_such_and_no_others() {
+    let frames = [
+        (Frame::tcp(A4, B4), true),
+        (Frame::udp(A4, B4).payload([7; 30]), true),
+        (Frame::tcp(A6, B6), false),
+        (Frame::tcp(A4, B4).vlan(7), false),
+        (Frame::icmp("10.0.0.1", "10.0.0.2", 8, 0), false),
+        (Frame::udp(A4, B4), false),
+    ];
+    let want = frames.iter().enumerate().fold(0, |bits, (at, (_, is))| bits | u64::from(*is) << at);
+    let batch = crate::packet::build::batch_of(frames.map(|(frame, _)| frame));
+    let data: Vec<&[u8]> = (0..batch.len()).map(|at| batch.data(at)).collect();
+    let mut layers = vec![Layers::EMPTY; batch.len()];
+    // The last is shorter than what is looked at.
+    assert_eq!(Layers::find_all(batch.all(), &data, &mut layers), want);
+}

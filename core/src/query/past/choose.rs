@@ -233,11 +233,13 @@ impl Past<'_> {
     /// Where packets are cut into parts to be read beside each other; nowhere where that does not
     /// pay, or no cut leaves all as it is.
     fn cuts(&self, dir: &Path, needs: &Needs, window: Window, bytes: u64) -> Vec<Ts> {
-        // One for each thread, and none so large that its records wait for long: what begins a part
-        // costs as much as a mebibyte or ten of packets.
-        let most = bytes / PART_BYTES_MIN;
-        let parts = (bytes / PART_BYTES_MAX).max((self.threads.most() as u64 + 1).min(most));
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
+        // As many for each thread, and none so large that its records wait for long. Where slabs
+        // are left out, who knows which: twice as many keep all threads busy to the end.
+        let threads = self.threads.most() as u64 + 1;
+        let leaves_out = !filter.needs().met(&|_| false);
+        let wanted = (bytes / PART_BYTES_MAX).max(if leaves_out { 2 * threads } else { threads });
+        let parts = wanted.next_multiple_of(threads).min(bytes / PART_BYTES_MIN);
         match parts {
             0 | 1 => Vec::new(),
             // What cannot be read is complained of by who reads it.

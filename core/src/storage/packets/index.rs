@@ -277,7 +277,7 @@ impl Indexer {
         let is_one = |end: usize| is_slab(end - from, at + (end - from) as u64);
         while end < blocks.len() && (is_whole || end == from || !is_one(end)) {
             let (block, rest) = pcapng::split(&blocks[end..])?;
-            if !is_whole && ends_before(end - from, entry.last, &block) {
+            if !is_whole && ends_before(end - from, (entry.first, entry.last), &block) {
                 break;
             }
             let start = end;

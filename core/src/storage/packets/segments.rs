@@ -261,18 +261,18 @@ impl<R: Read> Slabs<R> {
         let room = SLAB_BYTES + pcapng::BLOCK_BYTES_MAX as usize;
         let room = room.saturating_sub(slab.len()) as u64;
         (&mut self.from).take(room).read_to_end(slab)?;
-        let (mut whole, mut last) = (0, Ts(0));
+        let (mut whole, mut first, mut last) = (0, Ts(u64::MAX), Ts(0));
         while whole == 0 || !is_slab(whole, self.at + whole as u64) {
             let Some(rest) = slab.get(whole..) else { break };
             let Some((block, behind)) = pcapng::split(rest) else {
                 self.is_foreign = pcapng::is_foreign(rest);
                 break;
             };
-            if ends_before(whole, last, &block) {
+            if ends_before(whole, (first, last), &block) {
                 break;
             }
             if let Block::Packet { ts, .. } = block {
-                last = last.max(ts);
+                (first, last) = (first.min(ts), last.max(ts));
             }
             whole = slab.len() - behind.len();
         }

@@ -206,7 +206,7 @@ fn an_index_that_lacks_something_is_made_again() {
 
 #[test]
 fn a_segment_that_a_crash_left_is_not_cut_where_it_is_damaged() {
-    for (at, has_index, left) in [(2_500_000, true, 2_937), (50_000, false, 48)] {
+    for (at, has_index, left) in [(2_500_000, true, 2_617), (50_000, false, 48)] {
         let dir = dir();
         written(&place(&dir, 64 << 20), 0..3_000);
         let segment = segments(dir.path()).expect("a directory").remove(0);
