@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::payload::LOOKS;
+use super::payload::looks;
 use crate::api;
 use crate::scan::tokens::{Shape, Token};
 use crate::scan::{is_behind_dot, listed};
@@ -52,9 +52,10 @@ impl Use<'_> {
 
 /// Which argument the function of that name looks at where it lies, from 0.
 fn looks_at(topic: &str, name: &str) -> Option<usize> {
-    let looks = LOOKS.iter().any(|look| look.0 == topic && look.1.to_bytes() == name.as_bytes());
-    let entry = || api::entries().find(|entry| entry.topic == topic && entry.name == name);
-    if looks { Some(0) } else { entry()?.bytes_at() }
+    if looks(topic, name) {
+        return Some(0);
+    }
+    api::entries().find(|entry| entry.topic == topic && entry.name == name)?.bytes_at()
 }
 
 /// A piece of the text, and what is put in its place.
@@ -178,10 +179,14 @@ impl<'a> Text<'a> {
     /// The function of the library that looks at the payload at `at`, an argument of it, and where
     /// its name begins.
     fn function(&self, at: usize) -> Option<(usize, Use<'a>)> {
-        let alone = self.one_of(at - 1, &["(", ","]) && self.one_of(at + 3, &[",", ")"]);
-        let (open, nth) = listed(self.tokens, at).filter(|_| alone)?;
-        let called = self.is(open, "(").then_some(open)?;
-        let first = called.checked_sub(3).filter(|first| self.is(first + 1, "."))?;
+        if !self.one_of(at - 1, &["(", ","]) || !self.one_of(at + 3, &[",", ")"]) {
+            return None;
+        }
+        let (open, nth) = listed(self.tokens, at)?;
+        let first = open.checked_sub(3)?;
+        if !self.is(open, "(") || !self.is(first + 1, ".") {
+            return None;
+        }
         let (topic, name) = (self.tokens[first].text, self.tokens[first + 2].text);
         let is_topic = first == 0 || !self.is(first - 1, ":") && !is_behind_dot(self.tokens, first);
         let known = is_topic && !self.hidden.contains(&topic);

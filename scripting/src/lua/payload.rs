@@ -22,10 +22,11 @@ use std::ptr;
 use como_core::batch::Batch;
 use como_core::field::{Field, FieldValue};
 use mlua::{AnyUserData, Function, Lua, Table, ffi};
-pub use strings::{LOOKS, WORK_MAX};
+use strings::LOOKS;
+pub use strings::{WORK_MAX, looks};
 
 use super::inplace::Use;
-use crate::api::entries;
+use crate::api::{Entry, entries};
 
 /// What the functions say outside of a call that was given the packet.
 const KEPT: &CStr =
@@ -85,11 +86,11 @@ impl Payloads {
         maker.plain(Use::Whole, whole)?;
         maker.plain(Use::Asked, asked)?;
         maker.plain(Use::Length, length)?;
-        for entry in entries().filter(|entry| entry.bytes_at().is_some()) {
+        let rest = |entry: &&Entry| !looks(entry.topic, entry.name);
+        for entry in entries().filter(|entry| entry.bytes_at().is_some()).filter(rest) {
             let called = (ptr::null(), library::call as _, (entry.topic, entry.name));
             maker.put(Use::Function(entry.topic, entry.name), called, library::pointer(entry))?;
         }
-        // These come in place of those.
         for (topic, name, function) in LOOKS {
             let Ok(text) = name.to_str() else { continue };
             let called = (name.as_ptr(), function, (topic, text));

@@ -23,6 +23,11 @@ pub const LOOKS: [(&str, &CStr, ffi::lua_CFunction); 7] = [
     ("text", c"uint", uint),
 ];
 
+/// Whether there is a function here of that topic and name: it looks at its first argument.
+pub fn looks(topic: &str, name: &str) -> bool {
+    LOOKS.iter().any(|look| look.0 == topic && look.1.to_bytes() == name.as_bytes())
+}
+
 /// What makes a pattern more than a text.
 const MAGIC: &[u8] = b"^$*+?.([%-";
 /// The most bytes of a text times those of what is looked for.

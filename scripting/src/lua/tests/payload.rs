@@ -60,20 +60,9 @@ fn asked_of_library() -> String {
     asked.join("; ")
 }
 
-/// Asks all of that of each packet and of its payload as a string, with any two of many values;
-/// tells of the first ten that differ.
-fn differing(payloads: Vec<Frame>, asked: &str, values: &str) -> Vec<String> {
-    let mut asks = String::new();
-    for asked in asked.split("; ") {
-        let [own, string] = ["pkt.payload", "p"].map(|p| asked.replace('P', p));
-        asks += &format!(
-            "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() \
-                return {string} end))\n"
-        );
-    }
-    let text = format!(
-        r#"
-local VALUES = table.pack({values})
+/// A script that asks, and tells of the first ten answers that differ.
+const ASKING: &str = r#"
+local given = table.pack(VALUES)
 local function told(...)
   local all = table.pack(...)
   for at = 1, all.n do
@@ -87,26 +76,38 @@ local function same(state, asked, a, b, ...)
   return function(...)
     local other = told(...)
     if one ~= other and #state.wrong < 10 then
-      local wrong = `{{asked}} of {{told(a, b)}}: {{one}} and not {{other}}`
-      table.insert(state.wrong, {{ wrong = wrong }})
+      local wrong = `{asked} of {told(a, b)}: {one} and not {other}`
+      table.insert(state.wrong, { wrong = wrong })
     end
     state.n += 1
   end
 end
-function init() return {{ wrong = {{}}, n = 0 }} end
+function init() return { wrong = {}, n = 0 } end
 function update(pkt, state)
   local p = pkt.payload
-  for i = 1, VALUES.n do for j = 1, VALUES.n do
-    local a, b = VALUES[i], VALUES[j]
-    {asks}
+  for i = 1, given.n do for j = 1, given.n do
+    local a, b = given[i], given[j]
+    ASKS
   end end
 end
 function export(state)
   assert(state.n > 0)
   return state.wrong
 end
-"#
-    );
+"#;
+
+/// Asks all of that of each packet and of its payload as a string, with any two of many values;
+/// tells of the first ten that differ.
+fn differing(payloads: Vec<Frame>, asked: &str, values: &str) -> Vec<String> {
+    let mut asks = String::new();
+    for asked in asked.split("; ") {
+        let [own, string] = ["pkt.payload", "p"].map(|p| asked.replace('P', p));
+        asks += &format!(
+            "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() \
+                return {string} end))\n"
+        );
+    }
+    let text = ASKING.replace("VALUES", values).replace("ASKS", &asks);
     let limits = Limits { call_ms_max: 60_000, ..Limits::default() };
     let mut running = start_with(&text, &[], limits).expect("starts");
     running.feed(payloads);
