@@ -265,7 +265,10 @@ pub enum QueryError {
         /// What is stored, and why it does not serve.
         refused: Vec<(String, String)>,
     },
-    /// The answer could not be written.
+    /// What was followed has gone.
+    #[error("what was followed does not run any more")]
+    Left,
+    /// The answer could not be written, or shown.
     #[error("cannot write the answer: {0}")]
     Write(#[from] std::io::Error),
 }

@@ -352,7 +352,7 @@ fn show(
         }
         format => {
             let mut renderer = output::renderer(format, maker);
-            let (renderer, all) = (renderer.as_mut(), || true);
+            let (renderer, all) = (renderer.as_mut(), || Ok(()));
             match renderer.places_alerts() {
                 true => steps.write(renderer, &mut out, all),
                 false => Aloud { steps, curtain }.write(renderer, &mut out, all),

@@ -109,20 +109,21 @@ pub trait Steps {
         None
     }
 
-    /// Writes all of it, as long as `wanted` says so, and tells what it came to. What was written
-    /// is not held back for longer than a step.
+    /// Writes all of it, unless `goes_on` says why it breaks off, and tells what it came to. What
+    /// was written is not held back for longer than a step.
     fn write(
         &mut self,
         renderer: &mut dyn Renderer,
         out: &mut dyn Write,
-        mut wanted: impl FnMut() -> bool,
+        mut goes_on: impl FnMut() -> Result<(), QueryError>,
     ) -> Result<Report, QueryError>
     where
         Self: Sized,
     {
         renderer.begin(self.columns().as_deref(), out)?;
         let mut flushed = Instant::now();
-        while wanted() {
+        loop {
+            goes_on()?;
             match self.step()? {
                 Step::Output(output) => renderer.output(&output, out)?,
                 Step::Damaged(damage) => renderer.damage(&damage, out)?,

@@ -358,7 +358,7 @@ fn an_answer_is_written_in_a_format() {
     let room = Room::new();
     let mut answer = ask(&room, "module=traffic&time=18:20&wait=no").expect("an answer");
     let mut out = Vec::new();
-    let report = answer.write(&mut *Format::Csv.renderer().expect("text"), &mut out, || true);
+    let report = answer.write(&mut *Format::Csv.renderer().expect("text"), &mut out, || Ok(()));
     assert_eq!(report.expect("a vector").rows, 2);
     let want = "ts,n\r\n1970-01-01T00:00:18Z,18\r\n1970-01-01T00:00:19Z,19\r\n";
     assert_eq!(String::from_utf8(out).expect("text"), want);
@@ -369,13 +369,16 @@ fn an_answer_nobody_wants_stops() {
     let room = Room::new();
     let mut answer = ask(&room, "module=traffic&time=:").expect("an answer");
     let mut patience = 2;
-    let wanted = || {
+    let goes_on = || {
         patience -= 1;
-        patience >= 0
+        if patience >= 0 { Ok(()) } else { Err(QueryError::Left) }
     };
     let mut out = Vec::new();
-    let report = answer.write(&mut *Format::Ndjson.renderer().expect("text"), &mut out, wanted);
-    assert_eq!(report.expect("a vector").rows, 10);
+    let written = answer.write(&mut *Format::Json.renderer().expect("text"), &mut out, goes_on);
+    assert!(matches!(written, Err(QueryError::Left)));
+    // What it has is not ended, so that more can be said.
+    let out = String::from_utf8(out).expect("text");
+    assert!(answer.report().rows == 10 && out.ends_with('}'), "{out}");
 }
 
 #[test]
@@ -408,7 +411,7 @@ fn damaged_blocks_are_reported() {
     let mut out = Vec::new();
     let mut answer = ask(&room, "module=traffic&wait=no").expect("an answer");
     let mut renderer = crate::render::Format::Ndjson.renderer().expect("text");
-    answer.write(&mut *renderer, &mut out, || true).expect("memory");
+    answer.write(&mut *renderer, &mut out, || Ok(())).expect("memory");
     let text = String::from_utf8(out).expect("text");
     let said = "{\"ts\":\"1970-01-01T00:00:07.000000005Z\",\"damaged_until\":";
     assert!(text.contains(said) && text.contains("\"damaged\":\"block 9 from "), "{text}");
@@ -433,7 +436,7 @@ fn answered(room: &Room, text: &str) -> String {
     let format = crate::render::Format::named(query.format.as_deref().unwrap_or("csv"));
     let mut renderer = format.expect("a format").renderer().expect("text");
     let mut answer = Answer::open(&query, room.place()).expect("an answer");
-    answer.write(&mut *renderer, &mut out, || true).expect("memory");
+    answer.write(&mut *renderer, &mut out, || Ok(())).expect("memory");
     String::from_utf8(out).expect("text").replace("\r\n", "\n").replace("1970-01-01T00:00:", "")
 }
 

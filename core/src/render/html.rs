@@ -21,6 +21,7 @@ pub(super) struct Html {
     buffer: Vec<u8>,
     columns: Option<u64>,
     classes: Vec<&'static [u8]>,
+    begun: bool,
 }
 
 impl Html {
@@ -61,6 +62,7 @@ impl Html {
 
 impl Renderer for Html {
     fn begin(&mut self, _: Option<&Schema>, out: &mut dyn Write) -> io::Result<()> {
+        self.begun = true;
         out.write_all(HEAD)
     }
 
@@ -105,6 +107,9 @@ impl Renderer for Html {
     }
 
     fn broken(&mut self, why: &str, out: &mut dyn Write) -> io::Result<()> {
+        if !self.begun {
+            self.begin(None, out)?;
+        }
         self.aside(&format!("error: {why}"), out)?;
         self.end(out)
     }

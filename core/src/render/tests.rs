@@ -122,6 +122,12 @@ fn an_answer_that_breaks_off_says_so_last() {
     assert_eq!(broken(Format::Gnuplot), "exit error '<disk> \"gone\"'\n");
     let page = broken(Format::Html);
     assert!(page.contains("error: &lt;disk&gt;") && page.ends_with("</html>\n"), "{page}");
+    // Before anything was written it is whole as well.
+    for (format, begin) in [(Format::Html, "<!"), (Format::Json, "[\n{\"error\"")] {
+        let (mut out, mut renderer) = (Vec::new(), format.renderer().expect("a format"));
+        renderer.broken("gone", &mut out).expect("a vector");
+        assert!(out.starts_with(begin.as_bytes()), "{format:?}");
+    }
 }
 
 #[test]

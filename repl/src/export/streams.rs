@@ -200,7 +200,7 @@ fn write(
     part.next_seq = (Some(part.window.to) == stream.end).then_some(stream.next_seq);
     parts::say(&mut file, &part);
     let bytes = parts::put(folder, part.number, |out| {
-        let written = answer.write(&mut file, out, || true).map_err(refused)?;
+        let written = answer.write(&mut file, out, || Ok(())).map_err(refused)?;
         report.damaged += written.damaged;
         Ok(())
     })?;

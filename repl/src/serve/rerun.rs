@@ -214,7 +214,7 @@ pub fn answered<S: Steps + Send + 'static>(
     let body = move |out: &mut dyn Write| {
         let _seat = seat;
         let mut renderer = crate::output::shown(format, maker.as_ref());
-        let written = steps.write(renderer.as_mut(), out, || true);
+        let written = steps.write(renderer.as_mut(), out, || Ok(()));
         written.map(drop).map_err(|error| broken::off(error, renderer.as_mut(), out))
     };
     let mime = format.mime().to_owned();

@@ -145,26 +145,15 @@ struct Telling {
 
 impl Telling {
     /// Writes it. Where it breaks off, it says so.
-    fn write(mut self, out: &mut dyn Write) -> io::Result<()> {
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
         let mut renderer = crate::output::shown(self.format, self.maker.as_ref());
-        let mut waits = self.waits.take();
-        if let Err(error) = self.tell(renderer.as_mut(), out, &mut waits) {
-            return Err(broken::off(error, renderer.as_mut(), out));
-        }
-        match waits.is_some_and(|waits| waits.is_over()) {
-            true => Err(broken::ended(GONE, renderer.as_mut(), out)),
-            false => Ok(()),
-        }
+        let told = self.tell(renderer.as_mut(), out);
+        told.map_err(|error| broken::off(error, renderer.as_mut(), out))
     }
 
-    fn tell(
-        self,
-        renderer: &mut dyn Renderer,
-        out: &mut dyn Write,
-        waits: &mut Option<Waits>,
-    ) -> Result<(), QueryError> {
-        let Self { records, query, format, filling, seat, .. } = self;
-        let goes_on = || waits.as_mut().is_none_or(Waits::goes_on);
+    fn tell(self, renderer: &mut dyn Renderer, out: &mut dyn Write) -> Result<(), QueryError> {
+        let Self { records, query, format, filling, seat, mut waits, .. } = self;
+        let goes_on = || waits.as_mut().map_or(Ok(()), Waits::goes_on);
         let Some((filling, columns, covered)) = filling else {
             let mut answer = Answer::open(&query, records.place())?;
             return answer.write(renderer, out, goes_on).map(drop);
@@ -180,9 +169,6 @@ impl Telling {
     }
 }
 
-/// Why a follower's answer ends.
-const GONE: &str = "what was followed does not run any more";
-
 /// One who waits for what comes of an instance.
 struct Waits {
     monitor: Handle,
@@ -192,19 +178,17 @@ struct Waits {
 }
 
 impl Waits {
-    /// Whether it was waited for in vain.
-    fn is_over(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() > LEAVING)
-    }
-
     /// Whether something may come still: it runs, or has not long stopped.
-    fn goes_on(&mut self) -> bool {
+    fn goes_on(&mut self) -> Result<(), QueryError> {
         match self.monitor.instance(&self.name) {
             Some(_) => self.since = None,
             None => {
                 self.since.get_or_insert_with(Instant::now);
             }
         }
-        !self.is_over()
+        match self.since.is_some_and(|since| since.elapsed() > LEAVING) {
+            true => Err(QueryError::Left),
+            false => Ok(()),
+        }
     }
 }

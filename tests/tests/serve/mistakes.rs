@@ -134,15 +134,24 @@ fn an_answer_that_breaks_off_says_why_and_ends_without_its_end() {
     folder.write("como.toml", config(source, TRAFFIC));
     let merge = "function merge(a, b) error(\"torn\") end\n";
     folder.write("modules/mine.lua", MODULE.to_owned() + merge);
+    let print = "function print(record) error(\"shy\") end\n";
+    folder.write("modules/shy.lua", MODULE.to_owned() + print);
     let server = Server::start(&folder);
     server.until("/mine?time=:&wait=no", |body| body.lines().count() >= 19);
+    server.until("/shy?time=:&wait=no", |body| body.contains("could not print"));
     for (format, end) in [("ndjson", "}\n"), ("json", "}\n]\n"), ("csv", "\r\n"), ("plain", "\n")] {
         let url = format!("/mine?time=:&wait=no&interval=10s&format={format}");
         let reply = get(server.address(), &url);
         assert_eq!((reply.status, reply.whole), (200, false), "{}", reply.body);
         assert!(reply.body.contains("error") && reply.body.contains("torn"), "{}", reply.body);
         assert!(reply.body.ends_with(end), "{}", reply.body);
+        let is_json = format == "json";
+        let array = is_json.then(|| serde_json::from_str::<Vec<serde_json::Value>>(&reply.body));
+        assert!(array.is_none_or(|array| array.is_ok()), "{}", reply.body);
     }
+    let reply = get(server.address(), "/shy?time=:&wait=no&format=plain");
+    let why = "error: the module could not print";
+    assert!(!reply.whole && reply.body.starts_with(why), "{}", reply.body);
     assert!(server.end_told().contains("an answer broke off"));
 }
 

@@ -96,7 +96,7 @@ impl Unfit {
     pub fn out_of(self, inner: Box<dyn Source>) -> Box<dyn Source> {
         match self.holes.is_empty() {
             true => inner,
-            false => Box::new(Fitting { inner, holes: self.holes, passed: 0, rest: None }),
+            false => Box::new(Fitting { inner, holes: self.holes, told: 0, rest: None }),
         }
     }
 }
@@ -110,8 +110,8 @@ pub(super) fn texts(eras: Vec<(Window, &Measured)>) -> Vec<(Window, &str)> {
 struct Fitting {
     inner: Box<dyn Source>,
     holes: Vec<Window>,
-    // How many holes lie before the packets that were given.
-    passed: usize,
+    // How many holes were told.
+    told: usize,
     // Packets behind a hole, which wait for the next turn, and what that is.
     rest: Option<(Chunk, Result<Turn, SourceError>)>,
 }
@@ -138,19 +138,23 @@ impl Fitting {
         chunk.packets.retain(|packet| !self.leaves_out(packet.ts));
     }
 
-    /// Says of the holes before the first packet that nothing was heard; what follows upon another
-    /// hole waits.
+    /// Says of the holes before the first packet, or before times of packets that were passed over,
+    /// that nothing was heard; what follows upon another hole waits.
     fn part(
         &mut self,
         chunk: &mut Chunk,
         turned: Result<Turn, SourceError>,
     ) -> Result<Turn, SourceError> {
         let mut turned = Some(turned);
-        let begun = self.passed;
-        while let Some(hole) = self.holes.get(self.passed) {
+        let begun = self.told;
+        while let Some(hole) = self.holes.get(self.told) {
+            if chunk.passed.iter().any(|time| time.from >= hole.to) {
+                self.told += 1;
+                continue;
+            }
             match chunk.packets.iter().position(|packet| packet.ts >= hole.to) {
                 None => break,
-                Some(0) => self.passed += 1,
+                Some(0) => self.told += 1,
                 Some(at) => {
                     let rest = Chunk {
                         packets: chunk.packets.split_off(at),
@@ -168,7 +172,7 @@ impl Fitting {
                 }
             }
         }
-        chunk.unheard.extend(self.holes.get(begun..self.passed).unwrap_or_default());
+        chunk.unheard.extend(self.holes.get(begun..self.told).unwrap_or_default());
         chunk.unheard.sort_by_key(|unheard| unheard.from);
         turned.unwrap_or(Ok(Turn::More))
     }
@@ -184,20 +188,18 @@ impl Source for Fitting {
             *chunk = rest;
             return self.part(chunk, turned);
         }
-        let mut passed = Chunk::default();
+        let mut before = Chunk::default();
         loop {
             // What stands in it counts also where the turn fails.
             let turned = self.inner.next(chunk);
             self.pick(chunk);
-            if !chunk.packets.is_empty() || !matches!(turned, Ok(Turn::More)) {
-                chunk.counts.add(passed.counts);
-                chunk.unheard.append(&mut passed.unheard);
-                chunk.passed.append(&mut passed.passed);
+            if !chunk.is_empty() || !matches!(turned, Ok(Turn::More)) {
+                chunk.counts.add(before.counts);
+                chunk.unheard.append(&mut before.unheard);
                 return self.part(chunk, turned);
             }
-            passed.counts.add(chunk.counts);
-            passed.unheard.append(&mut chunk.unheard);
-            passed.passed.append(&mut chunk.passed);
+            before.counts.add(chunk.counts);
+            before.unheard.append(&mut chunk.unheard);
             chunk.clear();
         }
     }

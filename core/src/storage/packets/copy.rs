@@ -134,7 +134,7 @@ pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<Copied, 
             Part::Lost(_) => true,
         };
         if !whole {
-            reading.damaged(reading.at());
+            reading.damaged(reading.spot().at);
         }
     }
     Ok(Copied { packets: copier.finish()?, effort: reading.effort() })

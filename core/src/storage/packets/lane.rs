@@ -53,16 +53,16 @@ impl Lane {
     }
 
     /// Begins to read the packets that came in a window, whatever times they have, behind those
-    /// that reach until `passed`.
+    /// that reach until `reached`.
     pub(super) fn by_arrival(
         reading: Reading,
         window: Window,
-        passed: Option<Ts>,
+        reached: Option<Ts>,
     ) -> Result<Self, CopyError> {
         let mut lane = Self::of(reading, window);
         lane.crossings = Some(Crossings::of(window));
-        if let Some(passed) = passed {
-            lane.cross(passed);
+        if let Some(reached) = reached {
+            lane.cross(reached);
         }
         lane.advance()?;
         Ok(lane)
@@ -428,7 +428,7 @@ impl Lane {
 
     /// Leaves out the rest of a slab that makes no sense.
     fn skip(&mut self) {
-        self.reading.damaged(self.reading.at());
+        self.reading.damaged(self.reading.spot().at);
         self.scan.clear();
     }
 }

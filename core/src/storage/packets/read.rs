@@ -41,7 +41,7 @@ pub use verify::verify;
 /// What reading a window took, and what the index saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Effort {
-    /// Slabs, of about a mebibyte, that were read.
+    /// Slabs that were read.
     pub slabs_read: u64,
     /// Slabs that could not hold what was wanted; those of segments of other times are not counted.
     pub slabs_skipped: u64,
@@ -323,7 +323,7 @@ impl Reading {
         }
         let next = self.segments.front().map_or(u64::MAX, |segment| segment.number);
         if let Some(hole) = self.holes.pop_front_if(|hole| hole.number < next) {
-            self.effort.damaged += 1;
+            self.lose();
             self.fault = hole.to_string();
             return Ok(Some(Stop::Lost(hole.lost)));
         }
@@ -419,19 +419,20 @@ impl Reading {
         }
     }
 
+    /// Counts something that is lost.
+    fn lose(&mut self) {
+        self.effort.damaged += 1;
+        self.passing.iter_mut().for_each(Passing::lose);
+    }
+
     /// Takes note of bytes that make no sense, from `at` of the capture on.
     pub fn damaged(&mut self, at: u64) {
-        self.effort.damaged += 1;
+        self.lose();
         let path = self.open.as_ref().map(|open| open.segment.path.as_path());
         let segment = path.unwrap_or(Path::new("")).display().to_string();
         tracing::warn!(segment, at, "packets of a damaged segment are left out");
         let name = path.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         self.fault = format!("`{name}` is damaged at byte {at}");
-    }
-
-    /// Where the slab given last begins.
-    pub fn at(&self) -> u64 {
-        self.at
     }
 }
 

@@ -282,6 +282,7 @@ impl PacketSource {
             head.tell_unheard(chunk);
             chunk.unheard.sort_by_key(|window| window.from);
             if head.pass(until, chunk) {
+                self.given = self.given.max(chunk.passed.last().map_or(Ts(0), |time| time.to));
                 return chunk.passed.len() < BATCH_PACKETS_MAX;
             }
         }

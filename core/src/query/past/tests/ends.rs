@@ -67,10 +67,11 @@ fn a_gap_is_told_to_the_nanosecond_so_that_a_short_record_is_one_that_it_touches
     let over = Over::Instance("kept".to_owned());
     let mut run = minute.past().run(asked("1s", ""), &over, window, Arc::default());
     let run = run.as_mut().expect("it serves");
-    let mut told = Vec::new();
+    let (mut begun, mut told) = (Vec::new(), Vec::new());
     loop {
         match run.step().expect("it runs") {
             Step::Output(Output::Gap { from, to }) => told.push((from, to)),
+            Step::Output(Output::Records(records)) => begun.extend(records.starts),
             Step::End => break,
             _ => {}
         }
@@ -78,4 +79,5 @@ fn a_gap_is_told_to_the_nanosecond_so_that_a_short_record_is_one_that_it_touches
     let just_behind = |ts: Ts| Ts(ts.0 + 1);
     let between = (just_behind(Ts::new(59, 0)), ts);
     assert_eq!(told, [between, (just_behind(ts), window.to)]);
+    assert_eq!(begun, [Ts::new(59, 0), Ts::new(100, 0)]);
 }

@@ -50,6 +50,23 @@ fn a_time_that_was_measured_otherwise_is_a_gap_and_said() {
 }
 
 #[test]
+fn a_time_that_was_measured_otherwise_is_a_gap_also_where_nothing_behind_it_is_wanted() {
+    let minute = changed();
+    std::fs::remove_dir_all(minute.dir.path().join("kept")).expect("a folder");
+    let mut packets = minute.keeper();
+    for sec in 0..60 {
+        packets.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+        packets.flush();
+    }
+    drop(packets);
+    let window = Window { from: Ts::new(0, 0), to: Ts::new(60, 0) };
+    let nobody = asked("10s", "host 10.0.0.9");
+    let run = minute.past().run(nobody, &Over::Best, window, Arc::default());
+    let (lines, _) = said(run.expect("an answer"));
+    assert_eq!(lines, ["0 0", "10 0", "gap 20-40", "40 0", "50 0"]);
+}
+
+#[test]
 fn who_asks_for_less_than_was_measured_is_served() {
     for filter in ["tcp", "tcp and port 80", "tcp and (src net 10.0.0.0/8 or port 443)"] {
         let (_, lineage) = answered(filter, 0, 60).expect("an answer");

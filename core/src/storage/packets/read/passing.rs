@@ -2,9 +2,9 @@
 //!
 //! The index says when the first packet of a slab was, and the last. That is all
 //! that a stream's clock needs to know, unless it makes a difference what lies
-//! between: at the ends of a window, behind a time in which nobody listened, where a
-//! silence may be long enough to be a gap, and where time leaps so far that a clock
-//! doubts it. Such slabs are read.
+//! between: at the ends of a window, behind a time in which nobody listened or of which
+//! packets are lost, where a silence may be long enough to be a gap, and where time
+//! leaps so far that a clock doubts it. Such slabs are read.
 
 use crate::capture::clock::{LEAP_CONFIRMED_BY, LEAP_MAX};
 use crate::storage::Window;
@@ -22,17 +22,24 @@ pub(super) struct Passing {
     latest: Option<Ts>,
     // How many packets there must be until no leap is in doubt any more.
     doubted: usize,
+    // Whether packets are lost before the next slab.
+    has_lost: bool,
 }
 
 impl Passing {
     /// Before the first slab, for who reads in intervals of a length.
     pub fn new(interval: Span) -> Self {
-        Self { interval, latest: None, doubted: 0 }
+        Self { interval, latest: None, doubted: 0, has_lost: false }
     }
 
     /// Says how long intervals are, where that is known.
     pub fn tell(&mut self, interval: Span) {
         self.interval = interval;
+    }
+
+    /// Packets are lost: until when tells the first one behind them.
+    pub fn lose(&mut self) {
+        self.has_lost = true;
     }
 
     /// Takes note of a slab with packets of a window, which comes next; whether it may be passed
@@ -41,7 +48,8 @@ impl Passing {
         let Entry { first, last, packets, .. } = *slab;
         let is_inside = first >= window.from && last < window.to;
         let leaps = last - self.latest.unwrap_or(first) > LEAP_MAX;
-        let is_sure = self.latest.is_some() && !leaps && self.doubted == 0;
+        let follows = self.latest.is_some() && !std::mem::take(&mut self.has_lost);
+        let is_sure = follows && !leaps && self.doubted == 0;
         self.doubted = match leaps {
             true => LEAP_CONFIRMED_BY,
             false => self.doubted.saturating_sub(packets as usize),
