@@ -206,19 +206,9 @@ impl Monitor {
         sink: Box<dyn Sink>,
     ) -> Result<Self, AttachError> {
         let counters = Arc::new(Counters::default());
-        let (lookups, known) =
-            (Arc::new(RwLock::new(options.lookups.clone())), Instances::default());
         let offers: Vec<_> = sources.iter().map(|source| offer(source.description())).collect();
         let (control, orders) = unbounded();
-        let abandoned = Arc::new(AtomicBool::new(false));
-        let handle = Handle {
-            control: control.clone(),
-            counters: counters.clone(),
-            instances: known,
-            writes: options.writes,
-            lookups,
-            abandoned: abandoned.clone(),
-        };
+        let handle = Handle::new(control.clone(), counters.clone(), &options);
         all_differ(&instances)?;
         // Those that begin with the past do so once all are there that keep it.
         let (late, soon): (Vec<_>, Vec<_>) =
@@ -233,7 +223,8 @@ impl Monitor {
         let (retire, retired) = unbounded();
         let start = || {
             let costs = counters.costs().clone();
-            start_worker(Worker::new(emit.clone(), retire.clone(), costs, abandoned.clone()))
+            let abandoned = handle.abandoned.clone();
+            start_worker(Worker::new(emit.clone(), retire.clone(), costs, abandoned))
         };
         let started = (0..options.workers.max(1)).map(|_| start());
         let (hands, workers) = started.collect::<Result<(Vec<_>, Vec<_>), _>>()?;
@@ -319,6 +310,17 @@ fn panicked() -> SinkError {
 }
 
 impl Handle {
+    fn new(control: Sender<Control>, counters: Arc<Counters>, options: &Options) -> Self {
+        Self {
+            control,
+            counters,
+            instances: Instances::default(),
+            writes: options.writes,
+            lookups: Arc::new(RwLock::new(options.lookups.clone())),
+            abandoned: Arc::default(),
+        }
+    }
+
     /// Reads one more source, beside those that are read already.
     pub fn add_source(&self, source: Box<dyn Source>) -> Result<(), AttachError> {
         let feed = feed(source, &self.counters)?;
