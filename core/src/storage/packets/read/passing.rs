@@ -47,6 +47,7 @@ impl Passing {
     pub fn hear(&mut self, slab: &Entry, window: Window) -> bool {
         let Entry { first, last, packets, .. } = *slab;
         let is_inside = first >= window.from && last < window.to;
+        let before = self.latest.map_or(first, |latest| latest.min(first));
         let leaps = last - self.latest.unwrap_or(first) > LEAP_MAX;
         let follows = self.latest.is_some() && !std::mem::take(&mut self.has_lost);
         let is_sure = follows && !leaps && self.doubted == 0;
@@ -55,7 +56,9 @@ impl Passing {
             false => self.doubted.saturating_sub(packets as usize),
         };
         self.latest = self.latest.max(Some(last));
-        is_inside && is_sure && !is_gap(first, last, self.interval) && !begins_apart(&slab.heads)
+        // Behind a silence that is a gap it ends with the packet that came first, which may be
+        // later than the earliest.
+        is_inside && is_sure && !is_gap(before, last, self.interval) && !begins_apart(&slab.heads)
     }
 }
 
@@ -75,6 +78,7 @@ fn begins_apart(heads: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::SECOND;
 
     /// Which slabs of so many packets each, from a second until another, may be passed over.
     #[track_caller]
@@ -103,6 +107,18 @@ mod tests {
             &[(10, 12), (12, 3_600), (3_600, 7_300), (7_300, 7_400)],
             &[false, true, false, false],
         );
+    }
+
+    #[test]
+    fn what_follows_on_a_silence_that_is_a_gap_is_read() {
+        let mut passing = Passing::new(Span(SECOND / 10));
+        let mut hear = |(first, last): (u64, u64)| {
+            let (first, last) = (Ts::new(first, 0), Ts::new(last, 0));
+            passing.hear(&Entry { packets: 9, first, last, ..Entry::default() }, Window::ALL)
+        };
+        // A gap is longer than 3600 intervals.
+        let slabs = [(10, 12), (300, 370), (735, 740), (740, 745)];
+        assert_eq!(slabs.map(&mut hear), [false, true, false, true]);
     }
 
     #[test]
