@@ -228,8 +228,8 @@ impl Window {
         rarest.context("no hosts in the trace")
     }
 
-    /// CPU seconds of topaddr over the trace and over the window, in turns, both read from beginning
-    /// to end by one thread: medians, without the first turn.
+    /// CPU seconds of topaddr over the trace and over the window, in turns, both read from
+    /// beginning to end by one thread: medians, without the first turn.
     fn run_again(&self, trace: &Path, runs: usize) -> Result<(f64, f64)> {
         let trace = trace.display().to_string();
         let plain = ["run", "topaddr", "-q", "--format", "ndjson", "-r", &trace];

@@ -10,6 +10,7 @@ mod guarded;
 mod share;
 mod shed;
 mod taken;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -23,9 +24,8 @@ use crate::costs::{Category, Costs, Stopwatch};
 use crate::module::{Export, Module};
 use crate::queue::{Receiver, Sender};
 use crate::record::{Output, Schema};
-use crate::selection::{BATCH_PACKETS_MAX, Selection};
+use crate::selection::Selection;
 use crate::storage::Window;
-use crate::storage::packets::Spot;
 use crate::supervisor::counters::{Loss, TaskCounters};
 use crate::time::{Interval, Span, Ts};
 pub use emission::{Emission, Event};
@@ -35,47 +35,10 @@ pub use share::Share;
 use share::{Had, Turn, WAIT_MIN};
 pub use shed::Shed;
 pub use taken::Taken;
+pub use work::{WORK_ROOM, Work};
 
 /// Empty intervals in a row that are exported as such; more are one gap.
 const ZEROS_MAX: u64 = 3600;
-
-/// What reaches a worker, in the order of the stream.
-pub enum Work {
-    /// Packets for every task.
-    Batch(Arc<Batch>),
-    /// What there was no room for here.
-    Shed(Box<Shed>),
-    /// A task to run from now on, in place of its namesake once that has flushed.
-    Attach(Box<Task>),
-    /// Flush and drop the task of this name.
-    Detach(Arc<str>),
-    /// Have the task of this name tell where it stands in the packets that it keeps.
-    Mark(Arc<str>, crossbeam_channel::Sender<Spot>),
-    /// Flush everything: all sources have ended. Tasks stay, for sources to come.
-    Flush,
-    /// Flush everything and end.
-    End,
-}
-
-/// How much a worker may be behind capture, as [`Work::room`] counts it: four full batches, or as
-/// many as sixteen of a wire where little comes. Each of those is of some ten milliseconds, so that
-/// a call into a script that takes all its time costs its neighbours nothing.
-pub const WORK_ROOM: usize = 16;
-
-const FULL: usize = WORK_ROOM / 4;
-
-impl Work {
-    /// How much of [`WORK_ROOM`] it takes.
-    pub fn room(&self) -> usize {
-        match self {
-            Self::Batch(batch) if batch.is_live => {
-                (batch.len() * FULL).div_ceil(BATCH_PACKETS_MAX).max(1)
-            }
-            Self::Batch(_) => FULL,
-            _ => 1,
-        }
-    }
-}
 
 /// One running module.
 pub struct Task {

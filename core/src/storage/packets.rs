@@ -72,7 +72,7 @@ const fn is_slab(bytes: usize, end: u64) -> bool {
     bytes >= SLAB_BYTES || end.is_multiple_of(LOAD_BYTES)
 }
 
-/// Whether one of so many bytes, whose packets are from `first` until `last`, ends before this block.
+/// Whether one of so many bytes, with packets from `first` until `last`, ends before this block.
 fn ends_before(bytes: usize, (first, last): (Ts, Ts), block: &Block<'_>) -> bool {
     let Block::Packet { ts, .. } = block else { return false };
     let [first, last, next] = [first, last, *ts].map(|ts| ts.0 / SECOND);

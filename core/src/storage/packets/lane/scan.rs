@@ -9,7 +9,7 @@ use crate::storage::packets::read::Slab;
 use crate::storage::pcapng::{self, Block, Stands};
 use crate::time::Ts;
 
-/// How much is summed up at a time: with twice as much, or half, a packet costs two nanoseconds more.
+/// How much is summed up at a time: with four times as much a packet costs two nanoseconds more.
 const STEP_BYTES: usize = 8 << 10;
 
 /// The blocks of a slab, taken one after another.
