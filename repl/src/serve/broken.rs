@@ -17,7 +17,9 @@ pub fn off(error: QueryError, renderer: &mut dyn Renderer, out: &mut dyn Write) 
         ref error => crate::error::with_causes(error),
     };
     let broken = logged(error);
-    let said = renderer.broken(&why, out).and_then(|()| out.flush());
+    // Where a script is wrong, its line and what points into it follow.
+    let why = why.lines().next().unwrap_or_default();
+    let said = renderer.broken(why, out).and_then(|()| out.flush());
     said.err().unwrap_or(broken)
 }
 
