@@ -34,8 +34,17 @@ pub fn logged(error: QueryError) -> io::Error {
     }
 }
 
-/// Whether the client has gone, so that nobody hears it. What goes wrong as an answer is made, or
-/// shown, is of no kind of the system's.
+/// Whether the client has gone, so that nobody hears it.
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() != io::ErrorKind::Other
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::BrokenPipe
+            | Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::NotConnected
+            | Kind::TimedOut
+            | Kind::WouldBlock
+            | Kind::WriteZero
+    )
 }

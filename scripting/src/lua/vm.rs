@@ -53,8 +53,8 @@ static TOP: LazyLock<mlua::Result<Vec<u8>>> =
     LazyLock::new(|| compiler().compile(include_str!("top.lua")));
 
 /// What is said of a script that has nearly as many local variables as Luau lets it have.
-const MANY_LOCALS: &str =
-    "the top level has more than 190 local variables: put some of them into a table";
+const MANY_LOCALS: &str = "more than 190 local variables at the top level, or in `update` or \
+    `check` beside the fields they read: put some of them into a table";
 
 /// What compiles the code of every machine.
 pub fn compiler() -> Compiler {

@@ -106,8 +106,8 @@ fn what_was_taken_out_can_be_put_back() {
     filled(&one, 0..100);
     let (before, all) = (stream(&one, "a"), parts(&one, "a"));
     let (_, archive) = exported(&one);
-    // At the end of a block, and inside of one.
-    for second in [30, 7, 95] {
+    // At the end of a block, inside of one, and inside of a gap.
+    for second in [30, 7, 52, 95] {
         one.cut("a", Ts::new(second, 0)).expect("a store that works");
         assert_ne!(parts(&one, "a"), all);
         let (_, rest) = exported(&one);

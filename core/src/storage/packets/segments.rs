@@ -94,6 +94,11 @@ impl Segment {
 /// How the name of a mark ends.
 const MARK: &str = "gone";
 
+/// Where the index of a segment lies, whichever form that has.
+pub(super) fn indexes_of(dir: &Path, number: u64) -> [PathBuf; 2] {
+    ["index", "zst.index"].map(|kind| dir.join(format!("{number:08}.{kind}")))
+}
+
 /// The number of the segment that an index or a mark is of, and whether it is a mark; none where it
 /// is neither.
 pub(super) fn left_of(path: &Path) -> Option<(u64, bool)> {

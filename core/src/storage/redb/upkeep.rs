@@ -201,7 +201,10 @@ fn stored(tables: &Tables<'_>, key: Key, is_gap: bool) -> Result<Vec<u8>, Failur
 
 /// Whether a block is what is left of another whose oldest rows were removed.
 fn is_rest(rest: &[u8], whole: &[u8]) -> bool {
-    let Ok(header) = block::peek(rest) else { return false };
+    let (Ok(header), Ok(before)) = (block::peek(rest), block::peek(whole)) else { return false };
+    if header.first <= before.first {
+        return false;
+    }
     let left = block::behind(&mut Encoder::default(), whole, header.first);
     left.ok().flatten().is_some_and(|left| left.bytes == rest)
 }

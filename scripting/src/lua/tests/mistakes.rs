@@ -208,7 +208,8 @@ function export(state) return state.t:top('n', 1) end";
         locals + rest
     };
     assert_eq!(load(&locals(190)).err().map(|error| error.to_string()), None);
-    let many = "0: the top level has more than 190 local variables: put some of them into a table";
+    let many = "0: more than 190 local variables at the top level, or in `update` or `check` \
+        beside the fields they read: put some of them into a table";
     refused(&locals(199), many);
 }
 

@@ -43,7 +43,7 @@ impl fmt::Display for Hole {
     }
 }
 
-/// The segments of a directory that are missing between those there are.
+/// The segments of a directory that are missing between those there are, and behind them.
 pub(in crate::storage::packets) fn holes(
     dir: &Path,
     segments: &[Segment],
@@ -51,17 +51,39 @@ pub(in crate::storage::packets) fn holes(
     let passed_over =
         |pair: &&[Segment]| matches!(pair, [one, two] if one.is_followed_from_afar(two));
     let mut pairs = segments.windows(2).filter(passed_over).peekable();
-    if pairs.peek().is_none() {
-        return Ok(Vec::new());
-    }
-    let left = Left::of(dir, segments)?;
     let mut holes = Vec::new();
-    for pair in pairs {
-        if let [before, behind] = pair {
-            between(before, behind, &left, &mut holes);
+    if pairs.peek().is_some() {
+        let left = Left::of(dir, segments)?;
+        for pair in pairs {
+            if let [before, behind] = pair {
+                between(before, behind, &left, &mut holes);
+            }
         }
     }
+    holes.append(&mut behind(dir, segments)?);
     Ok(holes)
+}
+
+/// The segments that are missing behind the newest there is, as far as their indexes are there.
+fn behind(dir: &Path, segments: &[Segment]) -> io::Result<Vec<Hole>> {
+    let newest = segments.last().map_or(u64::MAX, |segment| segment.number);
+    let index = |number: u64| {
+        let mut paths = segments::indexes_of(dir, number).into_iter();
+        paths.find(|path| path.exists()).map(|path| (number, path))
+    };
+    let left: Vec<_> = (newest.saturating_add(1)..u64::MAX).map_while(index).collect();
+    if left.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Some may have been begun since.
+    let now = segments::list(dir)?;
+    let left = left.into_iter().filter(|(number, _)| now.iter().all(|one| one.number != *number));
+    let missing = left.filter_map(|(number, path)| {
+        let (first, last) = Index::read(&path, number).ok()?.span()?;
+        let lost = Lost { first: Some(first), last: Some(last) };
+        Some(Hole { number, last_number: number, lost })
+    });
+    Ok(missing.collect())
 }
 
 /// Which segments are missing of which packets of a window may be, in words.

@@ -158,6 +158,28 @@ fn a_segment_that_is_missing_before_earlier_times_is_named_and_told() {
 }
 
 #[test]
+fn the_newest_segment_is_missed_as_long_as_its_index_is_there() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..9_000);
+    let newest = segments(dir.path()).expect("a directory").pop().expect("three");
+    let (first, last) = newest.span.expect("a closed one");
+    fs::remove_file(&newest.path).expect("a file");
+    assert_eq!(named(dir.path()), ["segment 3 is missing: it was removed, or the disk lost it"]);
+    let why = || "segment 3 is missing".to_owned();
+    let want = [(first.0 / SEC, last.0 / SEC, why())];
+    assert_eq!(lost(dir.path(), Window::ALL), want);
+    assert_eq!(lost(dir.path(), window(0, 100)), []);
+    let listened = listened(dir.path(), Window::ALL).expect("segments");
+    assert!(listened.is_some_and(|listened| !listened.is_last));
+    // Its number is not used again.
+    written(&place(&dir, 64 << 20), 9_000..9_001);
+    assert_eq!(segments(dir.path()).expect("a directory").pop().map(|one| one.number), Some(4));
+    assert_eq!(lost(dir.path(), Window::ALL), want);
+    fs::remove_file(newest.index()).expect("a file");
+    assert_eq!(named(dir.path()).len(), 1);
+}
+
+#[test]
 fn a_segment_that_is_missing_is_named_unless_it_went_for_its_age() {
     let dir = dir();
     let place = place(&dir, 64 << 20);
