@@ -178,7 +178,7 @@ struct Waits {
 }
 
 impl Waits {
-    /// Whether something may come still: it runs, or has not long stopped.
+    /// Fails where nothing comes any more: it does not run, and stopped long ago.
     fn goes_on(&mut self) -> Result<(), QueryError> {
         match self.monitor.instance(&self.name) {
             Some(_) => self.since = None,

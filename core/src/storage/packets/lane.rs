@@ -340,9 +340,8 @@ impl Lane {
     fn take_whole(&mut self, chunk: &mut Chunk, region: u16, end: usize) {
         let Some((packets, extent)) = self.scan.whole() else { return };
         let Some(first) = packets.first().map(|first| first.ts) else { return };
-        let Some(&link) = extent.interface().and_then(|n| self.links.get(usize::from(n))) else {
-            return;
-        };
+        let Some(interface) = extent.interface() else { return };
+        let Some(&(link, source)) = self.links.get(usize::from(interface)) else { return };
         let belongs = extent.first >= self.window.from && extent.last < self.window.to;
         let is_all = packets.len() <= BATCH_PACKETS_MAX && end == self.slab.range().end;
         if !belongs || !is_all || self.follows {
@@ -353,8 +352,7 @@ impl Lane {
         self.tell_between(chunk);
         self.scan.give(&mut chunk.packets);
         // Mostly they bear that already.
-        let (link, source) = link;
-        if (region, link, source) != (0, LinkType::ETHERNET, extent.interface().unwrap_or(0)) {
+        if (region, link, source) != (0, LinkType::ETHERNET, interface) {
             chunk.packets.iter_mut().for_each(|packet| {
                 (packet.region, packet.link, packet.source) = (region, link, source);
             });

@@ -46,7 +46,8 @@ impl Segment {
 
     /// Where its index is, which keeps its name when the segment gets another.
     pub fn index(&self) -> PathBuf {
-        let kind = if self.packed { "zst.index" } else { "index" };
+        let [plain, packed] = INDEXES;
+        let kind = if self.packed { packed } else { plain };
         self.path.with_file_name(format!("{:08}.{kind}", self.number))
     }
 
@@ -94,9 +95,12 @@ impl Segment {
 /// How the name of a mark ends.
 const MARK: &str = "gone";
 
+/// How that of an index does: of a plain segment, and of a compressed one.
+const INDEXES: [&str; 2] = ["index", "zst.index"];
+
 /// Where the index of a segment lies, whichever form that has.
 pub(super) fn indexes_of(dir: &Path, number: u64) -> [PathBuf; 2] {
-    ["index", "zst.index"].map(|kind| dir.join(format!("{number:08}.{kind}")))
+    INDEXES.map(|kind| dir.join(format!("{number:08}.{kind}")))
 }
 
 /// The number of the segment that an index or a mark is of, and whether it is a mark; none where it
@@ -104,7 +108,7 @@ pub(super) fn indexes_of(dir: &Path, number: u64) -> [PathBuf; 2] {
 pub(super) fn left_of(path: &Path) -> Option<(u64, bool)> {
     let (stem, kind) = path.file_name()?.to_str()?.split_once('.')?;
     let is_mark = kind == MARK;
-    let is_ours = is_mark || ["index", "zst.index"].contains(&kind);
+    let is_ours = is_mark || INDEXES.contains(&kind);
     let is_number = stem.len() >= 8 && stem.bytes().all(|byte| byte.is_ascii_digit());
     (is_ours && is_number).then(|| Some((stem.parse().ok()?, is_mark)))?
 }
