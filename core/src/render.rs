@@ -12,6 +12,7 @@ mod html;
 mod json;
 mod plain;
 mod text;
+mod typed;
 
 use std::io::{self, Write};
 
@@ -22,6 +23,7 @@ use crate::storage::packets::Capture;
 use crate::storage::scan::Damage;
 use crate::time::Ts;
 pub use text::{header, row, tamed};
+pub use typed::read::{Mistyped, Reader, Told};
 
 /// Writes what is all there is.
 pub fn whole(renderer: &mut dyn Renderer, output: &Output, out: &mut dyn Write) -> io::Result<()> {
@@ -117,6 +119,8 @@ pub trait Renderer: Send {
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
+    /// The same for a program that shows them: each part says its columns and how many rows follow.
+    Typed,
     /// One JSON array of objects.
     Json,
     /// Comma-separated values with a header, as in RFC 4180.
@@ -161,8 +165,9 @@ fn captures() -> [&'static str; 2] {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ndjson,
+        Self::Typed,
         Self::Json,
         Self::Csv,
         Self::Plain,
@@ -176,6 +181,7 @@ impl Format {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
+            Self::Typed => "typed",
             Self::Json => "json",
             Self::Csv => "csv",
             Self::Plain => "plain",
@@ -189,7 +195,7 @@ impl Format {
     /// Its media type.
     pub const fn mime(self) -> &'static str {
         match self {
-            Self::Ndjson => "application/x-ndjson",
+            Self::Ndjson | Self::Typed => "application/x-ndjson",
             Self::Json => "application/json",
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Plain => "text/plain; charset=utf-8",
@@ -218,6 +224,7 @@ impl Format {
     pub fn renderer(self) -> Option<Box<dyn Renderer>> {
         Some(match self {
             Self::Ndjson => Box::new(json::Ndjson::default()),
+            Self::Typed => Box::new(typed::Typed::default()),
             Self::Json => Box::new(json::Array::default()),
             Self::Csv => Box::new(csv::Csv::default()),
             Self::Plain => Box::new(plain::Plain::default()),

@@ -154,6 +154,8 @@ pub fn renderer(format: Format, maker: Option<&Maker>) -> Box<dyn Renderer> {
 
 /// The same, for a format by its name in the core.
 pub fn shown(format: render::Format, maker: Option<&Maker>) -> Box<dyn Renderer> {
+    // Who asks for types shows the records, not what the module would show of them.
+    let maker = maker.filter(|_| format != render::Format::Typed);
     match maker.and_then(|maker| maker.printer(format.name())) {
         Some(print) => render::printed(print),
         None => match format.renderer().or_else(|| columnar::renderer(format)) {

@@ -9,15 +9,12 @@ use std::sync::Arc;
 
 use como_core::module::Maker;
 use como_core::query::{
-    Answer, Coarse, Missed, Over, Packets, Place, Query as Question, QueryError, Replayed, Report,
-    Step, Steps,
+    Answer, Coarse, Missed, Over, Packets, Place, Query as Question, QueryError, Replayed, Steps,
 };
-use como_core::record::Schema;
-use como_core::render;
 use como_core::storage::notes::use_sketch_secret;
 use como_core::storage::packets::{Capture, Copied, Effort};
 use como_core::storage::redb::RedbStore;
-use como_core::storage::{Coverage, MemoryStore, RecordStore, StoreError};
+use como_core::storage::{MemoryStore, RecordStore, StoreError};
 use como_core::supervisor::Instance;
 use como_core::time::Ts;
 
@@ -25,16 +22,17 @@ use crate::cli::{AnswerFormat, Format, Query};
 use crate::config::Config;
 use crate::error::{Failure, Message, Result, say, with_causes};
 use crate::lookup::Tables;
-use crate::output::{self, table::Table};
-use crate::progress::{Curtain, Progress};
+use crate::output;
+use crate::progress::Progress;
 use crate::shelf::made_by;
 use crate::{afresh, catalogue, store};
 use ask::{ask, is_listening};
+use show::show;
 pub use told::sources;
-use told::{say_inexact, say_sources};
 
 mod ask;
 mod rerun;
+mod show;
 mod told;
 
 /// Where to ask.
@@ -316,101 +314,6 @@ fn other_arg(
 /// Whether a text names a script, or a shipped module.
 fn is_module(name: &str) -> bool {
     catalogue::names().iter().any(|known| known == name) || catalogue::is_path(name)
-}
-
-/// Writes an answer, beside whatever the curtain hides meanwhile.
-fn show(
-    steps: &mut impl Steps,
-    name: &str,
-    format: Format,
-    maker: Option<&Maker>,
-    curtain: &Curtain,
-) -> Result {
-    let mut out = Hidden { out: io::BufWriter::new(io::stdout()), curtain };
-    match format {
-        Format::Table => {
-            let mut table = Table::new(false);
-            loop {
-                match steps.step().map_err(refused)? {
-                    Step::Output(part) => out.write_all(table.output(name, &part).as_bytes())?,
-                    Step::Damaged(damage) => {
-                        out.write_all(format!("-- damaged: {damage} --\n").as_bytes())?;
-                    }
-                    Step::Alert(alert) => {
-                        let alert = render::told(&alert);
-                        out.write_all(format!("-- alert: {alert} --\n").as_bytes())?;
-                    }
-                    Step::Waiting => out.flush()?,
-                    Step::End => break,
-                }
-            }
-            out.flush()?;
-            for coverage in steps.sources() {
-                say_sources(&coverage.since, &coverage.sources);
-            }
-            return Ok(());
-        }
-        format => {
-            let mut renderer = output::renderer(format, maker);
-            let (renderer, all) = (renderer.as_mut(), || Ok(()));
-            match renderer.places_alerts() {
-                true => steps.write(renderer, &mut out, all),
-                false => Aloud { steps, curtain }.write(renderer, &mut out, all),
-            }
-            .map_err(refused)?;
-        }
-    }
-    out.flush()?;
-    let covered = steps.sources().iter().flat_map(|coverage| &coverage.sources);
-    curtain.behind(|| say_inexact(covered));
-    Ok(())
-}
-
-/// An answer of which alerts are said beside it, because its format has no place for them.
-struct Aloud<'a, S> {
-    steps: &'a mut S,
-    curtain: &'a Curtain,
-}
-
-impl<S: Steps> Steps for Aloud<'_, S> {
-    fn step(&mut self) -> std::result::Result<Step, QueryError> {
-        loop {
-            match self.steps.step()? {
-                Step::Alert(alert) => {
-                    self.curtain.behind(|| say(&format!("alert: {}", render::told(&alert))));
-                }
-                step => return Ok(step),
-            }
-        }
-    }
-
-    fn report(&self) -> Report {
-        self.steps.report()
-    }
-
-    fn sources(&self) -> &[Coverage] {
-        self.steps.sources()
-    }
-
-    fn columns(&self) -> Option<Arc<Schema>> {
-        self.steps.columns()
-    }
-}
-
-/// Standard output, with the progress out of the way while something is written.
-struct Hidden<'a> {
-    out: io::BufWriter<io::Stdout>,
-    curtain: &'a Curtain,
-}
-
-impl Write for Hidden<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.curtain.behind(|| self.out.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.curtain.behind(|| self.out.flush())
-    }
 }
 
 /// Says what the answer took; of an empty one, when there are packets.

@@ -182,7 +182,7 @@ fn calendar(digits: &[u8]) -> Option<When> {
 }
 
 /// A date, a date and time as in RFC 3339, or seconds since 1970.
-fn instant(text: &str) -> Option<Ts> {
+pub(crate) fn instant(text: &str) -> Option<Ts> {
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return seconds(text);
     }

@@ -22,6 +22,8 @@ struct Objects {
     head_ts: Option<Ts>,
     keys: Vec<Key>,
     schema: Option<Arc<Schema>>,
+    // Whether a number that JSON has none for is a text, as `NaN`, or absent.
+    keeps_odd: bool,
 }
 
 /// `,"name":` of a column, in blocks of which the last is filled up.
@@ -80,7 +82,7 @@ impl Objects {
         self.put_head(records.starts[row]);
         for (key, cells) in self.keys.iter().zip(&records.cells) {
             key.put(&mut self.buffer);
-            put_value(&mut self.buffer, cells, row);
+            put_value(&mut self.buffer, cells, row, self.keeps_odd);
         }
         self.buffer.push(b'}');
     }
@@ -123,14 +125,17 @@ impl Objects {
     }
 }
 
-fn put_value(out: &mut Vec<u8>, cells: &Cells, row: usize) {
+fn put_value(out: &mut Vec<u8>, cells: &Cells, row: usize, keeps_odd: bool) {
     if text::is_absent(cells, row) {
         out.extend(b"null");
         return;
     }
     match &cells.data {
         Data::Uint(v) => text::put_uint(out, v[row]),
-        Data::Float(v) if !v[row].is_finite() => out.extend(b"null"),
+        Data::Float(v) if !v[row].is_finite() => match keeps_odd {
+            true => put_string(out, &v[row].to_string()),
+            false => out.extend(b"null"),
+        },
         Data::Text(v) => put_string(out, &v[row]),
         Data::Bool(_) | Data::Int(_) | Data::Float(_) => {
             text::put_cell(out, cells, row, put_string);
@@ -173,6 +178,13 @@ fn put_string(out: &mut Vec<u8>, string: &str) {
 #[derive(Default)]
 pub(super) struct Ndjson {
     objects: Objects,
+}
+
+impl Ndjson {
+    /// The same, of which every value reads back as what it was.
+    pub(super) fn exact() -> Self {
+        Self { objects: Objects { keeps_odd: true, ..Objects::default() } }
+    }
 }
 
 impl Renderer for Ndjson {

@@ -1,13 +1,15 @@
 //! A question that is put to a monitor over HTTP, and its answer as it comes.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use como_core::query::Far;
+use como_core::render::{Format as Written, Reader, Told};
 use como_web::Language;
 
 use super::pairs;
+use super::show::Seen;
 use super::told::say_told;
 use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
@@ -48,10 +50,14 @@ pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
         let agent = agent();
         progress.follow(move || far(&agent, &status, run).unwrap_or_default());
     }
-    let handed = hand_on(url, response.body_mut().as_reader(), &progress.curtain());
+    let is_table = format == AnswerFormat::Records(Format::Table);
+    let (body, curtain) = (response.body_mut().as_reader(), progress.curtain());
+    let handed = match is_table {
+        true => shown(url, &args.module, BufReader::new(body), &curtain),
+        false => hand_on(url, body, &curtain),
+    };
     progress.finish();
     handed?;
-    let is_table = format == AnswerFormat::Records(Format::Table);
     told.iter().for_each(|told| say_told(told, is_table));
     Ok(())
 }
@@ -91,6 +97,8 @@ fn far(agent: &ureq::Agent, status: &str, run: u64) -> Option<Far> {
 fn send(url: &str, args: &Query, format: AnswerFormat) -> Result<Response> {
     let agent = agent();
     let name = match format {
+        // It is laid out here, where the terminal is.
+        AnswerFormat::Records(Format::Table) => Written::Typed.name(),
         AnswerFormat::Records(format) => format.written().name(),
         AnswerFormat::Packets(capture) => capture.name(),
     };
@@ -129,10 +137,7 @@ fn hand_on(url: &str, mut body: impl Read, curtain: &Curtain) -> Result {
     loop {
         let read = match body.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            other => other.map_err(|error| {
-                let failure = Failure::new(format!("{url} broke off: {error}"));
-                failure.hint("the monitor ended, or what was followed does not run any more")
-            })?,
+            other => other.map_err(|error| lost(url, &error))?,
         };
         match buffer.get(..read) {
             Some(part) if !part.is_empty() => {
@@ -141,6 +146,43 @@ fn hand_on(url: &str, mut body: impl Read, curtain: &Curtain) -> Result {
             _ => return Ok(()),
         }
     }
+}
+
+/// Shows an answer that came with its types as the table that it would be from a store here.
+fn shown(url: &str, name: &str, mut body: impl BufRead, curtain: &Curtain) -> Result {
+    let (mut seen, mut reader) = (Seen::new(name, curtain), Reader::default());
+    let (mut line, mut why) = (String::new(), None::<String>);
+    loop {
+        line.clear();
+        let told = match body.read_line(&mut line) {
+            Ok(0) => return Ok(()),
+            Ok(_) => reader.line(&line).map_err(|error| Failure::new(format!("{url}: {error}")))?,
+            Err(error) => {
+                reader.rest().iter().try_for_each(|rest| seen.output(rest))?;
+                seen.flush()?;
+                let Some(why) = why else { return Err(lost(url, &error)) };
+                return Err(Failure::new(broke_off(url, &why)));
+            }
+        };
+        match told {
+            None => continue,
+            Some(Told::Output(output)) => seen.output(&output)?,
+            Some(Told::Damaged(what)) => seen.damaged(&what)?,
+            Some(Told::Alert(alert)) => seen.alert(&alert)?,
+            Some(Told::Broken(said)) => why = Some(said),
+        }
+        seen.flush()?;
+    }
+}
+
+fn broke_off(url: &str, why: &str) -> String {
+    format!("{url} broke off: {why}")
+}
+
+/// Why an answer broke off that did not say so itself, or said it to others.
+fn lost(url: &str, error: &io::Error) -> Failure {
+    let failure = Failure::new(broke_off(url, &error.to_string()));
+    failure.hint("the monitor ended, or what was followed does not run any more")
 }
 
 /// The script that is named in place of an instance: the monitor cannot read it, so it is sent.

@@ -12,7 +12,8 @@ use como_core::render;
 use como_core::storage::{Coverage, RecordStore, Stream};
 use como_core::supervisor::Instance;
 
-use super::{Stored, show};
+use super::Stored;
+use super::show::show;
 use crate::afresh::{Afresh, Common};
 use crate::catalogue;
 use crate::cli::Format;

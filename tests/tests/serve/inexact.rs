@@ -51,9 +51,7 @@ fn a_top_list_that_is_merged_says_in_every_format_that_it_was_cut() {
             assert!(merged.stderr.contains(CUT), "{format}: {}", merged.stderr);
             let rollup = answer(&["top@5s"]);
             assert!(rollup.stderr.contains(CUT), "{format}: {}", rollup.stderr);
-            // Over there a table is plain text.
-            let is_plain = (format, place[0]) == ("table", "--url");
-            let says_itself = is_plain || ["plain", "html", "gnuplot"].contains(&format);
+            let says_itself = ["plain", "html", "gnuplot"].contains(&format);
             assert_eq!(merged.stdout.contains(CUT), says_itself, "{format}: {}", merged.stdout);
             // Neither what its module said is inexact, nor a list that was not full.
             for exact in [&["top"][..], &["top", "--interval", "1s"], &["all", "--interval", "5s"]]

@@ -20,6 +20,7 @@ mod rollups;
 mod server;
 mod startup;
 mod store;
+mod terminal;
 mod views;
 mod windows;
 #[cfg(target_os = "linux")]
