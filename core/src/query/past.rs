@@ -118,6 +118,13 @@ impl Past<'_> {
         self.look(Look { needs, window, at: Which::Inside })
     }
 
+    /// From when until when a candidate was heard; all time where nothing of it is stored.
+    fn heard(&self, candidate: &Candidate) -> Window {
+        let Some(stored) = candidate.stored else { return Window::ALL };
+        let clock = (self.running)(&candidate.name).unwrap_or_default();
+        Window { to: stored.to.max(candidate.heard_until).max(clock), ..stored }
+    }
+
     fn look(&self, look: Look<'_>) -> Result<Vec<Candidate>, QueryError> {
         let Look { needs, .. } = look;
         let filter = Expr::parse(&needs.filter).unwrap_or(Expr::ALL);
@@ -206,12 +213,13 @@ impl Candidate {
         }
     }
 
-    /// Takes note of what it has of other packets than those that `asked` picks.
-    fn fit(&mut self, eras: &[(Window, &str)], asked: &Expr) {
-        let unfit = Unfit::of(eras, asked);
-        match unfit.is_all() {
-            true => self.reserve(unfit.refusal()),
-            false => self.unfit = unfit,
+    /// Takes note of what it has of other packets than those that `asked` picks; it is refused
+    /// where that is all it has of the window.
+    fn fit(&mut self, eras: &[(Window, &str)], heard: Window, asked: &Expr) {
+        let unfit = Unfit::of(eras, heard, asked);
+        match unfit.refusal(self.covered.unwrap_or(heard)) {
+            Some(why) => self.reserve(why),
+            None => self.unfit = unfit,
         }
     }
 
@@ -219,9 +227,14 @@ impl Candidate {
     fn notes(&self) -> Vec<String> {
         let edge = self.stand.edge.filter(|_| self.stand.is_as_good);
         let edge = edge.map(|Window { from, to }| format!("it has nothing from {from} until {to}"));
-        let (unfit, unsaid) = (self.unfit.note(), self.unsaid.note());
+        let [unfit, unsaid] = self.left_out();
         let notes = [&self.reservation, &unfit, &unsaid, &self.doubt, &self.aligned, &edge];
         notes.into_iter().flatten().cloned().collect()
+    }
+
+    /// What is to be said of the times of the window that are left out of it.
+    fn left_out(&self) -> [Option<String>; 2] {
+        [&self.unfit, &self.unsaid].map(|unfit| unfit.note(self.window))
     }
 
     /// Says why it serves only who asks for it by name; the first reason stands.

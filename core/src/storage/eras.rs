@@ -84,20 +84,6 @@ impl Stream {
         let first = known.map(|span| span.from).min().filter(|_| is_full)?;
         Some(Window { from: Ts(0), to: first })
     }
-
-    /// The same for what was kept beside its records, which lag behind: what lies between two eras
-    /// is of the earlier, and what lies before or behind all of the nearest.
-    pub fn eras_around(&self, window: Window) -> Vec<(Window, &Measured)> {
-        let mut eras = self.eras(Window::ALL);
-        let starts: Vec<Ts> = eras.iter().map(|(span, _)| span.from).collect();
-        for (at, (span, _)) in eras.iter_mut().enumerate() {
-            let next = starts.get(at + 1).copied().unwrap_or(Window::ALL.to);
-            let from = if at == 0 { Ts(0) } else { span.from };
-            *span = Window { from, to: span.to.max(next) };
-        }
-        let inside = eras.into_iter().filter_map(|(span, m)| Some((span.common(window)?, m)));
-        inside.collect()
-    }
 }
 
 #[cfg(test)]
@@ -144,17 +130,7 @@ mod tests {
         let stream = stream(&full);
         let early = Window { from: Ts(0), to: Ts(10) };
         assert_eq!(shown(&stream.eras(early)), [(0, 10, "(forgotten)")]);
-        assert_eq!(shown(&stream.eras_around(early)), [(0, 10, "(forgotten)")]);
         let late = Window { from: Ts(10), to: Ts(11) };
         assert_eq!(shown(&stream.eras(late)), [(10, 11, "tcp")]);
-    }
-
-    #[test]
-    fn what_lies_between_eras_is_of_the_one_before() {
-        let stream = stream(&[("", Some((10, 20))), ("tcp", Some((30, 40)))]);
-        let eras = |from, to| stream.eras_around(Window { from: Ts(from), to: Ts(to) });
-        assert_eq!(shown(&eras(0, 50)), [(0, 30, ""), (30, 50, "tcp")]);
-        assert_eq!(shown(&eras(22, 25)), [(22, 25, "")]);
-        assert_eq!(shown(&eras(45, 50)), [(45, 50, "tcp")]);
     }
 }

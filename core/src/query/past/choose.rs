@@ -67,6 +67,13 @@ impl Wanted<'_> {
 }
 
 impl Candidate {
+    /// Why it has nothing of the window.
+    fn missed(&self) -> Option<Missed> {
+        let kind = if self.is_packets { "packets" } else { "records" };
+        let (what, stored) = (format!("{kind} of `{}`", self.name), self.stored);
+        self.covered.is_none().then_some(Missed::Outside { what, stored })
+    }
+
     /// That packets count just in the time asked for, where that cuts intervals of a length and
     /// there are packets of their rest.
     fn just(&self, window: Window, interval: Span) -> Option<String> {
@@ -129,10 +136,15 @@ impl Past<'_> {
             chosen.unfit = Unfit::default();
         }
         let pair = asked.pair(&chosen);
-        let (edges, missed) = self.edges(&chosen, needs, window);
+        let (missed, served) = (chosen.missed(), self.served(&chosen, window));
+        let edges = match missed {
+            Some(_) => Edges::default(),
+            None => self.edges(&chosen, served, needs, window),
+        };
         let (just, unheard) = (chosen.just(window, needs.interval), Unheard::default());
         let how = (window, lookups.clone(), unheard.clone());
-        let mut run = self.begin(instance.clone(), needs, chosen, how)?;
+        let end = served.map_or(Window::ALL.to, |served| served.to);
+        let mut run = self.begin(instance.clone(), needs, (chosen, end), how)?;
         run.bound(edges);
         missed.into_iter().for_each(|missed| run.miss(missed));
         run.attend(unheard);
@@ -142,13 +154,9 @@ impl Past<'_> {
         Ok(run)
     }
 
-    /// What of a window is not covered by what was chosen, or that nothing is.
-    fn edges(&self, chosen: &Candidate, needs: &Needs, window: Window) -> (Edges, Option<Missed>) {
-        if chosen.covered.is_none() {
-            let kind = if chosen.is_packets { "packets" } else { "records" };
-            let (what, stored) = (format!("{kind} of `{}`", chosen.name), chosen.stored);
-            return (Edges::default(), Some(Missed::Outside { what, stored }));
-        }
+    /// From when until when what was chosen serves in a window; nothing where that is empty, and
+    /// none where it is not known.
+    fn served(&self, chosen: &Candidate, window: Window) -> Option<Window> {
         // Who runs has heard until now.
         let clock = (self.running)(&chosen.name).unwrap_or_default();
         let until = |stored: Window, heard: Ts| Window { to: stored.to.max(heard), ..stored };
@@ -156,7 +164,7 @@ impl Past<'_> {
             None => chosen.stored.map(|stored| until(stored, clock)),
             // What cannot be read is complained of by who reads it.
             Some(dir) => match packets::listened(dir, window) {
-                Ok(None) => return (Edges::all(window), None),
+                Ok(None) => Some(Window::NONE),
                 // Who keeps packets says until when it heard none. Where it was killed, some that
                 // it had heard are lost.
                 Ok(Some(Listened { within, is_last: true, is_closed })) => {
@@ -166,8 +174,26 @@ impl Past<'_> {
                 listened => listened.ok().flatten().map(|listened| listened.within),
             },
         };
-        let fit = stored.map(|stored| chosen.unsaid.trim(chosen.unfit.trim(stored)));
-        (Edges::of(window, fit, unheard::step(needs.interval), false), None)
+        stored.map(|stored| chosen.unsaid.trim(chosen.unfit.trim(stored)))
+    }
+
+    /// What of a window is not covered by what was chosen, which is `served`. An end that was not
+    /// asked for is where the last of it was heard, or the first.
+    fn edges(
+        &self,
+        chosen: &Candidate,
+        served: Option<Window>,
+        needs: &Needs,
+        window: Window,
+    ) -> Edges {
+        let heard = self.heard(chosen);
+        let from = if window.from == Window::ALL.from { heard.from } else { window.from };
+        let to = if window.to == Window::ALL.to { heard.to } else { window.to };
+        let asked = Window { from, to };
+        match served {
+            Some(served) if served.common(asked).is_none() => Edges::all(asked),
+            served => Edges::of(asked, served, unheard::step(needs.interval), false),
+        }
     }
 
     /// What there is to choose from, the best first, with prices where these decide.
@@ -195,7 +221,7 @@ impl Past<'_> {
         &self,
         instance: Instance,
         needs: &Needs,
-        chosen: Candidate,
+        (chosen, end): (Candidate, Ts),
         (window, lookups, unheard): (Window, Arc<Lookups>, Unheard),
     ) -> Result<Run, QueryError> {
         let Candidate { source: Some(source), dir, by, bytes, .. } = chosen else {
@@ -209,7 +235,8 @@ impl Past<'_> {
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
-            let source = unheard.of(unsaid.out_of(unfit.out_of(source)), needs.interval);
+            let source = unsaid.out_of(unfit.out_of(source, end), end);
+            let source = unheard.of(source, needs.interval);
             let mut run = Run::start(instance, vec![source], window, lookups)?;
             run.watch(losses);
             return Ok(run);

@@ -86,7 +86,7 @@ impl Past<'_> {
     /// What a candidate leaves out of the time it covers, or may not say exactly.
     fn leaves_out(candidate: &Candidate, window: Window) -> Option<String> {
         let covered = candidate.covered?;
-        let (unfit, unsaid) = (candidate.unfit.note(), candidate.unsaid.note());
+        let [unfit, unsaid] = candidate.left_out();
         let doubts = [&unfit, &unsaid, &candidate.doubt, &candidate.aligned];
         let mut all: Vec<String> = doubts.into_iter().flatten().cloned().collect();
         let source = candidate.source.as_ref();

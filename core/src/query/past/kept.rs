@@ -48,9 +48,16 @@ impl Past<'_> {
             candidate.heard_until = stream.end.unwrap_or_default();
             candidate.note_lineages(stream.covered(within), needs);
         }
-        match (&eras, &stream) {
-            (Some(eras), _) => candidate.fit(eras, filter),
-            (None, Some(stream)) => candidate.fit(&texts(stream.eras_around(within)), filter),
+        let heard = self.heard(&candidate);
+        let told = |since| stream.iter().flat_map(move |stream| texts(stream.eras(since)));
+        match (eras, &stream) {
+            (Some(mut eras), _) => {
+                // Who heard on and kept nothing says so in its records.
+                let from = candidate.stored.map_or(heard.to, |stored| stored.to);
+                eras.extend(told(Window { from, ..heard }));
+                candidate.fit(&eras, heard, filter);
+            }
+            (None, Some(stream)) => candidate.fit(&texts(stream.eras(heard)), heard, filter),
             (None, None) => candidate.reserve("nothing says which packets it kept".to_owned()),
         }
         candidate.note_treatment(&treated, within, needs);
@@ -69,11 +76,6 @@ fn eras(treated: &[Treated], window: Window) -> Option<Vec<(Window, &str)>> {
         eras.extend(span.map(|span| (span, filter)));
     }
     eras.sort_by_key(|(span, _)| span.from);
-    // Nobody kept anything between two of them.
-    let starts: Vec<Ts> = eras.iter().skip(1).map(|(span, _)| span.from).collect();
-    for ((span, _), next) in eras.iter_mut().zip(starts) {
-        span.to = span.to.max(next);
-    }
     Some(eras).filter(|eras| !eras.is_empty())
 }
 

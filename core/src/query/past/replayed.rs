@@ -29,8 +29,8 @@ impl Past<'_> {
         let records = share(stream.rows.unwrap_or(0), span, candidate.covered);
         candidate.amount = Some(Amount { bytes: candidate.bytes, records, packets: None });
         candidate.stream = Some(stream.clone());
-        let within = candidate.covered.unwrap_or(Window::ALL);
-        candidate.fit(&texts(stream.eras(within)), filter);
+        let heard = self.heard(&candidate);
+        candidate.fit(&texts(stream.eras(heard)), heard, filter);
         if let Some(why) = look.passes_over(&candidate) {
             return candidate.refuse(why);
         }
@@ -84,8 +84,8 @@ impl Past<'_> {
         // What cannot be read is complained of when it is replayed.
         let times = times_of(&*self.store, &stream.name, window, is_lacking).unwrap_or_default();
         for (time, hash) in times {
-            let why = lacking.get(&hash).map(ReplayError::to_string).unwrap_or_default();
-            unsaid.leave_out(time, &why);
+            let why = || lacking.get(&hash).map(ReplayError::to_string).unwrap_or_default();
+            unsaid.leave_out(time, why);
         }
         unsaid
     }

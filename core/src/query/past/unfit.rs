@@ -10,52 +10,43 @@ use crate::time::Ts;
 pub(super) struct Unfit {
     /// Those times, in order; none touches another.
     holes: Vec<Window>,
-    /// What there is in the first of them.
-    what: String,
-    /// Whether there are no others.
-    is_all: bool,
+    /// What there is in each, at first.
+    whats: Vec<String>,
 }
 
 impl Unfit {
-    /// Of these eras those whose packets are not all that `asked` picks.
-    pub fn of(eras: &[(Window, &str)], asked: &Expr) -> Self {
-        let mut unfit = Self { is_all: !eras.is_empty(), ..Self::default() };
-        for (window, filter) in eras {
+    /// Of these eras of all that was `heard`, in the order of time, those whose packets are not all
+    /// that `asked` picks, each from the one before it until the next: nothing says what was there.
+    pub fn of(eras: &[(Window, &str)], heard: Window, asked: &Expr) -> Self {
+        let (mut unfit, mut end) = (Self::default(), heard.from);
+        for (at, (window, filter)) in eras.iter().enumerate() {
+            let before = end;
+            end = end.max(window.to);
             if asked.is_kept_by(filter) {
-                unfit.is_all = false;
                 continue;
             }
-            if unfit.holes.is_empty() {
-                unfit.what = format!("it has only the packets of `{filter}`");
-            }
-            unfit.put(*window);
+            let next = eras.get(at + 1).map_or(heard.to, |(next, _)| next.from);
+            let to = if window.to < before { window.to } else { window.to.max(next) };
+            let hole = Window { from: window.from.min(before), to };
+            unfit.leave_out(hole, || format!("it has only the packets of `{filter}`"));
         }
         unfit
     }
 
     /// Adds a time of which nothing can be said, and why.
-    pub fn leave_out(&mut self, window: Window, why: &dyn std::fmt::Display) {
-        if self.holes.is_empty() {
-            self.what = why.to_string();
-        }
-        self.put(window);
-    }
-
-    fn put(&mut self, window: Window) {
+    pub fn leave_out(&mut self, window: Window, why: impl FnOnce() -> String) {
         match self.holes.last_mut() {
             Some(last) if window.from <= last.to => last.to = last.to.max(window.to),
-            _ => self.holes.push(window),
+            _ => {
+                self.holes.push(window);
+                self.whats.push(why());
+            }
         }
     }
 
     /// Whether everything fits.
     pub fn is_empty(&self) -> bool {
         self.holes.is_empty()
-    }
-
-    /// Whether nothing fits.
-    pub fn is_all(&self) -> bool {
-        self.is_all
     }
 
     /// A window without what does not fit at its ends.
@@ -76,27 +67,30 @@ impl Unfit {
         &self.holes
     }
 
-    /// Why it does not serve where nothing of it fits.
-    pub fn refusal(&self) -> String {
-        self.what.clone()
+    /// Why it does not serve for a time where nothing of that fits.
+    pub fn refusal(&self, within: Window) -> Option<String> {
+        let mut all = self.holes.iter().zip(&self.whats);
+        let (_, what) = all.find(|(hole, _)| within.without(**hole).next().is_none())?;
+        Some(what.clone())
     }
 
-    /// What is to be said of it where some of it fits.
-    pub fn note(&self) -> Option<String> {
-        let first = self.holes.first()?;
-        let others = match self.holes.len() - 1 {
+    /// What is to be said of it where some of a time fits.
+    pub fn note(&self, within: Window) -> Option<String> {
+        let both = self.holes.iter().zip(&self.whats);
+        let mut inside = both.filter_map(|(hole, what)| Some((hole.common(within)?, what)));
+        let (Window { from, to }, what) = inside.next()?;
+        let others = match inside.count() {
             0 => String::new(),
             others => format!(", and at {others} more times those of others"),
         };
-        let Window { from, to } = first;
-        Some(format!("from {from} until {to} {}{others}", self.what))
+        Some(format!("from {from} until {to} {what}{others}"))
     }
 
-    /// The source without what does not fit.
-    pub fn out_of(self, inner: Box<dyn Source>) -> Box<dyn Source> {
+    /// The source, of which all before `end` is told, without what does not fit.
+    pub fn out_of(self, inner: Box<dyn Source>, end: Ts) -> Box<dyn Source> {
         match self.holes.is_empty() {
             true => inner,
-            false => Box::new(Fitting { inner, holes: self.holes, told: 0, rest: None }),
+            false => Box::new(Fitting { inner, holes: self.holes, end, told: 0, rest: None }),
         }
     }
 }
@@ -110,6 +104,8 @@ pub(super) fn texts(eras: Vec<(Window, &Measured)>) -> Vec<(Window, &str)> {
 struct Fitting {
     inner: Box<dyn Source>,
     holes: Vec<Window>,
+    // Until when there is anything that fits.
+    end: Ts,
     // How many holes were told.
     told: usize,
     // Packets behind a hole, which wait for the next turn, and what that is.
@@ -145,6 +141,7 @@ impl Fitting {
         chunk: &mut Chunk,
         turned: Result<Turn, SourceError>,
     ) -> Result<Turn, SourceError> {
+        let is_end = matches!(turned, Ok(Turn::End));
         let mut turned = Some(turned);
         let begun = self.told;
         while let Some(hole) = self.holes.get(self.told) {
@@ -153,6 +150,9 @@ impl Fitting {
                 continue;
             }
             match chunk.packets.iter().position(|packet| packet.ts >= hole.to) {
+                None if is_end && chunk.packets.is_empty() && hole.from < self.end => {
+                    self.told += 1;
+                }
                 None => break,
                 Some(0) => self.told += 1,
                 Some(at) => {

@@ -99,3 +99,92 @@ fn segments_say_by_which_filter_their_packets_were_kept_whatever_records_say() {
     assert_eq!(asked("tcp port 80", 0).1, [""; 0]);
     assert_eq!(asked("", 30).1, [""; 0]);
 }
+
+/// Runs of a `trace` one after another, each with a filter, the seconds of the packets it kept, and
+/// when there are records of it; over all of which a module runs for all packets.
+#[track_caller]
+fn check_runs(
+    runs: &[(&str, std::ops::Range<u64>, std::ops::Range<u64>)],
+    (from, to): (u64, u64),
+    want: &[&str],
+) {
+    let minute = minute();
+    std::fs::remove_dir_all(minute.dir.path().join("kept")).expect("a folder");
+    let store = Arc::new(MemoryStore::default());
+    let mut writer = Writer::new(store.clone(), "node", 1);
+    let schema = Arc::new(Schema::new([Column::new("packets", Type::Uint).of("count()")]));
+    for (filter, secs, heard) in runs {
+        let (module, filter) = ("trace".to_owned(), (*filter).to_owned());
+        let about = About { module, filter: filter.clone(), ..About::default() };
+        writer.open("kept", about).expect("memory");
+        let mut records = Records::empty(schema.clone(), Span::from_secs(5));
+        heard.clone().step_by(5).for_each(|start| records.push(Ts::new(start, 0), [1u64.into()]));
+        writer.write("kept", Output::Records(records)).expect("memory");
+        let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
+        let taken = Taken { filter, ..Taken::whole(65_535) };
+        let mut keeper = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+        for sec in secs.clone() {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+        }
+    }
+    writer.commit().expect("memory");
+    let minute = Minute { store, ..minute };
+    let window = Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+    let window = if to == 0 { Window::ALL } else { window };
+    let run = minute.past().run(asked("10s", ""), &Over::Best, window, Arc::default());
+    assert_eq!(said(run.expect("an answer")).0, want, "{from}-{to}");
+}
+
+#[test]
+fn a_time_of_other_packets_behind_which_nothing_is_kept_is_a_gap() {
+    let rows = ["0 10", "10 10"];
+    let all = |gaps: &[&'static str]| [&rows[..], gaps].concat();
+    // It was heard on, and nothing was kept.
+    let heard = [("all", 0..20, 0..20), ("tcp", 20..40, 20..60)];
+    check_runs(&heard, (0, 60), &all(&["gap 20-60"]));
+    check_runs(&heard, (0, 90), &all(&["gap 20-90"]));
+    check_runs(&heard, (10, 90), &["10 10", "gap 20-90"]);
+    check_runs(&heard, (0, 0), &all(&["gap 20-60"]));
+    // Only records say of which packets it was.
+    let silent = [("all", 0..20, 0..20), ("tcp", 0..0, 20..60)];
+    check_runs(&silent, (0, 60), &all(&["gap 20-60"]));
+    check_runs(&silent, (0, 0), &all(&["gap 20-60"]));
+}
+
+#[test]
+fn a_silence_of_other_packets_is_a_gap_wherever_the_time_asked_for_ends() {
+    let runs = [("all", 0..20, 0..20), ("tcp", 20..21, 20..60), ("all", 60..80, 60..80)];
+    check_runs(&runs, (0, 50), &["0 10", "10 10", "gap 20-50"]);
+    check_runs(&runs, (10, 80), &["10 10", "gap 20-60", "60 10", "70 10"]);
+    check_runs(&runs, (40, 80), &["gap 40-60", "60 10", "70 10"]);
+}
+
+#[test]
+fn behind_a_time_of_other_packets_a_silence_of_those_asked_for_is_no_gap() {
+    let runs = [("all", 0..20, 0..20), ("tcp", 20..30, 20..40), ("all", 0..0, 40..60)];
+    check_runs(&runs, (0, 60), &["0 10", "10 10", "gap 20-40"]);
+    check_runs(&runs, (0, 90), &["0 10", "10 10", "gap 20-40", "gap 60-90"]);
+}
+
+#[test]
+fn of_several_filters_that_is_named_which_the_time_asked_for_has() {
+    let minute = minute();
+    let mut writer = Writer::new(minute.store.clone(), "node", 2);
+    let schema = minute.store.schemas("counts").expect("memory").remove(0).1;
+    for (filter, start) in [("udp", 60), ("", 65), ("tcp", 70)] {
+        let (module, filter) = ("traffic".to_owned(), filter.to_owned());
+        writer.open("counts", About { module, filter, ..About::default() }).expect("memory");
+        let mut records = Records::empty(schema.clone(), Span::from_secs(5));
+        records.push(Ts::new(start, 0), [5u64.into(), 5000u64.into()]);
+        writer.write("counts", Output::Records(records)).expect("memory");
+    }
+    writer.commit().expect("memory");
+    std::fs::remove_dir_all(minute.dir.path().join("kept")).expect("a folder");
+    let window = Window { from: Ts::new(65, 0), to: Ts::new(75, 0) };
+    let run = minute.past().run(asked("5s", ""), &Over::Best, window, Arc::default());
+    let (lines, lineage) = said(run.expect("an answer"));
+    assert_eq!(lines, ["65 5", "gap 70-75"]);
+    let said = "inexact: from 1970-01-01T00:01:10Z until 1970-01-01T00:01:15Z it has only the \
+                packets of `tcp`";
+    assert!(lineage.iter().any(|line| line == said), "{lineage:?}");
+}
