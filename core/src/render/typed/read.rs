@@ -224,7 +224,8 @@ mod tests {
             assert_eq!(reader.line(line), Ok(None));
         }
         let Some(Output::Records(rest)) = reader.rest() else { panic!("a row came") };
-        assert_eq!(rest, records().slice(0..1));
+        let row = |records: &Records| crate::render::row(records, 0);
+        assert_eq!((rest.rows(), row(&rest)), (1, row(&records())));
     }
 
     #[test]
