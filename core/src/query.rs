@@ -31,7 +31,7 @@ pub use coarse::Coarse;
 pub use covered::Missed;
 pub use joined::{Filling, Joined, Own};
 pub use packets::Packets;
-pub use past::{Candidate, Past};
+pub use past::{Candidate, Heard, Past};
 pub use quiet::Quiet;
 pub use rates::Rates;
 pub use replayed::Replayed;

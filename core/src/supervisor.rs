@@ -365,6 +365,12 @@ impl Handle {
         self.instances.read().get(name).map(|running| running.instance.clone())
     }
 
+    /// Whether an instance that runs was given any packet.
+    pub fn heard(&self, name: &str) -> Option<bool> {
+        self.instance(name)?;
+        Some(self.counters.task(name).is_some_and(|task| task.has_picked()))
+    }
+
     /// What runs under this name, for its own ways with its records.
     pub fn maker(&self, name: &str) -> Option<Maker> {
         let maker = self.instance(name)?.maker(self.lookups());

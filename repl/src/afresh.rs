@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use como_core::lookup::Lookups;
 use como_core::module::{Args, Maker};
-use como_core::query::{Filling, Over, Own, Past, Query, QueryError, Rates, Run, Threads};
+use como_core::query::{Filling, Heard, Over, Own, Past, Query, QueryError, Rates, Run, Threads};
 use como_core::record::{Records, Value};
 use como_core::storage::{RecordStore, Stream, Window};
 use como_core::supervisor::{Handle, Instance};
@@ -152,10 +152,10 @@ impl Afresh<'_> {
         let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
         let handle = self.running.as_ref().map(|(handle, _)| handle);
         let clock = self.running.as_ref().and_then(|(_, clock)| *clock).unwrap_or_default();
-        let running = |name: &str| handle?.instance(name).map(|_| clock);
+        let heard = |name: &str| handle?.heard(name).map(|any| Heard { until: clock, any });
         let Common { rates, threads } = self.common.clone();
         let (store, packets) = (self.store.clone(), self.packets);
-        act(&Past { store, packets, own: &own, running: &running, threads, rates })
+        act(&Past { store, packets, own: &own, running: &heard, threads, rates })
     }
 }
 

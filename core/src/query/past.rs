@@ -43,12 +43,22 @@ pub struct Past<'a> {
     pub packets: &'a Path,
     /// How records are replayed where their module says so itself.
     pub own: &'a OwnWay<'a>,
-    /// The clock of an instance that runs, until which it has heard all.
-    pub running: &'a dyn Fn(&str) -> Option<Ts>,
+    /// How far an instance has heard that runs.
+    pub running: &'a dyn Fn(&str) -> Option<Heard>,
     /// Threads that may read packets beside the first.
     pub threads: Threads,
     /// What runs took so far.
     pub rates: Arc<Rates>,
+}
+
+/// How far an instance has heard that runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// All until this instant: its clock.
+    pub until: Ts,
+    /// Whether any packet was among that. Of one that was started and was given none, what it keeps
+    /// is of those that ran before.
+    pub any: bool,
 }
 
 /// Something stored that a module might run over.
@@ -74,7 +84,7 @@ pub struct Candidate {
     pub price: Option<Price>,
     // The time of all that there is of it.
     stored: Option<Window>,
-    // Until when it was heard, as its records say.
+    // Until when it was heard behind all its packets, as its records say.
     heard_until: Ts,
     // What of it is of other packets than those asked for, where some of it is not.
     unfit: Unfit,
@@ -121,8 +131,9 @@ impl Past<'_> {
     /// From when until when a candidate was heard; all time where nothing of it is stored.
     fn heard(&self, candidate: &Candidate) -> Window {
         let Some(stored) = candidate.stored else { return Window::ALL };
-        let clock = (self.running)(&candidate.name).unwrap_or_default();
-        Window { to: stored.to.max(candidate.heard_until).max(clock), ..stored }
+        let clock = (self.running)(&candidate.name).map(|heard| heard.until);
+        let to = stored.to.max(candidate.heard_until).max(clock.unwrap_or_default());
+        Window { to, ..stored }
     }
 
     fn look(&self, look: Look<'_>) -> Result<Vec<Candidate>, QueryError> {

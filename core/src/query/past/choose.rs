@@ -157,8 +157,9 @@ impl Past<'_> {
     /// From when until when what was chosen serves in a window; nothing where that is empty, and
     /// none where it is not known.
     fn served(&self, chosen: &Candidate, window: Window) -> Option<Window> {
-        // Who runs has heard until now.
-        let clock = (self.running)(&chosen.name).unwrap_or_default();
+        // Who runs has heard until now, from the last of its packets on.
+        let now = (self.running)(&chosen.name).filter(|heard| heard.any || !chosen.is_packets);
+        let clock = now.map_or(Ts(0), |heard| heard.until);
         let until = |stored: Window, heard: Ts| Window { to: stored.to.max(heard), ..stored };
         let stored = match &chosen.dir {
             None => chosen.stored.map(|stored| until(stored, clock)),

@@ -9,8 +9,9 @@ use crate::filter::Expr;
 use crate::query::QueryError;
 use crate::query::rates::Amount;
 use crate::source::{Covered, Sampling, Treatment, with_causes};
-use crate::storage::Window;
 use crate::storage::packets::{self, By, Expected, LANES_MAX, PacketSource, Treated};
+use crate::storage::scan::gaps;
+use crate::storage::{Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::Ts;
 
@@ -45,7 +46,7 @@ impl Past<'_> {
         let treated = packets::treated(dir, within).unwrap_or_default();
         let eras = eras(&treated, within);
         if let Some(stream) = &stream {
-            candidate.heard_until = stream.end.unwrap_or_default();
+            candidate.heard_until = self.heard_behind(stream, &candidate);
             candidate.note_lineages(stream.covered(within), needs);
         }
         let heard = self.heard(&candidate);
@@ -63,6 +64,19 @@ impl Past<'_> {
         candidate.note_treatment(&treated, within, needs);
         let sampling = stream.map_or(Sampling::Unknown, |stream| stream.sampling(within));
         Ok(candidate.open_kept(dir, (filter, sampling), look))
+    }
+}
+
+impl Past<'_> {
+    /// Until when an instance heard nothing behind all packets it kept, as its records say: those
+    /// behind a gap are of a run that kept none.
+    fn heard_behind(&self, stream: &Stream, kept: &Candidate) -> Ts {
+        let from = kept.stored.map_or(Ts(0), |stored| stored.to);
+        let behind = Window { from, ..Window::ALL };
+        // What cannot be read is complained of by who reads it.
+        let gaps = gaps(&*self.store, &stream.name, behind, 1).unwrap_or_default().0;
+        let end = gaps.first().map(|gap| gap.from);
+        end.or(stream.end).unwrap_or_default()
     }
 }
 

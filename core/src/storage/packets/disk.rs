@@ -37,7 +37,7 @@ pub(super) struct Disk {
     // Of a directory.
     indexing: Option<Indexing>,
     shelf: Shelf,
-    // From the first packet on, where there is anything to tidy.
+    // From the first packet on: until then it stays seen what a kill left open.
     tidy: Option<Tidy>,
     // Of a directory: held as long as segments are written to it, so after all that writes there.
     lock: Option<File>,
@@ -102,7 +102,7 @@ impl Disk {
         })
     }
 
-    /// Takes over the directory; what an earlier run left open in it is closed meanwhile.
+    /// Takes over the directory.
     fn prepare(&mut self) -> io::Result<()> {
         if let (Some(lock), Place::Directory(room)) = (&self.lock, &self.place) {
             let waited = std::mem::replace(&mut self.waited, true);
@@ -112,10 +112,17 @@ impl Disk {
             let last = last_left.max(all.last().map_or(0, |segment| segment.number));
             self.next_number = last.saturating_add(1);
             *self.shelf.lock() = segments::list(&room.path)?;
+        }
+        self.ready = true;
+        Ok(())
+    }
+
+    /// Begins to tidy up; what an earlier run left open is closed meanwhile.
+    fn begin_to_tidy(&mut self) -> io::Result<()> {
+        if let (None, Place::Directory(room)) = (&self.tidy, &self.place) {
             let (room, shelf, written) = (room.clone(), self.shelf.clone(), self.written.clone());
             self.tidy = Some(Tidy::new(room, shelf, written)?);
         }
-        self.ready = true;
         Ok(())
     }
 
@@ -185,6 +192,7 @@ impl Disk {
         if !self.ready {
             self.prepare()?;
         }
+        self.begin_to_tidy()?;
         if load.begins {
             self.close();
             self.broken = false;

@@ -232,6 +232,11 @@ impl TaskCounters {
         );
     }
 
+    /// Whether it was given any packet.
+    pub(crate) fn has_picked(&self) -> bool {
+        self.picked.load(Relaxed) > 0
+    }
+
     /// Whether there are packets that it did not get because there was no time for them.
     pub(crate) fn has_shed(&self) -> bool {
         self.shed.load(Relaxed) > 0

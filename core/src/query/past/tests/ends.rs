@@ -33,7 +33,8 @@ fn two_minutes() -> Minute {
 fn check((from, to): (u64, u64), starts: &[u64], gaps: &[(u64, u64)]) {
     let (minute, window) = (two_minutes(), Window { from: Ts::new(from, 0), to: Ts::new(to, 0) });
     for clock in [None, Some(Ts::new(160, 0))] {
-        let past = Past { running: &|_| clock, ..minute.past() };
+        let heard = clock.map(|until| Heard { until, any: true });
+        let past = Past { running: &|_| heard, ..minute.past() };
         for name in ["kept", "counts"] {
             let over = Over::Instance(name.to_owned());
             let run = past.run(asked("5s", ""), &over, window, Arc::default());
@@ -80,4 +81,73 @@ fn a_gap_is_told_to_the_nanosecond_so_that_a_short_record_is_one_that_it_touches
     let between = (just_behind(Ts::new(59, 0)), ts);
     assert_eq!(told, [between, (just_behind(ts), window.to)]);
     assert_eq!(begun, [Ts::new(59, 0), Ts::new(100, 0)]);
+}
+
+/// The minute's packets, which a kill left, or that were closed; with more records of `kept`, and a
+/// gap before them where one is said.
+fn started_again(is_killed: bool, gap: Option<(u64, u64)>, (from, to): (u64, u64)) -> Minute {
+    let minute = minute();
+    if is_killed {
+        let dir = minute.dir.path().join("kept");
+        let mut paths = std::fs::read_dir(&dir).expect("a folder").flatten().map(|e| e.path());
+        let closed = paths.find(|path| path.extension().is_some_and(|kind| kind == "pcapng"));
+        let open = dir.join("00000001.pcapng");
+        std::fs::rename(closed.expect("a segment"), open).expect("a folder");
+    }
+    let schema = minute.store.schemas("kept").expect("memory").remove(0).1;
+    let records = |from: u64, to: u64| {
+        let mut records = Records::empty(schema.clone(), Span::from_secs(5));
+        let starts = (from..to).step_by(5);
+        starts.for_each(|start| records.push(Ts::new(start, 0), [0u64.into(), 0u64.into()]));
+        Output::Records(records)
+    };
+    let about = || About { module: "trace".to_owned(), ..About::default() };
+    let mut writer = Writer::new(minute.store.clone(), "node", 1);
+    writer.open("kept", about()).expect("room");
+    writer.write("kept", records(60, 70)).expect("memory");
+    writer.commit().expect("memory");
+    let mut writer = Writer::new(minute.store.clone(), "node", 2);
+    writer.open("kept", about()).expect("room");
+    if let Some((from, to)) = gap {
+        let gap = Output::Gap { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+        writer.write("kept", gap).expect("memory");
+    }
+    writer.write("kept", records(from, to)).expect("memory");
+    writer.commit().expect("memory");
+    minute
+}
+
+/// The gap at the end of 50 to 200 seconds, where `kept` has heard until an instant.
+#[track_caller]
+fn check_end(minute: &Minute, heard: Option<Heard>, want: &[&str]) {
+    let past = Past { running: &|_| heard, ..minute.past() };
+    let window = Window { from: Ts::new(50, 0), to: Ts::new(200, 0) };
+    let over = Over::Instance("kept".to_owned());
+    let run = past.run(asked("5s", ""), &over, window, Arc::default());
+    assert_eq!(said(run.expect("it serves")).0[2..], *want);
+}
+
+#[test]
+fn of_one_that_kept_nothing_since_it_was_started_again_records_say_nothing() {
+    let now = |any| Some(Heard { until: Ts::new(150, 0), any });
+    // What came behind the last packet that is there was lost, as far as is known.
+    let killed = started_again(true, Some((70, 100)), (100, 150));
+    check_end(&killed, None, &["gap 60-200"]);
+    check_end(&killed, now(false), &["gap 60-200"]);
+    let at_once = started_again(true, None, (70, 150));
+    check_end(&at_once, None, &["gap 60-200"]);
+    check_end(&at_once, now(false), &["gap 60-200"]);
+    // Who was ended heard until then.
+    let ended = started_again(false, Some((70, 100)), (100, 150));
+    check_end(&ended, None, &["gap 70-200"]);
+    check_end(&ended, now(false), &["gap 70-200"]);
+    let at_once = started_again(false, None, (70, 150));
+    check_end(&at_once, now(false), &["gap 150-200"]);
+}
+
+#[test]
+fn who_was_given_packets_has_heard_until_now() {
+    let now = Some(Heard { until: Ts::new(150, 0), any: true });
+    let growing = started_again(true, None, (70, 100));
+    check_end(&growing, now, &["gap 150-200"]);
 }

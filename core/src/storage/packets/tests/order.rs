@@ -168,3 +168,22 @@ fn a_segment_that_has_no_packet_yet_makes_no_gap_a_silence() {
     let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
     assert_eq!(read_all(source.expect("segments")).1, [(99, 200)]);
 }
+
+#[test]
+fn what_a_kill_left_open_is_closed_with_the_first_packet_that_is_kept_behind_it() {
+    let dir = dir();
+    let place = || Place::Directory(Room::new(dir.path(), 1 << 30));
+    written(&place(), 0..100);
+    let closed = segments(dir.path()).expect("a directory").remove(0);
+    fs::rename(&closed.path, dir.path().join("00000001.pcapng")).expect("a segment");
+    let is_open = || segments(dir.path()).expect("a directory")[0].span.is_none();
+    let writer = || PacketWriter::new(place(), Taken::whole(65_535), Arc::default());
+    let mut silent = writer().expect("a place");
+    let (told, spot) = crossbeam_channel::bounded(1);
+    silent.mark(told);
+    assert_eq!(spot.recv().expect("a place").segment, 2);
+    drop(silent);
+    assert!(is_open());
+    write(&mut writer().expect("a place"), 200..201);
+    assert!(!is_open());
+}
