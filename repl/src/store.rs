@@ -303,6 +303,15 @@ fn compact(place: &Place) -> Result {
     let freed = thousands(&before.saturating_sub(after).to_string());
     let after = thousands(&after.to_string());
     say(&format!("{freed} bytes are free again; `{}` takes {after}", path.display()));
+    for dir in place.windows()? {
+        let cleared = packets::clear(&dir).map_err(|error| named(&dir, &error))?;
+        let dir = dir.display();
+        match cleared {
+            0 => {}
+            1 => say(&format!("`{dir}`: 1 file of segments that have gone was removed")),
+            _ => say(&format!("`{dir}`: {cleared} files of segments that have gone were removed")),
+        }
+    }
     Ok(())
 }
 

@@ -89,6 +89,10 @@ fn what_lies_before_a_time_is_removed_and_its_space_given_back() {
     assert_eq!(left.lines().collect::<Vec<_>>(), lines[lines.len() - 3..]);
     folder.como(["store", "rm", "t", "--before", "soon"]).refused(2, &["`soon` is not a time"]);
     folder.como(["store", "rm", "kep"]).refused(1, &["no stream `kep`", "did you mean `kept`?"]);
+    // What a segment left that went long ago.
+    let mark = folder.write("store/packets/kept/00000000.gone", "");
+    let compacted = folder.como(["store", "compact"]).ok();
+    assert!(compacted.stderr.contains("1 file of segments") && !mark.exists(), "{compacted:?}");
     folder.como(["store", "rm", "kept"]).ok();
     assert!(!folder.path().join("store/packets/kept").exists());
     assert_eq!(listed(&folder).len(), 1);

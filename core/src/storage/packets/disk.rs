@@ -1,10 +1,8 @@
 //! The thread that writes: loads go to the segment that grows, and the oldest segments go.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,10 +11,11 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::change;
-use super::index::{Growing, Index};
+use super::index::Growing;
 use super::indexing::Indexing;
+use super::leftovers;
 use super::segments::{self, Segment};
-use super::tidy::{self, Tidy};
+use super::tidy::Tidy;
 use super::{Load, Place, Room, Spot, Written};
 use crate::costs::Costs;
 use crate::storage::age::horizon;
@@ -108,8 +107,8 @@ impl Disk {
             let waited = std::mem::replace(&mut self.waited, true);
             wait_for(lock, if waited { Duration::ZERO } else { LOCK_PATIENCE })?;
             let all = segments::list_all(&room.path)?;
-            let last_left = sweep(&room.path, &all)?;
-            let last = last_left.max(all.last().map_or(0, |segment| segment.number));
+            let swept = leftovers::sweep(&room.path, &all)?;
+            let last = swept.last_left.max(all.last().map_or(0, |segment| segment.number));
             self.next_number = last.saturating_add(1);
             *self.shelf.lock() = segments::list(&room.path)?;
         }
@@ -327,39 +326,6 @@ impl Open {
         }
         Ok(())
     }
-}
-
-/// Removes what interrupted work left: files half written, both forms of a segment, indexes of
-/// none. What tells of a segment that is missing stays as long as older ones do; the last number of
-/// those.
-fn sweep(dir: &Path, all: &[Segment]) -> io::Result<u64> {
-    let mut known = BTreeMap::new();
-    for segment in all {
-        match known.entry(segment.number) {
-            Entry::Vacant(place) => drop(place.insert(segment.index())),
-            Entry::Occupied(_) => segment.remove()?,
-        }
-    }
-    let oldest = known.keys().next().copied().unwrap_or(u64::MAX);
-    let mut last_left = 0;
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        let Some((number, is_mark)) = segments::left_of(&path) else {
-            if tidy::is_half(&path) {
-                change::remove(&path)?;
-            }
-            continue;
-        };
-        let tells = |path| Index::read(path, number).is_ok_and(|index| index.span().is_some());
-        match known.get(&number) {
-            Some(index) if *index == path => {}
-            None if number > oldest && (is_mark || tells(&path)) => {
-                last_left = last_left.max(number)
-            }
-            _ => change::remove(&path)?,
-        }
-    }
-    Ok(last_left)
 }
 
 /// Takes the lock, or says after a while that somebody else keeps it.

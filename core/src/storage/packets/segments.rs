@@ -1,12 +1,12 @@
 //! Segments: their names, those in a directory, and how the whole blocks in one are cut to slabs.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::index::Index;
-use super::{SLAB_BYTES, change, ends_before, is_slab, tidy};
+use super::{SLAB_BYTES, change, ends_before, is_slab, leftovers};
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
@@ -122,11 +122,7 @@ pub(super) fn closed_name(number: u64, (first, last): (Ts, Ts), packed: bool) ->
 /// Removes the segments in a directory whose packets all lie before an instant, and where none is
 /// given all of them and the directory. Fails where somebody writes there. Returns how many went.
 pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
-    let lock = File::options().write(true).create(true).truncate(false).open(dir.join("lock"))?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::Error(error) => error,
-        TryLockError::WouldBlock => io::Error::other("somebody writes there"),
-    })?;
+    let _lock = leftovers::alone(dir)?;
     let (mut removed, mut is_first) = (0, true);
     for segment in list_all(dir)? {
         let span = match segment.span {
@@ -145,13 +141,8 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
             is_first = false;
         }
     }
+    leftovers::sweep(dir, &list_all(dir)?)?;
     if before.is_none() {
-        for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            if tidy::is_half(&path) || left_of(&path).is_some() {
-                change::remove(&path)?;
-            }
-        }
         change::remove(&dir.join("lock"))?;
         // What others put there stays.
         let _ = fs::remove_dir(dir);

@@ -200,9 +200,47 @@ fn a_segment_that_is_missing_is_named_unless_it_went_for_its_age() {
     written(&place, 800..801);
     assert!(named(again.path()).is_empty(), "{:?}", named(again.path()));
     // The mark goes with what is older.
+    let mark = again.path().join("00000002.gone");
+    assert!(mark.exists());
     remove(again.path(), Some(Ts(650 * SEC))).expect("nobody writes");
-    written(&place, 801..802);
-    assert!(!again.path().join("00000002.gone").exists());
+    assert!(!mark.exists());
+}
+
+#[test]
+fn what_is_left_of_segments_that_have_gone_is_cleared_once_it_tells_nothing() {
+    let dir = dir();
+    let place = place(&dir, 64 << 20);
+    for run in [500..600, 0..100, 700..800] {
+        written(&place, run);
+    }
+    remove(dir.path(), Some(Ts(200 * SEC))).expect("nobody writes");
+    let left = || {
+        let files = fs::read_dir(dir.path()).expect("a directory").flatten();
+        let names = files.filter_map(|file| file.file_name().into_string().ok());
+        let mut left: Vec<String> = names.filter(|name| name.ends_with(".gone")).collect();
+        left.sort();
+        left
+    };
+    // As long as an older segment is there it says that none is missing.
+    assert_eq!(clear(dir.path()).expect("nobody writes"), 0);
+    assert_eq!(left(), ["00000002.gone"]);
+    // The older one goes while a monitor runs, which leaves the mark.
+    let oldest = segments(dir.path()).expect("a directory").remove(0);
+    oldest.remove().expect("a segment");
+    assert_eq!(left(), ["00000002.gone"]);
+    let writer = PacketWriter::new(place.clone(), Taken::whole(65_535), Arc::default());
+    let mut writer = writer.expect("a place to write");
+    write(&mut writer, 800..801);
+    writer.flush();
+    while !left().is_empty() {
+        std::thread::yield_now();
+    }
+    assert!(clear(dir.path()).is_err_and(|error| error.to_string().contains("somebody writes")));
+    drop(writer);
+    fs::write(dir.path().join("00000002.gone"), b"").expect("a file");
+    fs::write(dir.path().join("00000001.index"), b"").expect("a file");
+    assert_eq!(clear(dir.path()).expect("nobody writes"), 2);
+    assert!(left().is_empty() && named(dir.path()).is_empty());
 }
 
 #[test]
