@@ -101,6 +101,7 @@ impl Paced {
         out.counts = std::mem::take::<Counts>(&mut self.chunk.counts);
         // They lie before the first packet of what was read.
         out.unheard.append(&mut self.chunk.unheard);
+        out.passed.append(&mut self.chunk.passed);
     }
 }
 
@@ -121,7 +122,7 @@ impl Source for Paced {
         {
             return ended;
         }
-        Ok(if chunk.packets.is_empty() { Turn::Idle } else { Turn::More })
+        Ok(if chunk.is_empty() { Turn::Idle } else { Turn::More })
     }
 
     fn flows(&self) -> Option<Flows> {
@@ -135,6 +136,8 @@ impl Source for Paced {
 
 #[cfg(test)]
 mod tests {
+    use como_core::storage::Window;
+
     use super::*;
     use crate::generate::Generator;
 
@@ -180,6 +183,20 @@ mod tests {
         paced.chunk.packets[3].ts = start + Span::from_secs(1);
         assert_eq!(gone_after(&mut paced, began), 3);
         assert_eq!(gone_after(&mut paced, began + Duration::from_millis(100)), 1);
+    }
+
+    #[test]
+    fn what_is_known_of_the_time_before_a_packet_goes_once_and_before_it() {
+        let (mut paced, began) = paced();
+        let before = |from| Window { from: Ts(from), to: Ts(from + 5) };
+        paced.chunk.unheard = vec![before(1)];
+        paced.chunk.passed = vec![before(11)];
+        let mut chunk = Chunk::default();
+        paced.release(began, &mut chunk);
+        assert_eq!((&*chunk.unheard, &*chunk.passed), (&[before(1)][..], &[before(11)][..]));
+        let mut rest = Chunk::default();
+        paced.release(began + Duration::from_millis(100), &mut rest);
+        assert!(!rest.packets.is_empty() && rest.unheard.is_empty() && rest.passed.is_empty());
     }
 
     #[test]

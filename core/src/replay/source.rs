@@ -43,6 +43,14 @@ struct Block {
     gaps: Vec<Window>,
 }
 
+/// What comes next of a stream.
+enum Ahead {
+    /// A block with records.
+    Block(Block),
+    /// Nothing but these gaps, behind its last records.
+    End(Vec<Window>),
+}
+
 /// The records of a stream in a window, as packets.
 pub struct OnDemand {
     description: Description,
@@ -136,7 +144,10 @@ impl OnDemand {
             Some(_) => None,
             None => {
                 let mut cursor = Cursor::new(&self.stream.name, Window::ALL);
-                next_block(&mut cursor, &*self.store, &self.stream, &Losses::default())?.ok()
+                match next(&mut cursor, &*self.store, &self.stream, &Losses::default())? {
+                    Ahead::Block(block) => Some(block),
+                    Ahead::End(_) => None,
+                }
             }
         };
         let Some(Block { records, filter, .. }) = self.ahead.as_ref().or(elsewhere.as_ref()) else {
@@ -184,9 +195,9 @@ impl OnDemand {
             self.unheard.append(&mut block.gaps);
             self.here = Some((block, 0));
         }
-        match next_block(&mut self.cursor, &*self.store, &self.stream, &self.losses)? {
-            Ok(block) => self.ahead = Some(block),
-            Err(mut gaps) => self.ended.append(&mut gaps),
+        match next(&mut self.cursor, &*self.store, &self.stream, &self.losses)? {
+            Ahead::Block(block) => self.ahead = Some(block),
+            Ahead::End(mut gaps) => self.ended.append(&mut gaps),
         }
         Ok(())
     }
@@ -331,12 +342,12 @@ fn expected_bytes(stream: &Stream, window: Window) -> u64 {
 
 /// The next block of a stream that has records, or the gaps behind the last. What cannot be read
 /// before it is a gap.
-fn next_block(
+fn next(
     cursor: &mut Cursor,
     store: &dyn RecordStore,
     stream: &Stream,
     losses: &Losses,
-) -> Result<Result<Block, Vec<Window>>, ReplayError> {
+) -> Result<Ahead, ReplayError> {
     let mut gaps: Vec<Window> = Vec::new();
     // Since when something is lost of which nothing says where it ends.
     let mut lost_since = None;
@@ -361,13 +372,13 @@ fn next_block(
                     gaps.push(Window { from, to });
                 }
                 let filter = filter_of(stream, seq).to_owned();
-                return Ok(Ok(Block { records, filter, gaps }));
+                return Ok(Ahead::Block(Block { records, filter, gaps }));
             }
             Output::Gap { from, to } if gaps.len() < GAPS_MAX => gaps.push(Window { from, to }),
             Output::Gap { .. } => {}
         }
     }
-    Ok(Err(gaps))
+    Ok(Ahead::End(gaps))
 }
 
 /// The filter of the packets that a block of a stream was measured of.

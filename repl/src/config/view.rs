@@ -34,20 +34,28 @@ pub struct View {
     pub source: Option<String>,
 }
 
+/// What parts the name of a view from that of an instance in it. No view's name has it.
+const MARK: char = ':';
+
+/// What the names of all instances in a view begin with outside.
+pub fn prefix(view: &str) -> String {
+    format!("{view}{MARK}")
+}
+
 impl View {
     /// What an instance in it is called outside.
     pub fn instance(&self, module: &str) -> String {
-        format!("{}:{module}", self.name)
+        prefix(&self.name) + module
     }
 
     /// Whether an instance that is called so outside is one of a view.
     pub fn has(instance: &str) -> bool {
-        instance.contains(':')
+        instance.contains(MARK)
     }
 
     /// What an instance is called in it.
     pub fn inside<'a>(&self, instance: &'a str) -> Option<&'a str> {
-        instance.strip_prefix(&self.name)?.strip_prefix(':')
+        instance.strip_prefix(&prefix(&self.name))
     }
 
     /// Its packets that `filter` lets through.
