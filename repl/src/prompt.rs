@@ -77,28 +77,7 @@ pub fn perform(args: &Repl) -> Result {
         // There is none the first time.
         let _ = editor.load_history(file);
     }
-    // Of lines that come through a pipe somebody wants to know how they ended.
-    let (is_typed, mut failed) = (io::stdin().is_terminal(), 0_u64);
-    loop {
-        match editor.readline("como> ") {
-            Ok(line) if line.trim().is_empty() => {}
-            Ok(line) => {
-                // A history that cannot be kept is no reason not to work.
-                let _ = editor.add_history_entry(&line);
-                match desk.perform(line.trim()) {
-                    Ok(true) => break,
-                    Ok(false) => {}
-                    Err(failure) => {
-                        failure.show();
-                        failed += u64::from(!is_typed);
-                    }
-                }
-            }
-            Err(ReadlineError::Interrupted) => {}
-            Err(ReadlineError::Eof) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let failed = desk.converse(&mut editor)?;
     if let Some(file) = &history {
         let _ = editor.save_history(file);
     }
@@ -131,6 +110,32 @@ fn about(name: &str) -> Result {
 }
 
 impl Desk {
+    /// Does one line after another until the last. Of those that come through a pipe somebody wants
+    /// to know how they ended: how many failed.
+    fn converse(&mut self, editor: &mut Editor<Names, FileHistory>) -> Result<u64> {
+        let (is_typed, mut failed) = (io::stdin().is_terminal(), 0);
+        loop {
+            match editor.readline("como> ") {
+                Ok(line) if line.trim().is_empty() => {}
+                Ok(line) => {
+                    // A history that cannot be kept is no reason not to work.
+                    let _ = editor.add_history_entry(&line);
+                    match self.perform(line.trim()) {
+                        Ok(true) => return Ok(failed),
+                        Ok(false) => {}
+                        Err(failure) => {
+                            failure.show();
+                            failed += u64::from(!is_typed);
+                        }
+                    }
+                }
+                Err(ReadlineError::Interrupted) => {}
+                Err(ReadlineError::Eof) => return Ok(failed),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Does one line; whether it was the last.
     fn perform(&mut self, line: &str) -> Result<bool> {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));

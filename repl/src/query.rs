@@ -242,44 +242,8 @@ fn records(
     if let Some(other) = other_arg(stored, &**store, question)? {
         return rerun(Some(other))?.map_err(refused);
     }
-    let place = Place { store: &**store, feed: None, running: &[], packets: None };
-    let (name, nothing) = (&question.module, Progress::new(true));
-    let made = |module: &str| stored.maker(name, module);
-    let said = |missed: Option<Missed>| {
-        missed.into_iter().for_each(|missed| say(&missed.to_string()));
-    };
-    let (at, beside) = ((stored, store, format), rerun::beside);
-    let shown = if question.interval.is_some() {
-        let module = store.stream(&question.module)?.unwrap_or_default().module;
-        let maker = made(&module);
-        let own = || maker.as_ref().and_then(|maker| maker.merger());
-        Coarse::open(question, place, own()).map(|mut answer| {
-            let begin = Box::new(|query: &Question| Coarse::begun(query, place, own()));
-            let covered = answer.sources();
-            let told = (answer.columns(), covered);
-            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
-            if let Some(()) = beside(at, (question, &answer.own()), told, begin)? {
-                return Ok(());
-            }
-            said(answer.missed());
-            show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
-        })
-    } else {
-        Answer::open(question, place).map(|mut answer| {
-            let begin = Box::new(|query: &Question| Answer::begun(query, place));
-            let own = answer.own().map_err(refused)?;
-            let told = (answer.columns(), answer.sources());
-            answer.mixed().into_iter().for_each(|mixed| say(&mixed));
-            if let Some(()) = beside(at, (question, &own), told, begin)? {
-                return Ok(());
-            }
-            let maker = made(&answer.stream().module);
-            said(answer.missed());
-            show(&mut answer, name, format, maker.as_ref(), &nothing.curtain())
-        })
-    };
-    match shown {
-        Ok(shown) => shown,
+    match recorded((stored, store, format), question) {
+        Ok(written) => written,
         // Why the records do not answer says more than why nothing else does.
         Err(error @ QueryError::OtherFilter { partly, .. }) => match rerun(Some(error))? {
             // Nothing stored says more than the records do of a part of the time.
@@ -294,6 +258,67 @@ fn records(
         }
         Err(error) => Err(refused(error)),
     }
+}
+
+/// A store, and the format in which an answer from it is written.
+type Reading<'a> = (&'a Stored, &'a Arc<dyn RecordStore>, Format);
+
+/// Writes stored records, as they are or merged into those of longer intervals; the outer error is
+/// why they do not answer.
+fn recorded(from: Reading<'_>, question: &Question) -> std::result::Result<Result, QueryError> {
+    let (stored, store, _) = from;
+    let place = Place { store: &**store, feed: None, running: &[], packets: None };
+    if question.interval.is_none() {
+        let answer = Answer::open(question, place)?;
+        return Ok(as_stored(from, question, place, answer));
+    }
+    let module = store.stream(&question.module)?.unwrap_or_default().module;
+    let maker = stored.maker(&question.module, &module);
+    let own = maker.as_ref().and_then(|maker| maker.merger());
+    let answer = Coarse::open(question, place, own)?;
+    Ok(merged(from, question, place, (answer, maker.as_ref())))
+}
+
+/// Writes records as they were stored, and what runs afresh beside them.
+fn as_stored(
+    from: Reading<'_>,
+    question: &Question,
+    place: Place<'_>,
+    mut answer: Answer<'_>,
+) -> Result {
+    let begin = Box::new(|query: &Question| Answer::begun(query, place));
+    let own = answer.own().map_err(refused)?;
+    answer.mixed().into_iter().for_each(|mixed| say(&mixed));
+    let told = (answer.columns(), answer.sources());
+    if let Some(()) = rerun::beside(from, (question, &own), told, begin)? {
+        return Ok(());
+    }
+    let (stored, _, format) = from;
+    let maker = stored.maker(&question.module, &answer.stream().module);
+    say_missed(answer.missed());
+    show(&mut answer, &question.module, format, maker.as_ref(), &Progress::new(true).curtain())
+}
+
+/// Writes records merged into those of longer intervals, and what runs afresh beside them.
+fn merged(
+    from: Reading<'_>,
+    question: &Question,
+    place: Place<'_>,
+    (mut answer, maker): (Coarse<'_>, Option<&Maker>),
+) -> Result {
+    let own = || maker.and_then(|maker| maker.merger());
+    let begin = Box::new(|query: &Question| Coarse::begun(query, place, own()));
+    answer.mixed().into_iter().for_each(|mixed| say(&mixed));
+    let told = (answer.columns(), answer.sources());
+    if let Some(()) = rerun::beside(from, (question, &answer.own()), told, begin)? {
+        return Ok(());
+    }
+    say_missed(answer.missed());
+    show(&mut answer, &question.module, from.2, maker, &Progress::new(true).curtain())
+}
+
+fn say_missed(missed: Option<Missed>) {
+    missed.into_iter().for_each(|missed| say(&missed.to_string()));
 }
 
 /// Why what is recorded does not answer, if for an argument.

@@ -139,21 +139,11 @@ const FOUND: [(u32, &str); 9] = [
 
 fn number(field: Field, whole: bool, mask: u64, set: &Ranges) -> Might {
     use Field as F;
-    let ports = |side: &str, of: &str| {
-        let one = |(low, high): &(u128, u128)| match low == high {
-            true => format!("{side} port {low}"),
-            false => format!("{side} portrange {low}-{high}"),
-        };
-        match whole && set.ranges().len() <= LIST_MAX {
-            true => Might::any(set.ranges().iter().map(one).collect()),
-            false => Might::these(of),
-        }
-    };
     match field {
-        F::Sport => ports("src", "(tcp or udp)"),
-        F::Dport => ports("dst", "(tcp or udp)"),
-        F::SctpSport => ports("src", "sctp"),
-        F::SctpDport => ports("dst", "sctp"),
+        F::Sport => ports("src", "(tcp or udp)", whole, set),
+        F::Dport => ports("dst", "(tcp or udp)", whole, set),
+        F::SctpSport => ports("src", "sctp", whole, set),
+        F::SctpDport => ports("dst", "sctp", whole, set),
         F::IpProto => match values(set).filter(|_| whole) {
             Some(values) => Might::any(
                 values.iter().map(|v| format!("(ip proto {v} or ip6 proto {v})")).collect(),
@@ -161,29 +151,55 @@ fn number(field: Field, whole: bool, mask: u64, set: &Ranges) -> Might {
             None => Might::these("(ip or ip6)"),
         },
         F::TcpFlags => flags(whole, mask, set),
-        F::Len if whole => {
-            let low = set.ranges().first().map_or(0, |(low, _)| low.saturating_sub(TAG_BYTES));
-            let high = set.ranges().last().map_or(0, |(_, high)| *high);
-            match (low, high == u128::from(u32::MAX)) {
-                (0, true) => Might::All,
-                (0, false) => Might::these(format!("less {high}")),
-                (_, true) => Might::these(format!("greater {low}")),
-                _ => Might::these(format!("(greater {low} and less {high})")),
-            }
-        }
-        F::EthSrc | F::EthDst => {
-            let side = if field == F::EthSrc { "src" } else { "dst" };
-            let one = |v: &u128| format!("ether {side} {}", crate::addr::Mac(*v as u64));
-            match values(set).filter(|_| whole) {
-                Some(values) => Might::any(values.iter().map(one).collect()),
-                None => Might::All,
-            }
-        }
+        F::Len if whole => lengths(set),
+        F::EthSrc => stations("src", whole, set),
+        F::EthDst => stations("dst", whole, set),
         F::EthType => {
             let words = [(0x0800, "ip"), (0x86dd, "ip6"), (0x0806, "arp"), (0x8035, "rarp")];
             let there = words.iter().filter(|(v, _)| !whole || set.contains(*v));
             Might::any(there.map(|(_, word)| (*word).to_owned()).collect())
         }
+        _ => header(field),
+    }
+}
+
+/// One of the ports of a side; where there are too many, what has such ports.
+fn ports(side: &str, of: &str, whole: bool, set: &Ranges) -> Might {
+    let one = |(low, high): &(u128, u128)| match low == high {
+        true => format!("{side} port {low}"),
+        false => format!("{side} portrange {low}-{high}"),
+    };
+    match whole && set.ranges().len() <= LIST_MAX {
+        true => Might::any(set.ranges().iter().map(one).collect()),
+        false => Might::these(of),
+    }
+}
+
+/// Lengths between the least and the greatest of a set, of a frame that may lack its tags.
+fn lengths(set: &Ranges) -> Might {
+    let low = set.ranges().first().map_or(0, |(low, _)| low.saturating_sub(TAG_BYTES));
+    let high = set.ranges().last().map_or(0, |(_, high)| *high);
+    match (low, high == u128::from(u32::MAX)) {
+        (0, true) => Might::All,
+        (0, false) => Might::these(format!("less {high}")),
+        (_, true) => Might::these(format!("greater {low}")),
+        _ => Might::these(format!("(greater {low} and less {high})")),
+    }
+}
+
+/// One of the link-layer addresses of a side.
+fn stations(side: &str, whole: bool, set: &Ranges) -> Might {
+    let one = |v: &u128| format!("ether {side} {}", crate::addr::Mac(*v as u64));
+    match values(set).filter(|_| whole) {
+        Some(values) => Might::any(values.iter().map(one).collect()),
+        None => Might::All,
+    }
+}
+
+/// What has the header that a field is of, whatever its value.
+fn header(field: Field) -> Might {
+    use Field as F;
+    match field {
         F::ArpOp => Might::these("arp"),
         F::IpId | F::IpHlen | F::IpDf => Might::these("ip"),
         F::IpVersion

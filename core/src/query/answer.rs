@@ -189,23 +189,7 @@ impl<'a> Answer<'a> {
         let heard = if place.goes_on(&stream) { clock } else { Ts(0) };
         let reached = stored(&stream).map(|all| Window { to: all.to.max(heard), ..all });
         let edges = Edges::of(window, reached, Span(0), live.is_some());
-        let mut sources = eras::sources(&stream, window);
-        if stream.rollup_of.is_some()
-            && first_cut(place.store, &stream.name, window, |_| true)?.is_some()
-        {
-            inexact::note(&mut sources, &stream, inexact::CUT);
-        }
-        let notes = redefined::notes(place.store, &stream.name, window, &schemas)?;
-        notes.iter().for_each(|note| inexact::note(&mut sources, &stream, note));
-        if let Some(times) = query.times.filter(|_| query.interval.is_none())
-            && let Some(note) = uneven(&place, &stream, window)?
-        {
-            // The clock stands anywhere: who counts from it asks for no boundary.
-            match times.name_an_instant() {
-                true => inexact::note(&mut sources, &stream, &note),
-                false => inexact::mark(&mut sources, &note),
-            }
-        }
+        let sources = covered(query, &place, (&stream, &schemas), window)?;
         Ok(Self {
             scan,
             columns,
@@ -443,6 +427,33 @@ impl Place<'_> {
         let name = stream.rollup_of.as_ref().unwrap_or(&stream.name);
         self.feed.is_some() && self.running.iter().any(|(running, _)| running == name)
     }
+}
+
+/// The sources of the records in a window, and in what these are not exact.
+fn covered(
+    query: &Query,
+    place: &Place<'_>,
+    (stream, schemas): (&Stream, &[(u64, Arc<Schema>)]),
+    window: Window,
+) -> Result<Vec<Coverage>, QueryError> {
+    let mut sources = eras::sources(stream, window);
+    if stream.rollup_of.is_some()
+        && first_cut(place.store, &stream.name, window, |_| true)?.is_some()
+    {
+        inexact::note(&mut sources, stream, inexact::CUT);
+    }
+    let notes = redefined::notes(place.store, &stream.name, window, schemas)?;
+    notes.iter().for_each(|note| inexact::note(&mut sources, stream, note));
+    if let Some(times) = query.times.filter(|_| query.interval.is_none())
+        && let Some(note) = uneven(place, stream, window)?
+    {
+        // The clock stands anywhere: who counts from it asks for no boundary.
+        match times.name_an_instant() {
+            true => inexact::note(&mut sources, stream, &note),
+            false => inexact::mark(&mut sources, &note),
+        }
+    }
+    Ok(sources)
 }
 
 /// The time of all records that are stored.

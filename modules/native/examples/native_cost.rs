@@ -98,21 +98,30 @@ fn main() {
         measure(what, || batches.iter_mut().for_each(|b| interner.fill(b, demand)));
     }
 
+    natives(&batches);
+    declared(&batches);
+}
+
+/// What the modules written in Rust take.
+fn natives(batches: &[Batch]) {
     for kind in como_modules::kinds() {
         let started = kind.start(&Setup::default()).expect("defaults that are right");
         let mut module = started.module;
         let interval = Interval::holding(Ts(0), Span::from_secs(5));
         let schema = started.schema.expect("known before the first record");
         measure(&kind.manifest().name, || {
-            for batch in &batches {
+            for batch in batches {
                 module.update(batch, &Selection::all(batch.len()));
             }
         });
         module.export(interval, &mut como_core::module::Export::new(interval, schema));
     }
+}
 
+/// What is declared takes, and its rows when an interval closes.
+fn declared(batches: &[Batch]) {
     let flow = ["ip.src", "ip.dst", "ip.proto", "sport", "dport"];
-    record(&batches, &declaration(&flow, &["count", "sum len"]));
+    record(batches, &declaration(&flow, &["count", "sum len"]));
     for (what, key, value) in [
         ("traffic", &[][..], &["count", "sum len"][..]),
         ("topaddr", &["ip.dst"], &["sum len", "count"]),
@@ -130,13 +139,13 @@ fn main() {
         let mut module = Declared::new(&declaration(key, value), &limits, Span::from_secs(5))
             .expect("as written");
         measure(&format!("declared: {what}"), || {
-            for batch in &batches {
+            for batch in batches {
                 module.update(batch, &Selection::all(batch.len()));
             }
         });
         measure(&format!("declared: {what}, new rows each interval"), || {
             module.begin();
-            for batch in &batches {
+            for batch in batches {
                 module.update(batch, &Selection::all(batch.len()));
             }
         });

@@ -111,49 +111,59 @@ fn block(
     widths: &mut Vec<u16>,
     room: Option<u16>,
 ) -> String {
-    let columns = &records.schema.columns;
     let names = render::header(&records.schema);
+    let mut table = filled(records, start, &names, room.is_some());
+    let found = table.column_max_content_widths();
+    widths.resize(found.len(), 0);
+    for (known, width) in widths.iter_mut().zip(found) {
+        *known = width.max(*known);
+    }
+    lay_out(&mut table, fitted(widths, &names, &records.schema.columns, room), records, room);
+    let text = table.trim_fmt();
+    let body = if with_header { &text[..] } else { text.split_once('\n').map_or("", |(_, b)| b) };
+    format!("{body}\n")
+}
+
+/// Rows from `start` on under their names, each in one line where they are cut.
+fn filled(records: &Records, start: usize, names: &[String], is_cut: bool) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     // Texts are cut anywhere, not between words, and what is cut off is gone.
-    table.set_delimiter('\0').set_header(&names);
+    table.set_delimiter('\0').set_header(names);
     for row in start..records.rows().min(start + ROWS_MAX) {
         let mut fields = render::row(records, row);
         // An interval of many rows is named once.
         if row > start && records.starts[row] == records.starts[row - 1] {
             fields[0].clear();
         }
-        for (field, column) in fields[1..].iter_mut().zip(columns) {
+        for (field, column) in fields[1..].iter_mut().zip(&records.schema.columns) {
             *field = for_eyes(std::mem::take(field), column);
         }
         let mut fields = comfy_table::Row::from(fields);
-        if room.is_some() {
+        if is_cut {
             fields.max_height(1);
         }
         table.add_row(fields);
     }
-    let found = table.column_max_content_widths();
-    widths.resize(found.len(), 0);
-    for (known, width) in widths.iter_mut().zip(found) {
-        *known = width.max(*known);
-    }
-    for (at, width) in fitted(widths, &names, columns, room).into_iter().enumerate() {
+    table
+}
+
+/// Gives columns their widths, and numbers their side.
+fn lay_out(table: &mut comfy_table::Table, widths: Vec<u16>, records: &Records, room: Option<u16>) {
+    let last = widths.len().saturating_sub(1);
+    for (at, width) in widths.into_iter().enumerate() {
         let Some(column) = table.column_mut(at) else { continue };
-        let is_last = at == widths.len() - 1;
-        column.set_padding((0, if is_last { 0 } else { BETWEEN }));
+        column.set_padding((0, if at == last { 0 } else { BETWEEN }));
         let pad = column.padding_width();
         let width = Width::Fixed(width.saturating_add(pad));
         column.set_constraint(match room {
             Some(_) => ColumnConstraint::Absolute(width),
             None => ColumnConstraint::LowerBoundary(width),
         });
-        if at > 0 && Align::of(columns[at - 1].ty) == Align::Right {
+        if at > 0 && Align::of(records.schema.columns[at - 1].ty) == Align::Right {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let text = table.trim_fmt();
-    let body = if with_header { &text[..] } else { text.split_once('\n').map_or("", |(_, b)| b) };
-    format!("{body}\n")
 }
 
 /// A field as a reader takes it in at once: fractions short, and the thousands of amounts, the

@@ -16,6 +16,7 @@ use como_core::supervisor::{Backfill, Instance, rolls_up};
 
 use super::deploy::Recorded;
 use super::ondemand::OnDemand;
+use crate::config::places::Instance as Places;
 use crate::config::{Config, FOREVER, InstanceConfig, packets_in};
 use crate::error::{Failure, Message, Result};
 
@@ -84,19 +85,15 @@ pub fn instance(
     manifest
         .resolve(&instance.args)
         .map_err(|error| at(&places.arg(&error), crate::catalogue::wrong(&error)))?;
-    for (key, place) in [("compress", &places.compress), ("anonymize", &places.anonymize)] {
-        if let Some(place) = place.as_ref().filter(|_| !manifest.keeps_packets) {
-            let what = format!("`{key}` is of the packets that a `trace` keeps");
-            let hint = format!("module `{}` keeps records alone: leave it out", instance.name);
-            return Err(at(place, Failure::new(what).hint(hint)));
-        }
+    if !manifest.keeps_packets
+        && let Some((key, place)) = said_of_packets(&places)
+    {
+        let what = format!("`{key}` is of the packets that a `trace` keeps");
+        let hint = format!("module `{}` keeps records alone: leave it out", instance.name);
+        return Err(at(place, Failure::new(what).hint(hint)));
     }
-    // From a file that the operator names: no script may choose, or see, the key.
-    let anonymize = instance.anonymize.as_deref().map(Secret::read).transpose();
-    let anonymize = anonymize.map_err(|error| {
-        let failure = Failure::new(crate::error::with_causes(&error));
-        at(places.anonymize.as_ref().unwrap_or(&places.module), failure)
-    })?;
+    let anonymize = key(instance)
+        .map_err(|failure| at(places.anonymize.as_ref().unwrap_or(&places.module), failure))?;
     let span = instance.backfill.or(manifest.backfill).filter(|span| span.0 > 0);
     let args = match manifest.keeps_packets {
         true => beside(&config.folder, &instance.args),
@@ -110,13 +107,7 @@ pub fn instance(
         args,
         limits: config.limits,
         grants: instance.grants.clone(),
-        packets: Some(Place::Directory(Room {
-            path: packets_in(&config.store).join(&instance.name),
-            bytes_max: instance.streamsize.unwrap_or(config.streamsize),
-            retain: Some(instance.retain.unwrap_or(config.retain)).filter(|age| *age != FOREVER),
-            compress: instance.compress,
-            anonymize,
-        })),
+        packets: Some(Place::Directory(room(config, instance, anonymize))),
         keeps_states: !instance.rollups.is_empty(),
     };
     if !instance.rollups.is_empty() {
@@ -124,6 +115,29 @@ pub fn instance(
         rolls_up.map_err(|error| config.places.of_instance(error))?;
     }
     Ok(started)
+}
+
+/// What is said of an instance that only packets have, and where.
+fn said_of_packets(places: &Places) -> Option<(&'static str, &Range<usize>)> {
+    let compress = places.compress.as_ref().map(|place| ("compress", place));
+    compress.or(places.anonymize.as_ref().map(|place| ("anonymize", place)))
+}
+
+/// The key of its addresses, from a file that the operator names: no script may choose, or see, it.
+fn key(instance: &InstanceConfig) -> Result<Option<Secret>> {
+    let key = instance.anonymize.as_deref().map(Secret::read).transpose();
+    key.map_err(|error| Failure::new(crate::error::with_causes(&error)))
+}
+
+/// Where an instance may keep packets, and how much.
+fn room(config: &Config, instance: &InstanceConfig, anonymize: Option<Secret>) -> Room {
+    Room {
+        path: packets_in(&config.store).join(&instance.name),
+        bytes_max: instance.streamsize.unwrap_or(config.streamsize),
+        retain: Some(instance.retain.unwrap_or(config.retain)).filter(|age| *age != FOREVER),
+        compress: instance.compress,
+        anonymize,
+    }
 }
 
 /// The arguments of what writes packets: a file's path starts at the configuration's folder.

@@ -13,8 +13,11 @@ use serde_json::{Map, Value, json};
 
 use super::door::{Desk, bad, refusal};
 use crate::config::Config;
-use crate::config::view::View;
+use crate::config::view::{View, prefix};
 use crate::error::{Failure, Result as Done, with_causes};
+
+/// What a question says, as in its URL.
+type Parameters = Vec<(String, String)>;
 
 /// The views there are. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
@@ -134,44 +137,22 @@ impl Viewed {
         view: &View,
         module: &str,
         parameters: &[(String, String)],
-    ) -> Result<(String, Vec<(String, String)>), Refusal> {
+    ) -> Result<(String, Parameters), Refusal> {
         if !view.modules.iter().any(|known| known == module) {
             let known = view.modules.join(", ");
             let text = format!("no module `{module}` in view `{}`; known are {known}", view.name);
             return Err(Refusal::new(404, "Not Found", text));
         }
-        let (mut asked, mut filter, mut packets) = (Vec::new(), None, false);
-        for (key, value) in parameters {
-            match key.as_str() {
-                "source" | "explain" => {
-                    return Err(bad(format!(
-                        "`{key}` is not for a view, which has its own source"
-                    )));
-                }
-                "filter" => filter = Some(value),
-                key => {
-                    packets |= key == "format" && Capture::named(value).is_some();
-                    asked.push((key.to_owned(), value.clone()));
-                }
-            }
-        }
-        let own = filter.map(|text| {
-            Expr::parse(text).map_err(|error| {
-                let text = text.chars().take(200).collect();
-                refusal(&QueryError::Filter { text, error })
-            })
-        });
-        let own = own.transpose()?;
+        let (filter, mut asked) = parted(parameters)?;
+        let is_packets =
+            |(key, value): &(String, String)| key == "format" && Capture::named(value).is_some();
+        let packets = asked.iter().any(is_packets);
         let mut instance = view.instance(module);
-        let filter = match own {
+        let filter = match filter {
             Some(own) => view.narrowed(own),
             // Packets kept before a view was narrowed are not all of the view's.
             None if packets => view.filter.clone(),
-            // Both, as one of them may be that of a configuration that is just being read.
-            None => match self.measured(&instance).and_then(|text| Expr::parse(&text).ok()) {
-                Some(measured) => view.narrowed(measured),
-                None => view.filter.clone(),
-            },
+            None => self.in_force(view, &instance),
         };
         if !filter.is_empty() {
             asked.push(("filter".to_owned(), filter));
@@ -187,6 +168,15 @@ impl Viewed {
         Ok((instance, asked))
     }
 
+    /// The packets that an instance of the view may speak of: those it measures, and those of the
+    /// view, as one of them may be that of a configuration that is just being read.
+    fn in_force(&self, view: &View, instance: &str) -> String {
+        match self.measured(instance).and_then(|text| Expr::parse(&text).ok()) {
+            Some(measured) => view.narrowed(measured),
+            None => view.filter.clone(),
+        }
+    }
+
     /// What is said of the view's instances, in the view's own words. One that is not there says
     /// nothing of those beside the view.
     fn told(&self, mut refusal: Refusal) -> Refusal {
@@ -197,9 +187,30 @@ impl Viewed {
             let text = format!("it does not run in view `{}` now; known are {known}", view.name);
             return Refusal::new(404, "Not Found", text);
         }
-        refusal.text = refusal.text.replace(&format!("`{}:", self.name), "`");
+        refusal.text = refusal.text.replace(&format!("`{}", prefix(&self.name)), "`");
         refusal
     }
+}
+
+/// The filter that was asked for, and the other parameters, of which a view takes not all.
+fn parted(parameters: &[(String, String)]) -> Result<(Option<Expr>, Parameters), Refusal> {
+    let (mut filter, mut others) = (None, Vec::new());
+    for (key, value) in parameters {
+        match key.as_str() {
+            "source" | "explain" => {
+                return Err(bad(format!("`{key}` is not for a view, which has its own source")));
+            }
+            "filter" => filter = Some(value),
+            _ => others.push((key.clone(), value.clone())),
+        }
+    }
+    let parse = |text: &String| {
+        Expr::parse(text).map_err(|error| {
+            let text = text.chars().take(200).collect();
+            refusal(&QueryError::Filter { text, error })
+        })
+    };
+    Ok((filter.map(parse).transpose()?, others))
 }
 
 impl Door for Viewed {

@@ -161,11 +161,7 @@ impl Source {
         let declared = declare::declare(&self.script(), &globals, &described);
         let declared = ModuleError::with(declared, slips)?;
         let args = declared.manifest.resolve(given)?;
-        let args_table = convert::args_table(vm.lua(), &args).map_err(|e| self.inner(&e))?;
-        if environment.raw_get::<mlua::Value>("args").is_ok_and(|v| v.is_nil()) {
-            environment.raw_set("args", &args_table).map_err(|error| self.inner(&error))?;
-        }
-        environment.set_readonly(true);
+        let args_table = sealed(&vm, &environment, &args).map_err(|error| self.inner(&error))?;
         let named = |(name, f): (String, Function)| {
             Some((Callback::ALL.into_iter().find(|c| c.name() == name)?, f))
         };
@@ -336,6 +332,16 @@ impl Source {
     fn inner(&self, error: &mlua::Error) -> ModuleError {
         self.error(0, error.to_string())
     }
+}
+
+/// The arguments as the script finds them; from here on its top level stays as it is.
+fn sealed(vm: &Vm, environment: &Table, args: &Args) -> mlua::Result<Table> {
+    let table = convert::args_table(vm.lua(), args)?;
+    if environment.raw_get::<mlua::Value>("args").is_ok_and(|value| value.is_nil()) {
+        environment.raw_set("args", &table)?;
+    }
+    environment.set_readonly(true);
+    Ok(table)
 }
 
 /// A function as the script wrote it: `hidden` parameters of the packet callbacks are ours.

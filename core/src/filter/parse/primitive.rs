@@ -78,16 +78,7 @@ impl Parser<'_> {
             return self.qualified(None, name, at).map(|e| Some(Piece::Is(e)));
         }
         if matches!(name, "sport" | "dport") {
-            let side = if name == "sport" { Side::Src } else { Side::Dst };
-            // `sport 80` is CoMo's, `sport < 80` the field.
-            let (token, _) = self.lexer.peek()?;
-            let (text, _) = self.lexer.peek_value();
-            let value = text.starts_with(|c: char| c != '-') && !names::is_word(text);
-            if !value && !matches!(token, Token::Op("(")) {
-                return Ok(None);
-            }
-            let head = Head { proto: None, side, kind: Kind::Sport };
-            return self.values(head).map(|e| Some(Piece::Is(e)));
+            return self.port_of(if name == "sport" { Side::Src } else { Side::Dst });
         }
         self.head = None;
         let expr = match name {
@@ -117,6 +108,18 @@ impl Parser<'_> {
             },
         };
         Ok(Some(Piece::Is(expr)))
+    }
+
+    /// The ports of a side, as CoMo writes them: `sport 80`. `sport < 80` is the field.
+    fn port_of(&mut self, side: Side) -> Result<Option<Piece>> {
+        let (token, _) = self.lexer.peek()?;
+        let (text, _) = self.lexer.peek_value();
+        let value = text.starts_with(|c: char| c != '-') && !names::is_word(text);
+        if !value && !matches!(token, Token::Op("(")) {
+            return Ok(None);
+        }
+        let head = Head { proto: None, side, kind: Kind::Sport };
+        self.values(head).map(|expr| Some(Piece::Is(expr)))
     }
 
     /// A protocol's name: alone, with qualifiers, or with header bytes.

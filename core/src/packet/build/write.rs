@@ -164,57 +164,42 @@ impl Frame {
     }
 
     fn write_transport(&self, src: End, dst: End, proto: u8, payload: &[u8], out: &mut Vec<u8>) {
-        let (from, to) = (src.addr, dst.addr);
         match proto {
-            TCP => {
-                let mut header = TcpHeader::new(src.port, dst.port, self.seq, self.window);
-                header.acknowledgment_number = self.ack;
-                let has = |bit: u8| self.flags & bit != 0;
-                (header.fin, header.syn, header.rst, header.psh) =
-                    (has(FIN), has(SYN), has(RST), has(PSH));
-                (header.ack, header.urg, header.ece, header.cwr) =
-                    (has(ACK), has(0x20), has(0x40), has(0x80));
-                let sum = if from.is_v6() {
-                    header.calc_checksum_ipv6_raw(octets6(from), octets6(to), payload)
-                } else {
-                    header.calc_checksum_ipv4_raw(octets4(from), octets4(to), payload)
-                };
-                // A payload too long for a checksum is too long for a real segment.
-                header.checksum = sum.unwrap_or(0);
-                out.extend_from_slice(&header.to_bytes());
-            }
-            UDP => {
-                let length = u16::try_from(8 + payload.len()).unwrap_or(u16::MAX);
-                let mut header = UdpHeader {
-                    source_port: src.port,
-                    destination_port: dst.port,
-                    length,
-                    checksum: 0,
-                };
-                let sum = if from.is_v6() {
-                    header.calc_checksum_ipv6_raw(octets6(from), octets6(to), payload)
-                } else {
-                    header.calc_checksum_ipv4_raw(octets4(from), octets4(to), payload)
-                };
-                header.checksum = sum.unwrap_or(0);
-                out.extend_from_slice(&header.to_bytes());
-            }
+            TCP => out.extend_from_slice(&self.tcp_header(src, dst, payload).to_bytes()),
+            UDP => out.extend_from_slice(&udp_header(src, dst, payload).to_bytes()),
+            ICMP6 => out.extend_from_slice(&self.icmp6_header(src, dst, payload).to_bytes()),
             _ => {
                 let (type_u8, code_u8) = self.icmp;
-                let bytes5to8 = [0; 4];
-                if proto == ICMP6 {
-                    let kind = Icmpv6Type::Unknown { type_u8, code_u8, bytes5to8 };
-                    let (from, to) = (octets6(from), octets6(to));
-                    let header = Icmpv6Header::with_checksum(kind, from, to, payload);
-                    let header = header.unwrap_or_else(|_| Icmpv6Header::new(kind));
-                    out.extend_from_slice(&header.to_bytes());
-                } else {
-                    let kind = Icmpv4Type::Unknown { type_u8, code_u8, bytes5to8 };
-                    let header = Icmpv4Header::with_checksum(kind, payload);
-                    out.extend_from_slice(&header.to_bytes());
-                }
+                let kind = Icmpv4Type::Unknown { type_u8, code_u8, bytes5to8: [0; 4] };
+                let header = Icmpv4Header::with_checksum(kind, payload);
+                out.extend_from_slice(&header.to_bytes());
             }
         }
+    }
+
+    fn tcp_header(&self, src: End, dst: End, payload: &[u8]) -> TcpHeader {
+        let mut header = TcpHeader::new(src.port, dst.port, self.seq, self.window);
+        header.acknowledgment_number = self.ack;
+        let has = |bit: u8| self.flags & bit != 0;
+        (header.fin, header.syn, header.rst, header.psh) = (has(FIN), has(SYN), has(RST), has(PSH));
+        (header.ack, header.urg, header.ece, header.cwr) =
+            (has(ACK), has(0x20), has(0x40), has(0x80));
+        let (from, to) = (src.addr, dst.addr);
+        let sum = match from.is_v6() {
+            true => header.calc_checksum_ipv6_raw(octets6(from), octets6(to), payload),
+            false => header.calc_checksum_ipv4_raw(octets4(from), octets4(to), payload),
+        };
+        // A payload too long for a checksum is too long for a real segment.
+        header.checksum = sum.unwrap_or(0);
+        header
+    }
+
+    fn icmp6_header(&self, src: End, dst: End, payload: &[u8]) -> Icmpv6Header {
+        let (type_u8, code_u8) = self.icmp;
+        let kind = Icmpv6Type::Unknown { type_u8, code_u8, bytes5to8: [0; 4] };
+        let (from, to) = (octets6(src.addr), octets6(dst.addr));
+        let header = Icmpv6Header::with_checksum(kind, from, to, payload);
+        header.unwrap_or_else(|_| Icmpv6Header::new(kind))
     }
 
     pub(super) fn write_arp(
@@ -237,6 +222,22 @@ impl Frame {
         out.extend_from_slice(&self.payload);
         out.resize(out.len() + fill, 0);
     }
+}
+
+fn udp_header(src: End, dst: End, payload: &[u8]) -> UdpHeader {
+    let mut header = UdpHeader {
+        source_port: src.port,
+        destination_port: dst.port,
+        length: u16::try_from(8 + payload.len()).unwrap_or(u16::MAX),
+        checksum: 0,
+    };
+    let (from, to) = (src.addr, dst.addr);
+    let sum = match from.is_v6() {
+        true => header.calc_checksum_ipv6_raw(octets6(from), octets6(to), payload),
+        false => header.calc_checksum_ipv4_raw(octets4(from), octets4(to), payload),
+    };
+    header.checksum = sum.unwrap_or(0);
+    header
 }
 
 fn octets4(addr: Addr) -> [u8; 4] {
