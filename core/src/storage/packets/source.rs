@@ -40,12 +40,12 @@ pub struct PacketSource {
     heads: Vec<Head>,
     // When there is something in each chain, by the number of its first segment.
     spans: Vec<(u64, Vec<Window>)>,
-    // Times of which no chain has anything, the earliest last.
+    // Times of which no chain has anything, as far as they are known and not told, the earliest
+    // last.
     between: Vec<Window>,
     telling: Option<(Span, Losses)>,
-    // What the chains that have ended took, and times that they told at their end.
+    // What the chains that have ended took.
     read_bytes: u64,
-    ended: Vec<Window>,
     // Behind the latest packet that was given.
     given: Ts,
 }
@@ -100,7 +100,6 @@ impl PacketSource {
             heads: Vec::new(),
             telling: None,
             read_bytes: 0,
-            ended: Vec::new(),
             given: Ts(0),
         };
         source.begin_due()?;
@@ -206,17 +205,21 @@ impl PacketSource {
             let waiting = self.next_waiting();
             match (next, waiting) {
                 // Such times are told before a chunk.
-                (None, None) if !self.ended.is_empty() && !chunk.packets.is_empty() => {
+                (None, None) if !self.between.is_empty() && !chunk.packets.is_empty() => {
                     break Ok(Turn::More);
                 }
                 (None, None) => {
-                    chunk.unheard.append(&mut self.ended);
+                    self.tell_until(Ts(u64::MAX), chunk);
                     break Ok(Turn::End);
                 }
                 (Some(next), waiting) if waiting.is_none_or(|waiting| Some(waiting) > now) => {
                     let others = self.heads.iter().enumerate().filter(|(at, _)| *at != next);
                     let others = others.map(|(_, head)| head.due());
-                    let until = others.chain(waiting).min().unwrap_or(Ts(u64::MAX));
+                    // A time of which nothing is there is told before what lies behind it.
+                    let silent = self.between.last().map(|window| Ts(window.to.0 - 1));
+                    let silent = silent.filter(|end| Some(*end) >= now);
+                    let until = others.chain(waiting).chain(silent).min();
+                    let until = until.unwrap_or(Ts(u64::MAX));
                     if !self.give(next, until, chunk) {
                         break Ok(Turn::More);
                     }
@@ -239,18 +242,39 @@ impl PacketSource {
             let turn = head.refill();
             chunk.counts.add(std::mem::take(&mut head.chunk.counts));
             let (is_over, number) = (turn? == Turn::End && head.is_given(), head.number);
-            if is_over {
-                let mut read = self.heads.remove(at).chunk;
-                self.read_bytes += read.read_bytes;
-                self.leave_heard(number, &mut read);
-                self.ended.append(&mut read.unheard);
-                continue;
-            }
             let mut read = std::mem::take(&mut self.heads[at].chunk);
             self.leave_heard(number, &mut read);
-            self.heads[at].chunk = read;
+            self.note_between(&mut read.unheard);
+            if is_over {
+                self.heads.remove(at);
+                self.read_bytes += read.read_bytes;
+            } else {
+                self.heads[at].chunk = read;
+            }
         }
         Ok(())
+    }
+
+    /// Adds times of which no chain has anything; several may know of the same.
+    fn note_between(&mut self, unheard: &mut Vec<Window>) {
+        self.between.append(unheard);
+        self.between.sort_by_key(|window| std::cmp::Reverse(window.from));
+        self.between.dedup_by(|earlier, later| {
+            let touches = later.from <= earlier.to;
+            if touches {
+                *later = earlier.around(*later);
+            }
+            touches
+        });
+    }
+
+    /// Tells the times of which no chain has anything that end until an instant.
+    fn tell_until(&mut self, until: Ts, chunk: &mut Chunk) {
+        while let Some(window) = self.between.pop_if(|window| window.to <= until) {
+            // More may have come than there was when it began.
+            let from = window.from.max(self.given);
+            chunk.unheard.extend((from < window.to).then_some(Window { from, ..window }));
+        }
     }
 
     /// Takes out of the times in which a chain has nothing those in which another has.
@@ -268,25 +292,19 @@ impl PacketSource {
     fn give(&mut self, at: usize, until: Ts, chunk: &mut Chunk) -> bool {
         let now = self.heads[at].now;
         let is_due = |window: &Window| window.to <= now;
-        let head = &mut self.heads[at];
-        if head.has_between() || self.between.last().is_some_and(is_due) {
+        if self.heads[at].has_passed() || self.between.last().is_some_and(is_due) {
             // Such times are told before a chunk.
             if !chunk.packets.is_empty() {
                 return false;
             }
-            while let Some(window) = self.between.pop_if(|window| window.to <= now) {
-                // More may have come than there was when it began.
-                let from = window.from.max(self.given);
-                chunk.unheard.extend((from < window.to).then_some(Window { from, ..window }));
-            }
-            head.tell_unheard(chunk);
-            chunk.unheard.sort_by_key(|window| window.from);
-            if head.pass(until, chunk) {
+            self.tell_until(now, chunk);
+            if self.heads[at].pass(until, chunk) {
                 self.given = self.given.max(chunk.passed.last().map_or(Ts(0), |time| time.to));
                 return chunk.passed.len() < BATCH_PACKETS_MAX;
             }
         }
         let room = BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len());
+        let head = &mut self.heads[at];
         head.give(until, room, chunk);
         let last = chunk.packets.last().map(|packet| Ts(packet.ts.0.saturating_add(1)));
         self.given = self.given.max(last.unwrap_or_default());
@@ -305,20 +323,14 @@ impl Head {
         self.at >= self.chunk.packets.len() && self.chunk.passed.is_empty()
     }
 
-    /// Whether there is something to tell of a time before its next packet.
-    fn has_between(&self) -> bool {
-        self.at == 0 && !(self.chunk.unheard.is_empty() && self.chunk.passed.is_empty())
+    /// Whether packets were passed over before its next one.
+    fn has_passed(&self) -> bool {
+        self.at == 0 && !self.chunk.passed.is_empty()
     }
 
     /// Before when it gives no packet.
     fn due(&self) -> Ts {
         self.chunk.passed.first().map_or(self.now, |passed| passed.to.max(self.now))
-    }
-
-    /// Tells in which times nothing was heard before what it gives, or passes over, next.
-    fn tell_unheard(&mut self, chunk: &mut Chunk) {
-        let next = self.chunk.passed.first().map_or(Ts(u64::MAX), |passed| passed.from);
-        chunk.unheard.extend(self.chunk.unheard.extract_if(.., |window| window.to <= next));
     }
 
     /// Tells until an instant which times were passed over; whether there were any.

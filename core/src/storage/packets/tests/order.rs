@@ -36,6 +36,8 @@ fn read_all(mut source: PacketSource) -> (Vec<u64>, Vec<(u64, u64)>) {
         let mut chunk = Chunk::default();
         turn = source.next(&mut chunk).expect("it reads");
         let times = chunk.unheard.iter();
+        let is_told_first = |to: Ts| seconds.last().is_none_or(|sec| sec * SEC < to.0);
+        assert!(times.clone().all(|window| is_told_first(window.to)), "{unheard:?}");
         unheard.extend(times.map(|w| (w.from.0 / SEC, w.to.0 / SEC)));
         for packet in &chunk.packets {
             let sec = packet.ts.0 / SEC;
@@ -73,6 +75,19 @@ fn a_time_in_which_another_run_listened_is_no_gap() {
     let want: Vec<u64> = (0..50).chain(100..200).chain(250..300).collect();
     assert!(seconds.starts_with(&want) && seconds.len() == 350 && seconds.is_sorted());
     assert_eq!(unheard, [(49, 100), (199, 250)]);
+}
+
+#[test]
+fn a_time_in_which_no_run_listened_is_told_before_what_follows_on_it_whichever_run_has_that() {
+    let runs: [&[u64]; 3] = [&[200, 300], &[0, 100], &[400, 500]];
+    let all = vec![0, 100, 200, 300, 400, 500];
+    assert_eq!(read(&runs, Window::ALL), (all.clone(), vec![(100, 200), (300, 400)]));
+    let runs: [&[u64]; 4] = [&[200, 300], &[0, 100], &[400, 500], &[220, 280]];
+    let (seconds, unheard) = read(&runs, Window::ALL);
+    assert_eq!(seconds, [0, 100, 200, 220, 280, 300, 400, 500]);
+    assert_eq!(unheard, [(100, 200), (300, 400)]);
+    let (seconds, unheard) = read(&runs[..3], window(50, 350));
+    assert_eq!((seconds, unheard), (vec![100, 200, 300], vec![(100, 200)]));
 }
 
 #[test]
