@@ -9,6 +9,7 @@ mod cut;
 mod explain;
 mod fill;
 mod kept;
+mod own;
 mod price;
 mod reach;
 mod replayed;

@@ -202,6 +202,18 @@ impl Rates {
         }
     }
 
+    /// What it took to read the records of a stream, whichever modules they were replayed for.
+    pub fn reading(&self, stream: &str) -> Option<Took> {
+        let known = self.known.lock();
+        let of_stream = known.iter().filter(|(pair, _)| !pair.packets && pair.stream == stream);
+        let read = of_stream.map(|(_, took)| took).filter(|took| took.bytes > 0);
+        read.fold(None, |all: Option<Took>, one| {
+            let all = all.unwrap_or_default();
+            let bytes = all.bytes.saturating_add(one.bytes);
+            Some(Took { bytes, read_ns: all.read_ns.saturating_add(one.read_ns), ..all })
+        })
+    }
+
     /// What runs of a module over a stream took.
     pub fn of(&self, pair: &Pair) -> Option<Took> {
         self.known.lock().get(pair).copied()

@@ -48,7 +48,8 @@ impl Past<'_> {
         let rests = filler.map(|filler| self.rests(filler, own, lookups)).transpose()?;
         let rests = rests.unwrap_or_default();
         let mut records = Records::empty(schema(), Span(0));
-        records.push(own.window.from, own_row(own, rests.each_ref().map(Option::is_some)));
+        let filled = rests.each_ref().map(Option::is_some);
+        records.push(own.window.from, own_row(own, self.price_of_own(own), filled));
         for (chosen, window, instance) in rests.iter().flatten() {
             let doubt = chosen.doubt.as_deref();
             let beside = Beside { own: Some(&own.name), why_not: None, doubt };
@@ -148,7 +149,7 @@ fn schema() -> Arc<Schema> {
 
 /// What a module recorded itself as a record; `filled` is whether something else is read for the
 /// time before it, and for that behind.
-fn own_row(own: &Own, filled: [bool; 2]) -> [Value; 15] {
+fn own_row(own: &Own, price: Option<Price>, filled: [bool; 2]) -> [Value; 15] {
     let covered = own.stored.and_then(|stored| stored.common(own.window));
     let end = |at: fn(Window) -> Ts| covered.map_or(Value::Null, |w| at(w).into());
     let lacks = covered.map(|covered| {
@@ -166,6 +167,9 @@ fn own_row(own: &Own, filled: [bool; 2]) -> [Value; 15] {
     row[1] = "its own records".into();
     (row[2], row[3]) = (end(|window| window.from), end(|window| window.to));
     row[4] = Value::Uint(super::replayed::share(own.bytes, own.stored, covered));
+    for (value, price) in row[5..12].iter_mut().zip(prices(price)) {
+        *value = price;
+    }
     row[12] = covered.is_some().into();
     if covered.is_none() {
         row[13] = "it has nothing of the time asked for".into();
@@ -176,17 +180,14 @@ fn own_row(own: &Own, filled: [bool; 2]) -> [Value; 15] {
     row
 }
 
-/// A candidate as a record.
-fn row(candidate: Candidate, is_best: bool, leaves_out: Option<String>) -> [Value; 15] {
-    let what = if candidate.is_packets { "packets" } else { "records, replayed" };
-    let end = |at: fn(Window) -> Ts| candidate.covered.map_or(Value::Null, |w| at(w).into());
-    let (from, to) = (end(|window| window.from), end(|window| window.to));
-    let price = |value: fn(Price) -> Value| candidate.price.map_or(Value::Null, value);
+/// How much there is to do, what one of each takes, what that comes to, and how that is known.
+fn prices(price: Option<Price>) -> [Value; 7] {
+    let price = |value: fn(Price) -> Value| price.map_or(Value::Null, value);
     // To a hundredth: more would be no measurement.
     fn rounded(number: f64) -> Value {
         Value::Float((number * 100.0).round() / 100.0)
     }
-    let prices = [
+    [
         price(|price| price.amount.records.into()),
         price(|price| price.amount.packets.unwrap_or(0).into()),
         price(|price| rounded(price.took.rates()[0])),
@@ -194,8 +195,16 @@ fn row(candidate: Candidate, is_best: bool, leaves_out: Option<String>) -> [Valu
         price(|price| rounded(price.took.rates()[2])),
         price(|price| rounded(price.cost_ns as f64 / 1e6)),
         price(|price| if price.is_sample { "a sample".into() } else { "earlier runs".into() }),
-    ];
-    let [of_records, packets, byte_ns, record_ns, packet_ns, cost_ms, measured] = prices;
+    ]
+}
+
+/// A candidate as a record.
+fn row(candidate: Candidate, is_best: bool, leaves_out: Option<String>) -> [Value; 15] {
+    let what = if candidate.is_packets { "packets" } else { "records, replayed" };
+    let end = |at: fn(Window) -> Ts| candidate.covered.map_or(Value::Null, |w| at(w).into());
+    let (from, to) = (end(|window| window.from), end(|window| window.to));
+    let [of_records, packets, byte_ns, record_ns, packet_ns, cost_ms, measured] =
+        prices(candidate.price);
     let why_not = candidate.refusal.or(candidate.reservation);
     let chosen = (is_best && why_not.is_none()).into();
     let why_not = why_not.map_or(Value::Null, Value::Text);

@@ -24,13 +24,13 @@ use crate::time::SECOND;
 use crate::time::Span;
 
 /// A minute of which packets are kept, one a second, and records of five seconds each.
-struct Minute {
+pub(super) struct Minute {
     dir: TempDir,
     store: Arc<MemoryStore>,
     rates: Arc<Rates>,
 }
 
-fn minute() -> Minute {
+pub(super) fn minute() -> Minute {
     let dir = tempfile::tempdir().expect("a directory");
     let place = Place::Directory(Room::new(dir.path().join("kept"), 1 << 30));
     let mut writer =
@@ -79,7 +79,7 @@ impl Minute {
         PacketWriter::new(place, Taken::whole(65_535), Arc::default()).expect("a place to write")
     }
 
-    fn past(&self) -> Past<'_> {
+    pub(super) fn past(&self) -> Past<'_> {
         Past {
             store: self.store.clone(),
             packets: self.dir.path(),
@@ -91,7 +91,7 @@ impl Minute {
     }
 }
 
-fn asked(interval: &str, filter: &str) -> Instance {
+pub(super) fn asked(interval: &str, filter: &str) -> Instance {
     Instance { filter: filter.to_owned(), ..counter("c", interval, 0) }
 }
 
