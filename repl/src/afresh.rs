@@ -14,7 +14,6 @@ use como_core::storage::{RecordStore, Stream, Window};
 use como_core::supervisor::{Handle, Instance};
 use como_core::time::{Span, Ts};
 
-use crate::config::view::View;
 use crate::error::Failure;
 
 /// The most threads that read packets for one question; all but one are shared by all questions.
@@ -31,6 +30,8 @@ pub struct Afresh<'a> {
     pub packets: &'a Path,
     /// Who made the records.
     pub makers: &'a Makers<'a>,
+    /// Whether an instance is one of a view.
+    pub is_of_view: &'a dyn Fn(&str) -> bool,
     /// What runs, if anything does, and its clock.
     pub running: Option<(Handle, Option<Ts>)>,
     /// The tables that addresses are looked up in.
@@ -83,7 +84,7 @@ impl Afresh<'_> {
     ) -> Result<Run, QueryError> {
         // A view wants nothing beside what it recorded, and to run afresh over its own packets
         // where that is of others.
-        if question.alone && !View::has(&question.module) {
+        if question.alone && !(self.is_of_view)(&question.module) {
             let alone = QueryError::Alone(question.module.clone());
             // That says which filter they were measured with.
             let other = otherwise.filter(|why| matches!(why, QueryError::OtherFilter { .. }));

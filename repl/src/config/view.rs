@@ -34,12 +34,9 @@ pub struct View {
     pub source: Option<String>,
 }
 
-/// What parts the name of a view from that of an instance in it. No view's name has it.
-const MARK: char = ':';
-
-/// What the names of all instances in a view begin with outside.
+/// What the names of all instances in a view begin with outside. Others may begin so too.
 pub fn prefix(view: &str) -> String {
-    format!("{view}{MARK}")
+    format!("{view}:")
 }
 
 impl View {
@@ -48,9 +45,10 @@ impl View {
         prefix(&self.name) + module
     }
 
-    /// Whether an instance that is called so outside is one of a view.
-    pub fn has(instance: &str) -> bool {
-        instance.contains(MARK)
+    /// Whether an instance that is called so outside is one of it.
+    pub fn has(&self, instance: &str) -> bool {
+        let inside = self.inside(instance);
+        inside.is_some_and(|module| self.modules.iter().any(|known| known == module))
     }
 
     /// What an instance is called in it.

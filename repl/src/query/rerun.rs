@@ -155,7 +155,9 @@ fn afresh<T>(
     lookups: Arc<Lookups>,
     act: impl FnOnce(&Afresh<'_>) -> T,
 ) -> T {
+    let views = stored.config.iter().flat_map(|config| &config.views);
     act(&Afresh {
+        is_of_view: &|name| views.clone().any(|view| view.has(name)),
         store: store.clone(),
         packets: &stored.packets(),
         makers: &|stream: &Stream| stored.maker(&stream.name, &stream.module),

@@ -172,6 +172,7 @@ impl Desk {
             store: self.store.clone(),
             packets: &self.packets,
             makers: &makers,
+            is_of_view: &|name| self.views.have(name),
             running: Some((self.monitor.clone(), self.feed.clock())),
             lookups: self.monitor.lookups(),
             common: self.common.clone(),

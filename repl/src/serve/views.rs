@@ -40,6 +40,11 @@ impl Views {
         self.0.read().views.iter().find(|view| is(view)).cloned()
     }
 
+    /// Whether an instance is one of theirs.
+    pub fn have(&self, instance: &str) -> bool {
+        self.find(|view| view.has(instance)).is_some()
+    }
+
     /// All of them as `/status` shows them.
     pub fn status(&self) -> Value {
         let known = self.0.read();

@@ -309,10 +309,15 @@ fn with_no_source_nothing_is_measured_afresh() {
     refused(&["t", "--filter", "udp"], &["`t` measures the packets of `tcp`, not of `udp`"]);
     refused(&["top", "-a", "n=5"], &["the records of `top` do not answer this", "source=none"]);
     refused(&["tuple"], &["no module `tuple`"]);
-    let on_demand = "[[module]]\nname = \"later\"\nuse = \"tuple\"\nrunning = \"on-demand\"\n";
-    folder.write("como.toml", config("gen:packets=1", &format!("{KEPT}{on_demand}")));
+    // Nor for one whose name might be that of an instance in a view.
+    let on_demand =
+        |name| format!("[[module]]\nname = \"{name}\"\nuse = \"tuple\"\nrunning = \"on-demand\"\n");
+    let more = format!("{KEPT}{}{}", on_demand("later"), on_demand("much:later"));
+    folder.write("como.toml", config("gen:packets=1", &more));
     let server = Server::start(&folder);
-    let body = get(server.address(), "/later?time=:&wait=no&source=none").body;
-    assert!(body.contains("`later` do not answer this"), "{body}");
+    for name in ["later", "much:later"] {
+        let body = get(server.address(), &format!("/{name}?time=:&wait=no&source=none")).body;
+        assert!(body.contains(&format!("`{name}` do not answer this")), "{body}");
+    }
     assert_eq!(server.end(), 0);
 }

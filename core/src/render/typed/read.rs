@@ -141,6 +141,7 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::render::{Format, Renderer};
+    use crate::storage::scan::{Damage, Missing};
 
     fn column(ty: Type) -> Column {
         Column::new(ty.name(), ty).unit("bytes")
@@ -209,11 +210,15 @@ mod tests {
             text: "many".to_owned(),
             fields: "{\"n\":7}".to_owned(),
         };
+        let (what, why) = (Missing::Block(7), "torn".to_owned());
+        let damage = Damage { what, from: Ts(5), to: Ts(u64::MAX), why };
         let text = written(|renderer, out| {
             renderer.alert(&alert, out)?;
+            renderer.damage(&damage, out)?;
             renderer.broken("the disk", out)
         });
-        assert_eq!(read(&text), [Told::Alert(alert), Told::Broken("the disk".to_owned())]);
+        let (damaged, why) = (damage.to_string(), "the disk".to_owned());
+        assert_eq!(read(&text), [Told::Alert(alert), Told::Damaged(damaged), Told::Broken(why)]);
     }
 
     #[test]
