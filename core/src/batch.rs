@@ -327,31 +327,32 @@ impl Batch {
         columns.begin(demand, packets.len());
         *faulty = (0, 0);
         let (malformed, truncated) = faulty;
-        if !demand.wants_layers() {
-            return layers.clear();
+        layers.clear();
+        if !demand.finds_layers() {
+            return;
         }
-        // All are written anew below.
-        layers.resize(packets.len(), Layers::EMPTY);
         let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
-        let mut data: [&[u8]; Block::PACKETS] = [&[]; Block::PACKETS];
-        let mut ahead = data;
-        let mut blocks = packets.chunks(Block::PACKETS);
-        let mut next = blocks.next();
-        resolved.find(next.unwrap_or_default(), &mut ahead);
-        for layers in layers.chunks_mut(Block::PACKETS) {
-            let Some(packets) = next else { break };
+        let mut bytes = [[&[] as &[u8]; Block::PACKETS]; 2];
+        let [mut data, mut ahead] = bytes.each_mut();
+        let mut found = [Layers::EMPTY; Block::PACKETS];
+        let mut blocks = packets.chunks(Block::PACKETS).peekable();
+        resolved.find(blocks.peek().copied().unwrap_or_default(), ahead);
+        while let Some(packets) = blocks.next() {
             std::mem::swap(&mut data, &mut ahead);
-            next = blocks.next();
-            resolved.find(next.unwrap_or_default(), &mut ahead);
-            let plain = Layers::find_all(packets, &data, layers);
-            columns.append(Block { packets, data: &data, layers, plain, lookups });
+            resolved.find(blocks.peek().copied().unwrap_or_default(), ahead);
+            let found = &mut found[..packets.len()];
+            let plain = Layers::find_all(packets, data, found);
+            columns.append(Block { packets, data, layers: found, plain, lookups });
             if replayed {
                 columns.keep_known(packets);
-                keep_known(packets, layers);
+                keep_known(packets, found);
             }
             for at in Ones::up_to(!plain, packets.len()) {
-                *malformed += u64::from(layers[at].has(Layers::MALFORMED));
-                *truncated += u64::from(layers[at].has(Layers::TRUNCATED));
+                *malformed += u64::from(found[at].has(Layers::MALFORMED));
+                *truncated += u64::from(found[at].has(Layers::TRUNCATED));
+            }
+            if demand.wants_layers() {
+                layers.extend_from_slice(found);
             }
         }
         columns.finish();
@@ -413,7 +414,10 @@ impl<'a> Resolved<'a> {
             let start = packet.offset as usize;
             let end = start.saturating_add(packet.cap_len as usize);
             *data = self.bytes.get(start..end).unwrap_or(&[]);
-            data.first().into_iter().chain(data.get(HEADERS_LIKELY)).for_each(fetch);
+            if let Some(headers) = data.first_chunk::<HEADERS_LIKELY>() {
+                fetch(headers);
+                fetch(&headers[HEADERS_LIKELY - 1]);
+            }
         }
     }
 }

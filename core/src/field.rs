@@ -285,7 +285,6 @@ impl Demand {
             self.layers = true;
         } else if !field.is_free() {
             self.fields |= 1 << field as u8;
-            self.layers = true;
         }
         self
     }
@@ -355,7 +354,7 @@ impl Demand {
         self.reads
     }
 
-    /// Asks for headers to be found, without any column.
+    /// Asks for where the headers are, whatever columns there are.
     pub fn layers(mut self) -> Self {
         self.layers = true;
         self
@@ -381,6 +380,11 @@ impl Demand {
     }
 
     /// Whether headers must be found at all.
+    pub const fn finds_layers(self) -> bool {
+        self.layers || self.fields != 0
+    }
+
+    /// Whether it is asked for where they are.
     pub const fn wants_layers(self) -> bool {
         self.layers
     }
@@ -416,7 +420,7 @@ mod tests {
     fn flow_ids_bring_what_they_are_made_of() {
         let demand = Demand::NONE.id(Id::Flow);
         assert!(demand.wants(Field::IpSrc) && demand.wants(Field::Dport));
-        assert!(demand.wants_layers());
+        assert!(demand.finds_layers() && !demand.wants_layers());
     }
 
     #[test]

@@ -59,6 +59,11 @@ impl Lookups {
         self
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(Option::is_none)
+    }
+
     /// The table for `subject`, if there is one.
     pub fn table(&self, subject: Subject) -> Option<&Arc<Trie>> {
         self.tables[subject as usize].as_ref()

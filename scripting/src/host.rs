@@ -69,6 +69,12 @@ impl Means {
         let (grants, lookups) = (setup.grants.clone(), setup.lookups.clone());
         Self { limits: setup.limits, grants, lookups }
     }
+
+    /// Whether these are what a script is read with.
+    pub fn is_default(&self) -> bool {
+        let Self { limits, grants, lookups } = self;
+        *limits == Limits::default() && *grants == Grants::default() && lookups.is_empty()
+    }
 }
 
 /// What one run of a script reaches.

@@ -45,8 +45,9 @@ use crate::library::Library;
 use crate::scan::Language;
 use lifted::Lifts;
 use module::LuaModule;
+use parking_lot::Mutex;
 use records::{Merger, Printer, Replayer};
-use script::Source;
+use script::{Ran, Source};
 use vm::Vm;
 
 /// A Lua script as a module.
@@ -54,11 +55,12 @@ pub struct Lua {
     source: Source,
     manifest: Manifest,
     callbacks: Callbacks,
+    /// The top level as it ran to be read: the first instance's, if that is given nothing else.
+    read: Mutex<Option<Ran>>,
 }
 
 impl Lua {
-    /// Reads a script: its top level runs once, in a VM that is thrown away. `missing` is what it
-    /// requires and cannot have.
+    /// Reads a script: its top level runs once. `missing` is what it requires and cannot have.
     pub fn load(
         file: &str,
         name: &str,
@@ -72,7 +74,18 @@ impl Lua {
         }
         let ran = source.run(&Args::default(), &Means::default());
         let ran = ran.map_err(|error| source.all_wrong(error.each()))?;
-        Ok(Self { source, manifest: ran.declared.manifest, callbacks: ran.declared.callbacks })
+        let (manifest, callbacks) = (ran.declared.manifest.clone(), ran.declared.callbacks);
+        Ok(Self { source, manifest, callbacks, read: Mutex::new(Some(ran)) })
+    }
+
+    /// The top level, run for an instance.
+    fn ran(&self, setup: &Setup) -> Result<Ran, ModuleError> {
+        let means = Means::of(setup);
+        let read = self.read.lock().take();
+        match read.filter(|_| setup.args == Args::default() && means.is_default()) {
+            Some(read) => Ok(read),
+            None => self.source.run(&setup.args, &means),
+        }
     }
 }
 
@@ -89,7 +102,7 @@ impl Kind for Lua {
     }
 
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
-        let ran = self.source.run(&setup.args, &Means::of(setup))?;
+        let ran = self.ran(setup)?;
         let declared = &ran.declared;
         if declared.service.is_some() {
             return trace::start(&declared.manifest, setup);

@@ -39,7 +39,7 @@ impl Explain {
         Ok(Self {
             canonical: expr.to_string(),
             columns: demand.fields().collect(),
-            headers: demand.wants_layers(),
+            headers: demand.finds_layers(),
             payload,
             bpf: plan.bpf(),
             warnings,

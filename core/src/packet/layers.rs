@@ -117,12 +117,21 @@ impl Layers {
     /// Never fails: what cannot be read is marked [`Layers::TRUNCATED`] (the capture ends too
     /// early) or [`Layers::MALFORMED`] (the packet does), and what was found before it stands.
     pub fn find(link: LinkType, bytes: &[u8], wire_len: u32) -> Self {
+        let mut layers = Self::EMPTY;
+        layers.find_in(link, bytes, wire_len);
+        layers
+    }
+
+    /// As [`Layers::find`], written where it is to stand.
+    fn find_in(&mut self, link: LinkType, bytes: &[u8], wire_len: u32) {
         let plain = if link == LinkType::ETHERNET { straight::find(bytes, wire_len) } else { None };
-        plain.unwrap_or_else(|| {
-            let mut layers = Self::EMPTY;
-            walk::find(link, bytes, wire_len, &mut layers);
-            layers
-        })
+        match plain {
+            Some(plain) => *self = plain,
+            None => {
+                *self = Self::EMPTY;
+                walk::find(link, bytes, wire_len, self);
+            }
+        }
     }
 
     /// Finds the headers of up to 64 packets, whose bytes are in `data`; which of them are plain:
@@ -144,7 +153,7 @@ impl Layers {
         }
         for at in Ones::up_to(others, packets.len()) {
             let (packet, data) = (&packets[at], data[at]);
-            layers[at] = Self::find(packet.link, data, packet.wire_len);
+            layers[at].find_in(packet.link, data, packet.wire_len);
         }
         !others
     }

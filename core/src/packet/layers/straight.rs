@@ -20,29 +20,34 @@ pub(crate) type Headers = [u8; 14 + 20 + 20];
 /// it is not they mean nothing. Of `len` bytes captured these are the first.
 ///
 /// Looks at everything and decides nothing before the end, so that packets of several kinds one
-/// behind another make the processor guess nothing.
+/// behind another make the processor guess nothing but whether one is of UDP.
 #[inline(always)]
 pub(super) fn ipv4_plain(bytes: &Headers, len: usize, wire_len: u32) -> (Layers, bool) {
     let word = |at: usize| usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
-    let (proto, end) = (bytes[23], 14 + word(16));
-    let (tcp_header, udp_len) = (usize::from(bytes[46] >> 4) * 4, word(38));
-    let is_tcp = (proto == TCP) & (tcp_header >= 20) & (34 + tcp_header <= end.min(len));
-    let is_udp = (proto == UDP) & (udp_len >= 8) & (34 + udp_len <= end);
-    let is_ipv4 = (word(12) == usize::from(IPV4)) & (bytes[14] == 0x45) & (word(20) & 0x3fff == 0);
+    let eight = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    // EtherType, version and header length, type of service, total length, identification;
+    // fragment, time to live, protocol.
+    let (first, second) = (eight(12), eight(20));
+    let is_ipv4 = (first >> 40 ^ 0x08_0045) | (second >> 48 & 0x3fff) == 0;
+    let end = 14 + usize::from((first >> 16) as u16);
     let is_whole = end <= len.max(wire_len as usize);
-    let transport = Layers::TCP << u32::from(proto == UDP);
-    let layers = Layers {
-        found: Layers::ETHERNET | Layers::IPV4 | Layers::PROTO | transport,
-        l3: 14,
-        l4: 34,
-        ethertype: IPV4,
-        proto,
-        ..Layers::EMPTY
+    let proto = (second >> 32) as u8;
+    let is_udp = proto == UDP;
+    let (least, length, limit) = match is_udp {
+        true => (8, word(38), end),
+        false => (20, usize::from(bytes[46] >> 2 & !3), end.min(len)),
     };
-    (layers, is_ipv4 & is_whole & (is_tcp | is_udp))
+    let is_transport = (is_udp | (proto == TCP)) & (length >= least) & (34 + length <= limit);
+    (PLAIN[usize::from(is_udp)], is_ipv4 & is_whole & is_transport)
 }
 
-const _: () = assert!(Layers::UDP == Layers::TCP << 1, "one bit tells them apart");
+/// The layers of plain packets of TCP, and of UDP.
+const PLAIN: [Layers; 2] = [plain(TCP, Layers::TCP), plain(UDP, Layers::UDP)];
+
+const fn plain(proto: u8, transport: u32) -> Layers {
+    let found = Layers::ETHERNET | Layers::IPV4 | Layers::PROTO | transport;
+    Layers { found, l3: 14, l4: 34, ethertype: IPV4, proto, ..Layers::EMPTY }
+}
 
 /// The layers of a plain packet; `None` where a closer look is needed.
 #[inline(always)]
