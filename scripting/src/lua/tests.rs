@@ -6,7 +6,7 @@ mod payload;
 mod records;
 
 use como_core::intern::Interner;
-use como_core::module::{Fault, Kind, Limits, ModuleError};
+use como_core::module::{Args, Fault, Kind, Limits, ModuleError, Setup};
 use como_core::packet::build::Frame;
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
@@ -338,4 +338,26 @@ end
     }
     running.faultless();
     assert!(running.rows()[0].starts_with("n=0 first=10.0.0.0 "));
+}
+
+#[test]
+fn instances_of_one_script_have_locals_of_their_own_the_first_one_too() {
+    let counts = "local calls = 0\nargs = { from = 0 }\nfunction update(pkt) calls = calls + 1 end\n\
+        function export(state, long, args) return { { calls = calls + args.from } } end";
+    let kind = load(counts).expect("loads");
+    let mut rows = |given: &[&str]| {
+        let args = Args::parse(given).expect("name=value");
+        let setup = Setup { args, ..Setup::default() };
+        let mut running = Running::of(kind.start(&setup).expect("starts"));
+        running.feed(some());
+        running.feed(some());
+        running.rows()
+    };
+    let one = rows(&[]);
+    assert_eq!(one, [format!("calls={}", 2 * some().len())]);
+    assert_eq!([rows(&[]), rows(&[])], [one.clone(), one]);
+    assert_eq!(rows(&["from=100"]), [format!("calls={}", 2 * some().len() + 100)]);
+    let other = load(counts).expect("loads");
+    let setup = Setup { args: Args::parse(&["from=7"]).expect("name=value"), ..Setup::default() };
+    assert_eq!(Running::of(other.start(&setup).expect("starts")).rows(), ["calls=7"]);
 }
