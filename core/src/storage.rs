@@ -19,6 +19,7 @@ pub mod notes;
 pub mod packets;
 pub mod pcapng;
 pub mod redb;
+mod runs;
 pub mod scan;
 pub mod verify;
 pub mod writer;
@@ -32,6 +33,7 @@ use block::Sealed;
 pub use feed::{Feed, Subscription};
 pub use memory::MemoryStore;
 pub use redb::RedbStore;
+pub use runs::Runs;
 pub use scan::Scan;
 pub use writer::Writer;
 
@@ -219,6 +221,8 @@ pub struct Stream {
     pub removed_until: Option<Ts>,
     /// The instance whose records these are merged from, where they are a rollup.
     pub rollup_of: Option<String>,
+    /// When those listened who measured it, as far as versions wrote it that kept that.
+    pub runs: Runs,
     /// Outside of this time no record is of an interval of which only some rows were kept; not
     /// known of streams that only versions wrote which did not keep it.
     pub cut: Option<Window>,
@@ -244,6 +248,7 @@ impl Stream {
         if self.sources.len() > COVERAGES_MAX {
             self.sources.remove(0);
         }
+        self.runs.note(header);
         self.module.clone_from(&about.module);
         self.age_max = about.age_max;
         self.rollup_of.clone_from(&about.rollup_of);

@@ -1,6 +1,7 @@
 //! Questions well and badly put, and what they are answered.
 
 mod eras;
+mod runs;
 mod uneven;
 
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! Scans: the records of a stream in a window, oldest first, a page at a time.
 
-mod runs;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +8,6 @@ use super::block::{self, BlockError, Header};
 use super::{Mark, RecordStore, StoreError, Stored, Window};
 use crate::record::{Output, Schema};
 use crate::time::Ts;
-use runs::Runs;
 
 /// Reads a stream lazily: the rows whose interval starts inside the window, and the gaps that
 /// reach into it, cut to it. Rows are in time order within one output; outputs are in the order
@@ -32,8 +29,9 @@ pub struct Cursor {
     damaged: u64,
     read_bytes: u64,
     ended: bool,
-    // Who stored what was found so far, and a part that waits for the gap before it to be given.
-    runs: Option<Runs>,
+    // The times between runs that are not told yet; none before those were looked for. And a part
+    // that waits for those before it.
+    between: Option<VecDeque<Window>>,
     held: Option<Part>,
 }
 
@@ -87,13 +85,22 @@ impl fmt::Display for Damage {
     }
 }
 
-/// What one block had to give.
+/// What one block had to give, or the time between two runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// The block's number.
+    /// The block's number, or that of the next one.
     pub seq: u64,
     /// Its rows in the window, at least one, or its gap.
     pub output: Output,
+}
+
+impl Part {
+    fn start(&self) -> Ts {
+        match &self.output {
+            Output::Records(records) => records.starts.first().copied().unwrap_or_default(),
+            Output::Gap { from, .. } => *from,
+        }
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -106,7 +113,7 @@ impl<'a> Scan<'a> {
     /// is stored, are not told.
     pub fn of_blocks(store: &'a dyn RecordStore, stream: &str, window: Window) -> Self {
         let scan = Self::new(store, stream, window);
-        Self { cursor: Cursor { runs: None, ..scan.cursor }, ..scan }
+        Self { cursor: Cursor { between: Some(VecDeque::new()), ..scan.cursor }, ..scan }
     }
 
     /// How many damaged blocks were skipped so far.
@@ -147,7 +154,7 @@ impl Cursor {
             damaged: 0,
             read_bytes: 0,
             ended: window.from >= window.to,
-            runs: Some(Runs::default()),
+            between: None,
             held: None,
         }
     }
@@ -227,9 +234,32 @@ impl Cursor {
 
     /// The next part, or the next thing that cannot be read.
     pub fn find(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
-        if let Some(held) = self.held.take() {
-            return Ok(Some(Found::Part(held)));
+        let between = match &mut self.between {
+            Some(between) => between,
+            none => none.insert(between(store, &self.stream, self.window)?.into()),
+        };
+        let earliest = between.front().copied();
+        let next = match self.held.take() {
+            Some(held) => Some(Found::Part(held)),
+            None => self.find_block(store)?,
+        };
+        let (seq, start) = match &next {
+            Some(Found::Part(part)) => (part.seq, part.start()),
+            Some(Found::Damage(_)) => return Ok(next),
+            None => (0, Window::ALL.to),
+        };
+        let Some(Window { from, to }) = earliest.filter(|gap| gap.from <= start) else {
+            return Ok(next);
+        };
+        self.between.as_mut().and_then(VecDeque::pop_front);
+        if let Some(Found::Part(part)) = next {
+            self.held = Some(part);
         }
+        Ok(Some(Found::Part(Part { seq, output: Output::Gap { from, to } })))
+    }
+
+    /// The next part that is stored, or the next thing that cannot be read.
+    fn find_block(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
         loop {
             let before = self.after;
             let stored = match self.next_block(store) {
@@ -242,17 +272,7 @@ impl Cursor {
             };
             match self.read(store, &stored) {
                 Ok(Ok(Some(output))) => {
-                    let part = Part { seq: stored.mark.seq, output };
-                    let header = block::peek(&stored.bytes).ok();
-                    let unheard =
-                        header.zip(self.runs.as_mut()).and_then(|(h, runs)| runs.pass(&h));
-                    let unheard = unheard.and_then(|unheard| unheard.common(self.window));
-                    let Some(Window { from, to }) = unheard else {
-                        return Ok(Some(Found::Part(part)));
-                    };
-                    let gap = Part { output: Output::Gap { from, to }, ..part };
-                    self.held = Some(part);
-                    return Ok(Some(Found::Part(gap)));
+                    return Ok(Some(Found::Part(Part { seq: stored.mark.seq, output })));
                 }
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
@@ -268,6 +288,19 @@ impl Cursor {
             }
         }
     }
+}
+
+/// The times in a window between the runs that stored a stream: nobody measured, and no gap is
+/// stored.
+fn between(
+    store: &dyn RecordStore,
+    stream: &str,
+    window: Window,
+) -> Result<Vec<Window>, StoreError> {
+    let Some(stream) = store.stream(stream)? else { return Ok(Vec::new()) };
+    let stored = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
+    let inside = stored.and_then(|stored| stored.common(window));
+    Ok(inside.map(|inside| stream.runs.between(inside).collect()).unwrap_or_default())
 }
 
 /// Where a block is that cannot be read, as far as its place and its bytes tell, and the block
@@ -320,10 +353,13 @@ pub fn gaps(
     window: Window,
     most: usize,
 ) -> Result<(Vec<Window>, Option<Ts>), StoreError> {
-    let (mut gaps, mut after) = (Vec::<Window>::new(), None);
+    let (mut gaps, mut after) = (between(store, stream, window)?, None);
     loop {
         let page = store.gaps(stream, window, after)?;
-        let Some(last) = page.last() else { return Ok((gaps, None)) };
+        let Some(last) = page.last() else {
+            gaps.sort_by_key(|gap| gap.from);
+            return Ok((gaps, None));
+        };
         after = Some(last.mark);
         for header in page.iter().filter_map(|stored| block::peek(&stored.bytes).ok()) {
             if gaps.len() >= most {

@@ -5,7 +5,7 @@ use ::redb::ReadableTable;
 use super::Failure;
 use crate::source::Covered;
 use crate::storage::block::Header;
-use crate::storage::{Coverage, Measured, Stream, Window};
+use crate::storage::{Coverage, Measured, Runs, Stream, Window};
 use crate::time::{Span, Ts};
 
 /// What the store keeps of a stream beside its blocks.
@@ -44,6 +44,9 @@ pub(super) struct Meta {
     // Outside of this time no block says that it was cut.
     #[serde(default)]
     pub cut: Option<(u64, u64)>,
+    // When runs listened.
+    #[serde(default)]
+    pub runs: Runs,
     // Which schema is in force from which block on, by number and hash.
     #[serde(default)]
     pub schemas: Vec<(u64, u64)>,
@@ -99,6 +102,7 @@ impl Meta {
             reclaimed_bytes: self.reclaimed_bytes,
             removed_until: self.removed_until.map(Ts),
             rollup_of: self.rollup_of.clone(),
+            runs: self.runs.clone(),
             cut: self.cut.map(|(from, to)| Window { from: Ts(from), to: Ts(to) }),
         }
     }

@@ -63,6 +63,7 @@ impl<'txn> Tables<'txn> {
             note_schema(&mut meta.schemas, header);
             self.insert(&mut meta, sealed)?;
         }
+        meta.runs = stream.runs;
         meta.module = stream.module;
         meta.rollup_of = stream.rollup_of;
         meta.sources = stream.sources.into_iter().map(|c| (c.since.0, c.sources)).collect();

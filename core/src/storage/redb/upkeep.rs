@@ -144,6 +144,7 @@ impl<'a> Joining<'a> {
             meta.removed_until = self.stream.removed_until.map(|until| until.0);
         }
         note_schema(&mut meta.schemas, header);
+        meta.runs.note(header);
         if let Some(era) = self.eras.iter_mut().rfind(|era| era.seq <= header.seq) {
             era.note(header);
         }
