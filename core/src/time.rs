@@ -88,7 +88,8 @@ pub struct Span(pub u64);
 /// Why a text is not a span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not a time span: write a number and one of ns us ms s m h d w y, as in `300s`"
+    "`{text}` is not a time span: write a number and one of ns us ms s m h d w y, as in `300s`, or \
+     several, the longest first, as in `1m30s`"
 )]
 pub struct SpanError {
     text: String,
@@ -119,26 +120,38 @@ impl Span {
         self.0 as f64 / SECOND as f64
     }
 
-    /// Parses `300s`, `1.5h`, `100ms`; a bare number is seconds, as in CoMo.
+    /// Parses `300s`, `1.5h`, `100ms`, `1m30s`; a bare number is seconds, as in CoMo.
     pub fn parse(text: &str) -> Result<Self, SpanError> {
-        let fail = || SpanError { text: text.to_owned() };
-        let body = text.trim();
-        let at = body.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(body.len());
-        let (number, unit) = body.split_at(at);
-        let scale = match unit {
-            "" => SECOND,
-            unit => UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(fail)?.1,
-        };
-        if let Ok(whole) = number.parse::<u64>() {
-            return whole.checked_mul(scale).map(Self).ok_or_else(fail);
-        }
-        let value = number.parse::<f64>().map_err(|_| fail())? * scale as f64;
-        if value.is_finite() && value < u64::MAX as f64 {
-            Ok(Self(value as u64))
-        } else {
-            Err(fail())
-        }
+        Self::parsed(text.trim()).ok_or_else(|| SpanError { text: text.to_owned() })
     }
+
+    fn parsed(text: &str) -> Option<Self> {
+        let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+        if text.chars().all(is_digit) {
+            return scaled(text, SECOND).map(Self);
+        }
+        let (mut rest, mut all, mut longer) = (text, 0u64, u64::MAX);
+        while !rest.is_empty() {
+            let (number, behind) = rest.split_at(rest.find(|c| !is_digit(c))?);
+            let (unit, behind) = behind.split_at(behind.find(is_digit).unwrap_or(behind.len()));
+            let (_, scale) = *UNITS.iter().find(|(name, _)| *name == unit)?;
+            if scale >= longer {
+                return None;
+            }
+            all = all.checked_add(scaled(number, scale)?)?;
+            (rest, longer) = (behind, scale);
+        }
+        Some(Self(all))
+    }
+}
+
+/// A number of so many nanoseconds each.
+fn scaled(number: &str, scale: u64) -> Option<u64> {
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(scale);
+    }
+    let value = number.parse::<f64>().ok()? * scale as f64;
+    (value.is_finite() && value < u64::MAX as f64).then_some(value as u64)
 }
 
 impl fmt::Display for Span {
@@ -224,6 +237,18 @@ mod tests {
         }
         assert_eq!(Span::parse("1.5s"), Ok(Span(1_500_000_000)));
         assert_eq!(Span::parse("300"), Ok(Span::from_secs(300)));
+    }
+
+    #[test]
+    fn a_span_may_have_several_units_the_longest_first() {
+        for (text, same) in
+            [("1s700ms", "1700ms"), ("1h30m", "90m"), ("1d1.5h2s", "91802s"), ("1m0s", "60s")]
+        {
+            assert_eq!(Span::parse(text), Span::parse(same), "{text}");
+        }
+        for text in ["30m1h", "1m1m", "1m30", "1m 30s", "m30s", "1y584y", "1h.m"] {
+            assert!(Span::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]
