@@ -223,8 +223,8 @@ fn an_unknown_format_names_the_nearest() {
     assert_eq!(message("csv"), Ok(Format::Csv));
     assert_eq!(message("jsn"), Err("unknown format `jsn`; did you mean `json`?".into()));
     assert_eq!(message("pcapn"), Err("unknown format `pcapn`; did you mean `pcap`?".into()));
-    let all = "unknown format `yaml!`; write one of ndjson, typed, json, csv, plain, html, gnuplot, \
-               arrow, parquet, or for packets of a trace pcapng, pcap";
+    let all = "unknown format `yaml!`; write one of ndjson, typed, json, csv, plain, html, \
+               gnuplot, arrow, parquet, or for packets of a trace pcapng, pcap";
     assert_eq!(message("yaml!"), Err(all.into()));
 }
 

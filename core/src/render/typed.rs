@@ -1,8 +1,8 @@
 //! NDJSON for a program that shows records as they would be shown where they are: beside the values
 //! it has their types and units, and where one part of an answer ends and the next begins.
 //!
-//! Before the rows of a part stands an object with `rows`, how many follow, and with `columns` where
-//! these are not those of the part before. Whatever is no record is as NDJSON has it.
+//! Before the rows of a part stands an object with `rows`, how many follow, and with `columns`
+//! where these are not those of the part before. Whatever is no record is as NDJSON has it.
 
 pub(super) mod read;
 
