@@ -5,6 +5,7 @@
 //! what a script means: a read it misses is served later, and slower.
 
 mod args;
+mod bound;
 mod filters;
 mod functions;
 mod names;
@@ -12,19 +13,24 @@ mod order;
 mod place;
 mod reads;
 mod resume;
+mod scope;
 mod texts;
 pub mod tokens;
 
 pub use args::{args, declares_args};
+use bound::{Bounds, What, inner};
 use como_core::field::{Field, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
-pub use functions::{calls, functions};
+pub use functions::{calls, functions, is_nested};
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
-pub use place::{is_at_top, is_behind_dot, is_dotted, listed, subject, uses};
+pub use place::{
+    goes_on, is_asked, is_at_top, is_behind_dot, is_dotted, is_value, listed, subject, uses,
+};
 pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
+pub use scope::{Scope, named_by};
 use tokens::{Shape, Token, code, tokens};
 
 use crate::flow;
@@ -90,14 +96,30 @@ pub fn no_field(name: &str) -> String {
 
 /// What the packet callbacks of `source` read.
 pub fn reads(source: &str, language: Language) -> Reads {
+    scan(source, language, |_, _| Bounds::default())
+}
+
+/// The same of a Lua text, where the packet is also followed to other names for it.
+pub fn followed(source: &str) -> Reads {
+    scan(source, Language::Lua, Bounds::of)
+}
+
+fn scan<'a>(
+    source: &'a str,
+    language: Language,
+    bounds: impl FnOnce(&[Token<'a>], &[&'a str]) -> Bounds<'a>,
+) -> Reads {
     let tokens = code(source, language);
     let names = packet_names(&tokens, language);
     let filters = filters::named(source, &tokens);
+    let bounds = bounds(&tokens, &names);
     let mut reads = Reads { complete: true, ..Reads::default() };
     reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
+    reads.helpers = bounds.brackets().map(|at| tokens[at].at + 1).collect();
     let (tokens, names, filters) = (&tokens, &names, &filters);
     let (makes, shadowed, parameters) = (makes_tables(tokens), false, 0);
-    let scan = Scan { tokens, names, filters, reads, shadowed, language, makes, parameters };
+    let scan =
+        Scan { tokens, names, filters, bounds, reads, shadowed, language, makes, parameters };
     scan.reads()
 }
 
@@ -154,6 +176,7 @@ struct Scan<'a> {
     tokens: &'a [Token<'a>],
     names: &'a [&'a str],
     filters: &'a [&'a str],
+    bounds: Bounds<'a>,
     reads: Reads,
     shadowed: bool,
     language: Language,
@@ -180,10 +203,6 @@ impl<'a> Scan<'a> {
             self.reads.unknown.clear();
             self.reads.texts.clear();
         }
-        self.reads.keeps = self.language == Language::Lua
-            && (functions::is_nested(self.tokens, self.names)
-                || functions::keeps(self.tokens, self.names)
-                || !self.reads.complete && functions::closes_over(self.tokens));
         if !self.reads.complete {
             self.anywhere();
         }
@@ -232,9 +251,15 @@ impl<'a> Scan<'a> {
 
     fn token(&mut self, at: usize) {
         let token = &self.tokens[at];
-        if token.shape != Shape::Word
-            || is_dotted(self.tokens, at)
-            || !self.names.contains(&token.text)
+        if token.shape != Shape::Word || is_dotted(self.tokens, at) {
+            return;
+        }
+        let bound = self.bounds.what(self.tokens, at);
+        if let Some(What::Layer(layer)) = bound {
+            return self.layer_chain(at, layer);
+        }
+        if bound.is_none() && !self.names.contains(&token.text)
+            || self.bounds.is_given(at) && !self.is(at + 1, ".")
         {
             return;
         }
@@ -296,10 +321,19 @@ impl<'a> Scan<'a> {
             if chain.len() > 1 && chain[1] != "flags" {
                 self.unknown(at, chain);
             }
-            self.reads.complete &= chain.len() == 1 && self.is_asked(at);
+            let known = self.is_asked(at) || self.bounds.is_given(at);
+            self.reads.complete &= chain.len() == 1 && known;
         } else {
             self.unknown(at, chain);
             self.reads.complete = false;
+        }
+    }
+
+    /// A layer by a name of its own, of which a field is read or which is asked for.
+    fn layer_chain(&mut self, at: usize, layer: &str) {
+        if let Some((field, len)) = inner(self.tokens, layer, at) {
+            self.reads.field(field);
+            self.spot(at, len, Read::Inner(field));
         }
     }
 

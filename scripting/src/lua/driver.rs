@@ -6,10 +6,11 @@
 //! that [`super::feed`] fills.
 //!
 //! The script's text is changed, without moving a line. Where every use of the
-//! packet is a plain read in `update` or `check`, its fields become parameters:
-//! `pkt.tcp.dport` is a local variable then, and there is no packet at all.
-//! Elsewhere one table stands for the packet, and the field is `pkt.tcp_dport`
-//! in it: one look-up in place of two, and nil where the layer is absent.
+//! packet is a plain read in `update`, in `check` or in functions that these give
+//! it to, its fields become parameters: `pkt.tcp.dport` is a local variable then,
+//! and there is no packet at all. Elsewhere a table of its own stands for each
+//! packet, which dies with the call, and the field is `pkt.tcp_dport` in it: one
+//! look-up in place of two, and nil where the layer is absent.
 
 use std::fmt::Write;
 
@@ -20,7 +21,7 @@ use super::inplace::{self, FUNCTIONS, HERE};
 use super::renamed::{self, ABSENT, WHOLE};
 use crate::flow;
 use crate::scan::tokens::{Token, code};
-use crate::scan::{Language, Read, Reads, Spot, is_at_top, uses};
+use crate::scan::{self, Language, Read, Reads, Spot, is_at_top, uses};
 
 /// What stands before the script, in its first line.
 const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
@@ -31,6 +32,8 @@ const CALLED: [&str; 2] = ["update", "check"];
 
 /// The most fields that become parameters: Luau's functions have at most 200 local variables.
 const PARAMETERS_MAX: usize = 60;
+/// The same where functions are given them on: calls may stand in each other.
+const HANDED_MAX: usize = 24;
 
 /// A script as it is compiled.
 pub struct Composed {
@@ -40,6 +43,13 @@ pub struct Composed {
     pub parameters: usize,
     /// Whether packets need a way to fetch what their table does not hold.
     pub fetches: bool,
+}
+
+/// What a script reads of packets, by whatever names as long as its fields can be parameters.
+pub fn reads_of(source: &str) -> Reads {
+    let reads = scan::followed(source);
+    let direct = Driver::of(&reads, &code(source, Language::Lua)).direct;
+    if direct { reads } else { scan::reads(source, Language::Lua) }
 }
 
 /// The script with its driver.
@@ -68,6 +78,9 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
             let list = if alone { list.trim_end_matches(", ") } else { &list };
             edits.push((at, at, list.to_owned()));
         }
+    }
+    if driver.direct {
+        edits.extend(reads.helpers.iter().map(|at| (*at, *at, parameters.concat())));
     }
     if !reads.complete {
         let renamed = renamed::edits(source, &tokens, reads);
@@ -178,9 +191,6 @@ struct Driver<'a> {
     fetches: bool,
     /// Whether the script is told where a packet is: it adds it to tables.
     places: bool,
-    /// Whether each packet has a table of its own, which whoever keeps it finds dead: a function
-    /// within a callback may be kept, and use it.
-    apart: bool,
     /// Layers whose tables are filled for a script that takes them off the packet.
     tables: Vec<&'static str>,
     /// Which of `update` and `check` the script speaks of: there is a loop for no other.
@@ -192,20 +202,19 @@ impl<'a> Driver<'a> {
         let called = CALLED.map(|name| uses(tokens, name).next().is_some());
         let fields = Fed::of(reads);
         let rest = reads.layers.len() + reads.filters.len();
-        let fits = fields.len() + rest <= PARAMETERS_MAX;
+        let most = if reads.helpers.is_empty() { PARAMETERS_MAX } else { HANDED_MAX };
+        let fits = fields.len() + rest <= most;
         let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
         let places = reads.adds();
-        let (direct, apart, fetches) = (true, false, false);
-        let mut driver = Self { reads, fields, direct, fetches, places, apart, tables, called };
+        let (direct, fetches) = (true, false);
+        let mut driver = Self { reads, fields, direct, fetches, places, tables, called };
         // A name that the script has itself would be another's.
         let ours = driver.parameters();
         let taken =
             |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
         let own = !tokens.iter().any(taken);
         driver.direct = reads.complete && reads.contained && fits && own;
-        driver.apart = reads.keeps && !driver.direct;
-        let fetches_payload = driver.reads_payload() && !driver.direct;
-        driver.fetches = !reads.complete || reads.ts_ns || fetches_payload || driver.apart;
+        driver.fetches = reads.ts_ns || !driver.direct;
         driver
     }
 
@@ -225,6 +234,11 @@ impl<'a> Driver<'a> {
             Read::Layer(layer) if self.direct => local(layer),
             Read::Filter(at) if self.direct => local(&matched(at)),
             Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
+            // Where there is no such layer it is the error that Lua makes of it.
+            Read::Inner(field) => {
+                let (layer, first) = (&spot.packet, field.name().split('.').nth(1)?);
+                format!("(if {layer} then {} else {layer}.{first})", local(&flat(field)))
+            }
             Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
             Read::Flow if self.direct => local(flow::NAME),
             Read::Added => "__como_at".to_owned(),
@@ -298,7 +312,8 @@ impl<'a> Driver<'a> {
             "function __{name}_{which}(__from: number, __n: number, __s, __first: number, __get)"
         );
         let each = "for __i = __from, __n - 1 do\n__at = __i\n";
-        if self.apart {
+        // What is fetched is of the packet whose table asks: whoever keeps one finds it dead.
+        if self.fetches {
             text.push_str(each);
             self.open(text);
         } else {
@@ -327,12 +342,7 @@ impl<'a> Driver<'a> {
             }
         };
         let finish = if self.fetches { "__G.finish()\n" } else { "" };
-        text.push_str(&if self.apart {
-            format!("{finish}end\n")
-        } else {
-            format!("end\n{finish}")
-        });
-        text.push_str("end\n");
+        let _ = writeln!(text, "{finish}end\nend");
     }
 
     /// Makes what stands for the packet, where something must.
@@ -355,8 +365,10 @@ impl<'a> Driver<'a> {
             let _ = writeln!(text, "local __t_{layer}: any = __M_{layer}()");
         }
         if self.fetches {
-            let tables = self.tables.iter().map(|layer| format!(", __t_{layer}"));
-            let tables: String = tables.collect();
+            let tables: Vec<String> =
+                self.tables.iter().map(|layer| format!("{layer} = __t_{layer}")).collect();
+            let tables = tables.join(", ");
+            let tables = if tables.is_empty() { tables } else { format!(", {{{tables}}}") };
             let _ = writeln!(text, "__G.begin(__p, __get, __place, __F{tables})");
         }
     }
@@ -415,10 +427,9 @@ impl<'a> Driver<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::reads;
 
     fn composed(source: &str) -> String {
-        compose(source, &reads(source, Language::Lua)).text
+        compose(source, &reads_of(source)).text
     }
 
     #[test]

@@ -12,6 +12,7 @@ use como_core::table::AGGREGATES;
 use mlua::{Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods};
 use parking_lot::Mutex;
 
+use super::driver;
 use super::script::{Notes, Source};
 use super::trouble::{Trouble, syntax};
 use super::vm::Vm;
@@ -19,7 +20,7 @@ use crate::declare;
 use crate::foreign;
 use crate::host::Means;
 use crate::mistakes::{RESUMED_MAX, TOLD_MAX};
-use crate::scan::{Language, reads, resumed};
+use crate::scan::{Language, resumed};
 
 /// What stands in for a value that could not be had.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +59,7 @@ type Refused = Arc<Mutex<Vec<(u32, mlua::Error)>>>;
 impl Source {
     /// All that is wrong with a script, of which `errors` are known.
     pub fn all_wrong(&self, mut errors: Vec<ModuleError>) -> ModuleError {
-        let reads = reads(&self.text, Language::Lua);
+        let reads = driver::reads_of(&self.text);
         let slips = self.slips(&reads);
         match super::vm::compiler().compile(&*self.text) {
             // Behind the place where it is no Lua any more little is sure.

@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::payload::looks;
+use super::payload::{MAGIC, looks};
 use crate::api;
 use crate::scan::tokens::{Shape, Token};
-use crate::scan::{is_behind_dot, listed};
+use crate::scan::{Scope, goes_on, is_asked, is_behind_dot, is_nested, listed, named_by, uses};
 
 /// What stands for the packet's place, as a parameter of its callback.
 pub const HERE: &str = "__here";
@@ -67,6 +67,8 @@ pub struct Text<'a> {
     tokens: &'a [Token<'a>],
     /// What the script gives a meaning of its own that the library gives one.
     hidden: Vec<&'static str>,
+    /// Whether a callback runs to its end before the next packet, as far as the text tells.
+    is_called_at_once: bool,
 }
 
 impl<'a> Text<'a> {
@@ -74,32 +76,72 @@ impl<'a> Text<'a> {
     pub fn new(source: &'a str, tokens: &'a [Token<'a>]) -> Self {
         let topics = api::TOPICS.iter().map(|(topic, _)| *topic).chain(["string"]);
         let hidden = topics.filter(|topic| is_hidden(tokens, topic)).collect();
-        Self { source, tokens, hidden }
+        let is_called_at_once = uses(tokens, "coroutine").next().is_none();
+        Self { source, tokens, hidden, is_called_at_once }
     }
 
-    /// What becomes of the payload that is read by the three tokens from `at` on.
+    /// What becomes of the payload that is read by the three tokens from `at` on, and where that is
+    /// what a local is given, of all that is read of it by that name.
     pub fn edits(&self, at: usize) -> Vec<Edit> {
-        let last = at + 2;
-        if let Some(method) = self.method(at) {
-            return vec![self.method_edit(at, method)];
+        self.by_name(at).unwrap_or_else(|| self.edits_of(at, at + 2).1)
+    }
+
+    /// What becomes of a payload and of the local that it is given to, `local p = pkt.payload`,
+    /// where at most one string of it is made so.
+    fn by_name(&self, at: usize) -> Option<Vec<Edit>> {
+        let (tokens, last) = (self.tokens, at + 2);
+        let name = named_by(tokens, at, last + 1)?;
+        let scope = Scope::behind(tokens, last)?;
+        let uses = scope.uses(tokens, name)?;
+        // A string may be used later than the packet, and costs less in loops.
+        let later = uses.iter().any(|at| scope.is_apart(*at)) || is_nested(tokens, at);
+        if later || !self.is_called_at_once {
+            return None;
         }
-        let before = at.checked_sub(1).filter(|_| !self.goes_on(last + 1));
-        let Some(before) = before else { return vec![self.read(at, at, Use::Whole)] };
-        if self.is(before, "#") {
-            return vec![self.read(before, at, Use::Length)];
+        let uses: Vec<_> = uses.into_iter().map(|at| (at, self.edits_of(at, at))).collect();
+        let strings = uses.iter().filter(|(at, (used, _))| self.makes_string(*at, *used));
+        if strings.count() > 1 {
+            return None;
         }
-        if self.is_asked(before, last + 1) {
-            return vec![self.read(at, at, Use::Asked)];
+        let place = tokens[at].at..self.end(last);
+        let given = (place.clone(), format!("{HERE}{}", self.lines(place)));
+        Some(uses.into_iter().flat_map(|(_, (_, edits))| edits).chain([given]).collect())
+    }
+
+    /// Whether the use of the local at `at` needs a string: what is found by a pattern does.
+    fn makes_string(&self, at: usize, used: Use<'_>) -> bool {
+        let text = match used {
+            Use::Method("find") => at + 4,
+            Use::Function("string", "find") => at + 2,
+            used => return used == Use::Whole,
+        };
+        let token = self.tokens.get(text).filter(|t| t.shape == Shape::Text);
+        let is_plain = token.is_some_and(|t| !t.text.bytes().any(|b| MAGIC.contains(&b)));
+        let asked = self.is(text + 1, ",") && self.is(text + 3, ",") && self.is(text + 4, "true");
+        !is_plain && !asked
+    }
+
+    /// What becomes of the payload that is read by the tokens from `at` to `last`, and how it is
+    /// used.
+    fn edits_of(&self, at: usize, last: usize) -> (Use<'a>, Vec<Edit>) {
+        if let Some(method) = self.method(last) {
+            return (Use::Method(method), vec![self.method_edit(at, last, method)]);
         }
-        match self.function(at) {
-            Some((first, used)) => self.function_edits(first, at, used),
-            None => vec![self.read(at, at, Use::Whole)],
+        let one = |first, used| (used, vec![self.read(first, last, used)]);
+        match at.checked_sub(1).filter(|_| !goes_on(self.tokens, last + 1)) {
+            None => one(at, Use::Whole),
+            Some(before) if self.is(before, "#") => one(before, Use::Length),
+            Some(_) if is_asked(self.tokens, at, last) => one(at, Use::Asked),
+            Some(_) => match self.function(at, last) {
+                Some((first, used)) => (used, self.function_edits(first, (at, last), used)),
+                None => one(at, Use::Whole),
+            },
         }
     }
 
-    /// The tokens from `first` on, the payload at `at` the last, become a call.
-    fn read(&self, first: usize, at: usize, used: Use<'_>) -> Edit {
-        let place = self.tokens[first].at..self.end(at + 2);
+    /// The tokens from `first` to the `last` of the payload become a call.
+    fn read(&self, first: usize, last: usize, used: Use<'_>) -> Edit {
+        let place = self.tokens[first].at..self.end(last);
         // What stands before a sign may be a word.
         let blank = if used == Use::Length { " " } else { "" };
         let new = format!("{blank}{}({HERE}){}", used.called(), self.lines(place.clone()));
@@ -107,8 +149,8 @@ impl<'a> Text<'a> {
     }
 
     /// `pkt.payload:find(` becomes a call, with the payload its first argument.
-    fn method_edit(&self, at: usize, method: &str) -> Edit {
-        let (begin, named, open) = (self.tokens[at].at, self.tokens[at + 4].at, at + 5);
+    fn method_edit(&self, at: usize, last: usize, method: &str) -> Edit {
+        let (begin, named, open) = (self.tokens[at].at, self.tokens[last + 2].at, last + 3);
         let comma = if self.is(open + 1, ")") { "" } else { ", " };
         let end = self.end(open);
         // The call is in the line of its name.
@@ -118,10 +160,10 @@ impl<'a> Text<'a> {
     }
 
     /// The function whose name begins at `first` is another, and the payload a place.
-    fn function_edits(&self, first: usize, at: usize, used: Use<'_>) -> Vec<Edit> {
+    fn function_edits(&self, first: usize, (at, last): (usize, usize), used: Use<'_>) -> Vec<Edit> {
         let (begin, named) = (self.tokens[first].at, self.tokens[first + 2].at);
         let called = format!("{}{}", self.lines(begin..named), used.called());
-        let place = self.tokens[at].at..self.end(at + 2);
+        let place = self.tokens[at].at..self.end(last);
         let here = format!("{HERE}{}", self.lines(place.clone()));
         vec![(begin..self.end(first + 2), called), (place, here)]
     }
@@ -136,50 +178,22 @@ impl<'a> Text<'a> {
         self.tokens.get(at).is_some_and(|t| t.is(text))
     }
 
-    /// Whether what stands at `at` is one of `texts`.
-    fn one_of(&self, at: usize, texts: &[&str]) -> bool {
-        texts.iter().any(|text| self.is(at, text))
-    }
-
     fn end(&self, at: usize) -> usize {
         self.tokens[at].at + self.tokens[at].text.len()
     }
 
-    /// The method of strings that the payload at `at` is called by, if it looks at the bytes.
-    fn method(&self, at: usize) -> Option<&'a str> {
-        let called = self.is(at + 3, ":") && self.is(at + 5, "(");
-        let method = self.tokens.get(at + 4).filter(|_| called)?;
+    /// The method of strings that the payload up to `last` is called by, if it looks at the bytes.
+    fn method(&self, last: usize) -> Option<&'a str> {
+        let called = self.is(last + 1, ":") && self.is(last + 3, "(");
+        let method = self.tokens.get(last + 2).filter(|_| called)?;
         looks_at("string", method.text).map(|_| method.text)
     }
 
-    /// Whether what stands at `next` makes what is before it part of something else.
-    fn goes_on(&self, next: usize) -> bool {
-        let text = self.tokens.get(next).is_some_and(|t| t.shape == Shape::Text);
-        let joins = self.is(next, ".") && self.is(next + 1, ".");
-        let opens = self.one_of(next, &[":", "[", "(", "{", "^", "."]);
-        text || opens && !joins
-    }
-
-    /// Whether only that there is a value matters, between `before` and `next`.
-    fn is_asked(&self, before: usize, next: usize) -> bool {
-        let nil = self.one_of(next, &["=", "~"]) && self.is(next + 1, "=");
-        let nil = nil && self.is(next + 2, "nil");
-        let compared = before > 0 && self.one_of(before - 1, &["=", "~", "<", ">"]);
-        if self.is(before, "not") {
-            return true;
-        }
-        if self.one_of(before, &["if", "elseif", "and", "or"]) && self.is(next, "then") {
-            return true;
-        }
-        let begins = ["if", "elseif", "while", "until", "and", "or", "return", "(", "{", ","];
-        let begins = self.one_of(before, &begins) || self.is(before, "=") && !compared;
-        begins && (nil || self.is(next, "and"))
-    }
-
-    /// The function of the library that looks at the payload at `at`, an argument of it, and where
-    /// its name begins.
-    fn function(&self, at: usize) -> Option<(usize, Use<'a>)> {
-        if !self.one_of(at - 1, &["(", ","]) || !self.one_of(at + 3, &[",", ")"]) {
+    /// The function of the library that looks at the payload from `at` to `last`, an argument of
+    /// it, and where its name begins.
+    fn function(&self, at: usize, last: usize) -> Option<(usize, Use<'a>)> {
+        let one_of = |at: usize, marks: [&str; 2]| marks.iter().any(|mark| self.is(at, mark));
+        if !one_of(at - 1, ["(", ","]) || !one_of(last + 1, [",", ")"]) {
             return None;
         }
         let (open, nth) = listed(self.tokens, at)?;
@@ -253,6 +267,67 @@ mod tests {
             "x = _regex_test(_dns_qname(__here), __here)",
         );
         check("local x, y = (1), pkt.payload", "local x, y = (1), _whole(__here)");
+    }
+
+    #[test]
+    fn a_local_that_is_a_payload_is_looked_at_likewise() {
+        for (body, want) in [
+            (
+                "if p and #p > p:byte(1) then",
+                "if _asked(__here) and  _length(__here) > _byte(__here, 1) then",
+            ),
+            ("if not p then return", "if not _asked(__here) then return"),
+            (
+                "if p ~= nil then x = tls.sni(p)",
+                "if _asked(__here) ~= nil then x = _tls_sni(__here)",
+            ),
+            (
+                "if a then x = p:find('a-b', 1, true) y = p:match('a')",
+                "if a then x = _find(__here, 'a-b', 1, true) y = _whole(__here):match('a')",
+            ),
+            (
+                "if a then state.p = p x = p:sub(1, 2)",
+                "if a then state.p = _whole(__here) x = _sub(__here, 1, 2)",
+            ),
+        ] {
+            let text = |local: &str, body: &str| format!("local p = {local}; {body} end");
+            check(&text("pkt.payload", body), &text("__here", want));
+        }
+        check(
+            "if a then local p = pkt.payload x = #p else x = #p end",
+            "if a then local p = __here x =  _length(__here) else x = #p end",
+        );
+    }
+
+    #[test]
+    fn a_local_that_goes_elsewhere_is_a_string() {
+        for body in [
+            "x = p:match(a) y = p:match(b)",
+            "x = p:find(a) y = p:find('%a')",
+            "p = nil",
+            "p ..= a",
+            "x = function() return #p end",
+            "for i = 1, 2 do x = p:byte(i) end",
+            "while #p > 1 do end",
+            "for p in a do end",
+            "coroutine.yield() x = #p",
+            "local y, p = 1, 2",
+        ] {
+            let text = |local: &str| format!("local p = {local} {body}");
+            check(&text("pkt.payload"), &text("_whole(__here)"));
+        }
+        for body in [
+            "local p: string = PAYLOAD x = #p",
+            "local p, q = PAYLOAD x = #p",
+            "repeat local p = PAYLOAD until #p > 1",
+            "local p = PAYLOAD or a x = #p",
+            "f(function() local p = PAYLOAD x = #p end)",
+        ] {
+            check(
+                &body.replace("PAYLOAD", "pkt.payload"),
+                &body.replace("PAYLOAD", "_whole(__here)"),
+            );
+        }
     }
 
     #[test]

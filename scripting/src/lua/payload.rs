@@ -23,7 +23,7 @@ use como_core::batch::Batch;
 use como_core::field::{Field, FieldValue};
 use mlua::{AnyUserData, Function, Lua, Table, ffi};
 use strings::LOOKS;
-pub use strings::{WORK_MAX, looks};
+pub use strings::{MAGIC, WORK_MAX, looks};
 
 use super::inplace::Use;
 use crate::api::{Entry, entries};

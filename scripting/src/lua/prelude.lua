@@ -154,8 +154,8 @@ end
 
 local function layer_of(layer)
   local meta = table.freeze({
-    __index = function(_, name)
-      if not open.fetch then
+    __index = function(self, name)
+      if not open.made or not rawequal(self, open.made[layer]) then
         error(KEPT, 2)
       end
       local flat = layer .. "_" .. tostring(name)
@@ -176,17 +176,29 @@ for _, layer in host.layers do
 end
 
 local packet = table.freeze({
-  __index = function(_, name)
+  __index = function(self, name)
+    if not rawequal(self, open.packet) then
+      error(KEPT, 2)
+    end
     if open.filled[name] then
       return nil
     end
     local value = fetch(name)
     if value and makers[name] then
-      return makers[name]()
+      local made = open.made or {}
+      open.made = made
+      made[name] = made[name] or makers[name]()
+      return made[name]
     end
     return value
   end,
 })
+
+-- Whoever kept a packet, or a layer of one, is told so.
+local function die(kept)
+  table_clear(kept)
+  setmetatable(kept, stale)
+end
 
 -- What a packet has in place of a layer that it lacks: all fields of it are nil.
 local nothing = table.freeze({})
@@ -266,25 +278,27 @@ return {
   end,
   flag = flag,
   freeze = freeze,
-  --- Begins a batch: `pkt` fetches what it does not hold by `get(at, name)`, where `place()` is
-  -- the packet meant. What follows are the tables of its layers.
-  begin = function(pkt, get, place, filled, ...)
-    open.packet, open.fetch, open.place, open.filled = pkt, get, place, filled
-    open.tables = { pkt, ... }
+  --- Begins a packet: `pkt` fetches what it does not hold by `get(at, name)`, where `place()` is
+  -- the packet meant. `made` are the tables of its layers, by their names.
+  begin = function(pkt, get, place, filled, made)
+    open.packet, open.fetch, open.place, open.filled, open.made = pkt, get, place, filled, made
     setmetatable(pkt, packet)
   end,
   --- A maker of tables that hold one layer's fields.
   layer = function(layer)
     return makers[layer]
   end,
-  --- Ends a batch, also one that an error ended: whoever kept the packet is told so.
+  --- Ends a packet, also one that an error ended.
   finish = function()
-    local tables = open.tables
-    open.fetch, open.packet, open.tables = nil, nil, nil
-    for _, kept in tables or {} do
-      setmetatable(kept, nil)
-      table_clear(kept)
-      setmetatable(kept, stale)
+    local pkt, made = open.packet, open.made
+    open.fetch, open.packet, open.made = nil, nil, nil
+    if pkt then
+      die(pkt)
+    end
+    if made then
+      for _, kept in made do
+        die(kept)
+      end
     end
   end,
 }

@@ -8,20 +8,13 @@
 use std::collections::HashSet;
 
 use crate::scan::tokens::{Shape, Token};
-use crate::scan::{LAYERS, Reads, is_behind_dot, subject};
+use crate::scan::{LAYERS, Reads, is_behind_dot, is_value, subject};
 
 /// What gives the place of a layer that is nil.
 pub const ABSENT: &str = "__como_absent";
 
 /// What gives a packet whose layers are never nil, for one that a call gave: `f(x).ip.src`.
 pub const WHOLE: &str = "__como_whole";
-
-/// What stands before a value. Elsewhere a statement may begin, and a bracket there would belong
-/// to the one before.
-const BEFORE: [&str; 28] = [
-    "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", "#", ".", "and", "or", "not",
-    "return", "if", "elseif", "while", "until", "in", "then", "else", "do", "repeat",
-];
 
 /// What is put where into a text whose packets go by other names.
 pub fn edits(source: &str, tokens: &[Token<'_>], reads: &Reads) -> Vec<(usize, String)> {
@@ -34,9 +27,8 @@ pub fn edits(source: &str, tokens: &[Token<'_>], reads: &Reads) -> Vec<(usize, S
             continue;
         }
         let Some((inner, first)) = word(at + 2).zip(subject(tokens, at - 1)) else { continue };
-        let is_value = first > 0 && BEFORE.iter().any(|before| is(first - 1, before));
         let begin = tokens[first].at;
-        if !is_value || known.contains(&begin) {
+        if !is_value(tokens, first) || known.contains(&begin) {
             continue;
         }
         let last = &tokens[at - 2];

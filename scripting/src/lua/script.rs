@@ -19,7 +19,7 @@ use crate::foreign;
 use crate::host::Means;
 use crate::library::Library;
 use crate::mistakes::TOLD_MAX;
-use crate::scan::{Language, Reads, no_field, reads, written_order};
+use crate::scan::{Language, Reads, no_field, written_order};
 
 /// A script's source, and what it is called.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl Source {
     pub fn run(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
         let vm = self.furnished(means)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
-        let reads = reads(&self.text, Language::Lua);
+        let reads = driver::reads_of(&self.text);
         let library = mlua::Value::Table(vm.base().clone());
         let environment = self.environment(&vm, &notes, given, library);
         let environment = environment.map_err(|error| self.inner(&error))?;

@@ -46,6 +46,50 @@ pub fn opens_block(tokens: &[Token<'_>], at: usize) -> bool {
     ["function", "do", "repeat"].iter().any(|word| is(at, word)) || is(at, "if") && !is_value
 }
 
+/// What stands before a value. Elsewhere a statement may begin, and a bracket there would belong
+/// to the one before.
+const BEFORE: [&str; 28] = [
+    "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", "#", ".", "and", "or", "not",
+    "return", "if", "elseif", "while", "until", "in", "then", "else", "do", "repeat",
+];
+
+/// Whether in a Lua text a value surely begins at `at`.
+pub fn is_value(tokens: &[Token<'_>], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    before.is_some_and(|token| BEFORE.iter().any(|before| token.is(before)))
+}
+
+/// Whether of what stands from `first` to `last` in a Lua text only matters that there is
+/// something: `if pkt.tcp then`.
+pub fn is_asked(tokens: &[Token<'_>], first: usize, last: usize) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let one_of = |at: usize, texts: &[&str]| texts.iter().any(|text| is(at, text));
+    let (Some(before), next) = (first.checked_sub(1), last + 1) else { return false };
+    if goes_on(tokens, next) {
+        return false;
+    }
+    let nil = one_of(next, &["=", "~"]) && is(next + 1, "=") && is(next + 2, "nil");
+    let compared = before > 0 && one_of(before - 1, &["=", "~", "<", ">"]);
+    if is(before, "not") {
+        return true;
+    }
+    if one_of(before, &["if", "elseif", "and", "or"]) && is(next, "then") {
+        return true;
+    }
+    let begins = ["if", "elseif", "while", "until", "and", "or", "return", "(", "{", ","];
+    let begins = one_of(before, &begins) || is(before, "=") && !compared;
+    begins && (nil || is(next, "and"))
+}
+
+/// Whether what stands at `next` of a Lua text makes what is before it part of something else.
+pub fn goes_on(tokens: &[Token<'_>], next: usize) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let text = tokens.get(next).is_some_and(|t| t.shape == Shape::Text);
+    let joins = is(next, ".") && is(next + 1, ".");
+    let opens = [":", "[", "(", "{", "^", "."].iter().any(|mark| is(next, mark));
+    text || opens && !joins
+}
+
 /// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`.
 pub fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
     let mut at = dot.checked_sub(1)?;

@@ -26,6 +26,8 @@ pub enum Read {
     Filter(usize),
     /// The flow it belongs to.
     Flow,
+    /// A field of a layer that was taken off the packet: `ip.src`.
+    Inner(Field),
     /// It is added to a core table: `t:add(pkt)`.
     Added,
 }
@@ -50,8 +52,9 @@ pub struct Reads {
     /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
     /// else calls them.
     pub contained: bool,
-    /// Whether the packet is kept, in Lua, or may be by functions within others, which use it.
-    pub keeps: bool,
+    /// Behind which bytes of the text parameters of functions begin that packets are given to, and
+    /// what these are called with.
+    pub helpers: Vec<usize>,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
     /// Lines in which an address is compared with a quoted text.

@@ -29,7 +29,7 @@ pub fn looks(topic: &str, name: &str) -> bool {
 }
 
 /// What makes a pattern more than a text.
-const MAGIC: &[u8] = b"^$*+?.([%-";
+pub const MAGIC: &[u8] = b"^$*+?.([%-";
 /// The most bytes of a text times those of what is looked for.
 pub const WORK_MAX: usize = 1 << 28;
 

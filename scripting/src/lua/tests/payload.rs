@@ -67,7 +67,8 @@ local function told(...)
   local all = table.pack(...)
   for at = 1, all.n do
     -- Of the frames that a mistake lists, those of the script count.
-    all[at] = type(all[at]) .. " " .. tostring(all[at]):gsub("\n\t%[C%][^\n]*", "")
+    local text = tostring(all[at]):gsub("\n\t%[C%][^\n]*", ""):gsub("local_%d+", "string")
+    all[at] = type(all[at]) .. " " .. text:gsub("string_%d+", "string")
   end
   return table.concat(all, ", ")
 end
@@ -83,8 +84,9 @@ local function same(state, asked, a, b, ...)
   end
 end
 function init() return { wrong = {}, n = 0 } end
+FUNCTIONS
 function update(pkt, state)
-  local p = pkt.payload
+  local p = (pkt.payload)
   for i = 1, given.n do for j = 1, given.n do
     local a, b = given[i], given[j]
     ASKS
@@ -96,18 +98,28 @@ function export(state)
 end
 "#;
 
-/// Asks all of that of each packet and of its payload as a string, with any two of many values;
-/// tells of the first ten that differ.
+/// Asks all of that of each packet, as it is and by the name of a local, and of its payload as a
+/// string, with any two of many values; tells of the first ten that differ.
 fn differing(payloads: Vec<Frame>, asked: &str, values: &str) -> Vec<String> {
-    let mut asks = String::new();
-    for asked in asked.split("; ") {
-        let [own, string] = ["pkt.payload", "p"].map(|p| asked.replace('P', p));
+    let (mut asks, mut functions) = (String::new(), String::new());
+    for (n, asked) in asked.split("; ").enumerate() {
+        let [own, string, local] = ["pkt.payload", "p", "q"].map(|p| asked.replace('P', p));
+        // A local is looked at only where no function within the callback uses it.
+        for (name, payload) in [("local", "pkt.payload"), ("string", "(pkt.payload)")] {
+            functions +=
+                &format!("function {name}_{n}(pkt, a, b) local q = {payload} return {local} end ");
+        }
+        let asking =
+            [own, string, format!("local_{n}(pkt, a, b)"), format!("string_{n}(pkt, a, b)")];
+        let [own, string, local, other] =
+            asking.map(|asking| format!("pcall(function() return {asking} end)"));
         asks += &format!(
-            "same(state, '{asked}', a, b, pcall(function() return {own} end))(pcall(function() \
-                return {string} end))\n"
+            "same(state, '{asked}', a, b, {own})({string}) \
+             same(state, 'local {asked}', a, b, {local})({other})\n"
         );
     }
     let text = ASKING.replace("VALUES", values).replace("ASKS", &asks);
+    let text = text.replace("FUNCTIONS", &functions);
     let limits = Limits { call_ms_max: 60_000, ..Limits::default() };
     let mut running = start_with(&text, &[], limits).expect("starts");
     running.feed(payloads);
@@ -200,7 +212,7 @@ proptest! {
     }
 }
 
-/// What the log says of a script, as it is and where fields are no parameters.
+/// What the log says of a script, as it is, and where fields are no parameters.
 fn told(body: &str) -> [Vec<String>; 2] {
     ["", "local __here = 0"].map(|last| {
         let text = format!(
@@ -235,6 +247,12 @@ fn mistakes_are_told_as_those_with_strings_are() {
         let [own, string] = told(body);
         assert!(!own.is_empty(), "{body}");
         assert_eq!(own, string, "{body}");
+        if !body.contains('\n') {
+            let local = format!("local p = pkt.payload; {}", body.replace("pkt.payload", "p"));
+            let [own, string] = told(&local);
+            assert!(!own.is_empty(), "{local}");
+            assert_eq!(own, string, "{local}");
+        }
     }
 }
 
@@ -287,9 +305,10 @@ fn a_function_that_is_kept_never_reads_another_packet() {
     let dead = "told=a|only valid|only valid";
     assert_eq!(kept("function() return pkt.payload end", "local __here = 0").rows(), [dead]);
     let helped = "(function() local p = pkt return function() return p.payload end end)()";
-    assert_eq!(kept(helped, "").rows(), [dead]);
+    assert_eq!(kept(helped, "").rows(), [own]);
     let keep = "function keep(p) return function() return p.payload end end";
-    assert_eq!(kept("keep(pkt)", keep).rows(), [dead]);
+    assert_eq!(kept("keep(pkt)", keep).rows(), [own]);
+    assert_eq!(kept("keep((pkt))", keep).rows(), [dead]);
 }
 
 #[test]
@@ -317,6 +336,110 @@ function export(state) return {{ told = table.concat(state.told, "|") }} end
     check("if not state.p then state.p = pkt end", "state.p");
     check("state.kept = state.kept[1] and state.kept or { pkt }", "state.kept[1]");
     check("table.insert(state.kept, pkt)", "state.kept[1]");
+    check("local q = pkt state.p = state.p or q", "state.p");
+    check("local q = (pkt) state.p = state.p or q", "state.p");
+    check("state.p = state.p or (pkt)", "state.p");
+    check("state.p = if state.p then state.p else pkt", "state.p");
+    check("state.p = state.p or pkt :: any", "state.p");
+    check("local put = table.insert put(state.kept, pkt)", "state.kept[1]");
+    check("local q = if state.p then nil else pkt if q then state.p = q end", "state.p");
+    check(
+        "state.f = state.f or coroutine.wrap(function(p) while true do coroutine.yield(p) end end)
+        state.p = state.p or state.f(pkt)",
+        "state.p",
+    );
+}
+
+#[test]
+fn what_is_taken_off_a_packet_never_reads_another() {
+    let check = |keep: &str, read: &str, want: &str| {
+        let text = format!(
+            r#"
+function init() return {{ told = {{}}, kept = {{}} }} end
+local function id(p) return p end
+function update(pkt, state)
+  {keep}
+  local ok, why = pcall(function() return {read} end)
+  table.insert(state.told, if ok then tostring(why) else tostring(why):match("only valid"))
+end
+function export(state) return {{ told = table.concat(state.told, "|") }} end
+"#
+        );
+        let mut running = start(&text);
+        let packets = |ports: &[u16]| {
+            let frame = |port| Frame::udp(("10.0.0.1".parse().expect("it"), port), "10.0.0.2:2");
+            ports.iter().copied().map(frame).collect::<Vec<_>>()
+        };
+        running.feed(packets(&[1, 2]));
+        running.feed(packets(&[3]));
+        assert_eq!(running.rows(), [format!("told={want}")], "{keep}");
+        running.faultless();
+    };
+    let dead = "1|only valid|only valid";
+    check("state.udp = state.udp or pkt.udp", "state.udp.sport", dead);
+    check("local udp = pkt.udp state.udp = state.udp or udp", "state.udp.sport", dead);
+    check("local q = id(pkt) state.udp = state.udp or q['udp']", "state.udp.sport", dead);
+    check("local q = id(pkt) state.udp = state.udp or q.udp", "state.udp['sport']", dead);
+    check(
+        "for _, v in id(pkt) do state.v = state.v or v end local x = pkt.udp.sport",
+        "1",
+        "1|1|1",
+    );
+    check(
+        "state.q = state.q or setmetatable({}, getmetatable(pkt))",
+        "state.q.sport",
+        "only valid|only valid|only valid",
+    );
+    check(
+        "state.q = state.q or setmetatable({}, getmetatable(id(pkt).udp))",
+        "state.q.sport",
+        "only valid|only valid|only valid",
+    );
+    check("id(pkt).payload = state.f or 'a' state.f = 'b'", "id(pkt).payload", "a|b|b");
+    check("id(pkt).payload = state.f state.f = state.f or 'b'", "#id(pkt).payload", "0|1|1");
+    check(
+        "local u = pkt.udp state.f = state.f or function() return u.sport end",
+        "state.f()",
+        "1|1|1",
+    );
+    check(
+        "local udp = pkt.udp local n = udp.sport local q = pkt",
+        "q.sport + udp.sport - n",
+        "1|2|3",
+    );
+}
+
+#[test]
+fn the_time_of_a_packet_that_is_gone_is_an_error() {
+    let text = r#"
+function init() return { told = {} } end
+function update(pkt, state)
+  state.f = state.f or function() return pkt.ts_ns end
+  local ok, why = pcall(state.f)
+  table.insert(state.told, if ok then "ok" else tostring(why):match("only valid"))
+end
+function export(state) return { told = table.concat(state.told, "|") } end
+"#;
+    let mut running = start(text);
+    running.feed(["a", "b"].map(udp));
+    assert_eq!(running.rows(), ["told=ok|only valid"]);
+}
+
+#[test]
+fn a_layer_that_is_absent_is_nil_by_a_name_of_its_own() {
+    let text = |last: &str| {
+        format!(
+            "function update(pkt, state)\n  local tcp = pkt.tcp\n  state.n = tcp.sport\nend\n\
+         function export() end\n{last}"
+        )
+    };
+    let [own, table] = ["", "local __here, __tcp = 0"].map(|last| {
+        let mut running = start(&text(last));
+        running.feed([udp("a")]);
+        running.faults.iter().map(|fault| fault.mistake.to_string()).collect::<Vec<_>>()
+    });
+    assert!(own[0].contains("`tcp` is nil"), "{own:?}");
+    assert_eq!(own, table);
 }
 
 #[test]
