@@ -19,6 +19,7 @@ mod index;
 mod indexing;
 mod lane;
 mod leftovers;
+mod newest;
 mod pack;
 mod read;
 mod segments;

@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 use super::change;
 use super::index::Growing;
 use super::indexing::Indexing;
-use super::leftovers;
 use super::segments::{self, Segment};
 use super::tidy::Tidy;
 use super::{Load, Place, Room, Spot, Written};
+use super::{leftovers, newest};
 use crate::costs::Costs;
 use crate::storage::age::horizon;
 use crate::time::Ts;
@@ -44,6 +44,8 @@ pub(super) struct Disk {
     waited: bool,
     ready: bool,
     next_number: u64,
+    // The newest segment with packets, as it is written down for the next run.
+    newest: u64,
     open: Option<Open>,
     // Whether the segment lacks a part, so that what follows in it would make no sense.
     broken: bool,
@@ -95,6 +97,7 @@ impl Disk {
             lock,
             waited: false,
             next_number: 1,
+            newest: 0,
             open,
             broken: true,
             losing: false,
@@ -108,7 +111,9 @@ impl Disk {
             wait_for(lock, if waited { Duration::ZERO } else { LOCK_PATIENCE })?;
             let all = segments::list_all(&room.path)?;
             let swept = leftovers::sweep(&room.path, &all)?;
-            let last = swept.last_left.max(all.last().map_or(0, |segment| segment.number));
+            self.newest = newest::read(&room.path);
+            let last = all.last().map_or(0, |segment| segment.number);
+            let last = last.max(swept.last_left).max(self.newest);
             self.next_number = last.saturating_add(1);
             *self.shelf.lock() = segments::list(&room.path)?;
         }
@@ -213,6 +218,11 @@ impl Disk {
         if let Some(open) = &mut self.open {
             let at = open.bytes;
             open.write(load)?;
+            if let Some(lock) = self.lock.as_ref().filter(|_| open.number > self.newest) {
+                // Where that fails the segment is there all the same.
+                let _ = newest::write(lock, open.number);
+                self.newest = open.number;
+            }
             if let Some(indexing) = &self.indexing {
                 indexing.add(std::mem::take(&mut load.bytes), at);
             }
@@ -284,7 +294,10 @@ impl Disk {
     /// Removes a segment, the oldest or not; whether it is gone. What stays is tried again, and
     /// complained of once.
     fn remove(&self, segment: &Segment, is_oldest: bool) -> bool {
-        let removed = if is_oldest { segment.remove() } else { segment.pass_over() };
+        let removed = match is_oldest && segment.number != self.newest {
+            true => segment.remove(),
+            false => segment.pass_over(),
+        };
         if let Err(error) = &removed {
             let path = self.place.path().display();
             self.written.complain(format!("old segments in `{path}` cannot be removed: {error}"));

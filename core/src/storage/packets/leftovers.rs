@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::index::Index;
 use super::segments::{Segment, left_of, list_all};
-use super::{change, tidy};
+use super::{change, newest, tidy};
 
 /// What came of a sweep.
 pub(super) struct Swept {
@@ -50,12 +50,14 @@ pub(super) fn sweep(dir: &Path, all: &[Segment]) -> io::Result<Swept> {
         }
     }
     let oldest = known.keys().next().copied().unwrap_or(u64::MAX);
+    let newest = newest::read(dir);
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let stays = match left_of(&path) {
             None => !tidy::is_half(&path),
             Some((number, is_mark)) => match known.get(&number) {
                 Some(index) => *index == path,
+                None if is_mark && number == newest => true,
                 None if number > oldest && (is_mark || tells(&path, number)) => {
                     swept.last_left = swept.last_left.max(number);
                     true

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::index::Index;
-use super::{SLAB_BYTES, change, ends_before, is_slab, leftovers};
+use super::{SLAB_BYTES, change, ends_before, is_slab, leftovers, newest};
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block, Blocks};
 use crate::time::Ts;
@@ -84,7 +84,8 @@ impl Segment {
         change::remove(&self.path)
     }
 
-    /// Removes it while older ones stay: a mark says that it is not missing.
+    /// Removes it while older ones stay, or where it is the newest: a mark says that it is not
+    /// missing.
     pub(super) fn pass_over(&self) -> io::Result<()> {
         // Without room for it, it is taken for one that is missing.
         drop(change::create(&self.path.with_file_name(format!("{:08}.{MARK}", self.number))));
@@ -124,6 +125,7 @@ pub(super) fn closed_name(number: u64, (first, last): (Ts, Ts), packed: bool) ->
 pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
     let _lock = leftovers::alone(dir)?;
     let (mut removed, mut is_first) = (0, true);
+    let newest = newest::read(dir);
     for segment in list_all(dir)? {
         let span = match segment.span {
             None => Index::read(&segment.index(), segment.number)?.span(),
@@ -131,7 +133,7 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
         };
         let lies_before = |before| span.is_some_and(|(_, last)| last < before);
         if before.is_none_or(lies_before) {
-            if is_first {
+            if is_first && segment.number != newest {
                 segment.remove()?
             } else {
                 segment.pass_over()?
@@ -141,9 +143,11 @@ pub fn remove(dir: &Path, before: Option<Ts>) -> io::Result<u64> {
             is_first = false;
         }
     }
-    leftovers::sweep(dir, &list_all(dir)?)?;
     if before.is_none() {
         change::remove(&dir.join("lock"))?;
+    }
+    leftovers::sweep(dir, &list_all(dir)?)?;
+    if before.is_none() {
         // What others put there stays.
         let _ = fs::remove_dir(dir);
     }

@@ -12,6 +12,7 @@ use std::{fmt, fs, io};
 use super::{Lost, times};
 use crate::storage::Window;
 use crate::storage::packets::index::Index;
+use crate::storage::packets::newest;
 use crate::storage::packets::segments::{self, Segment, first_section};
 use crate::storage::pcapng;
 use crate::time::Ts;
@@ -51,39 +52,37 @@ pub(in crate::storage::packets) fn holes(
     let passed_over =
         |pair: &&[Segment]| matches!(pair, [one, two] if one.is_followed_from_afar(two));
     let mut pairs = segments.windows(2).filter(passed_over).peekable();
+    let last = segments.last();
+    let begun = begun(dir, last.map_or(0, |segment| segment.number))?;
     let mut holes = Vec::new();
-    if pairs.peek().is_some() {
-        let left = Left::of(dir, segments)?;
-        for pair in pairs {
-            if let [before, behind] = pair {
-                between(before, behind, &left, &mut holes);
-            }
+    if pairs.peek().is_none() && begun.is_none() {
+        return Ok(holes);
+    }
+    let left = Left::of(dir, segments)?;
+    for pair in pairs {
+        if let [before, behind] = pair {
+            let until = (behind.number, span(behind).map(|(first, _)| first));
+            between(Some(before), until, &left, &mut holes);
         }
     }
-    holes.append(&mut behind(dir, segments)?);
+    if let Some(begun) = begun {
+        between(last, (begun.saturating_add(1), None), &left, &mut holes);
+    }
     Ok(holes)
 }
 
-/// The segments that are missing behind the newest there is, as far as their indexes are there.
-fn behind(dir: &Path, segments: &[Segment]) -> io::Result<Vec<Hole>> {
-    let newest = segments.last().map_or(u64::MAX, |segment| segment.number);
-    let index = |number: u64| {
-        let mut paths = segments::indexes_of(dir, number).into_iter();
-        paths.find(|path| path.exists()).map(|path| (number, path))
+/// The last segment that was begun behind the newest there is, if any was: as is written down, or as
+/// indexes tell that are left.
+fn begun(dir: &Path, newest: u64) -> io::Result<Option<u64>> {
+    let has_index =
+        |number: &u64| segments::indexes_of(dir, *number).into_iter().any(|path| path.exists());
+    let indexed = (newest.saturating_add(1)..u64::MAX).take_while(has_index).last();
+    let Some(last) = indexed.max(Some(newest::read(dir)).filter(|last| *last > newest)) else {
+        return Ok(None);
     };
-    let left: Vec<_> = (newest.saturating_add(1)..u64::MAX).map_while(index).collect();
-    if left.is_empty() {
-        return Ok(Vec::new());
-    }
     // Some may have been begun since.
-    let now = segments::list(dir)?;
-    let left = left.into_iter().filter(|(number, _)| now.iter().all(|one| one.number != *number));
-    let missing = left.filter_map(|(number, path)| {
-        let (first, last) = Index::read(&path, number).ok()?.span()?;
-        let lost = Lost { first: Some(first), last: Some(last) };
-        Some(Hole { number, last_number: number, lost })
-    });
-    Ok(missing.collect())
+    let is_there = segments::list(dir)?.last().is_some_and(|one| one.number > newest);
+    Ok((!is_there).then_some(last))
 }
 
 /// Which segments are missing of which packets of a window may be, in words.
@@ -116,21 +115,27 @@ impl Left {
     }
 }
 
-/// Adds what is missing between two segments that are there.
-fn between(before: &Segment, behind: &Segment, left: &Left, holes: &mut Vec<Hole>) {
-    let from = span(before).map(|(_, last)| Ts(last.0.saturating_add(1)));
-    let to = span(behind).map(|(first, _)| Ts(first.0.saturating_sub(1)));
+/// Adds what is missing behind a segment that is there, before that of a number, which has its first
+/// packet then, if it is there. Of one that is behind none, that alone is known.
+fn between(
+    before: Option<&Segment>,
+    (until, first): (u64, Option<Ts>),
+    left: &Left,
+    holes: &mut Vec<Hole>,
+) {
+    let from = before.and_then(span).map(|(_, last)| Ts(last.0.saturating_add(1)));
+    let to = first.map(|first| Ts(first.0.saturating_sub(1)));
     // Where time steps back it may be any time behind.
     let to = to.filter(|to| from.is_none_or(|from| from <= *to));
     let unknown = Lost { first: from, last: to };
-    let mut next = before.number.saturating_add(1);
+    let mut next = before.map_or(until - 1, |before| before.number.saturating_add(1));
     let mut pass = |until: u64, next: u64| {
         if next < until {
             holes.push(Hole { number: next, last_number: until - 1, lost: unknown });
         }
     };
     let mut known = Vec::new();
-    for (number, index) in left.all.range(next..behind.number) {
+    for (number, index) in left.all.range(next..until) {
         pass(*number, next);
         if let Some(path) = index {
             let span = Index::read(path, *number).ok().and_then(|index| index.span());
@@ -143,7 +148,7 @@ fn between(before: &Segment, behind: &Segment, left: &Left, holes: &mut Vec<Hole
         }
         next = number.saturating_add(1);
     }
-    pass(behind.number, next);
+    pass(until, next);
     holes.append(&mut known);
     holes.sort_by_key(|hole| hole.number);
 }

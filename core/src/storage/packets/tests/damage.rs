@@ -180,6 +180,39 @@ fn the_newest_segment_is_missed_as_long_as_its_index_is_there() {
 }
 
 #[test]
+fn the_newest_segment_is_missed_also_where_its_index_is_gone() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..9_000);
+    let newest = segments(dir.path()).expect("a directory").pop().expect("three");
+    let (first, _) = newest.span.expect("a closed one");
+    fs::remove_file(&newest.path).expect("a file");
+    fs::remove_file(newest.index()).expect("an index");
+    let missing = ["segment 3 is missing: it was removed, or the disk lost it"];
+    assert_eq!(named(dir.path()), missing);
+    let why = "segment 3 is missing".to_owned();
+    assert_eq!(lost(dir.path(), window(0, 9_500)), [(first.0 / SEC - 1, 9_500, why.clone())]);
+    // Its number is not used again.
+    written(&place(&dir, 64 << 20), 9_000..9_001);
+    assert_eq!(segments(dir.path()).expect("a directory").pop().map(|one| one.number), Some(4));
+    assert_eq!(named(dir.path()), missing);
+    assert_eq!(lost(dir.path(), Window::ALL), [(first.0 / SEC - 1, 9_000, why)]);
+}
+
+#[test]
+fn the_newest_segment_is_not_missed_where_it_went_for_its_age() {
+    let dir = dir();
+    for run in [0..100, 200..300] {
+        written(&place(&dir, 64 << 20), run);
+    }
+    remove(dir.path(), Some(Ts(400 * SEC))).expect("nobody writes");
+    assert_eq!(named(dir.path()), [""; 0]);
+    written(&place(&dir, 64 << 20), 500..600);
+    assert_eq!(named(dir.path()), [""; 0]);
+    remove(dir.path(), None).expect("nobody writes");
+    assert!(!dir.path().exists());
+}
+
+#[test]
 fn a_segment_that_is_missing_is_named_unless_it_went_for_its_age() {
     let dir = dir();
     let place = place(&dir, 64 << 20);
