@@ -81,10 +81,15 @@ impl Seam {
 
     /// Says the next interval without packets, if there is one.
     fn say(&mut self) {
-        let Some((interval, to)) = self.silent else { return };
-        if self.losses.touch(interval.start(), interval.end()) {
+        let Some((mut interval, to)) = self.silent else { return };
+        let is_lost = |interval: Interval| self.losses.touch(interval.start(), interval.end());
+        if is_lost(interval) {
             // There may have been packets.
-            let (from, to) = (interval.start(), interval.end());
+            let from = interval.start();
+            while interval.end() < to && is_lost(interval.next()) {
+                interval = interval.next();
+            }
+            let to = interval.end();
             self.ready.push_back(Uttered::Output(Output::Gap { from, to }));
         } else {
             let mut out = Export::new(interval, self.schema.clone());

@@ -51,13 +51,17 @@ pub fn cuts(
         let touches = |entry: &Entry| entry.touches(window);
         let may_hold = |entry: &Entry| entry.may_hold(window, &needs);
         let around = (before, behind.unwrap_or(Ts(u64::MAX)));
-        let clean = clean(&index.entries, around, (touches, may_hold), interval);
+        // Of a segment that ends early the rest is lost, which is told in one part.
+        let end = |entry: &Entry| if segment.packed { entry.packed_end() } else { entry.end() };
+        let whole = index.entries.partition_point(|entry| end(entry) <= segment.bytes);
+        let entries = &index.entries[..whole];
+        let clean = clean(entries, around, (touches, may_hold), interval);
         let scale = |entry: &Entry| match segment.packed {
             true => entry.packed_at,
             false => entry.at,
         };
         for goal in wanted {
-            let next = clean.iter().find(|(entry, _)| scale(&index.entries[*entry]) >= goal);
+            let next = clean.iter().find(|(entry, _)| scale(&entries[*entry]) >= goal);
             if let Some((_, cut)) =
                 next.filter(|(_, cut)| found.last().is_none_or(|last| cut > last))
             {

@@ -127,6 +127,32 @@ fn a_damaged_slab_is_a_gap_wherever_it_lies() {
     }
 }
 
+/// The gaps that are told, one by one.
+fn gaps(dir: &Path, apart: bool) -> Vec<Output> {
+    let mut all = super::beside::all(begun(dir, apart));
+    all.retain(|output| matches!(output, Output::Gap { .. }));
+    all
+}
+
+#[test]
+fn what_is_lost_is_told_in_as_many_gaps_however_many_read_it() {
+    for part in 1..8 {
+        let dir = tempfile::tempdir().expect("a directory");
+        write(dir.path(), 3);
+        let segment = segments(dir.path()).expect("a directory").remove(1);
+        let file = std::fs::OpenOptions::new().write(true).open(&segment.path).expect("a file");
+        file.set_len(segment.bytes * part / 8 + 300).expect("a file");
+        assert_eq!(gaps(dir.path(), true), gaps(dir.path(), false), "cut at {part} of 8");
+        assert_eq!(gaps(dir.path(), true).len(), 1, "cut at {part} of 8");
+    }
+    for slabs in [20..21, 20..25, 20..31] {
+        let dir = tempfile::tempdir().expect("a directory");
+        write(dir.path(), 1);
+        spoil(&segments(dir.path()).expect("a directory")[0].path, slabs.clone());
+        assert_eq!(gaps(dir.path(), true), gaps(dir.path(), false), "{slabs:?}");
+    }
+}
+
 #[test]
 fn a_segment_that_is_missing_is_a_gap() {
     let dir = tempfile::tempdir().expect("a directory");
