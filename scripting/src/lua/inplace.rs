@@ -4,6 +4,7 @@
 //! they lie in the batch, that is called in place of making a string. What it gives is what the
 //! string would have given, errors included; so only what is surely such a use is taken for one.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::payload::{MAGIC, looks};
@@ -16,6 +17,9 @@ pub const HERE: &str = "__here";
 
 /// What holds the functions, by the names of their uses.
 pub const FUNCTIONS: &str = "__como_payload";
+
+/// How many locals of a text are followed: for each much of it is read.
+const LOCALS_MAX: usize = 100;
 
 /// How the text uses a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub struct Text<'a> {
     hidden: Vec<&'static str>,
     /// Whether a callback runs to its end before the next packet, as far as the text tells.
     is_called_at_once: bool,
+    /// How many more locals are followed.
+    locals: Cell<usize>,
 }
 
 impl<'a> Text<'a> {
@@ -77,7 +83,8 @@ impl<'a> Text<'a> {
         let topics = api::TOPICS.iter().map(|(topic, _)| *topic).chain(["string"]);
         let hidden = topics.filter(|topic| is_hidden(tokens, topic)).collect();
         let is_called_at_once = uses(tokens, "coroutine").next().is_none();
-        Self { source, tokens, hidden, is_called_at_once }
+        let locals = Cell::new(LOCALS_MAX);
+        Self { source, tokens, hidden, is_called_at_once, locals }
     }
 
     /// What becomes of the payload that is read by the three tokens from `at` on, and where that is
@@ -91,6 +98,7 @@ impl<'a> Text<'a> {
     fn by_name(&self, at: usize) -> Option<Vec<Edit>> {
         let (tokens, last) = (self.tokens, at + 2);
         let name = named_by(tokens, at, last + 1)?;
+        self.locals.set(self.locals.get().checked_sub(1)?);
         let scope = Scope::behind(tokens, last)?;
         let uses = scope.uses(tokens, name)?;
         // A string may be used later than the packet, and costs less in loops.

@@ -15,6 +15,9 @@ use super::tokens::{Shape, Token};
 use super::{LAYERS, given, is_behind_dot, is_dotted};
 use crate::declare::Callback;
 
+/// How often the packet is given on in a text that is followed: each time much of it is read.
+const GIVEN_MAX: usize = 100;
+
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
@@ -50,6 +53,8 @@ pub struct Bounds<'a> {
     helpers: Vec<Helper<'a>>,
     /// Where the packet, or a layer of it, is given such a name, and the names themselves.
     given: Vec<usize>,
+    /// How often it was seen to be given on.
+    tried: usize,
 }
 
 impl<'a> Bounds<'a> {
@@ -61,6 +66,9 @@ impl<'a> Bounds<'a> {
             let mut others = uses(tokens, helper.name).filter(|at| *at != helper.at);
             others.all(|at| helper.calls.contains(&(at + 1)))
         };
+        if bounds.tried > GIVEN_MAX {
+            return Self::default();
+        }
         if !bounds.helpers.iter().all(called) {
             bounds = Self::default();
             bounds.follow(tokens, names, false);
@@ -88,10 +96,13 @@ impl<'a> Bounds<'a> {
     fn follow(&mut self, tokens: &[Token<'a>], names: &[&'a str], helped: bool) {
         let mut open: Vec<(&str, Range<usize>)> =
             names.iter().map(|name| (*name, 0..tokens.len())).collect();
-        while let Some((name, within)) = open.pop() {
+        while let Some((name, within)) = open.pop().filter(|_| self.tried <= GIVEN_MAX) {
             for at in within.filter(|at| tokens[*at].is(name)) {
                 if is_dotted(tokens, at) || self.is_given(at) {
                     continue;
+                }
+                if self.tried > GIVEN_MAX {
+                    return;
                 }
                 let found = self.local(tokens, at, names);
                 let found = found.or_else(|| helped.then(|| self.helper(tokens, at)).flatten());
@@ -115,6 +126,7 @@ impl<'a> Bounds<'a> {
             None => (What::Packet, at),
         };
         let name = named_by(tokens, at, last + 1).filter(|name| !names.contains(name))?;
+        self.tried += 1;
         let scope = Scope::behind(tokens, last)?;
         let uses = scope.uses(tokens, name)?;
         let read = |at: &usize| match what {
@@ -140,6 +152,7 @@ impl<'a> Bounds<'a> {
         if !called {
             return None;
         }
+        self.tried += 1;
         if let Some(known) = self.helpers.iter_mut().find(|h| h.name == name.text) {
             if known.nth == nth {
                 known.calls.push(open);
@@ -201,6 +214,8 @@ pub fn inner(tokens: &[Token<'_>], layer: &str, at: usize) -> Option<(Field, usi
 #[cfg(test)]
 mod tests {
     use super::super::{Language, followed, reads};
+    use super::GIVEN_MAX;
+    use crate::running::Took;
 
     #[track_caller]
     fn check(body: &str, fields: &[&str], complete: bool) {
@@ -242,6 +257,20 @@ mod tests {
         ] {
             let text = format!("function update(pkt) local ip = pkt.ip {other} end");
             assert!(!followed(&text).complete, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_text_full_of_names_is_not_followed() {
+        for one in ["local q = pkt ", "f(pkt) ", "local f = pkt.ip ", "q = f(pkt)"] {
+            let text = |n| {
+                let body = one.repeat(n);
+                format!("function f(p) end function update(pkt) {body} end")
+            };
+            let began = Took::begin();
+            assert_eq!(followed(&text(GIVEN_MAX + 1)), reads(&text(GIVEN_MAX + 1), Language::Lua));
+            followed(&text(10_000));
+            began.check();
         }
     }
 
