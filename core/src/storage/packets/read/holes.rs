@@ -77,9 +77,8 @@ fn begun(dir: &Path, newest: u64) -> io::Result<Option<u64>> {
     let has_index =
         |number: &u64| segments::indexes_of(dir, *number).into_iter().any(|path| path.exists());
     let indexed = (newest.saturating_add(1)..u64::MAX).take_while(has_index).last();
-    let Some(last) = indexed.max(Some(newest::read(dir)).filter(|last| *last > newest)) else {
-        return Ok(None);
-    };
+    let written = Some(newest::read(dir)).filter(|last| *last > newest);
+    let Some(last) = indexed.max(written) else { return Ok(None) };
     // Some may have been begun since.
     let is_there = segments::list(dir)?.last().is_some_and(|one| one.number > newest);
     Ok((!is_there).then_some(last))
