@@ -71,8 +71,8 @@ pub(in crate::storage::packets) fn holes(
     Ok(holes)
 }
 
-/// The last segment that was begun behind the newest there is, if any was: as is written down, or as
-/// indexes tell that are left.
+/// The last segment that was begun behind the newest there is, if any was: as is written down, or
+/// as indexes tell that are left.
 fn begun(dir: &Path, newest: u64) -> io::Result<Option<u64>> {
     let has_index =
         |number: &u64| segments::indexes_of(dir, *number).into_iter().any(|path| path.exists());
