@@ -342,10 +342,11 @@ end
 
 #[test]
 fn instances_of_one_script_have_locals_of_their_own_the_first_one_too() {
-    let counts = "local calls = 0\nargs = { from = 0 }\nfunction update(pkt) calls = calls + 1 end\n\
+    let counts = "local calls = 0\nargs = { from = 0 }\n\
+        function update(pkt) calls = calls + 1 end\n\
         function export(state, long, args) return { { calls = calls + args.from } } end";
     let kind = load(counts).expect("loads");
-    let mut rows = |given: &[&str]| {
+    let rows = |given: &[&str]| {
         let args = Args::parse(given).expect("name=value");
         let setup = Setup { args, ..Setup::default() };
         let mut running = Running::of(kind.start(&setup).expect("starts"));
@@ -358,6 +359,6 @@ fn instances_of_one_script_have_locals_of_their_own_the_first_one_too() {
     assert_eq!([rows(&[]), rows(&[])], [one.clone(), one]);
     assert_eq!(rows(&["from=100"]), [format!("calls={}", 2 * some().len() + 100)]);
     let other = load(counts).expect("loads");
-    let setup = Setup { args: Args::parse(&["from=7"]).expect("name=value"), ..Setup::default() };
+    let setup = Setup { args: Args::parse(["from=7"]).expect("name=value"), ..Setup::default() };
     assert_eq!(Running::of(other.start(&setup).expect("starts")).rows(), ["calls=7"]);
 }
