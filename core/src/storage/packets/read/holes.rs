@@ -114,8 +114,8 @@ impl Left {
     }
 }
 
-/// Adds what is missing behind a segment that is there, before that of a number, which has its first
-/// packet then, if it is there. Of one that is behind none, that alone is known.
+/// Adds what is missing behind a segment that is there, before that of a number, which has its
+/// first packet then, if it is there. Of one that is behind none, that alone is known.
 fn between(
     before: Option<&Segment>,
     (until, first): (u64, Option<Ts>),
