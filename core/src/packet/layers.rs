@@ -147,9 +147,9 @@ impl Layers {
                 others |= 1 << at;
                 continue;
             };
-            let plain;
-            (*layers, plain) = straight::ipv4_plain(headers, data.len(), packet.wire_len);
-            others |= u64::from(!plain | (packet.link != LinkType::ETHERNET)) << at;
+            let is_plain;
+            (*layers, is_plain) = straight::ipv4_plain(headers, data.len(), packet.wire_len);
+            others |= u64::from(!is_plain | (packet.link != LinkType::ETHERNET)) << at;
         }
         for at in Ones::up_to(others, packets.len()) {
             let (packet, data) = (&packets[at], data[at]);

@@ -16,29 +16,31 @@ const UDP: u8 = 17;
 /// those of UDP are a part.
 pub(crate) type Headers = [u8; 14 + 20 + 20];
 
-/// The layers of the most usual packet of all, untagged and of IPv4, and whether it is one: where
-/// it is not they mean nothing. Of `len` bytes captured these are the first.
+/// The layers of the most usual packet of all, untagged, of TCP or UDP over IPv4, and whether it is
+/// one: where it is not they mean nothing. Of `len` bytes captured these are the first.
 ///
 /// Looks at everything and decides nothing before the end, so that packets of several kinds one
-/// behind another make the processor guess nothing but whether one is of UDP.
+/// behind another make the processor guess nothing.
 #[inline(always)]
 pub(super) fn ipv4_plain(bytes: &Headers, len: usize, wire_len: u32) -> (Layers, bool) {
-    let word = |at: usize| usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
-    let eight = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    // EtherType, version and header length, type of service, total length, identification;
-    // fragment, time to live, protocol.
-    let (first, second) = (eight(12), eight(20));
-    let is_ipv4 = (first >> 40 ^ 0x08_0045) | (second >> 48 & 0x3fff) == 0;
-    let end = 14 + usize::from((first >> 16) as u16);
-    let is_whole = end <= len.max(wire_len as usize);
-    let proto = (second >> 32) as u8;
-    let is_udp = proto == UDP;
-    let (least, length, limit) = match is_udp {
-        true => (8, word(38), end),
-        false => (20, usize::from(bytes[46] >> 2 & !3), end.min(len)),
-    };
-    let is_transport = (is_udp | (proto == TCP)) & (length >= least) & (34 + length <= limit);
-    (PLAIN[usize::from(is_udp)], is_ipv4 & is_whole & is_transport)
+    let word = |at: usize| i64::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+    let eight = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let proto = bytes[23];
+    // All ones for UDP: a choice between two numbers that is none to the processor.
+    let udp = -i64::from(proto == UDP);
+    // EtherType, version and header length; fragment; protocol. All zero where they are as they
+    // should be.
+    let odd = (eight(12) ^ 0x45_0008) & 0xff_ffff
+        | eight(20) & 0xff3f
+        | u64::from(proto ^ TCP) & !udp as u64;
+    let (end, len) = (14 + word(16), len as i64);
+    let header = i64::from(bytes[46] >> 2 & !3) & !udp | word(38) & udp;
+    // How much is left of the header behind the least, of the packet behind the header, and of the
+    // capture behind the packet.
+    let more = header - 20 + (12 & udp);
+    let left = end.min(len | udp & i64::MAX) - 34 - header;
+    let rest = len.max(i64::from(wire_len)) - end;
+    (PLAIN[usize::from(proto == UDP)], ((more | left | rest) >= 0) & (odd == 0))
 }
 
 /// The layers of plain packets of TCP, and of UDP.
