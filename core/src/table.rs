@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::batch::Batch;
+use crate::field::Id;
 use crate::record::{Schema, Value};
 use crate::selection::Selection;
 use crate::time::Span;
@@ -103,6 +104,15 @@ impl Table {
     /// How many rows.
     pub fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Fills `ids` with the dense id that each row was found by, [`Batch::NO_ID`] where that is not
+    /// known; of which kind they are, and in which epoch they mean this. `None` where rows are
+    /// found in another way.
+    pub fn row_ids(&self, ids: &mut Vec<u32>) -> Option<(Id, u64)> {
+        ids.clear();
+        ids.resize(self.rows(), Batch::NO_ID);
+        self.finder.row_ids(ids)
     }
 
     /// What its columns are.

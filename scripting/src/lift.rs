@@ -303,6 +303,14 @@ fn keyed(group: &Group, limits: &Limits) -> Option<Declared> {
 }
 
 impl Group {
+    /// Which of its sums are read: packets, bytes, first and last time.
+    pub fn sums(&self) -> [bool; 4] {
+        let any = |these: fn(&Amount) -> bool| self.targets.iter().any(|t| these(&t.amount));
+        let packets = any(|amount| matches!(amount, Amount::Packets | Amount::Times(_)));
+        let bytes = any(|amount| matches!(amount, Amount::Bytes | Amount::Len));
+        [packets, bytes, self.keeps_time(), self.keeps_time()]
+    }
+
     /// Whether it tells when packets came.
     pub fn keeps_time(&self) -> bool {
         let begins = |hop: &Hop| hop.made.iter().flatten().any(|(_, fresh)| *fresh == Fresh::Ts);

@@ -199,6 +199,16 @@ impl Finder {
         }
     }
 
+    /// See [`super::Table::row_ids`].
+    pub fn row_ids(&self, ids: &mut [u32]) -> Option<(Id, u64)> {
+        let Way::Id { id: kind, rows } = &self.way else { return None };
+        for id in &rows.used {
+            // A row that was refused is behind the last.
+            ids.get_mut(rows.get(*id) as usize).into_iter().for_each(|row| *row = *id);
+        }
+        Some((*kind, self.epoch))
+    }
+
     pub fn bytes(&self) -> usize {
         match &self.way {
             Way::One | Way::Values => 0,

@@ -1,6 +1,7 @@
 //! Tables against a naive count of the same packets, for any key, batch and bound.
 
 mod bounded;
+mod ids;
 mod naive;
 mod signed;
 mod sketches;

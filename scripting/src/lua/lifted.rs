@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use como_core::addr::Addr;
-use como_core::field::Field;
+use como_core::batch::Batch;
+use como_core::field::{Field, Id};
 use como_core::module::Limits;
 use como_core::record::Value;
 use mlua::{Buffer, Function, Lua, MultiValue, Table};
@@ -104,6 +105,7 @@ const LOCALS_MAX: usize = 120;
 pub struct Settler {
     groups: Vec<Putter>,
     stage: Vec<u8>,
+    ids: Vec<u32>,
 }
 
 /// The function of one group, and the buffers it reads: its fields, packets, bytes, times.
@@ -111,6 +113,8 @@ struct Putter {
     fields: Vec<Field>,
     /// Whether the flow comes as one value, before the fields.
     flow: bool,
+    /// Which of packets, bytes and times are read.
+    sums: [bool; 4],
     buffers: Vec<Buffer>,
     put: Function,
 }
@@ -133,9 +137,9 @@ impl Settler {
             let given = buffers.iter().map(|buffer| mlua::Value::Buffer(buffer.clone()));
             let objects = objects.map_or(mlua::Value::Nil, mlua::Value::Table);
             let put = make.call(MultiValue::from_iter(std::iter::once(objects).chain(given)))?;
-            groups.push(Putter { fields, flow, buffers, put });
+            groups.push(Putter { fields, flow, sums: group.sums(), buffers, put });
         }
-        Ok(Some(Self { groups, stage: Vec::new() }))
+        Ok(Some(Self { groups, stage: Vec::new(), ids: Vec::new() }))
     }
 
     /// Adds what is pending to the state.
@@ -157,11 +161,12 @@ impl Settler {
                 if (0..table.rows()).any(|row| table.is_other(row)) {
                     return Err(vm.trouble(overflowed(), false));
                 }
+                let ids = Ids { kind: table.row_ids(&mut self.ids), rows: &self.ids };
                 for from in (0..table.rows()).step_by(CHUNK) {
                     let rows = from..(from + CHUNK).min(table.rows());
                     let stage = &mut self.stage;
                     let filled = vm.with_handles(|lua, handles| {
-                        group.fill(lua, handles, table, rows.clone(), stage)
+                        group.fill(lua, handles, (table, ids), rows.clone(), stage)
                     });
                     filled.unwrap_or(Ok(())).map_err(|error| vm.trouble(error, false))?;
                     vm.call(|| group.put.call::<()>((state, rows.len())))?;
@@ -172,13 +177,46 @@ impl Settler {
     }
 }
 
+/// The dense ids that rows were found by, where that is so: what they number, in which epoch, and
+/// the id of each row.
+#[derive(Clone, Copy)]
+struct Ids<'a> {
+    kind: Option<(Id, u64)>,
+    rows: &'a [u32],
+}
+
+impl Ids<'_> {
+    /// Whether rows were found by `id`; its handles are about to be asked for then.
+    fn are(self, id: Id, handles: &mut Handles) -> bool {
+        let Some((_, epoch)) = self.kind.filter(|(kind, _)| *kind == id) else { return false };
+        handles.turn(id as usize, epoch);
+        true
+    }
+
+    /// The slot of what `id` numbers in a row: found by its number where it has been met before.
+    #[inline]
+    fn slot(
+        self,
+        (lua, handles): (&Lua, &mut Handles),
+        id: Id,
+        row: usize,
+        wide: impl FnOnce() -> Wide,
+    ) -> mlua::Result<u32> {
+        let number = self.rows.get(row).copied().unwrap_or(Batch::NO_ID);
+        match handles.known(id as usize, number) {
+            0 => handles.slot_of_id(lua, id as usize, number, wide()),
+            slot => Ok(slot),
+        }
+    }
+}
+
 impl Putter {
     /// Fills the buffers with some rows of the table.
     fn fill(
         &self,
         lua: &Lua,
         handles: &mut Handles,
-        table: &como_core::table::Table,
+        (table, ids): (&como_core::table::Table, Ids<'_>),
         rows: Range<usize>,
         stage: &mut Vec<u8>,
     ) -> mlua::Result<()> {
@@ -187,21 +225,30 @@ impl Putter {
         handles.lend(true);
         if let Some(buffer) = self.buffers.first().filter(|_| self.flow) {
             stage.clear();
+            let numbered = ids.are(Id::Flow, handles);
             for row in rows.clone() {
-                let flow = self.flow_of(table, row);
-                let slot = handles.slot(lua, Wide::Flow(flow))?;
+                let flow = || Wide::Flow(self.flow_of(table, row));
+                let slot = match numbered {
+                    true => ids.slot((lua, handles), Id::Flow, row, flow)?,
+                    false => handles.slot(lua, flow())?,
+                };
                 stage.extend_from_slice(&f64::from(slot).to_le_bytes());
             }
             buffer.write_bytes(0, stage);
         }
         let buffers = self.buffers.iter().skip(usize::from(self.flow));
-        for (column, buffer) in buffers.take(self.fields.len()).enumerate() {
+        for (column, (field, buffer)) in self.fields.iter().zip(buffers).enumerate() {
             stage.clear();
+            let sides = [(Field::IpSrc, Id::Src), (Field::IpDst, Id::Dst)];
+            let side = sides.into_iter().find(|(side, id)| side == field && ids.are(*id, handles));
             for row in rows.clone() {
-                let number = match table.value(row, column) {
-                    Value::Uint(x) => x as f64,
-                    Value::Addr(x) => f64::from(handles.slot(lua, Wide::Addr(x))?),
-                    Value::Mac(x) => f64::from(handles.slot(lua, Wide::Mac(x))?),
+                let number = match (side, table.value(row, column)) {
+                    (Some((_, id)), Value::Addr(x)) => {
+                        f64::from(ids.slot((lua, handles), id, row, || Wide::Addr(x))?)
+                    }
+                    (None, Value::Addr(x)) => f64::from(handles.slot(lua, Wide::Addr(x))?),
+                    (_, Value::Mac(x)) => f64::from(handles.slot(lua, Wide::Mac(x))?),
+                    (_, Value::Uint(x)) => x as f64,
                     _ => f64::NAN,
                 };
                 stage.extend_from_slice(&number.to_le_bytes());
@@ -210,6 +257,9 @@ impl Putter {
         }
         let columns = table.schema().columns.len();
         for (at, column) in (self.fields.len()..columns).enumerate() {
+            if !self.sums.get(at).is_some_and(|is_read| *is_read) {
+                continue;
+            }
             let number = |row| match table.value(row, column) {
                 Value::Uint(x) => x as f64,
                 Value::Time(x) => number(Field::Ts, x.0),
@@ -286,9 +336,9 @@ fn code(group: &Group, fields: &[Field], flow: bool) -> Option<String> {
             format!("k{}", at + first)
         }
     };
-    let sums = ["p", "b", "first", "last"];
-    for (at, sum) in sums.into_iter().enumerate() {
-        if at < 2 || group.keeps_time() {
+    let sums = ["p", "b", "first", "last"].into_iter().zip(group.sums());
+    for (at, (sum, is_read)) in sums.enumerate() {
+        if is_read {
             let _ = writeln!(head, "local {sum} = f64(b{}, i * 8)", first + fields.len() + at);
         }
     }
