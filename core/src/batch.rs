@@ -87,13 +87,15 @@ impl Batch {
         (**region).as_ref().get(start..start.saturating_add(p.cap_len as usize)).unwrap_or(&[])
     }
 
-    /// Where the headers of packet `at` start; nothing found unless some task asked for headers.
+    /// Where the headers of packet `at` start; nothing found unless some task asked where they are
+    /// ([`Demand::layers`]).
     #[inline]
     pub fn layers(&self, at: usize) -> &Layers {
         self.layers.get(at).unwrap_or(&Layers::EMPTY)
     }
 
-    /// Where the headers of every packet start; empty unless some task asked for headers.
+    /// Where the headers of every packet start; empty unless some task asked where they are
+    /// ([`Demand::layers`]).
     pub fn all_layers(&self) -> &[Layers] {
         &self.layers
     }
@@ -236,7 +238,7 @@ impl Batch {
     }
 
     /// How many packets have malformed headers, and how many truncated ones; none unless some task
-    /// asked for headers.
+    /// asked for headers or for a column that is read of them.
     pub fn faulty(&self) -> (u64, u64) {
         self.faulty
     }

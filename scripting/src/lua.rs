@@ -55,7 +55,8 @@ pub struct Lua {
     source: Source,
     manifest: Manifest,
     callbacks: Callbacks,
-    /// The top level as it ran to be read: the first instance's, if that is given nothing else.
+    /// The top level as it ran to be read: the first instance's, if that is given nothing else. A
+    /// script that draws random numbers runs anew: what they begin with is settled only then.
     read: Mutex<Option<Ran>>,
 }
 
@@ -75,7 +76,8 @@ impl Lua {
         let ran = source.run(&Args::default(), &Means::default());
         let ran = ran.map_err(|error| source.all_wrong(error.each()))?;
         let (manifest, callbacks) = (ran.declared.manifest.clone(), ran.declared.callbacks);
-        Ok(Self { source, manifest, callbacks, read: Mutex::new(Some(ran)) })
+        let draws = source.texts().any(|text| text.contains("random"));
+        Ok(Self { source, manifest, callbacks, read: Mutex::new((!draws).then_some(ran)) })
     }
 
     /// The top level, run for an instance.

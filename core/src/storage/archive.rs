@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::block::{self, BlockError, Sealed};
+use super::runs::Runs;
 use super::scan::{Damage, damage};
 use super::{Coverage, Mark, Measured, RecordStore, StoreError, Stored, Stream, Window, can_name};
 use crate::filter::Expr;
@@ -106,6 +107,10 @@ struct About {
     reclaimed_bytes: u64,
     removed_until: Option<u64>,
     rollup_of: Option<String>,
+    /// When the runs that stored it listened: its blocks, which come in the order of time, do not
+    /// tell.
+    #[serde(default)]
+    runs: Runs,
 }
 
 impl About {
@@ -121,6 +126,7 @@ impl About {
             reclaimed_bytes: stream.reclaimed_bytes,
             removed_until: stream.removed_until.map(|until| until.0),
             rollup_of: stream.rollup_of.clone(),
+            runs: stream.runs.clone(),
         }
     }
 
@@ -138,6 +144,7 @@ impl About {
             reclaimed_bytes: self.reclaimed_bytes,
             removed_until: self.removed_until.map(Ts),
             rollup_of: self.rollup_of,
+            runs: self.runs,
             ..Stream::default()
         }
     }

@@ -46,12 +46,21 @@ impl Runs {
             // It stored a gap where there was one.
             last.from = end;
         }
-        self.0 = joined(std::mem::take(&mut self.0));
-        while self.0.len() >= RUNS_MAX {
-            let first = self.0.remove(0);
-            self.0[0].join(&first);
-        }
+        self.0 = within_bounds(joined(std::mem::take(&mut self.0)));
         self.0.push(last);
+    }
+
+    /// Whether none is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds what is known elsewhere of runs of the same stream.
+    pub(super) fn add(&mut self, other: &Self) {
+        if !other.is_empty() && self != other {
+            let all = [&self.0[..], &other.0].concat();
+            self.0 = within_bounds(joined(all));
+        }
     }
 
     /// The times in a window between runs, in which nobody measured.
@@ -69,6 +78,15 @@ impl Run {
         self.boot = if other.to > self.to { other.boot } else { self.boot };
         (self.from, self.to) = (self.from.min(other.from), self.to.max(other.to));
     }
+}
+
+/// So many of them that there is room for one more: the earliest are taken for one.
+fn within_bounds(mut runs: Vec<Run>) -> Vec<Run> {
+    while runs.len() >= RUNS_MAX {
+        let first = runs.remove(0);
+        runs[0].join(&first);
+    }
+    runs
 }
 
 /// Runs in the order of time, those that touch as one.

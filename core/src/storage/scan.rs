@@ -353,21 +353,21 @@ pub fn gaps(
     window: Window,
     most: usize,
 ) -> Result<(Vec<Window>, Option<Ts>), StoreError> {
-    let (mut gaps, mut after) = (between(store, stream, window)?, None);
-    loop {
+    let (mut gaps, mut after) = (Vec::new(), None);
+    // One more than is asked for tells from when on there are more.
+    while gaps.len() <= most {
         let page = store.gaps(stream, window, after)?;
-        let Some(last) = page.last() else {
-            gaps.sort_by_key(|gap| gap.from);
-            return Ok((gaps, None));
-        };
+        let Some(last) = page.last() else { break };
         after = Some(last.mark);
-        for header in page.iter().filter_map(|stored| block::peek(&stored.bytes).ok()) {
-            if gaps.len() >= most {
-                return Ok((gaps, Some(header.first)));
-            }
-            gaps.extend(Window { from: header.first, to: header.last }.common(window));
-        }
+        let headers = page.iter().filter_map(|stored| block::peek(&stored.bytes).ok());
+        let stored = headers.map(|header| Window { from: header.first, to: header.last });
+        gaps.extend(stored.filter_map(|gap| gap.common(window)));
     }
+    gaps.extend(between(store, stream, window)?);
+    gaps.sort_by_key(|gap| gap.from);
+    let more = gaps.get(most).map(|gap| gap.from);
+    gaps.truncate(most);
+    Ok((gaps, more))
 }
 
 /// The times of blocks whose schema, by its hash, is one of some; what cannot be read is passed

@@ -148,14 +148,21 @@ fn hand_on(url: &str, mut body: impl Read, curtain: &Curtain) -> Result {
     }
 }
 
+/// The longest line of an answer with its types that is read.
+const LINE_BYTES_MAX: u64 = 16 << 20;
+
 /// Shows an answer that came with its types as the table that it would be from a store here.
 fn shown(url: &str, name: &str, mut body: impl BufRead, curtain: &Curtain) -> Result {
     let (mut seen, mut reader) = (Seen::new(name, curtain), Reader::default());
     let (mut line, mut why) = (String::new(), None::<String>);
     loop {
         line.clear();
-        let told = match body.read_line(&mut line) {
-            Ok(0) => return Ok(()),
+        let told = match body.by_ref().take(LINE_BYTES_MAX).read_line(&mut line) {
+            Ok(0) if reader.is_whole() && why.is_none() => return Ok(()),
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "it ends too early")),
+            other => other,
+        };
+        let told = match told {
             Ok(_) => reader.line(&line).map_err(|error| Failure::new(format!("{url}: {error}")))?,
             Err(error) => {
                 reader.rest().iter().try_for_each(|rest| seen.output(rest))?;

@@ -143,7 +143,8 @@ impl<'a> Bounds<'a> {
     /// The packet at `at` is given to a function of the script.
     fn helper(&mut self, tokens: &[Token<'a>], at: usize) -> Option<Bound<'a>> {
         let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-        let alone = (is(at - 1, "(") || is(at - 1, ",")) && (is(at + 1, ",") || is(at + 1, ")"));
+        let before = at.checked_sub(1)?;
+        let alone = (is(before, "(") || is(before, ",")) && (is(at + 1, ",") || is(at + 1, ")"));
         let (open, nth) = listed(tokens, at).filter(|_| alone)?;
         let name = tokens.get(open.checked_sub(1)?).filter(|_| is(open, "("))?;
         let called = name.shape == Shape::Word

@@ -55,6 +55,11 @@ impl Reader {
         taken.ok_or_else(|| Mistyped { line: line.trim_end().chars().take(80).collect() })
     }
 
+    /// Whether all rows of the last part have come.
+    pub fn is_whole(&self) -> bool {
+        self.awaited == 0
+    }
+
     /// The rows of a part that was not ended.
     pub fn rest(&mut self) -> Option<Output> {
         self.awaited = 0;

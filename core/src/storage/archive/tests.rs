@@ -61,12 +61,11 @@ fn stream(store: &RedbStore, name: &str) -> Stream {
     store.stream(name).expect("a store that works").expect("a stream")
 }
 
-/// The stream without the times of its filters and runs: they are of the blocks that there are, and
-/// those that were removed do not move.
+/// The stream without the times of its filters: they are of the blocks that there are, and those
+/// that were removed do not move.
 fn moved(store: &RedbStore) -> Stream {
     let mut stream = stream(store, "a");
     stream.filters.iter_mut().for_each(|measured| measured.span = None);
-    stream.runs = Default::default();
     stream
 }
 
@@ -87,6 +86,33 @@ fn a_stream_moved_to_another_store_is_the_same() {
     assert_eq!(exported(&other).1, archive);
     assert_eq!(import(&other, &archive), Ok(done));
     assert_eq!(moved(&other), moved(&one));
+}
+
+#[test]
+fn what_lies_between_runs_that_stored_the_later_times_first_moves_as_well() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, other) = (store(dir.path(), "one"), store(dir.path(), "other"));
+    for (boot, secs) in [(1, 30..40), (2, 0..10), (3, 15..20)] {
+        let mut writer = Writer::new(one.clone(), "node", boot);
+        writer.open("a", about("all")).expect("a store that works");
+        writer.write("a", Output::Records(records(secs))).expect("a store that works");
+        writer.commit().expect("a store that works");
+    }
+    let gaps = |store: &RedbStore, most| {
+        let (gaps, more) = scan::gaps(store, "a", Window::ALL, most).expect("a store that works");
+        let secs = |ts: Ts| ts.parts().0;
+        let gaps: Vec<_> = gaps.into_iter().map(|gap| (secs(gap.from), secs(gap.to))).collect();
+        (gaps, more.map(secs))
+    };
+    assert_eq!(gaps(&one, 2), (vec![(10, 15), (20, 30)], None));
+    assert_eq!(gaps(&one, 1), (vec![(10, 15)], Some(20)));
+    let (_, archive) = exported(&one);
+    import(&other, &archive).expect("a stream that is not there");
+    assert_eq!(gaps(&other, 2), gaps(&one, 2));
+    assert_eq!(parts(&other, "a"), parts(&one, "a"));
+    // Once more it changes nothing.
+    import(&other, &archive).expect("what is there");
+    assert_eq!(gaps(&other, 2), gaps(&one, 2));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn read(dir: &Path) -> u64 {
     text.trim().parse().unwrap_or(0)
 }
 
-/// Writes the number down, always in as many digits: a part of them says no larger one.
+/// Writes the number down, always in as many digits, so that nothing of the one before is left.
 pub(super) fn write(mut lock: &File, number: u64) -> io::Result<()> {
     lock.seek(SeekFrom::Start(0))?;
     change::write(&mut lock, format!("{number:020}\n").as_bytes())

@@ -204,10 +204,8 @@ impl PacketSource {
             let now = next.map(|at| self.heads[at].now);
             let waiting = self.next_waiting();
             match (next, waiting) {
-                // Such times are told before a chunk.
-                (None, None) if !self.between.is_empty() && !chunk.packets.is_empty() => {
-                    break Ok(Turn::More);
-                }
+                // Such times, and that it has ended, are told when it is asked again.
+                (None, None) if !chunk.packets.is_empty() => break Ok(Turn::More),
                 (None, None) => {
                     self.tell_until(Ts(u64::MAX), chunk);
                     break Ok(Turn::End);

@@ -144,7 +144,9 @@ impl<'a> Joining<'a> {
             meta.removed_until = self.stream.removed_until.map(|until| until.0);
         }
         note_schema(&mut meta.schemas, header);
-        meta.runs.note(header);
+        if self.stream.runs.is_empty() {
+            meta.runs.note(header);
+        }
         if let Some(era) = self.eras.iter_mut().rfind(|era| era.seq <= header.seq) {
             era.note(header);
         }
@@ -158,6 +160,7 @@ impl<'a> Joining<'a> {
     fn joined(mut self) -> Meta {
         self.meta.measure(self.eras);
         self.meta.sources = covered(self.meta.sources, self.stream);
+        self.meta.runs.add(&self.stream.runs);
         self.meta.next_seq = self.meta.next_seq.max(self.stream.next_seq);
         self.meta
     }
