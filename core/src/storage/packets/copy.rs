@@ -131,7 +131,7 @@ pub fn copy(dir: &Path, wanted: &Wanted, out: &mut dyn Write) -> Result<Copied, 
             Part::LeftOut(LeftOut { heads: blocks, .. })
             | Part::Damaged(blocks)
             | Part::Slab(blocks) => copier.take_all(blocks)?,
-            Part::Lost(_) => true,
+            Part::Lost(_) | Part::Missing(_) => true,
         };
         if !whole {
             reading.damaged(reading.spot().at);

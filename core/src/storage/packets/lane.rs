@@ -199,6 +199,12 @@ impl Lane {
                     self.breaks.lead_to(first);
                     self.breaks.lose(Some(first), Some(last), self.reading.fault());
                 }
+                Some(Part::Missing(Lost { first, last })) => {
+                    // Whether its packets followed on those before it would have said itself.
+                    self.breaks.part();
+                    first.into_iter().for_each(|first| self.breaks.lead_to(first));
+                    self.breaks.lose(first, last, self.reading.fault());
+                }
                 Some(Part::Lost(Lost { first, last })) => {
                     self.breaks.lose(first, last, self.reading.fault());
                 }

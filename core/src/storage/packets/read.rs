@@ -82,8 +82,10 @@ pub(super) enum Part<'a> {
     LeftOut(LeftOut<'a>),
     /// The sections and interfaces of a slab that is damaged.
     Damaged(&'a [u8]),
-    /// What was here is lost: the rest of a segment, or a segment that is not there.
+    /// The rest of a segment is lost.
     Lost(Lost),
+    /// A segment is missing.
+    Missing(Lost),
     /// A slab that may hold what is wanted, beside what is not.
     Slab(&'a [u8]),
 }
@@ -149,6 +151,7 @@ enum Stop {
     LeftOut,
     Damaged,
     Lost(Lost),
+    Missing(Lost),
     Slab,
     End,
 }
@@ -312,6 +315,7 @@ impl Reading {
             })),
             Stop::Damaged => Some(Part::Damaged(&self.entry.heads)),
             Stop::Lost(lost) => Some(Part::Lost(lost)),
+            Stop::Missing(lost) => Some(Part::Missing(lost)),
             Stop::Slab => Some(Part::Slab(&self.slab)),
         })
     }
@@ -325,7 +329,7 @@ impl Reading {
         if let Some(hole) = self.holes.pop_front_if(|hole| hole.number < next) {
             self.lose();
             self.fault = hole.to_string();
-            return Ok(Some(Stop::Lost(hole.lost)));
+            return Ok(Some(Stop::Missing(hole.lost)));
         }
         let Some(segment) = self.segments.pop_front() else { return Ok(Some(Stop::End)) };
         let path = segment.path.clone();

@@ -202,3 +202,18 @@ fn what_a_kill_left_open_is_closed_with_the_first_packet_that_is_kept_behind_it(
     write(&mut writer().expect("a place"), 200..201);
     assert!(!is_open());
 }
+
+#[test]
+fn nothing_says_that_somebody_listened_before_a_run_whose_segment_is_missing() {
+    let runs: [&[u64]; 3] = [&[0, 1, 2, 3, 4], &[15, 16, 17], &[22, 23]];
+    let (seconds, unheard) = read_as(&runs, |dir| {
+        let files = fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
+        let is_second = |path: &std::path::PathBuf| path.to_string_lossy().contains("00000002_");
+        files.filter(is_second).for_each(|path| fs::remove_file(path).expect("a file"));
+        PacketSource::open("kept".to_owned(), dir, Window::ALL, By::Time, None)
+    });
+    assert_eq!(seconds, [0, 1, 2, 3, 4, 22, 23]);
+    let (from, to) = (unheard.first().expect("a gap").0, unheard.last().expect("a gap").1);
+    assert_eq!((from, to), (4, 22), "{unheard:?}");
+    assert!(unheard.windows(2).all(|two| two[1].0 <= two[0].1), "{unheard:?}");
+}
