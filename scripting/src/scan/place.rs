@@ -36,13 +36,14 @@ pub fn is_at_top(tokens: &[Token<'_>], at: usize) -> bool {
 
 /// Whether the token at `at` of a Lua text opens a block that an `end` or an `until` closes.
 pub fn opens_block(tokens: &[Token<'_>], at: usize) -> bool {
-    const BEFORE: [&str; 18] = [
-        "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", ".", "and", "or", "not",
-        "return",
+    const BEFORE_IF: [&str; 19] = [
+        "=", "(", ",", "{", "[", "+", "-", "*", "/", "%", "^", "<", ">", "#", ".", "and", "or",
+        "not", "return",
     ];
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    // An `if` that is a value has no end.
-    let is_value = at > 0 && BEFORE.iter().any(|before| is(at - 1, before));
+    // An `if` that is a value has no end. Three dots are a value themselves.
+    let dots = at >= 3 && (at - 3..at).all(|at| is(at, "."));
+    let is_value = at > 0 && !dots && BEFORE_IF.iter().any(|before| is(at - 1, before));
     ["function", "do", "repeat"].iter().any(|word| is(at, word)) || is(at, "if") && !is_value
 }
 

@@ -34,6 +34,10 @@ impl Scope {
                 header = Some(next);
             }
             if opens_block(tokens, next) {
+                // Its `else` may be one of the value that it stands in.
+                if values > 0 {
+                    return None;
+                }
                 let begun = header.take().filter(|_| is(next, "do")).unwrap_or(next);
                 open.push((begun, is(next, "if")));
             } else if is(next, "if") {
@@ -66,7 +70,8 @@ impl Scope {
         let again = given(text).contains(&name);
         let start = self.within.start;
         let uses: Vec<usize> = uses(text, name).map(|at| at + start).collect();
-        let fixed = !again && !uses.iter().any(|at| is_set(tokens, at + 1));
+        let set = |at: &usize| is_set(tokens, at + 1) || may_be_set_in_list(tokens, *at);
+        let fixed = !again && !uses.iter().any(|at| set(at) || has_type(tokens, *at));
         fixed.then_some(uses)
     }
 
@@ -83,6 +88,39 @@ pub fn is_set(tokens: &[Token<'_>], next: usize) -> bool {
     let sign = |at: usize| signs.iter().any(|sign| is(at, sign));
     let sign = (next..next + 2).take_while(|at| sign(*at)).count();
     is(next + sign, "=") && !is(next + sign + 1, "=")
+}
+
+/// How far on a list is followed, in tokens.
+const LIST_TOKENS_MAX: usize = 64;
+
+/// Whether the name at `at` may be the first of several that are set: `x, t[1] = 1, 2`.
+pub fn may_be_set_in_list(tokens: &[Token<'_>], at: usize) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let one_of = |at: usize, texts: &[&str]| texts.iter().any(|text| is(at, text));
+    if !is(at + 1, ",") {
+        return false;
+    }
+    let mut depth = 0u32;
+    for next in at + 1..at + LIST_TOKENS_MAX {
+        if one_of(next, &["(", "[", "{"]) {
+            depth += 1;
+        } else if one_of(next, &[")", "]", "}"]) {
+            let Some(out) = depth.checked_sub(1) else { return false };
+            depth = out;
+        } else if depth == 0 && is(next, "=") && !one_of(next - 1, &["=", "~", "<", ">"]) {
+            return !is(next + 1, "=");
+        } else if depth == 0 && one_of(next, &["local", "end", "then", "do", "return", "if"]) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a type stands behind the name at `at`, which is a new one then: `x: number`.
+fn has_type(tokens: &[Token<'_>], at: usize) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let called = |t: &Token<'_>| t.is("(") || t.is("{") || t.shape == Shape::Text;
+    is(at + 1, ":") && !tokens.get(at + 3).is_some_and(called)
 }
 
 /// The name that a statement gives to what begins at `at` and ends before `next`: `local x = ...`.
@@ -130,6 +168,12 @@ mod tests {
             Some("plain plain plain"),
         );
         check("do HERE x.p = 1 end", Some(""));
+        check("do do HERE x = #if p then a else b end p() end", Some("plain"));
+        check(
+            "do local a = ... HERE local b = ... if a then b() else c() end p() end",
+            Some("plain"),
+        );
+        check("do HERE f(p, 1) x = { p, 2 } end", Some("plain plain"));
     }
 
     #[test]
@@ -145,6 +189,10 @@ mod tests {
         check("do HERE x = if a then 1 else if b then 2 else p end", None);
         check("do HERE x = if a then if b then 2 else p else 1 end", None);
         check("do HERE local t: A<b> if t then p() end end", None);
+        check(
+            "do HERE x = if a then (function() if b then p() else c() end end)() else 3 end",
+            None,
+        );
         check("do HERE p()", None);
         for set in [
             "p = 1",
@@ -155,6 +203,9 @@ mod tests {
             "for p in a do end",
             "function p() end",
             "x = { p = 1 }",
+            "p, x[1] = 1, 2",
+            "x[1], p, y.z = 1, 2, 3",
+            "local f: (number, number) -> number, p: any = g, 1",
         ] {
             check(&format!("do HERE {set} end"), Some("given"));
         }

@@ -233,3 +233,16 @@ fn what_interpolated_texts_read_is_found() {
     check("${helper(pkt)} pkt.ip.src ${s.pkt.ip.src}", &[]);
     check("${7}", &[]);
 }
+
+#[test]
+fn a_text_goes_on_behind_an_escaped_end_of_its_line() {
+    for escape in ["\\z\n  ", "\\\r\n", "\\\n"] {
+        let text = format!("x = \"a {escape}end pkt.len\" y = pkt.ip.ttl");
+        let words: Vec<&str> = tokens::tokens(&text, Language::Lua)
+            .iter()
+            .filter(|token| token.shape == tokens::Shape::Word)
+            .map(|token| token.text)
+            .collect();
+        assert_eq!(words, ["x", "y", "pkt", "ip", "ttl"], "{text:?}");
+    }
+}

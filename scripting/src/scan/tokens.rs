@@ -187,13 +187,26 @@ impl<'a> Cutter<'a> {
         let mut at = self.at + 1;
         while let Some(b) = self.bytes.get(at) {
             at += match b {
-                b'\\' => 2,
+                b'\\' => self.escaped(at),
                 b if *b == quote => return at + 1,
                 b'\n' if quote != b'`' && self.language == Language::Lua => return at,
                 _ => 1,
             };
         }
         self.bytes.len()
+    }
+
+    /// How many bytes an escape in a text takes; in Lua `\z` takes the blanks behind it as well, and
+    /// a line may end in two bytes.
+    fn escaped(&self, at: usize) -> usize {
+        let behind = self.bytes.get(at + 1..).unwrap_or_default();
+        match behind {
+            [b'z', blanks @ ..] if self.language == Language::Lua => {
+                2 + blanks.iter().take_while(|b| b.is_ascii_whitespace() || **b == 11).count()
+            }
+            [b'\r', b'\n', ..] => 3,
+            _ => 2,
+        }
     }
 
     /// The end of a piece of an interpolated text: before the bracket that opens code, or behind
