@@ -109,8 +109,8 @@ pub fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
     }
 }
 
-/// How far back a list is followed, in tokens.
-const LIST_TOKENS_MAX: usize = 64;
+/// How far a list is followed, in tokens.
+pub const LIST_TOKENS_MAX: usize = 64;
 
 /// The bracket that opens the list which the token at `at` stands in: arguments, a table, a key;
 /// and behind how many of its commas. None behind a function in it, which has commas of its own.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::place::{opens_block, uses};
+use super::place::{LIST_TOKENS_MAX, opens_block, uses};
 use super::tokens::{Shape, Token};
 use super::{given, is_dotted};
 
@@ -89,9 +89,6 @@ pub fn is_set(tokens: &[Token<'_>], next: usize) -> bool {
     let sign = (next..next + 2).take_while(|at| sign(*at)).count();
     is(next + sign, "=") && !is(next + sign + 1, "=")
 }
-
-/// How far on a list is followed, in tokens.
-const LIST_TOKENS_MAX: usize = 64;
 
 /// Whether the name at `at` may be the first of several that are set: `x, t[1] = 1, 2`.
 pub fn may_be_set_in_list(tokens: &[Token<'_>], at: usize) -> bool {

@@ -196,8 +196,8 @@ impl<'a> Cutter<'a> {
         self.bytes.len()
     }
 
-    /// How many bytes an escape in a text takes; in Lua `\z` takes the blanks behind it as well, and
-    /// a line may end in two bytes.
+    /// How many bytes an escape in a text takes; in Lua `\z` takes the blanks behind it as well,
+    /// and a line may end in two bytes.
     fn escaped(&self, at: usize) -> usize {
         let behind = self.bytes.get(at + 1..).unwrap_or_default();
         match behind {
