@@ -10,10 +10,12 @@
 mod anonymize;
 mod bloom;
 mod breaks;
+mod buffer;
 mod change;
 mod copy;
 mod crossing;
 mod cuts;
+mod direct;
 mod disk;
 mod index;
 mod indexing;
@@ -24,6 +26,7 @@ mod pack;
 mod read;
 mod segments;
 mod source;
+mod sum;
 mod taken;
 mod tidy;
 
@@ -43,6 +46,7 @@ use crate::packet::LinkType;
 use crate::time::{SECOND, Span, Ts};
 use anonymize::Anonymizer;
 pub use anonymize::{Secret, SecretError};
+use buffer::Buffer;
 pub(crate) use copy::PCAP_SNAPLEN;
 pub use copy::{Capture, Copied, CopyError, Wanted, copy};
 pub use crossing::By;
@@ -215,8 +219,8 @@ pub struct Keeps {
 /// What is written at once: whole pcapng blocks of one segment.
 #[derive(Debug, Default)]
 struct Load {
-    bytes: Vec<u8>,
-    // Where its last packet begins.
+    bytes: Buffer,
+    // Where its last packet begins in the buffer.
     packet: usize,
     // Whether a segment begins with it.
     begins: bool,
@@ -251,7 +255,7 @@ pub struct PacketWriter {
     lineage: String,
     written: Arc<Written>,
     full: Option<Sender<Load>>,
-    empty: Receiver<Vec<u8>>,
+    empty: Receiver<Buffer>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -285,7 +289,7 @@ impl PacketWriter {
             watch.charge(&costs, Category::Storage);
         })?;
         Ok(Self {
-            load: Load::default(),
+            load: Load { bytes: Buffer::new(), ..Load::default() },
             segment_bytes: u64::MAX,
             segment_bytes_max,
             load_end: 0,
@@ -329,8 +333,8 @@ impl PacketWriter {
         }
         let before = self.load.bytes.len();
         let interface = self.interface(source, link);
-        self.load.packet = self.load.bytes.len();
-        pcapng::put_packet(&mut self.load.bytes, interface, ts, data, wire_len, stands);
+        self.load.packet = self.load.bytes.out().len();
+        pcapng::put_packet(self.load.bytes.out(), interface, ts, data, wire_len, stands);
         self.segment_bytes += (self.load.bytes.len() - before) as u64;
         self.load.packets += 1;
         self.load.first = Some(self.load.first.map_or(ts, |first| first.min(ts)));
@@ -361,8 +365,7 @@ impl PacketWriter {
         if nothing && self.load.mark.is_none() {
             return;
         }
-        let room = || Vec::with_capacity(LOAD_BYTES as usize);
-        let mut bytes = self.empty.try_recv().unwrap_or_else(|_| room());
+        let mut bytes = self.empty.try_recv().unwrap_or_else(|_| Buffer::new());
         bytes.clear();
         let load = std::mem::replace(&mut self.load, Load { bytes, ..Load::default() });
         if let Some(full) = &self.full
@@ -377,7 +380,7 @@ impl PacketWriter {
     fn fill_up(&mut self) {
         let Load { bytes, packet, .. } = &mut self.load;
         let left = self.load_end.saturating_sub(self.segment_bytes);
-        if !bytes.is_empty() && pcapng::lengthen(bytes, *packet, left as usize) {
+        if !bytes.is_empty() && pcapng::lengthen(bytes.out(), *packet, left as usize) {
             self.segment_bytes += left;
         }
     }
@@ -396,8 +399,8 @@ impl PacketWriter {
             self.interfaces.clear();
             self.load.begins = true;
             match apart {
-                true => pcapng::put_section_apart(&mut self.load.bytes, &self.lineage),
-                false => pcapng::put_section_about(&mut self.load.bytes, &self.lineage),
+                true => pcapng::put_section_apart(self.load.bytes.out(), &self.lineage),
+                false => pcapng::put_section_about(self.load.bytes.out(), &self.lineage),
             }
             self.segment_bytes = self.load.bytes.len() as u64;
         }
@@ -412,7 +415,7 @@ impl PacketWriter {
         known.unwrap_or_else(|| {
             self.interfaces.push((source, link));
             let name = format!("source {source}");
-            let (out, kept) = (&mut self.load.bytes, (self.snaplen, self.filter.as_str()));
+            let (out, kept) = (self.load.bytes.out(), (self.snaplen, self.filter.as_str()));
             match kept.1 {
                 "" => pcapng::put_interface(out, link, &name, self.snaplen),
                 _ => pcapng::put_filtered_interface(out, link, &name, kept),

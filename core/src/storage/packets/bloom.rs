@@ -4,6 +4,9 @@
 //! a query for a host then reads a slab in 250 for nothing. Our own rather than
 //! a crate's, because files keep it for years and any bytes must do.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::filter::clues::{Clue, Clues};
 
 /// Bits for each clue.
@@ -12,9 +15,12 @@ const BITS: usize = 12;
 /// Bits that are set for each: with twelve bits, more would gain less than it costs.
 const PROBES: u64 = 6;
 
-/// A set of clues, of whole 8 bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bloom(Vec<u8>);
+/// A set of clues, of whole 8 bytes: a part of some bytes, often of an index as it was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bloom {
+    held: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
 
 impl Bloom {
     /// The filter over these clues; of no length where there are none.
@@ -28,26 +34,34 @@ impl Bloom {
                 }
             }
         }
-        Self(bits)
+        Self::part(&Arc::new(bits), 0..len)
     }
 
-    /// The filter that was kept as these bytes.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    /// The filter that was kept as this part of some bytes.
+    pub fn part(held: &Arc<Vec<u8>>, range: Range<usize>) -> Self {
+        Self { held: held.clone(), range }
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        self.held.get(self.range.clone()).unwrap_or_default()
     }
 
     /// Whether the clue may be among them.
     pub fn has(&self, clue: Clue) -> bool {
-        let is_set =
-            |(byte, bit): (usize, u8)| self.0.get(byte).is_some_and(|byte| byte & bit != 0);
-        places(clue, self.0.len()).all(is_set)
+        let bytes = self.bytes();
+        let is_set = |(byte, bit): (usize, u8)| bytes.get(byte).is_some_and(|byte| byte & bit != 0);
+        places(clue, bytes.len()).all(is_set)
     }
 }
+
+impl PartialEq for Bloom {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Bloom {}
 
 /// The byte and the bit of each probe: the clue, stepped by an odd number made of it, scaled to the
 /// length.

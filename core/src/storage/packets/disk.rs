@@ -1,7 +1,7 @@
 //! The thread that writes: loads go to the segment that grows, and the oldest segments go.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
+use super::buffer::Buffer;
 use super::change;
+use super::direct::Direct;
 use super::index::Growing;
 use super::indexing::Indexing;
 use super::segments::{self, Segment};
@@ -32,7 +34,7 @@ pub(super) struct Disk {
     place: Place,
     written: Arc<Written>,
     // Where the memory of loads goes.
-    back: Sender<Vec<u8>>,
+    back: Sender<Buffer>,
     // Of a directory.
     indexing: Option<Indexing>,
     shelf: Shelf,
@@ -61,6 +63,8 @@ pub(super) struct Open {
     pub bytes: u64,
     // What the file system has set aside for it, or as much as it has.
     reserved: u64,
+    // For whole loads, where they can go past the cache.
+    direct: Option<Direct>,
     pub span: Option<(Ts, Ts)>,
     // While it grows another thread has it. None for a single file, and where not all is in it.
     pub index: Option<Growing>,
@@ -73,7 +77,7 @@ impl Disk {
     pub(super) fn new(
         place: Place,
         written: Arc<Written>,
-        back: Sender<Vec<u8>>,
+        back: Sender<Buffer>,
         costs: Arc<Costs>,
     ) -> io::Result<Self> {
         let (mut open, mut lock, mut indexing) = (None, None, None);
@@ -158,7 +162,7 @@ impl Disk {
         if let Some(clock) = load.clock {
             self.expire(clock);
         }
-        if load.bytes.capacity() > 0 {
+        if load.bytes.has_memory() {
             // Nobody takes it back once the writer is gone.
             let _ = self.back.try_send(std::mem::take(&mut load.bytes));
         }
@@ -309,7 +313,16 @@ impl Disk {
 impl Open {
     fn new(path: PathBuf, number: u64) -> io::Result<Self> {
         let file = change::create(&path)?;
-        Ok(Self { file, path, number, bytes: 0, reserved: 0, span: None, index: None })
+        Ok(Self {
+            file,
+            path,
+            number,
+            bytes: 0,
+            reserved: 0,
+            direct: None,
+            span: None,
+            index: None,
+        })
     }
 
     /// Begins a segment and its index, and has space set aside for it, which nobody sees.
@@ -321,15 +334,16 @@ impl Open {
         if rustix::fs::fallocate(&open.file, flags, 0, bytes).is_ok() {
             open.reserved = bytes;
         }
+        open.direct = Direct::open(&open.path);
         open.index = Growing::new(&room.path.join(format!("{number:08}.index")), number).ok();
         Ok(open)
     }
 
     fn write(&mut self, load: &Load) -> io::Result<()> {
-        if let Err(error) = change::write(&mut self.file, &load.bytes) {
+        if let Err(error) = self.put(&load.bytes) {
             // What is there in part would hide all that follows. Pipes cannot be cut, and need not.
             let _ = self.file.set_len(self.bytes);
-            let _ = io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.bytes));
+            let _ = self.file.seek(SeekFrom::Start(self.bytes));
             return Err(error);
         }
         self.bytes += load.bytes.len() as u64;
@@ -338,6 +352,21 @@ impl Open {
             self.span = Some((from.min(first), until.max(last)));
         }
         Ok(())
+    }
+
+    /// Puts a load at the end of the file.
+    fn put(&mut self, load: &Buffer) -> io::Result<()> {
+        if let Some(direct) = self.direct.as_mut().filter(|_| Direct::takes(load, self.bytes)) {
+            match direct.write(load, self.bytes) {
+                // The device wants it otherwise, so all goes through the cache.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
+                written => {
+                    self.file.seek(SeekFrom::Start(self.bytes + load.len() as u64))?;
+                    return written;
+                }
+            }
+        }
+        change::write(&mut self.file, load)
     }
 }
 

@@ -6,11 +6,14 @@
 //! for more than it covers. See `docs/storage.md`.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bloom::Bloom;
+use super::buffer::Buffer;
+use super::read::Buffers;
+use super::sum::Ahead;
 use super::{change, ends_before, is_slab};
 use crate::batch::Batch;
 use crate::filter::clues::{self, Clues, Needs};
@@ -96,17 +99,17 @@ impl Entry {
         short(out, crc);
     }
 
-    /// The entry that `bytes` begin with, and what follows; none where it is not whole.
-    fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let len = word(bytes, 0)? as usize;
-        let (entry, rest) = bytes.split_at_checked(len)?;
-        let (body, crc) = entry.split_last_chunk::<4>()?;
+    /// The entry at byte `at` of an index, and where the next one is; none where it is not whole.
+    fn parse(index: &Arc<Vec<u8>>, at: usize) -> Option<(Self, usize)> {
+        let rest = index.get(at..)?;
+        let (whole, _) = rest.split_at_checked(word(rest, 0)? as usize)?;
+        let (body, crc) = whole.split_last_chunk::<4>()?;
         if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
             return None;
         }
-        let (heads, filter) = (word(body, 52)? as usize, word(body, 56)? as usize);
-        let (heads, filter_bytes) = body.get(ENTRY_BYTES..)?.split_at_checked(heads)?;
-        let (bytes, fits) = (word(body, 32)?, filter_bytes.len() == filter);
+        let (heads, carried) = (word(body, 52)? as usize, word(body, 56)? as usize);
+        let (heads, rest) = body.get(ENTRY_BYTES..)?.split_at_checked(heads)?;
+        let (bytes, carried_at) = (word(body, 32)?, at + body.len() - rest.len());
         let entry = Self {
             packets: word(body, 4)?,
             first: Ts(long(body, 8)?),
@@ -117,9 +120,10 @@ impl Entry {
             packed_at: long(body, 40)?,
             packed_bytes: word(body, 48)?,
             heads: heads.to_vec(),
-            carried: Bloom::from_bytes(filter_bytes.to_vec()),
+            carried: Bloom::part(index, carried_at..carried_at + rest.len()),
         };
-        (fits && bytes <= SLAB_BYTES_MAX).then_some((entry, rest))
+        let fits = rest.len() == carried && bytes <= SLAB_BYTES_MAX;
+        fits.then_some((entry, at + whole.len()))
     }
 }
 
@@ -190,21 +194,28 @@ pub(super) struct Index {
 impl Index {
     /// Reads the index of segment `number`; an empty one where there is none.
     pub fn read(path: &Path, number: u64) -> io::Result<Self> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(Self::parse(&bytes, number)),
+        Self::read_into(path, number, &mut Buffers::default())
+    }
+
+    /// Reads it into memory that was used before, and will be once its entries are gone.
+    pub fn read_into(path: &Path, number: u64, buffers: &mut Buffers) -> io::Result<Self> {
+        let mut bytes = buffers.take();
+        bytes.clear();
+        match File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => Ok(Self::parse(&buffers.lend(bytes), number)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error),
         }
     }
 
-    fn parse(bytes: &[u8], number: u64) -> Self {
+    fn parse(bytes: &Arc<Vec<u8>>, number: u64) -> Self {
         let head = head(number);
-        let Some(mut rest) = bytes.strip_prefix(head.as_slice()) else {
+        if !bytes.starts_with(&head) {
             let damaged = bytes.len() >= head.len() && bytes.iter().any(|byte| *byte != 0);
             return Self { torn: !bytes.is_empty(), damaged, ..Self::default() };
-        };
-        let mut entries: Vec<Entry> = Vec::new();
-        while let Some((entry, behind)) = Entry::split(rest) {
+        }
+        let (mut entries, mut at): (Vec<Entry>, _) = (Vec::new(), head.len());
+        while let Some((entry, next)) = Entry::parse(bytes, at) {
             let before = entries.last();
             if entry.at != before.map_or(0, Entry::end)
                 || entry.packed_at != before.map_or(0, Entry::packed_end)
@@ -212,9 +223,9 @@ impl Index {
                 break;
             }
             entries.push(entry);
-            rest = behind;
+            at = next;
         }
-        let good = if entries.is_empty() { 0 } else { (bytes.len() - rest.len()) as u64 };
+        let (rest, good) = (&bytes[at..], if entries.is_empty() { 0 } else { at as u64 });
         let is_whole = |len: u32| len > 0 && len as usize <= rest.len();
         let damaged = word(rest, 0).is_some_and(is_whole);
         Self { entries, good, torn: !rest.is_empty(), damaged }
@@ -255,7 +266,7 @@ impl Default for Indexer {
 impl Indexer {
     /// The entry of the next slab: of what begins at `from` of the blocks that were written `at`;
     /// none where it makes no sense there.
-    pub fn entry(&mut self, at: u64, blocks: &Arc<Vec<u8>>, from: usize) -> Option<Entry> {
+    pub fn entry(&mut self, at: u64, blocks: &Arc<Buffer>, from: usize) -> Option<Entry> {
         self.look_through((at, blocks), from, false)
     }
 
@@ -266,16 +277,19 @@ impl Indexer {
 
     fn look_through(
         &mut self,
-        (at, blocks): (u64, &Arc<Vec<u8>>),
+        (at, shared): (u64, &Arc<impl AsRef<[u8]> + Send + Sync + 'static>),
         from: usize,
         is_whole: bool,
     ) -> Option<Entry> {
+        let blocks = (**shared).as_ref();
         let at = at.checked_add(from as u64)?;
         let mut entry = Entry { at, ..Entry::default() };
         self.clues.clear();
         let mut end = from;
+        let mut sum = Ahead::new(&blocks[from..]);
         let is_one = |end: usize| is_slab(end - from, at + (end - from) as u64);
         while end < blocks.len() && (is_whole || end == from || !is_one(end)) {
+            sum.reach(end - from);
             let (block, rest) = pcapng::split(&blocks[end..])?;
             if !is_whole && ends_before(end - from, (entry.first, entry.last), &block) {
                 break;
@@ -301,12 +315,12 @@ impl Indexer {
                 }
             }
             if self.packets.len() >= BATCH_PACKETS_MAX {
-                self.take_clues(blocks);
+                self.take_clues(shared);
             }
         }
-        self.take_clues(blocks);
+        self.take_clues(shared);
         entry.bytes = u32::try_from(end - from).ok()?;
-        entry.crc = crc32fast::hash(&blocks[from..end]);
+        entry.crc = sum.up_to(end - from);
         entry.carried = Bloom::of(&self.clues);
         Some(entry)
     }
@@ -323,7 +337,7 @@ impl Indexer {
         }
     }
 
-    fn take_clues(&mut self, blocks: &Arc<Vec<u8>>) {
+    fn take_clues(&mut self, blocks: &Arc<impl AsRef<[u8]> + Send + Sync + 'static>) {
         let Self { batch, packets, clues, .. } = self;
         batch.clear();
         batch.push_region(blocks.clone());

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::buffer::Buffer;
 use super::index::{Growing, Indexer};
 use crate::costs::{Category, Costs, Stopwatch};
 
@@ -26,14 +27,14 @@ enum Job {
     /// A segment begins.
     Begin(Growing),
     /// What was written to it next, and where.
-    Load(Vec<u8>, u64),
+    Load(Buffer, u64),
     /// It ends. Who hears of it gets its index, unless some of that is lacking.
     End(Sender<Growing>),
 }
 
 impl Indexing {
     /// Starts it. The memory of loads goes `back` once they are looked through.
-    pub fn start(back: Sender<Vec<u8>>, costs: Arc<Costs>) -> io::Result<Self> {
+    pub fn start(back: Sender<Buffer>, costs: Arc<Costs>) -> io::Result<Self> {
         let (jobs, given) = bounded(WAITING);
         let thread = std::thread::Builder::new().name("index".to_owned());
         let thread = Some(thread.spawn(move || run(&given, &back, &costs))?);
@@ -46,7 +47,7 @@ impl Indexing {
     }
 
     /// These blocks were written next, at this byte of the segment.
-    pub fn add(&self, blocks: Vec<u8>, at: u64) {
+    pub fn add(&self, blocks: Buffer, at: u64) {
         self.give(Job::Load(blocks, at));
     }
 
@@ -74,7 +75,7 @@ impl Drop for Indexing {
     }
 }
 
-fn run(jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, costs: &Costs) {
+fn run(jobs: &Receiver<Job>, back: &Sender<Buffer>, costs: &Costs) {
     let mut watch = Stopwatch::start();
     let (mut indexer, mut index) = (Indexer::default(), None);
     for job in jobs {
@@ -99,7 +100,7 @@ fn run(jobs: &Receiver<Job>, back: &Sender<Vec<u8>>, costs: &Costs) {
 fn noted(
     mut index: Growing,
     indexer: &mut Indexer,
-    blocks: &Arc<Vec<u8>>,
+    blocks: &Arc<Buffer>,
     at: u64,
 ) -> Option<Growing> {
     let mut from = 0;

@@ -33,8 +33,8 @@ pub(super) use holes::{Hole, holes};
 pub use holes::{Listened, gaps, listened, missing};
 use open::{Behind, Found, Open};
 use passing::Passing;
-use slab::Buffers;
-pub(super) use slab::Slab;
+
+pub(super) use slab::{Buffers, Slab};
 pub(super) use times::times;
 pub use verify::verify;
 
@@ -339,7 +339,8 @@ impl Reading {
         }
         (self.number, self.at, self.behind) = (segment.number, 0, 0);
         let is_first = self.effort.slabs_read == 0;
-        self.open = Open::new(segment, is_first).map_err(|error| failed(&path, error))?;
+        let open = Open::new(segment, is_first, &mut self.buffers);
+        self.open = open.map_err(|error| failed(&path, error))?;
         if self.open.is_none() {
             self.gone += 1;
         }

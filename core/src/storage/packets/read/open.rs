@@ -55,9 +55,13 @@ pub(super) enum Behind {
 
 impl Open {
     /// Opens a segment, which may be the first of all, and reads its index; none if it is gone.
-    pub fn new(segment: Segment, is_first: bool) -> io::Result<Option<Self>> {
+    pub fn new(
+        segment: Segment,
+        is_first: bool,
+        buffers: &mut Buffers,
+    ) -> io::Result<Option<Self>> {
         let Some((segment, file)) = segments::open(segment)? else { return Ok(None) };
-        let index = Index::read(&segment.index(), segment.number)?;
+        let index = Index::read_into(&segment.index(), segment.number, buffers)?;
         // Not at the end of one that grows: there it is being written.
         if index.torn && segment.span.is_some() {
             tracing::warn!(index = %segment.index().display(), "an index is damaged and used in \

@@ -59,7 +59,7 @@ impl Deref for Slab {
     }
 }
 
-/// Memory that slabs are read into.
+/// Memory that slabs and indexes are read into.
 #[derive(Default)]
 pub struct Buffers {
     // Those handed out, and what is free again of them.
@@ -78,9 +78,15 @@ impl Buffers {
 
     /// Makes a slab of one.
     pub fn share(&mut self, bytes: Vec<u8>) -> Slab {
-        let (range, bytes) = (0..bytes.len(), Arc::new(bytes));
+        let range = 0..bytes.len();
+        Slab { region: self.lend(bytes), range }
+    }
+
+    /// Lends one, which is free again once nobody holds it.
+    pub fn lend(&mut self, bytes: Vec<u8>) -> Arc<Vec<u8>> {
+        let bytes = Arc::new(bytes);
         self.keep(bytes.clone());
-        Slab { region: bytes, range }
+        bytes
     }
 
     /// Takes one back that was not made a slab.

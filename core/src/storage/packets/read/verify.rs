@@ -25,7 +25,7 @@ pub fn verify(dir: &Path, found: &mut dyn FnMut(Fault)) -> io::Result<Checked> {
     }
     for segment in all {
         let mut report = Report { stream: &stream, segment: &segment, found: &mut *found };
-        match Open::new(segment.clone(), false) {
+        match Open::new(segment.clone(), false, &mut Buffers::default()) {
             Ok(Some(open)) => {
                 checked.segments += 1;
                 checked.slabs += read_through(open, report);
