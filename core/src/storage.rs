@@ -281,6 +281,11 @@ impl Stream {
         told.fold(Sampling::Unknown, Sampling::and)
     }
 
+    /// The time of its rows and gaps, from the first to the last; none where it has none.
+    pub fn span(&self) -> Option<Window> {
+        self.first.zip(self.end).map(|(from, to)| Window { from, to })
+    }
+
     /// The filter of the newest records.
     pub fn filter(&self) -> &str {
         self.filters.last().map_or("", |m| &m.filter)

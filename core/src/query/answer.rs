@@ -187,7 +187,7 @@ impl<'a> Answer<'a> {
             eras::judge(query, &stream, (window, asked), live.is_some())?;
         }
         let heard = if place.goes_on(&stream) { clock } else { Ts(0) };
-        let reached = stored(&stream).map(|all| Window { to: all.to.max(heard), ..all });
+        let reached = stream.span().map(|all| Window { to: all.to.max(heard), ..all });
         let edges = Edges::of(window, reached, Span(0), live.is_some());
         let sources = covered(query, &place, (&stream, &schemas), window)?;
         Ok(Self {
@@ -264,7 +264,7 @@ impl<'a> Answer<'a> {
         }
         let module = self.stream.name.clone();
         if self.covered().is_none() {
-            let (what, stored) = (format!("records of `{module}`"), stored(&self.stream));
+            let (what, stored) = (format!("records of `{module}`"), self.stream.span());
             return Some(Missed::Outside { what, stored });
         }
         if self.ahead.is_none() && !self.scanned {
@@ -454,11 +454,6 @@ fn covered(
         }
     }
     Ok(sources)
-}
-
-/// The time of all records that are stored.
-pub(super) fn stored(stream: &Stream) -> Option<Window> {
-    stream.first.zip(stream.end).map(|(from, to)| Window { from, to })
 }
 
 /// A filter in the form in which equal ones are equal.

@@ -11,7 +11,7 @@ mod legs;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::answer::{Answer, Place, Report, Step, Steps, find, parsed, stored};
+use super::answer::{Answer, Place, Report, Step, Steps, find, parsed};
 use super::{Missed, Own, Query, QueryError, Times, inexact};
 use crate::module::Merge;
 use crate::record::{Output, Records, Schema};
@@ -244,7 +244,7 @@ fn missed(
         || reads.clone().any(|(name, _)| name != stream.name);
     if !is_covered {
         let what = format!("records of `{module}`");
-        return Some(Missed::Outside { what, stored: stored(stream) });
+        return Some(Missed::Outside { what, stored: stream.span() });
     }
     let since = spanned(levels)?.from;
     let from = down(since.max(window.from), interval);
@@ -262,7 +262,7 @@ pub(super) fn uneven(
     asked: Window,
 ) -> Result<Option<String>, QueryError> {
     let is_inside = |all: &Window| [asked.from, asked.to].iter().any(|ts| is_inside(*ts, *all));
-    let Some(all) = stored(stream).filter(is_inside) else { return Ok(None) };
+    let Some(all) = stream.span().filter(is_inside) else { return Ok(None) };
     let len = first_of(place, &stream.name, asked)?.map_or(Span(0), |records| records.len);
     if len == Span(0) {
         return Ok(None);

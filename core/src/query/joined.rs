@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{Report, Step, Steps, stored};
+use super::answer::{Report, Step, Steps};
 use super::coarse::{down, up};
 use super::run::{Gauge, Run};
 use super::{Query, QueryError, Times};
@@ -60,7 +60,7 @@ pub(super) struct Rest {
 impl Own {
     /// What is known of the records of a stream.
     pub(super) fn of(stream: &Stream, window: Window) -> Self {
-        let stored = stored(stream);
+        let stored = stream.span();
         let eras = stored.map(|stored| stream.eras(stored)).unwrap_or_default();
         let known = |m: &Measured| m.is_known().then(|| m.filter.clone());
         let filter = |era: Option<&(Window, &Measured)>| era.map(|(_, m)| known(m));

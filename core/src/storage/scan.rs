@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::block::{self, BlockError, Header};
-use super::{Mark, RecordStore, StoreError, Stored, Window};
+use super::{Mark, RecordStore, Runs, StoreError, Stored, Window};
 use crate::record::{Output, Schema};
 use crate::time::Ts;
 
@@ -29,10 +29,49 @@ pub struct Cursor {
     damaged: u64,
     read_bytes: u64,
     ended: bool,
-    // The times between runs that are not told yet; none before those were looked for. And a part
-    // that waits for those before it.
-    between: Option<VecDeque<Window>>,
+    // The gaps that no block tells; none before those were looked for. And a part that waits for
+    // those before it.
+    untold: Option<Untold>,
     held: Option<Part>,
+}
+
+/// Gaps that no block tells, or not so.
+#[derive(Default)]
+struct Untold {
+    // In the order of time, each with the number of the block that it is a part of, if it is.
+    gaps: VecDeque<(Window, Option<u64>)>,
+    runs: Runs,
+}
+
+impl Untold {
+    /// Of a stream, those between the runs that stored it: nobody measured.
+    fn of(store: &dyn RecordStore, stream: &str, window: Window) -> Result<Self, StoreError> {
+        let Some(stream) = store.stream(stream)? else { return Ok(Self::default()) };
+        let inside = stream.span().and_then(|stored| stored.common(window));
+        let between = inside.into_iter().flat_map(|inside| stream.runs.between(inside));
+        Ok(Self { gaps: between.map(|gap| (gap, None)).collect(), runs: stream.runs })
+    }
+
+    /// A gap that a run stored in the block of this number: itself, or what is left of it in turn,
+    /// where others have heard some of its time.
+    fn pass(&mut self, gap: Window, (seq, boot): (u64, u64)) -> Option<Window> {
+        let left = self.runs.left_of(gap, boot);
+        if left == [gap] {
+            return Some(gap);
+        }
+        for part in left {
+            let at = self.gaps.partition_point(|(gap, _)| gap.from <= part.from);
+            self.gaps.insert(at, (part, Some(seq)));
+        }
+        None
+    }
+
+    /// The next one, with its number or else that of what comes next, if it begins no later than
+    /// that.
+    fn due(&mut self, next: u64, start: Ts) -> Option<Part> {
+        let (Window { from, to }, seq) = self.gaps.pop_front_if(|(gap, _)| gap.from <= start)?;
+        Some(Part { seq: seq.unwrap_or(next), output: Output::Gap { from, to } })
+    }
 }
 
 /// What a scan comes upon.
@@ -110,10 +149,10 @@ impl<'a> Scan<'a> {
     }
 
     /// The same of what is stored alone: times between runs that nobody measured, of which no gap
-    /// is stored, are not told.
+    /// is stored, are not told, and gaps as they were stored.
     pub fn of_blocks(store: &'a dyn RecordStore, stream: &str, window: Window) -> Self {
         let scan = Self::new(store, stream, window);
-        Self { cursor: Cursor { between: Some(VecDeque::new()), ..scan.cursor }, ..scan }
+        Self { cursor: Cursor { untold: Some(Untold::default()), ..scan.cursor }, ..scan }
     }
 
     /// How many damaged blocks were skipped so far.
@@ -154,7 +193,7 @@ impl Cursor {
             damaged: 0,
             read_bytes: 0,
             ended: window.from >= window.to,
-            between: None,
+            untold: None,
             held: None,
         }
     }
@@ -218,7 +257,15 @@ impl Cursor {
             false => self.schema(store, block.header.schema)?,
         };
         let Some(schema) = schema else { return Ok(Err(BlockError::Schema)) };
-        Ok(block.into_output(&schema).map(|output| within(output, self.window)))
+        let by = (block.header.seq, block.header.origin.boot);
+        let inside = block.into_output(&schema).map(|output| within(output, self.window));
+        Ok(inside.map(|output| match (output, &mut self.untold) {
+            (Some(Output::Gap { from, to }), Some(untold)) => {
+                let gap = untold.pass(Window { from, to }, by);
+                gap.map(|Window { from, to }| Output::Gap { from, to })
+            }
+            (output, _) => output,
+        }))
     }
 
     /// The next part of the stream; none at the end. What is damaged is passed over.
@@ -234,11 +281,9 @@ impl Cursor {
 
     /// The next part, or the next thing that cannot be read.
     pub fn find(&mut self, store: &dyn RecordStore) -> Result<Option<Found>, StoreError> {
-        let between = match &mut self.between {
-            Some(between) => between,
-            none => none.insert(between(store, &self.stream, self.window)?.into()),
-        };
-        let earliest = between.front().copied();
+        if self.untold.is_none() {
+            self.untold = Some(Untold::of(store, &self.stream, self.window)?);
+        }
         let next = match self.held.take() {
             Some(held) => Some(Found::Part(held)),
             None => self.find_block(store)?,
@@ -248,14 +293,13 @@ impl Cursor {
             Some(Found::Damage(_)) => return Ok(next),
             None => (0, Window::ALL.to),
         };
-        let Some(Window { from, to }) = earliest.filter(|gap| gap.from <= start) else {
+        let Some(gap) = self.untold.as_mut().and_then(|untold| untold.due(seq, start)) else {
             return Ok(next);
         };
-        self.between.as_mut().and_then(VecDeque::pop_front);
         if let Some(Found::Part(part)) = next {
             self.held = Some(part);
         }
-        Ok(Some(Found::Part(Part { seq, output: Output::Gap { from, to } })))
+        Ok(Some(Found::Part(gap)))
     }
 
     /// The next part that is stored, or the next thing that cannot be read.
@@ -288,19 +332,6 @@ impl Cursor {
             }
         }
     }
-}
-
-/// The times in a window between the runs that stored a stream: nobody measured, and no gap is
-/// stored.
-fn between(
-    store: &dyn RecordStore,
-    stream: &str,
-    window: Window,
-) -> Result<Vec<Window>, StoreError> {
-    let Some(stream) = store.stream(stream)? else { return Ok(Vec::new()) };
-    let stored = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
-    let inside = stored.and_then(|stored| stored.common(window));
-    Ok(inside.map(|inside| stream.runs.between(inside).collect()).unwrap_or_default())
 }
 
 /// Where a block is that cannot be read, as far as its place and its bytes tell, and the block
@@ -353,6 +384,7 @@ pub fn gaps(
     window: Window,
     most: usize,
 ) -> Result<(Vec<Window>, Option<Ts>), StoreError> {
+    let Untold { gaps: between, runs } = Untold::of(store, stream, window)?;
     let (mut gaps, mut after) = (Vec::new(), None);
     // One more than is asked for tells from when on there are more.
     while gaps.len() <= most {
@@ -360,10 +392,12 @@ pub fn gaps(
         let Some(last) = page.last() else { break };
         after = Some(last.mark);
         let headers = page.iter().filter_map(|stored| block::peek(&stored.bytes).ok());
-        let stored = headers.map(|header| Window { from: header.first, to: header.last });
-        gaps.extend(stored.filter_map(|gap| gap.common(window)));
+        gaps.extend(headers.flat_map(|header| {
+            let gap = Window { from: header.first, to: header.last }.common(window);
+            gap.map(|gap| runs.left_of(gap, header.origin.boot)).unwrap_or_default()
+        }));
     }
-    gaps.extend(between(store, stream, window)?);
+    gaps.extend(between.into_iter().map(|(gap, _)| gap));
     gaps.sort_by_key(|gap| gap.from);
     let more = gaps.get(most).map(|gap| gap.from);
     gaps.truncate(most);

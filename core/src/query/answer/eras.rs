@@ -8,8 +8,7 @@ use crate::time::{Span, Ts};
 
 /// The part of a window of which there are records, with the filters that these were measured with.
 fn eras(stream: &Stream, window: Window) -> Vec<(Window, &Measured)> {
-    let stored = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
-    let inside = stored.and_then(|stored| stored.common(window));
+    let inside = stream.span().and_then(|stored| stored.common(window));
     inside.map(|inside| stream.eras(inside)).unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::filter::Expr;
 use crate::query::QueryError;
-use crate::query::answer::{Place, stored};
+use crate::query::answer::Place;
 use crate::rollup;
 use crate::storage::{Stream, Window};
 use crate::time::{Interval, Span, Ts};
@@ -75,7 +75,7 @@ pub fn reached(legs: &VecDeque<Leg>, levels: &[Stream], interval: Span) -> Optio
 
 /// The time of all that any of some streams has.
 pub fn spanned(streams: &[Stream]) -> Option<Window> {
-    let spans = || streams.iter().filter_map(stored);
+    let spans = || streams.iter().filter_map(Stream::span);
     let from = spans().map(|span| span.from).min()?;
     Some(Window { from, to: spans().map(|span| span.to).max()? })
 }
@@ -106,7 +106,7 @@ pub fn levels(
 
 /// Whether a rollup is of the packets of a filter: the records that it was made of tell.
 fn is_of(level: &Stream, stream: &Stream, window: Window, asked: &str) -> bool {
-    let made = stored(level).and_then(|made| made.common(window));
+    let made = level.span().and_then(|made| made.common(window));
     let of = made.map(|made| stream.eras(made)).unwrap_or_default();
     of.iter().all(|(_, measured)| measured.is(asked))
 }
@@ -133,7 +133,7 @@ pub fn legs(
     }
     for (name, read) in reads {
         let level = levels.iter().find(|level| level.name == name);
-        if let Some(has) = level.and_then(stored).and_then(|has| has.common(read)) {
+        if let Some(has) = level.and_then(Stream::span).and_then(|has| has.common(read)) {
             legs.extend(gone(at, has.from));
             at = at.max(has.to);
         }

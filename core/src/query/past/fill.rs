@@ -156,10 +156,10 @@ impl Past<'_> {
         };
         let streams = || self.store.streams().unwrap_or_default();
         super::folders(self.packets).iter().any(of_packets)
-            || streams().into_iter().filter(|stream| stream.name != own.name).any(|stream| {
-                let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
-                span.and_then(|span| span.common(window)).is_some()
-            })
+            || streams()
+                .into_iter()
+                .filter(|stream| stream.name != own.name)
+                .any(|stream| stream.span().and_then(|span| span.common(window)).is_some())
     }
 
     /// How long the first interval of an instance's records is, and the last one if it is as long

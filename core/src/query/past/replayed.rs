@@ -22,7 +22,7 @@ impl Past<'_> {
     pub(super) fn replayed(&self, stream: Stream, filter: &Expr, look: Look<'_>) -> Candidate {
         let Look { needs, window, .. } = look;
         let mut candidate = Candidate::new(stream.name.clone(), false);
-        let span = stream.first.zip(stream.end).map(|(from, to)| Window { from, to });
+        let span = stream.span();
         candidate.stored = span;
         candidate.covered = span.and_then(|span| span.common(window));
         candidate.bytes = share(stream.bytes, span, candidate.covered);

@@ -36,6 +36,13 @@ fn check(runs: &[(u64, u64)], (from, to): (u64, u64), want: &[&str]) {
             let mut writer = Writer::new(store.clone(), "n", boot as u64);
             let about = About { module: "traffic".into(), ..About::default() };
             writer.open("traffic", about).expect("a store that works");
+            let known = store.stream("traffic").expect("a store that works");
+            let newest = known.and_then(|stream| stream.end);
+            if let Some(end) = newest.filter(|end| *end < Ts::new(*from, 0)) {
+                // As a monitor does that begins to measure.
+                let gap = Output::Gap { from: end, to: Ts::new(*from, 0) };
+                writer.write("traffic", gap).expect("room");
+            }
             writer.write("traffic", Output::Records(packets(*from..*to))).expect("room");
             writer.commit().expect("a store that works");
         }
@@ -82,4 +89,14 @@ fn a_run_of_times_between_two_others_leaves_a_gap_before_it_and_behind() {
     let runs = [(30, 32), (10, 12), (20, 22)];
     check(&runs, (10, 32), &["10", "11", "gap 12-20", "20", "21", "gap 22-30", "30", "31"]);
     check(&runs, (15, 25), &["gap 15-20", "20", "21", "gap 22-25"]);
+}
+
+#[test]
+fn a_stored_gap_is_told_only_where_nobody_has_listened_since() {
+    let runs = [(10, 12), (30, 32), (20, 22)];
+    check(&runs, (10, 32), &["10", "11", "gap 12-20", "20", "21", "gap 22-30", "30", "31"]);
+    check(&runs, (15, 25), &["gap 15-20", "20", "21", "gap 22-25"]);
+    check(&runs, (21, 40), &["21", "gap 22-30", "30", "31", "gap 32-40"]);
+    let filled = [(10, 12), (15, 17), (12, 15)];
+    check(&filled, (10, 17), &["10", "11", "12", "13", "14", "15", "16"]);
 }
