@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::{OWN_VERSION, VERSION};
 use posted::{Post, Scripts};
 
 /// How long a head may take to arrive.
@@ -47,7 +48,7 @@ impl Refusal {
         };
         let head = format!(
             "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Length: {}\r\n{extra}Connection: close\r\n\r\n",
+             Content-Length: {}\r\n{extra}{VERSION}: {OWN_VERSION}\r\nConnection: close\r\n\r\n",
             text.len() + 1
         );
         let body = if only_head { String::new() } else { format!("{text}\n") };

@@ -26,6 +26,13 @@ pub use head::Refusal;
 pub use head::posted::{Language, Scripts};
 use private::Private;
 
+/// The header that every answer has and every refusal, so that whoever asks knows who answers: the
+/// version of the monitor.
+pub const VERSION: &str = "Como-Version";
+
+/// The version that stands in it.
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The header that says, where an answer is empty, of which time there is something.
 pub const MISSED: &str = "Como-Missed";
 
@@ -235,7 +242,7 @@ fn send(
         "HTTP/1.1 200 OK\r\nContent-Type: {}\r\n{coding}\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
          Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
-         Connection: close\r\n",
+         {VERSION}: {OWN_VERSION}\r\nConnection: close\r\n",
         answer.mime
     )?;
     // JSON as it is made here has no line ends; what is not ASCII would be no header.

@@ -35,6 +35,9 @@ pub fn is_listening(url: &str) -> bool {
 pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     let url = &whole(url)?;
     let mut response = send(url, args, format)?;
+    if !response.headers().contains_key(como_web::VERSION) {
+        return Err(stranger(url, &response));
+    }
     if let Some(missed) = response.headers().get(como_web::MISSED).and_then(|h| h.to_str().ok()) {
         say(missed);
     }
@@ -116,6 +119,12 @@ fn send(url: &str, args: &Query, format: AnswerFormat) -> Result<Response> {
         }
     };
     called.map_err(|error| unanswered(url, &error))
+}
+
+/// That something else answers where a monitor should: what it says answers nothing.
+fn stranger(url: &str, response: &Response) -> Failure {
+    let what = format!("no monitor answers at {url}, but another server ({})", response.status());
+    Failure::new(what).hint("a monitor is asked where `listen` under [http] says")
 }
 
 /// Why there is no answer, in the monitor's words.
