@@ -43,9 +43,8 @@ fn seen(steps: &mut impl Steps, name: &str, curtain: &Curtain) -> Result {
         }
     }
     seen.flush()?;
-    for coverage in steps.sources() {
-        say_sources(&coverage.since, &coverage.sources);
-    }
+    let told = steps.sources().iter();
+    curtain.behind(|| told.for_each(|told| say_sources(&told.since, &told.sources)));
     Ok(())
 }
 
