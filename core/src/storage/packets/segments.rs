@@ -216,6 +216,9 @@ pub(super) fn first_section(segment: Segment) -> io::Result<Option<Vec<u8>>> {
 /// The same, and the first interface behind it.
 pub(super) fn heads(segment: Segment) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let Some((segment, file)) = open(segment)? else { return Ok(None) };
+    // Else the system reads on, megabytes of each segment, and keeps them in small pages.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
     let from: Box<dyn Read> = match segment.packed {
         true => Box::new(zstd::stream::read::Decoder::new(file)?),
         false => Box::new(file),
