@@ -77,8 +77,8 @@ impl PacketSource {
         let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
         let listed = segments::list(dir).map_err(failed)?;
         let mut holes = holes(dir, &listed).map_err(failed)?;
+        let chains = chains(listed, &holes).map_err(failed)?;
         holes.retain(|hole| hole.touches(window));
-        let chains = chains(listed).map_err(failed)?;
         let mut chains: Vec<Chain> =
             chains.into_iter().filter_map(|chain| chain.within(window, by)).collect();
         chains.sort_by_key(|chain| std::cmp::Reverse(chain.span().from));
@@ -255,6 +255,9 @@ impl PacketSource {
 
     /// Adds times of which no chain has anything; several may know of the same.
     fn note_between(&mut self, unheard: &mut Vec<Window>) {
+        if unheard.is_empty() {
+            return;
+        }
         self.between.append(unheard);
         self.between.sort_by_key(|window| std::cmp::Reverse(window.from));
         self.between.dedup_by(|earlier, later| {

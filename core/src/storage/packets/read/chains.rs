@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::{fs, io};
 
-use super::holes::{begins_apart, span};
+use super::holes::{Hole, begins_apart, span};
 use crate::storage::Window;
 use crate::storage::packets::crossing::By;
 use crate::storage::packets::index::SLAB_BYTES_MAX;
@@ -58,15 +58,23 @@ impl Chain {
     }
 }
 
-/// Parts the segments of a directory, which are all there are.
-pub(in crate::storage::packets) fn chains(segments: Vec<Segment>) -> io::Result<Vec<Chain>> {
+/// Parts the segments of a directory, which are all there are but those that are missing: what
+/// follows on a later one of these steps back, too.
+pub(in crate::storage::packets) fn chains(
+    segments: Vec<Segment>,
+    holes: &[Hole],
+) -> io::Result<Vec<Chain>> {
     let mut chains: Vec<Chain> = Vec::new();
     for segment in segments {
         let known = span(&segment);
         if known.is_none() && has_no_packets(&segment) {
             continue;
         }
-        let last = chains.last().map_or(Ts(0), |chain| chain.span().to);
+        let last = chains.last().map_or(Ts(0), |chain| {
+            let missing = chain.numbers.start..segment.number;
+            let missing = holes.iter().filter(|hole| missing.contains(&hole.number));
+            chain.span().to.max(missing.filter_map(|hole| hole.lost.last).max().unwrap_or_default())
+        });
         let steps_back = known.is_none_or(|(first, _)| first < last);
         let begins = chains.is_empty() || steps_back && begins_apart(&segment);
         let span = known.map_or(Window::ALL, |(first, last)| Window {

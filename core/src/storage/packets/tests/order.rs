@@ -203,15 +203,28 @@ fn what_a_kill_left_open_is_closed_with_the_first_packet_that_is_kept_behind_it(
     assert!(!is_open());
 }
 
-#[test]
-fn nothing_says_that_somebody_listened_before_a_run_whose_segment_is_missing() {
-    let runs: [&[u64]; 3] = [&[0, 1, 2, 3, 4], &[15, 16, 17], &[22, 23]];
-    let (seconds, unheard) = read_as(&runs, |dir| {
+/// What is read and told where the second of three runs is missing, all but its index.
+fn read_without_second(runs: [&[u64]; 3]) -> (Vec<u64>, Vec<(u64, u64)>) {
+    read_as(&runs, |dir| {
         let files = fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
-        let is_second = |path: &std::path::PathBuf| path.to_string_lossy().contains("00000002_");
+        let is_second = |path: &std::path::PathBuf| {
+            let name = path.to_string_lossy();
+            name.contains("00000002_") && name.ends_with(".pcapng")
+        };
         files.filter(is_second).for_each(|path| fs::remove_file(path).expect("a file"));
         PacketSource::open("kept".to_owned(), dir, Window::ALL, By::Time, None)
-    });
+    })
+}
+
+#[test]
+fn what_is_missing_is_told_in_its_time_also_where_what_follows_is_earlier() {
+    let (seconds, unheard) = read_without_second([&[0, 1], &[30, 31], &[10, 11]]);
+    assert_eq!((seconds, unheard), (vec![0, 1, 10, 11], vec![(1, 10)]));
+}
+
+#[test]
+fn nothing_says_that_somebody_listened_before_a_run_whose_segment_is_missing() {
+    let (seconds, unheard) = read_without_second([&[0, 1, 2, 3, 4], &[15, 16, 17], &[22, 23]]);
     assert_eq!(seconds, [0, 1, 2, 3, 4, 22, 23]);
     let (from, to) = (unheard.first().expect("a gap").0, unheard.last().expect("a gap").1);
     assert_eq!((from, to), (4, 22), "{unheard:?}");
