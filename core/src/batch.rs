@@ -330,7 +330,7 @@ impl Batch {
         *faulty = (0, 0);
         let (malformed, truncated) = faulty;
         layers.clear();
-        if !demand.finds_layers() {
+        if !demand.finds_headers() {
             return;
         }
         let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
@@ -353,7 +353,7 @@ impl Batch {
                 *malformed += u64::from(found[at].has(Layers::MALFORMED));
                 *truncated += u64::from(found[at].has(Layers::TRUNCATED));
             }
-            if demand.wants_layers() {
+            if demand.keeps_layers() {
                 layers.extend_from_slice(found);
             }
         }

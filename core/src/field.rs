@@ -380,12 +380,12 @@ impl Demand {
     }
 
     /// Whether headers must be found at all.
-    pub const fn finds_layers(self) -> bool {
+    pub const fn finds_headers(self) -> bool {
         self.layers || self.fields != 0
     }
 
     /// Whether it is asked for where they are.
-    pub const fn wants_layers(self) -> bool {
+    pub const fn keeps_layers(self) -> bool {
         self.layers
     }
 
@@ -420,7 +420,7 @@ mod tests {
     fn flow_ids_bring_what_they_are_made_of() {
         let demand = Demand::NONE.id(Id::Flow);
         assert!(demand.wants(Field::IpSrc) && demand.wants(Field::Dport));
-        assert!(demand.finds_layers() && !demand.wants_layers());
+        assert!(demand.finds_headers() && !demand.keeps_layers());
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! All time in the monitor is packet time, in nanoseconds since 1970 UTC. The
 //! wall clock only ever decides *when* something is done, never what it says.
 
+mod read;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::SystemTime;
+
+pub(crate) use read::{instant, utc};
 
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;

@@ -39,7 +39,7 @@ impl Explain {
         Ok(Self {
             canonical: expr.to_string(),
             columns: demand.fields().collect(),
-            headers: demand.finds_layers(),
+            headers: demand.finds_headers(),
             payload,
             bpf: plan.bpf(),
             warnings,

@@ -12,11 +12,10 @@
 //! (nothing)               the beginning, or the end, of time
 //! ```
 
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+use jiff::civil::Date;
 
 use crate::storage::Window;
-use crate::time::{SECOND, Span, Ts};
+use crate::time::{SECOND, Span, Ts, instant, utc};
 
 /// The time a query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,42 +178,6 @@ fn calendar(digits: &[u8]) -> Option<When> {
     }
     let ts = utc(day.at(hour as i8, minute as i8, second as i8, 0))?;
     Some(if at == 0 { When::OfDay(Span(ts.0)) } else { When::At(ts) })
-}
-
-/// A date, a date and time as in RFC 3339, or seconds since 1970.
-pub(crate) fn instant(text: &str) -> Option<Ts> {
-    if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return seconds(text);
-    }
-    if text.len() == 10 {
-        return utc(text.parse::<Date>().ok()?.at(0, 0, 0, 0));
-    }
-    // jiff reads more than RFC 3339; what it would guess at is refused.
-    let bytes = text.as_bytes();
-    let offset = match bytes {
-        [.., b'Z' | b'z'] => 1,
-        [.., b'+' | b'-', _, _, b':', _, _] => 6,
-        _ => return None,
-    };
-    let whole = text.len() >= 19 + offset && matches!(bytes[10], b'T' | b't' | b' ');
-    let stamp = text.parse::<jiff::Timestamp>().ok().filter(|_| whole)?;
-    u64::try_from(stamp.as_nanosecond()).ok().map(Ts)
-}
-
-fn utc(time: DateTime) -> Option<Ts> {
-    let stamp = time.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    u64::try_from(stamp.as_nanosecond()).ok().map(Ts)
-}
-
-/// Exactly, so that an instant a record showed finds it again.
-fn seconds(text: &str) -> Option<Ts> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 9 || fraction.contains('.') {
-        return None;
-    }
-    let secs = whole.parse::<u64>().ok()?;
-    let nanos = format!("{fraction:0<9}").parse::<u64>().ok()?;
-    secs.checked_mul(SECOND)?.checked_add(nanos).map(Ts)
 }
 
 fn shortened(text: &str) -> String {

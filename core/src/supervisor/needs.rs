@@ -64,7 +64,7 @@ impl Needs {
             fields: needed.without(Fields::NONE).collect(),
             if_any: demand.fields().filter(|field| !needed.has(*field)).collect(),
             reads: demand.reads(),
-            headers: demand.finds_layers(),
+            headers: demand.finds_headers(),
             deep: demand.is_deep(),
             singly: demand.is_singly(),
             looks_up,

@@ -138,7 +138,7 @@ fn counting_everything_asks_for_nothing() {
     plan.add(&parse("len > 100 and source == 0"));
     assert_eq!(plan.demand(), crate::field::Demand::NONE.singly());
     plan.add(&parse("tcp"));
-    assert!(plan.demand().wants_layers());
+    assert!(plan.demand().keeps_layers());
     assert_eq!(plan.demand().fields().count(), 0, "words for layers need no column");
 }
 

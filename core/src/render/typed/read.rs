@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::module::{Alert, Severity};
-use crate::query::when::instant;
 use crate::record::{Column, Output, Records, Schema, Type, Value};
-use crate::time::{Span, Ts};
+use crate::time::{Span, Ts, instant};
 
 /// Why a line is none of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
