@@ -122,7 +122,12 @@ fn number(batch: &Batch, at: usize, arith: &Arith) -> Option<u32> {
             if !there || start == Layers::NONE {
                 return None;
             }
-            let first = u64::from(start) + u64::from(number(batch, at, offset)?);
+            let offset = u64::from(number(batch, at, offset)?);
+            let is_short = *base == Base::Transport && layers.has(Layers::SHORT);
+            if is_short && offset + u64::from(*size) > 4 {
+                return None;
+            }
+            let first = u64::from(start) + offset;
             let byte = |n: u8| {
                 let at_byte = usize::try_from(first + u64::from(n)).ok()?;
                 batch.data(at).get(at_byte).copied()

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod bpf;
+
 /// What a text's canonical form is, which must parse to itself.
 #[track_caller]
 fn canonical(text: &str) -> String {
