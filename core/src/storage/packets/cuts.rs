@@ -37,12 +37,9 @@ pub fn cuts(
         // The places in this segment at which a part would be large enough.
         let (from, to) = (passed, passed + segment.bytes);
         passed = to;
-        let wanted = (from / each + 1..).map(|n| n * each).take_while(|goal| *goal < to);
-        let mut wanted: Vec<u64> = wanted.map(|goal| goal - from).collect();
-        if at > 0 && from.is_multiple_of(each) {
-            wanted.insert(0, 0);
-        }
-        if wanted.is_empty() {
+        let goals = (from.max(1).next_multiple_of(each)..to).step_by(each as usize);
+        let mut goals = goals.map(|goal| goal - from).peekable();
+        if goals.peek().is_none() {
             continue;
         }
         let before = spans[..at].iter().map(|(_, last)| *last).max().unwrap_or(Ts(0));
@@ -60,7 +57,7 @@ pub fn cuts(
             true => entry.packed_at,
             false => entry.at,
         };
-        for goal in wanted {
+        for goal in goals {
             let next = clean.iter().find(|(entry, _)| scale(&entries[*entry]) >= goal);
             if let Some((_, cut)) =
                 next.filter(|(_, cut)| found.last().is_none_or(|last| cut > last))
