@@ -30,7 +30,7 @@ pub use place::{
 };
 pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
-pub use scope::{Scope, named_by};
+pub use scope::{Scope, is_set, may_be_set_in_list, named_by};
 use tokens::{Shape, Token, code, tokens};
 
 use crate::flow;

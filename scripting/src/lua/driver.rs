@@ -8,24 +8,28 @@
 //! The script's text is changed, without moving a line. Where every use of the
 //! packet is a plain read in `update`, in `check` or in functions that these give
 //! it to, its fields become parameters: `pkt.tcp.dport` is a local variable then,
-//! and there is no packet at all. Elsewhere a table of its own stands for each
-//! packet, which dies with the call, and the field is `pkt.tcp_dport` in it: one
-//! look-up in place of two, and nil where the layer is absent.
+//! and there is no packet at all. Elsewhere an empty table stands for each packet,
+//! of which only the one at hand can be read, and what reads like a field asks
+//! whether it is that one ([`super::renamed`]).
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use como_core::field::{Field, Kind};
 
 use super::handles::Wide;
-use super::inplace::{self, FUNCTIONS, HERE};
-use super::renamed::{self, ABSENT, WHOLE};
+use super::inplace::{self, Edit, FUNCTIONS, HERE};
+use super::renamed::{self, OPEN, VALUES};
 use crate::flow;
 use crate::scan::tokens::{Token, code};
 use crate::scan::{self, Language, Read, Reads, Spot, is_at_top, uses};
 
 /// What stands before the script, in its first line.
-const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8 = buffer.readf64, \
-                    buffer.readu32, buffer.readu8, buffer.writeu8; ";
+const HEAD: &str = "local __como_f64, __como_u32, __como_u8, __como_set8, __como_new = \
+                    buffer.readf64, buffer.readu32, buffer.readu8, buffer.writeu8, setmetatable; ";
+
+/// The name of the prelude, in the first line alone.
+pub const GIVEN: &str = "__como_given";
 
 /// The callbacks that get packets.
 const CALLED: [&str; 2] = ["update", "check"];
@@ -56,40 +60,28 @@ pub fn reads_of(source: &str) -> Reads {
 pub fn compose(source: &str, reads: &Reads) -> Composed {
     let tokens = code(source, Language::Lua);
     let driver = Driver::of(reads, &tokens);
-    let mut edits: Vec<(usize, usize, String)> = Vec::new();
-    let payloads = inplace::Text::new(source, &tokens);
-    for spot in &reads.spots {
-        if driver.direct && spot.read == Read::Field(Field::Payload) {
-            let at = tokens.partition_point(|token| token.at < spot.at.start);
-            edits.extend(payloads.edits(at).into_iter().map(|(at, new)| (at.start, at.end, new)));
-            continue;
-        }
-        let Some(new) = driver.becomes(spot) else { continue };
-        // Whatever lines the read was spread over must still be there.
-        let lines = source[spot.at.clone()].matches('\n').count();
-        edits.push((spot.at.start, spot.at.end, new + "\n".repeat(lines).as_str()));
-    }
+    let mut edits = match driver.direct {
+        true => driver.directed(source, &tokens),
+        false => driver.renamed(source, &tokens),
+    };
     let parameters = driver.parameters();
     for name in CALLED {
-        edits.extend(definition(source, &tokens, name).map(|at| (at, at, "local ".into())));
+        edits.extend(definition(source, &tokens, name).map(|at| (at..at, "local ".into())));
         let open = opening(&tokens, name).filter(|_| driver.direct);
         if let Some((at, alone)) = open {
             let list = parameters.concat();
             let list = if alone { list.trim_end_matches(", ") } else { &list };
-            edits.push((at, at, list.to_owned()));
+            edits.push((at..at, list.to_owned()));
         }
     }
     if driver.direct {
-        edits.extend(reads.helpers.iter().map(|at| (*at, *at, parameters.concat())));
+        edits.extend(reads.helpers.iter().map(|at| (*at..*at, parameters.concat())));
     }
-    if !reads.complete {
-        let renamed = renamed::edits(source, &tokens, reads);
-        edits.extend(renamed.into_iter().map(|(at, new)| (at, at, new)));
-    }
-    edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
+    // From behind; what is put before a place that changes goes there last.
+    edits.sort_by_key(|(at, _)| std::cmp::Reverse((at.start, at.end)));
     let mut text = source.to_owned();
-    for (start, end, new) in edits {
-        text.replace_range(start..end, &new);
+    for (at, new) in edits {
+        text.replace_range(at, &new);
     }
     let parameters = if driver.direct { parameters.len() } else { 0 };
     let mut head = HEAD.to_owned();
@@ -99,9 +91,10 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     if driver.looks() {
         let _ = write!(head, "local {FUNCTIONS}; ");
     }
-    if !reads.complete {
-        let _ = write!(head, "local {ABSENT}, {WHOLE}; ");
+    if !driver.direct {
+        let _ = write!(head, "local {OPEN}, {VALUES} = {GIVEN}.open, {GIVEN}.values; ");
     }
+    let _ = write!(head, "{GIVEN} = nil; ");
     let text = format!("{head}{text}\n{}", driver.text());
     Composed { text, parameters, fetches: driver.fetches }
 }
@@ -125,18 +118,14 @@ fn opening(tokens: &[Token<'_>], name: &str) -> Option<(usize, bool)> {
     is(open, "(").then(|| (tokens[open].at + 1, is(open + 1, ")")))
 }
 
-/// The name under which the packet table holds a field.
-pub fn flat(field: Field) -> String {
-    field.name().replace('.', "_")
-}
-
-fn local(flat: &str) -> String {
-    format!("__{flat}")
+/// The parameter for what is read of a packet by that name.
+fn local(name: &str) -> String {
+    format!("__{}", name.replace('.', "_"))
 }
 
 /// The name under which a packet has whether it matches a filter.
 fn matched(filter: usize) -> String {
-    format!("_matches_{filter}")
+    format!("matches_{filter}")
 }
 
 /// Whether a field is read from a buffer; the payload and the exact time are given when asked for.
@@ -160,11 +149,11 @@ impl Fed {
         fields.chain(reads.flow.then_some(Self::Flow)).collect()
     }
 
-    /// The name under which the packet table holds it.
-    fn flat(self) -> String {
+    /// Its name.
+    fn name(self) -> &'static str {
         match self {
-            Self::Field(field) => flat(field),
-            Self::Flow => flow::NAME.to_owned(),
+            Self::Field(field) => field.name(),
+            Self::Flow => flow::NAME,
         }
     }
 
@@ -191,8 +180,6 @@ struct Driver<'a> {
     fetches: bool,
     /// Whether the script is told where a packet is: it adds it to tables.
     places: bool,
-    /// Layers whose tables are filled for a script that takes them off the packet.
-    tables: Vec<&'static str>,
     /// Which of `update` and `check` the script speaks of: there is a loop for no other.
     called: [bool; 2],
 }
@@ -204,22 +191,25 @@ impl<'a> Driver<'a> {
         let rest = reads.layers.len() + reads.filters.len();
         let most = if reads.helpers.is_empty() { PARAMETERS_MAX } else { HANDED_MAX };
         let fits = fields.len() + rest <= most;
-        let tables = if reads.complete { Vec::new() } else { reads.layers.clone() };
         let places = reads.adds();
         let (direct, fetches) = (true, false);
-        let mut driver = Self { reads, fields, direct, fetches, places, tables, called };
+        let mut driver = Self { reads, fields, direct, fetches, places, called };
         // A name that the script has itself would be another's.
         let ours = driver.parameters();
         let taken =
             |token: &Token<'_>| ours.iter().any(|name| token.is(name.trim_end_matches(", ")));
         let own = !tokens.iter().any(taken);
-        driver.direct = reads.complete && reads.contained && fits && own;
-        driver.fetches = reads.ts_ns || !driver.direct;
+        // Other bytes than the payload are asked of the packet, and not of a layer of it.
+        let bytes = |field: &Field| !is_fed(*field) && *field != Field::Payload;
+        let inner = |spot: &Spot| matches!(spot.read, Read::Inner(field) if bytes(&field));
+        let known = !reads.spots.iter().any(inner);
+        driver.direct = reads.complete && reads.contained && fits && own && known;
+        driver.fetches = reads.ts_ns || !driver.direct || reads.fields.iter().any(bytes);
         driver
     }
 
     fn reads_payload(&self) -> bool {
-        self.reads.fields.iter().any(|field| !is_fed(*field))
+        self.reads.fields.contains(&Field::Payload)
     }
 
     /// Whether payloads are looked at where they lie: the packet's number is a parameter then, too.
@@ -227,22 +217,55 @@ impl<'a> Driver<'a> {
         self.direct && self.reads_payload()
     }
 
+    /// What becomes of a text whose packets' fields are parameters.
+    fn directed(&self, source: &str, tokens: &[Token<'_>]) -> Vec<Edit> {
+        let payloads = inplace::Text::new(source, tokens);
+        let mut edits = Vec::new();
+        for spot in &self.reads.spots {
+            if spot.read == Read::Field(Field::Payload) {
+                let at = tokens.partition_point(|token| token.at < spot.at.start);
+                edits.extend(payloads.edits(at));
+            } else if let Some(new) = self.becomes(spot) {
+                // Whatever lines the read was spread over must still be there.
+                let lines = source[spot.at.clone()].matches('\n').count();
+                edits.push((spot.at.clone(), new + "\n".repeat(lines).as_str()));
+            }
+        }
+        edits
+    }
+
+    /// What becomes of a text whose packets stay what they are.
+    fn renamed(&self, source: &str, tokens: &[Token<'_>]) -> Vec<Edit> {
+        let filled: HashSet<String> = self.names().collect();
+        let mut edits = renamed::edits(source, tokens, self.reads, &filled);
+        for spot in &self.reads.spots {
+            let new = match spot.read {
+                Read::Filter(at) => {
+                    let otherwise = &source[spot.at.clone()];
+                    renamed::asked(&spot.packet, &matched(at), true, otherwise)
+                }
+                Read::Added => "__como_at".to_owned(),
+                _ => continue,
+            };
+            edits.push((spot.at.clone(), new));
+        }
+        edits
+    }
+
     /// What a read of the packet becomes, if it does not stay what it is.
     fn becomes(&self, spot: &Spot) -> Option<String> {
         Some(match spot.read {
-            Read::Field(field) if self.direct && is_fed(field) => local(&flat(field)),
-            Read::Layer(layer) if self.direct => local(layer),
-            Read::Filter(at) if self.direct => local(&matched(at)),
-            Read::Field(field) => format!("{}.{}", spot.packet, flat(field)),
+            Read::Field(field) if is_fed(field) => local(field.name()),
+            Read::Field(field) => format!("{}[\"{}\"]", spot.packet, field.name()),
+            Read::Layer(layer) => local(layer),
+            Read::Filter(at) => local(&matched(at)),
             // Where there is no such layer it is the error that Lua makes of it.
             Read::Inner(field) => {
                 let (layer, first) = (&spot.packet, field.name().split('.').nth(1)?);
-                format!("(if {layer} then {} else {layer}.{first})", local(&flat(field)))
+                format!("(if {layer} then {} else {layer}.{first})", local(field.name()))
             }
-            Read::Filter(at) => format!("{}.{}", spot.packet, matched(at)),
-            Read::Flow if self.direct => local(flow::NAME),
+            Read::Flow => local(flow::NAME),
             Read::Added => "__como_at".to_owned(),
-            Read::Layer(_) | Read::Flow => return None,
         })
     }
 
@@ -250,7 +273,7 @@ impl<'a> Driver<'a> {
     fn names(&self) -> impl Iterator<Item = String> {
         let layers = self.reads.layers.iter().map(|layer| (*layer).to_owned());
         let filters = (0..self.reads.filters.len()).map(matched);
-        self.fields.iter().map(|f| f.flat()).chain(layers).chain(filters)
+        self.fields.iter().map(|f| f.name().to_owned()).chain(layers).chain(filters)
     }
 
     /// The parameters put before a callback's own, each with its comma.
@@ -271,22 +294,16 @@ impl<'a> Driver<'a> {
             let _ = write!(text, ", __m{at}");
         }
         text.push_str(")\n");
-        if !self.reads.complete {
-            let _ = writeln!(text, "{ABSENT}, {WHOLE} = __G.absent, __G.whole");
-        }
         if self.looks() {
             let _ = writeln!(text, "{FUNCTIONS} = __P");
         }
         text.push_str("local __at = 0\nlocal function __place() return __at end\n");
-        text.push_str("local __F = {");
-        if !self.direct {
-            for name in self.names() {
-                let _ = write!(text, "{name} = true, ");
+        if self.fetches {
+            text.push_str("local __A, __V, __K, __F = __G.open, __G.values, __G.packet, {");
+            for name in self.names().filter(|_| !self.direct) {
+                let _ = write!(text, "[\"{name}\"] = true, ");
             }
-        }
-        text.push_str("}\n");
-        for layer in &self.tables {
-            let _ = writeln!(text, "local __M_{layer} = __G.layer(\"{layer}\")");
+            text.push_str("}\n");
         }
         for (name, called) in CALLED.into_iter().zip(self.called) {
             let _ = writeln!(text, "local __{name}_all, __{name}_mixed");
@@ -311,15 +328,11 @@ impl<'a> Driver<'a> {
             text,
             "function __{name}_{which}(__from: number, __n: number, __s, __first: number, __get)"
         );
-        let each = "for __i = __from, __n - 1 do\n__at = __i\n";
-        // What is fetched is of the packet whose table asks: whoever keeps one finds it dead.
         if self.fetches {
-            text.push_str(each);
-            self.open(text);
-        } else {
-            self.open(text);
-            text.push_str(each);
+            text.push_str("__G.begin(__get, __place, __F)\n");
         }
+        text.push_str("for __i = __from, __n - 1 do\n__at = __i\n");
+        self.open(text);
         if self.places {
             text.push_str("__como_at = __i\n");
         }
@@ -342,49 +355,29 @@ impl<'a> Driver<'a> {
             }
         };
         let finish = if self.fetches { "__G.finish()\n" } else { "" };
-        let _ = writeln!(text, "{finish}end\nend");
+        let _ = writeln!(text, "end\n{finish}end");
     }
 
     /// Makes what stands for the packet, where something must.
     fn open(&self, text: &mut String) {
-        if self.direct && !self.fetches {
-            text.push_str("local __p = nil\n");
-            return;
-        }
-        text.push_str("local __p: any = {");
-        if !self.direct {
-            for field in &self.fields {
-                let _ = write!(text, "{} = 0, ", field.flat());
+        text.push_str(match self.fetches {
+            false => "local __p = nil\n",
+            true => {
+                "local __p: any = __como_new({}, __K)\n\
+                 __A.packet, __A.made = __p, nil\n\
+                 if __A.written then __A.restore() end\n"
             }
-            for name in self.names().skip(self.fields.len()) {
-                let _ = write!(text, "{name} = true, ");
-            }
-        }
-        text.push_str("}\n");
-        for layer in &self.tables {
-            let _ = writeln!(text, "local __t_{layer}: any = __M_{layer}()");
-        }
-        if self.fetches {
-            let tables: Vec<String> =
-                self.tables.iter().map(|layer| format!("{layer} = __t_{layer}")).collect();
-            let tables = tables.join(", ");
-            let tables = if tables.is_empty() { tables } else { format!(", {{{tables}}}") };
-            let _ = writeln!(text, "__G.begin(__p, __get, __place, __F{tables})");
-        }
+        });
     }
 
     /// The values of what [`Self::names`] names, as expressions.
     fn values(&self, text: &mut String, mixed: bool) -> Vec<String> {
         let mut values: Vec<String> =
             (0..self.fields.len()).map(|at| self.value(text, at, mixed)).collect();
-        for (at, layer) in self.reads.layers.iter().enumerate() {
-            let there = match self.tables.contains(layer) {
-                true => format!("__t_{layer}"),
-                false => "true".to_owned(),
-            };
+        for at in 0..self.reads.layers.len() {
             values.push(match mixed {
-                true => format!("if __como_u8(__l{at}, __i) ~= 0 then {there} else nil"),
-                false => there,
+                true => format!("if __como_u8(__l{at}, __i) ~= 0 then true else nil"),
+                false => "true".to_owned(),
             });
         }
         let filters = 0..self.reads.filters.len();
@@ -407,19 +400,10 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Puts the values into the packet table, and into those of their layers.
+    /// Puts the values where the packet's are read.
     fn put(&self, text: &mut String, values: &[String]) {
         for (name, value) in self.names().zip(values) {
-            let _ = writeln!(text, "__p.{name} = {value}");
-        }
-        for (field, layer) in
-            self.fields.iter().flat_map(|f| self.tables.iter().map(move |l| (f, l)))
-        {
-            let Fed::Field(field) = field else { continue };
-            let inner = field.name().strip_prefix(layer).and_then(|rest| rest.strip_prefix('.'));
-            if let Some(inner) = inner.filter(|name| !name.contains('.')) {
-                let _ = writeln!(text, "__t_{layer}.{inner} = __p.{}", flat(*field));
-            }
+            let _ = writeln!(text, "__V[\"{name}\"] = {value}");
         }
     }
 }
@@ -454,17 +438,18 @@ mod tests {
     #[test]
     fn a_packet_that_wanders_off_stays_a_table() {
         let text = composed("function update(p) f(p.ip.dst, p) end");
-        assert!(text.contains("local function update(p) f(p.ip_dst, p) end"));
+        let read = "(if p == __como_open.packet then __como_values[\"ip.dst\"] else p.ip.dst)";
+        assert!(text.contains(&format!("local function update(p) f({read}, p) end")), "{text}");
     }
 
     #[test]
     fn a_callback_named_elsewhere_too_stays_as_it_is() {
         let text = composed("function update(p) return p.len end\nlocal again = update");
-        assert!(text.contains("; function update(p) return p.len end"));
+        assert!(text.contains("; function update(p) return (if p == "), "{text}");
         let text = composed("do local port = 5\nfunction update(p) return p.len == port end end");
         assert!(text.contains("\nfunction update(__len, p)"));
         let text = composed("local __len = 5\nfunction update(p) return p.len + __len end");
-        assert!(text.contains("function update(p) return p.len + __len end"));
+        assert!(text.contains("function update(p) return (if p == "), "{text}");
         let text = composed("if true then function update(p) return p.len end end");
         assert!(text.contains("then function update(__len, p) return __len end"));
     }

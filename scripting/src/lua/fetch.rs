@@ -2,6 +2,7 @@
 
 use como_core::batch::Batch;
 use como_core::field::{Field, FieldValue};
+use como_core::packet::Layers;
 use como_core::selection::Selection;
 use mlua::Lua;
 
@@ -48,16 +49,16 @@ pub fn fetch(
         // The library makes a table of the layer.
         Some(Missing::Layer(mark)) if batch.layers(at).has(mark) => Ok(mlua::Value::Boolean(true)),
         Some(Missing::Layer(_)) => Ok(mlua::Value::Nil),
+        Some(Missing::IpFlags) if !batch.layers(at).has(Layers::IP) => Ok(mlua::Value::Nil),
         Some(Missing::IpFlags) => {
             let flags = lua.create_table()?;
             flags.raw_set("df", flag(Field::IpDf))?;
             flags.raw_set("mf", flag(Field::IpMf))?;
             Ok(mlua::Value::Table(flags))
         }
-        None => Err(mlua::Error::runtime(format!(
-            "a packet has no field `{}`",
-            name.replace('_', ".").escape_debug()
-        ))),
+        None => {
+            Err(mlua::Error::runtime(format!("a packet has no field `{}`", name.escape_debug())))
+        }
     }
 }
 

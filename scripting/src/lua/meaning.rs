@@ -33,6 +33,9 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
     if message.contains("attempt to modify a readonly table") {
         mistake.hint = Some(FIXED.to_owned());
     }
+    if message.contains("protected metatable") {
+        mistake.hint = Some(OURS.to_owned());
+    }
     match calls.is_empty() {
         true => mistake.message += &inlined(&text, line),
         false => mistake.message += calls,
@@ -172,6 +175,10 @@ fn is_layer(text: &[Token<'_>], name: &str) -> bool {
 /// What to try where a table cannot be changed.
 const FIXED: &str = "names of the top level, `args` and libraries are fixed once the script has \
                      started: keep what changes in `state`, or in `long`";
+
+/// What to try where an object of ours is frozen, copied or given another metatable.
+const OURS: &str = "a packet, a layer of it and a filter are read and no more: put the fields you \
+                    need into a table of your own";
 
 fn names_nil(message: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "nil")

@@ -1,11 +1,10 @@
-//! What a name means that a packet's table does not hold: a field that was not foreseen, a layer.
+//! What a name means that was not put with a packet: a field that was not foreseen, a layer.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use como_core::field::Field;
 
-use super::driver::flat;
 use crate::flow;
 use crate::scan::{LAYERS, TS_NS};
 
@@ -24,18 +23,18 @@ pub enum Missing {
     IpFlags,
 }
 
-/// What each flat name means, made once: a script may ask for every packet.
+/// What each name means, made once: a script may ask for every packet.
 static MEANT: LazyLock<HashMap<String, Missing>> = LazyLock::new(|| {
     let layers = LAYERS.iter();
     let layers = layers.map(|(layer, mark)| ((*layer).to_owned(), Missing::Layer(*mark)));
-    let fields = Field::ALL.iter().map(|field| (flat(*field), Missing::Field(*field)));
+    let fields = Field::ALL.iter().map(|field| (field.name().to_owned(), Missing::Field(*field)));
     let others =
-        [(TS_NS, Missing::TsNs), (flow::NAME, Missing::Flow), ("ip_flags", Missing::IpFlags)];
+        [(TS_NS, Missing::TsNs), (flow::NAME, Missing::Flow), ("ip.flags", Missing::IpFlags)];
     let others = others.into_iter().map(|(name, missing)| (name.to_owned(), missing));
     layers.chain(fields).chain(others).collect()
 });
 
-/// What the flat name `name` of a packet means.
+/// What `name` means, read of a packet.
 pub fn missing(name: &str) -> Option<Missing> {
     MEANT.get(name).copied()
 }
@@ -45,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_flat_name_finds_its_field() {
+    fn every_name_finds_its_field() {
         for field in Field::ALL {
-            assert_eq!(missing(&flat(*field)), Some(Missing::Field(*field)));
+            assert_eq!(missing(field.name()), Some(Missing::Field(*field)));
         }
         assert_eq!(missing("tcp"), Some(Missing::Layer(como_core::packet::Layers::TCP)));
         assert_eq!(missing("nothing"), None);

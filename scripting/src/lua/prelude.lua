@@ -12,7 +12,7 @@ local SORT_TEXT_MAX = 64
 local host = ...
 local WORK_MAX = host.work_max
 local error, tonumber, tostring, type = error, tonumber, tostring, type
-local rawequal, rawget, setmetatable, table_clear, info = rawequal, rawget, setmetatable, table.clear, debug.info
+local rawequal, rawget, setmetatable, info = rawequal, rawget, setmetatable, debug.info
 
 local function text(value)
   return if type(value) == "number" then tostring(value) else value
@@ -123,18 +123,15 @@ function coroutine.resume(thread, ...)
   return caught(resume(thread, ...))
 end
 
--- A packet table holds its fields by flat names: `tcp_flags_syn`. What is missing there is either
--- absent (`filled` knows it) or was not foreseen, and is fetched.
+-- What a script holds of a packet is an empty table, and so is what it holds of a layer: what is
+-- read of them lies in `values`, by the names of fields. Only those of the packet at hand are read.
+-- What was not foreseen (`filled` knows what was) is fetched.
 
 local KEPT = "a packet is only valid in the call it is given to: keep the fields you need, not it"
 
-local stale = table.freeze({
-  __index = function()
-    error(KEPT, 2)
-  end,
-})
-
-local open = {}
+local NONE = table.freeze({})
+local values = {}
+local open = { packet = NONE }
 
 local function flag(number, name)
   local bit = host.flags[name]
@@ -144,73 +141,112 @@ local function flag(number, name)
   return bit32.btest(number, bit)
 end
 
-local function fetch(name)
-  local get = open.fetch
-  if not get then
-    error(KEPT, 3)
+local function read(name)
+  local value = values[name]
+  if value == nil and not open.filled[name] then
+    return open.fetch(open.place(), name)
   end
-  return get(open.place(), name)
+  return value
 end
 
-local function layer_of(layer)
-  local meta = table.freeze({
-    __index = function(self, name)
-      if not open.made or not rawequal(self, open.made[layer]) then
-        error(KEPT, 2)
-      end
-      local flat = layer .. "_" .. tostring(name)
-      if open.filled[flat] then
-        return rawget(open.packet, flat)
-      end
-      return fetch(flat)
+-- Who reads it in the same call finds what was written.
+local function write(name, value)
+  if not host.fields[name] then
+    error("only a field of a packet can be written, in its own call", 3)
+  end
+  values[name], open.written = value, true
+end
+
+-- Forgets what was written and is not filled with every packet.
+function open.restore()
+  open.written = nil
+  for name in values do
+    if not open.filled[name] then
+      values[name] = nil
+    end
+  end
+end
+
+local function opaque(index, newindex)
+  return table.freeze({
+    __index = index,
+    __newindex = newindex,
+    __iter = function()
+      error("a packet has no list of what it holds: read its fields by their names", 2)
     end,
+    __tostring = function()
+      return "packet"
+    end,
+    __metatable = "packet",
   })
-  return function()
+end
+
+-- By the name of each layer, a maker of what stands for it. `names` are those of its fields.
+local makers = {}
+for layer, names in host.layers do
+  local function named(self, name)
+    if not open.made or not rawequal(self, open.made[layer]) then
+      error(KEPT, 3)
+    end
+    return names[name] or layer .. "." .. tostring(name)
+  end
+  local meta = opaque(function(self, name)
+    return read(named(self, name))
+  end, function(self, name, value)
+    write(named(self, name), value)
+  end)
+  makers[layer] = function()
     return setmetatable({}, meta)
   end
 end
 
-local makers = {}
-for _, layer in host.layers do
-  makers[layer] = layer_of(layer)
+local packet = opaque(function(self, name)
+  if not rawequal(self, open.packet) then
+    error(KEPT, 2)
+  end
+  local value = read(name)
+  if value and makers[name] then
+    local made = open.made or {}
+    open.made = made
+    made[name] = made[name] or makers[name]()
+    return made[name]
+  end
+  return value
+end, function(self, name, value)
+  if not rawequal(self, open.packet) then
+    error(KEPT, 2)
+  end
+  write(name, value)
+end)
+
+-- Whether it is a layer at hand that has flags.
+local function is_flagged(what)
+  local made = open.made
+  return made and type(what) == "table" and (rawequal(what, made.tcp) or rawequal(what, made.ip))
 end
 
-local packet = table.freeze({
-  __index = function(self, name)
-    if not rawequal(self, open.packet) then
-      error(KEPT, 2)
-    end
-    if open.filled[name] then
-      return nil
-    end
-    local value = fetch(name)
-    if value and makers[name] then
-      local made = open.made or {}
-      open.made = made
-      made[name] = made[name] or makers[name]()
-      return made[name]
-    end
-    return value
+-- What is looked into where the flags of `what` are nil: nothing, of a layer that may have some.
+function open.absent(what)
+  return if is_flagged(what) then NONE else nil
+end
+
+-- `of(what, "ip.src", 2).ip.src` is a field where `what` is a packet or a layer of it, and
+-- `what.ip.src` where it is something else. The text reads on from what this gives at once.
+local ahead = table.freeze({
+  __index = function(self)
+    self[3] -= 1
+    return if self[3] == 0 then self[1][self[2]] else self
+  end,
+  __newindex = function(self, _, value)
+    self[1][self[2]] = value
   end,
 })
-
--- Whoever kept a packet, or a layer of one, is told so.
-local function die(kept)
-  table_clear(kept)
-  setmetatable(kept, stale)
+function open.of(what, name, steps)
+  if rawequal(what, open.packet) or is_flagged(what) then
+    return setmetatable({ what, name, steps }, ahead)
+  end
+  return what
 end
-
--- What a packet has in place of a layer that it lacks: all fields of it are nil.
-local nothing = table.freeze({})
-
--- A packet that a call has given, as it is looked into: what it lacks of layers is empty.
-local bare = table.freeze({ flags = nothing })
-local whole = table.freeze(setmetatable({}, table.freeze({
-  __index = function(_, name)
-    local value = open.packet[name]
-    return if value == nil and makers[name] then bare else value
-  end,
-})))
 
 -- Filters: objects that no script can make by itself, each known here by its number.
 
@@ -221,7 +257,7 @@ local function match(filter, pkt)
   if not number then
     error("a filter is asked by web:match(pkt), where web is what filter() gave", 2)
   end
-  if not open.fetch or not rawequal(pkt, open.packet) then
+  if not rawequal(pkt, open.packet) then
     error("a filter matches the packet that update or check was given, in that call", 2)
   end
   return open.fetch(open.place(), "\0" .. number)
@@ -268,37 +304,19 @@ return {
   filter_number = function(made)
     return numbers[made]
   end,
-  --- What is looked into where a layer of `what` is nil; nil itself where that is no packet.
-  absent = function(what)
-    return if open.packet and rawequal(what, open.packet) then nothing else nil
-  end,
-  --- What is looked into in place of a packet; anything else is itself.
-  whole = function(what)
-    return if open.packet and rawequal(what, open.packet) then whole else what
-  end,
   flag = flag,
   freeze = freeze,
-  --- Begins a packet: `pkt` fetches what it does not hold by `get(at, name)`, where `place()` is
-  -- the packet meant. `made` are the tables of its layers, by their names.
-  begin = function(pkt, get, place, filled, made)
-    open.packet, open.fetch, open.place, open.filled, open.made = pkt, get, place, filled, made
-    setmetatable(pkt, packet)
+  open = open,
+  values = values,
+  --- The metatable of packets.
+  packet = packet,
+  --- Begins a loop: what is not `filled` is fetched by `get(at, name)`, where `place()` is the
+  -- packet meant.
+  begin = function(get, place, filled)
+    open.fetch, open.place, open.filled = get, place, filled
   end,
-  --- A maker of tables that hold one layer's fields.
-  layer = function(layer)
-    return makers[layer]
-  end,
-  --- Ends a packet, also one that an error ended.
+  --- Ends the last packet of a loop, also one that an error ended.
   finish = function()
-    local pkt, made = open.packet, open.made
-    open.fetch, open.packet, open.made = nil, nil, nil
-    if pkt then
-      die(pkt)
-    end
-    if made then
-      for _, kept in made do
-        die(kept)
-      end
-    end
+    open.packet, open.made, open.fetch = NONE, nil, nil
   end,
 }

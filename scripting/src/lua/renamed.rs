@@ -1,63 +1,180 @@
-//! Reads of a packet by another name: `local p = pkt`, or as a parameter of a helper.
+//! Reads of a packet by whatever name, where its fields are no parameters: `p.ip.src`.
 //!
-//! `pkt.ip.src` is nil where there is no IP layer, while in Lua `p.ip.src` would index nil.
-//! So whatever reads like a field behind a layer asks, where the layer is nil, whether that is a
-//! packet: `(p.ip or __como_absent(p)).src`. Of anything else the answer is nil, as ever. In
-//! libraries of the script's own likewise, where packets are only ever parameters.
+//! `pkt.ip.src` is nil where there is no IP layer, while in Lua `p.ip.src` would index nil. So
+//! whatever reads like a field asks whether that is the packet at hand:
+//! `(if p == __como_open.packet then __como_values["ip.src"] else p.ip.src)`. Of anything else it
+//! is what it was. In libraries of the script's own likewise, where packets are only ever
+//! parameters.
 
 use std::collections::HashSet;
 
+use como_core::field::Field;
+
+use super::inplace::Edit;
 use crate::scan::tokens::{Shape, Token};
-use crate::scan::{LAYERS, Reads, is_behind_dot, is_value, subject};
+use crate::scan::{
+    LAYERS, Reads, Spot, is_asked, is_behind_dot, is_set, is_value, may_be_set_in_list, subject,
+};
 
-/// What gives the place of a layer that is nil.
-pub const ABSENT: &str = "__como_absent";
+/// What holds the packet at hand, and what reads fields of what is more than a name:
+/// `f(x).ip.src`.
+pub const OPEN: &str = "__como_open";
+/// What holds its values, by the names of fields.
+pub const VALUES: &str = "__como_values";
+/// What stands for a read of what `subject` is, where that may be the packet at hand. What is
+/// `filled` lies there.
+pub fn asked(subject: &str, name: &str, filled: bool, otherwise: &str) -> String {
+    let held = if filled { VALUES } else { subject };
+    format!("(if {subject} == {OPEN}.packet then {held}[\"{name}\"] else {otherwise})")
+}
 
-/// What gives a packet whose layers are never nil, for one that a call gave: `f(x).ip.src`.
-pub const WHOLE: &str = "__como_whole";
-
-/// What is put where into a text whose packets go by other names.
-pub fn edits(source: &str, tokens: &[Token<'_>], reads: &Reads) -> Vec<(usize, String)> {
-    let known: HashSet<usize> = reads.spots.iter().map(|spot| spot.at.start).collect();
-    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    let word = |at: usize| tokens.get(at).filter(|t| t.shape == Shape::Word);
-    let mut edits = Vec::new();
-    for (at, layer) in tokens.iter().enumerate() {
-        if !is_layer(layer) || !is_behind_dot(tokens, at) || !is(at + 1, ".") {
-            continue;
-        }
-        let Some((inner, first)) = word(at + 2).zip(subject(tokens, at - 1)) else { continue };
-        let begin = tokens[first].at;
-        if !is_value(tokens, first) || known.contains(&begin) {
-            continue;
-        }
-        let last = &tokens[at - 2];
-        let end = last.at + last.text.len();
-        let what = source.get(begin..end).unwrap_or_default();
-        if !is_plain(&tokens[first..at - 1]) || what.contains('\n') {
-            edits.extend([(begin, format!("{WHOLE}(")), (end, ")".to_owned())]);
-            continue;
-        }
-        let deep = inner.is("flags") && is(at + 3, ".") && word(at + 4).is_some();
-        let ends = [Some(layer), deep.then_some(inner)];
-        let ends = ends.into_iter().flatten().map(|end| end.at + end.text.len());
-        edits.push((begin, if deep { "((" } else { "(" }.to_owned()));
-        edits.extend(ends.map(|end| (end, format!(" or {ABSENT}({what}))"))));
+/// What is put where into a text whose packets go by whatever names. The packet holds what is
+/// `filled`.
+pub fn edits(
+    source: &str,
+    tokens: &[Token<'_>],
+    reads: &Reads,
+    filled: &HashSet<String>,
+) -> Vec<Edit> {
+    let sure = reads.spots.iter().map(|spot: &Spot| spot.at.start).collect();
+    let mut renamer = Renamer { source, tokens, sure, filled, edits: Vec::new(), edited: 0 };
+    let mut at = 0;
+    while at < tokens.len() {
+        at = renamer.chain(at).unwrap_or(at + 1);
     }
-    edits
+    renamer.edits
 }
 
-fn is_layer(token: &Token<'_>) -> bool {
-    LAYERS.iter().any(|(name, _)| token.is(name))
+struct Renamer<'a> {
+    source: &'a str,
+    tokens: &'a [Token<'a>],
+    /// Where a read begins that is surely one of a packet.
+    sure: HashSet<usize>,
+    filled: &'a HashSet<String>,
+    edits: Vec<Edit>,
+    /// How far the text has changed.
+    edited: usize,
 }
 
-/// Whether an expression may as well be evaluated twice: names, and places by them.
-fn is_plain(tokens: &[Token<'_>]) -> bool {
-    let marks = [".", "[", "]"];
-    tokens.iter().all(|t| {
-        let name = t.shape == Shape::Word && !is_layer(t);
-        name || matches!(t.shape, Shape::Number | Shape::Text) || marks.iter().any(|m| t.is(m))
-    })
+/// Words that read like a field: `ip.src`.
+struct Chain {
+    name: String,
+    /// How many words name it.
+    words: usize,
+    /// Where what stands before them begins.
+    first: usize,
+    /// Where they end.
+    last: usize,
+}
+
+impl Renamer<'_> {
+    /// Has the read whose field's name begins at `at` ask for the packet, and tells where it ends.
+    fn chain(&mut self, at: usize) -> Option<usize> {
+        if self.tokens[at].shape != Shape::Word || !is_behind_dot(self.tokens, at) {
+            return None;
+        }
+        if self.tokens[at].is("flags") {
+            return self.flags(at);
+        }
+        let (name, words) = self.named(at)?;
+        let first = subject(self.tokens, at - 1)?;
+        let chain = Chain { name, words, first, last: at + 2 * (words - 1) };
+        let (value, set) = (is_value(self.tokens, first), self.may_be_set(&chain));
+        let sure = self.sure.contains(&self.tokens[first].at);
+        let deep = words > 1;
+        match (value && !set).then(|| self.plain(first, at)).flatten() {
+            Some(what) if deep || self.filled.contains(&chain.name) => self.ask(&chain, what),
+            _ if deep && (value || sure) => self.give(&chain, at),
+            _ => {}
+        }
+        Some(chain.last + 1)
+    }
+
+    /// The longest name of a field that begins at `at`, or of a layer that is only asked for, and
+    /// how many words it has.
+    fn named(&self, at: usize) -> Option<(String, usize)> {
+        let words = self.words(at);
+        let named = (1..=words.len()).rev().map(|len| (words[..len].join("."), len));
+        // Flags of the IP header are no field by themselves, and yet may be read as one.
+        let is_field = |name: &str| Field::named(name).is_some() || name == "ip.flags";
+        if let Some(field) = named.into_iter().find(|(name, _)| is_field(name)) {
+            return Some(field);
+        }
+        let (word, first) = (self.tokens[at].text, subject(self.tokens, at - 1)?);
+        let layer = LAYERS.iter().any(|(layer, _)| *layer == word);
+        let alone = word == crate::flow::NAME || layer && is_asked(self.tokens, first, at);
+        alone.then(|| (word.to_owned(), 1))
+    }
+
+    /// The words that begin at `at`, with dots between them.
+    fn words(&self, at: usize) -> Vec<&str> {
+        let behind = |at: usize| is_behind_dot(self.tokens, at);
+        let word = |at: &usize| self.tokens.get(*at).is_some_and(|t| t.shape == Shape::Word);
+        let all = (at..at + 6).step_by(2).take_while(|at| word(at) && behind(*at));
+        all.map(|at| self.tokens[at].text).collect()
+    }
+
+    /// Whether the field may be one that is set there.
+    fn may_be_set(&self, chain: &Chain) -> bool {
+        is_set(self.tokens, chain.last + 1) || may_be_set_in_list(self.tokens, chain.last)
+    }
+
+    /// What stands before the field whose name begins at `at`, if it may as well be evaluated
+    /// twice: names, and places by them.
+    fn plain(&self, first: usize, at: usize) -> Option<String> {
+        let end = &self.tokens[at - 2];
+        let range = self.tokens[first].at..end.at + end.text.len();
+        let marks = [".", "[", "]"];
+        let plain = self.tokens[first..at - 1].iter().all(|t| {
+            let name = matches!(t.shape, Shape::Word | Shape::Number | Shape::Text);
+            name || marks.iter().any(|mark| t.is(mark))
+        });
+        let what = self.source.get(range.clone())?;
+        (plain && self.edited <= range.start && !what.contains('\n')).then(|| what.to_owned())
+    }
+
+    /// A field of `what`, as a value.
+    fn ask(&mut self, chain: &Chain, what: String) {
+        let last = &self.tokens[chain.last];
+        let range = self.tokens[chain.first].at..last.at + last.text.len();
+        let filled = self.filled.contains(&chain.name);
+        let read = asked(&what, &chain.name, filled, &self.source[range.clone()]);
+        self.edited = range.end;
+        self.edits.push((range, read));
+    }
+
+    /// A field of what stands before the name at `at`, whatever is done with it.
+    fn give(&mut self, chain: &Chain, at: usize) {
+        let (begin, end) = (self.tokens[chain.first].at, &self.tokens[at - 2]);
+        let end = end.at + end.text.len();
+        self.edits.push((begin..begin, format!("{OPEN}.of(")));
+        self.edits.push((end..end, format!(", \"{}\", {})", chain.name, chain.words)));
+        self.edited = self.tokens[chain.last].at;
+    }
+
+    /// A flag of what may be a layer: `tcp.flags.syn`.
+    fn flags(&mut self, at: usize) -> Option<usize> {
+        let words = self.words(at);
+        let flag = words[..words.len().min(2)].join(".");
+        let of = |layer| Field::named(&format!("{layer}.{flag}")).is_some();
+        let known = words.len() > 1 && (of("tcp") || of("ip"));
+        let first = subject(self.tokens, at - 1).filter(|_| known)?;
+        if !is_value(self.tokens, first) {
+            return None;
+        }
+        let chain = Chain { name: flag, words: 2, first, last: at + 2 };
+        match self.plain(first, at) {
+            Some(what) => {
+                let end = self.tokens[at].at + self.tokens[at].text.len();
+                let begin = self.tokens[first].at;
+                self.edits.push((begin..begin, "(".to_owned()));
+                self.edits.push((end..end, format!(" or {OPEN}.absent({what}))")));
+                self.edited = end;
+            }
+            None => self.give(&chain, at),
+        }
+        Some(at + 3)
+    }
 }
 
 #[cfg(test)]
@@ -71,38 +188,46 @@ mod tests {
         let text = |body: &str| format!("function update(pkt)\nlocal p = pkt\n{body}\nend");
         let source = text(body);
         let (mut edited, reads) = (source.clone(), reads(&source, Language::Lua));
-        let mut edits = edits(&source, &code(&source, Language::Lua), &reads);
-        edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
+        let filled = ["ip.src", "tcp", "tcp.flags.syn", "len"].map(str::to_owned).into();
+        let mut edits = edits(&source, &code(&source, Language::Lua), &reads, &filled);
+        edits.sort_by_key(|(at, _)| std::cmp::Reverse((at.start, at.end)));
         for (at, new) in edits {
-            edited.insert_str(at, &new);
+            edited.replace_range(at, &new);
         }
-        assert_eq!(edited, text(want));
+        let short = edited.replace("__como_open.packet", "P").replace("__como_values", "V");
+        assert_eq!(short.replace("__como_open.", "_"), text(want));
     }
 
     #[test]
-    fn what_reads_like_a_field_behind_a_layer_asks_for_it() {
-        check("f(p.ip.src, p.len, p.ip)", "f((p.ip or __como_absent(p)).src, p.len, p.ip)");
+    fn what_reads_like_a_field_asks_whether_it_is_one() {
         check(
-            "x = p.tcp.flags.syn or p.tcp.flags",
-            "x = ((p.tcp or __como_absent(p)).flags or __como_absent(p)).syn or \
-             (p.tcp or __como_absent(p)).flags",
+            "f(p.ip.src, p.len)",
+            "f((if p == P then V[\"ip.src\"] else p.ip.src), (if p == P then V[\"len\"] else p.len))",
         );
-        check("x = a .. l[1].ip.src", "x = a .. (l[1].ip or __como_absent(l[1])).src");
-        check("f(t.p.ip.src)", "f((t.p.ip or __como_absent(t.p)).src)");
-        check("x = f(1).tcp.flags.syn", "x = __como_whole(f(1)).tcp.flags.syn");
+        check("x = p.wlan.ssid", "x = (if p == P then p[\"wlan.ssid\"] else p.wlan.ssid)");
+        check("if p.tcp then", "if (if p == P then V[\"tcp\"] else p.tcp) then");
+        check("x = l[1].ip\n.src", "x = (if l[1] == P then V[\"ip.src\"] else l[1].ip\n.src)");
+        check("x = f(1).tcp.flags.syn", "x = _of(f(1), \"tcp.flags.syn\", 3).tcp.flags.syn");
+        check("x = (p).ip.src", "x = _of((p), \"ip.src\", 2).ip.src");
+        check("return (p).ip.src", "return _of((p), \"ip.src\", 2).ip.src");
         check(
             "x = t[p.ip.src].ip.src",
-            "x = __como_whole(t[(p.ip or __como_absent(p)).src]).ip.src",
+            "x = _of(t[(if p == P then V[\"ip.src\"] else p.ip.src)], \"ip.src\", 2).ip.src",
         );
-        check("x = l:first().ip.src", "x = __como_whole(l:first()).ip.src");
-        check("x = `{p.ip.src}`", "x = `{(p.ip or __como_absent(p)).src}`");
+        check("x = l:first().ip.src", "x = _of(l:first(), \"ip.src\", 2).ip.src");
+        check("x = t.flags.syn", "x = (t.flags or _absent(t)).syn");
     }
 
     #[test]
-    fn what_is_set_or_surely_the_packet_or_something_else_stays() {
-        for body in
-            ["p.ip.src = 1", "x = pkt.ip.src", "x = p.name.src .. ip.src", "f(x).ip.src = 1"]
-        {
+    fn a_field_that_may_be_set_stays_a_place() {
+        check("a, p.ip.src = 1, 2", "a, _of(p, \"ip.src\", 2).ip.src = 1, 2");
+        check("pkt.ip.src = 1", "_of(pkt, \"ip.src\", 2).ip.src = 1");
+        check("pkt.ip.src:f()", "_of(pkt, \"ip.src\", 2).ip.src:f()");
+    }
+
+    #[test]
+    fn what_is_set_or_something_else_stays() {
+        for body in ["p.ip.src = 1", "pkt.len = 1", "x = p.name.src .. ip.src", "f(x).ip.src = 1"] {
             check(body, body);
         }
     }

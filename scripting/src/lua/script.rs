@@ -134,6 +134,7 @@ impl Source {
             .load(&self.text, &composed.text, &environment)
             .map_err(|t| foreign::hinted(vm.told(t), &self.script()))?;
         let ran = vm.call(|| {
+            environment.raw_set(driver::GIVEN, &vm.prelude)?;
             let (driver, update, check, filters) =
                 chunk
                     .call::<(Function, Option<Function>, Option<Function>, Vec<mlua::Value>)>(())?;

@@ -4,11 +4,13 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use como_core::costs::thread_cpu_ns;
+use como_core::field::Field;
 use como_core::module::{Limit, Limits, Mistake, ModuleError};
 use como_core::table::AGGREGATES;
 use mlua::chunk::{ChunkMode, Compiler};
@@ -230,15 +232,15 @@ impl Vm {
         if library::is_shipped(&library.file) {
             return Ok(text);
         }
-        let mut edits = renamed::edits(&text, &code(&text, Language::Lua), &Reads::default());
-        edits.sort_by_key(|edit| std::cmp::Reverse(edit.0));
-        for (at, new) in &edits {
-            text.insert_str(*at, new);
+        let tokens = code(&text, Language::Lua);
+        let mut edits = renamed::edits(&text, &tokens, &Reads::default(), &HashSet::new());
+        edits.sort_by_key(|(at, _)| std::cmp::Reverse((at.start, at.end)));
+        if !edits.is_empty() {
+            environment.raw_set(renamed::OPEN, self.prelude.get::<Table>("open")?)?;
         }
-        for (name, function) in [(renamed::ABSENT, "absent"), (renamed::WHOLE, "whole")] {
-            if !edits.is_empty() {
-                environment.raw_set(name, self.prelude.get::<mlua::Function>(function)?)?;
-            }
+        drop(tokens);
+        for (at, new) in edits {
+            text.replace_range(at, &new);
         }
         Ok(text)
     }
@@ -435,7 +437,9 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     given.set("flags", convert::flags(lua)?)?;
     given.set("told", caught::told(lua)?)?;
     given.set("work_max", WORK_MAX)?;
-    given.set("layers", lua.create_sequence_from(LAYERS.iter().map(|(name, _)| *name))?)?;
+    given.set("fields", lua.create_table_from(Field::ALL.iter().map(|f| (f.name(), true)))?)?;
+    let layers = LAYERS.iter().map(|(layer, _)| Ok((*layer, inner(lua, layer)?)));
+    given.set("layers", lua.create_table_from(layers.collect::<mlua::Result<Vec<_>>>()?)?)?;
     let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;
     let numbers = lua.create_table()?;
@@ -477,6 +481,15 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     base.set("log", &log)?;
     base.set("print", log)?;
     Ok(prelude)
+}
+
+/// The names of a layer's fields, by what they are called in it.
+fn inner(lua: &Lua, layer: &str) -> mlua::Result<Table> {
+    let inner = |field: &Field| {
+        let inner = field.name().strip_prefix(layer)?.strip_prefix('.')?;
+        Some((inner, field.name()))
+    };
+    lua.create_table_from(Field::ALL.iter().filter_map(inner))
 }
 
 /// What gives a script its libraries by their names.

@@ -91,13 +91,26 @@ pub fn goes_on(tokens: &[Token<'_>], next: usize) -> bool {
     text || opens && !joins
 }
 
-/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`.
+/// What is no name, and so no function that is called.
+const KEYWORDS: [&str; 17] = [
+    "and", "do", "else", "elseif", "end", "for", "function", "if", "in", "local", "not", "or",
+    "repeat", "return", "then", "until", "while",
+];
+
+/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`, `(x).y`.
 pub fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
+    let called = |t: &Token<'_>| {
+        t.is("]") || t.is(")") || t.shape == Shape::Word && !KEYWORDS.iter().any(|k| t.is(k))
+    };
     let mut at = dot.checked_sub(1)?;
     loop {
         // Back over brackets, to what they belong to.
         while text[at].is("]") || text[at].is(")") {
-            at = opening(text, at)?.checked_sub(1)?;
+            let open = opening(text, at)?;
+            match open.checked_sub(1).filter(|before| called(&text[*before])) {
+                Some(before) => at = before,
+                None => return text[open].is("(").then_some(open),
+            }
         }
         if text[at].shape != Shape::Word {
             return None;
