@@ -4,6 +4,8 @@
 //! it into a [`Kind`] that nobody can tell from a native one.
 
 mod absent;
+#[cfg(test)]
+mod alike;
 pub mod api;
 mod begin;
 mod common;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use como_core::field::Field;
 use como_core::module::Args;
 use como_core::record::Value;
 use como_core::table::Aggregate;
@@ -19,6 +20,7 @@ use crate::flow::Flow;
 use crate::host::Reach;
 use crate::passed::Output;
 use crate::recorder::{HELD, Row};
+use crate::scan::LAYERS;
 
 /// How deep a declaration may nest, and how many entries of one table it may have.
 const DEPTH_MAX: usize = 6;
@@ -106,6 +108,19 @@ pub fn library(lua: &Lua, base: &Table, host: &Arc<Reach>) -> mlua::Result<()> {
 pub fn flags(lua: &Lua) -> mlua::Result<Table> {
     let names = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
     lua.create_table_from(names.iter().enumerate().map(|(bit, name)| (*name, 1u32 << bit)))
+}
+
+/// By the names of layers, the names of their fields by what they are called there.
+pub fn layers(lua: &Lua) -> mlua::Result<Table> {
+    let layers = lua.create_table()?;
+    for (layer, _) in LAYERS {
+        let inner = |field: &Field| {
+            let inner = field.name().strip_prefix(layer)?.strip_prefix('.')?;
+            Some((inner, field.name()))
+        };
+        layers.set(layer, lua.create_table_from(Field::ALL.iter().filter_map(inner))?)?;
+    }
+    Ok(layers)
 }
 
 /// An exact instant, `pkt.ts_ns`: nanoseconds that a float could not hold.

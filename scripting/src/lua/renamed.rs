@@ -202,7 +202,8 @@ mod tests {
     fn what_reads_like_a_field_asks_whether_it_is_one() {
         check(
             "f(p.ip.src, p.len)",
-            "f((if p == P then V[\"ip.src\"] else p.ip.src), (if p == P then V[\"len\"] else p.len))",
+            "f((if p == P then V[\"ip.src\"] else p.ip.src), \
+               (if p == P then V[\"len\"] else p.len))",
         );
         check("x = p.wlan.ssid", "x = (if p == P then p[\"wlan.ssid\"] else p.wlan.ssid)");
         check("if p.tcp then", "if (if p == P then V[\"tcp\"] else p.tcp) then");

@@ -29,7 +29,7 @@ use super::{meaning, renamed};
 use crate::host::{Means, Reach};
 use crate::library::{self, Library};
 use crate::scan::tokens::code;
-use crate::scan::{LAYERS, Language, Reads};
+use crate::scan::{Language, Reads};
 use crate::talk::LINE_CHARS_MAX;
 
 /// What a sandboxed script has no use for, or could harm others with.
@@ -438,8 +438,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     given.set("told", caught::told(lua)?)?;
     given.set("work_max", WORK_MAX)?;
     given.set("fields", lua.create_table_from(Field::ALL.iter().map(|f| (f.name(), true)))?)?;
-    let layers = LAYERS.iter().map(|(layer, _)| Ok((*layer, inner(lua, layer)?)));
-    given.set("layers", lua.create_table_from(layers.collect::<mlua::Result<Vec<_>>>()?)?)?;
+    given.set("layers", convert::layers(lua)?)?;
     let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;
     let numbers = lua.create_table()?;
@@ -481,15 +480,6 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     base.set("log", &log)?;
     base.set("print", log)?;
     Ok(prelude)
-}
-
-/// The names of a layer's fields, by what they are called in it.
-fn inner(lua: &Lua, layer: &str) -> mlua::Result<Table> {
-    let inner = |field: &Field| {
-        let inner = field.name().strip_prefix(layer)?.strip_prefix('.')?;
-        Some((inner, field.name()))
-    };
-    lua.create_table_from(Field::ALL.iter().filter_map(inner))
 }
 
 /// What gives a script its libraries by their names.

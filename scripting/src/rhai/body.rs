@@ -309,7 +309,9 @@ fn rewritten(
     let Rewritten { body, found, complete, .. } = rewritten;
     // Where a packet goes is not known then, only which words the script has.
     let has = |word| text.contains(word) || others.iter().any(|other| other.contains(word));
-    let named = |f: &Field| f.name().split('.').all(has);
+    let payload = Field::Payload.name();
+    let bytes = others.iter().any(|other| other.contains(payload)) || holds(tokens, payload);
+    let named = |f: &Field| f.name().split('.').all(has) && (*f != Field::Payload || bytes);
     let held = (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
     let body = String::from_utf8(body).unwrap_or_else(|_| place.text(text).to_owned());
     let (adds, looks) = (foreseen.adds(), looks(tokens));
@@ -317,6 +319,13 @@ fn rewritten(
         body,
         Packets { reads: found.into_iter().collect(), held, shown: foreseen.fields, adds, looks },
     )
+}
+
+/// Whether a script may read the payload itself, and not only `payload.len`.
+fn holds(tokens: &[Token<'_>], payload: &str) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let len = |at| is(at + 1, ".") && is(at + 2, "len") && !is(at + 3, "(");
+    (0..tokens.len()).any(|at| tokens[at].text.contains(payload) && !(is(at, payload) && len(at)))
 }
 
 /// A body whose reads become variables.

@@ -37,6 +37,10 @@ pub(super) const VALUES_MAX: usize = 1 << 16;
 const RESERVED: [&str; 2] = ["export", "print"];
 pub(super) const RESERVED_MARK: char = '_';
 
+/// Words that Rhai reserves and that mean something here: an aggregate, what makes a library's
+/// objects, what asks a filter, and a field, `wlan.protected`.
+const FREED: [&str; 4] = ["var", "new", "match", "protected"];
+
 /// Functions that no script may call. `curry` nests values, `sleep` holds a worker, `eval` makes
 /// code that was never checked, and `exit` is no way out of a callback.
 const REFUSED: [&str; 4] = ["curry", "eval", "exit", "sleep"];
@@ -64,10 +68,7 @@ pub(super) fn engine(host: &Arc<Reach>, limits: &Limits, watch: &Arc<Watch>) -> 
         Token::Reserved(word) if RESERVED.contains(&word.as_str()) => {
             Token::Identifier(Box::new(format!("{word}{RESERVED_MARK}").into()))
         }
-        // An aggregate's name, what makes a library's objects, and what asks a filter.
-        Token::Reserved(word) if matches!(word.as_str(), "var" | "new" | "match") => {
-            Token::Identifier(word)
-        }
+        Token::Reserved(word) if FREED.contains(&word.as_str()) => Token::Identifier(word),
         Token::Identifier(word) | Token::Reserved(word) if REFUSED.contains(&word.as_str()) => {
             Token::LexError(Box::new(LexError::Runtime(format!("there is no `{word}` here"))))
         }

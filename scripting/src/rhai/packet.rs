@@ -238,6 +238,11 @@ impl Packet {
         if let Some(prefix) = self.layer(name) {
             let known = |(layer, _): &&(&str, u32)| prefix.strip_suffix('.') == Some(layer);
             let absent = LAYERS.iter().find(known).is_some_and(|(_, bit)| held.layers & bit == 0);
+            // A link without Ethernet may have a type and addresses all the same.
+            let said = |(name, value): &(&str, Dynamic)| {
+                prefix == "eth." && name.starts_with(prefix) && !value.is_unit()
+            };
+            let absent = absent && !held.values.iter().any(said);
             let layer = || Dynamic::from(Self { prefix, ..self.clone() });
             return Ok(if absent { Dynamic::UNIT } else { layer() });
         }
@@ -252,7 +257,7 @@ impl Packet {
 
     /// The prefix of the layer called `name` here.
     fn layer(&self, name: &str) -> Option<&'static str> {
-        const PREFIXES: [&str; 19] = [
+        const PREFIXES: [&str; 23] = [
             "src.",
             "dst.",
             "flow.",
@@ -272,6 +277,10 @@ impl Packet {
             "radio.",
             "ip.flags.",
             "tcp.flags.",
+            "tunnel.",
+            "inner.",
+            "inner.ip.",
+            "inner.tcp.",
         ];
         let is = |prefix: &&&str| {
             prefix.strip_prefix(self.prefix).and_then(|rest| rest.strip_suffix('.')) == Some(name)
