@@ -1,7 +1,7 @@
 //! What of a candidate is of the packets asked for, where its filter was not always the same.
 
 use crate::filter::Expr;
-use crate::source::{Chunk, Description, Source, SourceError, Turn};
+use crate::source::{Chunk, Counts, Description, Source, SourceError, Turn};
 use crate::storage::{Measured, Window};
 use crate::time::Ts;
 
@@ -90,7 +90,10 @@ impl Unfit {
     pub fn out_of(self, inner: Box<dyn Source>, end: Ts) -> Box<dyn Source> {
         match self.holes.is_empty() {
             true => inner,
-            false => Box::new(Fitting { inner, holes: self.holes, end, told: 0, rest: None }),
+            false => {
+                let (told, unheard, rest) = Default::default();
+                Box::new(Fitting { inner, holes: self.holes, end, told, unheard, rest })
+            }
         }
     }
 }
@@ -108,6 +111,8 @@ struct Fitting {
     end: Ts,
     // How many holes were told.
     told: usize,
+    // Times in which nothing was heard, which wait for what lies behind them.
+    unheard: Vec<Window>,
     // Packets behind a hole, which wait for the next turn, and what that is.
     rest: Option<(Chunk, Result<Turn, SourceError>)>,
 }
@@ -132,6 +137,15 @@ impl Fitting {
         weights.retain(|_| stays.next().unwrap_or(false));
         chunk.weights = weights;
         chunk.packets.retain(|packet| !self.leaves_out(packet.ts));
+    }
+
+    /// The times in which nothing was heard that lie before what is there; at the end all. Behind
+    /// the last that fits a time is no part of an interval that who reads has open.
+    fn due(&mut self, chunk: &Chunk, is_end: bool) -> Vec<Window> {
+        match chunk.passed.last().filter(|_| chunk.packets.is_empty() && !is_end) {
+            Some(last) => self.unheard.extract_if(.., |time| time.from < last.to).collect(),
+            None => std::mem::take(&mut self.unheard),
+        }
     }
 
     /// Says of the holes before the first packet, or before times of packets that were passed over,
@@ -188,18 +202,19 @@ impl Source for Fitting {
             *chunk = rest;
             return self.part(chunk, turned);
         }
-        let mut before = Chunk::default();
+        let mut before = Counts::default();
         loop {
             // What stands in it counts also where the turn fails.
             let turned = self.inner.next(chunk);
             self.pick(chunk);
-            if !chunk.is_empty() || !matches!(turned, Ok(Turn::More)) {
-                chunk.counts.add(before.counts);
-                chunk.unheard.append(&mut before.unheard);
+            self.unheard.append(&mut chunk.unheard);
+            let is_end = !matches!(turned, Ok(Turn::More));
+            if is_end || !chunk.is_empty() {
+                chunk.counts.add(before);
+                chunk.unheard = self.due(chunk, is_end);
                 return self.part(chunk, turned);
             }
-            before.counts.add(chunk.counts);
-            before.unheard.append(&mut chunk.unheard);
+            before.add(chunk.counts);
             chunk.clear();
         }
     }

@@ -188,3 +188,26 @@ fn of_several_filters_that_is_named_which_the_time_asked_for_has() {
                 packets of `tcp`";
     assert!(lineage.iter().any(|line| line == said), "{lineage:?}");
 }
+
+#[test]
+fn behind_what_fits_no_interval_is_told_in_which_nothing_does() {
+    let minute = minute();
+    std::fs::remove_dir_all(minute.dir.path().join("kept")).expect("a folder");
+    for (filter, secs) in [("all", 0..20), ("tcp", 43..46)] {
+        let place = Place::Directory(Room::new(minute.dir.path().join("kept"), 1 << 30));
+        let taken = Taken { filter: filter.to_owned(), ..Taken::whole(65_535) };
+        let mut keeper = PacketWriter::new(place, taken, Arc::default()).expect("a place to write");
+        for sec in secs {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 99, None);
+            keeper.flush();
+        }
+    }
+    let minute = Minute { store: Arc::default(), ..minute };
+    for (filter, rows) in [("", ["0 10", "10 10"]), ("host 10.0.0.9", ["0 0", "10 0"])] {
+        let asked = asked("10s", filter);
+        let run = minute.past().run(asked, &Over::Best, Window::ALL, Arc::default());
+        let (lines, _) = said(run.expect("an answer"));
+        assert_eq!(lines[..2], rows, "{filter}");
+        assert_eq!(lines[2..], ["gap 20-43", "gap 43-45"], "{filter}");
+    }
+}
