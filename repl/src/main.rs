@@ -111,7 +111,7 @@ fn talk(verbose: u8, verb: &Verb) {
         Verb::Serve(_) => heard.with_target("como::serve", level.max(LevelFilter::INFO)),
         _ => heard,
     };
-    let out = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let out = tracing_subscriber::fmt::layer().with_writer(|| progress::Log).with_target(false);
     let out = match verb {
         Verb::Serve(_) => out.with_timer(SystemTime).with_filter(heard).boxed(),
         _ => out.without_time().with_filter(heard).boxed(),

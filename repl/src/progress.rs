@@ -3,17 +3,21 @@
 //! Shown on a terminal only, and cleared at the end, so that nothing of it
 //! stays between the records.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use como_core::query::Far;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 
 use crate::output::table::thousands;
 
 const TICK: Duration = Duration::from_millis(200);
+
+/// The bar that is shown, if one is.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// A bar that follows a monitor until it is dropped or finished.
 pub struct Progress {
@@ -31,6 +35,9 @@ impl Progress {
         let style = ProgressStyle::with_template("{msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        if shown {
+            *SHOWN.lock() = Some(bar.clone());
+        }
         Self { bar, follower: None }
     }
 
@@ -78,6 +85,9 @@ impl Progress {
             let _ = thread.join();
         }
         self.bar.finish_and_clear();
+        if !self.bar.is_hidden() {
+            *SHOWN.lock() = None;
+        }
     }
 }
 
@@ -100,6 +110,21 @@ impl Curtain {
     /// Runs `write` with the bar out of the way.
     pub fn behind<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)
+    }
+}
+
+/// Standard error for the log, which knows of no bar: what is shown is out of the way of each line.
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let shown = SHOWN.lock().clone();
+        let write = || io::stderr().write(bytes);
+        shown.map_or_else(write, |bar| bar.suspend(write))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 
