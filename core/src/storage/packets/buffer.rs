@@ -1,4 +1,5 @@
-//! The memory of a load: its bytes begin where a page does, so that a disk can take them as they lie.
+//! The memory of a load: its bytes begin where a page does, so that a disk can take them as they
+//! lie.
 
 use std::ops::{Deref, DerefMut};
 
