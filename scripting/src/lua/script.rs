@@ -124,15 +124,15 @@ impl Source {
     /// Runs the top level with what a user gave as arguments.
     pub fn run(&self, given: &Args, means: &Means) -> Result<Ran, ModuleError> {
         let vm = self.furnished(means)?;
+        let told = |trouble| foreign::hinted(vm.told(trouble), &self.script());
+        vm.read(&self.text).map_err(told)?;
         let notes = Arc::new(Mutex::new(Notes::default()));
         let reads = driver::reads_of(&self.text);
         let library = mlua::Value::Table(vm.base().clone());
         let environment = self.environment(&vm, &notes, given, library);
         let environment = environment.map_err(|error| self.inner(&error))?;
         let composed = driver::compose(&self.text, &reads);
-        let chunk = vm
-            .load(&self.text, &composed.text, &environment)
-            .map_err(|t| foreign::hinted(vm.told(t), &self.script()))?;
+        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(told)?;
         let ran = vm.call(|| {
             environment.raw_set(driver::GIVEN, &vm.prelude)?;
             let (driver, update, check, filters) =

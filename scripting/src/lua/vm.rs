@@ -23,7 +23,7 @@ use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{calls, chunk_name, is_memory, line_of, passed, plain, root, syntax};
 use super::watch::Watch;
-use super::{asides, caught};
+use super::{asides, caught, locals, reserved};
 use super::{convert, tables};
 use super::{meaning, renamed};
 use crate::host::{Means, Reach};
@@ -53,10 +53,6 @@ static PRELUDE: LazyLock<mlua::Result<Vec<u8>>> =
 /// The part of it that goes through whole tables.
 static TOP: LazyLock<mlua::Result<Vec<u8>>> =
     LazyLock::new(|| compiler().compile(include_str!("top.lua")));
-
-/// What is said of a script that has nearly as many local variables as Luau lets it have.
-const MANY_LOCALS: &str = "more than 190 local variables at the top level, or in `update` or \
-    `check` beside the fields they read: put some of them into a table";
 
 /// What compiles the code of every machine.
 pub fn compiler() -> Compiler {
@@ -156,20 +152,26 @@ impl Vm {
         &self.base
     }
 
-    /// Compiles `text` as the script `source`, to run in `environment`.
+    /// Whether the script `source` is Lua by itself: an error must not speak of what the driver
+    /// adds, and what lies too deep in each other is not looked through.
+    pub fn read(&self, source: &str) -> Result<(), Trouble> {
+        reserved::refuse(source)?;
+        Compiler::new().compile(source).map(drop).map_err(|error| syntax(&error))
+    }
+
+    /// Compiles `text` as the script `source`, which is Lua, to run in `environment`.
     pub fn load(
         &self,
         source: &str,
         text: &str,
         environment: &Table,
     ) -> Result<mlua::Function, Trouble> {
-        // Alone first: an error must not speak of what the driver adds.
-        Compiler::new().compile(source).map_err(|error| syntax(&error))?;
         self.lines.store(source.lines().count().try_into().unwrap_or(u32::MAX), Relaxed);
         self.compile(&self.chunk, text, environment).map_err(|error| match error {
             // The driver's own come to those of the script.
             mlua::Error::SyntaxError { message, .. } if message.contains("local registers") => {
-                Trouble::new(0, MANY_LOCALS)
+                let line = line_of(&message, &self.chunk).map_or(0, |(line, _)| line);
+                locals::many(source, line)
             }
             mlua::Error::SyntaxError { .. } => Trouble::new(
                 0,
@@ -206,6 +208,7 @@ impl Vm {
         let from = if library.name.contains('/') { "" } else { "stdlib/" };
         let chunk = chunk_name(&format!("{from}{}", library.name));
         self.chunks.push((chunk.clone(), library.file.clone()));
+        reserved::refuse(&library.text).map_err(wrong)?;
         Compiler::new().compile(&library.text).map_err(|error| wrong(syntax(&error)))?;
         let environment = self.environment().map_err(|error| self.trouble(error, false))?;
         let text = self.lenient(library, &environment);

@@ -97,8 +97,18 @@ const KEYWORDS: [&str; 17] = [
     "repeat", "return", "then", "until", "while",
 ];
 
-/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`, `(x).y`.
+/// How far what stands before a dot is followed, in tokens.
+const SUBJECT_TOKENS_MAX: usize = 512;
+
+/// Where what stands before the dot at `dot` begins: `rows[host]`, `f(x).y`, `(x).y`; none where
+/// that is far.
 pub fn subject(text: &[Token<'_>], dot: usize) -> Option<usize> {
+    let far = dot.saturating_sub(SUBJECT_TOKENS_MAX);
+    begun(&text[far..], dot - far).filter(|at| far == 0 || *at > 0).map(|at| far + at)
+}
+
+/// The same in a piece of a text.
+fn begun(text: &[Token<'_>], dot: usize) -> Option<usize> {
     let called = |t: &Token<'_>| {
         t.is("]") || t.is(")") || t.shape == Shape::Word && !KEYWORDS.iter().any(|k| t.is(k))
     };

@@ -182,6 +182,12 @@ fn deep_and_long_sources_are_refused() {
         "function f() ".repeat(15_000),
         format!("x = a{}", ".b".repeat(100_000)),
         format!("x = a{}", "()".repeat(100_000)),
+        format!(
+            "function update(pkt) f(pkt) x = {}1{}",
+            "t[".repeat(40_000),
+            "].ip.src".repeat(20_000)
+        ),
+        format!("function update(pkt) f(pkt) x = f{} end", "(1).ip.src".repeat(20_000)) + " )",
         format!("x = {}", "if a then b else ".repeat(12_000)),
         "x = [[".to_owned() + "y".repeat(300 << 10).as_str(),
     ] {

@@ -208,9 +208,33 @@ function export(state) return state.t:top('n', 1) end";
         locals + rest
     };
     assert_eq!(load(&locals(190)).err().map(|error| error.to_string()), None);
-    let many = "0: more than 190 local variables at the top level, or in `update` or `check` \
-        beside the fields they read: put some of them into a table";
+    let many = "1: more than 190 local variables at the top level: put some of them into a table";
     refused(&locals(199), many);
+    let own = |count: usize| {
+        let locals: String = (0..count).map(|n| format!("local v{n} = p.len\n")).collect();
+        format!(
+            "local function class(p)\n{locals}\nreturn p.ip.src or p.ip.dst or p.ip.ttl or p.sport \
+             or p.dport or p.ip.tos or p.ip.id or p.ip.len or p.tcp.seq or p.tcp.ack\nend\n\
+             function update(pkt, state) class(pkt) end function export() end"
+        )
+    };
+    assert_eq!(load(&own(170)).err().map(|error| error.to_string()), None);
+    let wrong = "too many local variables beside the fields of packets that are read: put some of \
+        them into a table";
+    refused(&own(190), &format!("1: {wrong}; in `class`, called in line 195"));
+    let update = own(190).replace("class(p)", "class(q) end\nfunction update(p)");
+    let update = update.replace("\nfunction update(pkt, state) class(pkt) end", "");
+    refused(&update, &format!("2: `update` has {wrong}"));
+}
+
+#[test]
+fn names_of_the_driver_are_refused() {
+    let told = "names that begin with `__como_` are not for scripts: choose another";
+    for body in ["x = __como_open", "local __como_at = 1", "x = `{__como_values}`"] {
+        let text = format!("function update(pkt)\n{body}\nend\nfunction export() end");
+        refused(&text, &format!("2: {told}"));
+    }
+    assert!(load("local x = '__como_open' -- __como_open\nvalue = { n = count() }").is_ok());
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Payloads: the same as their string in all that is asked of them, and dead after the call.
 
 use como_core::module::Limits;
-use como_core::packet::build::Frame;
+use como_core::packet::build::{Frame, batch_of};
 use proptest::prelude::*;
 
 use super::{Running, start, start_with};
 use crate::api::{Entry, entries};
+use crate::host::Means;
+use crate::lua::payload::Payloads;
+use crate::lua::script::Source;
+use crate::lua::vm::Vm;
 
 fn udp(payload: impl Into<Vec<u8>>) -> Frame {
     Frame::udp("10.0.0.1:1", "10.0.0.2:2").payload(payload)
@@ -461,33 +465,27 @@ fn a_layer_that_is_absent_is_nil_by_a_name_of_its_own() {
 }
 
 #[test]
-fn functions_that_are_given_no_number_read_nothing() {
-    for call in ["whole()", "find()", "hash_number()", "dns_qname()", "regex_test('a')"] {
-        let text = format!(
-            "function update(pkt, state) local x = pkt.payload x = __como_payload.{call} end
-             function export(state) return {{}} end"
-        );
-        let mut running = start(&text);
-        running.feed([udp("abc")]);
-        let told = running.faults.first().map(|fault| fault.mistake.to_string());
-        assert!(told.is_some_and(|told| told.contains("only valid")), "{call}");
+fn functions_read_nothing_of_numbers_that_no_packet_has() {
+    let (file, text) = ("test.lua".into(), "".into());
+    let source = Source { file, name: "test".into(), text, libraries: Vec::new().into() };
+    let vm = Vm::new(&source, &Means::default(), false).expect("a machine");
+    let mut payloads = Payloads::new(vm.lua(), vm.base()).expect("functions");
+    let batch = batch_of([udp("abc")]);
+    let first = payloads.begin(batch.len());
+    let call = |body: &str| {
+        let asked = vm.lua().load(format!("local f = ... return f.{body}"));
+        let asked = asked.call::<mlua::Value>(payloads.functions());
+        asked.map_err(|error| error.to_string())
+    };
+    let within = |body: &str| payloads.within(&batch, &[0], || call(body));
+    assert!(within(&format!("whole({first})")).is_ok_and(|found| !found.is_nil()));
+    assert!(call(&format!("whole({first})")).is_err());
+    for none in ["-1", "1e300", "0/0", "1", "{}", "nil", ""] {
+        for function in ["whole", "find", "hash_number", "dns_qname"] {
+            let told = within(&format!("{function}({none})"));
+            let zero = ["{}", "nil"].contains(&none);
+            assert!(zero || told.is_err_and(|told| told.contains("only valid")), "{none}");
+        }
     }
-}
-
-#[test]
-fn numbers_that_no_packet_has_read_nothing() {
-    for number in ["-1", "1e300", "0/0", "1", "'0'", "{}", "nil"] {
-        let text = format!(
-            "function update(pkt, state)
-               local x = pkt.payload
-               state.x = __como_payload.whole({number})
-             end
-             function export(state) return {{ x = state.x or 0 }} end"
-        );
-        let mut running = start(&text);
-        running.feed([udp("abc")]);
-        let told: Vec<String> = running.faults.iter().map(|f| f.mistake.to_string()).collect();
-        let is_zero = ["'0'", "{}", "nil"].contains(&number);
-        assert!(is_zero && told.is_empty() || told[0].contains("only valid"), "{number}: {told:?}");
-    }
+    assert!(within("regex_test('a')").is_err());
 }
