@@ -13,6 +13,7 @@ mod own;
 mod price;
 mod reach;
 mod replayed;
+mod silent;
 mod unfit;
 
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::price::Asked;
+use super::silent::Silent;
 use super::unfit::Unfit;
 use super::{Candidate, Look, Past, Which};
 use crate::filter::Expr;
@@ -143,8 +144,7 @@ impl Past<'_> {
         };
         let (just, unheard) = (chosen.just(window, needs.interval), Unheard::default());
         let how = (window, lookups.clone(), unheard.clone());
-        let end = served.map_or(Window::ALL.to, |served| served.to);
-        let mut run = self.begin(instance.clone(), needs, (chosen, end), how)?;
+        let mut run = self.begin(instance.clone(), needs, (chosen, served), how)?;
         run.bound(edges);
         missed.into_iter().for_each(|missed| run.miss(missed));
         run.attend(unheard);
@@ -222,7 +222,7 @@ impl Past<'_> {
         &self,
         instance: Instance,
         needs: &Needs,
-        (chosen, end): (Candidate, Ts),
+        (chosen, served): (Candidate, Option<Window>),
         (window, lookups, unheard): (Window, Arc<Lookups>, Unheard),
     ) -> Result<Run, QueryError> {
         let Candidate { source: Some(source), dir, by, bytes, .. } = chosen else {
@@ -236,7 +236,9 @@ impl Past<'_> {
             None => Vec::new(),
         };
         let Some(dir) = dir.filter(|_| !cuts.is_empty()) else {
+            let end = served.map_or(Window::ALL.to, |served| served.to);
             let source = unsaid.out_of(unfit.out_of(source, end), end);
+            let source = Silent::of(source, (window, window), served, losses.clone());
             let source = unheard.of(source, needs.interval);
             let mut run = Run::start(instance, vec![source], window, lookups)?;
             run.watch(losses);
@@ -247,11 +249,12 @@ impl Past<'_> {
         let description = source.description();
         let (title, covered) = (description.name.clone(), description.covered());
         let (interval, told) = (needs.interval, losses.clone());
-        let open = move |window| -> Result<Box<dyn Source>, QueryError> {
+        let open = move |part| -> Result<Box<dyn Source>, QueryError> {
             let (title, filter) = (title.clone(), Some(&filter));
-            let kept = PacketSource::open(title, &dir, window, by, filter);
-            let kept = kept.map_err(QueryError::Packets)?;
-            Ok(unheard.of(Box::new(kept.telling(interval, told.clone())), interval))
+            let kept = PacketSource::open(title, &dir, part, by, filter);
+            let kept = kept.map_err(QueryError::Packets)?.telling(interval, told.clone());
+            let source = Silent::of(Box::new(kept), (part, window), served, told.clone());
+            Ok(unheard.of(source, interval))
         };
         let threads = self.threads.clone();
         let parts = Parts { instance, windows, open: Box::new(open), threads, lookups, losses };

@@ -117,14 +117,15 @@ fn started_again(is_killed: bool, gap: Option<(u64, u64)>, (from, to): (u64, u64
     minute
 }
 
-/// The gap at the end of 50 to 200 seconds, where `kept` has heard until an instant.
+/// What is told behind the minute of 50 to 200 seconds, where `kept` has heard until an instant.
 #[track_caller]
-fn check_end(minute: &Minute, heard: Option<Heard>, want: &[&str]) {
+fn check_end<T: AsRef<str>>(minute: &Minute, heard: Option<Heard>, want: &[T]) {
     let past = Past { running: &|_| heard, ..minute.past() };
     let window = Window { from: Ts::new(50, 0), to: Ts::new(200, 0) };
     let over = Over::Instance("kept".to_owned());
     let run = past.run(asked("5s", ""), &over, window, Arc::default());
-    assert_eq!(said(run.expect("it serves")).0[2..], *want);
+    let want: Vec<&str> = want.iter().map(AsRef::as_ref).collect();
+    assert_eq!(said(run.expect("it serves")).0[2..], want);
 }
 
 #[test]
@@ -139,15 +140,32 @@ fn of_one_that_kept_nothing_since_it_was_started_again_records_say_nothing() {
     check_end(&at_once, now(false), &["gap 60-200"]);
     // Who was ended heard until then.
     let ended = started_again(false, Some((70, 100)), (100, 150));
-    check_end(&ended, None, &["gap 70-200"]);
-    check_end(&ended, now(false), &["gap 70-200"]);
+    let silent = |to: u64| (60..to).step_by(5).map(|start| format!("{start} 0"));
+    let then = |to, gap: &str| silent(to).chain([gap.to_owned()]).collect::<Vec<_>>();
+    check_end(&ended, None, &then(70, "gap 70-200"));
+    check_end(&ended, now(false), &then(70, "gap 70-200"));
     let at_once = started_again(false, None, (70, 150));
-    check_end(&at_once, now(false), &["gap 150-200"]);
+    check_end(&at_once, now(false), &then(150, "gap 150-200"));
 }
 
 #[test]
 fn who_was_given_packets_has_heard_until_now() {
     let now = Some(Heard { until: Ts::new(150, 0), any: true });
     let growing = started_again(true, None, (70, 100));
-    check_end(&growing, now, &["gap 150-200"]);
+    let silent = (60..150).step_by(5).map(|start| format!("{start} 0"));
+    check_end(&growing, now, &silent.chain(["gap 150-200".to_owned()]).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_silence_at_an_end_of_the_time_asked_for_is_of_zeros_where_somebody_listened() {
+    let minute = minute();
+    let mut packets = minute.keeper();
+    for sec in [100, 130] {
+        packets.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+    }
+    drop(packets);
+    let lines = |from, to| said(over(&minute, "kept", "5s", from, to)).0;
+    assert_eq!(lines(95, 112), ["gap 95-100", "100 1", "105 0", "110 0"]);
+    assert_eq!(lines(118, 132), ["115 0", "120 0", "125 0", "130 1", "gap 131-132"]);
+    assert_eq!(lines(110, 120), ["110 0", "115 0"]);
 }
