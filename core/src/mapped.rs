@@ -47,10 +47,11 @@ impl Mapped {
         // can do that. Captures that are truncated while they are read can be read as a stream
         // instead: `cat FILE | como run ... -r -`.
         let map = unsafe { MmapOptions::new().offset(start).len(len).map(file)? };
-        // What is not in memory comes in large pages then, where there are such; but a short part
-        // would bring much that nobody asked for.
+        // What is not in memory comes in large pages then; but a short part would bring much that
+        // nobody asked for.
         #[cfg(target_os = "linux")]
         if len as u64 >= LARGE_PAGE {
+            // Advice only: where there are none, small pages serve.
             let _ = map.advise(Advice::HugePage);
         }
         match map.advise(POPULATE) {

@@ -27,56 +27,67 @@ impl Seeded {
 
 /// Frames of every kind of header there is.
 fn kinds() -> Vec<Frame> {
-    let udp = || Frame::udp("10.0.0.1:1000", "10.0.0.2:53").payload(*b"hello");
-    let six = || Frame::tcp("[2001:db8::1]:2000", "[2001:db8::2]:443").flags(SYN | ACK);
-    let tcp = || Frame::tcp("10.0.0.1:2000", "10.0.0.3:443").flags(FIN | PSH).payload(*b"GET /");
+    let udp = udp();
+    let six = Frame::tcp("[2001:db8::1]:2000", "[2001:db8::2]:443").flags(SYN | ACK);
+    let mut all = vec![
+        udp.clone(),
+        tcp(),
+        six.clone(),
+        Frame::udp("[2001:db8::1]:1", "[2001:db8::2]:2").hop_by_hop().payload(*b"x"),
+        udp.clone().vlan(0x6005).vlan(7),
+        six.clone().mpls(17).mpls(3),
+        tcp().pppoe(9),
+        tcp().fragment(0, true),
+        udp.clone().fragment(1480, false),
+        udp.dont_fragment().tos(4).ttl(1).weight(10, 900),
+        Frame::icmp("10.0.0.1", "10.0.0.2", 8, 0),
+        Frame::icmp("2001:db8::1", "2001:db8::2", 128, 0),
+        Frame::ip("10.0.0.1", "10.0.0.2", 132).payload([0, 80, 0, 81, 0, 0, 0, 0, 0, 0, 0, 0]),
+        Frame::arp("10.0.0.1", "10.0.0.2", true),
+        Frame::ethernet(0x88cc, *b"neighbour"),
+        Frame::raw(LinkType::RAW, &six.bytes()[14..]),
+    ];
+    all.extend(tunnels());
+    all.extend(other_links());
+    all
+}
+
+fn udp() -> Frame {
+    Frame::udp("10.0.0.1:1000", "10.0.0.2:53").payload(*b"hello")
+}
+
+fn tcp() -> Frame {
+    Frame::tcp("10.0.0.1:2000", "10.0.0.3:443").flags(FIN | PSH).payload(*b"GET /")
+}
+
+/// Packets in packets.
+fn tunnels() -> [Frame; 2] {
     let inner = tcp().bytes();
     let vxlan = [&[8, 0, 0, 0, 0, 0, 7, 0][..], &inner].concat();
     let gre = [&[0x20, 0, 8, 0, 0, 0, 0, 9][..], &inner[14..]].concat();
+    [
+        Frame::ip("10.0.0.1", "10.0.0.2", 47).payload(gre),
+        Frame::udp("10.0.0.1:999", "10.0.0.2:4789").payload(vxlan),
+    ]
+}
+
+/// Frames of links that are no Ethernet.
+fn other_links() -> [Frame; 6] {
+    let ip = tcp().bytes()[14..].to_vec();
+    let arp = Frame::arp("1.1.1.1", "2.2.2.2", false).bytes()[14..].to_vec();
     let cooked = |kind: [u8; 2], rest: &[u8]| {
         [&[0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0][..], &kind, rest].concat()
     };
     let radio = [0, 0, 16, 0, 0x6c, 0, 0, 0, 2, 0, 0x6c, 9, 0xa0, 0, 0xc4, 0xa1];
-    let beacon: Vec<u8> = [
-        &radio[..],
-        &[0x80, 0, 0, 0],
-        &[0xff; 6],
-        &[2; 6],
-        &[2; 6],
-        &[0x10, 0],
-        &[0; 12],
-        &[0, 6],
-        b"guests",
-        &[3, 1, 11],
-    ]
-    .concat();
-    vec![
-        udp(),
-        tcp(),
-        six(),
-        Frame::udp("[2001:db8::1]:1", "[2001:db8::2]:2").hop_by_hop().payload(*b"x"),
-        udp().vlan(0x6005).vlan(7),
-        six().mpls(17).mpls(3),
-        tcp().pppoe(9),
-        tcp().fragment(0, true),
-        udp().fragment(1480, false),
-        udp().dont_fragment().tos(4).ttl(1).weight(10, 900),
-        Frame::icmp("10.0.0.1", "10.0.0.2", 8, 0),
-        Frame::icmp("2001:db8::1", "2001:db8::2", 128, 0),
-        Frame::ip("10.0.0.1", "10.0.0.2", 132).payload([0, 80, 0, 81, 0, 0, 0, 0, 0, 0, 0, 0]),
-        Frame::ip("10.0.0.1", "10.0.0.2", 47).payload(gre),
-        Frame::udp("10.0.0.1:999", "10.0.0.2:4789").payload(vxlan),
-        Frame::arp("10.0.0.1", "10.0.0.2", true),
-        Frame::ethernet(0x88cc, *b"neighbour"),
-        Frame::raw(LinkType::RAW, &inner[14..]),
-        Frame::raw(LinkType::RAW, &six().bytes()[14..]),
-        Frame::raw(LinkType::LINUX_SLL, cooked([8, 0], &inner[14..])),
-        Frame::raw(
-            LinkType::LINUX_SLL,
-            cooked([8, 6], &Frame::arp("1.1.1.1", "2.2.2.2", false).bytes()[14..]),
-        ),
-        Frame::raw(LinkType::NULL, [&[2, 0, 0, 0], &inner[14..]].concat()),
-        Frame::raw(LinkType::RADIOTAP, beacon),
+    let addresses = [[0xff; 6], [2; 6], [2; 6]].concat();
+    let beacon = [&[0x80, 0, 0, 0][..], &addresses, &[0x10, 0], &[0; 12]].concat();
+    let named = [&[0, 6][..], b"guests", &[3, 1, 11]].concat();
+    [
+        Frame::raw(LinkType::RAW, ip.clone()),
+        Frame::raw(LinkType::LINUX_SLL, cooked([8, 0], &ip)),
+        Frame::raw(LinkType::LINUX_SLL, cooked([8, 6], &arp)),
+        Frame::raw(LinkType::NULL, [&[2, 0, 0, 0], &ip[..]].concat()),
+        Frame::raw(LinkType::RADIOTAP, [&radio[..], &beacon, &named].concat()),
         Frame::raw(LinkType(250), *b"whatever"),
     ]
 }

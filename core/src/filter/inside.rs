@@ -13,9 +13,6 @@ use super::term::{Arith, Base, Key, Relation};
 /// Headers a chain is followed through, and tags that are counted.
 const STEPS_MAX: usize = 64;
 
-/// How much is read of a transport header that IP does not carry whole, as of the fields in it.
-const SHORT_BYTES: usize = 4;
-
 /// The sender's or target's IPv4 address in ARP (RFC 826).
 pub fn arp_addr(batch: &Batch, at: usize, target: bool) -> Option<Addr> {
     let layers = batch.layers(at);
@@ -145,7 +142,7 @@ fn compute(batch: &Batch, at: usize, arith: &Arith) -> Option<u32> {
         Arith::Load { base, offset, size } => {
             let offset = compute(batch, at, offset)? as usize;
             let (layers, end) = (batch.layers(at), offset.checked_add(usize::from(*size))?);
-            if end > SHORT_BYTES && *base == Base::Transport && layers.has(Layers::SHORT) {
+            if end > Layers::SHORT_BYTES && *base == Base::Transport && layers.has(Layers::SHORT) {
                 return None;
             }
             let header = batch.data(at).get(base_of(layers, *base)?..)?;

@@ -90,6 +90,8 @@ impl Layers {
     /// IP carries less than the transport header needs: only its first four bytes (ports, or type
     /// and code) are to be read, what follows is link padding.
     pub const SHORT: u32 = 1 << 18;
+    /// How many bytes are read of a header that is short: the ports.
+    pub const SHORT_BYTES: usize = 4;
     /// An 802.11 frame, behind what its link type puts before it.
     pub const WLAN: u32 = 1 << 19;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::Window;
 use super::scan::Damage;
 use crate::time::Ts;
 
@@ -46,6 +47,15 @@ impl Losses {
         let next = told.iter_mut().filter(is_due).min_by_key(|told| told.damage.from)?;
         next.given = true;
         Some(next.damage.clone())
+    }
+
+    /// The parts of a time of which nothing is missing.
+    pub fn left_of(&self, time: Window) -> Vec<Window> {
+        let without = |left: Vec<Window>, told: &Told| {
+            let Damage { from, to, .. } = told.damage;
+            left.into_iter().flat_map(|part| part.without(Window { from, to })).collect()
+        };
+        self.0.lock().iter().fold(vec![time], without)
     }
 
     /// Whether anything of a time is missing.

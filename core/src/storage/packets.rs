@@ -12,6 +12,7 @@ mod bloom;
 mod breaks;
 mod buffer;
 mod change;
+mod checksum;
 mod copy;
 mod crossing;
 mod cuts;
@@ -26,7 +27,6 @@ mod pack;
 mod read;
 mod segments;
 mod source;
-mod sum;
 mod taken;
 mod tidy;
 
@@ -365,8 +365,11 @@ impl PacketWriter {
         if nothing && self.load.mark.is_none() {
             return;
         }
-        let mut bytes = self.empty.try_recv().unwrap_or_else(|_| Buffer::new());
-        bytes.clear();
+        let used = self.empty.try_recv().map(|mut used| {
+            used.clear();
+            used
+        });
+        let bytes = used.unwrap_or_else(|_| Buffer::new());
         let load = std::mem::replace(&mut self.load, Load { bytes, ..Load::default() });
         if let Some(full) = &self.full
             && let Err(refused) = full.send(load)

@@ -108,7 +108,7 @@ fn export(
     progress: &Progress,
 ) -> Result<Report> {
     let mut report = Report::default();
-    let Some((first, last)) = stream.first.zip(stream.end) else { return Ok(report) };
+    let Some(Window { from: first, to: last }) = stream.span() else { return Ok(report) };
     let asked = times.map_or(Ok(Window::ALL), |times| times.resolve(last));
     let asked = asked.map_err(|error| Failure::usage(error.to_string()))?;
     let all = Window { from: first.max(asked.from), to: last.min(asked.to) };

@@ -9,7 +9,7 @@ use como_core::field::Field;
 
 use super::{Amount, By, Cond, Hop, Key, Program, Step, Target};
 use crate::flow;
-use crate::scan::tokens::{Shape, Token, tokens};
+use crate::scan::tokens::{KEYWORDS, Shape, Token, tokens};
 use crate::scan::{LAYERS, Language, is_at_top, uses};
 
 /// The most additions, core tables and local names: what is larger is left to the virtual machine.
@@ -149,10 +149,6 @@ impl<'a> Parser<'a> {
 
     /// A name that is no keyword.
     fn word(&mut self) -> Option<&'a str> {
-        const KEYWORDS: [&str; 21] = [
-            "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in",
-            "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
-        ];
         let token = self.token().filter(|t| t.shape == Shape::Word)?;
         if KEYWORDS.contains(&token.text) {
             return None;

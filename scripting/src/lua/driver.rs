@@ -45,15 +45,21 @@ pub struct Composed {
     pub text: String,
     /// How many parameters `update` and `check` take before those the script gave them.
     pub parameters: usize,
-    /// Whether packets need a way to fetch what their table does not hold.
+    /// Whether packets need a way to fetch what the driver has not put with them.
     pub fetches: bool,
 }
 
 /// What a script reads of packets, by whatever names as long as its fields can be parameters.
 pub fn reads_of(source: &str) -> Reads {
     let reads = scan::followed(source);
-    let direct = Driver::of(&reads, &code(source, Language::Lua)).direct;
-    if direct { reads } else { scan::reads(source, Language::Lua) }
+    let tokens = code(source, Language::Lua);
+    if Driver::of(&reads, &tokens).direct {
+        return reads;
+    }
+    let reads = scan::reads(source, Language::Lua);
+    // What a function that comes from elsewhere calls its packet is not known.
+    let complete = reads.complete && are_written(&tokens);
+    Reads { complete, ..reads }
 }
 
 /// The script with its driver.
@@ -109,13 +115,46 @@ fn definition(source: &str, tokens: &[Token<'_>], name: &str) -> Option<usize> {
     (uses.next().is_none() && begins && is_at_top(tokens, at - 1)).then_some(function.at)
 }
 
-/// Behind the bracket that opens the parameters of `function NAME(` or `NAME = function(`, and
-/// whether there are none.
-fn opening(tokens: &[Token<'_>], name: &str) -> Option<(usize, bool)> {
-    let at = uses(tokens, name).next()?;
+/// Whether a callback is spoken of: not where the name is a local of the script, which is its own.
+fn is_spoken_of(tokens: &[Token<'_>], name: &str) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    let open = if at > 0 && is(at - 1, "function") { at + 1 } else { at + 3 };
-    is(open, "(").then(|| (tokens[open].at + 1, is(open + 1, ")")))
+    let gives = |at: usize| at > 0 && is(at - 1, "function") || is(at + 1, "=") && !is(at + 2, "=");
+    let mut uses = uses(tokens, name).map(|at| (at, is_local(tokens, at)));
+    uses.next().is_some_and(|(_, local)| !local) || uses.any(|(at, local)| !local && gives(at))
+}
+
+/// Whether a name is made a local where it stands: `local NAME`, `local function NAME`.
+fn is_local(tokens: &[Token<'_>], at: usize) -> bool {
+    let is = |back: usize, text: &str| at.checked_sub(back).is_some_and(|at| tokens[at].is(text));
+    is(1, "local") || is(1, "function") && is(2, "local")
+}
+
+/// The bracket that opens the parameters of `function NAME(` or `NAME = function(`.
+fn bracket(tokens: &[Token<'_>], name: &str) -> Option<usize> {
+    let at = uses(tokens, name).next().filter(|at| !is_local(tokens, *at))?;
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let open = match at > 0 && is(at - 1, "function") {
+        true => at + 1,
+        false if is(at + 1, "=") && is(at + 2, "function") => at + 3,
+        false => return None,
+    };
+    is(open, "(").then_some(open)
+}
+
+/// Behind that bracket, and whether there are no parameters.
+fn opening(tokens: &[Token<'_>], name: &str) -> Option<(usize, bool)> {
+    let open = bracket(tokens, name)?;
+    Some((tokens[open].at + 1, tokens.get(open + 1).is_some_and(|t| t.is(")"))))
+}
+
+/// Whether the callbacks that are spoken of are functions that are written there, with names for
+/// what they are given.
+fn are_written(tokens: &[Token<'_>]) -> bool {
+    let is_written = |name: &&str| {
+        let first = bracket(tokens, name).and_then(|open| tokens.get(open + 1));
+        first.is_some_and(|first| !first.is("."))
+    };
+    CALLED.iter().filter(|name| is_spoken_of(tokens, name)).all(is_written)
 }
 
 /// The parameter for what is read of a packet by that name.
@@ -176,7 +215,7 @@ struct Driver<'a> {
     fields: Vec<Fed>,
     /// Whether fields are parameters.
     direct: bool,
-    /// Whether packets need a way to fetch what their table does not hold.
+    /// Whether packets need a way to fetch what the driver has not put with them.
     fetches: bool,
     /// Whether the script is told where a packet is: it adds it to tables.
     places: bool,
@@ -186,7 +225,7 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     fn of(reads: &'a Reads, tokens: &[Token<'_>]) -> Self {
-        let called = CALLED.map(|name| uses(tokens, name).next().is_some());
+        let called = CALLED.map(|name| is_spoken_of(tokens, name));
         let fields = Fed::of(reads);
         let rest = reads.layers.len() + reads.filters.len();
         let most = if reads.helpers.is_empty() { PARAMETERS_MAX } else { HANDED_MAX };
@@ -203,7 +242,9 @@ impl<'a> Driver<'a> {
         let bytes = |field: &Field| !is_fed(*field) && *field != Field::Payload;
         let inner = |spot: &Spot| matches!(spot.read, Read::Inner(field) if bytes(&field));
         let known = !reads.spots.iter().any(inner);
-        driver.direct = reads.complete && reads.contained && fits && own && known;
+        // A function that comes from elsewhere, or takes whatever it is given, is given a packet.
+        let followed = reads.complete && reads.contained && are_written(tokens);
+        driver.direct = followed && fits && own && known;
         driver.fetches = reads.ts_ns || !driver.direct || reads.fields.iter().any(bytes);
         driver
     }
@@ -317,7 +358,8 @@ impl<'a> Driver<'a> {
                  if m then __{name}_mixed(...) else __{name}_all(...) end\nend"
             );
         }
-        text.push_str("return __update, __check, __place\nend), update, check, {");
+        let given = [0, 1].map(|at| if self.called[at] { CALLED[at] } else { "nil" });
+        let _ = write!(text, "return __update, __check, __place\nend), {}, {{", given.join(", "));
         text + self.reads.filters.join(", ").as_str() + "}"
     }
 

@@ -5,7 +5,7 @@ use crate::declare::Callback;
 use crate::scan::tokens::code;
 use crate::scan::{Language, functions};
 
-/// What is said of a script of which a function has no room for another in `line`.
+/// What is wrong where the function around `line` has too many local variables.
 pub fn many(source: &str, line: u32) -> Trouble {
     let tokens = code(source, Language::Lua);
     let functions = functions(&tokens);

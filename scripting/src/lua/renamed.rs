@@ -21,8 +21,9 @@ use crate::scan::{
 pub const OPEN: &str = "__como_open";
 /// What holds its values, by the names of fields.
 pub const VALUES: &str = "__como_values";
-/// What stands for a read of what `subject` is, where that may be the packet at hand. What is
-/// `filled` lies there.
+
+/// A read of `name` of `subject`: of the packet where that is the packet at hand, from its values
+/// where it is `filled`; or else `otherwise`.
 pub fn asked(subject: &str, name: &str, filled: bool, otherwise: &str) -> String {
     let held = if filled { VALUES } else { subject };
     format!("(if {subject} == {OPEN}.packet then {held}[\"{name}\"] else {otherwise})")

@@ -244,6 +244,36 @@ function export(state) return state end
 }
 
 #[test]
+fn a_callback_may_be_any_function_of_the_script() {
+    let script = "local function tally(pkt, s) if pkt.tcp then s.n += pkt.tcp.dport end end\n\
+                  local function make() return tally end\nlocal held = { f = tally }\n\
+                  function init() return { n = 0 } end\nfunction export(s) return s end\n";
+    let ways = [
+        "update = tally",
+        "update = (tally)",
+        "update = make()",
+        "update = held.f",
+        "update = if held then tally else nil",
+        "function update(...) tally(...) end",
+    ];
+    for way in ways {
+        check(&format!("{script}{way}\n"), &[], &["n=2443"]);
+    }
+}
+
+#[test]
+fn a_local_with_the_name_of_a_callback_is_none() {
+    for name in ["check", "same"] {
+        let text = format!(
+            "local function {name}(a, b) return a == b end\n\
+             function init() return {{ n = 0 }} end\nfunction export(s) return s end\n\
+             function update(pkt, s) if {name}(pkt.ip and pkt.ip.ttl, 64) then s.n += 1 end end\n"
+        );
+        check(&text, &[], &["n=5"]);
+    }
+}
+
+#[test]
 fn times_lengths_and_payload_are_as_the_manual_says() {
     let text = r#"
 function update(pkt, state)

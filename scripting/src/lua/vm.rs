@@ -152,8 +152,8 @@ impl Vm {
         &self.base
     }
 
-    /// Whether the script `source` is Lua by itself: an error must not speak of what the driver
-    /// adds, and what lies too deep in each other is not looked through.
+    /// Refuses a script that is not Lua by itself, or that says names of the driver, before anything
+    /// of ours looks through it: an error must not speak of what the driver adds.
     pub fn read(&self, source: &str) -> Result<(), Trouble> {
         reserved::refuse(source)?;
         Compiler::new().compile(source).map(drop).map_err(|error| syntax(&error))

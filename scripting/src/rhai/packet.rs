@@ -5,7 +5,7 @@
 //! Where a packet goes where it cannot be followed (a helper function, an
 //! interpolated text), the script holds a [`Packet`] instead, which asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use como_core::addr::{Addr, Mac};
 use como_core::batch::{Batch, Present};
@@ -21,6 +21,16 @@ use crate::host::FILTERS_MAX;
 use crate::scan::{LAYERS, TS_NS};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// What stands before a dot in names of fields, with the dot.
+static PREFIXES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let names = Field::ALL.iter().map(|field| field.name());
+    let before = |name: &'static str| name.match_indices('.').map(move |(dot, _)| &name[..=dot]);
+    let mut prefixes: Vec<&str> = names.flat_map(before).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    prefixes
+});
 
 /// What a name read of a packet stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,33 +265,8 @@ impl Packet {
         }
     }
 
-    /// The prefix of the layer called `name` here.
+    /// The prefix of the layer, or of another part, called `name` here.
     fn layer(&self, name: &str) -> Option<&'static str> {
-        const PREFIXES: [&str; 23] = [
-            "src.",
-            "dst.",
-            "flow.",
-            "eth.",
-            "vlan.",
-            "mpls.",
-            "pppoe.",
-            "arp.",
-            "ip.",
-            "tcp.",
-            "udp.",
-            "sctp.",
-            "icmp.",
-            "icmp6.",
-            "payload.",
-            "wlan.",
-            "radio.",
-            "ip.flags.",
-            "tcp.flags.",
-            "tunnel.",
-            "inner.",
-            "inner.ip.",
-            "inner.tcp.",
-        ];
         let is = |prefix: &&&str| {
             prefix.strip_prefix(self.prefix).and_then(|rest| rest.strip_suffix('.')) == Some(name)
         };

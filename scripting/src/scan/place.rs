@@ -1,6 +1,6 @@
 //! Where a word stands in a script's text.
 
-use super::tokens::{Shape, Token};
+use super::tokens::{KEYWORDS, Shape, Token};
 
 /// Where a name stands that is not a field's.
 pub fn uses<'a>(tokens: &'a [Token<'_>], name: &'a str) -> impl Iterator<Item = usize> + 'a {
@@ -90,12 +90,6 @@ pub fn goes_on(tokens: &[Token<'_>], next: usize) -> bool {
     let opens = [":", "[", "(", "{", "^", "."].iter().any(|mark| is(next, mark));
     text || opens && !joins
 }
-
-/// What is no name, and so no function that is called.
-const KEYWORDS: [&str; 17] = [
-    "and", "do", "else", "elseif", "end", "for", "function", "if", "in", "local", "not", "or",
-    "repeat", "return", "then", "until", "while",
-];
 
 /// How far what stands before a dot is followed, in tokens.
 const SUBJECT_TOKENS_MAX: usize = 512;

@@ -46,6 +46,12 @@ impl Token<'_> {
     }
 }
 
+/// The words of Lua that name nothing.
+pub const KEYWORDS: [&str; 21] = [
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local",
+    "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
+];
+
 /// The tokens of `source`, comments left out.
 pub fn tokens(source: &str, language: Language) -> Vec<Token<'_>> {
     cut(source, language, false)

@@ -1,5 +1,5 @@
 //! tcpdump's words beside what its programs do: they read bytes at computed offsets and look at no
-//! length that a header states. Ours pick the same packets, save those whose IP header cannot be.
+//! length that a header states. Ours pick the same packets, save those whose IP header is malformed.
 
 use proptest::prelude::*;
 
@@ -57,9 +57,9 @@ impl Frames<'_> {
         Some(self.half(at)? == port || self.half(at + 2)? == port)
     }
 
-    /// Whether the IP header cannot be: of another version than the link layer says, too short, or
+    /// Whether the IP header is malformed: of another version than the link layer says, too short, or
     /// of a packet that ends before its transport header does.
-    fn cannot_be(&self) -> Option<bool> {
+    fn is_malformed(&self) -> Option<bool> {
         let (version, header, stated) = match self.is_v6() {
             true => (6, 40, self.half(IP + 4)? as usize + 40),
             false => (4, self.header()?, self.half(IP + 2)? as usize),
@@ -138,7 +138,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn words_pick_what_tcpdump_picks_unless_the_ip_header_cannot_be(
+    fn words_pick_what_tcpdump_picks_unless_the_ip_header_is_malformed(
         frame in frames(),
         changes in prop::collection::vec((IP..IP + 44, any::<u8>()), 0..4),
     ) {
@@ -151,11 +151,11 @@ proptest! {
         let seen = Frames(&bytes);
         // What stands behind extension headers, tcpdump does not see.
         prop_assume!(!seen.is_v6() || !matches!(seen.proto(), Some(0 | 43 | 44 | 60)));
-        let cannot_be = seen.cannot_be().expect("a whole header");
+        let is_malformed = seen.is_malformed().expect("a whole header");
         let ours = picked(&Frame::raw(LinkType::ETHERNET, bytes.clone()));
         for ((text, program), ours) in WORDS.iter().zip(ours) {
             let theirs = program(&seen).unwrap_or(false);
-            prop_assert!(ours == theirs || cannot_be && theirs, "{}: {} {}", text, ours, theirs);
+            prop_assert!(ours == theirs || is_malformed && theirs, "{}: {} {}", text, ours, theirs);
         }
     }
 }
@@ -171,7 +171,7 @@ fn check(at: usize, to: &[u8], want: &[&str]) {
 }
 
 #[test]
-fn of_an_ip_header_that_cannot_be_is_picked_what_fields_hold_of_it() {
+fn of_a_malformed_ip_header_is_picked_what_fields_hold_of_it() {
     let network = ["ip", "tcp", "ip proto 6", "src net 10.0.0.0/8"];
     let ports = ["ip", "tcp", "ip proto 6", "port 80", "tcp port 80", "src net 10.0.0.0/8"];
     // Another version; a header of 16 bytes; packets that end with the header, and 4 bytes behind.

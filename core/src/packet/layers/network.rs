@@ -170,7 +170,7 @@ impl Walk<'_> {
         };
         if start + least > end {
             self.mark(Layers::MALFORMED | Layers::SHORT);
-            if start + 4 > end {
+            if start + Layers::SHORT_BYTES > end {
                 return;
             }
         }

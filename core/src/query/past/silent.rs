@@ -13,7 +13,7 @@ use crate::time::Ts;
 pub(super) struct Silent {
     inner: Box<dyn Source>,
     window: Window,
-    // Whether it is one that was asked for at which that begins, and ends.
+    // Whether the first and the last instant are those asked for.
     ends: [bool; 2],
     // Until when it has told what there was.
     told: Ts,
@@ -23,8 +23,8 @@ pub(super) struct Silent {
 }
 
 impl Silent {
-    /// A source of a part of what is `asked` for, with an end, where it is known when somebody
-    /// listened but for what it tells itself; as it is where that is not so.
+    /// Wraps a source of a part of the time `asked` for; returns it as it is where that time has no
+    /// end or nobody knows who listened.
     pub fn of(
         inner: Box<dyn Source>,
         (part, asked): (Window, Window),
@@ -37,11 +37,11 @@ impl Silent {
         Box::new(Self { inner, window, ends, told: window.from, losses, ended: None })
     }
 
-    /// Says of the time until an instant that there were no packets, unless some are lost.
+    /// Says of the time until an instant that there were no packets, but where some are lost.
     fn go_on(&self, to: Ts, chunk: &mut Chunk) {
         let silent = Window { from: self.told, to: to.min(self.window.to) };
-        if silent.from < silent.to && !self.losses.touch(silent.from, silent.to) {
-            chunk.passed.push(silent);
+        if silent.from < silent.to {
+            chunk.passed.extend(self.losses.left_of(silent));
             chunk.passed.sort_by_key(|time| time.from);
         }
     }
@@ -59,9 +59,10 @@ impl Source for Silent {
         }
         let turned = self.inner.next(chunk);
         let times = || chunk.unheard.iter().chain(&chunk.passed);
-        let packets = || chunk.packets.first().into_iter().chain(chunk.packets.last());
-        let first = times().map(|time| time.from).chain(packets().map(|one| one.ts)).min();
-        let last = times().map(|time| time.to).chain(packets().map(|one| Ts(one.ts.0 + 1))).max();
+        let packets = || chunk.packets.iter().map(|packet| packet.ts);
+        let first = times().map(|time| time.from).chain(packets()).min();
+        let behind = packets().max().map(|last| Ts(last.0.saturating_add(1)));
+        let last = times().map(|time| time.to).chain(behind).max();
         if let Some(first) = first.filter(|_| self.ends[0] && self.told == self.window.from) {
             self.go_on(first, chunk);
         }

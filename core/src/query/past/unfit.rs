@@ -139,8 +139,8 @@ impl Fitting {
         chunk.packets.retain(|packet| !self.leaves_out(packet.ts));
     }
 
-    /// The times in which nothing was heard that lie before what is there; at the end all. Behind
-    /// the last that fits a time is no part of an interval that who reads has open.
+    /// Takes out the silences that may be told now: those before what the chunk has; all at the end.
+    /// One behind the last packet that fits waits, or it would open an interval of nothing.
     fn due(&mut self, chunk: &Chunk, is_end: bool) -> Vec<Window> {
         match chunk.passed.last().filter(|_| chunk.packets.is_empty() && !is_end) {
             Some(last) => self.unheard.extract_if(.., |time| time.from < last.to).collect(),

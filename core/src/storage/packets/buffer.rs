@@ -5,8 +5,8 @@ use std::ops::{Deref, DerefMut};
 
 use super::LOAD_BYTES;
 
-/// No disk in use asks for more.
-pub(super) const PAGE_BYTES: usize = 4096;
+/// Where a load begins in memory: at a multiple of this, as `O_DIRECT` wants it.
+const ALIGN_BYTES: usize = 4096;
 
 /// Bytes of a load; without memory by default.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Buffer {
 impl Buffer {
     /// Memory for a load, empty.
     pub fn new() -> Self {
-        let memory = Vec::<u8>::with_capacity(LOAD_BYTES as usize + PAGE_BYTES);
+        let memory = Vec::<u8>::with_capacity(LOAD_BYTES as usize + ALIGN_BYTES);
         let mut buffer = Self { memory, start: 0 };
         buffer.clear();
         buffer
@@ -34,7 +34,7 @@ impl Buffer {
     pub fn clear(&mut self) {
         self.memory.clear();
         // It may have grown out of its memory.
-        self.start = self.memory.as_ptr().align_offset(PAGE_BYTES);
+        self.start = self.memory.as_ptr().align_offset(ALIGN_BYTES);
         self.memory.resize(self.start, 0);
     }
 
@@ -45,7 +45,7 @@ impl Buffer {
 
     /// Whether it begins where a page does: not where it grew out of its memory.
     pub fn is_aligned(&self) -> bool {
-        self.as_ptr().align_offset(PAGE_BYTES) == 0
+        self.as_ptr().align_offset(ALIGN_BYTES) == 0
     }
 }
 

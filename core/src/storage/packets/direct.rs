@@ -1,9 +1,9 @@
 //! Writing past the page cache: whole loads go from their memory to the disk.
 //!
-//! So much at once is packets at a high rate, which would drive everything else
-//! out of memory, and for which the system would have to find pages as fast:
-//! that takes it several times as long as the disk does. What comes slowly is
-//! written in parts of a load, through the cache, where the next query finds it.
+//! Only a high rate fills whole loads. Through the cache they would push
+//! everything else out of memory, and finding pages for them takes several times
+//! as long as the disk does. Slower traffic goes through the cache, where the next
+//! query finds it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ use super::LOAD_BYTES;
 use super::buffer::Buffer;
 use super::change;
 
-/// A segment that grows, opened a second time.
+/// A growing segment, opened again with `O_DIRECT`.
 #[derive(Debug)]
 pub(super) struct Direct(File);
 

@@ -63,8 +63,9 @@ pub(super) struct Open {
     pub bytes: u64,
     // What the file system has set aside for it, or as much as it has.
     reserved: u64,
-    // For whole loads, where they can go past the cache.
+    // For whole loads, where they can go past the cache; and whether the last one went through it.
     direct: Option<Direct>,
+    is_cached: bool,
     pub span: Option<(Ts, Ts)>,
     // While it grows another thread has it. None for a single file, and where not all is in it.
     pub index: Option<Growing>,
@@ -320,6 +321,7 @@ impl Open {
             bytes: 0,
             reserved: 0,
             direct: None,
+            is_cached: false,
             span: None,
             index: None,
         })
@@ -330,9 +332,11 @@ impl Open {
         let mut open = Self::new(room.path.join(format!("{number:08}.pcapng")), number)?;
         let bytes = room.segment_bytes();
         let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
-        // Not every file system can; then the space is found as it is needed.
-        if rustix::fs::fallocate(&open.file, flags, 0, bytes).is_ok() {
-            open.reserved = bytes;
+        match rustix::fs::fallocate(&open.file, flags, 0, bytes) {
+            Ok(()) => open.reserved = bytes,
+            // Not every file system can; then the space is found as it is needed. One that is all
+            // but full may have set aside what it had, which others need.
+            Err(_) => open.file.set_len(0)?,
         }
         open.direct = Direct::open(&open.path);
         open.index = Growing::new(&room.path.join(format!("{number:08}.index")), number).ok();
@@ -357,6 +361,10 @@ impl Open {
     /// Puts a load at the end of the file.
     fn put(&mut self, load: &Buffer) -> io::Result<()> {
         if let Some(direct) = self.direct.as_mut().filter(|_| Direct::takes(load, self.bytes)) {
+            // After a crash of the machine nothing is to stand behind what it lost.
+            if std::mem::take(&mut self.is_cached) {
+                self.file.sync_data()?;
+            }
             match direct.write(load, self.bytes) {
                 // The device wants it otherwise, so all goes through the cache.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
@@ -366,6 +374,7 @@ impl Open {
                 }
             }
         }
+        self.is_cached = true;
         change::write(&mut self.file, load)
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::bloom::Bloom;
 use super::buffer::Buffer;
+use super::checksum::Checksum;
 use super::read::Buffers;
-use super::sum::Ahead;
 use super::{change, ends_before, is_slab};
 use crate::batch::Batch;
 use crate::filter::clues::{self, Clues, Needs};
@@ -201,8 +201,10 @@ impl Index {
     pub fn read_into(path: &Path, number: u64, buffers: &mut Buffers) -> io::Result<Self> {
         let mut bytes = buffers.take();
         bytes.clear();
-        match File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-            Ok(_) => Ok(Self::parse(&buffers.lend(bytes), number)),
+        let read = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+        let bytes = buffers.lend(bytes);
+        match read {
+            Ok(_) => Ok(Self::parse(&bytes, number)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error),
         }
@@ -286,7 +288,7 @@ impl Indexer {
         let mut entry = Entry { at, ..Entry::default() };
         self.clues.clear();
         let mut end = from;
-        let mut sum = Ahead::new(&blocks[from..]);
+        let mut sum = Checksum::new(&blocks[from..]);
         let is_one = |end: usize| is_slab(end - from, at + (end - from) as u64);
         while end < blocks.len() && (is_whole || end == from || !is_one(end)) {
             sum.reach(end - from);

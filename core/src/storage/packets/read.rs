@@ -33,7 +33,6 @@ pub(super) use holes::{Hole, holes};
 pub use holes::{Listened, gaps, listened, missing};
 use open::{Behind, Found, Open};
 use passing::Passing;
-
 pub(super) use slab::{Buffers, Slab};
 pub(super) use times::times;
 pub use verify::verify;

@@ -480,11 +480,10 @@ fn functions_read_nothing_of_numbers_that_no_packet_has() {
     let within = |body: &str| payloads.within(&batch, &[0], || call(body));
     assert!(within(&format!("whole({first})")).is_ok_and(|found| !found.is_nil()));
     assert!(call(&format!("whole({first})")).is_err());
-    for none in ["-1", "1e300", "0/0", "1", "{}", "nil", ""] {
+    for none in ["-1", "1e300", "0/0", "1", ""] {
         for function in ["whole", "find", "hash_number", "dns_qname"] {
             let told = within(&format!("{function}({none})"));
-            let zero = ["{}", "nil"].contains(&none);
-            assert!(zero || told.is_err_and(|told| told.contains("only valid")), "{none}");
+            assert!(told.is_err_and(|told| told.contains("only valid")), "{function} {none}");
         }
     }
     assert!(within("regex_test('a')").is_err());

@@ -70,13 +70,12 @@ pub(in crate::storage::packets) fn chains(
         if known.is_none() && has_no_packets(&segment) {
             continue;
         }
-        let last = chains.last().map_or(Ts(0), |chain| {
-            let missing = chain.numbers.start..segment.number;
-            let missing = holes.iter().filter(|hole| missing.contains(&hole.number));
-            chain.span().to.max(missing.filter_map(|hole| hole.lost.last).max().unwrap_or_default())
-        });
+        let last = chains.last().map_or(Ts(0), |chain| latest(chain, holes, segment.number));
         let steps_back = known.is_none_or(|(first, _)| first < last);
-        let begins = chains.is_empty() || steps_back && begins_apart(&segment);
+        // Where what stands before it is missing, so may be what says that a run begins.
+        let before = segment.number.checked_sub(1);
+        let is_cut = holes.iter().any(|hole| Some(hole.number) == before);
+        let begins = chains.is_empty() || steps_back && (is_cut || begins_apart(&segment));
         let span = known.map_or(Window::ALL, |(first, last)| Window {
             from: first,
             to: Ts(last.0.saturating_add(1)),
@@ -114,4 +113,13 @@ fn has_no_packets(segment: &Segment) -> bool {
         rest = behind;
     }
     rest.is_empty()
+}
+
+/// The latest time of a chain, and of what is missing behind its beginning and before segment
+/// `number`.
+fn latest(chain: &Chain, holes: &[Hole], number: u64) -> Ts {
+    let between = chain.numbers.start..number;
+    let missing = holes.iter().filter(|hole| between.contains(&hole.number));
+    let last = missing.filter_map(|hole| hole.lost.last).max();
+    chain.span().to.max(last.unwrap_or_default())
 }

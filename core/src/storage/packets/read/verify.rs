@@ -23,9 +23,10 @@ pub fn verify(dir: &Path, found: &mut dyn FnMut(Fault)) -> io::Result<Checked> {
             why: "it was removed, or the disk lost it".to_owned(),
         });
     }
+    let mut buffers = Buffers::default();
     for segment in all {
         let mut report = Report { stream: &stream, segment: &segment, found: &mut *found };
-        match Open::new(segment.clone(), false, &mut Buffers::default()) {
+        match Open::new(segment.clone(), false, &mut buffers) {
             Ok(Some(open)) => {
                 checked.segments += 1;
                 checked.slabs += read_through(open, report);

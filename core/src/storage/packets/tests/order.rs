@@ -203,6 +203,29 @@ fn what_a_kill_left_open_is_closed_with_the_first_packet_that_is_kept_behind_it(
     assert!(!is_open());
 }
 
+#[test]
+fn the_rest_of_a_run_of_earlier_times_is_read_in_order_where_its_first_segment_is_missing() {
+    let dir = dir();
+    let late: Vec<u64> = (9_000..9_100).collect();
+    for run in [&late[..], &(0..3_000).collect::<Vec<u64>>()] {
+        let mut writer =
+            PacketWriter::new(place(&dir, 16 << 20), Taken::whole(65_535), Arc::default())
+                .expect("a place");
+        write(&mut writer, run.iter().copied());
+    }
+    for entry in fs::read_dir(dir.path()).expect("a directory").flatten() {
+        if entry.file_name().to_string_lossy().starts_with("00000002") {
+            fs::remove_file(entry.path()).expect("a file");
+        }
+    }
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
+    let (seconds, _) = read_all(source.expect("segments"));
+    let early = seconds.len() - late.len();
+    assert!(early > 1_000 && seconds[0] > 0);
+    assert!(seconds[..early].iter().copied().eq(seconds[0]..3_000));
+    assert_eq!(seconds[early..], late);
+}
+
 /// What is read and told where the second of three runs is missing, all but its index.
 fn read_without_second(runs: [&[u64]; 3]) -> (Vec<u64>, Vec<(u64, u64)>) {
     read_as(&runs, |dir| {

@@ -11,7 +11,7 @@ use crc32fast::Hasher;
 const STEP_BYTES: usize = 8 << 10;
 
 /// The checksum of the first of some bytes, of which it is not known yet how many there are.
-pub(super) struct Ahead<'a> {
+pub(super) struct Checksum<'a> {
     bytes: &'a [u8],
     // Of all before the last step, and with it.
     before: Hasher,
@@ -21,7 +21,7 @@ pub(super) struct Ahead<'a> {
     until: usize,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> Checksum<'a> {
     /// Of bytes of which none is summed up yet.
     pub fn new(bytes: &'a [u8]) -> Self {
         let (before, with) = (Hasher::new(), Hasher::new());
@@ -38,8 +38,7 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    /// The checksum of the first `end` bytes, of which the last that was asked for is one or the
-    /// next.
+    /// The checksum of the first `end` bytes; `end` is no less than the last byte asked for.
     pub fn up_to(mut self, end: usize) -> u32 {
         if end < self.until {
             (self.with, self.until) = (self.before, self.from);
@@ -60,7 +59,7 @@ mod tests {
         for at in edges {
             for more in [0, 1, 20, STEP_BYTES, 2 * STEP_BYTES + 1] {
                 let end = bytes.len().min(at + more);
-                let mut sum = Ahead::new(&bytes);
+                let mut sum = Checksum::new(&bytes);
                 (0..=at).step_by(40).for_each(|at| sum.reach(at));
                 sum.reach(at);
                 assert_eq!(sum.up_to(end), crc32fast::hash(&bytes[..end]), "{at} {end}");
