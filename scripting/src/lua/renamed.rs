@@ -121,17 +121,11 @@ impl Renamer<'_> {
     }
 
     /// What stands before the field whose name begins at `at`, if it may as well be evaluated
-    /// twice: names, and places by them.
+    /// twice: a name, which runs nothing of the script's as `__index` of a table may.
     fn plain(&self, first: usize, at: usize) -> Option<String> {
-        let end = &self.tokens[at - 2];
-        let range = self.tokens[first].at..end.at + end.text.len();
-        let marks = [".", "[", "]"];
-        let plain = self.tokens[first..at - 1].iter().all(|t| {
-            let name = matches!(t.shape, Shape::Word | Shape::Number | Shape::Text);
-            name || marks.iter().any(|mark| t.is(mark))
-        });
-        let what = self.source.get(range.clone())?;
-        (plain && self.edited <= range.start && !what.contains('\n')).then(|| what.to_owned())
+        let name = &self.tokens[first];
+        let plain = first + 2 == at && name.shape == Shape::Word;
+        (plain && self.edited <= name.at).then(|| name.text.to_owned())
     }
 
     /// A field of `what`, as a value.
@@ -208,7 +202,7 @@ mod tests {
         );
         check("x = p.wlan.ssid", "x = (if p == P then p[\"wlan.ssid\"] else p.wlan.ssid)");
         check("if p.tcp then", "if (if p == P then V[\"tcp\"] else p.tcp) then");
-        check("x = l[1].ip\n.src", "x = (if l[1] == P then V[\"ip.src\"] else l[1].ip\n.src)");
+        check("x = l[1].ip\n.src", "x = _of(l[1], \"ip.src\", 2).ip\n.src");
         check("x = f(1).tcp.flags.syn", "x = _of(f(1), \"tcp.flags.syn\", 3).tcp.flags.syn");
         check("x = (p).ip.src", "x = _of((p), \"ip.src\", 2).ip.src");
         check("return (p).ip.src", "return _of((p), \"ip.src\", 2).ip.src");

@@ -262,6 +262,19 @@ fn a_callback_may_be_any_function_of_the_script() {
 }
 
 #[test]
+fn what_stands_before_a_field_is_evaluated_once() {
+    let text = "local asked = 0\n\
+                local it = setmetatable({}, { __index = function() asked += 1 return { len = 7 } end })\n\
+                function init() return { n = 0, asked = 0 } end\n\
+                function export(s) s.asked = asked return s end\n\
+                function update(pkt, s)\n\
+                  local all = { pkt }\n\
+                  s.n += if all[1].len > 0 then it.next.len else 0\n\
+                end\n";
+    check(text, &[], &["n=42 asked=6"]);
+}
+
+#[test]
 fn a_local_with_the_name_of_a_callback_is_none() {
     for name in ["check", "same"] {
         let text = format!(
