@@ -264,7 +264,8 @@ fn a_callback_may_be_any_function_of_the_script() {
 #[test]
 fn what_stands_before_a_field_is_evaluated_once() {
     let text = "local asked = 0\n\
-                local it = setmetatable({}, { __index = function() asked += 1 return { len = 7 } end })\n\
+                local function index() asked += 1 return { len = 7 } end\n\
+                local it = setmetatable({}, { __index = index })\n\
                 function init() return { n = 0, asked = 0 } end\n\
                 function export(s) s.asked = asked return s end\n\
                 function update(pkt, s)\n\

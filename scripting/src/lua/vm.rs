@@ -152,8 +152,8 @@ impl Vm {
         &self.base
     }
 
-    /// Refuses a script that is not Lua by itself, or that says names of the driver, before anything
-    /// of ours looks through it: an error must not speak of what the driver adds.
+    /// Refuses a script that is not Lua by itself, or that says names of the driver, before it is
+    /// looked through: an error must not speak of what the driver adds.
     pub fn read(&self, source: &str) -> Result<(), Trouble> {
         reserved::refuse(source)?;
         Compiler::new().compile(source).map(drop).map_err(|error| syntax(&error))

@@ -1,5 +1,5 @@
 //! tcpdump's words beside what its programs do: they read bytes at computed offsets and look at no
-//! length that a header states. Ours pick the same packets, save those whose IP header is malformed.
+//! length that a header states. Ours pick the same packets, save those of a malformed IP header.
 
 use proptest::prelude::*;
 
@@ -57,8 +57,8 @@ impl Frames<'_> {
         Some(self.half(at)? == port || self.half(at + 2)? == port)
     }
 
-    /// Whether the IP header is malformed: of another version than the link layer says, too short, or
-    /// of a packet that ends before its transport header does.
+    /// Whether the IP header is malformed: of another version than the link layer says, too short,
+    /// or of a packet that ends before its transport header does.
     fn is_malformed(&self) -> Option<bool> {
         let (version, header, stated) = match self.is_v6() {
             true => (6, 40, self.half(IP + 4)? as usize + 40),

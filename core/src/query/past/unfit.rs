@@ -139,7 +139,7 @@ impl Fitting {
         chunk.packets.retain(|packet| !self.leaves_out(packet.ts));
     }
 
-    /// Takes out the silences that may be told now: those before what the chunk has; all at the end.
+    /// Takes out the silences that may be told: those before what the chunk has, all at the end.
     /// One behind the last packet that fits waits, or it would open an interval of nothing.
     fn due(&mut self, chunk: &Chunk, is_end: bool) -> Vec<Window> {
         match chunk.passed.last().filter(|_| chunk.packets.is_empty() && !is_end) {
