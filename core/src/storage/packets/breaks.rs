@@ -18,14 +18,15 @@ pub(super) struct Breaks {
     window: Window,
     // How long the intervals are of who reads; zero where that is not known.
     step: Span,
-    // The latest packet that was there.
+    // The latest packet that was there, and the latest of those and of what is lost.
+    heard: Ts,
     last: Ts,
     // Whether there is anything to say with the next packet.
     pending: bool,
     // The packet after which nobody listened.
     apart: Option<Ts>,
-    // What is lost before the next packet: of a known time, and since when, and why.
-    lost: Option<Window>,
+    // What is lost before the next packet: of known times, and since when, and why.
+    lost: Vec<Window>,
     open: Option<(Ts, String)>,
     // The times before the next packet that is given.
     unheard: Vec<Window>,
@@ -38,10 +39,11 @@ impl Breaks {
         Self {
             window,
             step: Span(0),
+            heard: Ts(0),
             last: Ts(0),
             pending: false,
             apart: None,
-            lost: None,
+            lost: Vec::new(),
             open: None,
             unheard: Vec::new(),
             losses: Losses::default(),
@@ -67,6 +69,7 @@ impl Breaks {
         if self.pending {
             self.resume(ts);
         }
+        self.heard = self.heard.max(ts);
         self.last = self.last.max(ts);
     }
 
@@ -98,32 +101,35 @@ impl Breaks {
         self.note(Window { from: begin, to: end }, why);
         // Whole intervals, as far as nothing of them was heard.
         let step = |ts| (self.step > Span(0)).then(|| Interval::holding(ts, self.step));
+        let after = Ts(self.heard.0.saturating_add(1));
         let from = step(begin).map_or(after, |interval| interval.start().max(after));
         let to = step(last).map_or(Ts(u64::MAX), |interval| interval.end());
-        let before = self.lost.unwrap_or(Window { from, to });
-        let lost = Window { from: before.from.min(from), to: before.to.max(to) };
-        (self.lost, self.pending) = (Some(lost), true);
-        self.last = self.last.max(last);
+        let (lost, is_full) = (Window { from, to }, self.lost.len() >= BREAKS_MAX);
+        match self.lost.last_mut() {
+            Some(before) if is_full || from <= before.to && before.from <= to => {
+                *before = before.around(lost);
+            }
+            _ => self.lost.push(lost),
+        }
+        (self.last, self.pending) = (self.last.max(last), true);
     }
 
     /// The next packet, or of those that are passed over the first, is of this time.
     pub fn resume(&mut self, to: Ts) {
         self.pending = false;
-        if let Some(lost) = self.lost.take() {
+        for lost in std::mem::take(&mut self.lost) {
             self.push(Window { to: lost.to.min(to), ..lost });
         }
+        self.lead_to(to);
+    }
+
+    /// The next packet, which is lost too, is of this time.
+    pub fn lead_to(&mut self, to: Ts) {
         if let Some(last) = self.apart.take() {
             self.push(Window { from: Ts(last.0.saturating_add(1)), to });
         }
         if let Some((from, why)) = self.open.take() {
             self.note(Window { from, to: to.max(from) }, &why);
-        }
-    }
-
-    /// The next packet, which is lost too, is of this time: losses in a row are one.
-    pub fn lead_to(&mut self, first: Ts) {
-        if self.apart.is_some() || self.open.is_some() {
-            self.resume(first);
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::source::{Chunk, Source, Turn};
+use crate::storage::losses::Losses;
 
 /// The seconds of all packets that runs have stored, as they are read, and the times told in which
 /// there was nothing.
@@ -226,30 +227,54 @@ fn the_rest_of_a_run_of_earlier_times_is_read_in_order_where_its_first_segment_i
     assert_eq!(seconds[early..], late);
 }
 
-/// What is read and told where the second of three runs is missing, all but its index.
-fn read_without_second(runs: [&[u64]; 3]) -> (Vec<u64>, Vec<(u64, u64)>) {
-    read_as(&runs, |dir| {
-        let files = fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
-        let is_second = |path: &std::path::PathBuf| {
-            let name = path.to_string_lossy();
-            name.contains("00000002_") && name.ends_with(".pcapng")
+/// What is read and told of runs where files of these beginnings are missing.
+fn read_without(runs: &[&[u64]], gone: &[&str]) -> (Vec<u64>, Vec<(u64, u64)>) {
+    read_as(runs, |dir| {
+        let files = fs::read_dir(dir).expect("a directory").flatten();
+        let is_gone = |file: &fs::DirEntry| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            gone.iter().any(|begin| name.starts_with(begin))
         };
-        files.filter(is_second).for_each(|path| fs::remove_file(path).expect("a file"));
-        PacketSource::open("kept".to_owned(), dir, Window::ALL, By::Time, None)
+        files.filter(is_gone).for_each(|file| fs::remove_file(file.path()).expect("a file"));
+        let source = PacketSource::open("kept".to_owned(), dir, Window::ALL, By::Time, None);
+        source.map(|source| source.telling(Span(SEC), Losses::default()))
     })
 }
 
 #[test]
 fn what_is_missing_is_told_in_its_time_also_where_what_follows_is_earlier() {
-    let (seconds, unheard) = read_without_second([&[0, 1], &[30, 31], &[10, 11]]);
+    let (seconds, unheard) = read_without(&[&[0, 1], &[30, 31], &[10, 11]], &["00000002_"]);
     assert_eq!((seconds, unheard), (vec![0, 1, 10, 11], vec![(1, 10)]));
 }
 
 #[test]
 fn nothing_says_that_somebody_listened_before_a_run_whose_segment_is_missing() {
-    let (seconds, unheard) = read_without_second([&[0, 1, 2, 3, 4], &[15, 16, 17], &[22, 23]]);
+    let runs: [&[u64]; 3] = [&[0, 1, 2, 3, 4], &[15, 16, 17], &[22, 23]];
+    let (seconds, unheard) = read_without(&runs, &["00000002_"]);
     assert_eq!(seconds, [0, 1, 2, 3, 4, 22, 23]);
     let (from, to) = (unheard.first().expect("a gap").0, unheard.last().expect("a gap").1);
     assert_eq!((from, to), (4, 22), "{unheard:?}");
     assert!(unheard.windows(2).all(|two| two[1].0 <= two[0].1), "{unheard:?}");
+}
+
+#[test]
+fn of_segments_that_are_missing_in_a_row_each_is_told_whatever_is_left_of_them() {
+    // The later times first, too.
+    for (second, third) in [([15, 16], [18, 19]), ([18, 19], [15, 16]), ([18, 19], [0, 1])] {
+        let runs: [&[u64]; 4] = [&[3, 4], &second, &third, &[22, 23]];
+        for gone in
+            [["00000002_", "00000003_"], ["00000002", "00000003_"], ["00000002_", "00000003"]]
+        {
+            let (seconds, mut unheard) = read_without(&runs, &gone);
+            assert_eq!(seconds, [3, 4, 22, 23]);
+            unheard.sort_unstable();
+            let reach =
+                |end: u64, time: &(u64, u64)| if time.0 <= end { end.max(time.1) } else { end };
+            assert_eq!(
+                unheard.iter().fold(4, reach),
+                22,
+                "{second:?} {third:?} {gone:?}: {unheard:?}"
+            );
+        }
+    }
 }
