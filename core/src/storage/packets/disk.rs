@@ -46,7 +46,8 @@ pub(super) struct Disk {
     waited: bool,
     ready: bool,
     next_number: u64,
-    // The newest segment with packets, as it is written down for the next run.
+    // The newest segment that was begun, by packets or by their loss, as it is written down for
+    // others.
     newest: u64,
     open: Option<Open>,
     // Whether the segment lacks a part, so that what follows in it would make no sense.
@@ -174,6 +175,19 @@ impl Disk {
         self.broken = true;
         self.written.broken.store(true, Ordering::Relaxed);
         self.written.lost.fetch_add(load.packets, Ordering::Relaxed);
+        // So that it is missed as long as nothing comes to be in it.
+        let next = self.open.as_ref().filter(|open| open.bytes == 0).map(|open| open.number);
+        if self.ready {
+            self.write_down(next.unwrap_or(self.next_number));
+        }
+    }
+
+    /// Writes down that a segment was begun. Where that fails it is there all the same, or not.
+    fn write_down(&mut self, number: u64) {
+        if let Some(lock) = self.lock.as_ref().filter(|_| number > self.newest) {
+            let _ = newest::write(lock, number);
+            self.newest = number;
+        }
     }
 
     /// Tells where the next load will begin, if the directory is ours.
@@ -203,7 +217,10 @@ impl Disk {
         }
         self.begin_to_tidy()?;
         if load.begins {
-            self.close();
+            // One that nothing could be written to is as good as another.
+            if self.open.as_ref().is_some_and(|open| open.bytes > 0) {
+                self.close();
+            }
             self.broken = false;
         }
         if self.broken {
@@ -213,24 +230,19 @@ impl Disk {
         if self.open.is_none()
             && let Place::Directory(room) = &self.place
         {
-            let mut open = Open::segment(room, self.next_number)?;
-            if let (Some(indexing), Some(index)) = (&self.indexing, open.index.take()) {
-                indexing.begin(index);
-            }
-            self.open = Some(open);
+            self.open = Some(Open::segment(room, self.next_number)?);
             self.next_number = self.next_number.saturating_add(1);
         }
         if let Some(open) = &mut self.open {
             let at = open.bytes;
             open.write(load)?;
-            if let Some(lock) = self.lock.as_ref().filter(|_| open.number > self.newest) {
-                // Where that fails the segment is there all the same.
-                let _ = newest::write(lock, open.number);
-                self.newest = open.number;
-            }
             if let Some(indexing) = &self.indexing {
+                let index = (at == 0).then(|| Growing::new(&open.index_path(), open.number));
+                index.into_iter().flatten().for_each(|index| indexing.begin(index));
                 indexing.add(std::mem::take(&mut load.bytes), at);
             }
+            let number = open.number;
+            self.write_down(number);
         }
         Ok(true)
     }
@@ -258,7 +270,8 @@ impl Disk {
             index_bytes: open.index.as_ref().map_or(0, Growing::bytes),
         };
         if open.span.is_none() {
-            self.remove(&segment, self.shelf.lock().is_empty());
+            // Without a mark: what was to be in it is lost.
+            let _ = segment.remove();
             return;
         }
         self.shelf.lock().push(segment);
@@ -327,7 +340,7 @@ impl Open {
         })
     }
 
-    /// Begins a segment and its index, and has space set aside for it, which nobody sees.
+    /// Begins a segment, and has space set aside for it, which nobody sees.
     fn segment(room: &Room, number: u64) -> io::Result<Self> {
         let mut open = Self::new(room.path.join(format!("{number:08}.pcapng")), number)?;
         let bytes = room.segment_bytes();
@@ -339,8 +352,11 @@ impl Open {
             Err(_) => open.file.set_len(0)?,
         }
         open.direct = Direct::open(&open.path);
-        open.index = Growing::new(&room.path.join(format!("{number:08}.index")), number).ok();
         Ok(open)
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.path.with_extension("index")
     }
 
     fn write(&mut self, load: &Load) -> io::Result<()> {

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 pub(super) mod crash;
 mod damage;
+mod full;
 mod loads;
 mod order;
 mod window;

@@ -157,6 +157,45 @@ fn who_was_given_packets_has_heard_until_now() {
 }
 
 #[test]
+fn what_its_disk_did_not_take_until_the_end_is_a_gap_whatever_records_say() {
+    let minute = started_again(false, None, (70, 150));
+    let second = minute.dir.path().join("kept/00000002.pcapng");
+    std::fs::create_dir(&second).expect("a folder");
+    minute.keeper().put(0, LinkType::ETHERNET, Ts::new(100, 0), &[0; 60], 1000, None);
+    check_end(&minute, None, &["gap 60-200"]);
+    check_end(&minute, Some(Heard { until: Ts::new(150, 0), any: true }), &["gap 60-200"]);
+}
+
+#[test]
+fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
+    let minute = minute();
+    let dir = minute.dir.path().join("kept");
+    std::fs::remove_dir_all(&dir).expect("a folder");
+    let keep = |secs: std::ops::Range<u64>| {
+        // A segment spans no more than ten seconds.
+        let retain = Some(Span::from_secs(160));
+        let place = Place::Directory(Room { retain, ..Room::new(&dir, 1 << 30) });
+        let keeper = PacketWriter::new(place, Taken::whole(65_535), Arc::default());
+        let mut keeper = keeper.expect("a place to write");
+        for sec in secs {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+            keeper.flush();
+        }
+    };
+    keep(20..60);
+    keep(0..5);
+    let oldest = crate::storage::packets::segments(&dir).expect("a folder");
+    assert_eq!(oldest.len(), 5);
+    for segment in &oldest[..2] {
+        std::fs::remove_file(segment.index()).expect("an index");
+        std::fs::remove_file(&segment.path).expect("a segment");
+    }
+    let lines = |from, to| said(over(&minute, "kept", "5s", from, to)).0;
+    assert_eq!(lines(10, 40), ["gap 10-40"]);
+    assert_eq!(lines(10, 50), ["gap 10-42", "40 3", "45 5"]);
+}
+
+#[test]
 fn a_silence_at_an_end_of_the_time_asked_for_is_of_zeros_where_somebody_listened() {
     let minute = minute();
     let mut packets = minute.keeper();

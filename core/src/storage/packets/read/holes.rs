@@ -49,6 +49,12 @@ pub(in crate::storage::packets) fn holes(
     dir: &Path,
     segments: &[Segment],
 ) -> io::Result<Vec<Hole>> {
+    // One that was begun and could take nothing is missing, too.
+    let newest = newest::read(dir);
+    let segments = match segments {
+        [before @ .., last] if last.bytes == 0 && last.number == newest => before,
+        all => all,
+    };
     let passed_over =
         |pair: &&[Segment]| matches!(pair, [one, two] if one.is_followed_from_afar(two));
     let mut pairs = segments.windows(2).filter(passed_over).peekable();
@@ -80,7 +86,8 @@ fn begun(dir: &Path, newest: u64) -> io::Result<Option<u64>> {
     let written = Some(newest::read(dir)).filter(|last| *last > newest);
     let Some(last) = indexed.max(written) else { return Ok(None) };
     // Some may have been begun since.
-    let is_there = segments::list(dir)?.last().is_some_and(|one| one.number > newest);
+    let is_there = |one: &Segment| one.number > newest && one.bytes > 0;
+    let is_there = segments::list(dir)?.last().is_some_and(is_there);
     Ok((!is_there).then_some(last))
 }
 
@@ -173,7 +180,7 @@ pub fn listened(dir: &Path, window: Window) -> io::Result<Option<Listened>> {
     let inside =
         spanned.iter().filter(|(_, (first, last))| *first < window.to && *last >= window.from);
     // A run that goes on over an end of the window was silent there.
-    let runs_on = |(segment, _): &&(&Segment, _)| !begins_apart(segment);
+    let runs_on = |(segment, _): &&(&Segment, _)| follows(segment, &segments);
     let before = spanned.iter().any(|(_, (_, last))| *last < window.from);
     let behind = spanned.iter().filter(|(_, (first, _))| *first >= window.to);
     let behind = behind.min_by_key(|(_, (first, _))| *first);
@@ -210,13 +217,19 @@ pub fn gaps(dir: &Path, window: Window) -> io::Result<Vec<Window>> {
     for (segment, (first, last)) in spanned {
         if let Some(end) = end.filter(|end| *end < first)
             && let Some(gap) = (Window { from: end, to: first }).common(window)
-            && begins_apart(segment)
+            && !follows(segment, &segments)
         {
             gaps.push(gap);
         }
         end = end.max(Some(Ts(last.0.saturating_add(1))));
     }
     Ok(gaps)
+}
+
+/// Whether it goes on where another ends that is there.
+fn follows(segment: &Segment, segments: &[Segment]) -> bool {
+    let is_before = |one: &Segment| one.number.saturating_add(1) == segment.number;
+    segments.iter().any(is_before) && !begins_apart(segment)
 }
 
 /// The times of its packets, as far as they are known.
