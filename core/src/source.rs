@@ -7,6 +7,7 @@
 
 pub mod description;
 pub mod flows;
+mod watched;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::storage::Window;
 use crate::time::Ts;
 pub use description::{Covered, Description, Pace, Sampling, Treatment};
 pub use flows::Flows;
+pub(crate) use watched::watched;
 
 /// What is known of a time between packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::lookup::Lookups;
 use crate::query::rates::{Amount, Pair, Took};
 use crate::query::{QueryError, Run, Step, Steps};
 use crate::replay::{OnDemand, Replayer};
-use crate::source::{Chunk, Description, Source, SourceError, Turn};
+use crate::source::{Source, Turn, watched};
 use crate::storage::Window;
 use crate::storage::packets::PacketSource;
 use crate::supervisor::{Instance, Needs};
@@ -122,7 +122,16 @@ impl Past<'_> {
     /// Runs the module over the first packets of a candidate, and forgets what it says.
     fn sample(&self, candidate: &Candidate, asked: Asked<'_>) -> Result<(), QueryError> {
         let Some(inner) = self.reopen(candidate, asked) else { return Ok(()) };
-        let source = Box::new(Sample { inner, left: SAMPLE_CHUNKS, read_bytes: 0 });
+        let (mut left, mut read_bytes) = (SAMPLE_CHUNKS, 0);
+        let source = watched(inner, move |inner, chunk| {
+            let Some(others) = left.checked_sub(1) else {
+                chunk.read_bytes = read_bytes;
+                return Ok(Turn::End);
+            };
+            let turn = inner.next(chunk)?;
+            (left, read_bytes) = (others, chunk.read_bytes);
+            Ok(turn)
+        });
         let (instance, lookups) = (asked.instance.clone(), asked.lookups.clone());
         let mut run = Run::start(instance, vec![source], asked.window, lookups)?;
         run.learn(self.rates.clone(), asked.pair(candidate));
@@ -142,29 +151,5 @@ impl Past<'_> {
         let replayer = Replayer::new((self.own)(&stream));
         let records = OnDemand::open(name, self.store.clone(), stream, asked.window, replayer);
         Some(Box::new(records.ok()?.in_silence()))
-    }
-}
-
-/// The first chunks of a source.
-struct Sample {
-    inner: Box<dyn Source>,
-    left: usize,
-    read_bytes: u64,
-}
-
-impl Source for Sample {
-    fn description(&self) -> &Description {
-        self.inner.description()
-    }
-
-    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        if self.left == 0 {
-            chunk.read_bytes = self.read_bytes;
-            return Ok(Turn::End);
-        }
-        self.left -= 1;
-        let turn = self.inner.next(chunk)?;
-        self.read_bytes = chunk.read_bytes;
-        Ok(turn)
     }
 }

@@ -4,21 +4,20 @@
 //! over it says nothing of the time before its first packet, or behind its last:
 //! so where it is known that somebody listened on, it is told that time goes on.
 
-use crate::source::{Chunk, Description, Flows, Source, SourceError, Turn};
+use crate::source::{Chunk, Source, SourceError, Turn, watched};
 use crate::storage::Window;
 use crate::storage::losses::Losses;
 use crate::time::Ts;
 
-/// A source of which it is known from when until when somebody listened.
+/// From when until when somebody listened, as it is told while a source is read.
 pub(super) struct Silent {
-    inner: Box<dyn Source>,
     window: Window,
-    // Whether the first and the last instant are those asked for.
+    // Whether silence before the first instant, and behind the last, is still to be told.
     ends: [bool; 2],
     // Until when it has told what there was.
     told: Ts,
     losses: Losses,
-    // How far it had read when it ended.
+    // How far the source had read when it ended.
     ended: Option<u64>,
 }
 
@@ -32,9 +31,11 @@ impl Silent {
         losses: Losses,
     ) -> Box<dyn Source> {
         let known = listened.and_then(|listened| listened.common(part));
-        let Some(window) = known.filter(|_| asked.to < Window::ALL.to) else { return inner };
         let ends = [part.from == asked.from, part.to == asked.to];
-        Box::new(Self { inner, window, ends, told: window.from, losses, ended: None })
+        let is_asked = asked.to < Window::ALL.to && ends != [false; 2];
+        let Some(window) = known.filter(|_| is_asked) else { return inner };
+        let mut silent = Self { window, ends, told: window.from, losses, ended: None };
+        watched(inner, move |inner, chunk| silent.turn(inner, chunk))
     }
 
     /// Says of the time until an instant that there were no packets, but where some are lost.
@@ -45,28 +46,23 @@ impl Silent {
             chunk.passed.sort_by_key(|time| time.from);
         }
     }
-}
 
-impl Source for Silent {
-    fn description(&self) -> &Description {
-        self.inner.description()
-    }
-
-    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
+    fn turn(&mut self, inner: &mut dyn Source, chunk: &mut Chunk) -> Result<Turn, SourceError> {
         if let Some(read_bytes) = self.ended {
             chunk.read_bytes = read_bytes;
             return Ok(Turn::End);
         }
-        let turned = self.inner.next(chunk);
-        let times = || chunk.unheard.iter().chain(&chunk.passed);
-        let packets = || chunk.packets.iter().map(|packet| packet.ts);
-        let first = times().map(|time| time.from).chain(packets()).min();
-        let behind = packets().max().map(|last| Ts(last.0.saturating_add(1)));
-        let last = times().map(|time| time.to).chain(behind).max();
-        if let Some(first) = first.filter(|_| self.ends[0] && self.told == self.window.from) {
+        let turned = inner.next(chunk);
+        if self.ends[0]
+            && let Some(first) = earliest(chunk)
+        {
+            self.ends[0] = false;
             self.go_on(first, chunk);
         }
-        self.told = self.told.max(last.unwrap_or_default());
+        // Where others of the chunk are later than its last packet the clock is so, too.
+        let behind = chunk.packets.last().map(|packet| Ts(packet.ts.0.saturating_add(1)));
+        let times = chunk.unheard.iter().chain(&chunk.passed).map(|time| time.to);
+        self.told = times.chain(behind).fold(self.told, Ts::max);
         let is_silent = chunk.packets.is_empty() && self.told < self.window.to;
         if !matches!(turned, Ok(Turn::End)) || !is_silent || !self.ends[1] {
             return turned;
@@ -75,20 +71,46 @@ impl Source for Silent {
         self.ended = Some(chunk.read_bytes);
         Ok(Turn::More)
     }
+}
 
-    fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
-        self.inner.push_filter(bpf)
+/// The first instant of which a chunk tells anything; its first packet may be a later one.
+fn earliest(chunk: &Chunk) -> Option<Ts> {
+    let times = chunk.unheard.iter().chain(&chunk.passed).map(|time| time.from);
+    times.chain(chunk.packets.iter().map(|packet| packet.ts)).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Description, Pace};
+
+    struct Nothing(Description);
+
+    impl Source for Nothing {
+        fn description(&self) -> &Description {
+            &self.0
+        }
+
+        fn next(&mut self, _: &mut Chunk) -> Result<Turn, SourceError> {
+            Ok(Turn::End)
+        }
     }
 
-    fn is_at_hand(&self) -> bool {
-        self.inner.is_at_hand()
+    /// Whether somebody looks at what a part of the time from 10 to 50 seconds has.
+    #[track_caller]
+    fn check(from: u64, to: u64, want: bool) {
+        let window = |from, to| Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+        let inner = Box::new(Nothing(Description::new("nothing".to_owned(), Pace::Stored)));
+        let before = std::ptr::from_ref(&*inner).addr();
+        let times = (window(from, to), window(10, 50));
+        let source = Silent::of(inner, times, Some(window(0, 90)), Losses::default());
+        assert_eq!(std::ptr::from_ref(&*source).cast::<()>().addr() != before, want, "{from}-{to}");
     }
 
-    fn first_ts(&self) -> Option<Ts> {
-        self.inner.first_ts()
-    }
-
-    fn flows(&self) -> Option<Flows> {
-        self.inner.flows()
+    #[test]
+    fn only_a_part_that_has_an_end_of_the_time_asked_for_is_looked_at() {
+        check(10, 20, true);
+        check(20, 30, false);
+        check(30, 50, true);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::source::{Chunk, Description, Flows, Source, SourceError, Turn};
+use crate::source::{Source, watched};
 use crate::storage::Window;
 use crate::time::{Interval, Span, Ts};
 
@@ -50,42 +50,12 @@ impl Unheard {
 
     /// A source of which these times are noted while it is read.
     pub fn of(&self, inner: Box<dyn Source>, interval: Span) -> Box<dyn Source> {
-        Box::new(Attended { inner, unheard: self.clone(), step: step(interval) })
-    }
-}
-
-/// A source to which somebody listens along.
-struct Attended {
-    inner: Box<dyn Source>,
-    unheard: Unheard,
-    step: Span,
-}
-
-impl Source for Attended {
-    fn description(&self) -> &Description {
-        self.inner.description()
-    }
-
-    fn next(&mut self, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        let turned = self.inner.next(chunk);
-        chunk.unheard.iter().for_each(|window| self.unheard.note(*window, self.step));
-        turned
-    }
-
-    fn push_filter(&mut self, bpf: Option<&str>) -> Result<(), SourceError> {
-        self.inner.push_filter(bpf)
-    }
-
-    fn is_at_hand(&self) -> bool {
-        self.inner.is_at_hand()
-    }
-
-    fn first_ts(&self) -> Option<Ts> {
-        self.inner.first_ts()
-    }
-
-    fn flows(&self) -> Option<Flows> {
-        self.inner.flows()
+        let (unheard, step) = (self.clone(), step(interval));
+        watched(inner, move |inner, chunk| {
+            let turned = inner.next(chunk);
+            chunk.unheard.iter().for_each(|window| unheard.note(*window, step));
+            turned
+        })
     }
 }
 
