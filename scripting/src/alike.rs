@@ -286,3 +286,5 @@ fn a_field_is_the_same_in_whatever_way_rhai_reads_it() {
     check(Language::Rhai, &ways, &plain);
     check(Language::Rhai, &ways, &apart);
 }
+
+mod writes;

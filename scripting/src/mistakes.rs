@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use como_core::field::Field;
 use como_core::filter::FilterError;
-use como_core::module::Mistake;
+use como_core::module::{Mistake, ModuleError};
 use como_core::quote::{Quote, line_number, line_range};
 
 use crate::declare::Script;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{Read, reads};
+use crate::scan::{READ_ONLY, Read, Reads, reads};
 
 impl Script<'_> {
     /// What is wrong in a line of the script. What `message` says behind a semicolon is what would
@@ -73,6 +73,13 @@ impl Script<'_> {
         let line = u32::try_from(line_number(self.text, at.start)).unwrap_or(0);
         let quote = Some(Quote::of(self.text, at));
         Mistake { hint, quote, ..Mistake::new(self.file, line, message) }
+    }
+
+    /// Where it would write into a packet.
+    pub fn writes(&self, reads: &Reads) -> Vec<ModuleError> {
+        let (what, hint) = parted(READ_ONLY);
+        let error = |at: &Range<usize>| self.mistake_at(at.clone(), what.clone(), hint.clone());
+        reads.written.iter().take(TOLD_MAX).map(|at| error(at).into()).collect()
     }
 
     /// What is wrong with the filter in `text`, which stands in or below that line.

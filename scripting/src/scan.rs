@@ -16,6 +16,7 @@ mod resume;
 mod scope;
 mod texts;
 pub mod tokens;
+mod written;
 
 pub use args::{args, declares_args};
 use bound::{Bounds, What, inner};
@@ -32,6 +33,8 @@ pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
 pub use scope::{Scope, is_set, may_be_set_in_list, named_by};
 use tokens::{Shape, Token, code, tokens};
+use written::may_be_written;
+pub use written::{READ_ONLY, written};
 
 use crate::flow;
 
@@ -203,6 +206,9 @@ impl<'a> Scan<'a> {
             self.reads.unknown.clear();
             self.reads.texts.clear();
         }
+        if !self.reads.contained {
+            self.reads.written.clear();
+        }
         if !self.reads.complete {
             self.anywhere();
         }
@@ -280,6 +286,11 @@ impl<'a> Scan<'a> {
             self.reads.spots.push(Spot { at, packet, read: Read::Added });
             return;
         }
+        if let Some(place) = written(self.tokens, at) {
+            self.reads.written.push(place);
+            return;
+        }
+        self.reads.complete &= !may_be_written(self.tokens, at);
         let chain = self.chain(at);
         let declares = ["local", "let", "const", "for"];
         if at > 0 && declares.iter().any(|word| self.is(at - 1, word)) || self.is(at + 1, "in") {

@@ -53,7 +53,7 @@ pub struct Composed {
 pub fn reads_of(source: &str) -> Reads {
     let reads = scan::followed(source);
     let tokens = code(source, Language::Lua);
-    if Driver::of(&reads, &tokens).direct {
+    if Driver::of(&reads, &tokens).direct || !reads.written.is_empty() {
         return reads;
     }
     let reads = scan::reads(source, Language::Lua);
@@ -406,8 +406,7 @@ impl<'a> Driver<'a> {
             false => "local __p = nil\n",
             true => {
                 "local __p: any = __como_new({}, __K)\n\
-                 __A.packet, __A.made = __p, nil\n\
-                 if __A.written then __A.restore() end\n"
+                 __A.packet, __A.made = __p, nil\n"
             }
         });
     }

@@ -119,7 +119,7 @@ impl Source {
         let refused = Refused::default();
         let index = forgiving(&vm, &refused).ok()?;
         let environment = self.environment(&vm, &notes, &Args::default(), index).ok()?;
-        let chunk = vm.load(&self.text, &self.text, &environment).ok()?;
+        let chunk = vm.load(&self.text, (&self.text, false), &environment).ok()?;
         // Names of the library are looked up like any other, and not when the code is loaded.
         environment.set_safeenv(false);
         let ended = vm.call(|| chunk.call::<()>(()));

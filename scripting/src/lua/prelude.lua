@@ -128,6 +128,7 @@ end
 -- What was not foreseen (`filled` knows what was) is fetched.
 
 local KEPT = "a packet is only valid in the call it is given to: keep the fields you need, not it"
+local READ_ONLY = "a packet is read only; keep what you make of it in names and tables of your own"
 
 local NONE = table.freeze({})
 local values = {}
@@ -149,28 +150,28 @@ local function read(name)
   return value
 end
 
--- Who reads it in the same call finds what was written.
-local function write(name, value)
-  if not host.fields[name] then
-    error("only a field of a packet can be written, in its own call", 3)
-  end
-  values[name], open.written = value, true
-end
-
--- Forgets what was written and is not filled with every packet.
-function open.restore()
-  open.written = nil
-  for name in values do
-    if not open.filled[name] then
-      values[name] = nil
+-- What writes into a table natively says of a packet what that says itself. Where packets may go,
+-- the compiler puts no other function in the place of these.
+local function guarded(native)
+  return function(t, ...)
+    if getmetatable(t) == "packet" then
+      error(READ_ONLY, 2)
     end
+    return native(t, ...)
   end
 end
 
-local function opaque(index, newindex)
+_G.rawset, table.insert = guarded(rawset), guarded(table.insert)
+table.clear = guarded(table.clear)
+
+local function refuse()
+  error(READ_ONLY, 2)
+end
+
+local function opaque(index)
   return table.freeze({
     __index = index,
-    __newindex = newindex,
+    __newindex = refuse,
     __iter = function()
       error("a packet has no list of what it holds: read its fields by their names", 2)
     end,
@@ -192,8 +193,6 @@ for layer, names in host.layers do
   end
   local meta = opaque(function(self, name)
     return read(named(self, name))
-  end, function(self, name, value)
-    write(named(self, name), value)
   end)
   makers[layer] = function()
     return setmetatable({}, meta)
@@ -212,11 +211,6 @@ local packet = opaque(function(self, name)
     return made[name]
   end
   return value
-end, function(self, name, value)
-  if not rawequal(self, open.packet) then
-    error(KEPT, 2)
-  end
-  write(name, value)
 end)
 
 -- Whether it is a layer at hand that has flags.
@@ -237,9 +231,7 @@ local ahead = table.freeze({
     self[3] -= 1
     return if self[3] == 0 then self[1][self[2]] else self
   end,
-  __newindex = function(self, _, value)
-    self[1][self[2]] = value
-  end,
+  __newindex = refuse,
 })
 function open.of(what, name, steps)
   if rawequal(what, open.packet) or is_flagged(what) then

@@ -132,7 +132,8 @@ impl Source {
         let environment = self.environment(&vm, &notes, given, library);
         let environment = environment.map_err(|error| self.inner(&error))?;
         let composed = driver::compose(&self.text, &reads);
-        let chunk = vm.load(&self.text, &composed.text, &environment).map_err(told)?;
+        let chunk =
+            vm.load(&self.text, (&composed.text, composed.fetches), &environment).map_err(told)?;
         let ran = vm.call(|| {
             environment.raw_set(driver::GIVEN, &vm.prelude)?;
             let (driver, update, check, filters) =
@@ -311,8 +312,8 @@ impl Source {
         Ok((global, args))
     }
 
-    /// What is surely a slip: names of a packet that no field has, and addresses that are compared
-    /// with text, which in Lua are silently never equal.
+    /// What is surely a slip: names of a packet that no field has, what is written into one, and
+    /// addresses that are compared with text, which in Lua are silently never equal.
     pub fn slips(&self, reads: &Reads) -> Vec<ModuleError> {
         let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
         let texts = reads.texts.iter().take(TOLD_MAX).map(|line| self.error(*line, message.into()));
@@ -321,7 +322,7 @@ impl Source {
             .iter()
             .take(TOLD_MAX)
             .map(|(name, line)| self.error(*line, no_field(name)));
-        texts.chain(unknown).collect()
+        texts.chain(unknown).chain(self.script().writes(reads)).collect()
     }
 
     /// An error in a line of the script.

@@ -10,8 +10,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use como_core::costs::thread_cpu_ns;
-use como_core::field::Field;
-use como_core::module::{Limit, Limits, Mistake, ModuleError};
+use como_core::module::{Limits, Mistake, ModuleError};
 use como_core::table::AGGREGATES;
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
@@ -21,7 +20,7 @@ use super::known::Known;
 use super::payload::WORK_MAX;
 use super::script::Source;
 pub use super::trouble::Trouble;
-use super::trouble::{calls, chunk_name, is_memory, line_of, passed, plain, root, syntax};
+use super::trouble::{chunk_name, line_of, syntax};
 use super::watch::Watch;
 use super::{asides, caught, locals, reserved};
 use super::{convert, tables};
@@ -31,6 +30,8 @@ use crate::library::{self, Library};
 use crate::scan::tokens::code;
 use crate::scan::{Language, Reads};
 use crate::talk::LINE_CHARS_MAX;
+
+mod place;
 
 /// What a sandboxed script has no use for, or could harm others with.
 const REMOVED: [&str; 11] = [
@@ -57,6 +58,11 @@ static TOP: LazyLock<mlua::Result<Vec<u8>>> =
 /// What compiles the code of every machine.
 pub fn compiler() -> Compiler {
     Compiler::new().set_optimization_level(2).set_type_info_level(1)
+}
+
+/// The same where packets may go: what writes into a table natively is called, and looks.
+fn watchful() -> Compiler {
+    compiler().set_disabled_builtins(["rawset", "table.insert"])
 }
 
 /// A VM with its limits.
@@ -159,15 +165,17 @@ impl Vm {
         Compiler::new().compile(source).map(drop).map_err(|error| syntax(&error))
     }
 
-    /// Compiles `text` as the script `source`, which is Lua, to run in `environment`.
+    /// Compiles `text` as the script `source`, which is Lua, to run in `environment`; with
+    /// `packets` it may hold some.
     pub fn load(
         &self,
         source: &str,
-        text: &str,
+        (text, packets): (&str, bool),
         environment: &Table,
     ) -> Result<mlua::Function, Trouble> {
         self.lines.store(source.lines().count().try_into().unwrap_or(u32::MAX), Relaxed);
-        self.compile(&self.chunk, text, environment).map_err(|error| match error {
+        let compiler = if packets { watchful() } else { compiler() };
+        self.compile((&self.chunk, compiler), text, environment).map_err(|error| match error {
             // The driver's own come to those of the script.
             mlua::Error::SyntaxError { message, .. } if message.contains("local registers") => {
                 let line = line_of(&message, &self.chunk).map_or(0, |(line, _)| line);
@@ -183,7 +191,7 @@ impl Vm {
 
     fn compile(
         &self,
-        chunk: &str,
+        (chunk, compiler): (&str, Compiler),
         text: &str,
         environment: &Table,
     ) -> mlua::Result<mlua::Function> {
@@ -193,6 +201,7 @@ impl Vm {
             .set_name(format!("={chunk}"))
             .set_environment(environment.clone())
             .set_mode(ChunkMode::Text)
+            .set_compiler(compiler)
             .into_function()
     }
 
@@ -213,7 +222,9 @@ impl Vm {
         let environment = self.environment().map_err(|error| self.trouble(error, false))?;
         let text = self.lenient(library, &environment);
         let text = text.map_err(|error| self.trouble(error, false))?;
-        let code = self.compile(&chunk, &text, &environment);
+        let own = !library::is_shipped(&library.file);
+        let compiler = if own { watchful() } else { compiler() };
+        let code = self.compile((&chunk, compiler), &text, &environment);
         let code = code.map_err(|error| wrong(self.trouble(error, false)))?;
         let freeze: mlua::Function =
             self.prelude.get("freeze").map_err(|error| self.trouble(error, false))?;
@@ -289,86 +300,6 @@ impl Vm {
         }
     }
 
-    /// What `error` says, in a user's words.
-    pub fn trouble(&self, error: mlua::Error, stopped: bool) -> Trouble {
-        let memory = is_memory(&error);
-        let Trouble { file, line, message, calls, .. } = self.place(&error);
-        if memory {
-            // Without this the VM stays full.
-            let _ = self.lua.gc_collect();
-        }
-        if stopped {
-            let message =
-                format!("stopped after {} ms of CPU time in one call", self.limits.call_ms_max);
-            return Trouble { limit: Some(Limit::Cpu), file, line, message, calls };
-        }
-        let bare = memory && (message.is_empty() || message == "not enough memory");
-        let message = match bare {
-            true => {
-                format!("needs more than {} MiB of memory", self.limits.memory_bytes_max >> 20)
-            }
-            false => message,
-        };
-        let memory = memory.then_some(Limit::Memory);
-        Trouble { limit: memory.or_else(|| passed(&error)), file, line, message, calls }
-    }
-
-    /// The place an error names, and its text without place and traceback.
-    ///
-    /// Where the text names no place, the traceback does. What a shipped library complains of is
-    /// what it was given, so the place is the script's line.
-    fn place(&self, error: &mlua::Error) -> Trouble {
-        let (cause, traceback) = root(error);
-        let text = match cause {
-            mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) => text.clone(),
-            mlua::Error::SyntaxError { message, .. } => message.clone(),
-            other => other.to_string(),
-        };
-        let (text, trace) = text.split_once("\nstack traceback:").unwrap_or((&text, ""));
-        let lines = || trace.lines().chain(traceback.lines()).map(str::trim);
-        // Behind the script stands the loop that its callbacks become part of.
-        let most = self.lines.load(Relaxed);
-        let is_own = |line: &u32| most == 0 || *line <= most;
-        let own = |text| line_of(text, &self.chunk).map(|(line, _)| line).filter(is_own);
-        let caller = lines().find_map(own);
-        let (file, line, message) = match (line_of(text, &self.chunk), self.in_library(text)) {
-            (Some((line, message)), _) => {
-                (None, Some(line).filter(is_own).or(caller).unwrap_or(0), message)
-            }
-            (None, Some((file, line, message))) => (Some(file), line, message),
-            _ => match (caller, lines().find_map(|text| self.in_library(text))) {
-                (Some(line), _) => (None, line, text),
-                (None, Some((file, line, _))) => (Some(file), line, text),
-                _ => (None, 0, text),
-            },
-        };
-        let mut message = plain(message);
-        match (file, caller) {
-            (Some(file), Some(caller)) if library::is_shipped(file) => {
-                message += &format!(" (in {file}:{line})");
-                Trouble::new(caller, message)
-            }
-            (Some(_), Some(caller)) => {
-                message += &format!(" (called in {}:{caller})", self.chunk);
-                Trouble { file: file.cloned(), ..Trouble::new(line, message) }
-            }
-            (None, _) => {
-                let trace = if trace.is_empty() { traceback } else { trace };
-                let calls = calls(trace, &self.chunk, self.lines.load(Relaxed));
-                Trouble { calls, ..Trouble::new(line, message) }
-            }
-            _ => Trouble { file: file.cloned(), ..Trouble::new(line, message) },
-        }
-    }
-
-    /// The library whose file and line `text` begins with, and what stands behind them.
-    fn in_library<'t>(&self, text: &'t str) -> Option<(&String, u32, &'t str)> {
-        self.chunks.iter().find_map(|(chunk, file)| {
-            let (line, rest) = line_of(text, chunk)?;
-            Some((file, line, rest))
-        })
-    }
-
     /// What went wrong, in words.
     pub fn told(&self, trouble: Trouble) -> Mistake {
         let Trouble { file, line, message, calls, .. } = trouble;
@@ -440,7 +371,6 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     given.set("flags", convert::flags(lua)?)?;
     given.set("told", caught::told(lua)?)?;
     given.set("work_max", WORK_MAX)?;
-    given.set("fields", lua.create_table_from(Field::ALL.iter().map(|f| (f.name(), true)))?)?;
     given.set("layers", convert::layers(lua)?)?;
     let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
     let flag: mlua::Function = prelude.get("flag")?;

@@ -20,7 +20,7 @@ use super::fault::placed;
 use super::packet::Read;
 use crate::declare::Callback;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{self, Language, Reads, is_dotted, reads};
+use crate::scan::{self, Language, Reads, is_dotted, reads, written};
 
 /// A callback's body, ready to run.
 pub(super) struct Body {
@@ -362,6 +362,11 @@ impl Rewritten<'_> {
             let Some((read, steps)) = starts.then(|| path(tokens, at)).flatten() else { continue };
             if matches!(read, Read::Layer(_)) && !followed {
                 // A layer in a script's hands is more than a yes.
+                continue;
+            }
+            if written(tokens, at).is_some() {
+                // The packet itself refuses that.
+                self.complete = false;
                 continue;
             }
             let last = &tokens[at + 2 * steps];

@@ -155,7 +155,8 @@ impl Source {
         Ok(Opened { engine, watch, host, files, ast, libraries, limits })
     }
 
-    /// Names of a packet that no field has, where it is certain that a packet is meant.
+    /// Names of a packet that no field has, and what is written into one, where it is certain that
+    /// a packet is meant.
     pub fn slips(&self) -> Vec<ModuleError> {
         let reads = crate::scan::reads(&self.code, Language::Rhai);
         let unknown = reads
@@ -163,7 +164,7 @@ impl Source {
             .iter()
             .take(TOLD_MAX)
             .map(|(name, line)| self.error(*line, no_field(name)));
-        unknown.collect()
+        unknown.chain(self.script().writes(&reads)).collect()
     }
 
     /// What functions try to change that stays what it is.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use como_core::field::Field;
 
 use super::place::{is_asked, is_at_top, is_value, listed, uses};
-use super::scope::{Scope, is_set, may_be_set_in_list, named_by};
+use super::scope::{Scope, is_set, named_by};
 use super::tokens::{Shape, Token};
 use super::{LAYERS, given, is_behind_dot, is_dotted};
 use crate::declare::Callback;
@@ -69,9 +69,7 @@ impl<'a> Bounds<'a> {
         if bounds.tried > GIVEN_MAX {
             return Self::default();
         }
-        // What a function writes into its packet others see, and would not see in its parameters.
-        let writes = || (0..tokens.len()).any(|at| bounds.is_written(tokens, names, at));
-        if !bounds.helpers.iter().all(called) || !bounds.helpers.is_empty() && writes() {
+        if !bounds.helpers.iter().all(called) {
             bounds = Self::default();
             bounds.follow(tokens, names, false);
         }
@@ -82,21 +80,6 @@ impl<'a> Bounds<'a> {
     pub fn what(&self, tokens: &[Token<'_>], at: usize) -> Option<What> {
         let bound = |b: &&Bound<'_>| b.within.contains(&at) && tokens[at].is(b.name);
         self.names.iter().find(bound).map(|bound| bound.what)
-    }
-
-    /// Whether something is written into the packet at `at`, or may be: `p.len = 7`.
-    fn is_written(&self, tokens: &[Token<'_>], names: &[&str], at: usize) -> bool {
-        let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-        let named = names.iter().any(|name| is(at, name)) || self.what(tokens, at).is_some();
-        if !named || is_dotted(tokens, at) {
-            return false;
-        }
-        let mut next = at + 1;
-        while is(next, ".") && !is(next + 1, ".") {
-            next += 2;
-        }
-        is(next, "[")
-            || next > at + 1 && (is_set(tokens, next) || may_be_set_in_list(tokens, next - 1))
     }
 
     /// Whether the packet at `at` is only given another name there, or that is the name.
@@ -311,15 +294,11 @@ mod tests {
             "repeat local q = pkt until q",
             "state.f(pkt)",
             "state:f(pkt)",
-            "f(pkt, 1) pkt.f = 1",
-            "w(pkt)",
-            "f(pkt, 1) local q = pkt q.len += 1",
             "f(pkt, 1) q[1], pkt.len, q.x = 1, 2, 3",
         ] {
             let text = format!(
                 "local function f(p, n) return p.len + n end
                  function h(p) return p end
-                 function w(p) p.len = 7 end
                  function g(x) end
                  function update(pkt, state) {body} end"
             );

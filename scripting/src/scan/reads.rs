@@ -57,6 +57,8 @@ pub struct Reads {
     pub helpers: Vec<usize>,
     /// Names read of a packet that no field has, with their lines.
     pub unknown: Vec<(String, u32)>,
+    /// Where it would write into a packet: `pkt.len`, where `pkt.len = 3` stands.
+    pub written: Vec<Range<usize>>,
     /// Lines in which an address is compared with a quoted text.
     pub texts: Vec<u32>,
 }

@@ -84,7 +84,7 @@ impl Scope {
 /// Whether what ends before `next` is set there: `x = 1`, `x ..= y`.
 pub fn is_set(tokens: &[Token<'_>], next: usize) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    let signs = ["+", "-", "*", "/", "%", "^", "."];
+    let signs = ["+", "-", "*", "/", "%", "^", ".", "|", "&"];
     let sign = |at: usize| signs.iter().any(|sign| is(at, sign));
     let sign = (next..next + 2).take_while(|at| sign(*at)).count();
     is(next + sign, "=") && !is(next + sign + 1, "=")

@@ -385,8 +385,6 @@ function export(state) return {{ told = table.concat(state.told, "|") }} end
     check("local q = id(pkt) state.udp = state.udp or q['udp']", "state.udp.sport", dead);
     check("local q = id(pkt) state.udp = state.udp or q.udp", "state.udp['sport']", dead);
     check("for _, v in pairs(id(pkt)) do state.v = v end", "state.v", "nil|nil|nil");
-    check("id(pkt).payload = state.f or 'a' state.f = 'b'", "id(pkt).payload", "a|b|b");
-    check("id(pkt).payload = state.f state.f = state.f or 'b'", "#id(pkt).payload", "0|1|1");
     check(
         "local u = pkt.udp state.f = state.f or function() return u.sport end",
         "state.f()",

@@ -1,0 +1,88 @@
+//! A packet is read only, in whatever way a script would write into it.
+
+use como_core::module::{Limits, ModuleError};
+
+use super::frames;
+use crate::running::Running;
+use crate::scan::READ_ONLY;
+
+/// Checks that a script is refused for its line 2, as it is loaded or by each packet of any kind.
+#[track_caller]
+fn check(file: &str, text: &str, at_load: bool) {
+    let (what, _) = READ_ONLY.split_once("; ").expect("a hint");
+    let want = |line: u32, message: &str| {
+        let told = line == 2 && message.starts_with(what);
+        assert!(told, "{text}\n{line}: {message}");
+    };
+    let text = &match file.ends_with("lua") {
+        true => format!("{text} function export() return {{ n = 1 }} end"),
+        false => format!("{text} fn export() {{ #{{ n: 1 }} }}"),
+    };
+    match Running::start(file, text, &[], Limits::default()) {
+        Err(ModuleError::Script(mistake)) if at_load => want(mistake.line, &mistake.message),
+        Err(error) => panic!("{error}\n{text}"),
+        Ok(mut running) => {
+            assert!(!at_load, "{text}");
+            for frame in frames() {
+                running.feed([frame]);
+                let fault = running.faults.pop().expect("a fault");
+                want(fault.mistake.line, &fault.mistake.message);
+            }
+        }
+    }
+}
+
+/// Places that a script may write to.
+const PLACES: [&str; 6] =
+    ["pkt.len", "pkt.ip.src", "pkt.payload", "pkt.nothing", "pkt[\"x\"]", "pkt.tcp.flags.syn"];
+
+fn is_deep(place: &str) -> bool {
+    place.matches('.').count() > 1
+}
+
+#[test]
+fn lua_does_not_write_into_a_packet() {
+    for place in PLACES {
+        let [p, q] = ["p", "q[1]"].map(|name| place.replace("pkt", name));
+        for (write, at_load) in [
+            (format!("function update(pkt)\n{place} = 3 end"), true),
+            (format!("function update(pkt) local p = pkt\n{p} = 3 end"), true),
+            (format!("local function f(p)\n{p} = 3 end function update(pkt) f(pkt) end"), true),
+        ] {
+            check("test.lua", &write, at_load);
+        }
+        // Where there is no layer there is nothing to write into, which is told as well.
+        if !is_deep(place) {
+            let listed = format!("function update(pkt, s) local q = {{ pkt }}\n{q} = 3 end");
+            check("test.lua", &listed, false);
+        }
+    }
+    for one in [
+        "local x, y x, pkt.len, y = 1, 2, 3",
+        "local x pkt.ip.src, x = 1, 2",
+        "rawset(pkt, 'len', 3)",
+        "table.insert(pkt, 1)",
+        "table.insert(pkt, 1, 1)",
+        "table.clear(pkt)",
+        "local l = pkt.eth or pkt rawset(l, 'src', 3)",
+        "local l = pkt.eth or pkt table.insert(l, 3)",
+        "local l = pkt.eth or pkt l.type = 3",
+    ] {
+        check("test.lua", &format!("function update(pkt)\n{one} end"), false);
+    }
+}
+
+#[test]
+fn rhai_does_not_write_into_a_packet() {
+    for place in PLACES {
+        let [p, q] = ["p", "q[0]"].map(|name| place.replace("pkt", name));
+        check("test.rhai", &format!("fn update(pkt, s) {{\n{place} = 3; }}"), true);
+        if is_deep(place) {
+            continue;
+        }
+        check("test.rhai", &format!("fn update(pkt, s) {{ let p = pkt;\n{p} = 3; }}"), false);
+        check("test.rhai", &format!("fn update(pkt, s) {{ let q = [pkt];\n{q} = 3; }}"), false);
+        let helper = format!("fn f(pkt) {{\n{place} = 3; }} fn update(pkt, s) {{ f(pkt); }}");
+        check("test.rhai", &helper, false);
+    }
+}
