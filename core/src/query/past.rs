@@ -111,6 +111,8 @@ pub struct Candidate {
     dir: Option<PathBuf>,
     // How its packets belong to the window.
     by: By,
+    // The filter asked for, where packets of others were kept beside its own, which are left out.
+    fitting: Option<Expr>,
     // What is found to be missing of it.
     losses: Losses,
 }
@@ -222,6 +224,7 @@ impl Candidate {
             source: None,
             dir: None,
             by: By::default(),
+            fitting: None,
             losses: Losses::default(),
         }
     }

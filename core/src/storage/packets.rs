@@ -56,7 +56,7 @@ pub use leftovers::clear;
 pub use read::{Effort, Expected, Listened, Spot, covered, gaps, listened, missing, verify};
 pub use segments::{Segment, remove};
 pub use source::{LANES_MAX, PacketSource};
-pub use taken::{Taken, Treated, treated};
+pub use taken::{Taken, Treated, joined, treated};
 
 /// The bytes of a packet that are kept where all are: no link has longer ones.
 pub const SNAPLEN_MAX: u32 = 262_144;

@@ -87,6 +87,13 @@ impl Runs {
         }
     }
 
+    /// Until when a run listened that had an instant and stored earlier times than there were: what
+    /// is behind it is of others.
+    pub(crate) fn late_until(&self, ts: Ts) -> Option<Ts> {
+        let late = self.late.iter().rev().find(|run| (run.from..run.to).contains(&ts.0));
+        late.map(|run| Ts(run.to))
+    }
+
     /// Whether none is known.
     pub(super) fn is_empty(&self) -> bool {
         self.times.is_empty()

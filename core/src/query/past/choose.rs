@@ -16,7 +16,7 @@ use crate::query::run::unheard::{self, Unheard};
 use crate::query::{Missed, Over, QueryError, Run};
 use crate::source::Source;
 use crate::storage::Window;
-use crate::storage::packets::{self, Listened, PacketSource};
+use crate::storage::packets::{self, Listened};
 use crate::supervisor::{Instance, Needs};
 use crate::time::{Interval, Span, Ts};
 
@@ -164,7 +164,7 @@ impl Past<'_> {
         let stored = match &chosen.dir {
             None => chosen.stored.map(|stored| until(stored, clock)),
             // What cannot be read is complained of by who reads it.
-            Some(dir) => match packets::listened(dir, window) {
+            Some(dir) => match packets::listened(dir, window, chosen.fitting.as_ref()) {
                 Ok(None) => Some(Window::NONE),
                 // Who keeps packets says until when it heard none. Where it was killed, some that
                 // it had heard are lost.
@@ -225,6 +225,7 @@ impl Past<'_> {
         (chosen, served): (Candidate, Option<Window>),
         (window, lookups, unheard): (Window, Arc<Lookups>, Unheard),
     ) -> Result<Run, QueryError> {
+        let open_kept = chosen.opener();
         let Candidate { source: Some(source), dir, by, bytes, .. } = chosen else {
             let refused = Vec::new();
             return Err(QueryError::NothingServes { module: needs.instance.clone(), refused });
@@ -251,7 +252,7 @@ impl Past<'_> {
         let (interval, told) = (needs.interval, losses.clone());
         let open = move |part| -> Result<Box<dyn Source>, QueryError> {
             let (title, filter) = (title.clone(), Some(&filter));
-            let kept = PacketSource::open(title, &dir, part, by, filter);
+            let kept = open_kept(title, &dir, part, by, filter);
             let kept = kept.map_err(QueryError::Packets)?.telling(interval, told.clone());
             let source = Silent::of(Box::new(kept), (part, window), served, told.clone());
             Ok(unheard.of(source, interval))

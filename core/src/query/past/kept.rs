@@ -9,7 +9,7 @@ use crate::filter::Expr;
 use crate::query::QueryError;
 use crate::query::rates::Amount;
 use crate::source::{Covered, Sampling, Treatment, with_causes};
-use crate::storage::packets::{self, By, Expected, LANES_MAX, PacketSource, Treated};
+use crate::storage::packets::{self, By, CopyError, Expected, LANES_MAX, PacketSource, Treated};
 use crate::storage::scan::gaps;
 use crate::storage::{Stream, Window};
 use crate::supervisor::Needs;
@@ -57,11 +57,15 @@ impl Past<'_> {
                 let from = candidate.stored.map_or(heard.to, |stored| stored.to);
                 eras.extend(told(Window { from, ..heard }));
                 candidate.fit(&eras, heard, filter);
+                let is_mixed = eras.iter().any(|(_, kept)| !filter.is_kept_by(kept));
+                // Whoever names it gets what it has.
+                let is_named = matches!(look.at, Which::Named(_));
+                candidate.fitting = (is_mixed && !is_named).then(|| filter.clone());
             }
             (None, Some(stream)) => candidate.fit(&texts(stream.eras(heard)), heard, filter),
             (None, None) => candidate.reserve("nothing says which packets it kept".to_owned()),
         }
-        candidate.note_treatment(&treated, within, needs);
+        candidate.note_treatment(&packets::joined(&treated), within, needs);
         let sampling = stream.map_or(Sampling::Unknown, |stream| stream.sampling(within));
         Ok(candidate.open_kept(dir, (filter, sampling), look))
     }
@@ -69,14 +73,16 @@ impl Past<'_> {
 
 impl Past<'_> {
     /// Until when an instance heard nothing behind all packets it kept, as its records say: those
-    /// behind a gap are of a run that kept none.
+    /// behind a gap are of a run that kept none, and those behind the run that kept the last of an
+    /// earlier one, of which no packets are left.
     fn heard_behind(&self, stream: &Stream, kept: &Candidate) -> Ts {
         let from = kept.stored.map_or(Ts(0), |stored| stored.to);
         let behind = Window { from, ..Window::ALL };
         // What cannot be read is complained of by who reads it.
         let gaps = gaps(&*self.store, &stream.name, behind, 1).unwrap_or_default().0;
-        let end = gaps.first().map(|gap| gap.from);
-        end.or(stream.end).unwrap_or_default()
+        let end = gaps.first().map(|gap| gap.from).or(stream.end).unwrap_or_default();
+        let last = stream.runs.late_until(Ts(from.0.saturating_sub(1)));
+        last.map_or(end, |last| end.min(last))
     }
 }
 
@@ -93,7 +99,15 @@ fn eras(treated: &[Treated], window: Window) -> Option<Vec<(Window, &str)>> {
     Some(eras).filter(|eras| !eras.is_empty())
 }
 
+/// Opens packets that were kept.
+type OpenKept = fn(String, &Path, Window, By, Option<&Expr>) -> Result<PacketSource, CopyError>;
+
 impl Candidate {
+    /// What opens those of its packets that serve.
+    pub(super) fn opener(&self) -> OpenKept {
+        if self.fitting.is_some() { PacketSource::fitting } else { PacketSource::open }
+    }
+
     /// Opens what it kept.
     fn open_kept(
         mut self,
@@ -104,7 +118,7 @@ impl Candidate {
         let title = format!("packets of {}", self.name);
         // What fills up records meets them where who measured these did.
         self.by = if matches!(at, Which::Beside(_)) { By::Arrival } else { By::Time };
-        let opened = PacketSource::open(title, dir, window, self.by, Some(filter));
+        let opened = self.opener()(title, dir, window, self.by, Some(filter));
         let source = match opened {
             Ok(source) => source.sampled(sampling).telling(needs.interval, self.losses.clone()),
             Err(error) => return self.refuse(with_causes(&error)),

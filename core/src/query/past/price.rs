@@ -15,7 +15,6 @@ use crate::query::{QueryError, Run, Step, Steps};
 use crate::replay::{OnDemand, Replayer};
 use crate::source::{Source, Turn, watched};
 use crate::storage::Window;
-use crate::storage::packets::PacketSource;
 use crate::supervisor::{Instance, Needs};
 
 /// How many chunks a sample has, of up to 4096 packets each.
@@ -143,8 +142,8 @@ impl Past<'_> {
         let name = candidate.name.clone();
         if let Some(dir) = &candidate.dir {
             let filter = Expr::parse(&asked.needs.filter).ok();
-            let kept =
-                PacketSource::open(name, dir, asked.window, candidate.by, filter.as_ref()).ok()?;
+            let open = candidate.opener();
+            let kept = open(name, dir, asked.window, candidate.by, filter.as_ref()).ok()?;
             return Some(Box::new(kept));
         }
         let stream = candidate.stream.clone()?;

@@ -17,18 +17,27 @@ pub(super) struct Unfit {
 impl Unfit {
     /// Of these eras of all that was `heard`, in the order of time, those whose packets are not all
     /// that `asked` picks, each from the one before it until the next: nothing says what was there.
+    /// Where another has them all it serves.
     pub fn of(eras: &[(Window, &str)], heard: Window, asked: &Expr) -> Self {
         let (mut unfit, mut end) = (Self::default(), heard.from);
+        let fits = |filter: &str| asked.is_kept_by(filter);
+        let all = eras.iter().filter(|(_, filter)| fits(filter));
+        let all: Vec<Window> = all.map(|(window, _)| *window).collect();
         for (at, (window, filter)) in eras.iter().enumerate() {
             let before = end;
             end = end.max(window.to);
-            if asked.is_kept_by(filter) {
+            if fits(filter) {
                 continue;
             }
             let next = eras.get(at + 1).map_or(heard.to, |(next, _)| next.from);
             let to = if window.to < before { window.to } else { window.to.max(next) };
             let hole = Window { from: window.from.min(before), to };
-            unfit.leave_out(hole, || format!("it has only the packets of `{filter}`"));
+            let without = |holes: Vec<Window>, all: &Window| {
+                holes.into_iter().flat_map(|hole| hole.without(*all)).collect()
+            };
+            for hole in all.iter().fold(vec![hole], without) {
+                unfit.leave_out(hole, || format!("it has only the packets of `{filter}`"));
+            }
         }
         unfit
     }

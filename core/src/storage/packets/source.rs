@@ -9,7 +9,8 @@ use std::path::Path;
 use super::crossing::By;
 use super::lane::Lane;
 use super::read::{Chain, Expected, Hole, Lost, Reading, chains, expected, holes};
-use super::{CopyError, segments};
+use super::segments::Segment;
+use super::{CopyError, segments, taken};
 use crate::filter::Expr;
 use crate::filter::clues::Needs;
 use crate::packet::Packet;
@@ -73,10 +74,33 @@ impl PacketSource {
         by: By,
         filter: Option<&Expr>,
     ) -> Result<Self, CopyError> {
+        Self::of(name, dir, (window, by), filter, &|_| true)
+    }
+
+    /// The same without the segments whose packets are not all that `filter` picks.
+    pub fn fitting(
+        name: String,
+        dir: &Path,
+        window: Window,
+        by: By,
+        filter: Option<&Expr>,
+    ) -> Result<Self, CopyError> {
+        let fits = |segment: &Segment| filter.is_none_or(|asked| taken::fits(segment, asked));
+        Self::of(name, dir, (window, by), filter, &fits)
+    }
+
+    fn of(
+        name: String,
+        dir: &Path,
+        (window, by): (Window, By),
+        filter: Option<&Expr>,
+        fits: &dyn Fn(&Segment) -> bool,
+    ) -> Result<Self, CopyError> {
         let failed = |source| CopyError::Read { path: dir.display().to_string(), source };
         let needs = filter.map_or(Expr::ALL.needs(), Expr::needs);
-        let listed = segments::list(dir).map_err(failed)?;
+        let mut listed = segments::list(dir).map_err(failed)?;
         let mut holes = holes(dir, &listed).map_err(failed)?;
+        listed.retain(fits);
         let chains = chains(listed, &holes).map_err(failed)?;
         holes.retain(|hole| hole.touches(window));
         let mut chains: Vec<Chain> =

@@ -7,6 +7,7 @@ use super::SNAPLEN_MAX;
 use super::anonymize::Secret;
 use super::index::Index;
 use super::segments::{self, Segment};
+use crate::filter::Expr;
 use crate::packet::LinkType;
 use crate::storage::{Window, pcapng};
 use crate::time::Ts;
@@ -73,13 +74,15 @@ pub struct Treated {
     pub link: Option<LinkType>,
     /// The filter that picked them, where that is said.
     pub filter: Option<String>,
+    /// Whether the run that kept them begins with them.
+    pub(crate) begins: bool,
 }
 
 impl Treated {
     /// What a segment says of its packets; none where it is gone.
     fn of(segment: &Segment) -> io::Result<Option<Self>> {
         let Some((section, interface)) = segments::heads(segment.clone())? else { return Ok(None) };
-        let mut treated = Self::default();
+        let mut treated = Self { begins: pcapng::is_apart(&section), ..Self::default() };
         for part in pcapng::comment(&section).unwrap_or_default().split("; ") {
             let bytes = part.strip_prefix(PAYLOAD).and_then(|rest| rest.strip_suffix(" bytes"));
             match bytes.and_then(|bytes| bytes.trim().parse().ok()) {
@@ -105,7 +108,7 @@ impl Treated {
 
     /// Takes another in, if the same was done to its packets.
     fn join(&mut self, other: &Self) -> bool {
-        let same = Self { span: self.span, ..other.clone() } == *self;
+        let same = Self { span: self.span, begins: self.begins, ..other.clone() } == *self;
         if same {
             let both = self.span.zip(other.span);
             self.span = both
@@ -115,13 +118,34 @@ impl Treated {
     }
 }
 
-/// What was done to the packets in a directory that touch a window, as they were stored.
+/// Those to which the same was done are one, also where others lie between their times.
+pub fn joined(treated: &[Treated]) -> Vec<Treated> {
+    let mut all: Vec<Treated> = Vec::new();
+    for one in treated {
+        if !all.last_mut().is_some_and(|known| known.join(one)) {
+            all.push(one.clone());
+        }
+    }
+    all
+}
+
+/// Whether the packets of a segment may be all that a filter picks.
+pub(super) fn fits(segment: &Segment, asked: &Expr) -> bool {
+    // What cannot be read is complained of when its packets are.
+    let heads = segments::heads(segment.clone()).ok().flatten();
+    let kept = heads.as_ref().and_then(|(_, interface)| pcapng::filter(interface));
+    kept.is_none_or(|kept| asked.is_kept_by(kept))
+}
+
+/// What was done to the packets in a directory that touch a window by each run, as they were
+/// stored.
 pub fn treated(dir: &Path, window: Window) -> io::Result<Vec<Treated>> {
     let mut all: Vec<Treated> = Vec::new();
     for segment in segments::list(dir)?.iter().filter(|segment| segment.touches(window)) {
         // What cannot be read is complained of when its packets are.
         let Ok(Some(treated)) = Treated::of(segment) else { continue };
-        if !all.last_mut().is_some_and(|known| known.join(&treated)) {
+        let goes_on = |known: &mut Treated| !treated.begins && known.join(&treated);
+        if !all.last_mut().is_some_and(goes_on) {
             all.push(treated);
         }
     }

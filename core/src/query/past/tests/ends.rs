@@ -167,6 +167,22 @@ fn what_its_disk_did_not_take_until_the_end_is_a_gap_whatever_records_say() {
 }
 
 #[test]
+fn records_of_a_run_of_which_no_packets_are_left_say_nothing_of_the_time_behind_another() {
+    let minute = Minute { store: Arc::default(), ..minute() };
+    let schema = Arc::new(Schema::new([Column::new("packets", Type::Uint).of("count()")]));
+    for (boot, secs) in [(1, 60..120), (2, 0..60)] {
+        let mut writer = Writer::new(minute.store.clone(), "node", boot);
+        let about = About { module: "trace".to_owned(), ..About::default() };
+        writer.open("kept", about).expect("memory");
+        let mut records = Records::empty(schema.clone(), Span::from_secs(5));
+        secs.step_by(5).for_each(|start| records.push(Ts::new(start, 0), [1u64.into()]));
+        writer.write("kept", Output::Records(records)).expect("memory");
+        writer.commit().expect("memory");
+    }
+    check_end(&minute, None, &["gap 60-200"]);
+}
+
+#[test]
 fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
     let minute = minute();
     let dir = minute.dir.path().join("kept");

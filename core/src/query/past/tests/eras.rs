@@ -100,6 +100,37 @@ fn segments_say_by_which_filter_their_packets_were_kept_whatever_records_say() {
     assert_eq!(asked("", 30).1, [""; 0]);
 }
 
+#[test]
+fn where_one_run_kept_all_what_another_kept_of_the_same_time_is_left_out() {
+    let runs: [&[(&str, std::ops::Range<u64>)]; 3] = [
+        &[("all", 0..40), ("tcp", 10..30)],
+        &[("tcp", 10..30), ("all", 0..40)],
+        &[("all", 0..40), ("tcp", 70..80), ("tcp", 10..30)],
+    ];
+    for runs in runs {
+        let minute = minute();
+        let dir = minute.dir.path().join("kept");
+        std::fs::remove_dir_all(&dir).expect("a folder");
+        for (filter, secs) in runs {
+            let place = Place::Directory(Room::new(&dir, 1 << 30));
+            let taken = Taken { filter: (*filter).to_owned(), ..Taken::whole(65_535) };
+            let keeper = PacketWriter::new(place, taken, Arc::default());
+            let mut keeper = keeper.expect("a place to write");
+            for sec in secs.clone() {
+                keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 99, None);
+            }
+        }
+        let minute = Minute { store: Arc::default(), ..minute };
+        let window = Window { from: Ts::new(5, 0), to: Ts::new(60, 0) };
+        let run = minute.past().run(asked("10s", ""), &Over::Best, window, Arc::default());
+        let (lines, _) = said(run.expect("an answer"));
+        assert_eq!(lines, ["0 5", "10 10", "20 10", "30 10", "gap 40-60"], "{runs:?}");
+        // Whoever names it gets what it has.
+        let (lines, _) = said(over(&minute, "kept", "10s", 10, 40));
+        assert_eq!(lines, ["10 20", "20 20", "30 10"], "{runs:?}");
+    }
+}
+
 /// Runs of a `trace` one after another, each with a filter, the seconds of the packets it kept, and
 /// when there are records of it; over all of which a module runs for all packets.
 #[track_caller]
@@ -209,6 +240,6 @@ fn behind_what_fits_no_interval_is_told_in_which_nothing_does() {
         let run = minute.past().run(asked, &Over::Best, Window::ALL, Arc::default());
         let (lines, _) = said(run.expect("an answer"));
         assert_eq!(lines[..2], rows, "{filter}");
-        assert_eq!(lines[2..], ["gap 20-43", "gap 43-45"], "{filter}");
+        assert_eq!(lines[2..], ["gap 20-45"], "{filter}");
     }
 }

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use super::{Lost, times};
+use crate::filter::Expr;
 use crate::storage::Window;
 use crate::storage::packets::index::Index;
 use crate::storage::packets::newest;
 use crate::storage::packets::segments::{self, Segment, first_section};
+use crate::storage::packets::taken;
 use crate::storage::pcapng;
 use crate::time::Ts;
 
@@ -171,11 +173,17 @@ pub struct Listened {
     pub is_closed: bool,
 }
 
-/// When somebody listened in a window, as the packets tell that are kept in a directory; none where
-/// nobody did.
-pub fn listened(dir: &Path, window: Window) -> io::Result<Option<Listened>> {
+/// When somebody listened in a window, as the packets tell that are kept in a directory, or those
+/// of them that may be all that a filter picks; none where nobody did.
+pub fn listened(
+    dir: &Path,
+    window: Window,
+    fitting: Option<&Expr>,
+) -> io::Result<Option<Listened>> {
     let segments = segments::list(dir)?;
-    let spanned = segments.iter().filter_map(|segment| Some((segment, span(segment)?)));
+    let fits = |segment: &&Segment| fitting.is_none_or(|asked| taken::fits(segment, asked));
+    let spanned =
+        segments.iter().filter(fits).filter_map(|segment| Some((segment, span(segment)?)));
     let spanned: Vec<(&Segment, (Ts, Ts))> = spanned.collect();
     let inside =
         spanned.iter().filter(|(_, (first, last))| *first < window.to && *last >= window.from);

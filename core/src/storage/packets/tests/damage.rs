@@ -148,7 +148,7 @@ fn a_segment_that_is_missing_before_earlier_times_is_named_and_told() {
     assert_eq!(of(Window::ALL, &known), [(14, 15, true)]);
     assert_eq!(of(window(15_000, 15_500), &known), [(15, 15, true)]);
     assert_eq!(of(window(0, 50), &known), []);
-    let listened = listened(known.path(), window(12_000, 17_000)).expect("segments");
+    let listened = listened(known.path(), window(12_000, 17_000), None).expect("segments");
     assert!(listened.is_some_and(|listened| !listened.is_last));
     // Otherwise it may be of any time behind.
     let unknown = without_its_last(false);
@@ -169,7 +169,7 @@ fn the_newest_segment_is_missed_as_long_as_its_index_is_there() {
     let want = [(first.0 / SEC, last.0 / SEC, why())];
     assert_eq!(lost(dir.path(), Window::ALL), want);
     assert_eq!(lost(dir.path(), window(0, 100)), []);
-    let listened = listened(dir.path(), Window::ALL).expect("segments");
+    let listened = listened(dir.path(), Window::ALL, None).expect("segments");
     assert!(listened.is_some_and(|listened| !listened.is_last));
     // Its number is not used again.
     written(&place(&dir, 64 << 20), 9_000..9_001);

@@ -100,7 +100,7 @@ fn what_is_lost_until_a_run_ends_is_missing_behind_what_it_kept() {
     fs::create_dir(&second).expect("a directory");
     written(&place(&dir, 64 << 20), 20..30);
     assert_eq!(missed(dir.path(), Window::ALL), ["segment 2 is missing"]);
-    let heard = listened(dir.path(), Window::ALL).expect("segments");
+    let heard = listened(dir.path(), Window::ALL, None).expect("segments");
     assert!(heard.is_some_and(|heard| !heard.is_last));
     fs::remove_dir(&second).expect("a directory");
     written(&place(&dir, 64 << 20), 40..50);

@@ -167,7 +167,7 @@ fn what_is_not_in_the_index_yet_was_listened_to() {
     fs::rename(&closed.path, dir.path().join("00000001.pcapng")).expect("a segment");
     assert_eq!(covered(dir.path()).expect("segments"), Some((Ts(0), Ts(99 * SEC))));
     let all = Window { from: Ts(0), to: Ts(99 * SEC + 1) };
-    let listened = listened(dir.path(), Window::ALL).expect("segments");
+    let listened = listened(dir.path(), Window::ALL, None).expect("segments");
     assert_eq!(listened, Some(Listened { within: all, is_last: true, is_closed: false }));
 }
 
