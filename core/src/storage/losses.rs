@@ -49,6 +49,11 @@ impl Losses {
         Some(next.damage.clone())
     }
 
+    /// Whether nothing was found to be missing yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
     /// The parts of a time of which nothing is missing.
     pub fn left_of(&self, time: Window) -> Vec<Window> {
         let without = |left: Vec<Window>, told: &Told| {

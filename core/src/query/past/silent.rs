@@ -38,13 +38,21 @@ impl Silent {
         watched(inner, move |inner, chunk| silent.turn(inner, chunk))
     }
 
-    /// Says of the time until an instant that there were no packets, but where some are lost.
+    /// Says of the time until an instant that there were no packets, and where some are lost that
+    /// nobody knows.
     fn go_on(&self, to: Ts, chunk: &mut Chunk) {
         let silent = Window { from: self.told, to: to.min(self.window.to) };
-        if silent.from < silent.to {
-            chunk.passed.extend(self.losses.left_of(silent));
-            chunk.passed.sort_by_key(|time| time.from);
+        if silent.from >= silent.to {
+            return;
         }
+        let (known, mut lost) = (self.losses.left_of(silent), vec![silent]);
+        for part in &known {
+            lost = lost.into_iter().flat_map(|lost| lost.without(*part)).collect();
+        }
+        chunk.passed.extend(known);
+        chunk.passed.sort_by_key(|time| time.from);
+        chunk.unheard.extend(lost);
+        chunk.unheard.sort_by_key(|time| time.from);
     }
 
     fn turn(&mut self, inner: &mut dyn Source, chunk: &mut Chunk) -> Result<Turn, SourceError> {
@@ -59,8 +67,13 @@ impl Silent {
             self.ends[0] = false;
             self.go_on(first, chunk);
         }
-        // Where others of the chunk are later than its last packet the clock is so, too.
-        let behind = chunk.packets.last().map(|packet| Ts(packet.ts.0.saturating_add(1)));
+        // Where others of the chunk are later than its last packet the clock is so, too; only a time
+        // that is lost must not hold them.
+        let last = match self.losses.is_empty() {
+            true => chunk.packets.last().map(|packet| packet.ts),
+            false => chunk.packets.iter().map(|packet| packet.ts).max(),
+        };
+        let behind = last.map(|last| Ts(last.0.saturating_add(1)));
         let times = chunk.unheard.iter().chain(&chunk.passed).map(|time| time.to);
         self.told = times.chain(behind).fold(self.told, Ts::max);
         let is_silent = chunk.packets.is_empty() && self.told < self.window.to;

@@ -117,7 +117,7 @@ impl PacketSource {
             window,
             by,
             needs,
-            between: between(chains.iter().rev().map(Chain::span)),
+            between: between(chains.iter().rev().map(Chain::span), window),
             spans: chains.iter().map(|chain| (number(chain), chain.spans.clone())).collect(),
             waiting: chains,
             holes,
@@ -472,14 +472,16 @@ fn crowded(spans: impl Iterator<Item = (Ts, Ts)>) -> Option<Window> {
     crowded
 }
 
-/// The times between spans that begin one after another, the earliest last.
-fn between(spans: impl Iterator<Item = Window>) -> Vec<Window> {
+/// The times between spans that begin one after another, as far as they touch a window, the
+/// earliest last.
+fn between(spans: impl Iterator<Item = Window>, window: Window) -> Vec<Window> {
     let mut end: Option<Ts> = None;
     let mut between = Vec::new();
     for Window { from, to } in spans {
         between.extend(end.filter(|end| *end < from).map(|end| Window { from: end, to: from }));
         end = end.max(Some(to));
     }
+    between.retain(|time| time.common(window).is_some());
     between.reverse();
     between
 }

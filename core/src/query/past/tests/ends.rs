@@ -183,6 +183,43 @@ fn records_of_a_run_of_which_no_packets_are_left_say_nothing_of_the_time_behind_
 }
 
 #[test]
+fn of_a_silence_at_an_end_the_time_is_a_gap_of_which_what_another_run_kept_is_lost() {
+    let minute = minute();
+    let dir = minute.dir.path().join("kept");
+    std::fs::remove_dir_all(&dir).expect("a folder");
+    for secs in [vec![0, 12, 50], (20..31).collect()] {
+        let mut keeper = minute.keeper();
+        for sec in secs {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+        }
+    }
+    let second = crate::storage::packets::segments(&dir).expect("a folder").remove(1);
+    std::fs::remove_file(&second.path).expect("a segment");
+    let lines = |from, to| said(over(&minute, "kept", "5s", from, to)).0;
+    assert_eq!(lines(10, 40), ["10 1", "15 0", "gap 20-30", "30 0", "35 0"]);
+    assert_eq!(lines(10, 25), ["10 1", "15 0", "gap 20-25"]);
+    assert_eq!(lines(25, 40), ["gap 25-30", "30 0", "35 0"]);
+}
+
+#[test]
+fn a_silence_at_an_end_is_one_also_where_a_kill_left_later_packets() {
+    let minute = minute();
+    let dir = minute.dir.path().join("kept");
+    std::fs::remove_dir_all(&dir).expect("a folder");
+    // The last run is of earlier times than that before it.
+    for secs in [&[0, 33, 50][..], &[200, 210], &[100, 110]] {
+        let mut keeper = minute.keeper();
+        for sec in secs {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(*sec, 0), &[0; 60], 1000, None);
+        }
+    }
+    let last = crate::storage::packets::segments(&dir).expect("a folder").remove(2);
+    std::fs::rename(&last.path, dir.join("00000003.pcapng")).expect("a segment");
+    let lines = said(over(&minute, "kept", "5s", 30, 45)).0;
+    assert_eq!(lines, ["30 1", "35 0", "40 0"]);
+}
+
+#[test]
 fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
     let minute = minute();
     let dir = minute.dir.path().join("kept");
