@@ -67,8 +67,8 @@ impl Silent {
             self.ends[0] = false;
             self.go_on(first, chunk);
         }
-        // Where others of the chunk are later than its last packet the clock is so, too; only a time
-        // that is lost must not hold them.
+        // Where others of the chunk are later than its last packet the clock is so, too; but they
+        // must not lie in a time that is told as lost.
         let last = match self.losses.is_empty() {
             true => chunk.packets.last().map(|packet| packet.ts),
             false => chunk.packets.iter().map(|packet| packet.ts).max(),
