@@ -7,6 +7,7 @@ mod asides;
 mod caught;
 mod convert;
 mod driver;
+mod ended;
 mod feed;
 mod fetch;
 mod forgive;

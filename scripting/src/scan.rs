@@ -27,7 +27,8 @@ pub use functions::{calls, functions, is_nested};
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
 pub use place::{
-    goes_on, is_asked, is_at_top, is_behind_dot, is_dotted, is_value, listed, subject, uses,
+    goes_on, is_asked, is_at_top, is_behind_dot, is_dotted, is_value, listed, opens_block, subject,
+    uses,
 };
 pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;

@@ -322,3 +322,31 @@ fn a_packet_handed_to_a_library_is_read_as_in_the_module() {
         );
     }
 }
+
+#[test]
+fn what_a_library_does_wrong_with_a_packet_is_told_with_its_line() {
+    let check = |wrong: &str, want: &str| {
+        let library = format!("local h = {{}}\nfunction h.run(p)\n{wrong}\nend\nreturn h");
+        let module = "local h = require('lib/h')\nfunction update(pkt, s)\n\nh.run(pkt)\nend\n\
+                      function export(s) return s end";
+        let dir = folder(&[("lib/h.lua", &library), ("m.lua", module)]);
+        let kind = crate::load(&dir.path().join("m.lua")).unwrap_or_else(|error| panic!("{error}"));
+        let started = kind.start(&Setup::default()).unwrap_or_else(|error| panic!("{error}"));
+        let mut running = Running::of(started);
+        running.feed(some());
+        let told = running.faults[0].mistake.to_string();
+        let told = told.replace(&format!("{}/", dir.path().display()), "");
+        assert_eq!(told, format!("lib/h.lua:3: {want}"));
+    };
+    check("return p.nothing", "a packet has no field `nothing` (called in m.lua:4)");
+    check("return (p.eth or p)['x']", "a packet has no field `eth.x` (called in m.lua:4)");
+    check(
+        "p.len = 3",
+        "a packet is read only (called in m.lua:4); keep what you make of it in names and tables \
+         of your own",
+    );
+    check(
+        "top(p, 3)",
+        "a packet has no list of what it holds: read its fields by their names (called in m.lua:4)",
+    );
+}

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use como_core::module::{Args, Manifest, ModuleError};
-use mlua::{Function, Lua, Table};
+use mlua::{FromLuaMulti, Function, Lua, MultiValue, Table};
 use parking_lot::Mutex;
 
 use super::convert;
-use super::driver;
 use super::vm::Vm;
+use super::{driver, ended};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Global, Script};
 use crate::foreign;
@@ -68,6 +68,10 @@ impl Ran {
         line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0)
     }
 }
+
+/// What a script with its driver returns: the driver, `update`, `check`, and the filters that
+/// packets are matched with.
+type Found = (Function, Option<Function>, Option<Function>, Vec<mlua::Value>);
 
 /// Functions, by the names they have at the top level.
 type Named = Vec<(String, Function)>;
@@ -136,19 +140,25 @@ impl Source {
             vm.load(&self.text, (&composed.text, composed.fetches), &environment).map_err(told)?;
         let ran = vm.call(|| {
             environment.raw_set(driver::GIVEN, &vm.prelude)?;
-            let (driver, update, check, filters) =
-                chunk
-                    .call::<(Function, Option<Function>, Option<Function>, Vec<mlua::Value>)>(())?;
+            let found = chunk.call::<MultiValue>(())?;
+            if !vm.is_driver(found.front()) {
+                return Ok(None);
+            }
+            let (driver, update, check, filters): Found =
+                FromLuaMulti::from_lua_multi(found, vm.lua())?;
             let number: Function = vm.prelude.get("filter_number")?;
             let filters = filters.iter().map(|made| number.call::<usize>(made));
-            Ok((driver, update, check, filters.collect::<mlua::Result<Vec<_>>>()?))
+            Ok(Some((driver, update, check, filters.collect::<mlua::Result<Vec<_>>>()?)))
         });
         if let Some(error) = notes.lock().error.take() {
             return Err(error);
         }
-        let (driver, update, check, filters) = ran.map_err(|trouble| {
+        let ran = ran.map_err(|trouble| {
             ModuleError::from(vm.host().explained(vm.told(trouble), &self.script()))
         })?;
+        let Some((driver, update, check, filters)) = ran else {
+            return Err(told(ended::early(&self.text)).into());
+        };
         let notes = std::mem::take(&mut *notes.lock());
         let (globals, functions, mut wrong) =
             self.found(&environment, notes, [("update", update), ("check", check)])?;

@@ -22,7 +22,7 @@ use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{chunk_name, line_of, syntax};
 use super::watch::Watch;
-use super::{asides, caught, locals, reserved};
+use super::{asides, caught, ended, locals, reserved};
 use super::{convert, tables};
 use super::{meaning, renamed};
 use crate::host::{Means, Reach};
@@ -183,12 +183,17 @@ impl Vm {
                 let line = line_of(&message, &self.chunk).map_or(0, |(line, _)| line);
                 locals::many(source, line)
             }
-            mlua::Error::SyntaxError { .. } => Trouble::new(
-                0,
-                "a module declares by plain top-level names and has no `return` at its end",
-            ),
+            mlua::Error::SyntaxError { .. } => ended::early(source),
             error => self.trouble(error, false),
         })
+    }
+
+    /// Whether that is what stands behind the script, and no function of its own.
+    pub fn is_driver(&self, value: Option<&mlua::Value>) -> bool {
+        let Some(mlua::Value::Function(function)) = value else { return false };
+        let (info, lines) = (function.info(), self.lines.load(Relaxed));
+        info.source.is_some_and(|source| source.strip_prefix('=') == Some(&self.chunk))
+            && info.line_defined.is_some_and(|line| line as u64 > u64::from(lines))
     }
 
     fn compile(

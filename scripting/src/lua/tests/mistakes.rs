@@ -18,10 +18,12 @@ fn mistakes_are_refused_with_their_line() {
     refused("x = = 3", "1: expected identifier when parsing expression, got '='");
     refused("\nerror('no')", "2: no");
     refused("error({})", "1: an error that is no text");
-    refused(
-        "local x = 1\nreturn x",
-        "0: a module declares by plain top-level names and has no `return` at its end",
-    );
+    let ended = "a module declares by plain top-level names and has no `return` outside its \
+        functions";
+    let ends = ["return x", "do return end", "do return x end", "if x then return end"];
+    for end in ends.map(|end| format!("local x = function() return 1 end\n{end}")) {
+        refused(&end, &format!("2: {ended}"));
+    }
     refused(
         "\nvalue = { n = quantile('len', 7) }",
         "2: `quantile`: the share is a number from 0 to 1; write quantile(\"len\", 0.99)",
@@ -241,4 +243,56 @@ fn names_of_the_driver_are_refused() {
 fn how_deep_blocks_may_lie_is_told() {
     let deep = format!("x = {}1{}", "(".repeat(2000), ")".repeat(2000));
     refused(&deep, "1: blocks or brackets lie more than 1000 deep in each other");
+}
+
+#[test]
+fn what_is_caught_names_the_line_it_came_of() {
+    let cases = [
+        ("top(pkt, 3)", 5, "a packet has no list of what it holds: read its fields by their names"),
+        ("top(nil, 3)", 5, "attempt to iterate over a nil value"),
+        ("top({ 1, {} }, 3)", 5, "attempt to compare number < table"),
+        ("table.sort({ 1, 'a' })", 5, "attempt to compare string < number"),
+        ("string.find('x')", 5, "invalid argument #2 to 'find' (string expected, got nil)"),
+        (
+            "state.f = pkt.flow or state.f return state.f.foo",
+            5,
+            "attempt to get an unknown field 'foo'",
+        ),
+        ("return (pkt).nothing", 5, "a packet has no field `nothing`"),
+        ("pcall(error, 'x') error('placed')", 5, "placed"),
+        (
+            "local ok, why = pcall(string.rep, 'x', 1e9) error(why, 0)",
+            5,
+            "string.rep: the result would be longer than 16 MiB",
+        ),
+        (
+            "local ok, why = pcall(table.insert, 1) error(why, 0)",
+            5,
+            "invalid argument #1 to 'insert' (table expected, got number)",
+        ),
+        ("error('plain', 0)", 0, "plain"),
+        ("error(nil)", 0, "nil"),
+        ("coroutine.wrap(function() error('plain', 0) end)()", 5, "plain"),
+    ];
+    for (wrong, line, want) in cases {
+        for catch in ["pcall(f)", "xpcall(f, tostring)", "coroutine.resume(coroutine.create(f))"] {
+            let text = format!(
+                "function update(pkt, state)\nlocal f = function()\nstate.n = 1\n\n{wrong}\nend\n\
+                 local ok, why = {catch}\nstate.why = tostring(why)\nend\n\
+                 function export(state) return {{ why = state.why }} end"
+            );
+            let place = if line > 0 { format!("test.lua:{line}: ") } else { String::new() };
+            check_rows("test.lua", &text, &[], &[&format!("why={place}{want}")]);
+        }
+    }
+}
+
+#[test]
+fn a_long_text_is_caught_as_it_is() {
+    let text = "function update(pkt, state)
+  local ok, why = pcall(error, string.rep('x', 2 ^ 22))
+  state.n = #why
+end
+function export(state) return { n = state.n } end";
+    check_rows("test.lua", text, &[], &["n=4194304"]);
 }

@@ -6,7 +6,7 @@ use como_core::module::Limit;
 
 use super::super::trouble::{Trouble, calls, is_memory, line_of, passed, plain, root};
 use super::Vm;
-use crate::library;
+use crate::library::is_shipped;
 
 impl Vm {
     /// What `error` says, in a user's words.
@@ -56,20 +56,25 @@ impl Vm {
                 (None, Some(line).filter(is_own).or(caller).unwrap_or(0), message)
             }
             (None, Some((file, line, message))) => (Some(file), line, message),
-            _ => match (caller, lines().find_map(|text| self.in_library(text))) {
-                (Some(line), _) => (None, line, text),
-                (None, Some((file, line, _))) => (Some(file), line, text),
-                _ => (None, 0, text),
-            },
+            _ => {
+                let named = |text| match own(text) {
+                    Some(line) => Some((None, line)),
+                    None => self.in_library(text).map(|(file, line, _)| (Some(file), line)),
+                };
+                let own = |(file, _): &(Option<&String>, u32)| !file.is_some_and(|f| is_shipped(f));
+                let ours = lines().filter_map(named).find(own);
+                let (file, line) = ours.or_else(|| lines().find_map(named)).unwrap_or((None, 0));
+                (file, line, text)
+            }
         };
         let mut message = plain(message);
         match (file, caller) {
-            (Some(file), Some(caller)) if library::is_shipped(file) => {
-                message += &format!(" (in {file}:{line})");
+            (Some(file), Some(caller)) if is_shipped(file) => {
+                note(&mut message, &format!(" (in {file}:{line})"));
                 Trouble::new(caller, message)
             }
             (Some(_), Some(caller)) => {
-                message += &format!(" (called in {}:{caller})", self.chunk);
+                note(&mut message, &format!(" (called in {}:{caller})", self.chunk));
                 Trouble { file: file.cloned(), ..Trouble::new(line, message) }
             }
             (None, _) => {
@@ -88,4 +93,9 @@ impl Vm {
             Some((file, line, rest))
         })
     }
+}
+
+/// Adds to a message what belongs before its hint.
+fn note(message: &mut String, what: &str) {
+    message.insert_str(message.find("; ").unwrap_or(message.len()), what);
 }
