@@ -30,6 +30,9 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
     if is_plain && names_nil(message) {
         script.about_nothing(&mut mistake, "nil", |field| format!("if {field} then"));
     }
+    if is_plain && message.contains("function") {
+        mistake.hint = in_line.iter().find_map(|at| length(&text, *at)).or(mistake.hint);
+    }
     if message.contains("attempt to modify a readonly table") {
         mistake.hint = Some(FIXED.to_owned());
     }
@@ -182,6 +185,14 @@ const OURS: &str = "a packet, a layer of it and a filter are read and no more: p
 
 fn names_nil(message: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "nil")
+}
+
+/// What to try where `at` is the `len` of `p.len`, which is a function where that is a text.
+fn length(text: &[Token<'_>], at: usize) -> Option<String> {
+    let called = text.get(at + 1).is_some_and(|t| t.is("("));
+    let name = text.get(at.checked_sub(2)?).filter(|t| t.shape == Shape::Word)?.text;
+    let found = text[at].is("len") && is_dotted(text, at) && !called;
+    found.then(|| format!("`{name}.len` is a function where `{name}` is a text: write `#{name}`"))
 }
 
 /// The function that a line lies in, and who calls it, where the machine has made it part of its

@@ -296,3 +296,19 @@ end
 function export(state) return { n = state.n } end";
     check_rows("test.lua", text, &[], &["n=4194304"]);
 }
+
+#[test]
+fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
+    for (use_of, hinted) in [("1 + p.len", true), ("p.len > 1", true), ("1 + p.sub", false)] {
+        let text = format!(
+            "function update(pkt, state)\nlocal p = pkt.payload\nstate.n = {use_of}\nend\n\
+             function export(state) return {{ n = 1 }} end"
+        );
+        let mut running =
+            Running::start("test.lua", &text, &[], Limits::default()).expect("it starts");
+        running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
+        let hint = running.faults[0].mistake.hint.clone();
+        let want = "`p.len` is a function where `p` is a text: write `#p`";
+        assert_eq!(hint.as_deref() == Some(want), hinted, "{use_of}: {hint:?}");
+    }
+}
