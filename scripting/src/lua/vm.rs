@@ -4,6 +4,8 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
+mod place;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
@@ -30,8 +32,6 @@ use crate::library::{self, Library};
 use crate::scan::tokens::code;
 use crate::scan::{Language, Reads};
 use crate::talk::LINE_CHARS_MAX;
-
-mod place;
 
 /// What a sandboxed script has no use for, or could harm others with.
 const REMOVED: [&str; 11] = [
