@@ -48,8 +48,8 @@ const REMOVED: [&str; 11] = [
     "_VERSION",
 ];
 
-/// The library's own part in Lua, compiled once for all machines. Small steps around native functions
-/// gain nothing by what costs a compiler most.
+/// The library's own part in Lua, compiled once for all machines. Small steps around native
+/// functions gain nothing by what costs a compiler most.
 static PRELUDE: LazyLock<mlua::Result<Vec<u8>>> = LazyLock::new(|| {
     Compiler::new().set_optimization_level(1).compile(include_str!("prelude.lua"))
 });
