@@ -64,6 +64,7 @@ fn lua_does_not_write_into_a_packet() {
         "table.insert(pkt, 1)",
         "table.insert(pkt, 1, 1)",
         "table.clear(pkt)",
+        "table.move({ 1 }, 1, 1, 1, pkt)",
         "local l = pkt.eth or pkt rawset(l, 'src', 3)",
         "local l = pkt.eth or pkt table.insert(l, 3)",
         "local l = pkt.eth or pkt l.type = 3",

@@ -8,6 +8,7 @@ local TEXT_MAX = 2 ^ 24
 local MOVE_MAX = 2 ^ 22
 local SORT_MAX = 2 ^ 16
 local SORT_TEXT_MAX = 64
+local READ_ONLY = "a packet is read only; keep what you make of it in names and tables of your own"
 
 local host = ...
 local WORK_MAX = host.work_max
@@ -80,7 +81,9 @@ function table.move(a, from, to, at, b)
   if first and last and last - first >= MOVE_MAX then
     error("table.move: more than 4194304 elements", 2)
   end
-  if b ~= nil then
+  if getmetatable(b) == "packet" then
+    error(READ_ONLY, 2)
+  elseif b ~= nil then
     return move(a, from, to, at, b)
   end
   return move(a, from, to, at)
@@ -174,7 +177,6 @@ end
 -- What was not foreseen (`filled` knows what was) is fetched.
 
 local KEPT = "a packet is only valid in the call it is given to: keep the fields you need, not it"
-local READ_ONLY = "a packet is read only; keep what you make of it in names and tables of your own"
 
 local NONE = table.freeze({})
 local values = {}
