@@ -107,6 +107,8 @@ fields! {
     Bytes "bytes" Big "bytes on the wire it stands for"
     Source "source" Uint "number of the source that saw it"
     Link "link" Uint "link type, by its registry number"
+    Malformed "malformed" Bool "a header contradicts itself or the packet's length"
+    Truncated "truncated" Bool "the capture ends before the headers do"
     EthSrc "eth.src" Mac "source link-layer address"
     EthDst "eth.dst" Mac "destination link-layer address"
     EthType "eth.type" Uint "EtherType after all tags"

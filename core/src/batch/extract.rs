@@ -46,6 +46,8 @@ pub(super) fn number(field: Field, view: View<'_>) -> Option<u32> {
         F::CapLen => Some(view.packet.cap_len),
         F::Source => Some(view.packet.source.into()),
         F::Link => Some(view.packet.link.0.into()),
+        F::Malformed => Some(view.sent()?.layers.has(Layers::MALFORMED).into()),
+        F::Truncated => Some(view.sent()?.layers.has(Layers::TRUNCATED).into()),
 
         F::EthType => view.if_any(layers.ethertype != 0, layers.ethertype),
         F::VlanId => view.if_any(layers.has(Layers::VLAN), layers.vlan & 0xfff),

@@ -188,6 +188,21 @@ fn fragments_say_where_they_belong_in_either_family() {
 }
 
 #[test]
+fn headers_that_are_cut_off_or_contradict_themselves_are_told() {
+    let mut short = Frame::tcp(A4, B4).bytes();
+    short[14] = 0x41;
+    let tcp = || Frame::tcp(A4, B4);
+    for (frame, malformed, truncated) in [
+        (tcp(), bool(false), bool(false)),
+        (tcp().cap(40), bool(false), bool(true)),
+        (Frame::raw(LinkType::ETHERNET, short), bool(true), bool(false)),
+        (tcp().flow(3, 301), None, None),
+    ] {
+        check(frame, &[(Field::Malformed, malformed), (Field::Truncated, truncated)]);
+    }
+}
+
+#[test]
 fn reads_what_stands_between_link_and_network() {
     check(
         Frame::icmp(A4, B4, 3, 4).mpls(1234).mpls(5),

@@ -310,6 +310,8 @@ fn header(key: Key, set: &Ranges) -> Option<u32> {
         Key::Field(Field::VlanDepth) if any(1) || any(0) => Some(Layers::VLAN),
         Key::Field(Field::MplsDepth) if any(1) || any(0) => Some(Layers::MPLS),
         Key::Field(Field::IpFragment) if any(1) => Some(Layers::FRAGMENT),
+        Key::Field(Field::Malformed) if any(1) => Some(Layers::MALFORMED),
+        Key::Field(Field::Truncated) if any(1) => Some(Layers::TRUNCATED),
         _ => None,
     }
 }

@@ -94,6 +94,8 @@ fn found(layers: u32) -> Text {
         (Layers::MPLS, "mpls.depth >= 1"),
         (Layers::PPPOE, "pppoes"),
         (Layers::FRAGMENT, "ip.fragment"),
+        (Layers::MALFORMED, "malformed"),
+        (Layers::TRUNCATED, "truncated"),
     ];
     let words = names::LAYERS.iter().map(|(name, bit)| (*bit, *name)).chain(special);
     let parts = words.filter(|(bit, _)| layers & bit != 0).map(|(_, name)| name.to_owned());

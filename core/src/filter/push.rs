@@ -100,8 +100,8 @@ fn might(node: &Node) -> Might {
 
 fn leaf(term: &Term) -> Might {
     match term {
-        // The card may have taken the only tag.
-        Term::Found(layers) if layers & Layers::VLAN != 0 => Might::All,
+        // The card may have taken the only tag, and what is wrong with a header is not asked there.
+        Term::Found(layers) if layers & UNASKED != 0 => Might::All,
         Term::Found(layers) => Might::any(
             FOUND.iter().filter(|(bit, _)| layers & bit != 0).map(|(_, t)| (*t).into()).collect(),
         ),
@@ -123,6 +123,9 @@ fn leaf(term: &Term) -> Might {
         Term::Compare { .. } => Might::All,
     }
 }
+
+/// What the kernel's filter cannot tell.
+const UNASKED: u32 = Layers::VLAN | Layers::MALFORMED | Layers::TRUNCATED;
 
 /// Headers by the kernel's words; those that no plain packet has are missing.
 const FOUND: [(u32, &str); 9] = [

@@ -189,6 +189,8 @@ fn fields_compare_in_sets_and_ranges() {
     check("ip.version == 6", "ip6");
     check("sport == dport", "sport == dport");
     check("ip.flags.df", "ip.flags.df");
+    check("truncated or malformed", "malformed or truncated");
+    check("malformed == 1 and tcp", "tcp and malformed");
 }
 
 #[test]
