@@ -2,7 +2,7 @@
 
 use como_core::module::{Limits, ModuleError};
 
-use super::frames;
+use super::{frames, udp};
 use crate::running::Running;
 use crate::scan::READ_ONLY;
 
@@ -85,5 +85,25 @@ fn rhai_does_not_write_into_a_packet() {
         check("test.rhai", &format!("fn update(pkt, s) {{ let q = [pkt];\n{q} = 3; }}"), false);
         let helper = format!("fn f(pkt) {{\n{place} = 3; }} fn update(pkt, s) {{ f(pkt); }}");
         check("test.rhai", &helper, false);
+    }
+}
+
+#[test]
+fn a_method_of_what_a_packet_has_is_no_writing_in_rhai() {
+    for read in ["payload.len()", "payload.contains(1)", "ip.src.to_string()"] {
+        for body in [
+            format!("pkt.{read};"),
+            format!("let p = pkt; p.{read};"),
+            format!("let q = [pkt]; q[0].{read};"),
+            "f(pkt);".to_owned(),
+        ] {
+            let text = format!(
+                "fn f(p) {{ p.{read}; }} fn update(pkt, s) {{ {body} }} fn export() {{ #{{ n: 1 }} }}"
+            );
+            let mut running =
+                Running::start("test.rhai", &text, &[], Limits::default()).expect("a script");
+            running.feed([udp()]);
+            assert!(running.faults.is_empty(), "{text}: {:?}", running.faults);
+        }
     }
 }

@@ -4,13 +4,18 @@ use super::trouble::Trouble;
 use crate::scan::tokens::{Token, code};
 use crate::scan::{Language, opens_block};
 
-/// What is wrong with it.
-pub fn early(source: &str) -> Trouble {
-    let tokens = code(source, Language::Lua);
+/// What is wrong with a script that ends in a line; 0 where that is not known.
+pub fn early(line: u32) -> Trouble {
     Trouble::new(
-        returned(&tokens).map_or(0, |at| tokens[at].line),
+        line,
         "a module declares by plain top-level names and has no `return` outside its functions",
     )
+}
+
+/// The line of the first `return` that lies in no function.
+pub fn line(source: &str) -> Option<u32> {
+    let tokens = code(source, Language::Lua);
+    Some(tokens[returned(&tokens)?].line)
 }
 
 /// The first `return` that lies in no function.

@@ -30,7 +30,8 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
     if is_plain && names_nil(message) {
         script.about_nothing(&mut mistake, "nil", |field| format!("if {field} then"));
     }
-    if is_plain && message.contains("function") {
+    let counts = ["arithmetic", "compare", "concatenate"].iter().any(|what| message.contains(what));
+    if is_plain && counts && message.contains("function") {
         mistake.hint = in_line.iter().find_map(|at| length(&text, *at)).or(mistake.hint);
     }
     if message.contains("attempt to modify a readonly table") {

@@ -157,7 +157,7 @@ impl Source {
             ModuleError::from(vm.host().explained(vm.told(trouble), &self.script()))
         })?;
         let Some((driver, update, check, filters)) = ran else {
-            return Err(told(ended::early(&self.text)).into());
+            return Err(told(ended::early(ended::line(&self.text).unwrap_or(0))).into());
         };
         let notes = std::mem::take(&mut *notes.lock());
         let (globals, functions, mut wrong) =

@@ -183,7 +183,9 @@ impl Vm {
                 let line = line_of(&message, &self.chunk).map_or(0, |(line, _)| line);
                 locals::many(source, line)
             }
-            mlua::Error::SyntaxError { .. } => ended::early(source),
+            error @ mlua::Error::SyntaxError { .. } => {
+                ended::line(source).map_or_else(|| self.trouble(error, false), ended::early)
+            }
             error => self.trouble(error, false),
         })
     }

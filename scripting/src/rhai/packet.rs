@@ -18,7 +18,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, INT};
 use super::value;
 use crate::flow::{self, Flow};
 use crate::host::FILTERS_MAX;
-use crate::scan::{LAYERS, READ_ONLY, TS_NS};
+use crate::scan::{LAYERS, TS_NS};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -274,11 +274,6 @@ impl Packet {
     }
 }
 
-/// What becomes of writing into one.
-fn refused() -> Fallible<()> {
-    Err(READ_ONLY.into())
-}
-
 /// Registers packets, and what is read of values that are absent.
 pub(super) fn register(engine: &mut Engine) {
     engine
@@ -295,7 +290,6 @@ pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<Packet>("Packet")
         .register_indexer_get(|packet: &mut Packet, name: &str| packet.value(name))
-        .register_indexer_set(|_: &mut Packet, _: Dynamic, _: Dynamic| refused())
         // A layer a packet lacks has no fields: reading on is reading nothing.
         .register_indexer_get(|(): &mut (), _: &str| Dynamic::UNIT)
         .register_fn("to_string", |_: &mut Packet| "packet")

@@ -5,6 +5,7 @@ use rhai::{Dynamic, EvalAltResult};
 
 use crate::absent;
 use crate::api::{self, manual::BASICS};
+use crate::scan::READ_ONLY;
 
 /// What a type is called, with its article. Rust's name of it is what Rhai itself says.
 pub(super) fn kind(rust: &str) -> String {
@@ -54,6 +55,11 @@ pub(super) fn told(error: &EvalAltResult, own: &[String]) -> Option<String> {
             "" => format!("{} is wanted here", kind(wanted)),
             given => format!("{} is wanted here, and this is {}", kind(wanted), kind(given)),
         }),
+        EvalAltResult::ErrorIndexingType(of, _)
+            if of.starts_with("Packet [") && of.contains("] = ") =>
+        {
+            Some(READ_ONLY.to_owned())
+        }
         EvalAltResult::ErrorIndexingType(of, _) => {
             let of = of.split([' ', '[']).next().unwrap_or(of);
             Some(format!("nothing is looked up in {} by `[...]`", kind(of)))
@@ -203,10 +209,13 @@ const COMMON: [&str; 40] = [
 
 const NOTHING: &str = "`()` is what nothing was put into, or a packet does not have";
 
-/// "Unknown property 'x' - a getter is not registered for type 'i64'".
+/// "Unknown property 'x' - a getter is not registered for type 'i64'", or "No writable property".
 fn property(what: &str) -> Option<String> {
     let mut quoted = what.split('\'').skip(1).step_by(2);
     let (name, of) = (quoted.next()?, quoted.next()?);
+    if what.starts_with("No writable property") && of == "Packet" {
+        return Some(READ_ONLY.to_owned());
+    }
     Some(format!("{} has no `{name}`", kind(of)))
 }
 

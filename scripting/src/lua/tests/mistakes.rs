@@ -299,7 +299,12 @@ function export(state) return { n = state.n } end";
 
 #[test]
 fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
-    for (use_of, hinted) in [("1 + p.len", true), ("p.len > 1", true), ("1 + p.sub", false)] {
+    for (use_of, hinted) in [
+        ("1 + p.len", true),
+        ("p.len > 1", true),
+        ("1 + p.sub", false),
+        ("table.sort({ p.len }, 3)", false),
+    ] {
         let text = format!(
             "function update(pkt, state)\nlocal p = pkt.payload\nstate.n = {use_of}\nend\n\
              function export(state) return {{ n = 1 }} end"
