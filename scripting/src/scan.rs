@@ -24,6 +24,7 @@ use como_core::field::{Field, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use functions::{calls, functions, is_nested};
+use names::is_given_anew;
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
 pub use place::{
@@ -121,9 +122,8 @@ fn scan<'a>(
     reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
     reads.helpers = bounds.brackets().map(|at| tokens[at].at + 1).collect();
     let (tokens, names, filters) = (&tokens, &names, &filters);
-    let (makes, shadowed, parameters) = (makes_tables(tokens), false, 0);
-    let scan =
-        Scan { tokens, names, filters, bounds, reads, shadowed, language, makes, parameters };
+    let (makes, parameters) = (makes_tables(tokens), 0);
+    let scan = Scan { tokens, names, filters, bounds, reads, language, makes, parameters };
     scan.reads()
 }
 
@@ -182,7 +182,6 @@ struct Scan<'a> {
     filters: &'a [&'a str],
     bounds: Bounds<'a>,
     reads: Reads,
-    shadowed: bool,
     language: Language,
     /// Whether the script makes tables.
     makes: bool,
@@ -198,10 +197,10 @@ impl<'a> Scan<'a> {
         if self.language == Language::Rhai {
             self.interpolated();
         }
-        self.reads.contained = !self.shadowed
+        self.reads.contained = !self.reads.shadowed
             && self.parameters == self.names.len()
             && ["update", "check"].iter().all(|name| uses(self.tokens, name).count() <= 1);
-        if self.shadowed {
+        if self.reads.shadowed {
             // The name means something else in places: none of its uses is sure to be a packet.
             self.reads.spots.clear();
             self.reads.unknown.clear();
@@ -293,9 +292,8 @@ impl<'a> Scan<'a> {
         }
         self.reads.complete &= !may_be_written(self.tokens, at);
         let chain = self.chain(at);
-        let declares = ["local", "let", "const", "for"];
-        if at > 0 && declares.iter().any(|word| self.is(at - 1, word)) || self.is(at + 1, "in") {
-            self.shadowed = true;
+        if is_given_anew(self.tokens, at) {
+            self.reads.shadowed = true;
             self.reads.complete = false;
             return;
         }

@@ -107,3 +107,38 @@ fn a_method_of_what_a_packet_has_is_no_writing_in_rhai() {
         }
     }
 }
+
+#[test]
+fn what_is_called_as_the_packet_was_can_be_written() {
+    let lua = [
+        "local a, pkt = 1, {} pkt.len = a s.n = pkt.len",
+        "local ok, pkt = pcall(function() return {} end) pkt.len = 1 s.n = pkt.len",
+        "pkt = { len = 3 } pkt.len = 1 s.n = pkt.len",
+        "pkt, s.m = { len = 3 }, 2 pkt.len = 1 s.n = pkt.len",
+        "local old = pkt pkt = { len = old.len } pkt.len -= old.len - 1 s.n = pkt.len",
+    ];
+    let rhai = [
+        "let pkt = #{ len: 3 }; pkt.len = 1; s.n = pkt.len;",
+        "let pkt = #{ len: 1 }; s.n = pkt.len;",
+        "let c = pkt.len; let pkt = #{ len: c }; pkt.len -= c - 1; s.n = pkt.len;",
+        "for pkt in [#{ len: 3 }] { pkt.len = 1; s.n = pkt.len; }",
+        "pkt = #{ len: 3 }; pkt.len = 1; s.n = pkt.len;",
+        "try { throw #{ len: 3 }; } catch (pkt) { pkt.len = 1; s.n = pkt.len; }",
+        "let f = |pkt| pkt.len; s.n = f.call(#{ len: 1 });",
+    ];
+    let lua = lua.map(|body| {
+        let text = "function export(s) return { n = s.n } end";
+        ("test.lua", format!("function update(pkt, s) {body} end {text}"))
+    });
+    let rhai = rhai.map(|body| {
+        let text = "fn export(s) { #{ n: s.n } }";
+        ("test.rhai", format!("fn update(pkt, s) {{ {body} }} {text}"))
+    });
+    for (file, text) in lua.into_iter().chain(rhai) {
+        let started = Running::start(file, &text, &[], Limits::default());
+        let mut running = started.unwrap_or_else(|error| panic!("{error}: {text}"));
+        running.feed([udp()]);
+        assert_eq!(running.rows(), ["n=1"], "{text}");
+        assert!(running.faults.is_empty(), "{text}: {:?}", running.faults);
+    }
+}

@@ -304,7 +304,11 @@ fn rewritten(
         complete: foreseen.complete,
         words: tokens.iter().map(|token| token.text).collect(),
     };
-    rewritten.fields(tokens, place, packet);
+    // Where the packet's name means something else in places, what is read is looked up by it.
+    match foreseen.shadowed {
+        true => rewritten.complete = false,
+        false => rewritten.fields(tokens, place, packet),
+    }
     rewritten.filters(text, filters, place, &foreseen);
     let Rewritten { body, found, complete, .. } = rewritten;
     // Where a packet goes is not known then, only which words the script has.

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::tokens::{Shape, Token};
-use super::{Language, is_dotted};
+use super::{Language, is_dotted, is_set, may_be_set_in_list};
 
 /// Words of the languages that are no names.
 const KEYWORDS: [&str; 45] = [
@@ -87,6 +87,27 @@ pub fn given<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
         }
     }
     names
+}
+
+/// Whether the name at `at` is given to something there, other than as a function's parameter.
+pub fn is_given_anew(tokens: &[Token<'_>], at: usize) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let before = |back: usize| at.checked_sub(back).map(|at| tokens[at].text);
+    let ends = is(at + 1, "|") || is(at + 1, ",");
+    let caught = before(1) == Some("(") && before(2) == Some("catch");
+    let set = is_set(tokens, at + 1) || may_be_set_in_list(tokens, at);
+    is_declared(tokens, at) || is(at + 1, "in") || set || caught || ends && before(1) == Some("|")
+}
+
+/// Whether it stands in a list behind `local` and the like, before what the names are given.
+fn is_declared(tokens: &[Token<'_>], mut at: usize) -> bool {
+    loop {
+        match at.checked_sub(1).map(|before| tokens[before].text) {
+            Some("local" | "let" | "const" | "for") => return true,
+            Some(",") if at >= 2 && tokens[at - 2].shape == Shape::Word => at -= 2,
+            _ => return false,
+        }
+    }
 }
 
 /// Names with commas between, perhaps with types, from token `at` on.

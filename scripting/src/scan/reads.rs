@@ -49,6 +49,8 @@ pub struct Reads {
     pub complete: bool,
     /// Where the text reads a field or asks for a layer, in order.
     pub spots: Vec<Spot>,
+    /// Whether what a packet is called is given to something else as well.
+    pub shadowed: bool,
     /// Whether only `update` and `check` have a parameter called as the packet is, and nothing
     /// else calls them.
     pub contained: bool,
