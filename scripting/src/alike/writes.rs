@@ -98,7 +98,8 @@ fn a_method_of_what_a_packet_has_is_no_writing_in_rhai() {
             "f(pkt);".to_owned(),
         ] {
             let text = format!(
-                "fn f(p) {{ p.{read}; }} fn update(pkt, s) {{ {body} }} fn export() {{ #{{ n: 1 }} }}"
+                "fn f(p) {{ p.{read}; }} fn update(pkt, s) {{ {body} }} \
+                 fn export() {{ #{{ n: 1 }} }}"
             );
             let mut running =
                 Running::start("test.rhai", &text, &[], Limits::default()).expect("a script");
