@@ -182,10 +182,11 @@ impl Disk {
         }
     }
 
-    /// Writes down that a segment was begun. Where that fails it is there all the same, or not.
+    /// Writes down that a segment was begun; where there is no space for that, with the next load.
     fn write_down(&mut self, number: u64) {
-        if let Some(lock) = self.lock.as_ref().filter(|_| number > self.newest) {
-            let _ = newest::write(lock, number);
+        if let Some(lock) = self.lock.as_ref().filter(|_| number > self.newest)
+            && newest::write(lock, number).is_ok()
+        {
             self.newest = number;
         }
     }

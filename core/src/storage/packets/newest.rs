@@ -1,6 +1,6 @@
-//! The number of the newest segment with packets that was begun, in the file that who writes has
-//! locked. So one that somebody removed together with its index is missed, and its number is not
-//! used again.
+//! The number of the newest segment that was begun for packets, in the file that who writes has
+//! locked. So one that somebody removed together with its index is missed, and so is one whose
+//! packets were all lost; its number is not used again.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};

@@ -234,10 +234,11 @@ pub fn gaps(dir: &Path, window: Window) -> io::Result<Vec<Window>> {
     Ok(gaps)
 }
 
-/// Whether it goes on where another ends that is there.
+/// Whether it goes on where another ends that is there, of all in the order of their numbers.
 fn follows(segment: &Segment, segments: &[Segment]) -> bool {
-    let is_before = |one: &Segment| one.number.saturating_add(1) == segment.number;
-    segments.iter().any(is_before) && !begins_apart(segment)
+    let before = segment.number.checked_sub(1);
+    let is_there = |number| segments.binary_search_by_key(&number, |one| one.number).is_ok();
+    before.is_some_and(is_there) && !begins_apart(segment)
 }
 
 /// The times of its packets, as far as they are known.
