@@ -1,7 +1,7 @@
 //! Segments: their names, those in a directory, and how the whole blocks in one are cut to slabs.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -164,22 +164,41 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<Segment>> {
     };
     let segments: Vec<Segment> = listed()?;
     let has_hole = segments.windows(2).any(|pair| pair[0].is_followed_from_afar(&pair[1]));
+    let last = segments.last().map_or(0, |last| last.number);
     // One that is renamed while the directory is read may be passed over.
-    if has_hole { listed() } else { Ok(segments) }
+    if has_hole || last < newest::read(dir) { listed() } else { Ok(segments) }
 }
+
+/// How often a directory is looked at that changes meanwhile.
+const LOOKS_MAX: usize = 16;
 
 /// Every file of a segment in a directory, oldest first, compressed before plain.
 pub(super) fn list_all(dir: &Path) -> io::Result<Vec<Segment>> {
-    let mut segments = Vec::new();
+    let mut looks = 0;
+    loop {
+        let (segments, has_changed) = look(fs::read_dir(dir)?)?;
+        looks += 1;
+        if !has_changed || looks == LOOKS_MAX {
+            return Ok(segments);
+        }
+    }
+}
+
+/// The same among the files of a directory; and whether some are not there any more: gone, or under
+/// another name.
+fn look(files: impl Iterator<Item = io::Result<DirEntry>>) -> io::Result<(Vec<Segment>, bool)> {
+    let (mut segments, mut has_changed) = (Vec::new(), false);
     let mut indexes = BTreeMap::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        // A file may go between being listed and being looked at.
-        let Ok(metadata) = entry.metadata() else { continue };
+    for file in files {
+        let file = file?;
+        let Ok(metadata) = file.metadata() else {
+            has_changed = true;
+            continue;
+        };
         if !metadata.is_file() {
             continue;
         }
-        let path = entry.path();
+        let path = file.path();
         match path.extension().is_some_and(|kind| kind == "index") {
             true => drop(indexes.insert(path, metadata.len())),
             false => segments.extend(Segment::named(&path, metadata.len())),
@@ -189,7 +208,7 @@ pub(super) fn list_all(dir: &Path) -> io::Result<Vec<Segment>> {
         segment.index_bytes = indexes.get(&segment.index()).copied().unwrap_or(0);
     }
     segments.sort_by_key(|segment| (segment.number, !segment.packed));
-    Ok(segments)
+    Ok((segments, has_changed))
 }
 
 /// Opens a segment, also if it was closed or compressed, and so renamed, after it was listed; none
@@ -288,5 +307,25 @@ impl<R: Read> Slabs<R> {
         let at = self.at;
         self.at += whole as u64;
         Ok((whole > 0).then_some(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_gets_another_name_while_it_is_listed_is_noticed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = dir.path().join("00000001.pcapng");
+        fs::write(&open, "packets").expect("a file");
+        let listed = || fs::read_dir(dir.path()).expect("a directory").collect::<Vec<_>>();
+        let (before, closed) = (listed(), closed_name(1, (Ts(0), Ts(5)), false));
+        fs::rename(&open, dir.path().join(closed)).expect("a file");
+        let count = |files: Vec<_>| {
+            let (segments, has_changed) = look(files.into_iter()).expect("a directory");
+            (segments.len(), has_changed)
+        };
+        assert_eq!((count(before), count(listed())), ((0, true), (1, false)));
     }
 }
