@@ -34,6 +34,7 @@ mod ask;
 mod rerun;
 mod show;
 mod told;
+mod url;
 
 /// Where to ask.
 enum At {

@@ -1,17 +1,18 @@
 //! A question that is put to a monitor over HTTP, and its answer as it comes.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
 
 use como_core::query::Far;
 use como_core::render::{Format as Written, Reader, Told};
 use como_web::Language;
+use ureq::http::Uri;
 
 use super::pairs;
 use super::show::Seen;
 use super::told::say_told;
+use super::url::whole;
 use crate::catalogue;
 use crate::cli::{AnswerFormat, Format, Query};
 use crate::error::{Failure, Result, say, with_causes};
@@ -64,25 +65,6 @@ pub fn ask(url: &str, args: &Query, format: AnswerFormat) -> Result {
     handed?;
     told.iter().for_each(|told| say_told(told, is_table));
     Ok(())
-}
-
-/// The URL of a monitor, which may be written as host and port alone.
-fn whole(url: &str) -> Result<String> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    if scheme != "http" {
-        let failure = Failure::usage(format!("a monitor is asked over http, not `{scheme}`"));
-        return Err(failure.hint("write http://HOST:PORT; a tunnel or a proxy brings encryption"));
-    }
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // An address of IPv6 has colons of its own, in brackets.
-    let behind = host.rsplit([']', '@']).next().unwrap_or_default();
-    match behind.split_once(':') {
-        Some((_, port)) if !port.is_empty() && port.parse::<NonZeroU16>().is_err() => {
-            let failure = Failure::usage(format!("`{port}` in `{url}` is no port"));
-            Err(failure.hint("a port is a number from 1 to 65535"))
-        }
-        _ => Ok(format!("http://{rest}")),
-    }
 }
 
 fn agent() -> ureq::Agent {
@@ -223,28 +205,11 @@ fn script(name: &str) -> Result<Option<(Language, String)>> {
 
 fn unanswered(url: &str, error: &ureq::Error) -> Failure {
     let what = format!("no answer from {url}: {}", with_causes(error));
-    Failure::new(what).hint("is `como serve` running there? --store DIR reads its store")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(url: &str, want: std::result::Result<&str, &str>) {
-        let got = whole(url).map_err(|failure| failure.text());
-        assert_eq!(got.as_deref().map_err(|why| why.lines().next().unwrap_or("")), want);
-    }
-
-    #[test]
-    fn a_port_is_one_before_anybody_is_asked() {
-        check("monitor:44444", Ok("http://monitor:44444"));
-        check("http://monitor/a:b", Ok("http://monitor/a:b"));
-        check("[::1]", Ok("http://[::1]"));
-        check("http://[::1]:80/", Ok("http://[::1]:80/"));
-        check("monitor:65536", Err("`65536` in `monitor:65536` is no port"));
-        check("http://[::1]:0", Err("`0` in `http://[::1]:0` is no port"));
-        check("monitor:x/", Err("`x` in `monitor:x/` is no port"));
-        check("https://monitor", Err("a monitor is asked over http, not `https`"));
-    }
+    let has_port = url.parse::<Uri>().is_ok_and(|url| url.port().is_some());
+    Failure::new(what).hint(match has_port {
+        true => "is `como serve` running there? --store DIR reads its store",
+        false => {
+            "without a port it is asked at 80; `como serve` listens at 44444, or where it says"
+        }
+    })
 }
