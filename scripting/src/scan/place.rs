@@ -152,6 +152,23 @@ pub fn listed(tokens: &[Token<'_>], at: usize) -> Option<(usize, usize)> {
     None
 }
 
+/// Behind the bracket that closes the one at `open`, if it is among the next `most` tokens.
+pub fn closed(tokens: &[Token<'_>], open: usize, most: usize) -> Option<usize> {
+    let one_of = |token: &Token<'_>, texts: [&str; 3]| texts.iter().any(|text| token.is(text));
+    let mut depth = 0u32;
+    for (at, token) in tokens.iter().enumerate().skip(open).take(most) {
+        if one_of(token, ["(", "[", "{"]) {
+            depth += 1;
+        } else if one_of(token, [")", "]", "}"]) {
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                return Some(at + 1);
+            }
+        }
+    }
+    None
+}
+
 /// The bracket that the one at `close` closes.
 fn opening(text: &[Token<'_>], close: usize) -> Option<usize> {
     let mut depth = 0u32;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::place::{LIST_TOKENS_MAX, opens_block, uses};
+use super::place::{LIST_TOKENS_MAX, closed, opens_block, uses};
 use super::tokens::{Shape, Token};
 use super::{given, is_dotted};
 
@@ -81,12 +81,13 @@ impl Scope {
     }
 }
 
-/// Whether what ends before `next` is set there: `x = 1`, `x ..= y`.
+/// Whether what ends before `next` is set there: `x = 1`, `x ..= y`, `x <<= 2`.
 pub fn is_set(tokens: &[Token<'_>], next: usize) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let shifts = ["<", ">"].iter().any(|sign| is(next, sign) && is(next + 1, sign));
     let signs = ["+", "-", "*", "/", "%", "^", ".", "|", "&"];
     let sign = |at: usize| signs.iter().any(|sign| is(at, sign));
-    let sign = (next..next + 2).take_while(|at| sign(*at)).count();
+    let sign = if shifts { 2 } else { (next..next + 2).take_while(|at| sign(*at)).count() };
     is(next + sign, "=") && !is(next + sign + 1, "=")
 }
 
@@ -97,18 +98,20 @@ pub fn may_be_set_in_list(tokens: &[Token<'_>], at: usize) -> bool {
     if !is(at + 1, ",") {
         return false;
     }
-    let mut depth = 0u32;
-    for next in at + 1..at + LIST_TOKENS_MAX {
+    let mut next = at + 1;
+    while next < at + LIST_TOKENS_MAX {
         if one_of(next, &["(", "[", "{"]) {
-            depth += 1;
-        } else if one_of(next, &[")", "]", "}"]) {
-            let Some(out) = depth.checked_sub(1) else { return false };
-            depth = out;
-        } else if depth == 0 && is(next, "=") && !one_of(next - 1, &["=", "~", "<", ">"]) {
+            let Some(behind) = closed(tokens, next, LIST_TOKENS_MAX) else { return true };
+            next = behind;
+            continue;
+        }
+        if is(next, "=") && !one_of(next - 1, &["=", "~", "<", ">"]) {
             return !is(next + 1, "=");
-        } else if depth == 0 && one_of(next, &["local", "end", "then", "do", "return", "if"]) {
+        }
+        if one_of(next, &[")", "]", "}", "local", "end", "then", "do", "return", "if"]) {
             return false;
         }
+        next += 1;
     }
     true
 }
@@ -195,6 +198,7 @@ mod tests {
             "p = 1",
             "p ..= a",
             "p //= 1",
+            "p <<= 1",
             "a, p = 1, 2",
             "local p",
             "for p in a do end",
@@ -207,5 +211,6 @@ mod tests {
             check(&format!("do HERE {set} end"), Some("given"));
         }
         check("do HERE x = p .. a y = p // 2 == p z = p == 1 end", Some("plain plain plain plain"));
+        check("do HERE x = p << 1 y = p <= 1 z = p >> 1 == 1 end", Some("plain plain plain"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::place::{LIST_TOKENS_MAX, is_value, subject};
+use super::place::{LIST_TOKENS_MAX, closed, is_value, subject};
 use super::tokens::{Shape, Token};
 use super::{is_set, may_be_set_in_list};
 
@@ -14,11 +14,10 @@ pub const READ_ONLY: &str =
 pub fn written(tokens: &[Token<'_>], at: usize) -> Option<Range<usize>> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let next = behind(tokens, at);
-    let shifted = ["<", ">"].iter().any(|sign| is(next, sign) && is(next + 1, sign));
-    let set = is_set(tokens, next) || shifted && is(next + 2, "=");
     let defined = at > 0 && is(at - 1, "function");
     let last = &tokens[next - 1];
-    (next > at + 1 && (set || defined)).then(|| tokens[at].at..last.at + last.text.len())
+    (next > at + 1 && (is_set(tokens, next) || defined))
+        .then(|| tokens[at].at..last.at + last.text.len())
 }
 
 /// Whether something of the packet at `at` may be one of several that are set:
@@ -37,29 +36,13 @@ fn behind(tokens: &[Token<'_>], at: usize) -> usize {
         let end = if is(next, ".") && word(next + 1) {
             Some(next + 2)
         } else {
-            Some(next).filter(|open| is(*open, "[")).and_then(|open| closed(tokens, open))
+            is(next, "[").then(|| closed(tokens, next, LIST_TOKENS_MAX)).flatten()
         };
         match end {
             Some(end) => next = end,
             None => return next,
         }
     }
-}
-
-/// Behind the bracket that closes the one at `open`, where that is near.
-fn closed(tokens: &[Token<'_>], open: usize) -> Option<usize> {
-    let mut depth = 0u32;
-    for (at, token) in tokens.iter().enumerate().skip(open).take(LIST_TOKENS_MAX) {
-        if token.is("[") {
-            depth += 1;
-        } else if token.is("]") {
-            depth -= 1;
-            if depth == 0 {
-                return Some(at + 1);
-            }
-        }
-    }
-    None
 }
 
 /// Whether at `at`, behind others and their commas, a list may stand that is set.
