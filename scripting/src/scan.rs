@@ -8,8 +8,10 @@ mod args;
 mod bound;
 mod filters;
 mod functions;
+mod handed;
 mod names;
 mod order;
+mod others;
 mod place;
 mod reads;
 mod resume;
@@ -20,13 +22,17 @@ mod written;
 
 pub use args::{args, declares_args};
 use bound::{Bounds, What, inner};
+use std::ops::Range;
+
 use como_core::field::{Field, Kind};
 use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use functions::{calls, functions, is_nested};
+use handed::handed;
 use names::is_given_anew;
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
+use others::others;
 pub use place::{
     goes_on, is_asked, is_at_top, is_behind_dot, is_dotted, is_value, listed, opens_block, subject,
     uses,
@@ -101,7 +107,10 @@ pub fn no_field(name: &str) -> String {
 
 /// What the packet callbacks of `source` read.
 pub fn reads(source: &str, language: Language) -> Reads {
-    scan(source, language, |_, _| Bounds::default())
+    scan(source, language, |tokens, _, _| match language {
+        Language::Lua => Bounds::default(),
+        Language::Rhai => handed(tokens),
+    })
 }
 
 /// The same of a Lua text, where the packet is also followed to other names for it.
@@ -112,18 +121,19 @@ pub fn followed(source: &str) -> Reads {
 fn scan<'a>(
     source: &'a str,
     language: Language,
-    bounds: impl FnOnce(&[Token<'a>], &[&'a str]) -> Bounds<'a>,
+    bounds: impl FnOnce(&[Token<'a>], &[&'a str], &[Range<usize>]) -> Bounds<'a>,
 ) -> Reads {
     let tokens = code(source, language);
     let names = packet_names(&tokens, language);
     let filters = filters::named(source, &tokens);
-    let bounds = bounds(&tokens, &names);
+    let others = others(&tokens, &names, language);
+    let bounds = bounds(&tokens, &names, &others);
     let mut reads = Reads { complete: true, ..Reads::default() };
     reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
     reads.helpers = bounds.brackets().map(|at| tokens[at].at + 1).collect();
     let (tokens, names, filters) = (&tokens, &names, &filters);
     let (makes, parameters) = (makes_tables(tokens), 0);
-    let scan = Scan { tokens, names, filters, bounds, reads, language, makes, parameters };
+    let scan = Scan { tokens, names, filters, bounds, others, reads, language, makes, parameters };
     scan.reads()
 }
 
@@ -154,26 +164,21 @@ fn makes_tables(tokens: &[Token<'_>]) -> bool {
 
 /// What `update` and `check` call the packet.
 fn packet_names<'a>(tokens: &[Token<'a>], language: Language) -> Vec<&'a str> {
-    let mut names = Vec::new();
     let word = if language == Language::Lua { "function" } else { "fn" };
-    for (at, token) in tokens.iter().enumerate() {
-        if !token.is(word) {
-            continue;
-        }
-        let is_callback = |t: Option<&Token>| t.is_some_and(|t| t.is("update") || t.is("check"));
-        let assigned = at >= 2 && tokens[at - 1].is("=") && is_callback(tokens.get(at - 2));
-        let first = if is_callback(tokens.get(at + 1)) {
-            tokens.get(at + 3)
-        } else if assigned {
-            tokens.get(at + 2)
-        } else {
-            None
-        };
-        if let Some(name) = first.filter(|t| t.shape == Shape::Word) {
-            names.push(name.text);
-        }
+    let functions = (0..tokens.len()).filter(|at| tokens[*at].is(word));
+    let first = functions.filter_map(|at| tokens.get(called_back(tokens, at)?));
+    first.filter(|t| t.shape == Shape::Word).map(|t| t.text).collect()
+}
+
+/// Where the first parameter stands of the function that begins at `at`, if that is `update` or
+/// `check`.
+fn called_back(tokens: &[Token<'_>], at: usize) -> Option<usize> {
+    let is_callback = |t: Option<&Token>| t.is_some_and(|t| t.is("update") || t.is("check"));
+    let assigned = at >= 2 && tokens[at - 1].is("=") && is_callback(tokens.get(at - 2));
+    match is_callback(tokens.get(at + 1)) {
+        true => Some(at + 3),
+        false => assigned.then_some(at + 2),
     }
-    names
 }
 
 struct Scan<'a> {
@@ -181,6 +186,8 @@ struct Scan<'a> {
     names: &'a [&'a str],
     filters: &'a [&'a str],
     bounds: Bounds<'a>,
+    /// Where the packet's name is not surely its own.
+    others: Vec<Range<usize>>,
     reads: Reads,
     language: Language,
     /// Whether the script makes tables.
@@ -197,16 +204,15 @@ impl<'a> Scan<'a> {
         if self.language == Language::Rhai {
             self.interpolated();
         }
-        self.reads.contained = !self.reads.shadowed
-            && self.parameters == self.names.len()
-            && ["update", "check"].iter().all(|name| uses(self.tokens, name).count() <= 1);
+        let once = ["update", "check"].iter().all(|name| uses(self.tokens, name).count() <= 1);
+        self.reads.contained = !self.reads.shadowed && self.parameters == self.names.len() && once;
         if self.reads.shadowed {
             // The name means something else in places: none of its uses is sure to be a packet.
             self.reads.spots.clear();
             self.reads.unknown.clear();
             self.reads.texts.clear();
         }
-        if !self.reads.contained {
+        if self.reads.shadowed || !once {
             self.reads.written.clear();
         }
         if !self.reads.complete {
@@ -287,7 +293,10 @@ impl<'a> Scan<'a> {
             return;
         }
         if let Some(place) = written(self.tokens, at) {
-            self.reads.written.push(place);
+            match self.is_sure(at) {
+                true => self.reads.written.push(place),
+                false => self.reads.complete = false,
+            }
             return;
         }
         self.reads.complete &= !may_be_written(self.tokens, at);
@@ -311,7 +320,8 @@ impl<'a> Scan<'a> {
             if let Some(field) = Field::named(&name).filter(|_| !self.is_method(at, len, chain)) {
                 self.reads.field(field);
                 self.spot(at, len, Read::Field(field));
-                if matches!(field.kind(), Kind::Addr | Kind::Mac) && self.is_text_next(at, len) {
+                let is_addr = matches!(field.kind(), Kind::Addr | Kind::Mac);
+                if is_addr && self.is_text_next(at, len) && self.is_sure(at) {
                     self.reads.texts.push(self.tokens[at].line);
                 }
                 return;
@@ -381,7 +391,15 @@ impl<'a> Scan<'a> {
     }
 
     fn unknown(&mut self, at: usize, chain: &[&str]) {
-        self.reads.unknown.push((chain.join("."), self.tokens[at].line));
+        if self.is_sure(at) {
+            self.reads.unknown.push((chain.join("."), self.tokens[at].line));
+        }
+    }
+
+    /// Whether a name of the packet at `at` is surely its own.
+    fn is_sure(&self, at: usize) -> bool {
+        let bound = || self.bounds.what(self.tokens, at).is_some();
+        !self.others.iter().any(|range| range.contains(&at)) || bound()
     }
 
     /// Whether the layer read at `at` is only asked for, as in `if pkt.tcp then`.

@@ -1,6 +1,6 @@
 //! A packet is read only, in whatever way a script would write into it.
 
-use como_core::module::{Limits, ModuleError};
+use como_core::module::{Limits, Mistake, ModuleError};
 
 use super::{frames, udp};
 use crate::running::Running;
@@ -9,24 +9,24 @@ use crate::scan::READ_ONLY;
 /// Checks that a script is refused for its line 2, as it is loaded or by each packet of any kind.
 #[track_caller]
 fn check(file: &str, text: &str, at_load: bool) {
-    let (what, _) = READ_ONLY.split_once("; ").expect("a hint");
-    let want = |line: u32, message: &str| {
-        let told = line == 2 && message.starts_with(what);
-        assert!(told, "{text}\n{line}: {message}");
+    let (what, hint) = READ_ONLY.split_once("; ").expect("a hint");
+    let want = |told: &Mistake| {
+        let right = told.line == 2 && told.message.starts_with(what);
+        assert!(right && told.hint.as_deref() == Some(hint), "{text}\n{told:?}");
     };
     let text = &match file.ends_with("lua") {
         true => format!("{text} function export() return {{ n = 1 }} end"),
         false => format!("{text} fn export() {{ #{{ n: 1 }} }}"),
     };
     match Running::start(file, text, &[], Limits::default()) {
-        Err(ModuleError::Script(mistake)) if at_load => want(mistake.line, &mistake.message),
+        Err(ModuleError::Script(mistake)) if at_load => want(&mistake),
         Err(error) => panic!("{error}\n{text}"),
         Ok(mut running) => {
             assert!(!at_load, "{text}");
             for frame in frames() {
                 running.feed([frame]);
                 let fault = running.faults.pop().expect("a fault");
-                want(fault.mistake.line, &fault.mistake.message);
+                want(&fault.mistake);
             }
         }
     }
@@ -77,14 +77,18 @@ fn lua_does_not_write_into_a_packet() {
 fn rhai_does_not_write_into_a_packet() {
     for place in PLACES {
         let [p, q] = ["p", "q[0]"].map(|name| place.replace("pkt", name));
-        check("test.rhai", &format!("fn update(pkt, s) {{\n{place} = 3; }}"), true);
-        if is_deep(place) {
-            continue;
+        for write in [
+            format!("fn update(pkt, s) {{\n{place} = 3; }}"),
+            format!("fn update(pkt, s) {{ let p = pkt;\n{p} = 3; }}"),
+            format!("fn f(pkt) {{\n{place} = 3; }} fn update(pkt, s) {{ f(pkt); }}"),
+            format!("fn f(n, p) {{\n{p} = 3; }} fn update(pkt, s) {{ f(1, pkt); }}"),
+        ] {
+            check("test.rhai", &write, true);
         }
-        check("test.rhai", &format!("fn update(pkt, s) {{ let p = pkt;\n{p} = 3; }}"), false);
-        check("test.rhai", &format!("fn update(pkt, s) {{ let q = [pkt];\n{q} = 3; }}"), false);
-        let helper = format!("fn f(pkt) {{\n{place} = 3; }} fn update(pkt, s) {{ f(pkt); }}");
-        check("test.rhai", &helper, false);
+        if !is_deep(place) {
+            let listed = format!("fn update(pkt, s) {{ let q = [pkt];\n{q} = 3; }}");
+            check("test.rhai", &listed, false);
+        }
     }
 }
 
@@ -117,6 +121,13 @@ fn what_is_called_as_the_packet_was_can_be_written() {
         "pkt = { len = 3 } pkt.len = 1 s.n = pkt.len",
         "pkt, s.m = { len = 3 }, 2 pkt.len = 1 s.n = pkt.len",
         "local old = pkt pkt = { len = old.len } pkt.len -= old.len - 1 s.n = pkt.len",
+        "local src, pkt = pkt.ip.src, {} pkt.addr = src s.n = if pkt.addr == src then 1 else 2",
+        "local a: { n: number }, pkt: any = {}, {} pkt.len = 1 s.n = pkt.len",
+        "local function pkt() return 1 end s.n = pkt()",
+        "for _, pkt: any in { { a = 3 } } do pkt.a = 1 s.n = pkt.a end",
+        "local f = function(n: number, pkt: any) pkt.a = n return pkt.a end s.n = f(1, {})",
+        "local function f(pkt) local q = pkt q.a = 1 return q.a end s.n = f({})",
+        "local t = { f = function(x, pkt) return pkt.a end } s.n = t.f(2, { a = 1 })",
     ];
     let rhai = [
         "let pkt = #{ len: 3 }; pkt.len = 1; s.n = pkt.len;",
@@ -126,6 +137,9 @@ fn what_is_called_as_the_packet_was_can_be_written() {
         "pkt = #{ len: 3 }; pkt.len = 1; s.n = pkt.len;",
         "try { throw #{ len: 3 }; } catch (pkt) { pkt.len = 1; s.n = pkt.len; }",
         "let f = |pkt| pkt.len; s.n = f.call(#{ len: 1 });",
+        "let f = |x, pkt| pkt.len; s.n = f.call(2, #{ len: 1 });",
+        "for (pkt, i) in [#{ len: 3 }] { pkt.len = 1; s.n = pkt.len; }",
+        "for (i, pkt) in [3] { s.n = pkt + 1; }",
     ];
     let lua = lua.map(|body| {
         let text = "function export(s) return { n = s.n } end";
@@ -135,7 +149,25 @@ fn what_is_called_as_the_packet_was_can_be_written() {
         let text = "fn export(s) { #{ n: s.n } }";
         ("test.rhai", format!("fn update(pkt, s) {{ {body} }} {text}"))
     });
-    for (file, text) in lua.into_iter().chain(rhai) {
+    // Of what a helper is given only some may be a packet.
+    let given = [
+        (
+            "test.lua",
+            "local function f(pkt) pkt.a = 1 return pkt.a end local m = {} \
+             function m.g(x, pkt) return pkt.a end function m:h(pkt) return pkt.a end
+             function update(pkt, s) s.n = f({}) + m.g(1, { a = 1 }) + m:h({ a = 1 }) - 2 end
+             function export(s) return { n = s.n } end"
+                .to_owned(),
+        ),
+        (
+            "test.rhai",
+            "fn f(pkt) { pkt.a = 1; pkt.a } fn g(x, pkt) { pkt.a }
+             fn update(pkt, s) { s.n = f(#{}) + [#{ a: 1 }].map(|p| g(1, p))[0] - 1; }
+             fn export(s) { #{ n: s.n } }"
+                .to_owned(),
+        ),
+    ];
+    for (file, text) in lua.into_iter().chain(rhai).chain(given) {
         let started = Running::start(file, &text, &[], Limits::default());
         let mut running = started.unwrap_or_else(|error| panic!("{error}: {text}"));
         running.feed([udp()]);

@@ -55,7 +55,9 @@ pub struct Composed {
 pub fn reads_of(source: &str) -> Reads {
     let reads = scan::followed(source);
     let tokens = code(source, Language::Lua);
-    if Driver::of(&reads, &tokens).direct || !reads.written.is_empty() {
+    // What is surely wrong by whatever name is told of these alone, and refuses the script.
+    let wrong = !reads.written.is_empty() || !reads.unknown.is_empty();
+    if wrong || Driver::of(&reads, &tokens).direct {
         return reads;
     }
     let reads = scan::reads(source, Language::Lua);

@@ -16,7 +16,7 @@ use super::{LAYERS, given, is_behind_dot, is_dotted};
 use crate::declare::Callback;
 
 /// How often the packet is given on in a text that is followed: each time much of it is read.
-const GIVEN_MAX: usize = 100;
+pub const GIVEN_MAX: usize = 100;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +58,10 @@ pub struct Bounds<'a> {
 }
 
 impl<'a> Bounds<'a> {
-    /// The names in a text that calls the packet `names`.
-    pub fn of(tokens: &[Token<'a>], names: &[&'a str]) -> Self {
+    /// The names in a text that calls the packet `names`, but not in what is `others`'.
+    pub fn of(tokens: &[Token<'a>], names: &[&'a str], others: &[Range<usize>]) -> Self {
         let mut bounds = Self::default();
-        bounds.follow(tokens, names, true);
+        bounds.follow(tokens, (names, others), true);
         let called = |helper: &Helper<'_>| {
             let mut others = uses(tokens, helper.name).filter(|at| *at != helper.at);
             others.all(|at| helper.calls.contains(&(at + 1)))
@@ -71,7 +71,7 @@ impl<'a> Bounds<'a> {
         }
         if !bounds.helpers.iter().all(called) {
             bounds = Self::default();
-            bounds.follow(tokens, names, false);
+            bounds.follow(tokens, (names, others), false);
         }
         bounds
     }
@@ -93,12 +93,19 @@ impl<'a> Bounds<'a> {
     }
 
     /// Follows the packet from name to name; to functions too, with `helped`.
-    fn follow(&mut self, tokens: &[Token<'a>], names: &[&'a str], helped: bool) {
+    fn follow(
+        &mut self,
+        tokens: &[Token<'a>],
+        (names, others): (&[&'a str], &[Range<usize>]),
+        helped: bool,
+    ) {
         let mut open: Vec<(&str, Range<usize>)> =
             names.iter().map(|name| (*name, 0..tokens.len())).collect();
         while let Some((name, within)) = open.pop().filter(|_| self.tried <= GIVEN_MAX) {
             for at in within.filter(|at| tokens[*at].is(name)) {
-                if is_dotted(tokens, at) || self.is_given(at) {
+                let other = others.iter().any(|range| range.contains(&at));
+                let other = other && self.what(tokens, at).is_none();
+                if other || is_dotted(tokens, at) || self.is_given(at) {
                     continue;
                 }
                 if self.tried > GIVEN_MAX {
@@ -111,9 +118,9 @@ impl<'a> Bounds<'a> {
         }
     }
 
-    fn bind(&mut self, name: &'a str, what: What, within: Range<usize>) -> Bound<'a> {
-        self.names.push(Bound { name, what, within: within.clone() });
-        Bound { name, what, within }
+    /// Adds a name.
+    pub fn bind(&mut self, name: &'a str, what: What, within: Range<usize>) {
+        self.names.push(Bound { name, what, within });
     }
 
     /// The packet at `at` is what a local is given: `local p = pkt`, `local ip = pkt.ip`.
@@ -137,7 +144,8 @@ impl<'a> Bounds<'a> {
             return None;
         }
         self.given.extend([at, at - 2]);
-        Some(self.bind(name, what, scope.within))
+        self.bind(name, what, scope.within.clone());
+        Some(Bound { name, what, within: scope.within })
     }
 
     /// The packet at `at` is given to a function of the script.
@@ -165,7 +173,9 @@ impl<'a> Bounds<'a> {
         self.given.extend([at, parameter]);
         let calls = vec![open];
         self.helpers.push(Helper { name: name.text, nth, at: definition, calls });
-        Some(self.bind(tokens[parameter].text, What::Packet, parameter + 1..end))
+        let (name, what, within) = (tokens[parameter].text, What::Packet, parameter + 1..end);
+        self.bind(name, what, within.clone());
+        Some(Bound { name, what, within })
     }
 }
 

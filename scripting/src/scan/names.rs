@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::place::{LIST_TOKENS_MAX, closed};
 use super::tokens::{Shape, Token};
 use super::{Language, is_dotted, is_set, may_be_set_in_list};
 
@@ -68,7 +69,7 @@ pub fn given<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
         if opens || is(at, "|") && !value {
             // `for (item, number) in list`
             let from = at + 1 + usize::from(is(at + 1, "("));
-            names.extend(list(tokens, from));
+            names.extend(list(tokens, from).0.into_iter().map(|at| tokens[at].text));
         } else if ["function", "fn", "catch"].iter().any(|word| is(at, word)) {
             let rest = tokens.get(at + 1..).unwrap_or_default();
             let close = rest.iter().position(|t| t.is(")")).unwrap_or(0);
@@ -93,40 +94,60 @@ pub fn given<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
 pub fn is_given_anew(tokens: &[Token<'_>], at: usize) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let before = |back: usize| at.checked_sub(back).map(|at| tokens[at].text);
-    let ends = is(at + 1, "|") || is(at + 1, ",");
     let caught = before(1) == Some("(") && before(2) == Some("catch");
+    let named = matches!(before(1), Some("function" | "fn")) && is(at + 1, "(");
     let set = is_set(tokens, at + 1) || may_be_set_in_list(tokens, at);
-    is_declared(tokens, at) || is(at + 1, "in") || set || caught || ends && before(1) == Some("|")
+    is_declared(tokens, at) || set || caught || named
 }
 
-/// Whether it stands in a list behind `local` and the like, before what the names are given.
-fn is_declared(tokens: &[Token<'_>], mut at: usize) -> bool {
-    loop {
-        match at.checked_sub(1).map(|before| tokens[before].text) {
-            Some("local" | "let" | "const" | "for") => return true,
-            Some(",") if at >= 2 && tokens[at - 2].shape == Shape::Word => at -= 2,
-            _ => return false,
-        }
-    }
+/// Whether it stands in a list behind `local` and the like, before what the names are given, or
+/// among the parameters of a function without a name in Rhai: `|x, y|`.
+fn is_declared(tokens: &[Token<'_>], at: usize) -> bool {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    let last = |words: &[&str]| {
+        let near = at.saturating_sub(LIST_TOKENS_MAX)..at;
+        near.rev().find(|before| words.iter().any(|word| is(*before, word)))
+    };
+    let declares = last(&["local", "let", "const", "for"]).is_some_and(|open| {
+        // `for (item, number) in list`
+        let from = open + 1 + usize::from(is(open + 1, "("));
+        list(tokens, from).0.contains(&at)
+    });
+    let takes = last(&["|"]).is_some_and(|open| {
+        let (names, end) = list(tokens, open + 1);
+        names.contains(&at) && is(end, "|")
+    });
+    declares || takes
 }
 
-/// Names with commas between, perhaps with types, from token `at` on.
-fn list<'a>(tokens: &[Token<'a>], mut at: usize) -> Vec<&'a str> {
+/// Names with commas between, perhaps with types, from token `at` on; and where they end.
+fn list(tokens: &[Token<'_>], mut at: usize) -> (Vec<usize>, usize) {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let mut names = Vec::new();
-    while let Some(token) = tokens.get(at).filter(|t| t.shape == Shape::Word) {
-        names.push(token.text);
+    while tokens.get(at).is_some_and(|t| t.shape == Shape::Word) {
+        names.push(at);
         at += 1;
-        if tokens.get(at).is_some_and(|t| t.is(":")) {
-            let ends = [",", "=", "in", ")", "|"];
-            let rest = tokens.get(at..).unwrap_or_default();
-            at += rest.iter().position(|t| ends.iter().any(|end| t.is(end))).unwrap_or(rest.len());
+        if is(at, ":") {
+            at = type_end(tokens, at);
         }
-        if !tokens.get(at).is_some_and(|t| t.is(",")) {
+        if !is(at, ",") {
             break;
         }
         at += 1;
     }
-    names
+    (names, at)
+}
+
+/// The end of the type behind the colon at `at`.
+fn type_end(tokens: &[Token<'_>], mut at: usize) -> usize {
+    while let Some(token) = tokens.get(at) {
+        if [",", "=", "in", ")"].iter().any(|end| token.is(end)) {
+            break;
+        }
+        let opens = ["(", "[", "{"].iter().any(|mark| token.is(mark));
+        at = opens.then(|| closed(tokens, at, LIST_TOKENS_MAX)).flatten().unwrap_or(at + 1);
+    }
+    at
 }
 
 #[cfg(test)]
