@@ -401,10 +401,8 @@ impl PacketWriter {
             self.segment_first = ts;
             self.interfaces.clear();
             self.load.begins = true;
-            match apart {
-                true => pcapng::put_section_apart(self.load.bytes.out(), &self.lineage),
-                false => pcapng::put_section_about(self.load.bytes.out(), &self.lineage),
-            }
+            let (out, is_segment) = (self.load.bytes.out(), !self.alone);
+            pcapng::put_section_kept(out, &self.lineage, apart, is_segment);
             self.segment_bytes = self.load.bytes.len() as u64;
         }
         let page_end = (self.segment_bytes / LOAD_BYTES + 1) * LOAD_BYTES;

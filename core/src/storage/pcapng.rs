@@ -7,6 +7,7 @@
 
 mod classic;
 mod filler;
+mod kept;
 mod quick;
 
 use std::io::{self, Read};
@@ -14,6 +15,7 @@ use std::ops::Range;
 
 pub use classic::{pcap_head, pcap_record, put_pcap_header};
 pub use filler::{lengthen, packet_bytes};
+pub use kept::{is_apart, put_section_kept, run, set_run};
 pub(crate) use quick::quick_packet;
 
 use crate::field::{Field, Fields};
@@ -39,11 +41,9 @@ const OPT_CUSTOM: u16 = 2989;
 pub const ENTERPRISE: u32 = 32_473;
 
 /// What custom options of ours begin with after the enterprise number: what a packet stands for;
-/// the same of one whose headers were made from a record; a section whose packets do not follow
-/// those before; the fields an interface's packets have.
+/// the same of one whose headers were made from a record; the fields an interface's packets have.
 const WEIGHT_MARK: [u8; 4] = *b"CoMW";
 const MADE_MARK: [u8; 4] = *b"CoMM";
-const APART_MARK: [u8; 4] = *b"CoMA";
 const FIELDS_MARK: [u8; 4] = *b"CoMF";
 
 /// Which of a packet's marks are written with it.
@@ -89,16 +89,11 @@ pub fn put_section(out: &mut Vec<u8>) {
 
 /// Appends the header of a section with a comment, unless that is empty.
 pub fn put_section_about(out: &mut Vec<u8>, comment: &str) {
-    section(out, comment, false);
+    section(out, comment, |_| ());
 }
 
-/// Appends the header of a section whose packets do not follow those before: in between nothing
-/// was heard, or not kept.
-pub fn put_section_apart(out: &mut Vec<u8>, comment: &str) {
-    section(out, comment, true);
-}
-
-fn section(out: &mut Vec<u8>, comment: &str, apart: bool) {
+/// Appends the header of a section with more options.
+fn section(out: &mut Vec<u8>, comment: &str, more: impl FnOnce(&mut Vec<u8>)) {
     put_block(out, SECTION, |out| {
         out.extend(BYTE_ORDER.to_le_bytes());
         out.extend([1, 0, 0, 0]);
@@ -108,9 +103,7 @@ fn section(out: &mut Vec<u8>, comment: &str, apart: bool) {
             put_option(out, OPT_COMMENT, comment.as_bytes());
         }
         put_option(out, OPT_USER_APPLICATION, b"como");
-        if apart {
-            put_option(out, OPT_CUSTOM, &[&ENTERPRISE.to_le_bytes()[..], &APART_MARK].concat());
-        }
+        more(out);
         put_option(out, OPT_END, b"");
     });
 }
@@ -405,10 +398,8 @@ pub fn stands(block: &[u8]) -> Option<Stands> {
 
 /// The fields that the packets of an interface have, where its block says so.
 pub fn fields(block: &[u8]) -> Option<Fields> {
-    let value = options(block, 16).find(|(code, value)| {
-        *code == OPT_CUSTOM && word(value, 0) == ENTERPRISE && value.get(4..8) == Some(&FIELDS_MARK)
-    });
-    let names = std::str::from_utf8(value?.1.get(8..)?).ok()?;
+    let value = options(block, 16).find_map(|option| marked(option, FIELDS_MARK))?;
+    let names = std::str::from_utf8(value).ok()?;
     let fields = names.split(' ').filter_map(Field::named);
     Some(fields.fold(Fields::NONE, |all, field| all.and(Fields::of(&[field]))))
 }
@@ -431,11 +422,10 @@ pub fn name(block: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok()
 }
 
-/// Whether the header of a section says that its packets do not follow those before.
-pub fn is_apart(block: &[u8]) -> bool {
-    options(block, 24).any(|(code, value)| {
-        code == OPT_CUSTOM && word(value, 0) == ENTERPRISE && value.get(4..) == Some(&APART_MARK)
-    })
+/// What a custom option of ours that begins with a mark says behind it; none of any other.
+fn marked((code, value): (u16, &[u8]), mark: [u8; 4]) -> Option<&[u8]> {
+    let is_ours = code == OPT_CUSTOM && word(value, 0) == ENTERPRISE;
+    value.get(4..).filter(|_| is_ours)?.strip_prefix(&mark)
 }
 
 /// The options in a block from a byte on, as far as they are whole. We write little-endian.

@@ -101,8 +101,9 @@ impl Breaks {
         self.note(Window { from: begin, to: end }, why);
         // Whole intervals, as far as nothing of them was heard.
         let step = |ts| (self.step > Span(0)).then(|| Interval::holding(ts, self.step));
-        let after = Ts(self.heard.0.saturating_add(1));
-        let from = step(begin).map_or(after, |interval| interval.start().max(after));
+        let after = (self.heard > Ts(0)).then(|| Ts(self.heard.0.saturating_add(1)));
+        let from = step(begin).map_or(after.unwrap_or(begin), |interval| interval.start());
+        let from = from.max(after.unwrap_or_default());
         let to = step(last).map_or(Ts(u64::MAX), |interval| interval.end());
         let (lost, is_full) = (Window { from, to }, self.lost.len() >= BREAKS_MAX);
         match self.lost.last_mut() {

@@ -18,7 +18,7 @@ use super::indexing::Indexing;
 use super::segments::{self, Segment};
 use super::tidy::Tidy;
 use super::{Load, Place, Room, Spot, Written};
-use super::{leftovers, newest};
+use super::{leftovers, newest, pcapng};
 use crate::costs::Costs;
 use crate::storage::age::horizon;
 use crate::time::Ts;
@@ -46,6 +46,8 @@ pub(super) struct Disk {
     waited: bool,
     ready: bool,
     next_number: u64,
+    // The first segment of this run, by whose number that is known.
+    run: u64,
     // The newest segment that was begun, by packets or by their loss, as it is written down for
     // others.
     newest: u64,
@@ -103,6 +105,7 @@ impl Disk {
             lock,
             waited: false,
             next_number: 1,
+            run: 1,
             newest: 0,
             open,
             broken: true,
@@ -121,6 +124,7 @@ impl Disk {
             let last = all.last().map_or(0, |segment| segment.number);
             let last = last.max(swept.last_left).max(self.newest);
             self.next_number = last.saturating_add(1);
+            self.run = self.next_number;
             *self.shelf.lock() = segments::list(&room.path)?;
         }
         self.ready = true;
@@ -223,6 +227,7 @@ impl Disk {
                 self.close();
             }
             self.broken = false;
+            pcapng::set_run(&mut load.bytes, self.run);
         }
         if self.broken {
             return Ok(false);

@@ -103,6 +103,7 @@ impl PacketSource {
         listed.retain(fits);
         let chains = chains(listed, &holes).map_err(failed)?;
         holes.retain(|hole| hole.touches(window));
+        holes.iter_mut().for_each(|hole| hole.begin_in(window));
         let mut chains: Vec<Chain> =
             chains.into_iter().filter_map(|chain| chain.within(window, by)).collect();
         chains.sort_by_key(|chain| std::cmp::Reverse(chain.span().from));

@@ -74,15 +74,17 @@ pub struct Treated {
     pub link: Option<LinkType>,
     /// The filter that picked them, where that is said.
     pub filter: Option<String>,
-    /// Whether the run that kept them begins with them.
+    /// Whether the run that kept them begins with them, and which that is, where it is said.
     pub(crate) begins: bool,
+    pub(crate) run: Option<u64>,
 }
 
 impl Treated {
     /// What a segment says of its packets; none where it is gone.
     fn of(segment: &Segment) -> io::Result<Option<Self>> {
         let Some((section, interface)) = segments::heads(segment.clone())? else { return Ok(None) };
-        let mut treated = Self { begins: pcapng::is_apart(&section), ..Self::default() };
+        let (begins, run) = (pcapng::is_apart(&section), pcapng::run(&section));
+        let mut treated = Self { begins, run, ..Self::default() };
         for part in pcapng::comment(&section).unwrap_or_default().split("; ") {
             let bytes = part.strip_prefix(PAYLOAD).and_then(|rest| rest.strip_suffix(" bytes"));
             match bytes.and_then(|bytes| bytes.trim().parse().ok()) {
@@ -108,7 +110,8 @@ impl Treated {
 
     /// Takes another in, if the same was done to its packets.
     fn join(&mut self, other: &Self) -> bool {
-        let same = Self { span: self.span, begins: self.begins, ..other.clone() } == *self;
+        let Self { span, begins, run, .. } = *self;
+        let same = Self { span, begins, run, ..other.clone() } == *self;
         if same {
             let both = self.span.zip(other.span);
             self.span = both
@@ -144,7 +147,8 @@ pub fn treated(dir: &Path, window: Window) -> io::Result<Vec<Treated>> {
     for segment in segments::list(dir)?.iter().filter(|segment| segment.touches(window)) {
         // What cannot be read is complained of when its packets are.
         let Ok(Some(treated)) = Treated::of(segment) else { continue };
-        let goes_on = |known: &mut Treated| !treated.begins && known.join(&treated);
+        let is_of = |known: &Treated| !treated.begins && known.run == treated.run;
+        let goes_on = |known: &mut Treated| is_of(known) && known.join(&treated);
         if !all.last_mut().is_some_and(goes_on) {
             all.push(treated);
         }

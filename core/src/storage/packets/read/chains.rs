@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::{fs, io};
 
-use super::holes::{Hole, begins_apart, span};
+use super::holes::{Hole, begins_apart, begun_behind, run, span};
 use crate::storage::Window;
 use crate::storage::packets::crossing::By;
 use crate::storage::packets::index::SLAB_BYTES_MAX;
@@ -22,7 +22,8 @@ pub(in crate::storage::packets) struct Chain {
     pub segments: Vec<Segment>,
     /// The times of each one's packets; where they are not known, all time.
     pub spans: Vec<Window>,
-    /// From the number of its first segment to that of the next chain's.
+    /// From the number of its first segment, or of the first of its run, to that of the next
+    /// chain's.
     pub numbers: Range<u64>,
     /// The latest packet of the segments before these, where some were left out.
     pub passed: Option<Ts>,
@@ -72,21 +73,23 @@ pub(in crate::storage::packets) fn chains(
         }
         let last = chains.last().map_or(Ts(0), |chain| latest(chain, holes, segment.number));
         let steps_back = known.is_none_or(|(first, _)| first < last);
-        // Where what stands before it is missing, so may be what says that a run begins.
-        let before = segment.number.checked_sub(1);
-        let is_cut = holes.iter().any(|hole| Some(hole.number) == before);
-        let begins = chains.is_empty() || steps_back && (is_cut || begins_apart(&segment));
+        let before = chains.last().and_then(|chain| chain.segments.last());
+        let begins =
+            before.is_none_or(|before| steps_back && is_of_another(&segment, before, holes));
         let span = known.map_or(Window::ALL, |(first, last)| Window {
             from: first,
             to: Ts(last.0.saturating_add(1)),
         });
-        let number = segment.number;
         match chains.last_mut() {
             Some(chain) if !begins => {
                 chain.segments.push(segment);
                 chain.spans.push(span);
             }
             last => {
+                // What is missing of its run before it is of its chain.
+                let after = last.as_ref().and_then(|last| last.segments.last());
+                let run = after.and_then(|after| begun_behind(&segment, after));
+                let number = run.unwrap_or(segment.number);
                 last.into_iter().for_each(|chain| chain.numbers.end = number);
                 let (segments, spans) = (vec![segment], vec![span]);
                 let numbers = number..u64::MAX;
@@ -95,6 +98,17 @@ pub(in crate::storage::packets) fn chains(
         }
     }
     Ok(chains)
+}
+
+/// Whether the packets of a segment were stored by another run than those of one before it, as both
+/// say; what earlier versions stored says only with which segment a run begins.
+fn is_of_another(segment: &Segment, before: &Segment, holes: &[Hole]) -> bool {
+    let is_cut = || match (run(before), run(segment)) {
+        (Some(before), Some(run)) => before != run,
+        // Where what stands before it is missing, so may be what says that a run begins.
+        _ => holes.iter().any(|hole| hole.is_before(segment.number)),
+    };
+    begins_apart(segment) || is_cut()
 }
 
 /// Whether a segment that is not in its index has no packet: it was begun, and its disk was full,

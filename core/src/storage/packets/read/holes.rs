@@ -35,6 +35,20 @@ impl Hole {
         let Lost { first, last } = self.lost;
         first.is_none_or(|first| first < window.to) && last.is_none_or(|last| last >= window.from)
     }
+
+    /// What nobody knows the beginning of is told from that of a window on that is read, or where
+    /// that has none, just before what there is.
+    pub fn begin_in(&mut self, window: Window) {
+        if let Lost { first: None, last: Some(last) } = self.lost {
+            let has_begin = window.from > Window::ALL.from;
+            self.lost.first = Some(if has_begin { window.from.min(last) } else { last });
+        }
+    }
+
+    /// Whether a segment follows on it.
+    pub fn is_before(&self, segment: u64) -> bool {
+        segment.checked_sub(1) == Some(self.last_number)
+    }
 }
 
 impl fmt::Display for Hole {
@@ -69,12 +83,19 @@ pub(in crate::storage::packets) fn holes(
     let left = Left::of(dir, segments)?;
     for pair in pairs {
         if let [before, behind] = pair {
-            let until = (behind.number, span(behind).map(|(first, _)| first));
-            between(Some(before), until, &left, &mut holes);
+            let begun = begun_behind(behind, before);
+            let first = span(behind).map(|(first, _)| first);
+            between(
+                Some(before),
+                Behind { number: behind.number, begun, first },
+                &left,
+                &mut holes,
+            );
         }
     }
-    if let Some(begun) = begun {
-        between(last, (begun.saturating_add(1), None), &left, &mut holes);
+    if let Some(newest) = begun {
+        let behind = Behind { number: newest.saturating_add(1), begun: None, first: None };
+        between(last, behind, &left, &mut holes);
     }
     Ok(holes)
 }
@@ -123,23 +144,43 @@ impl Left {
     }
 }
 
-/// Adds what is missing behind a segment that is there, before that of a number, which has its
-/// first packet then, if it is there. Of one that is behind none, that alone is known.
-fn between(
-    before: Option<&Segment>,
-    (until, first): (u64, Option<Ts>),
-    left: &Left,
-    holes: &mut Vec<Hole>,
-) {
+/// Where segments are missing before it.
+struct Behind {
+    number: u64,
+    /// The first of its run, where that says that it is missing too, or this one.
+    begun: Option<u64>,
+    /// Its first packet, if it is there.
+    first: Option<Ts>,
+}
+
+impl Behind {
+    /// The time of segments from a number on that are missing behind packets that end where `from`
+    /// is. Where time steps back those of the run before may be of any time behind that, and those
+    /// of the run behind of any before.
+    fn lost(&self, number: u64, from: Option<Ts>) -> Lost {
+        let to = self.first.map(|first| Ts(first.0.saturating_sub(1)));
+        let steps_back = from.zip(to).is_some_and(|(from, to)| to < from);
+        match self.begun.is_some_and(|begun| number >= begun) {
+            true if steps_back => Lost { first: None, last: to },
+            _ => Lost { first: from, last: to.filter(|_| !steps_back) },
+        }
+    }
+}
+
+/// Adds what is missing behind a segment that is there. Of one that is behind none, that alone is
+/// known.
+fn between(before: Option<&Segment>, behind: Behind, left: &Left, holes: &mut Vec<Hole>) {
+    let until = behind.number;
     let from = before.and_then(span).map(|(_, last)| Ts(last.0.saturating_add(1)));
-    let to = first.map(|first| Ts(first.0.saturating_sub(1)));
-    // Where time steps back it may be any time behind.
-    let to = to.filter(|to| from.is_none_or(|from| from <= *to));
-    let unknown = Lost { first: from, last: to };
     let mut next = before.map_or(until - 1, |before| before.number.saturating_add(1));
     let mut pass = |until: u64, next: u64| {
-        if next < until {
-            holes.push(Hole { number: next, last_number: until - 1, lost: unknown });
+        // Those of two runs are told apart.
+        let begun = behind.begun.unwrap_or(until).clamp(next, until.max(next));
+        for (number, end) in [(next, begun), (begun, until)] {
+            if number < end {
+                let lost = behind.lost(number, from);
+                holes.push(Hole { number, last_number: end - 1, lost });
+            }
         }
     };
     let mut known = Vec::new();
@@ -151,7 +192,7 @@ fn between(
             known.push(Hole {
                 number: *number,
                 last_number: *number,
-                lost: lost.unwrap_or(unknown),
+                lost: lost.unwrap_or_else(|| behind.lost(*number, from)),
             });
         }
         next = number.saturating_add(1);
@@ -249,7 +290,20 @@ pub(super) fn span(segment: &Segment) -> Option<(Ts, Ts)> {
 
 /// Whether it says that its packets do not follow those before.
 pub(super) fn begins_apart(segment: &Segment) -> bool {
+    section(segment).is_none_or(|section| pcapng::is_apart(&section))
+}
+
+/// The run that stored it, where it says so.
+pub(super) fn run(segment: &Segment) -> Option<u64> {
+    section(segment).and_then(|section| pcapng::run(&section))
+}
+
+/// The first segment of its run, where it says that this was begun behind another segment.
+pub(super) fn begun_behind(segment: &Segment, other: &Segment) -> Option<u64> {
+    run(segment).filter(|run| (other.number + 1..=segment.number).contains(run))
+}
+
+fn section(segment: &Segment) -> Option<Vec<u8>> {
     // What cannot be read is complained of when its packets are.
-    let section = first_section(segment.clone()).ok().flatten();
-    section.is_none_or(|section| pcapng::is_apart(&section))
+    first_section(segment.clone()).ok().flatten()
 }

@@ -204,38 +204,78 @@ fn what_a_kill_left_open_is_closed_with_the_first_packet_that_is_kept_behind_it(
     assert!(!is_open());
 }
 
+/// A run of late times, and one of earlier ones behind it, of about a thousand packets a segment.
+fn late_and_early(late: std::ops::Range<u64>, early: std::ops::Range<u64>) -> TempDir {
+    let dir = dir();
+    for run in [late, early] {
+        written(&place(&dir, 16 << 20), run);
+    }
+    dir
+}
+
+/// Removes the files of these beginnings.
+fn lose(dir: &Path, gone: &[&str]) {
+    let files = fs::read_dir(dir).expect("a directory").flatten();
+    let is_gone = |file: &fs::DirEntry| {
+        let name = file.file_name().to_string_lossy().into_owned();
+        gone.iter().any(|begin| name.starts_with(begin))
+    };
+    files.filter(is_gone).for_each(|file| fs::remove_file(file.path()).expect("a file"));
+}
+
 #[test]
 fn the_rest_of_a_run_of_earlier_times_is_read_in_order_where_its_first_segment_is_missing() {
-    let dir = dir();
-    let late: Vec<u64> = (9_000..9_100).collect();
-    for run in [&late[..], &(0..3_000).collect::<Vec<u64>>()] {
-        let mut writer =
-            PacketWriter::new(place(&dir, 16 << 20), Taken::whole(65_535), Arc::default())
-                .expect("a place");
-        write(&mut writer, run.iter().copied());
-    }
-    for entry in fs::read_dir(dir.path()).expect("a directory").flatten() {
-        if entry.file_name().to_string_lossy().starts_with("00000002") {
-            fs::remove_file(entry.path()).expect("a file");
-        }
-    }
+    let dir = late_and_early(9_000..9_100, 0..3_000);
+    lose(dir.path(), &["00000002"]);
     let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
     let (seconds, _) = read_all(source.expect("segments"));
-    let early = seconds.len() - late.len();
+    let early = seconds.len() - 100;
     assert!(early > 1_000 && seconds[0] > 0);
     assert!(seconds[..early].iter().copied().eq(seconds[0]..3_000));
-    assert_eq!(seconds[early..], late);
+    assert!(seconds[early..].iter().copied().eq(9_000..9_100));
+}
+
+#[test]
+fn two_runs_are_told_apart_where_the_end_of_one_and_the_beginning_of_the_other_are_missing() {
+    let dir = late_and_early(9_000..11_500, 0..3_000);
+    lose(dir.path(), &["00000003", "00000004"]);
+    let losses = Losses::default();
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
+    let source = source.expect("segments").telling(Span(SEC), losses.clone());
+    let (seconds, unheard) = read_all(source);
+    let early = seconds.iter().position(|sec| *sec == 9_000).expect("what was stored first");
+    assert!(early > 1_000 && seconds[0] > 500);
+    assert!(seconds[..early].iter().copied().eq(seconds[0]..3_000));
+    assert!(seconds[early..].is_sorted());
+    // Those of the second run are of the time before what is left of it, those of the first are of
+    // one behind it.
+    assert_eq!(unheard, [(seconds[0] - 1, seconds[0]), (2_999, 9_000)]);
+    let last = seconds[seconds.len() - 1];
+    let told: Vec<_> = std::iter::from_fn(|| losses.next(None)).collect();
+    let told = told.iter().map(|lost| (lost.from.0 / SEC, lost.to.0 / SEC, &*lost.why));
+    let end = Window::ALL.to.0 / SEC;
+    let want =
+        [(seconds[0] - 1, seconds[0], "segment 4 is missing"), (last, end, "segment 3 is missing")];
+    assert_eq!(told.collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn what_came_late_in_a_run_stays_where_it_came_also_where_what_stood_before_it_is_missing() {
+    let dir = dir();
+    let mut writer = PacketWriter::new(place(&dir, 16 << 20), Taken::whole(65_535), Arc::default())
+        .expect("a place");
+    write(&mut writer, (0..2_500).chain([100]).chain(2_500..2_600));
+    drop(writer);
+    lose(dir.path(), &["00000002"]);
+    let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
+    let (seconds, _) = read_all(source.expect("segments"));
+    assert_eq!(seconds[seconds.len() - 102..][..3], [2_499, 100, 2_500]);
 }
 
 /// What is read and told of runs where files of these beginnings are missing.
 fn read_without(runs: &[&[u64]], gone: &[&str]) -> (Vec<u64>, Vec<(u64, u64)>) {
     read_as(runs, |dir| {
-        let files = fs::read_dir(dir).expect("a directory").flatten();
-        let is_gone = |file: &fs::DirEntry| {
-            let name = file.file_name().to_string_lossy().into_owned();
-            gone.iter().any(|begin| name.starts_with(begin))
-        };
-        files.filter(is_gone).for_each(|file| fs::remove_file(file.path()).expect("a file"));
+        lose(dir, gone);
         let source = PacketSource::open("kept".to_owned(), dir, Window::ALL, By::Time, None);
         source.map(|source| source.telling(Span(SEC), Losses::default()))
     })
