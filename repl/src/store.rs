@@ -229,7 +229,12 @@ fn check(place: &Place, args: &Verify) -> Result {
     say(&format!(
         "whole are {blocks} blocks of {streams} streams, and {slabs} slabs of {segments} segments"
     ));
-    match faults.len() {
+    match faults.iter().filter(|fault| fault.is_told).count() {
+        0 => {}
+        1 => say("1 loss was told when it came, and is no damage"),
+        n => say(&format!("{n} losses were told when they came, and are no damage")),
+    }
+    match faults.iter().filter(|fault| !fault.is_told).count() {
         0 => Ok(()),
         1 => Err(Failure::new("1 thing is damaged")),
         n => Err(Failure::new(format!("{n} things are damaged"))),
@@ -272,6 +277,7 @@ fn report(faults: &[Fault], as_json: bool) -> Result {
                 "from": time(fault.from),
                 "to": time(fault.to),
                 "why": fault.why,
+                "damaged": !fault.is_told,
             }))
         });
     }

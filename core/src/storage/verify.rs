@@ -20,6 +20,8 @@ pub struct Fault {
     pub to: Option<Ts>,
     /// What is wrong.
     pub why: String,
+    /// Whether it is no damage, but a loss that was told when it came.
+    pub is_told: bool,
 }
 
 /// How much was looked at.
@@ -58,6 +60,7 @@ pub fn records(
             from: stream.first,
             to: stream.end,
             why,
+            is_told: false,
         };
         let mut scan = Scan::of_blocks(store, &stream.name, Window::ALL);
         let (mut blocks, mut rows) = (0, 0);
@@ -78,6 +81,7 @@ pub fn records(
                     from: Some(damage.from),
                     to: Some(damage.to).filter(|to| to.0 < u64::MAX),
                     why: damage.why,
+                    is_told: false,
                 }),
                 Err(error) => found(fault("pages".to_owned(), error.to_string())),
             }

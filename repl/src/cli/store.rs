@@ -79,11 +79,13 @@ pub struct Verify {
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   como store verify
-  como store verify --json > damage.ndjson || mail -s 'damaged' root < damage.ndjson
+  como store verify --json > found.ndjson || mail -s 'damaged' root < found.ndjson
 
 Every block of records and every slab of packets is read and compared with its
 checksum. Nothing is changed but what a crash left, which opening always mends.
-Exit status: 0 all is well, 1 something is damaged.";
+What a full disk did not take until a run ended is named too: that was told when
+it came, and is no damage.
+Exit status: 0 nothing is damaged, 1 something is.";
 
 /// Arguments of `como store compact`.
 #[derive(Args, Debug)]

@@ -105,6 +105,12 @@ fn what_lies_before_a_time_is_removed_and_its_space_given_back() {
 fn damage_is_named_and_the_rest_stays_readable() {
     let folder = stored();
     assert_eq!(folder.como(["store", "verify"]).ok().stdout, "");
+    // A segment that never came, as where a run ended on a full disk.
+    folder.write("store/packets/kept/lock", format!("{:020}\n", 2));
+    folder.write("store/packets/kept/00000002.lost", "");
+    let told = folder.como(["store", "verify", "--json"]).ok();
+    assert!(told.stdout.contains("\"damaged\":false"), "{}", told.stdout);
+    assert!(told.stderr.contains("1 loss was told when it came, and is no damage"), "{told:?}");
     let packets = folder.path().join("store/packets/kept");
     let entries = std::fs::read_dir(packets).expect("a folder").flatten();
     let mut segments = entries.map(|entry| entry.path());

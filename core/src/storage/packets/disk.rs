@@ -181,8 +181,14 @@ impl Disk {
         self.written.lost.fetch_add(load.packets, Ordering::Relaxed);
         // So that it is missed as long as nothing comes to be in it.
         let next = self.open.as_ref().filter(|open| open.bytes == 0).map(|open| open.number);
-        if self.ready {
-            self.write_down(next.unwrap_or(self.next_number));
+        let next = next.unwrap_or(self.next_number);
+        if let Place::Directory(room) = &self.place
+            && self.ready
+            && next > self.newest
+        {
+            // Where not even that can be made, it is taken for one that somebody removed.
+            let _ = segments::mark_lost(&room.path, next);
+            self.write_down(next);
         }
     }
 
@@ -242,6 +248,13 @@ impl Disk {
         if let Some(open) = &mut self.open {
             let at = open.bytes;
             open.write(load)?;
+            if let Place::Directory(room) = &self.place
+                && at == 0
+                && open.number == self.newest
+            {
+                // Something came to be in it after all; then a mark that stays tells nothing.
+                let _ = change::remove(&segments::lost_mark(&room.path, open.number));
+            }
             if let Some(indexing) = &self.indexing {
                 let index = (at == 0).then(|| Growing::new(&open.index_path(), open.number));
                 index.into_iter().flatten().for_each(|index| indexing.begin(index));

@@ -1,5 +1,6 @@
 //! What is left in a directory of segments of those that have gone: files half written, indexes,
-//! and marks that a segment is not missing. Both matter only as long as older segments are there.
+//! and marks that a segment is not missing, or never came. They matter only as long as older
+//! segments are there.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -8,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::index::Index;
-use super::segments::{Segment, left_of, list_all};
+use super::segments::{Segment, Sign, left_of, list_all};
 use super::{change, newest, tidy};
 
 /// What came of a sweep.
@@ -55,10 +56,10 @@ pub(super) fn sweep(dir: &Path, all: &[Segment]) -> io::Result<Swept> {
         let path = entry?.path();
         let stays = match left_of(&path) {
             None => !tidy::is_half(&path),
-            Some((number, is_mark)) => match known.get(&number) {
+            Some((number, sign)) => match known.get(&number) {
                 Some(index) => *index == path,
-                None if is_mark && number == newest => true,
-                None if number > oldest && (is_mark || tells(&path, number)) => {
+                None if sign != Sign::Index && number == newest => true,
+                None if number > oldest && (sign != Sign::Index || tells(&path, number)) => {
                     swept.last_left = swept.last_left.max(number);
                     true
                 }

@@ -93,8 +93,20 @@ impl Segment {
     }
 }
 
-/// How the name of a mark ends.
+/// Says that the disk took nothing of a segment: it is missing, and that was told. In the file
+/// system that costs a name and nothing more.
+pub(super) fn mark_lost(dir: &Path, number: u64) -> io::Result<()> {
+    change::create(&lost_mark(dir, number)).map(drop)
+}
+
+/// Where that is said.
+pub(super) fn lost_mark(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:08}.{LOST}"))
+}
+
+/// How the name of a mark ends: of a segment that is not missing, and of one that never came.
 const MARK: &str = "gone";
+const LOST: &str = "lost";
 
 /// How that of an index does: of a plain segment, and of a compressed one.
 const INDEXES: [&str; 2] = ["index", "zst.index"];
@@ -104,14 +116,27 @@ pub(super) fn indexes_of(dir: &Path, number: u64) -> [PathBuf; 2] {
     INDEXES.map(|kind| dir.join(format!("{number:08}.{kind}")))
 }
 
-/// The number of the segment that an index or a mark is of, and whether it is a mark; none where it
-/// is neither.
-pub(super) fn left_of(path: &Path) -> Option<(u64, bool)> {
+/// What a file tells of a segment that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It is an index: of which time the segment was.
+    Index,
+    /// The segment went in its time.
+    Gone,
+    /// The disk took nothing of it.
+    Lost,
+}
+
+/// The number of the segment that an index or a mark is of; none where it is neither.
+pub(super) fn left_of(path: &Path) -> Option<(u64, Sign)> {
     let (stem, kind) = path.file_name()?.to_str()?.split_once('.')?;
-    let is_mark = kind == MARK;
-    let is_ours = is_mark || INDEXES.contains(&kind);
+    let sign = match kind {
+        MARK => Sign::Gone,
+        LOST => Sign::Lost,
+        kind => INDEXES.contains(&kind).then_some(Sign::Index)?,
+    };
     let is_number = stem.len() >= 8 && stem.bytes().all(|byte| byte.is_ascii_digit());
-    (is_ours && is_number).then(|| Some((stem.parse().ok()?, is_mark)))?
+    is_number.then(|| Some((stem.parse().ok()?, sign)))?
 }
 
 /// The name of a closed segment.

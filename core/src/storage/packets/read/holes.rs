@@ -14,7 +14,7 @@ use crate::filter::Expr;
 use crate::storage::Window;
 use crate::storage::packets::index::Index;
 use crate::storage::packets::newest;
-use crate::storage::packets::segments::{self, Segment, first_section};
+use crate::storage::packets::segments::{self, Segment, Sign, first_section};
 use crate::storage::packets::taken;
 use crate::storage::pcapng;
 use crate::time::Ts;
@@ -25,6 +25,8 @@ pub(in crate::storage::packets) struct Hole {
     /// The first of them, and the last.
     pub number: u64,
     last_number: u64,
+    /// Whether its packets were told as lost when they came: the disk took nothing of it.
+    pub is_told: bool,
     /// The time of what is missing, at most; as far as that is known.
     pub lost: Lost,
 }
@@ -122,8 +124,8 @@ pub fn missing(dir: &Path, window: Window) -> io::Result<Vec<String>> {
 
 /// What is left of segments that are not there.
 struct Left {
-    // By number: the index of one that was lost; none where it went for its age.
-    all: BTreeMap<u64, Option<PathBuf>>,
+    // By number: what tells of one.
+    all: BTreeMap<u64, (Sign, PathBuf)>,
 }
 
 impl Left {
@@ -132,12 +134,12 @@ impl Left {
         let is_there = |number| segments.binary_search_by_key(&number, |one| one.number).is_ok();
         for entry in fs::read_dir(dir)? {
             let path = entry?.path();
-            let Some((number, is_mark)) = segments::left_of(&path) else { continue };
+            let Some((number, sign)) = segments::left_of(&path) else { continue };
             // An index goes before its segment does, which may go at this moment.
-            if is_mark {
-                all.insert(number, None);
+            if sign == Sign::Gone {
+                all.insert(number, (sign, path));
             } else if !is_there(number) && path.exists() {
-                all.entry(number).or_insert(Some(path));
+                all.entry(number).or_insert((sign, path));
             }
         }
         Ok(Self { all })
@@ -179,19 +181,20 @@ fn between(before: Option<&Segment>, behind: Behind, left: &Left, holes: &mut Ve
         for (number, end) in [(next, begun), (begun, until)] {
             if number < end {
                 let lost = behind.lost(number, from);
-                holes.push(Hole { number, last_number: end - 1, lost });
+                holes.push(Hole { number, last_number: end - 1, is_told: false, lost });
             }
         }
     };
     let mut known = Vec::new();
-    for (number, index) in left.all.range(next..until) {
+    for (number, (sign, path)) in left.all.range(next..until) {
         pass(*number, next);
-        if let Some(path) = index {
+        if *sign != Sign::Gone {
             let span = Index::read(path, *number).ok().and_then(|index| index.span());
             let lost = span.map(|(first, last)| Lost { first: Some(first), last: Some(last) });
             known.push(Hole {
                 number: *number,
                 last_number: *number,
+                is_told: *sign == Sign::Lost,
                 lost: lost.unwrap_or_else(|| behind.lost(*number, from)),
             });
         }

@@ -20,7 +20,11 @@ pub fn verify(dir: &Path, found: &mut dyn FnMut(Fault)) -> io::Result<Checked> {
             place: hole.to_string(),
             from: hole.lost.first,
             to: hole.lost.last,
-            why: "it was removed, or the disk lost it".to_owned(),
+            why: match hole.is_told {
+                true => "the disk took nothing of it: its packets were told as lost".to_owned(),
+                false => "it was removed, or the disk lost it".to_owned(),
+            },
+            is_told: hole.is_told,
         });
     }
     let mut buffers = Buffers::default();
@@ -59,6 +63,7 @@ impl Report<'_> {
             from: span.map(|(first, _)| first),
             to: span.map(|(_, last)| last),
             why: why.to_owned(),
+            is_told: false,
         });
     }
 }

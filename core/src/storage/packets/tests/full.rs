@@ -68,7 +68,16 @@ fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
     assert_eq!(counts.complaint(), None);
     // No load that is lost leaves a file.
     assert_eq!(segments(&path).expect("a directory").len(), 2);
-    assert_eq!((names(&path, ".gone").len(), names(&path, "").len()), (0, 4));
+    assert_eq!(names(&path, ".lost"), ["00000002.lost"]);
+    assert_eq!((names(&path, ".gone").len(), names(&path, "").len()), (0, 5));
+    let faults = || {
+        let mut faults = Vec::new();
+        verify(&path, &mut |fault| faults.push(fault)).expect("a directory");
+        faults
+    };
+    // What never came is named, and no damage.
+    let told: Vec<_> = faults().into_iter().map(|fault| (fault.place, fault.is_told)).collect();
+    assert_eq!(told, [("segment 2 is missing".to_owned(), true)]);
     let (kept, lost) = (counts.packets(), counts.lost());
     let before = seconds(&path, Window::ALL);
     assert_eq!((before.len() as u64, before[0]), (kept, 0));
@@ -81,9 +90,15 @@ fn when_the_disk_is_full_what_is_there_stays_and_writing_resumes_with_space() {
     assert_eq!((counts.packets(), counts.lost()), (kept + 500, lost));
     let after = seconds(&path, Window::ALL);
     assert_eq!(after, [before, (9_000..9_500).collect()].concat());
-    let mut faults = Vec::new();
-    verify(&path, &mut |fault| faults.push(fault)).expect("a directory");
-    assert!(faults.is_empty() && names(&path, ".index").len() == 2, "{faults:?}");
+    assert_eq!((faults(), names(&path, ".lost").len()), (Vec::new(), 0));
+    assert_eq!(names(&path, ".index").len(), 2);
+}
+
+/// Of all that verification names, whether it was told before.
+fn told(dir: &Path) -> Vec<bool> {
+    let mut told = Vec::new();
+    verify(dir, &mut |fault| told.push(fault.is_told)).expect("a directory");
+    told
 }
 
 /// What is missing of a time, in words.
@@ -100,6 +115,7 @@ fn what_is_lost_until_a_run_ends_is_missing_behind_what_it_kept() {
     fs::create_dir(&second).expect("a directory");
     written(&place(&dir, 64 << 20), 20..30);
     assert_eq!(missed(dir.path(), Window::ALL), ["segment 2 is missing"]);
+    assert_eq!(told(dir.path()), [true]);
     let heard = listened(dir.path(), Window::ALL, None).expect("segments");
     assert!(heard.is_some_and(|heard| !heard.is_last));
     fs::remove_dir(&second).expect("a directory");
@@ -107,4 +123,8 @@ fn what_is_lost_until_a_run_ends_is_missing_behind_what_it_kept() {
     assert_eq!(missed(dir.path(), window(15, 20)), ["segment 2 is missing"]);
     assert_eq!(missed(dir.path(), window(0, 9)), [""; 0]);
     assert_eq!(missed(dir.path(), window(41, 99)), [""; 0]);
+    assert_eq!(told(dir.path()), [true]);
+    // Without what says so, it may have been removed.
+    fs::remove_file(dir.path().join("00000002.lost")).expect("a file");
+    assert_eq!(told(dir.path()), [false]);
 }
