@@ -219,30 +219,48 @@ fn a_silence_at_an_end_is_one_also_where_a_kill_left_later_packets() {
     assert_eq!(lines, ["30 1", "35 0", "40 0"]);
 }
 
-#[test]
-fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
+/// Runs, of which no segment spans more than ten seconds, without the segments at these places,
+/// and their indexes.
+fn kept_without(runs: &[&[u64]], gone: std::ops::Range<usize>) -> Minute {
     let minute = minute();
     let dir = minute.dir.path().join("kept");
     std::fs::remove_dir_all(&dir).expect("a folder");
-    let keep = |secs: std::ops::Range<u64>| {
-        // A segment spans no more than ten seconds.
+    for run in runs {
         let retain = Some(Span::from_secs(160));
         let place = Place::Directory(Room { retain, ..Room::new(&dir, 1 << 30) });
         let keeper = PacketWriter::new(place, Taken::whole(65_535), Arc::default());
         let mut keeper = keeper.expect("a place to write");
-        for sec in secs {
-            keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+        for sec in *run {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(*sec, 0), &[0; 60], 1000, None);
             keeper.flush();
         }
-    };
-    keep(20..60);
-    keep(0..5);
-    let oldest = crate::storage::packets::segments(&dir).expect("a folder");
-    assert_eq!(oldest.len(), 5);
-    for segment in &oldest[..2] {
+    }
+    for segment in &crate::storage::packets::segments(&dir).expect("a folder")[gone] {
         std::fs::remove_file(segment.index()).expect("an index");
         std::fs::remove_file(&segment.path).expect("a segment");
     }
+    minute
+}
+
+#[test]
+fn a_silence_of_one_run_is_of_zeros_where_what_is_missing_of_another_is_of_an_earlier_time() {
+    let (late, early): (_, Vec<u64>) = ([60, 67, 90, 95], (10..40).collect());
+    // The last of the second run, the first of it, and the last of the first.
+    for (gone, end) in [(4..5, "gap 96-99"), (2..3, "gap 96-99"), (1..2, "gap 68-99")] {
+        let minute = kept_without(&[&late, &early], gone.clone());
+        let lines = |from, to| said(over(&minute, "kept", "5s", from, to)).0;
+        let silent =
+            if gone.start == 1 { vec!["60 1", "65 1"] } else { vec!["60 1", "65 1", "70 0"] };
+        assert_eq!(lines(60, 75)[..silent.len()], silent, "{gone:?}");
+        assert_eq!(lines(60, 99)[..silent.len()], silent, "{gone:?}");
+        assert_eq!(lines(60, 99).last().map(String::as_str), Some(end), "{gone:?}");
+    }
+}
+
+#[test]
+fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
+    let (late, early): (Vec<u64>, Vec<u64>) = ((20..60).collect(), (0..5).collect());
+    let minute = kept_without(&[&late, &early], 0..2);
     let lines = |from, to| said(over(&minute, "kept", "5s", from, to)).0;
     assert_eq!(lines(10, 40), ["gap 10-40"]);
     assert_eq!(lines(10, 50), ["gap 10-42", "40 3", "45 5"]);

@@ -99,6 +99,7 @@ pub(in crate::storage::packets) fn holes(
         let behind = Behind { number: newest.saturating_add(1), begun: None, first: None };
         between(last, behind, &left, &mut holes);
     }
+    narrow(&mut holes, segments);
     Ok(holes)
 }
 
@@ -143,6 +144,31 @@ impl Left {
             }
         }
         Ok(Self { all })
+    }
+}
+
+/// Bounds the time of what is missing at the end of a run by the packets that are there behind it,
+/// and of what is at the beginning of one by those before. Runs of one instance are taken to have
+/// listened one after another, in whatever order: but where one is known to go on beside another.
+fn narrow(holes: &mut [Hole], segments: &[Segment]) {
+    let is_open = |hole: &Hole| hole.lost.first.is_none() != hole.lost.last.is_none();
+    if !holes.iter().any(is_open) {
+        return;
+    }
+    let spans: Vec<(Ts, Ts)> = segments.iter().filter_map(span).collect();
+    let is_free = |ts: Ts| !spans.iter().any(|(first, last)| (*first..=*last).contains(&ts));
+    for Hole { lost, .. } in holes {
+        match (lost.first.filter(|ts| is_free(*ts)), lost.last.filter(|ts| is_free(*ts))) {
+            (Some(from), None) if lost.last.is_none() => {
+                let next = spans.iter().map(|(first, _)| *first).filter(|first| *first > from);
+                lost.last = next.min().map(|first| Ts(first.0 - 1));
+            }
+            (None, Some(to)) if lost.first.is_none() => {
+                let before = spans.iter().map(|(_, last)| *last).filter(|last| *last < to);
+                lost.first = before.max().map(|last| Ts(last.0 + 1));
+            }
+            _ => {}
+        }
     }
 }
 
