@@ -259,15 +259,7 @@ pub(super) fn first_section(segment: Segment) -> io::Result<Option<Vec<u8>>> {
 
 /// The same, and the first interface behind it.
 pub(super) fn heads(segment: Segment) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
-    let Some((segment, file)) = open(segment)? else { return Ok(None) };
-    // Else the system reads on, megabytes of each segment, and keeps them in small pages.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
-    let from: Box<dyn Read> = match segment.packed {
-        true => Box::new(zstd::stream::read::Decoder::new(file)?),
-        false => Box::new(file),
-    };
-    let mut blocks = Blocks::new(from);
+    let Some(mut blocks) = first_blocks(segment)? else { return Ok(None) };
     let section = match blocks.advance() {
         Ok(Some(Block::Section(bytes))) => bytes.to_vec(),
         _ => return Ok(None),
@@ -276,6 +268,31 @@ pub(super) fn heads(segment: Segment) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> 
         Ok(Some(Block::Interface(bytes))) => (section, bytes.to_vec()),
         _ => (section, Vec::new()),
     }))
+}
+
+/// When the packet was seen that came first into a segment, others of which may be of earlier
+/// times; none if it is gone, or has none.
+pub(super) fn first_packet(segment: Segment) -> io::Result<Option<Ts>> {
+    let Some(mut blocks) = first_blocks(segment)? else { return Ok(None) };
+    // What cannot be read is complained of when its packets are.
+    while let Ok(Some(block)) = blocks.advance() {
+        if let Block::Packet { ts, .. } = block {
+            return Ok(Some(ts));
+        }
+    }
+    Ok(None)
+}
+
+/// The blocks of a segment, of which few are read; none if it is gone.
+fn first_blocks(segment: Segment) -> io::Result<Option<Blocks<Box<dyn Read>>>> {
+    let Some((segment, file)) = open(segment)? else { return Ok(None) };
+    // Else the system reads on, megabytes of each segment, and keeps them in small pages.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
+    Ok(Some(Blocks::new(match segment.packed {
+        true => Box::new(zstd::stream::read::Decoder::new(file)?),
+        false => Box::new(file),
+    })))
 }
 
 /// Cuts a capture into slabs of whole blocks.

@@ -111,6 +111,7 @@ impl PacketSource {
         let expected = expected(&all().collect::<Vec<_>>(), window, &needs);
         let mut description = Description::new(name, Pace::Stored);
         description.size_bytes = Some(expected.bytes);
+        let spans: Vec<_> = chains.iter().map(|chain| (number(chain), chain.heard())).collect();
         let mut source = Self {
             description,
             expected,
@@ -118,8 +119,8 @@ impl PacketSource {
             window,
             by,
             needs,
-            between: between(chains.iter().rev().map(Chain::span), window),
-            spans: chains.iter().map(|chain| (number(chain), chain.spans.clone())).collect(),
+            between: between(&spans, window),
+            spans,
             waiting: chains,
             holes,
             heads: Vec::new(),
@@ -165,10 +166,7 @@ impl PacketSource {
 
     /// When more chains lie beside each other than are read at once, if ever.
     pub fn crowded(&self) -> Option<Window> {
-        crowded(self.spans.iter().flat_map(|(_, spans)| {
-            let from = spans.iter().map(|span| span.from).min();
-            from.zip(spans.iter().map(|span| span.to).max())
-        }))
+        crowded(self.spans.iter().filter_map(|(_, spans)| around(spans)))
     }
 
     /// When the next chain begins, if there is one, and room for it.
@@ -454,10 +452,15 @@ fn number(chain: &Chain) -> u64 {
     chain.segments.first().map_or(0, |segment| segment.number)
 }
 
+/// From the first of some times to the last.
+fn around(spans: &[Window]) -> Option<Window> {
+    spans.iter().copied().reduce(|all, span| all.around(span))
+}
+
 /// From when until when more spans overlap than chains are read at once.
-fn crowded(spans: impl Iterator<Item = (Ts, Ts)>) -> Option<Window> {
+fn crowded(spans: impl Iterator<Item = Window>) -> Option<Window> {
     let mut ends: Vec<(Ts, bool)> =
-        spans.flat_map(|(from, to)| [(from, true), (to, false)]).collect();
+        spans.flat_map(|Window { from, to }| [(from, true), (to, false)]).collect();
     // One that ends where another begins is not beside it.
     ends.sort_unstable();
     let (mut open, mut crowded) = (0usize, None::<Window>);
@@ -473,12 +476,14 @@ fn crowded(spans: impl Iterator<Item = (Ts, Ts)>) -> Option<Window> {
     crowded
 }
 
-/// The times between spans that begin one after another, as far as they touch a window, the
-/// earliest last.
-fn between(spans: impl Iterator<Item = Window>, window: Window) -> Vec<Window> {
+/// The times between chains in which nobody listened, as far as they touch a window, the earliest
+/// last.
+fn between(chains: &[(u64, Vec<Window>)], window: Window) -> Vec<Window> {
+    let mut heard: Vec<Window> = chains.iter().filter_map(|(_, spans)| around(spans)).collect();
+    heard.sort_by_key(|heard| heard.from);
     let mut end: Option<Ts> = None;
     let mut between = Vec::new();
-    for Window { from, to } in spans {
+    for Window { from, to } in heard {
         between.extend(end.filter(|end| *end < from).map(|end| Window { from: end, to: from }));
         end = end.max(Some(to));
     }

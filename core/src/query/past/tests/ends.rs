@@ -258,6 +258,18 @@ fn a_silence_of_one_run_is_of_zeros_where_what_is_missing_of_another_is_of_an_ea
 }
 
 #[test]
+fn before_a_run_whose_first_packets_came_late_all_is_a_gap_until_it_begins() {
+    let late = [75, 72, 76, 90];
+    for runs in [[&late[..], &[0, 1]], [&[0, 1], &late]] {
+        let minute = kept_without(&runs, 0..0);
+        let lines = |from, to| said(over(&minute, "kept", "1s", from, to)).0;
+        assert_eq!(lines(65, 78), ["gap 65-75", "75 2", "76 1", "77 0"]);
+        assert_eq!(lines(1, 77), ["1 1", "gap 2-75", "75 2", "76 1"]);
+        assert_eq!(lines(73, 77), ["gap 73-75", "75 1", "76 1"]);
+    }
+}
+
+#[test]
 fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
     let (late, early): (Vec<u64>, Vec<u64>) = ((20..60).collect(), (0..5).collect());
     let minute = kept_without(&[&late, &early], 0..2);

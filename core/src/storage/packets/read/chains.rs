@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::{fs, io};
 
-use super::holes::{Hole, begins_apart, begun_behind, run, span};
+use super::holes::{Hole, begins_apart, begun_behind, first_packet, run, span};
 use crate::storage::Window;
 use crate::storage::packets::crossing::By;
 use crate::storage::packets::index::SLAB_BYTES_MAX;
@@ -35,6 +35,17 @@ impl Chain {
         let from = self.spans.iter().map(|span| span.from).min().unwrap_or_default();
         let to = self.spans.iter().map(|span| span.to).max().unwrap_or_default();
         Window { from, to }
+    }
+
+    /// When somebody listened, as far as its segments tell each by itself: from the packet on that
+    /// came first, others of which may be of earlier times.
+    pub fn heard(&self) -> Vec<Window> {
+        let mut heard = self.spans.clone();
+        let first = self.segments.first().and_then(first_packet);
+        if let (Some(Window { from, to }), Some(first)) = (heard.first_mut(), first) {
+            *from = first.clamp(*from, *to);
+        }
+        heard
     }
 
     /// What of it may have packets of a window; none where nothing may. Of those that came in the

@@ -273,8 +273,11 @@ pub fn listened(
     };
     let newest = inside.clone().max_by_key(|(_, (_, last))| *last);
     let is_closed = newest.is_some_and(|(segment, _)| segment.span.is_some());
-    let begins = inside.min_by_key(|(_, (first, _))| *first);
+    let begins = inside.clone().min_by_key(|(_, (first, _))| *first);
     let was_on = before && begins.is_some_and(|begins| runs_on(&begins));
+    // Where packets of the window came behind it, late, their time says more.
+    let came = Some(inside).filter(|_| !was_on).and_then(came).filter(|came| *came < window.to);
+    let first = came.unwrap_or(first);
     let end = Ts(last.0.saturating_add(1));
     let is_missing = |hole: &Hole| hole.lost.last.is_none_or(|last| last >= end);
     let is_last = behind.is_none() && !holes(dir, &segments)?.iter().any(is_missing);
@@ -283,6 +286,22 @@ pub fn listened(
         to: if goes_on { window.to } else { end.min(window.to) },
     };
     Ok(Some(Listened { within, is_last, is_closed }))
+}
+
+/// When the first packet came of segments of these times: before it nobody listened, whatever time
+/// those have that came late.
+fn came<'a>(segments: impl Iterator<Item = &'a (&'a Segment, (Ts, Ts))>) -> Option<Ts> {
+    let mut segments: Vec<_> = segments.collect();
+    segments.sort_by_key(|(_, (first, _))| *first);
+    let mut came = None;
+    for (segment, (first, last)) in segments {
+        if came.is_some_and(|came| came <= *first) {
+            break;
+        }
+        let packet = first_packet(segment).map_or(*first, |packet| packet.clamp(*first, *last));
+        came = Some(came.map_or(packet, |came: Ts| came.min(packet)));
+    }
+    came
 }
 
 /// The times in a window in which nobody listened, between packets that are kept in a directory.
@@ -294,10 +313,10 @@ pub fn gaps(dir: &Path, window: Window) -> io::Result<Vec<Window>> {
     let (mut gaps, mut end) = (Vec::new(), None);
     for (segment, (first, last)) in spanned {
         if let Some(end) = end.filter(|end| *end < first)
-            && let Some(gap) = (Window { from: end, to: first }).common(window)
             && !follows(segment, &segments)
         {
-            gaps.push(gap);
+            let begin = first_packet(segment).map_or(first, |came| came.clamp(first, last));
+            gaps.extend(Window { from: end, to: begin }.common(window));
         }
         end = end.max(Some(Ts(last.0.saturating_add(1))));
     }
@@ -330,6 +349,12 @@ pub(super) fn run(segment: &Segment) -> Option<u64> {
 /// The first segment of its run, where it says that this was begun behind another segment.
 pub(super) fn begun_behind(segment: &Segment, other: &Segment) -> Option<u64> {
     run(segment).filter(|run| (other.number + 1..=segment.number).contains(run))
+}
+
+/// When its first packet was seen, which may not be the earliest.
+pub(super) fn first_packet(segment: &Segment) -> Option<Ts> {
+    // What cannot be read is complained of when its packets are.
+    segments::first_packet(segment.clone()).ok().flatten()
 }
 
 fn section(segment: &Segment) -> Option<Vec<u8>> {

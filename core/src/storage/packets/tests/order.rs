@@ -102,6 +102,18 @@ fn what_came_late_in_a_run_stays_where_it_came() {
 }
 
 #[test]
+fn before_the_packet_that_came_first_nobody_listened_also_where_a_later_one_is_of_an_earlier_time()
+{
+    let late = [15, 12, 16, 17];
+    for runs in [[&[0, 1, 2][..], &late], [&late, &[0, 1, 2]]] {
+        assert_eq!(read(&runs, Window::ALL), (vec![0, 1, 2, 15, 12, 16, 17], vec![(2, 15)]));
+    }
+    // But who listened beside it.
+    let runs: [&[u64]; 3] = [&late, &[0, 1, 2], &[13, 14]];
+    assert_eq!(read(&runs, Window::ALL).1, [(2, 13), (14, 15)]);
+}
+
+#[test]
 fn what_came_in_a_time_is_of_it_also_where_it_came_late() {
     let run = [20, 21, 18, 23, 16, 25];
     assert_eq!(read_by_arrival(&[&run], window(0, 21)), (vec![20], vec![(0, 20)]));
