@@ -140,12 +140,17 @@ impl Gather<'_> {
         let mut paths = endings.iter().map(|end| folder.join(FOLDER).join(format!("{own}.{end}")));
         let Some(path) = paths.find(|path| path.symlink_metadata().is_ok()) else {
             let path = folder.join(FOLDER).join(format!("{own}.{}", endings[0]));
-            return Err(format!("`{name}` cannot be had: there is no `{}`", path.display()));
+            return Err(format!("`{name}` cannot be had: there is no `{}`", shown(&path)));
         };
         let text = inside(folder, &path).and_then(|path| crate::read(&path));
-        let text = text.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-        Ok(Library { name: name.to_owned(), file: path.display().to_string(), text })
+        let text = text.map_err(|error| format!("cannot read `{}`: {error}", shown(&path)))?;
+        Ok(Library { name: name.to_owned(), file: shown(&path), text })
     }
+}
+
+/// A file as messages name it: beside the user as the user would.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 /// Where `path` leads, if that lies in `folder`.

@@ -16,6 +16,7 @@ mod fault;
 mod filters;
 mod forgive;
 mod keyed;
+mod layered;
 mod libraries;
 mod module;
 mod nowhere;

@@ -6,9 +6,11 @@
 
 mod args;
 mod bound;
+mod callbacks;
 mod filters;
 mod functions;
 mod handed;
+mod lengths;
 mod names;
 mod order;
 mod others;
@@ -22,6 +24,8 @@ mod written;
 
 pub use args::{args, declares_args};
 use bound::{Bounds, What, inner};
+pub use callbacks::computes;
+use callbacks::{called_back, packet_names};
 use std::ops::Range;
 
 use como_core::field::{Field, Kind};
@@ -29,6 +33,7 @@ use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use functions::{calls, functions, is_nested};
 use handed::handed;
+use lengths::lengths;
 use names::is_given_anew;
 pub use names::{given, strays};
 pub use order::{Written, table_order, written_order};
@@ -40,7 +45,7 @@ pub use place::{
 pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
 pub use scope::{Scope, is_set, may_be_set_in_list, named_by};
-use tokens::{Shape, Token, code, tokens};
+use tokens::{Shape, Token, code};
 use written::may_be_written;
 pub use written::{READ_ONLY, written};
 
@@ -97,6 +102,9 @@ pub const TS_NS: &str = "ts_ns";
 /// How far back a parameter list is looked for, in tokens.
 const PARAMETER_TOKENS_MAX: usize = 64;
 
+/// The most payloads whose names are followed: each time much of the text is read.
+const PAYLOADS_MAX: usize = 100;
+
 /// What to say of a name read of a packet that no field has.
 pub fn no_field(name: &str) -> String {
     match nearest(name, Field::ALL.iter().map(|f| f.name())) {
@@ -132,26 +140,20 @@ fn scan<'a>(
     reads.filters = filters.iter().map(|name| (*name).to_owned()).collect();
     reads.helpers = bounds.brackets().map(|at| tokens[at].at + 1).collect();
     let (tokens, names, filters) = (&tokens, &names, &filters);
-    let (makes, parameters) = (makes_tables(tokens), 0);
-    let scan = Scan { tokens, names, filters, bounds, others, reads, language, makes, parameters };
-    scan.reads()
-}
-
-/// What a script computes by itself, packet by packet, rather than declare it.
-pub fn computes(source: &str, language: Language) -> Option<&'static str> {
-    let tokens = tokens(source, language);
-    let defines = |name: &str| {
-        uses(&tokens, name).any(|at| {
-            let word = |at: usize| tokens.get(at).is_some_and(|t| t.is("function") || t.is("fn"));
-            at.checked_sub(1).is_some_and(word) || word(at + 2)
-        })
+    let (makes, parameters, payloads) = (makes_tables(tokens), 0, 0);
+    let scan = Scan {
+        tokens,
+        names,
+        filters,
+        bounds,
+        others,
+        reads,
+        language,
+        makes,
+        parameters,
+        payloads,
     };
-    match (defines("check"), defines("update")) {
-        (true, true) => Some("check and update"),
-        (true, false) => Some("check"),
-        (false, true) => Some("update"),
-        (false, false) => None,
-    }
+    scan.reads()
 }
 
 /// Whether `table` is called with anything.
@@ -160,25 +162,6 @@ fn makes_tables(tokens: &[Token<'_>]) -> bool {
     // In Rhai a colon stands before what a name in a map is given.
     let called = |at: usize| is(at + 1, "{") || is(at + 1, "(") && !is(at + 2, ")");
     (0..tokens.len()).any(|at| is(at, "table") && called(at) && !is_behind_dot(tokens, at))
-}
-
-/// What `update` and `check` call the packet.
-fn packet_names<'a>(tokens: &[Token<'a>], language: Language) -> Vec<&'a str> {
-    let word = if language == Language::Lua { "function" } else { "fn" };
-    let functions = (0..tokens.len()).filter(|at| tokens[*at].is(word));
-    let first = functions.filter_map(|at| tokens.get(called_back(tokens, at)?));
-    first.filter(|t| t.shape == Shape::Word).map(|t| t.text).collect()
-}
-
-/// Where the first parameter stands of the function that begins at `at`, if that is `update` or
-/// `check`.
-fn called_back(tokens: &[Token<'_>], at: usize) -> Option<usize> {
-    let is_callback = |t: Option<&Token>| t.is_some_and(|t| t.is("update") || t.is("check"));
-    let assigned = at >= 2 && tokens[at - 1].is("=") && is_callback(tokens.get(at - 2));
-    match is_callback(tokens.get(at + 1)) {
-        true => Some(at + 3),
-        false => assigned.then_some(at + 2),
-    }
 }
 
 struct Scan<'a> {
@@ -194,6 +177,8 @@ struct Scan<'a> {
     makes: bool,
     /// Parameters called as the packet is.
     parameters: usize,
+    /// Payloads that are read.
+    payloads: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -211,6 +196,7 @@ impl<'a> Scan<'a> {
             self.reads.spots.clear();
             self.reads.unknown.clear();
             self.reads.texts.clear();
+            self.reads.lengths.clear();
         }
         if self.reads.shadowed || !once {
             self.reads.written.clear();
@@ -324,6 +310,9 @@ impl<'a> Scan<'a> {
                 if is_addr && self.is_text_next(at, len) && self.is_sure(at) {
                     self.reads.texts.push(self.tokens[at].line);
                 }
+                if field == Field::Payload && self.language == Language::Lua {
+                    self.payload(at, len);
+                }
                 return;
             }
         }
@@ -346,6 +335,14 @@ impl<'a> Scan<'a> {
         } else {
             self.unknown(at, chain);
             self.reads.complete = false;
+        }
+    }
+
+    /// A payload, of which a text may ask the length where that is given a name.
+    fn payload(&mut self, at: usize, len: usize) {
+        self.payloads += 1;
+        if self.payloads <= PAYLOADS_MAX && self.is_sure(at) {
+            self.reads.lengths.extend(lengths(self.tokens, at, at + 1 + 2 * len));
         }
     }
 

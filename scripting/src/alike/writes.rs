@@ -36,10 +36,6 @@ fn check(file: &str, text: &str, at_load: bool) {
 const PLACES: [&str; 6] =
     ["pkt.len", "pkt.ip.src", "pkt.payload", "pkt.nothing", "pkt[\"x\"]", "pkt.tcp.flags.syn"];
 
-fn is_deep(place: &str) -> bool {
-    place.matches('.').count() > 1
-}
-
 #[test]
 fn lua_does_not_write_into_a_packet() {
     for place in PLACES {
@@ -51,11 +47,8 @@ fn lua_does_not_write_into_a_packet() {
         ] {
             check("test.lua", &write, at_load);
         }
-        // Where there is no layer there is nothing to write into, which is told as well.
-        if !is_deep(place) {
-            let listed = format!("function update(pkt, s) local q = {{ pkt }}\n{q} = 3 end");
-            check("test.lua", &listed, false);
-        }
+        let listed = format!("function update(pkt, s) local q = {{ pkt }}\n{q} = 3 end");
+        check("test.lua", &listed, false);
     }
     for one in [
         "local x, y x, pkt.len, y = 1, 2, 3",
@@ -68,6 +61,9 @@ fn lua_does_not_write_into_a_packet() {
         "local l = pkt.eth or pkt rawset(l, 'src', 3)",
         "local l = pkt.eth or pkt table.insert(l, 3)",
         "local l = pkt.eth or pkt l.type = 3",
+        "local q = { pkt } q[1]['tcp'].seq = 3",
+        "local q = { pkt } q[1].udp['len'] = 3",
+        "local q, x = { pkt } x, q[1]['tcp']['flags'].syn = 1, 2",
     ] {
         check("test.lua", &format!("function update(pkt)\n{one} end"), false);
     }
@@ -85,10 +81,14 @@ fn rhai_does_not_write_into_a_packet() {
         ] {
             check("test.rhai", &write, true);
         }
-        if !is_deep(place) {
-            let listed = format!("fn update(pkt, s) {{ let q = [pkt];\n{q} = 3; }}");
-            check("test.rhai", &listed, false);
-        }
+        let listed = format!("fn update(pkt, s) {{ let q = [pkt];\n{q} = 3; }}");
+        check("test.rhai", &listed, false);
+    }
+    for one in ["q[0][\"tcp\"].seq = 3;", "f(q[0]);"] {
+        let helper = "fn f(p) {\n p.udp.len = 3; }";
+        let line = if one.starts_with('f') { "" } else { "\n" };
+        let text = format!("fn update(pkt, s) {{ let q = [pkt];{line}{one} }} {helper}");
+        check("test.rhai", &text, false);
     }
 }
 

@@ -229,6 +229,18 @@ fn mistakes_in_a_library_are_told_with_its_file_and_line() {
 }
 
 #[test]
+fn a_library_beside_the_user_is_named_as_the_user_would() {
+    for (path, want) in [
+        ("./lib/x.lua", "lib/x.lua"),
+        ("m/lib/x.lua", "m/lib/x.lua"),
+        ("/m/lib/x.lua", "/m/lib/x.lua"),
+        ("../lib/x.lua", "../lib/x.lua"),
+    ] {
+        assert_eq!(shown(Path::new(path)), want);
+    }
+}
+
+#[test]
 fn what_a_shipped_library_is_given_wrong_is_told_where_it_is_given() {
     let place = |file: &str, text: &str, word: &str| {
         let line = text.lines().position(|line| line.contains(word)).expect("it checks") + 1;

@@ -56,8 +56,8 @@ pub fn reads_of(source: &str) -> Reads {
     let reads = scan::followed(source);
     let tokens = code(source, Language::Lua);
     // What is surely wrong by whatever name is told of these alone, and refuses the script.
-    let wrong = !reads.written.is_empty() || !reads.unknown.is_empty();
-    if wrong || Driver::of(&reads, &tokens).direct {
+    let wrong = [&reads.written, &reads.lengths].iter().any(|found| !found.is_empty());
+    if wrong || !reads.unknown.is_empty() || Driver::of(&reads, &tokens).direct {
         return reads;
     }
     let reads = scan::reads(source, Language::Lua);

@@ -30,9 +30,11 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
     if is_plain && names_nil(message) {
         script.about_nothing(&mut mistake, "nil", |field| format!("if {field} then"));
     }
-    let counts = ["arithmetic", "compare", "concatenate"].iter().any(|what| message.contains(what));
+    let counts = ["arithmetic", "compare", "concatenate", "got function"];
+    let counts = counts.iter().any(|what| message.contains(what));
     if is_plain && counts && message.contains("function") {
-        mistake.hint = in_line.iter().find_map(|at| length(&text, *at)).or(mistake.hint);
+        let found = |of: fn(&[Token<'_>], usize) -> _| in_line.iter().find_map(|at| of(&text, *at));
+        mistake.hint = found(length).or_else(|| found(kept_length)).or(mistake.hint);
     }
     if message.contains("attempt to modify a readonly table") {
         mistake.hint = Some(FIXED.to_owned());
@@ -194,6 +196,15 @@ fn length(text: &[Token<'_>], at: usize) -> Option<String> {
     let name = text.get(at.checked_sub(2)?).filter(|t| t.shape == Shape::Word)?.text;
     let found = text[at].is("len") && is_dotted(text, at) && !called;
     found.then(|| format!("`{name}.len` is a function where `{name}` is a text: write `#{name}`"))
+}
+
+/// The same where `at` is a name that was given such a `p.len`.
+fn kept_length(text: &[Token<'_>], at: usize) -> Option<String> {
+    let is = |at: usize, word: &str| text.get(at).is_some_and(|t| t.is(word));
+    let name = text.get(at).filter(|t| t.shape == Shape::Word)?;
+    let same = |other: usize| is(other, name.text) && is_dotted(text, other) == is_dotted(text, at);
+    let given = |other: &usize| same(*other) && is(other + 1, "=") && is(other + 4, "len");
+    (0..text.len()).filter(given).find_map(|at| length(text, at + 4))
 }
 
 /// The function that a line lies in, and who calls it, where the machine has made it part of its

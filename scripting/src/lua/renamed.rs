@@ -4,7 +4,8 @@
 //! whatever reads like a field asks whether that is the packet at hand:
 //! `(if p == __como_open.packet then __como_values["ip.src"] else p.ip.src)`. Of anything else it
 //! is what it was. In libraries of the script's own likewise, where packets are only ever
-//! parameters.
+//! parameters. A place in a layer that is set asks too, for the packet to refuse it where it lacks
+//! that layer as well.
 
 use std::collections::HashSet;
 
@@ -71,6 +72,9 @@ struct Chain {
 impl Renamer<'_> {
     /// Has the read whose field's name begins at `at` ask for the packet, and tells where it ends.
     fn chain(&mut self, at: usize) -> Option<usize> {
+        if let Some(end) = self.place(at) {
+            return Some(end);
+        }
         if self.tokens[at].shape != Shape::Word || !is_behind_dot(self.tokens, at) {
             return None;
         }
@@ -85,7 +89,7 @@ impl Renamer<'_> {
         let deep = words > 1;
         match (value && !set).then(|| self.plain(first, at)).flatten() {
             Some(what) if deep || self.filled.contains(&chain.name) => self.ask(&chain, what),
-            _ if deep && (value || sure) => self.give(&chain, at),
+            _ if deep && (value || sure || set) => self.give(&chain, at),
             _ => {}
         }
         Some(chain.last + 1)
@@ -145,6 +149,42 @@ impl Renamer<'_> {
         self.edits.push((begin..begin, format!("{OPEN}.of(")));
         self.edits.push((end..end, format!(", \"{}\", {})", chain.name, chain.words)));
         self.edited = self.tokens[chain.last].at;
+    }
+
+    /// A place in what may be a layer by an index, `["tcp"].seq = 1`, that begins at `at`: what it
+    /// lies in is asked for a packet, which refuses that also where it has no such layer.
+    fn place(&mut self, at: usize) -> Option<usize> {
+        let is = |at: usize, mark: &str| self.tokens.get(at).is_some_and(|t| t.is(mark));
+        let dotted = self.tokens[at].shape == Shape::Word && is_behind_dot(self.tokens, at);
+        if !dotted && !is(at, "[") {
+            return None;
+        }
+        let begin = if dotted { at - 1 } else { at };
+        let (mut next, mut names, mut indexed) = (begin, Vec::new(), false);
+        loop {
+            let index = is(next, "[") && is(next + 2, "]");
+            let name = self.tokens.get(next + 1).filter(|t| match index {
+                true => t.shape == Shape::Text,
+                false => is(next, ".") && t.shape == Shape::Word,
+            });
+            let Some(name) = name.and_then(Token::name) else { break };
+            names.push(name.to_owned());
+            next += if index { 3 } else { 2 };
+            indexed |= index;
+        }
+        let layer = LAYERS.iter().any(|(layer, _)| names.first().is_some_and(|name| name == layer));
+        let set = is_set(self.tokens, next) || may_be_set_in_list(self.tokens, next - 1);
+        if !(indexed && layer && names.len() > 1 && set) {
+            return None;
+        }
+        let first = subject(self.tokens, begin)?;
+        let start = self.tokens[first].at;
+        let behind = &self.tokens[begin - 1];
+        let end = behind.at + behind.text.len();
+        self.edits.push((start..start, format!("{OPEN}.of(")));
+        self.edits.push((end..end, format!(", \"{}\", {})", names.join("."), names.len())));
+        self.edited = end;
+        Some(next)
     }
 
     /// A flag of what may be a layer: `tcp.flags.syn`.
@@ -218,11 +258,21 @@ mod tests {
     fn a_field_that_may_be_set_stays_a_place() {
         check("a, p.ip.src = 1, 2", "a, _of(p, \"ip.src\", 2).ip.src = 1, 2");
         check("pkt.ip.src:f()", "_of(pkt, \"ip.src\", 2).ip.src:f()");
+        check("p.ip.src = 1", "_of(p, \"ip.src\", 2).ip.src = 1");
+        check("f(x).ip.src = 1", "_of(f(x), \"ip.src\", 2).ip.src = 1");
+        check("p[\"tcp\"].seq += 1", "_of(p, \"tcp.seq\", 2)[\"tcp\"].seq += 1");
+        check("q[1].tcp['flags'].syn = 1", "_of(q[1], \"tcp.flags.syn\", 3).tcp['flags'].syn = 1");
     }
 
     #[test]
     fn what_is_set_or_something_else_stays() {
-        for body in ["p.ip.src = 1", "pkt.len = 1", "x = p.name.src .. ip.src", "f(x).ip.src = 1"] {
+        for body in [
+            "pkt.len = 1",
+            "x = p.name.src .. ip.src",
+            "t.tcp[port] = 1",
+            "t['n'].tcp = 1",
+            "t = { ['ip'] = 1 }",
+        ] {
             check(body, body);
         }
     }

@@ -4,6 +4,7 @@
 //! once per instance, with the user's. An assignment to `args` is caught: what
 //! the script reads afterwards are its defaults merged with what the user set.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use como_core::module::{Args, Manifest, ModuleError};
@@ -322,8 +323,9 @@ impl Source {
         Ok((global, args))
     }
 
-    /// What is surely a slip: names of a packet that no field has, what is written into one, and
-    /// addresses that are compared with text, which in Lua are silently never equal.
+    /// What is surely a slip: names of a packet that no field has, what is written into one,
+    /// addresses that are compared with text, which in Lua are silently never equal, and functions
+    /// of texts that are taken for their length.
     pub fn slips(&self, reads: &Reads) -> Vec<ModuleError> {
         let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
         let texts = reads.texts.iter().take(TOLD_MAX).map(|line| self.error(*line, message.into()));
@@ -332,7 +334,16 @@ impl Source {
             .iter()
             .take(TOLD_MAX)
             .map(|(name, line)| self.error(*line, no_field(name)));
-        texts.chain(unknown).chain(self.script().writes(reads)).collect()
+        let lengths = reads.lengths.iter().take(TOLD_MAX).map(|at| self.length(at.clone()));
+        texts.chain(unknown).chain(self.script().writes(reads)).chain(lengths).collect()
+    }
+
+    /// What to say where `p.len` stands for the length of a text `p`.
+    fn length(&self, at: Range<usize>) -> ModuleError {
+        let what = &self.text[at.clone()];
+        let name = what.split('.').next().unwrap_or_default().trim_end();
+        let message = format!("`{what}` is a function where `{name}` is a text");
+        self.script().mistake_at(at, message, Some(format!("write `#{name}`"))).into()
     }
 
     /// An error in a line of the script.

@@ -20,7 +20,7 @@ use super::value::{self, weigh};
 use super::words::named;
 use crate::common::{Common, ERRORS_MAX};
 use crate::declare::Callback;
-use crate::host::{Phase, Reach};
+use crate::host::Phase;
 use crate::passed::{Output, Passed};
 use crate::recorder::{Recorder, Returned, stored_schema};
 
@@ -155,10 +155,9 @@ impl RhaiModule {
         if stateful {
             body.set(1, std::mem::take(&mut self.state));
         }
-        let host = &self.ran.host;
-        host.meet(batch, &mut self.matches);
+        self.ran.host.meet(batch, &mut self.matches);
         let matches = self.matches.as_slice();
-        let view = BatchView { batch, matches, packets, holder: &self.holder, host };
+        let view = BatchView { batch, matches, packets, holder: &self.holder, ran: &self.ran };
         let passed = self.ran.call(|engine| Ok(view.pass((body, engine), picked, answered)));
         if stateful {
             self.state = body.take(1);
@@ -316,7 +315,7 @@ struct BatchView<'a> {
     matches: &'a [Selection],
     packets: &'a Packets,
     holder: &'a Holder,
-    host: &'a Reach,
+    ran: &'a Ran,
 }
 
 impl BatchView<'_> {
@@ -353,7 +352,7 @@ impl BatchView<'_> {
                     break;
                 }
                 Err(error) => {
-                    first.get_or_insert(error);
+                    first.get_or_insert_with(|| self.ran.written(error, self.holder.layer()));
                     failed += 1;
                     if failed == ERRORS_MAX {
                         break;
@@ -368,9 +367,9 @@ impl BatchView<'_> {
     fn turn_to(&self, at: usize) {
         if self.packets.adds {
             if self.packets.looks {
-                self.host.tables.lock().count(self.batch, usize::MAX, &Some);
+                self.ran.host.tables.lock().count(self.batch, usize::MAX, &Some);
             }
-            self.host.turn_to(at);
+            self.ran.host.turn_to(at);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::filters::Filter;
 use super::forgive::Forgiven;
 use super::top::TopLevel;
 use super::watch::Watch;
-use super::{constants, deep, fault, libraries, value, words};
+use super::{constants, deep, fault, layered, libraries, value, words};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Script};
 use crate::host::{Means, Reach};
@@ -251,6 +251,15 @@ impl Ran {
     /// The script, as messages name it.
     pub fn file(&self) -> &str {
         &self.source.file
+    }
+
+    /// An error of a packet, told as one of writing into it where that is what the layer was read
+    /// for at `layer`.
+    pub fn written(&self, error: Box<EvalAltResult>, layer: Position) -> Box<EvalAltResult> {
+        match layer.is_none() {
+            true => error,
+            false => Box::new(layered::told(*error, layer, (&self.source.code, &self.files))),
+        }
     }
 
     /// What went wrong in a call, in words.

@@ -61,6 +61,8 @@ pub struct Reads {
     pub unknown: Vec<(String, u32)>,
     /// Where it would write into a packet: `pkt.len`, where `pkt.len = 3` stands.
     pub written: Vec<Range<usize>>,
+    /// Where the length of a payload is asked for as that of a text is not: `p.len`.
+    pub lengths: Vec<Range<usize>>,
     /// Lines in which an address is compared with a quoted text.
     pub texts: Vec<u32>,
 }

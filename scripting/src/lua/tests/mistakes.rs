@@ -302,11 +302,14 @@ fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
     for (use_of, hinted) in [
         ("1 + p.len", true),
         ("p.len > 1", true),
+        ("n > 1", true),
+        ("math.max(p.len, 1)", true),
         ("1 + p.sub", false),
         ("table.sort({ p.len }, 3)", false),
     ] {
         let text = format!(
-            "function update(pkt, state)\nlocal p = pkt.payload\nstate.n = {use_of}\nend\n\
+            "function update(pkt, state)\nlocal p = tostring(pkt.payload)\nlocal n = p.len\n\
+             state.n = {use_of}\nend\n\
              function export(state) return {{ n = 1 }} end"
         );
         let mut running =
@@ -316,4 +319,15 @@ fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
         let want = "`p.len` is a function where `p` is a text: write `#p`";
         assert_eq!(hint.as_deref() == Some(want), hinted, "{use_of}: {hint:?}");
     }
+}
+
+#[test]
+fn the_length_of_a_payload_is_refused_where_a_function_is_taken_for_it() {
+    let update =
+        |body: &str| format!("function update(pkt, s)\nlocal p = pkt.payload\n{body}\nend");
+    for body in ["s.t[1] = p.len", "local n = p.len s.n = n > 3", "s.n = p and p.len or 0"] {
+        let wrong = "`p.len` is a function where `p` is a text; write `#p`";
+        refused(&(update(body) + " function export() end"), &format!("3: {wrong}"));
+    }
+    assert!(load(&(update("s.n = p.len(p)") + " function export() end")).is_ok());
 }
