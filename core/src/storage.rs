@@ -345,6 +345,14 @@ pub enum StoreError {
         /// The file.
         path: String,
     },
+    /// It is whole, and no store of this version. It is left as it is.
+    #[error("`{path}` is not a usable store ({why}): move it away to start a new one")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What it is.
+        why: String,
+    },
     /// It is no store, or a damaged one. It is left as it is.
     #[error(
         "`{path}` is not a usable store ({why}): move it away to start a new one, or restore a copy"

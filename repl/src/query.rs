@@ -13,7 +13,7 @@ use como_core::query::{
 };
 use como_core::storage::notes::use_sketch_secret;
 use como_core::storage::packets::{Capture, Copied, Effort};
-use como_core::storage::redb::RedbStore;
+use como_core::storage::redb::{RedbStore, set_aside};
 use como_core::storage::{MemoryStore, RecordStore, StoreError};
 use como_core::supervisor::Instance;
 use como_core::time::Ts;
@@ -155,6 +155,9 @@ pub fn salvaged(dir: &Path) -> Result<Result<RedbStore>> {
         Ok(path) => path,
         Err(why) => return Ok(Err(store::none(why))),
     };
+    for path in set_aside(&path)? {
+        say(&format!("without the records of `{}`, which was damaged", path.display()));
+    }
     let (store, damaged) = match RedbStore::open_to_read(&path) {
         Err(error @ StoreError::Damaged { .. }) => return Ok(Err(error.into())),
         opened => opened?,

@@ -26,7 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use como_core::module::Limits;
 use como_core::source::Source;
 use como_core::storage::notes::keep_sketch_secret;
-use como_core::storage::redb::RedbStore;
+use como_core::storage::redb::{Aside, RedbStore};
 use como_core::storage::{Feed, RecordStore, Writer};
 use como_core::supervisor::keep::{Keeper, Keeping, SharedBounds, SharedRollups};
 use como_core::supervisor::{AttachError, Handle, Instance, Monitor, Options};
@@ -112,7 +112,13 @@ pub fn perform(args: &Serve) -> Result {
 
 fn open_store(config: &Config) -> Result<Arc<dyn RecordStore>> {
     std::fs::create_dir_all(&config.store).map_err(|e| cannot("make", &config.store, &e))?;
-    let store = Arc::new(RedbStore::create(&crate::config::records_in(&config.store))?);
+    let path = crate::config::records_in(&config.store);
+    let (store, aside) = RedbStore::create_beside_damaged(&path)?;
+    if let Some(Aside { path: to, why }) = aside {
+        let (path, to) = (path.display(), to.display());
+        tracing::error!("`{path}` is damaged ({why}): it is `{to}` now, and a new one is begun");
+    }
+    let store = Arc::new(store);
     keep_sketch_secret(&*store)?;
     Ok(store)
 }
@@ -175,6 +181,7 @@ fn desk(config: &Config, monitor: &Monitor, refused: Refused, shared: &Shared) -
         monitor: monitor.handle(),
         refused,
         store: shared.store.clone(),
+        records: crate::config::records_in(&config.store),
         packets: crate::config::packets_in(&config.store),
         looked: door::Looked::default(),
         on_demand: shared.on_demand.clone(),

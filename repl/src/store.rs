@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use como_core::query::Times;
 use como_core::storage::archive::{self, Archive, ArchiveError};
-use como_core::storage::redb::RedbStore;
+use como_core::storage::redb::{RedbStore, set_aside};
 use como_core::storage::verify::{self, Checked, Fault};
 use como_core::storage::{RecordStore, StoreError, Stream, packets};
 use como_core::time::{Span, Ts};
@@ -217,6 +217,11 @@ fn check(place: &Place, args: &Verify) -> Result {
         place.records()?;
     } else {
         faults.push(Fault { why: "the file of records is missing".to_owned(), ..whole(&path) });
+    }
+    for path in set_aside(&path)? {
+        let why = "it was damaged and set aside, and a new one begun: what can be read of it is, as \
+                   `records.redb` in a folder of its own";
+        faults.push(Fault { why: why.to_owned(), ..whole(&path) });
     }
     for dir in place.windows()? {
         match packets::verify(&dir, &mut |fault| faults.push(fault)) {

@@ -8,6 +8,7 @@
 //! redb refuses everything after an I/O error until it is opened anew; the
 //! next call does that, so a full disk heals once there is space.
 
+mod aside;
 mod guard;
 mod meta;
 mod pieces;
@@ -33,6 +34,7 @@ use super::{Append, Mark, PAGE_BYTES, RecordStore, StoreError, Stored, Stream, W
 use crate::record::Schema;
 use crate::time::Ts;
 
+pub use aside::{Aside, set_aside};
 use guard::guard;
 use meta::{meta, parsed};
 use pieces::PIECES;
@@ -102,6 +104,8 @@ impl Handle {
 enum Failure {
     Redb(::redb::Error),
     Damaged(String),
+    // It is whole, and of another program or version.
+    Foreign(String),
 }
 
 impl<E: Into<::redb::Error>> From<E> for Failure {
@@ -212,6 +216,10 @@ impl RedbStore {
         let path = self.path.clone();
         match failure {
             Failure::Damaged(why) => StoreError::Damaged { path, why },
+            Failure::Foreign(why) => StoreError::Foreign { path, why },
+            Failure::Redb(error @ Error::UpgradeRequired(_)) => {
+                StoreError::Foreign { path, why: error.to_string() }
+            }
             Failure::Redb(Error::DatabaseAlreadyOpen) => StoreError::InUse { path },
             Failure::Redb(Error::Io(error)) => match error.kind() {
                 ErrorKind::InvalidData => {
@@ -297,14 +305,14 @@ fn greet(database: &Handle) -> Result<(), Failure> {
         });
     }
     if !names.iter().any(|name| name == "como") {
-        return Err(Failure::Damaged("it is the redb file of another program".to_owned()));
+        return Err(Failure::Foreign("it is the redb file of another program".to_owned()));
     }
     let version = database.begin_read()?.open_table(ABOUT)?.get(FORMAT)?.map(|v| v.value());
     match version {
         Some(VERSION) => Ok(()),
         Some(other) => {
             let why = format!("its format is {other}, this version's is {VERSION}");
-            Err(Failure::Damaged(why))
+            Err(Failure::Foreign(why))
         }
         None => Err(Failure::Damaged("its format is not stated".to_owned())),
     }

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use como_core::query::{Packets, Place, Query, QueryError, Replayed};
 use como_core::render::Format;
 use como_core::storage::packets::{Capture, CopyError, Effort};
+use como_core::storage::redb::set_aside;
 use como_core::storage::{Feed, RecordStore};
 use como_core::supervisor::Handle;
 use como_core::supervisor::counters::TaskStatus;
@@ -36,6 +37,8 @@ pub struct Desk {
     pub refused: Refused,
     /// What is stored.
     pub store: Arc<dyn RecordStore>,
+    /// The file of the store.
+    pub records: PathBuf,
     /// Where packets are kept.
     pub packets: PathBuf,
     /// What answers with packets took so far, by instance.
@@ -99,13 +102,18 @@ impl Desk {
 }
 
 impl Desk {
-    /// What the store has acknowledged. Its trouble is also that of a disk that takes no packets.
+    /// What the store has acknowledged, and what was set aside beside it. Its trouble is also that of
+    /// a disk that takes no packets.
     fn kept(&self, tasks: &[TaskStatus]) -> serde_json::Value {
         let mut kept = serde_json::json!(&*self.keeping.read());
         let of_packets = || tasks.iter().find_map(|task| task.trouble.clone());
         if let Some(trouble) = kept.get_mut("trouble").filter(|trouble| trouble.is_null()) {
             *trouble = of_packets().into();
         }
+        // Where it cannot be listed, the store has troubles of its own.
+        let aside = set_aside(&self.records).unwrap_or_default();
+        let aside: Vec<String> = aside.iter().map(|path| path.display().to_string()).collect();
+        kept["set_aside"] = aside.into();
         kept
     }
 }

@@ -137,3 +137,25 @@ fn damage_is_named_and_the_rest_stays_readable() {
     let answer = folder.como(["query", "t", "--store", "store", "--format", "ndjson"]);
     assert!(answer.stdout.contains("\"damaged\":"), "{}", answer.stdout);
 }
+
+#[test]
+fn a_monitor_sets_a_damaged_file_of_records_aside_and_says_so() {
+    let folder = stored();
+    let file = folder.path().join("store/records.redb");
+    flip(&file, 3);
+    let damaged = std::fs::read(&file).expect("a file");
+    let server = Server::start(&folder);
+    server.until("/status", |status| {
+        status.contains("\"set_aside\":[\"store/records.redb.damaged-1\"]")
+    });
+    server.until("/t?time=1970-01-01T00:00:00Z:&wait=no", |body| sum(body, "packets") == 5000);
+    let log = server.end_told();
+    assert!(log.contains("it is `store/records.redb.damaged-1` now"), "{log}");
+    let aside = folder.path().join("store/records.redb.damaged-1");
+    assert!(std::fs::read(&aside).is_ok_and(|kept| kept == damaged));
+    let verified = folder.como(["store", "verify"]);
+    assert!(verified.code == 1 && verified.stdout.contains("records.redb.damaged-1"));
+    let asked = folder.como(["query", "t", "--store", "store"]).ok();
+    let without = "without the records of `store/records.redb.damaged-1`, which was damaged";
+    assert!(asked.stderr.contains(without), "{}", asked.stderr);
+}

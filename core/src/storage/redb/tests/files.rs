@@ -69,6 +69,41 @@ fn a_redb_file_of_another_program_is_refused() {
 }
 
 #[test]
+fn a_damaged_store_is_set_aside_as_it_is_and_one_of_others_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("x");
+    let (store, aside) = RedbStore::create_beside_damaged(&path).expect("a new store");
+    assert_eq!(aside, None);
+    let again = RedbStore::create_beside_damaged(&path).err().expect("a store in use");
+    assert!(matches!(again, StoreError::InUse { .. }), "{again}");
+    drop(store);
+    filled(&path);
+    let mut damaged = Vec::new();
+    for round in 1..3 {
+        let mut bytes = std::fs::read(&path).expect("a file");
+        bytes[3] ^= 1;
+        std::fs::write(&path, &bytes).expect("a file");
+        damaged.push(dir.path().join(format!("x.damaged-{round}")));
+        let (store, aside) = RedbStore::create_beside_damaged(&path).expect("a new store");
+        assert_eq!(aside.map(|aside| aside.path).as_ref(), damaged.last());
+        assert!(store.streams().is_ok_and(|all| all.is_empty()));
+        assert_eq!(set_aside(&path).ok().as_ref(), Some(&damaged));
+        drop(store);
+        assert!(std::fs::read(&damaged[round - 1]).is_ok_and(|kept| kept == bytes));
+    }
+    let other = dir.path().join("other");
+    let database = Database::create(&other).expect("a database");
+    let transaction = database.begin_write().expect("a transaction");
+    let table: TableDefinition<'_, u64, u64> = TableDefinition::new("theirs");
+    transaction.open_table(table).expect("a table").insert(1, 2).expect("a table");
+    transaction.commit().expect("a commit");
+    drop(database);
+    let refused = RedbStore::create_beside_damaged(&other).err().expect("no store of ours");
+    assert!(matches!(refused, StoreError::Foreign { .. }), "{refused}");
+    assert_eq!(set_aside(&other).ok(), Some(Vec::new()));
+}
+
+#[test]
 fn a_missing_store_is_not_made_by_opening_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("x");
