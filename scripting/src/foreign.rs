@@ -26,8 +26,10 @@ const IN_LUA: [(&str, &str); 15] = [
 ];
 
 /// The same, and in Rhai.
-const IN_RHAI: [(&str, &str); 12] = [
+const IN_RHAI: [(&str, &str); 14] = [
     ("~=", "!="),
+    ("++", "+= 1"),
+    ("::", "."),
     ("and", "&&"),
     ("or", "||"),
     ("not", "!"),
@@ -93,6 +95,8 @@ mod tests {
         check(Language::Lua, "local x = y z", None);
         let lua = "`~=` is `!=` in Rhai, `and` is `&&` in Rhai, `then` is `{` in Rhai";
         check(Language::Rhai, "if a ~= 60 and b then", Some(lua));
+        check(Language::Rhai, "s.n++;", Some("`++` is `+= 1` in Rhai"));
+        check(Language::Rhai, "let q = dns::qname(p);", Some("`::` is `.` in Rhai"));
         check(Language::Rhai, "let x = 1 y", None);
     }
 }

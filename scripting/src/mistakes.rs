@@ -43,7 +43,8 @@ impl Script<'_> {
         // Where it is one of the words, it is that one.
         let token = token.filter(|at| {
             let named = self.text.get(at.clone()).is_some_and(|token| words.contains(&token));
-            named || place(self, line, &what).is_none()
+            // What is expected is what does not stand there.
+            named || what.starts_with("expecting") || place(self, line, &what).is_none()
         });
         match token {
             Some(at) => self.mistake_at(at, what, hint),
@@ -54,7 +55,7 @@ impl Script<'_> {
     /// What a mistake about nothing (`nothing`, as the language calls it) most likely is about: a
     /// field that the packet does not have, in which case `ask` tells what to ask first.
     pub fn about_nothing(&self, mistake: &mut Mistake, nothing: &str, ask: fn(&str) -> String) {
-        let Some(at) = absent_field(self, mistake.line) else { return };
+        let Some(at) = absent_field(self, mistake) else { return };
         let field = self.text.get(at.clone()).unwrap_or_default();
         mistake.quote = Some(Quote::of(self.text, at.clone()));
         mistake.hint = Some(format!(
@@ -124,15 +125,42 @@ fn parted(message: &str) -> (String, Option<String>) {
     }
 }
 
-/// Where a line reads a field that not every packet has.
-fn absent_field(script: &Script<'_>, line: u32) -> Option<Range<usize>> {
+/// Where the line of a mistake reads a field that not every packet has, and which may be what the
+/// mistake is about.
+fn absent_field(script: &Script<'_>, mistake: &Mistake) -> Option<Range<usize>> {
     let always = [Field::Len, Field::Ts, Field::Packets, Field::Bytes];
     let spots = reads(script.text, script.language).spots;
+    let tokens = tokens(script.text, script.language);
+    let counts = is_of_sign(&mistake.message);
     let spot = spots.iter().find(|spot| {
         let may_lack = matches!(spot.read, Read::Field(field) if !always.contains(&field));
-        may_lack && line_number(script.text, spot.at.start) as u32 == line
+        let here = line_number(script.text, spot.at.start) as u32 == mistake.line;
+        may_lack && here && (!counts || is_operand(&tokens, &spot.at))
     })?;
     Some(spot.at.clone())
+}
+
+/// Whether a message is about what a sign counts with or compares.
+fn is_of_sign(message: &str) -> bool {
+    let signs = ["attempt to perform arithmetic", "attempt to compare", "attempt to concatenate"];
+    let sign = message.strip_prefix('`').and_then(|rest| rest.chars().next());
+    signs.iter().any(|start| message.starts_with(start))
+        || sign.is_some_and(|sign| sign.is_ascii_punctuation() && sign != '_')
+            && message.contains("` does not take ")
+}
+
+/// Whether what is read at `at` is what a sign takes itself: not what something is looked up by, or
+/// what a function is given, and not what is looked into further.
+fn is_operand(tokens: &[Token<'_>], at: &Range<usize>) -> bool {
+    let first = tokens.partition_point(|token| token.at < at.start);
+    let next = tokens.partition_point(|token| token.at < at.end);
+    let is = |at: usize, texts: &[&str]| {
+        tokens.get(at).is_some_and(|token| texts.iter().any(|text| token.is(text)))
+    };
+    let joins = is(next, &["."]) && is(next + 1, &["."]);
+    let opened = first > 0 && is(first - 1, &["(", "[", ","]);
+    let alone = opened && is(next, &[")", "]", ","]);
+    !alone && (joins || !is(next, &[".", "[", "(", ":"]))
 }
 
 /// The most mistakes of one kind that are told at once: each is looked up in the text, and a text

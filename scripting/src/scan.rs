@@ -133,7 +133,7 @@ fn scan<'a>(
 ) -> Reads {
     let tokens = code(source, language);
     let names = packet_names(&tokens, language);
-    let filters = filters::named(source, &tokens);
+    let filters = filters::named(source, &tokens, language);
     let others = others(&tokens, &names, language);
     let bounds = bounds(&tokens, &names, &others);
     let mut reads = Reads { complete: true, ..Reads::default() };
@@ -301,6 +301,11 @@ impl<'a> Scan<'a> {
 
     /// A chain that starts at a packet: the longest field name it begins with counts.
     fn packet_chain(&mut self, at: usize, chain: &[&'a str]) {
+        if self.language == Language::Rhai && self.is(at + 3, "(") {
+            // A method of the packet itself, which has none.
+            self.reads.complete = false;
+            return;
+        }
         for len in (1..=chain.len()).rev() {
             let name = chain[..len].join(".");
             if let Some(field) = Field::named(&name).filter(|_| !self.is_method(at, len, chain)) {

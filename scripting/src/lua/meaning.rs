@@ -36,6 +36,9 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
         let found = |of: fn(&[Token<'_>], usize) -> _| in_line.iter().find_map(|at| of(&text, *at));
         mistake.hint = found(length).or_else(|| found(kept_length)).or(mistake.hint);
     }
+    if is_plain && mistake.hint.is_none() && message.contains(") on nil and ") {
+        mistake.hint = unset(script, &text, &in_line);
+    }
     if message.contains("attempt to modify a readonly table") {
         mistake.hint = Some(FIXED.to_owned());
     }
@@ -104,6 +107,8 @@ fn missing(
     if let Some((name, of)) = missing_method(message) {
         let methods = known.methods(of);
         let near = como_core::nearest::nearest(&name, methods.iter().map(String::as_str));
+        // What it has itself, a table of the script's own may lack.
+        let near = near.filter(|near| *near != name);
         let at = line.clone().find(|at| text[*at].is(&name))?;
         let at = text[at].at..text[at].at + name.len();
         let hint = near.map(|near| format!("did you mean `{near}`?"));
@@ -188,6 +193,20 @@ const OURS: &str = "a packet, a layer of it and a filter are read and no more: p
 
 fn names_nil(message: &str) -> bool {
     message.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "nil")
+}
+
+/// What to try where the only thing that a line counts with is what it sets: `t[key] += 1`.
+fn unset(script: &Script<'_>, text: &[Token<'_>], line: &[usize]) -> Option<String> {
+    let is = |at: usize, mark: &str| text.get(at).is_some_and(|t| t.is(mark));
+    let signs = ["+", "-", "*", "/", "%", "^"];
+    let mut found = line.iter().filter(|at| signs.iter().any(|sign| is(**at, sign)));
+    let (sign, other) = (*found.next()?, found.next());
+    if other.is_some() || !is(sign + 1, "=") {
+        return None;
+    }
+    let (first, last) = (&text[subject(text, sign)?], text.get(sign.checked_sub(1)?)?);
+    let shown = script.text.get(first.at..last.at + last.text.len())?;
+    Some(format!("`{shown}` is nil before it is first set: write `({shown} or 0)`"))
 }
 
 /// What to try where `at` is the `len` of `p.len`, which is a function where that is a text.

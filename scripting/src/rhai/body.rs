@@ -427,8 +427,8 @@ fn path(tokens: &[Token<'_>], at: usize) -> Option<(Read, usize)> {
         }
         path.push_str(word.text);
         words += 1;
-        // What is called is a method of the field before: `pkt.payload.len()`.
-        let called = longest.is_some() && tokens.get(next + 2).is_some_and(|t| t.is("("));
+        // What is called is a method of what stands before: `pkt.payload.len()`.
+        let called = tokens.get(next + 2).is_some_and(|t| t.is("("));
         if let Some(read) = Read::named(&path).filter(|_| !called) {
             longest = Some((read, words));
         }

@@ -160,6 +160,14 @@ fn call<const N: usize>(entry: &Entry, host: &Reach, args: [Dynamic; N]) -> Fall
 
 /// The aggregate called `name`, of what it is given.
 pub(super) fn aggregate(name: &str, args: &[Dynamic]) -> Fallible<Aggregate> {
+    let is_number = |value: &Dynamic| value.is_int() || value.is_float();
+    if let [a, b] = args
+        && (is_number(a) && b.is_unit() || a.is_unit() && is_number(b))
+    {
+        // `max(n, pkt.len)` is a function of Rhai, and no aggregate.
+        let [a, b] = [a, b].map(words::named);
+        return Err(format!("`{name}` does not take {a} and {b}").into());
+    }
     let args: Result<Vec<Value>, String> = args.iter().map(value::to_value).collect();
     let args = args.map_err(|other| format!("`{name}` does not take {other}"))?;
     Aggregate::new(name, &args).map_err(|error| error.to_string().into())

@@ -234,9 +234,12 @@ impl Packet {
     /// Whether it matches the filter of this number.
     pub fn matches(&self, number: usize) -> Fallible<bool> {
         let held = self.holder.0.lock();
-        match held.turn == self.turn && self.prefix.is_empty() {
+        if held.turn != self.turn {
+            return Err(KEPT.into());
+        }
+        match self.prefix.is_empty() {
             true => Ok(number < FILTERS_MAX && held.matches >> number & 1 == 1),
-            false => Err(KEPT.into()),
+            false => Err("a filter matches a packet, and this is a layer of one".into()),
         }
     }
 

@@ -216,7 +216,8 @@ fn property(what: &str) -> Option<String> {
     if what.starts_with("No writable property") && of == "Packet" {
         return Some(READ_ONLY.to_owned());
     }
-    Some(format!("{} has no `{name}`", kind(of)))
+    let has = if kind(of) == "bytes" { "have" } else { "has" };
+    Some(format!("{} {has} no `{name}`", kind(of)))
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! of the packet. Anything less sure is left to the filter itself when it is called.
 
 use super::tokens::{Shape, Token};
-use super::{is_behind_dot, uses};
+use super::{Language, is_at_top, is_behind_dot, uses};
 
 /// The names that stand for filters: `local web = filter("...")` at the beginning of a line, and
 /// never set or declared again.
-pub fn named<'a>(source: &str, tokens: &[Token<'a>]) -> Vec<&'a str> {
+pub fn named<'a>(source: &str, tokens: &[Token<'a>], language: Language) -> Vec<&'a str> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let owned = uses(tokens, "filter")
         .any(|at| at > 0 && ["function", "fn", "local"].iter().any(|word| is(at - 1, word)));
@@ -21,7 +21,9 @@ pub fn named<'a>(source: &str, tokens: &[Token<'a>]) -> Vec<&'a str> {
         let name = tokens.get(at + 1).filter(|t| begins && t.shape == Shape::Word)?;
         let text = tokens.get(at + 5).is_some_and(|t| t.shape == Shape::Text);
         let called = is(at + 2, "=") && is(at + 3, "filter") && is(at + 4, "(") && is(at + 6, ")");
-        (called && text).then_some(name.text)
+        // In a function it is a filter of each call's own.
+        let top = || language == Language::Rhai || is_at_top(tokens, at);
+        (called && text && top()).then_some(name.text)
     };
     let found = (0..tokens.len()).filter_map(declared);
     found.filter(|name| is_constant(tokens, name)).collect()

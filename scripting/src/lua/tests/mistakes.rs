@@ -331,3 +331,43 @@ fn the_length_of_a_payload_is_refused_where_a_function_is_taken_for_it() {
     }
     assert!(load(&(update("s.n = p.len(p)") + " function export() end")).is_ok());
 }
+
+#[test]
+fn what_is_nil_is_named_only_where_it_is_that() {
+    for (body, want) in [
+        (
+            "s.t[pkt.sport] += 1",
+            "`s.t[pkt.sport]` is nil before it is first set: write \
+                                 `(s.t[pkt.sport] or 0)`",
+        ),
+        (
+            "s.n += pkt.tcp.seq",
+            "`pkt.tcp.seq` is nil where a packet has none: ask `if pkt.tcp.seq \
+                                then` first",
+        ),
+        ("s.n = s.t[pkt.sport] + 1", ""),
+        ("s.n = #s.t + pkt.ip.src.port", ""),
+        ("s.n = 1 + tonumber(tostring(pkt.ip.src))", ""),
+    ] {
+        let text = format!(
+            "function init() return {{ n = 0, t = {{}} }} end\nfunction update(pkt, s)\n{body}\n\
+             end\n\
+             function export() return {{ n = 1 }} end"
+        );
+        let mut running =
+            Running::start("test.lua", &text, &[], Limits::default()).expect("it starts");
+        running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
+        let hint = running.faults[0].mistake.hint.clone().unwrap_or_default();
+        assert_eq!(hint, want, "{body}");
+    }
+}
+
+#[test]
+fn a_filter_in_a_function_is_none_of_the_top_level() {
+    let text = "function update(pkt, s)\nlocal f = filter('udp')\nif f(pkt) then s.n = 1 end\nend\n\
+                function export(s) return { n = 1 } end";
+    let mut running = start(text);
+    running.feed(some());
+    let fault = running.faults[0].to_string();
+    assert!(fault.starts_with("test.lua:2: filter: a filter is compiled while"), "{fault}");
+}

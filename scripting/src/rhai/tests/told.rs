@@ -105,3 +105,20 @@ fn how_deep_expressions_may_lie_is_told() {
     let error = start_with(&deep, &[], Limits::default()).err().expect("too deep").to_string();
     assert!(error.starts_with("test.rhai:1: expressions lie more than 48 deep in each"), "{error}");
 }
+
+#[test]
+fn a_packet_has_no_methods_and_its_layers_match_no_filters() {
+    let script = |update: &str| {
+        format!(
+            "const WEB = filter(\"udp\");\nfn update(pkt, s) {{ {update} }}\n\
+             fn export(s) {{ #{{ n: 1 }} }}"
+        )
+    };
+    let first = |update: &str| faults(&script(update)).swap_remove(0);
+    let said = first("pkt.len()");
+    assert!(said.contains("`len` does not take (a packet)"), "{said}");
+    let said = first("WEB.match(pkt.ip)");
+    assert!(said.contains("a filter matches a packet, and this is a layer of one"), "{said}");
+    let said = first("max(1, pkt.tcp.seq)");
+    assert!(said.contains("`max` does not take a whole number and `()`"), "{said}");
+}
