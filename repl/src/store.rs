@@ -219,8 +219,8 @@ fn check(place: &Place, args: &Verify) -> Result {
         faults.push(Fault { why: "the file of records is missing".to_owned(), ..whole(&path) });
     }
     for path in set_aside(&path)? {
-        let why = "it was damaged and set aside, and a new one begun: what can be read of it is, as \
-                   `records.redb` in a folder of its own";
+        let why = "it was damaged, and set aside for a new one: what is left of it can be read in \
+                   a folder of its own, as `records.redb`";
         faults.push(Fault { why: why.to_owned(), ..whole(&path) });
     }
     for dir in place.windows()? {

@@ -102,8 +102,8 @@ impl Desk {
 }
 
 impl Desk {
-    /// What the store has acknowledged, and what was set aside beside it. Its trouble is also that of
-    /// a disk that takes no packets.
+    /// What the store has acknowledged, and what was set aside of it. Its trouble is also that of a
+    /// disk that takes no packets.
     fn kept(&self, tasks: &[TaskStatus]) -> serde_json::Value {
         let mut kept = serde_json::json!(&*self.keeping.read());
         let of_packets = || tasks.iter().find_map(|task| task.trouble.clone());
