@@ -87,11 +87,11 @@ impl Runs {
         }
     }
 
-    /// Until when a run listened that had an instant and stored earlier times than there were: what
-    /// is behind it is of others.
-    pub(crate) fn late_until(&self, ts: Ts) -> Option<Ts> {
+    /// When a run listened that had an instant and stored earlier times than there were: what is
+    /// behind it is of others.
+    pub(crate) fn late(&self, ts: Ts) -> Option<Window> {
         let late = self.late.iter().rev().find(|run| (run.from..run.to).contains(&ts.0));
-        late.map(|run| Ts(run.to))
+        late.map(|run| Window { from: Ts(run.from), to: Ts(run.to) })
     }
 
     /// Whether none is known.

@@ -46,7 +46,7 @@ impl Past<'_> {
         let treated = packets::treated(dir, within).unwrap_or_default();
         let eras = eras(&treated, within);
         if let Some(stream) = &stream {
-            candidate.heard_until = self.heard_behind(stream, &candidate);
+            candidate.heard_until = self.heard_behind(stream, &candidate, dir);
             candidate.note_lineages(stream.covered(within), needs);
         }
         let heard = self.heard(&candidate);
@@ -74,16 +74,25 @@ impl Past<'_> {
 impl Past<'_> {
     /// Until when an instance heard nothing behind all packets it kept, as its records say: those
     /// behind a gap are of a run that kept none, and those behind the run that kept the last of an
-    /// earlier one, of which no packets are left.
-    fn heard_behind(&self, stream: &Stream, kept: &Candidate) -> Ts {
+    /// earlier one: which heard on if it kept packets of the same time, and otherwise has none
+    /// left.
+    fn heard_behind(&self, stream: &Stream, kept: &Candidate, dir: &Path) -> Ts {
         let from = kept.stored.map_or(Ts(0), |stored| stored.to);
         let behind = Window { from, ..Window::ALL };
         // What cannot be read is complained of by who reads it.
         let gaps = gaps(&*self.store, &stream.name, behind, 1).unwrap_or_default().0;
         let end = gaps.first().map(|gap| gap.from).or(stream.end).unwrap_or_default();
-        let last = stream.runs.late_until(Ts(from.0.saturating_sub(1)));
-        last.map_or(end, |last| end.min(last))
+        let last = stream.runs.late(Ts(from.0.saturating_sub(1)));
+        last.filter(|last| !is_of_several(dir, *last)).map_or(end, |last| end.min(last.to))
     }
+}
+
+/// Whether packets of more than one run are kept of a time, as far as segments say whose they are.
+fn is_of_several(dir: &Path, time: Window) -> bool {
+    // What cannot be read is complained of when its packets are.
+    let treated = packets::treated(dir, time).unwrap_or_default();
+    let mut runs = treated.iter().filter_map(|treated| treated.run);
+    runs.next().is_some_and(|first| runs.any(|run| run != first))
 }
 
 /// When packets were kept by which filter, as all segments of a window say; none where one does

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::SNAPLEN_MAX;
 use super::anonymize::Secret;
 use super::index::Index;
+use super::read::times;
 use super::segments::{self, Segment};
 use crate::filter::Expr;
 use crate::packet::LinkType;
@@ -80,8 +81,9 @@ pub struct Treated {
 }
 
 impl Treated {
-    /// What a segment says of its packets; none where it is gone.
-    fn of(segment: &Segment) -> io::Result<Option<Self>> {
+    /// What a segment says of its packets, which may grow if it is the newest; none where it is
+    /// gone.
+    fn of(segment: &Segment, is_newest: bool) -> io::Result<Option<Self>> {
         let Some((section, interface)) = segments::heads(segment.clone())? else { return Ok(None) };
         let (begins, run) = (pcapng::is_apart(&section), pcapng::run(&section));
         let mut treated = Self { begins, run, ..Self::default() };
@@ -98,12 +100,14 @@ impl Treated {
             let snaplen = pcapng::snaplen(&interface);
             treated.snaplen = (1..WHOLE).contains(&snaplen).then_some(snaplen);
         }
-        let span = match segment.span {
-            None => Index::read(&segment.index(), segment.number)?.span(),
-            span => span,
+        let is_growing = is_newest && segment.span.is_none();
+        // Of one that a kill left open all is there.
+        let span = match is_growing {
+            true => Index::read(&segment.index(), segment.number)?.span(),
+            false => times(segment)?,
         };
         // More may follow than the index of one that grows knows of.
-        let to = |last: Ts| segment.span.map_or(Window::ALL.to, |_| Ts(last.0.saturating_add(1)));
+        let to = |last: Ts| if is_growing { Window::ALL.to } else { Ts(last.0.saturating_add(1)) };
         treated.span = span.map(|(from, last)| Window { from, to: to(last) });
         Ok(Some(treated))
     }
@@ -144,9 +148,13 @@ pub(super) fn fits(segment: &Segment, asked: &Expr) -> bool {
 /// stored.
 pub fn treated(dir: &Path, window: Window) -> io::Result<Vec<Treated>> {
     let mut all: Vec<Treated> = Vec::new();
-    for segment in segments::list(dir)?.iter().filter(|segment| segment.touches(window)) {
+    let segments = segments::list(dir)?;
+    let newest = segments.last().map(|segment| segment.number);
+    for segment in segments.iter().filter(|segment| segment.touches(window)) {
         // What cannot be read is complained of when its packets are.
-        let Ok(Some(treated)) = Treated::of(segment) else { continue };
+        let Ok(Some(treated)) = Treated::of(segment, Some(segment.number) == newest) else {
+            continue;
+        };
         let is_of = |known: &Treated| !treated.begins && known.run == treated.run;
         let goes_on = |known: &mut Treated| is_of(known) && known.join(&treated);
         if !all.last_mut().is_some_and(goes_on) {

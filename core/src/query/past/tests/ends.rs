@@ -168,9 +168,15 @@ fn what_its_disk_did_not_take_until_the_end_is_a_gap_whatever_records_say() {
 
 #[test]
 fn records_of_a_run_of_which_no_packets_are_left_say_nothing_of_the_time_behind_another() {
-    let minute = Minute { store: Arc::default(), ..minute() };
+    let minute = with_records(minute(), [60..120, 0..60]);
+    check_end(&minute, None, &["gap 60-200"]);
+}
+
+/// The packets with nothing but these records of `kept`, of a run each.
+fn with_records<const N: usize>(minute: Minute, runs: [std::ops::Range<u64>; N]) -> Minute {
+    let minute = Minute { store: Arc::default(), ..minute };
     let schema = Arc::new(Schema::new([Column::new("packets", Type::Uint).of("count()")]));
-    for (boot, secs) in [(1, 60..120), (2, 0..60)] {
+    for (boot, secs) in (1..).zip(runs) {
         let mut writer = Writer::new(minute.store.clone(), "node", boot);
         let about = About { module: "trace".to_owned(), ..About::default() };
         writer.open("kept", about).expect("memory");
@@ -179,7 +185,17 @@ fn records_of_a_run_of_which_no_packets_are_left_say_nothing_of_the_time_behind_
         writer.write("kept", Output::Records(records)).expect("memory");
         writer.commit().expect("memory");
     }
-    check_end(&minute, None, &["gap 60-200"]);
+    minute
+}
+
+#[test]
+fn who_was_silent_on_is_heard_behind_a_later_run_of_earlier_times_that_reaches_further() {
+    let packets: [Vec<u64>; 2] = [(40..58).collect(), (10..60).collect()];
+    let minute = kept_without(&[&packets[0], &packets[1]], 0..0);
+    let minute = with_records(minute, [40..100, 10..60]);
+    let silent = (60..100).step_by(5).map(|start| format!("{start} 0"));
+    let want: Vec<String> = silent.chain(["gap 100-200".to_owned()]).collect();
+    check_end(&minute, None, &want);
 }
 
 #[test]

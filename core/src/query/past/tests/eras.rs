@@ -167,6 +167,32 @@ fn check_runs(
 }
 
 #[test]
+fn what_a_kill_left_open_is_of_no_time_behind_its_last_packet() {
+    let minute = Minute { store: Arc::default(), ..minute() };
+    let dir = minute.dir.path().join("kept");
+    std::fs::remove_dir_all(&dir).expect("a folder");
+    for (filter, secs) in [("all", 0..31), ("tcp", 40..60)] {
+        let taken = Taken { filter: filter.to_owned(), ..Taken::whole(65_535) };
+        let place = Place::Directory(Room::new(&dir, 1 << 30));
+        let mut keeper = PacketWriter::new(place, taken, Arc::default()).expect("a place");
+        for sec in secs {
+            keeper.put(0, LinkType::ETHERNET, Ts::new(sec, 0), &[0; 60], 1000, None);
+        }
+    }
+    for segment in crate::storage::packets::segments(&dir).expect("a folder") {
+        let growing = dir.join(format!("{:08}.pcapng", segment.number));
+        std::fs::rename(&segment.path, growing).expect("a segment");
+    }
+    let window = Window { from: Ts::new(20, 0), to: Ts::new(50, 0) };
+    // Who keeps the others runs on.
+    let heard = Some(Heard { until: Ts::new(60, 0), any: true });
+    let past = Past { running: &|_| heard, ..minute.past() };
+    let run = past.run(asked("5s", ""), &Over::Best, window, Arc::default());
+    let lines = said(run.expect("it serves")).0;
+    assert_eq!(lines, ["20 5", "25 5", "30 1", "gap 31-50"]);
+}
+
+#[test]
 fn a_time_of_other_packets_behind_which_nothing_is_kept_is_a_gap() {
     let rows = ["0 10", "10 10"];
     let all = |gaps: &[&'static str]| [&rows[..], gaps].concat();

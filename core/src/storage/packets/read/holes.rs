@@ -150,6 +150,7 @@ impl Left {
 /// Bounds the time of what is missing at the end of a run by the packets that are there behind it,
 /// and of what is at the beginning of one by those before. Runs of one instance are taken to have
 /// listened one after another, in whatever order: but where one is known to go on beside another.
+/// One of which nothing is left is taken for the end of that before it.
 fn narrow(holes: &mut [Hole], segments: &[Segment]) {
     let is_open = |hole: &Hole| hole.lost.first.is_none() != hole.lost.last.is_none();
     if !holes.iter().any(is_open) {
