@@ -289,7 +289,11 @@ impl<'a> Driver<'a> {
                     let otherwise = &source[spot.at.clone()];
                     renamed::asked(&spot.packet, &matched(at), true, otherwise)
                 }
-                Read::Added => "__como_at".to_owned(),
+                // A parameter of that name may be something else.
+                Read::Added => {
+                    let name = &spot.packet;
+                    format!("(if {name} == {OPEN}.packet then __como_at else {name})")
+                }
                 _ => continue,
             };
             edits.push((spot.at.clone(), new));

@@ -31,6 +31,7 @@ pub struct Open(pub Option<mlua::Function>);
 
 fn add(view: &View, lua: &Lua, at: &mlua::Value) -> mlua::Result<()> {
     let refused = match view.made() {
+        Some(_) if at.is_table() => "write t:add(pkt), with the packet as update calls it",
         None => {
             "packets are counted by a table that the script makes: table{ key = ..., value = ... }"
         }

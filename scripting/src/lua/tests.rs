@@ -406,3 +406,17 @@ fn instances_of_one_script_have_locals_of_their_own_the_first_one_too() {
     let setup = Setup { args: Args::parse(["from=7"]).expect("name=value"), ..Setup::default() };
     assert_eq!(Running::of(other.start(&setup).expect("starts")).rows(), ["calls=7"]);
 }
+
+#[test]
+fn what_a_method_add_of_the_scripts_own_is_given_is_that() {
+    let text = "local W = {} W.__index = W
+function W:add(x) self.n += x.v end
+local function go(w, pkt) w:add(pkt) end
+function init() return {
+  w = setmetatable({ n = 0 }, W),
+  t = table{ key = { a = 'ip.src' }, value = { n = count() } },
+} end
+function update(pkt, s) s.t:add(pkt) go(s.w, { v = 2 }) end
+function export(s) return { n = s.w.n, t = s.t:top('n', 1)[1].n } end";
+    check_rows("test.lua", text, &[], &["n=12 t=2"]);
+}

@@ -316,9 +316,11 @@ fn rewritten(
     let payload = Field::Payload.name();
     let bytes = others.iter().any(|other| other.contains(payload)) || holds(tokens, payload);
     let named = |f: &Field| f.name().split('.').all(has) && (*f != Field::Payload || bytes);
-    let held = (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
+    let held: Option<Vec<Field>> =
+        (!complete).then(|| Field::ALL.iter().copied().filter(named).collect());
     let body = String::from_utf8(body).unwrap_or_else(|_| place.text(text).to_owned());
-    let (adds, looks) = (foreseen.adds(), looks(tokens));
+    // One that the script holds may be added in whatever way.
+    let (adds, looks) = (foreseen.adds() || held.is_some() && has("add("), looks(tokens));
     (
         body,
         Packets { reads: found.into_iter().collect(), held, shown: foreseen.fields, adds, looks },

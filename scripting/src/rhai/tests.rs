@@ -419,3 +419,15 @@ fn a_table_of_more_rows_than_a_list_holds_is_walked() {
         assert!(faults[0].to_string().contains(&want), "{faults:?}");
     }
 }
+
+#[test]
+fn a_packet_is_added_by_whatever_name() {
+    for add in ["let q = [pkt]; s.t.add(q[0]);", "let f = |t, p| t.add(p); f.call(s.t, pkt);"] {
+        let text = format!(
+            "fn init() {{ let value = #{{ n: count() }};\n\
+             #{{ t: table(#{{ key: #{{ a: \"ip.src\" }}, value: value }}) }} }}\n\
+             fn update(pkt, s) {{ {add} }}\nfn export(s) {{ s.t.top(\"n\", 1) }}"
+        );
+        check_rows("test.rhai", &text, &[], &["a=10.0.0.1 n=2"]);
+    }
+}

@@ -102,6 +102,10 @@ fn unfound(called: &str, own: &[String]) -> String {
         let nothing = given.iter().any(|of| of == "`()`");
         return if nothing { format!("{what}; {NOTHING}") } else { what };
     }
+    if name.starts_with("anon$") {
+        let plural = if given.len() == 1 { "argument" } else { "arguments" };
+        return format!("this function does not take {} {plural}", given.len());
+    }
     let name = shown(name);
     if let Some(usage) = usage(&name) {
         let given = if given.is_empty() { "nothing".to_owned() } else { given.join(", ") };
@@ -241,6 +245,7 @@ mod tests {
         );
         check("timestamp ()", &joined(absent::unknown("", "timestamp", [])));
         check("note (i64, i64)", "`note` does not take 2 arguments");
+        check("anon$17f66578ca00f5ba (map)", "this function does not take 1 argument");
         let net = unfound("net_contains (i64, i64, i64, i64)", &[]);
         assert!(net.starts_with("`net.contains` does not take (a whole number, "), "{net}");
     }

@@ -75,6 +75,9 @@ pub fn given<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
             let close = rest.iter().position(|t| t.is(")")).unwrap_or(0);
             let words = rest[..close].iter().filter(|t| t.shape == Shape::Word);
             names.extend(words.map(|t| t.text));
+            // `function list:add(one)`
+            let open = rest.iter().position(|t| t.is("(")).unwrap_or(0);
+            names.extend(rest[..open].iter().any(|t| t.is(":")).then_some("self"));
         } else if is(at, "=") && at > 0 && !is(at + 1, "=") {
             // `a, b = 1, 2`: what stands before, back to where no comma does.
             let mut before = at - 1;
@@ -184,6 +187,8 @@ mod tests {
         lua("local t = { f = function() end } t.f() t:g() f()");
         lua("local s: Some.Type = t.x local t = 1 for i = 1, 2 do i() end");
         lua("return { 1 } and ( 2 ) or not ( x )");
+        lua("local list = {} function list:add(one) self.n = self.n + one.n end");
+        lua("local list = {} function list.own:add() self.n = self.x.y end");
         let rhai = |text| check(Language::Rhai, text, &[]);
         rhai(
             "let a = #{}; const B = []; fn f(x) { a.b + B[0] + x.y } for (i, n) in B { n.x; i.y }",
