@@ -114,7 +114,11 @@ pub fn picks(text: &str) -> Result<Vec<Pick>> {
 
 /// The module in a script, under its own name.
 pub fn script(path: &Path) -> Result<Pick> {
-    let kind = load(path)?;
+    let kind = load(path).map_err(|failure| match path.to_str().and_then(named) {
+        Some(_) if !path.exists() => failure
+            .hint("a module of that name is shipped, and needs no check: name a script's file"),
+        _ => failure,
+    })?;
     Ok(Pick { name: kind.manifest().name.clone(), kind })
 }
 

@@ -35,6 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use como_core::module::{Kind, Mistake, ModuleError};
+use como_core::source::with_causes;
 pub use library::FOLDER as LIBRARY_FOLDER;
 use library::Library;
 use scan::Language;
@@ -43,7 +44,7 @@ use scan::Language;
 pub fn load(path: &Path) -> Result<Arc<dyn Kind>, ModuleError> {
     let file = path.display().to_string();
     let text = read(path)
-        .map_err(|error| ModuleError::File { file: file.clone(), why: error.to_string() })?;
+        .map_err(|error| ModuleError::File { file: file.clone(), why: with_causes(&error) })?;
     load_from(&file, &text, Some(folder(path)))
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use como_core::module::ModuleError;
 use como_core::nearest::nearest;
+use como_core::source::with_causes;
 
 use crate::declare::Script;
 use crate::mistakes::TOLD_MAX;
@@ -143,7 +144,8 @@ impl Gather<'_> {
             return Err(format!("`{name}` cannot be had: there is no `{}`", shown(&path)));
         };
         let text = inside(folder, &path).and_then(|path| crate::read(&path));
-        let text = text.map_err(|error| format!("cannot read `{}`: {error}", shown(&path)))?;
+        let text = text
+            .map_err(|error| format!("cannot read `{}`: {}", shown(&path), with_causes(&error)))?;
         Ok(Library { name: name.to_owned(), file: shown(&path), text })
     }
 }

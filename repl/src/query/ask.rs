@@ -199,7 +199,8 @@ fn script(name: &str) -> Result<Option<(Language, String)>> {
     }
     let language = if name.ends_with(".rhai") { Language::Rhai } else { Language::Lua };
     let text = como_scripting::read(path);
-    let text = text.map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
+    let text =
+        text.map_err(|e| Failure::new(format!("cannot read `{name}`: {}", with_causes(&e))))?;
     Ok(Some((language, text)))
 }
 

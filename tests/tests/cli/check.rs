@@ -110,7 +110,9 @@ fn all_that_is_wrong_is_shown_at_once_and_a_filter_at_its_place() {
 #[test]
 fn what_is_no_script_is_refused() {
     let folder = Folder::new();
-    folder.como(["check", "none.lua"]).refused(1, &["none.lua", "No such file"]);
+    let refused = folder.como(["check", "none.lua"]);
+    refused.refused(1, &["cannot read `none.lua`: No such file or directory\n"]);
+    folder.como(["check", "traffic"]).refused(1, &["a module of that name is shipped"]);
     folder.write("notes.txt", "");
     folder.como(["check", "notes.txt"]).refused(1, &["notes.txt", ".lua"]);
     folder.write("count.lua", COUNT);
