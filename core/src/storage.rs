@@ -149,6 +149,13 @@ impl Window {
         [before, behind].into_iter().filter(|part| part.from < part.to)
     }
 
+    /// What of some times lies outside of all of others.
+    pub fn without_all(times: Vec<Self>, others: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        others.into_iter().fold(times, |left, other| {
+            left.into_iter().flat_map(|time| time.without(other)).collect()
+        })
+    }
+
     /// Its parts, where it is cut at these instants, which are in order and inside.
     pub fn parts(self, cuts: &[Ts]) -> impl Iterator<Item = Self> {
         let begins = [self.from].into_iter().chain(cuts.iter().copied());

@@ -56,11 +56,9 @@ impl Losses {
 
     /// The parts of a time of which nothing is missing.
     pub fn left_of(&self, time: Window) -> Vec<Window> {
-        let without = |left: Vec<Window>, told: &Told| {
-            let Damage { from, to, .. } = told.damage;
-            left.into_iter().flat_map(|part| part.without(Window { from, to })).collect()
-        };
-        self.0.lock().iter().fold(vec![time], without)
+        let told = self.0.lock();
+        let lost = told.iter().map(|told| Window { from: told.damage.from, to: told.damage.to });
+        Window::without_all(vec![time], lost)
     }
 
     /// Whether anything of a time is missing.

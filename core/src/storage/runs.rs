@@ -115,12 +115,9 @@ impl Runs {
 
     /// What is left of a gap that a run stored, where others have stored into it what they heard.
     pub(super) fn left_of(&self, gap: Window, boot: u64) -> Vec<Window> {
-        let mut left = vec![gap];
-        for run in self.late.iter().filter(|run| run.boot != boot) {
-            let heard = Window { from: Ts(run.from), to: Ts(run.to) };
-            left = left.into_iter().flat_map(|part| part.without(heard)).collect();
-        }
-        left
+        let others = self.late.iter().filter(|run| run.boot != boot);
+        let heard = others.map(|run| Window { from: Ts(run.from), to: Ts(run.to) });
+        Window::without_all(vec![gap], heard)
     }
 }
 

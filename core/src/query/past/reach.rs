@@ -31,11 +31,9 @@ impl Candidate {
             // Its records say until when it heard none.
             covered.to = covered.to.max(self.heard_until);
         }
-        let mut parts: Vec<Window> = covered.common(self.window).into_iter().collect();
-        for hole in self.unfit.holes().iter().chain(self.unsaid.holes()).chain(&self.gaps) {
-            parts = parts.into_iter().flat_map(|part| part.without(*hole)).collect();
-        }
-        parts
+        let parts = covered.common(self.window).into_iter().collect();
+        let holes = self.unfit.holes().iter().chain(self.unsaid.holes()).chain(&self.gaps);
+        Window::without_all(parts, holes.copied())
     }
 
     /// How much of the window asked for it serves for, in nanoseconds.
@@ -45,11 +43,7 @@ impl Candidate {
 
     /// What it lacks of some times.
     pub(super) fn lacks(&self, times: &[Window]) -> Vec<Window> {
-        let mut lacks = times.to_vec();
-        for part in self.parts() {
-            lacks = lacks.into_iter().flat_map(|lack| lack.without(part)).collect();
-        }
-        lacks
+        Window::without_all(times.to_vec(), self.parts())
     }
 
     /// Says that it lacks a moment of a time that it stands for.

@@ -45,10 +45,8 @@ impl Silent {
         if silent.from >= silent.to {
             return;
         }
-        let (known, mut lost) = (self.losses.left_of(silent), vec![silent]);
-        for part in &known {
-            lost = lost.into_iter().flat_map(|lost| lost.without(*part)).collect();
-        }
+        let known = self.losses.left_of(silent);
+        let lost = Window::without_all(vec![silent], known.iter().copied());
         chunk.passed.extend(known);
         chunk.passed.sort_by_key(|time| time.from);
         chunk.unheard.extend(lost);

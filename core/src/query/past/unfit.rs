@@ -32,10 +32,7 @@ impl Unfit {
             let next = eras.get(at + 1).map_or(heard.to, |(next, _)| next.from);
             let to = if window.to < before { window.to } else { window.to.max(next) };
             let hole = Window { from: window.from.min(before), to };
-            let without = |holes: Vec<Window>, all: &Window| {
-                holes.into_iter().flat_map(|hole| hole.without(*all)).collect()
-            };
-            for hole in all.iter().fold(vec![hole], without) {
+            for hole in Window::without_all(vec![hole], all.iter().copied()) {
                 unfit.leave_out(hole, || format!("it has only the packets of `{filter}`"));
             }
         }
@@ -134,9 +131,8 @@ impl Fitting {
 
     /// Takes out what lies in a hole.
     fn pick(&self, chunk: &mut Chunk) {
-        for hole in &self.holes {
-            chunk.passed = chunk.passed.iter().flat_map(|time| time.without(*hole)).collect();
-        }
+        let passed = std::mem::take(&mut chunk.passed);
+        chunk.passed = Window::without_all(passed, self.holes.iter().copied());
         if !chunk.packets.iter().any(|packet| self.leaves_out(packet.ts)) {
             return;
         }

@@ -307,9 +307,8 @@ impl PacketSource {
             return;
         }
         let others = self.spans.iter().filter(|(other, _)| *other != number);
-        for heard in others.flat_map(|(_, spans)| spans) {
-            chunk.unheard = chunk.unheard.iter().flat_map(|w| w.without(*heard)).collect();
-        }
+        let heard = others.flat_map(|(_, spans)| spans.iter().copied());
+        chunk.unheard = Window::without_all(std::mem::take(&mut chunk.unheard), heard);
     }
 
     /// Gives packets of a chain that come before an instant; whether there is room for more.
