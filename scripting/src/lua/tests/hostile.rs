@@ -286,7 +286,7 @@ fn nothing_outside_the_vm_can_be_reached() {
     fails("setmetatable(addr('1.1.1.1'), {})", "");
     fails("return (5).anything", "a number has no field");
     fails("return pkt[{}]", "");
-    fails("local p = pkt; return p.nothing", "a packet has no field `nothing`");
+    fails("local p = { pkt }; return p[1].nothing", "a packet has no field `nothing`");
 }
 
 #[test]

@@ -374,8 +374,8 @@ fn a_filter_in_a_function_is_none_of_the_top_level() {
 
 #[test]
 fn a_method_has_a_self() {
-    let text = "local W = {}\nfunction W:f() return self.x.y end\nfunction update(pkt, s) W:f() end\n\
-                function export() return { n = 1 } end";
+    let text = "local W = {}\nfunction W:f() return self.x.y end\n\
+                function update(pkt, s) W:f() end\nfunction export() return { n = 1 } end";
     let mut running = start(text);
     running.feed(some());
     let fault = running.faults[0].to_string();
