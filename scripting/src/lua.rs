@@ -20,6 +20,7 @@ mod meaning;
 mod missing;
 mod module;
 mod payload;
+mod prelude;
 mod records;
 mod renamed;
 mod reserved;

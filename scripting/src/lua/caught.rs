@@ -6,7 +6,7 @@ use mlua::{Function, Lua, Value};
 
 use super::trouble::{is_memory, passed, plain, root};
 
-/// What `prelude.lua` asks what a caught error says: nil of a limit that was passed.
+/// What `prelude/caught.lua` asks what a caught error says: nil of a limit that was passed.
 pub fn told(lua: &Lua) -> mlua::Result<Function> {
     lua.create_function(|lua, caught: Value| match &caught {
         Value::Error(error) if passed(error).is_some() || is_memory(error) => Ok(Value::Nil),

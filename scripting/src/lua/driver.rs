@@ -72,7 +72,8 @@ pub fn compose(source: &str, reads: &Reads) -> Composed {
     let driver = Driver::of(reads, &tokens);
     let mut edits = match driver.direct {
         true => driver.directed(source, &tokens),
-        false => driver.renamed(source, &tokens),
+        false if driver.called.contains(&true) => driver.renamed(source, &tokens),
+        false => Vec::new(),
     };
     let parameters = driver.parameters();
     for name in CALLED {

@@ -147,8 +147,8 @@ impl Source {
             }
             let (driver, update, check, filters): Found =
                 FromLuaMulti::from_lua_multi(found, vm.lua())?;
-            let number: Function = vm.prelude.get("filter_number")?;
-            let filters = filters.iter().map(|made| number.call::<usize>(made));
+            let number = |made| vm.prelude.get::<Function>("filter_number")?.call::<usize>(made);
+            let filters = filters.into_iter().map(number);
             Ok(Some((driver, update, check, filters.collect::<mlua::Result<Vec<_>>>()?)))
         });
         if let Some(error) = notes.lock().error.take() {

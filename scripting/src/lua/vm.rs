@@ -4,11 +4,12 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
+mod frozen;
 mod place;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use como_core::costs::thread_cpu_ns;
@@ -19,13 +20,12 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Variadic};
 
 use super::handles::{HANDLE_BYTES, Handles, object, parse};
 use super::known::Known;
-use super::payload::WORK_MAX;
 use super::script::Source;
 pub use super::trouble::Trouble;
 use super::trouble::{chunk_name, line_of, syntax};
 use super::watch::Watch;
-use super::{asides, caught, ended, locals, reserved};
-use super::{convert, tables};
+use super::{asides, ended, locals, reserved};
+use super::{convert, prelude, tables};
 use super::{meaning, renamed};
 use crate::host::{Means, Reach};
 use crate::library::{self, Library};
@@ -48,15 +48,6 @@ const REMOVED: [&str; 11] = [
     "_VERSION",
 ];
 
-/// The library's own part in Lua, compiled once for all machines. Small steps around native
-/// functions gain nothing by what costs a compiler most.
-static PRELUDE: LazyLock<mlua::Result<Vec<u8>>> = LazyLock::new(|| {
-    Compiler::new().set_optimization_level(1).compile(include_str!("prelude.lua"))
-});
-/// The part of it that goes through whole tables.
-static TOP: LazyLock<mlua::Result<Vec<u8>>> =
-    LazyLock::new(|| compiler().compile(include_str!("top.lua")));
-
 /// What compiles the code of every machine.
 pub fn compiler() -> Compiler {
     Compiler::new().set_optimization_level(2).set_type_info_level(1)
@@ -73,7 +64,7 @@ pub struct Vm {
     watch: Watch,
     host: Arc<Reach>,
     base: Table,
-    /// What the driver calls: see `prelude.lua`.
+    /// What the driver calls: see `prelude.rs`.
     pub prelude: Table,
     /// What `require` finds, by name.
     libraries: Table,
@@ -115,9 +106,10 @@ impl Vm {
             let base = lua.globals();
             let libraries = lua.create_table()?;
             let host = Arc::new(Reach::new(file, means));
-            let prelude = furnish(&lua, &base, &libraries, &host)?;
+            let prelude = prelude::furnish(&lua, source)?;
+            furnish(&lua, &base, &libraries, &prelude, &host)?;
             lua.enable_jit(native);
-            base.set("top", compiled(&lua, &TOP)?.call::<mlua::Function>(())?)?;
+            base.set("top", prelude::top(&lua, source)?)?;
             lua.sandbox(true)?;
             // A quarter of the memory is kept for the handles, which lie outside the VM's own.
             let handles_max = limits.memory_bytes_max / 4 / HANDLE_BYTES;
@@ -235,10 +227,8 @@ impl Vm {
         let compiler = if own { watchful() } else { compiler() };
         let code = self.compile((&chunk, compiler), &text, &environment);
         let code = code.map_err(|error| wrong(self.trouble(error, false)))?;
-        let freeze: mlua::Function =
-            self.prelude.get("freeze").map_err(|error| self.trouble(error, false))?;
         let returned = self.call(|| match code.call::<mlua::Value>(())? {
-            mlua::Value::Table(table) => freeze.call::<()>(&table).map(|()| Some(table)),
+            mlua::Value::Table(table) => frozen::all(&table).map(|()| Some(table)),
             _ => Ok(None),
         })?;
         let Some(table) = returned else {
@@ -368,20 +358,14 @@ fn line(values: &[mlua::Value]) -> String {
     line
 }
 
-/// A part of the library, to be run.
-fn compiled(lua: &Lua, part: &'static mlua::Result<Vec<u8>>) -> mlua::Result<mlua::Function> {
-    let code = part.as_ref().map_err(Clone::clone)?;
-    lua.load(code.as_slice()).set_mode(ChunkMode::Binary).set_name("=library").into_function()
-}
-
 /// Puts our functions into the library and takes out what does not belong there.
-fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlua::Result<Table> {
-    let given = lua.create_table()?;
-    given.set("flags", convert::flags(lua)?)?;
-    given.set("told", caught::told(lua)?)?;
-    given.set("work_max", WORK_MAX)?;
-    given.set("layers", convert::layers(lua)?)?;
-    let prelude: Table = compiled(lua, &PRELUDE)?.call(given)?;
+fn furnish(
+    lua: &Lua,
+    base: &Table,
+    libraries: &Table,
+    prelude: &Table,
+    host: &Arc<Reach>,
+) -> mlua::Result<()> {
     let flag: mlua::Function = prelude.get("flag")?;
     let numbers = lua.create_table()?;
     numbers.set("__index", flag)?;
@@ -406,11 +390,11 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     convert::library(lua, base, host)?;
     let addr = |lua: &Lua, text: mlua::LuaString| object(lua, parse(&convert::short(&text)?)?);
     base.set("addr", lua.create_function(addr)?)?;
-    let (filters, made) = (host.clone(), prelude.get::<mlua::Function>("filter")?);
+    let (filters, ours) = (host.clone(), prelude.clone());
     let filter = lua.create_function(move |_, text: String| {
         let number = filters.filter(&text).map_err(mlua::Error::runtime)?;
         let canonical = filters.filters.lock().text(number).to_owned();
-        made.call::<mlua::Value>((number, canonical))
+        ours.get::<mlua::Function>("filter")?.call::<mlua::Value>((number, canonical))
     })?;
     base.set("filter", filter)?;
     asides::furnish(lua, base, host)?;
@@ -421,7 +405,7 @@ fn furnish(lua: &Lua, base: &Table, libraries: &Table, host: &Arc<Reach>) -> mlu
     })?;
     base.set("log", &log)?;
     base.set("print", log)?;
-    Ok(prelude)
+    Ok(())
 }
 
 /// What gives a script its libraries by their names.
