@@ -10,6 +10,7 @@ mod error;
 mod fold;
 pub mod key;
 pub mod layout;
+mod order;
 mod read;
 mod rows;
 pub mod sketch;

@@ -4,15 +4,12 @@ use super::Table;
 use super::accumulate::{Accumulators, Op, Place, Sketches, var};
 use super::aggregate::Function;
 use super::key::{Cell, KeyCells, code, field_type, int};
-use super::layout::{Column, Of, bits};
+use super::layout::{Column, Of};
 use super::sketch::Frequent;
 use crate::addr::{Addr, Mac};
 use crate::field::{Kind, encode_int};
 use crate::record::{Cells, Data, Records, Type, Value};
 use crate::time::{Interval, SECOND, Span, Ts};
-
-/// How many bits of a key rows are sorted by before its values are looked at.
-const LEADING: u32 = 96;
 
 impl Accumulators {
     /// The number a column holds for a row, if any.
@@ -176,66 +173,6 @@ impl Table {
         ranked.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// All rows in the order of their keys; the row of keys that found no room comes last.
-    pub fn sorted(&self) -> Vec<u32> {
-        // Most pairs differ in the leading bits, which are sorted much quicker than whole keys.
-        let widths: Vec<u32> = self.rows.layout.key.iter().map(|key| bits(key.field)).collect();
-        let mut rows: Vec<u128> = (0..self.rows() as u32)
-            .map(|row| self.leading_bits(row, &widths) << 32 | u128::from(row))
-            .collect();
-        rows.sort_unstable();
-        let mut order: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
-        let mut from = 0;
-        for equals in rows.chunk_by(|a, b| a >> 32 == b >> 32) {
-            let equals = from..from + equals.len();
-            from = equals.end;
-            order[equals].sort_unstable_by(|a, b| self.compare(*a, *b));
-        }
-        order
-    }
-
-    /// A number of [`LEADING`] bits that is in no row larger than in one whose key comes later: as
-    /// many of the key's bits as there is room for, numbers of as many as `widths` says.
-    fn leading_bits(&self, row: u32, widths: &[u32]) -> u128 {
-        const ALL: u128 = (1 << LEADING) - 1;
-        if self.is_other(row as usize) {
-            return ALL;
-        }
-        let (mut leading, mut left) = (0, LEADING);
-        for (cells, width) in self.rows.keys.iter().zip(widths) {
-            let (bits, width) = match cells.get(row as usize) {
-                // Larger than its field has any: with all larger ones, whatever follows.
-                Cell::Number(x) if x.checked_shr(*width).unwrap_or(0) > 0 => (ALL, LEADING),
-                Cell::Number(x) => (u128::from(x), *width),
-                Cell::Addr(addr) if addr.is_v6() => {
-                    (1 << (LEADING - 1) | addr.bits() >> (129 - LEADING), LEADING)
-                }
-                Cell::Addr(addr) => (addr.bits(), 33),
-                Cell::CommunityId(id) => {
-                    let first =
-                        id.bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
-                    (u128::from(first) << (LEADING - 64), LEADING)
-                }
-            };
-            if width >= left {
-                return leading | bits >> (width - left);
-            }
-            left -= width;
-            leading |= bits << left;
-        }
-        leading
-    }
-
-    /// The order of two rows' keys.
-    fn compare(&self, a: u32, b: u32) -> std::cmp::Ordering {
-        let key = |row: u32| {
-            let other = self.is_other(row as usize);
-            (other, self.rows.keys.iter().map(move |cells| cells.get(row as usize)))
-        };
-        let ((other_a, a), (other_b, b)) = (key(a), key(b));
-        other_a.cmp(&other_b).then_with(|| a.cmp(b))
-    }
-
     /// Rows as records of `interval`, whole columns at a time. The records are marked as cut if
     /// rows are left out, or were dropped when the table was full.
     pub fn records(&self, rows: &[u32], interval: Interval) -> Records {
@@ -243,8 +180,16 @@ impl Table {
             rows.iter().map(|row| *row as usize).filter(|row| *row < self.rows()).collect();
         let layout = &self.rows.layout;
         let mut cells: Vec<Cells> = Vec::with_capacity(layout.schema().columns.len());
+        let absent = match rows.iter().any(|row| self.is_other(*row)) {
+            true => rows.iter().map(|row| self.is_other(*row)).collect(),
+            false => Vec::new(),
+        };
         for (key, values) in layout.key.iter().zip(&self.rows.keys) {
-            cells.push(self.key_cells(key.ty(), values, &rows));
+            let mut filled = key_cells(key.ty(), values, &rows);
+            if !absent.is_empty() {
+                filled.absent.clone_from(&absent);
+            }
+            cells.push(filled);
         }
         let values = layout.values.iter().zip(&self.rows.values.places).zip(&layout.stateful);
         for ((column, place), stateful) in values {
@@ -267,20 +212,6 @@ impl Table {
         }
     }
 
-    fn key_cells(&self, ty: Type, values: &KeyCells, rows: &[usize]) -> Cells {
-        let mut cells = match values {
-            KeyCells::Addr(v) => Cells::of(Data::Addr(rows.iter().map(|row| v[*row]).collect())),
-            KeyCells::CommunityId(v) => {
-                Cells::of(Data::Text(rows.iter().map(|row| v[*row].to_string()).collect()))
-            }
-            KeyCells::Number(v) => numbers(ty, rows.iter().map(|row| Some(v[*row]))),
-        };
-        if rows.iter().any(|row| self.is_other(*row)) {
-            cells.absent = rows.iter().map(|row| self.is_other(*row)).collect();
-        }
-        cells
-    }
-
     fn value_cells(&self, column: &Column, place: Place, rows: &[usize]) -> Cells {
         let values = &self.rows.values;
         let rows = rows.iter().copied();
@@ -298,6 +229,20 @@ impl Table {
             }
             ty => numbers(ty, rows.map(|row| values.number(place, row))),
         }
+    }
+}
+
+/// A column of the key, which has a value in every row.
+fn key_cells(ty: Type, values: &KeyCells, rows: &[usize]) -> Cells {
+    match values {
+        KeyCells::Addr(v) => Cells::of(Data::Addr(rows.iter().map(|row| v[*row]).collect())),
+        KeyCells::CommunityId(v) => {
+            Cells::of(Data::Text(rows.iter().map(|row| v[*row].to_string()).collect()))
+        }
+        KeyCells::Number(v) if ty == Type::Uint => {
+            Cells::of(Data::Uint(rows.iter().map(|row| v[*row]).collect()))
+        }
+        KeyCells::Number(v) => numbers(ty, rows.iter().map(|row| Some(v[*row]))),
     }
 }
 
