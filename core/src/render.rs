@@ -7,6 +7,7 @@
 
 mod csv;
 mod custom;
+mod digits;
 mod gnuplot;
 mod html;
 mod json;

@@ -4,12 +4,15 @@
 //! block that cannot be read is one with `damaged_until` and `damaged`. Where an
 //! answer breaks off the last object has an `error`, and nothing else.
 
+mod lines;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use self::lines::{Lines, Padded, plain};
 use super::{BUFFER_BYTES, Renderer, flush, text};
 use crate::module::Alert;
-use crate::record::{Cells, Data, Records, Schema};
+use crate::record::{Cells, Column, Data, Records, Schema};
 use crate::storage::scan::Damage;
 use crate::time::Ts;
 
@@ -18,38 +21,12 @@ use crate::time::Ts;
 struct Objects {
     buffer: Vec<u8>,
     // `{"ts":"..."` of the last interval: rows of one interval share it.
-    head: Vec<u8>,
+    head: Padded,
     head_ts: Option<Ts>,
-    keys: Vec<Key>,
+    keys: Vec<Padded>,
     schema: Option<Arc<Schema>>,
     // Whether a number that JSON has none for is a text, as `NaN`, or absent.
     keeps_odd: bool,
-}
-
-/// `,"name":` of a column, in blocks of which the last is filled up.
-struct Key {
-    blocks: Vec<[u8; 16]>,
-    len: usize,
-}
-
-impl Key {
-    fn of(name: &str) -> Self {
-        let mut text = vec![b','];
-        put_string(&mut text, name);
-        text.push(b':');
-        let len = text.len();
-        text.resize(len.next_multiple_of(16), b' ');
-        Self { blocks: text.as_chunks().0.to_vec(), len }
-    }
-
-    #[inline]
-    fn put(&self, out: &mut Vec<u8>) {
-        let end = out.len() + self.len;
-        for block in &self.blocks {
-            out.extend_from_slice(block);
-        }
-        out.truncate(end);
-    }
 }
 
 impl Objects {
@@ -58,18 +35,28 @@ impl Objects {
             return;
         }
         self.schema = Some(schema.clone());
-        self.keys = schema.columns.iter().map(|column| Key::of(&column.name)).collect();
+        let key = |column: &Column| {
+            let mut text = vec![b','];
+            put_string(&mut text, &column.name);
+            text.push(b':');
+            Padded::of(text)
+        };
+        self.keys = schema.columns.iter().map(key).collect();
+    }
+
+    fn learn_head(&mut self, ts: Ts) {
+        if self.head_ts != Some(ts) {
+            self.head_ts = Some(ts);
+            let mut text = b"{\"ts\":\"".to_vec();
+            text::put_ts(&mut text, ts);
+            text.push(b'"');
+            self.head = Padded::of(text);
+        }
     }
 
     fn put_head(&mut self, ts: Ts) {
-        if self.head_ts != Some(ts) {
-            self.head_ts = Some(ts);
-            self.head.clear();
-            self.head.extend(b"{\"ts\":\"");
-            text::put_ts(&mut self.head, ts);
-            self.head.push(b'"');
-        }
-        self.buffer.extend_from_slice(&self.head);
+        self.learn_head(ts);
+        self.head.put(&mut self.buffer);
     }
 
     fn put_error(&mut self, why: &str) {
@@ -178,18 +165,22 @@ fn put_string(out: &mut Vec<u8>, string: &str) {
 #[derive(Default)]
 pub(super) struct Ndjson {
     objects: Objects,
+    lines: Lines,
 }
 
 impl Ndjson {
     /// The same, of which every value reads back as what it was.
     pub(super) fn exact() -> Self {
-        Self { objects: Objects { keeps_odd: true, ..Objects::default() } }
+        Self { objects: Objects { keeps_odd: true, ..Objects::default() }, lines: Lines::default() }
     }
 }
 
 impl Renderer for Ndjson {
     fn records(&mut self, records: &Records, out: &mut dyn Write) -> io::Result<()> {
         self.objects.learn(&records.schema);
+        if let Some(columns) = plain(records) {
+            return self.lines.put(&mut self.objects, &records.starts, &columns, out);
+        }
         for row in 0..records.rows() {
             self.objects.put_row(records, row);
             self.objects.buffer.push(b'\n');

@@ -309,6 +309,25 @@ proptest! {
     }
 
     #[test]
+    fn lines_of_numbers_and_addresses_are_the_objects_of_the_array(
+        rows in prop::collection::vec(any::<(u64, u32, u128, bool)>(), 0..40),
+        names in prop::collection::vec(".{0,40}", 2),
+        times in 1usize..50,
+    ) {
+        let [a, b] = [Column::new(&names[0], Type::Uint), Column::new(&names[1], Type::Addr)];
+        let mut records = Records::empty(Arc::new(Schema::new([a, b])), Span(1));
+        for (ts, shift, bits, is_v6) in rows.iter().cycle().take(rows.len() * times) {
+            let addr = Addr::from_bits(*is_v6, *bits);
+            records.push(Ts(*ts), [Value::Uint(ts >> (shift % 64)), Value::Addr(addr)]);
+        }
+        let lines = rendered(Format::Ndjson, &[Output::Records(records.clone())]);
+        let array = rendered(Format::Json, &[Output::Records(records)]);
+        let joined = lines.trim_end().replace('\n', ",\n");
+        let want = if joined.is_empty() { "[]\n".into() } else { format!("[\n{joined}\n]\n") };
+        prop_assert!(array == want, "{array}\nis not\n{want}");
+    }
+
+    #[test]
     fn any_text_is_one_line_of_json_that_reads_back(text: String) {
         let schema = Arc::new(Schema::new([Column::new(text.clone(), Type::Text)]));
         let mut records = Records::empty(schema, Span(1));

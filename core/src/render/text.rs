@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::Schema;
+use super::digits::{self, HEX};
 use crate::addr::{Addr, Mac};
 use crate::record::{Cells, Data, Records};
 use crate::time::Ts;
@@ -86,28 +87,10 @@ pub(super) fn put_block<const N: usize>(out: &mut Vec<u8>, block: &[u8; N], len:
 
 #[inline]
 pub(super) fn put_uint(out: &mut Vec<u8>, value: u64) {
-    match value {
-        0..100_000_000 => {
-            let digits = digits(value as u32);
-            // The last digit is written even where it is 0.
-            let zeros = (digits.trailing_zeros() / 8).min(7);
-            let text = (digits | 0x3030_3030_3030_3030) >> (8 * zeros);
-            put_block(out, &text.to_le_bytes(), 8 - zeros as usize);
-        }
-        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    match digits::short(value) {
+        Some((text, len)) => put_block(out, &text, len),
+        None => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
     }
-}
-
-/// The eight decimal digits of a number below 100,000,000, a byte each, the first one lowest: all
-/// fours, then all pairs, then all digits of it are divided at once.
-#[inline]
-fn digits(value: u32) -> u64 {
-    let fours = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
-    // 5,243 / 2^19 is a hundredth, and 103 / 2^10 a tenth, of what is that small.
-    let hundreds = ((fours * 5_243) >> 19) & 0x7f_0000_007f;
-    let pairs = hundreds | (fours - hundreds * 100) << 16;
-    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
-    tens | (pairs - tens * 10) << 8
 }
 
 /// A number that reads back as the same, with a fraction or an exponent so that it reads as float.
@@ -118,81 +101,10 @@ fn put_float(out: &mut Vec<u8>, value: f64) {
 
 #[inline]
 pub(super) fn put_addr(out: &mut Vec<u8>, addr: Addr) {
-    if addr.is_v6() {
-        put_v6(out, addr);
-    } else {
-        put_v4(out, addr.bits() as u32);
-    }
+    let mut text = [0; digits::ADDR_BYTES];
+    let len = digits::put_addr_at(&mut text, 0, addr);
+    put_block(out, &text, len);
 }
-
-fn put_v4(out: &mut Vec<u8>, addr: u32) {
-    // Each octet is written with the dot behind it; the next one overwrites what is too much.
-    let mut text = [0; 16];
-    let mut len = 0;
-    for byte in addr.to_be_bytes() {
-        let (octet, octet_len) = OCTETS[usize::from(byte)];
-        text[len..len + 4].copy_from_slice(&octet);
-        len += usize::from(octet_len);
-    }
-    put_block(out, &text, len - 1);
-}
-
-/// As RFC 5952 has it, section 4: the first of the longest runs of zeros is left out, if it is
-/// longer than one; an address that maps one of IPv4 ends in that (section 5).
-fn put_v6(out: &mut Vec<u8>, addr: Addr) {
-    let bits = addr.bits();
-    if bits >> 32 == 0xffff {
-        out.extend_from_slice(b"::ffff:");
-        return put_v4(out, bits as u32);
-    }
-    let parts: [u16; 8] = std::array::from_fn(|at| (bits >> (112 - 16 * at)) as u16);
-    let (mut run, mut longest) = (0..0, 0..1);
-    for (at, part) in parts.iter().enumerate() {
-        run = if *part == 0 { run.start..at + 1 } else { at + 1..at + 1 };
-        if run.len() > longest.len() {
-            longest = run.clone();
-        }
-    }
-    let left_out = if longest.len() > 1 { longest } else { 8..8 };
-    for (at, part) in parts.iter().enumerate() {
-        if at == left_out.start {
-            out.extend_from_slice(b"::");
-        }
-        if left_out.contains(&at) {
-            continue;
-        }
-        if at > 0 && at != left_out.end {
-            out.push(b':');
-        }
-        let digits: [u8; 4] =
-            std::array::from_fn(|at| HEX[usize::from(part >> (12 - 4 * at) & 15)]);
-        let zeros = (part.leading_zeros() / 4).min(3);
-        put_block(
-            out,
-            &(u32::from_le_bytes(digits) >> (8 * zeros)).to_le_bytes(),
-            4 - zeros as usize,
-        );
-    }
-}
-
-/// Every octet in decimal with a dot behind it, and the length of both.
-const OCTETS: [([u8; 4], u8); 256] = {
-    let mut octets = [([b'.'; 4], 2); 256];
-    let mut value = 0;
-    while value < 256 {
-        let [hundreds, tens, ones] = [value / 100, value / 10 % 10, value % 10];
-        let [hundreds, tens, ones] = [b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8];
-        octets[value] = match value {
-            0..10 => ([ones, b'.', 0, 0], 2),
-            10..100 => ([tens, ones, b'.', 0], 3),
-            _ => ([hundreds, tens, ones, b'.'], 4),
-        };
-        value += 1;
-    }
-    octets
-};
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     for byte in bytes {
