@@ -270,6 +270,11 @@ fn a_silence_of_one_run_is_of_zeros_where_what_is_missing_of_another_is_of_an_ea
         assert_eq!(lines(60, 75)[..silent.len()], silent, "{gone:?}");
         assert_eq!(lines(60, 99)[..silent.len()], silent, "{gone:?}");
         assert_eq!(lines(60, 99).last().map(String::as_str), Some(end), "{gone:?}");
+        // Where it was a run of its own, it was of any time.
+        let window = Window { from: Ts::new(60, 0), to: Ts::new(200, 0) };
+        let dir = minute.dir.path().join("kept");
+        let listened = crate::storage::packets::listened(&dir, window, None).expect("a folder");
+        assert_eq!(listened.map(|listened| listened.is_last), Some(gone.start == 2), "{gone:?}");
     }
 }
 

@@ -29,6 +29,8 @@ pub(in crate::storage::packets) struct Hole {
     pub is_told: bool,
     /// The time of what is missing, at most; as far as that is known.
     pub lost: Lost,
+    // Whether it is but taken to end there: it may be a later run, of which nothing is left.
+    may_be_later: bool,
 }
 
 impl Hole {
@@ -158,11 +160,12 @@ fn narrow(holes: &mut [Hole], segments: &[Segment]) {
     }
     let spans: Vec<(Ts, Ts)> = segments.iter().filter_map(span).collect();
     let is_free = |ts: Ts| !spans.iter().any(|(first, last)| (*first..=*last).contains(&ts));
-    for Hole { lost, .. } in holes {
+    for Hole { lost, may_be_later, .. } in holes {
         match (lost.first.filter(|ts| is_free(*ts)), lost.last.filter(|ts| is_free(*ts))) {
             (Some(from), None) if lost.last.is_none() => {
                 let next = spans.iter().map(|(first, _)| *first).filter(|first| *first > from);
                 lost.last = next.min().map(|first| Ts(first.0 - 1));
+                *may_be_later = true;
             }
             (None, Some(to)) if lost.first.is_none() => {
                 let before = spans.iter().map(|(_, last)| *last).filter(|last| *last < to);
@@ -208,7 +211,13 @@ fn between(before: Option<&Segment>, behind: Behind, left: &Left, holes: &mut Ve
         for (number, end) in [(next, begun), (begun, until)] {
             if number < end {
                 let lost = behind.lost(number, from);
-                holes.push(Hole { number, last_number: end - 1, is_told: false, lost });
+                holes.push(Hole {
+                    number,
+                    last_number: end - 1,
+                    is_told: false,
+                    lost,
+                    may_be_later: false,
+                });
             }
         }
     };
@@ -223,6 +232,7 @@ fn between(before: Option<&Segment>, behind: Behind, left: &Left, holes: &mut Ve
                 last_number: *number,
                 is_told: *sign == Sign::Lost,
                 lost: lost.unwrap_or_else(|| behind.lost(*number, from)),
+                may_be_later: false,
             });
         }
         next = number.saturating_add(1);
@@ -280,7 +290,8 @@ pub fn listened(
     let came = Some(inside).filter(|_| !was_on).and_then(came).filter(|came| *came < window.to);
     let first = came.unwrap_or(first);
     let end = Ts(last.0.saturating_add(1));
-    let is_missing = |hole: &Hole| hole.lost.last.is_none_or(|last| last >= end);
+    let is_missing =
+        |hole: &Hole| hole.may_be_later || hole.lost.last.is_none_or(|last| last >= end);
     let is_last = behind.is_none() && !holes(dir, &segments)?.iter().any(is_missing);
     let within = Window {
         from: if was_on { window.from } else { first.max(window.from) },
