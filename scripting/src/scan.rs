@@ -422,7 +422,12 @@ impl<'a> Scan<'a> {
             t.is(",") || t.is(":") || t.shape == Shape::Word && !t.is("function") && !t.is("fn")
         });
         let is_function = |at: usize| self.is(at, "function") || self.is(at, "fn");
-        only_names && open > 0 && (is_function(open - 1) || open > 1 && is_function(open - 2))
+        // `function list.of:add(pkt)`
+        let mut name = open.saturating_sub(1);
+        while name > 1 && (self.is(name - 1, ".") || self.is(name - 1, ":")) {
+            name -= 2;
+        }
+        only_names && open > 0 && (is_function(open - 1) || name > 0 && is_function(name - 1))
     }
 
     /// Any layer read off something that may be the packet by another name.

@@ -410,7 +410,7 @@ fn instances_of_one_script_have_locals_of_their_own_the_first_one_too() {
 #[test]
 fn what_a_method_add_of_the_scripts_own_is_given_is_that() {
     let text = "local W = {} W.__index = W
-function W:add(x) self.n += x.v end
+function W:add(pkt) self.n += pkt.v end
 local function go(w, pkt) w:add(pkt) end
 function init() return {
   w = setmetatable({ n = 0 }, W),
