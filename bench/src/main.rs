@@ -134,15 +134,11 @@ fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Repo
     cases.extend(case::by_hand(&trace)?);
     cases.extend(case::como(&binary, &trace, scripts, scratch));
     let mut costs = vec![Vec::new(); cases.len()];
-    // One round unmeasured, so that the trace is in memory for all.
+    // The first round brings the trace into memory for all, and tells how much each takes itself.
     for round in 0..=options.runs {
         for (case, costs) in cases.iter().zip(&mut costs) {
-            if case.slow && !costs.is_empty() {
-                continue;
-            }
-            let cost = measure::run(case)?;
-            if round > 0 || case.slow {
-                costs.push(cost);
+            if !case.slow || round == 0 {
+                costs.push(measure::run(case, round == 0)?);
             }
         }
     }
@@ -179,7 +175,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn rows(packets: u64, cases: &[Case], costs: &[Vec<measure::Cost>]) -> Vec<Row> {
-    let median = |costs: &[measure::Cost]| median(costs.iter().map(|c| c.cpu_seconds).collect());
+    let median = |costs: &[measure::Cost]| {
+        let timed = costs.get(1..).filter(|timed| !timed.is_empty()).unwrap_or(costs);
+        median(timed.iter().map(|cost| cost.cpu_seconds).collect())
+    };
     let yardstick = cases.iter().position(|c| c.name == "tcpdump --count ip");
     let yardstick = yardstick.map(|at| median(&costs[at]));
     let row = |(case, costs): (&Case, &Vec<measure::Cost>)| {

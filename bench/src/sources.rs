@@ -34,7 +34,7 @@ pub fn perform(options: &Options, scratch: &Path) -> Result<()> {
     for round in 0..=options.runs {
         for (at, source) in made.iter().enumerate() {
             for module in ["traffic", "topaddr"] {
-                let cost = measure::run(&case(&como, module, &source.source))?;
+                let cost = measure::run(&case(&como, module, &source.source), false)?;
                 if round > 0 {
                     costs.entry((at, module)).or_default().push(cost.cpu_seconds);
                 }

@@ -239,8 +239,8 @@ impl Window {
         let kept = Case::new("topaddr", &self.como, &kept);
         let (mut plains, mut kepts) = (Vec::new(), Vec::new());
         for _ in 0..=runs {
-            plains.push(measure::run(&plain)?.cpu_seconds);
-            kepts.push(measure::run(&kept)?.cpu_seconds);
+            plains.push(measure::run(&plain, false)?.cpu_seconds);
+            kepts.push(measure::run(&kept, false)?.cpu_seconds);
         }
         Ok((median(plains.split_off(1)), median(kepts.split_off(1))))
     }

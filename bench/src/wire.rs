@@ -114,7 +114,7 @@ fn round(listener: &Listener, trace: &str, row: &mut Row) -> Result<()> {
     let mut talk = child.stderr.take().context("a pipe was asked for")?;
     talk.read_to_string(&mut said)?;
     let (status, cpu_seconds) = loop {
-        if let Some(ended) = reap(child.id())? {
+        if let Some(ended) = reap(child.id(), libc::WNOHANG)? {
             break ended;
         }
         std::thread::sleep(Duration::from_millis(1));

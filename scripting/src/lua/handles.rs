@@ -263,7 +263,7 @@ impl UserData for Wide {
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        compare_and_show(methods);
+        compare_and_show(methods, "an address");
         methods.add_method("masked", |lua, this, bits: mlua::Value| {
             let masked = net::masked(this.addr("masked")?, convert::argument(&bits)?);
             object(lua, Self::Addr(masked.map_err(mlua::Error::runtime)?))
@@ -284,12 +284,20 @@ impl UserData for Flow {
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        compare_and_show(methods);
+        compare_and_show(methods, "a flow");
     }
 }
 
-/// What all objects can do: be ordered, shown, and put behind each other as text.
-fn compare_and_show<T: Ord + Display + 'static, M: UserDataMethods<T>>(methods: &mut M) {
+/// What all objects can do: be ordered, shown, and put behind each other as text. `what` one is
+/// has nothing else.
+fn compare_and_show<T: Ord + Display + 'static, M: UserDataMethods<T>>(
+    methods: &mut M,
+    what: &'static str,
+) {
+    methods.add_meta_method(MetaMethod::Index, move |_, _, name: mlua::Value| {
+        let name = name.to_string()?;
+        Err::<(), _>(mlua::Error::runtime(format!("{what} has no `{}`", name.escape_debug())))
+    });
     methods.add_meta_method(MetaMethod::ToString, |_, this, ()| Ok(this.to_string()));
     methods.add_meta_function(MetaMethod::Concat, |lua, (a, b): (mlua::Value, mlua::Value)| {
         lua.create_string([a.to_string()?, b.to_string()?].concat())

@@ -216,7 +216,7 @@ impl Vm {
             return Err(wrong(Trouble::new(0, "a library is text, and this has a zero byte")));
         }
         let from = if library.name.contains('/') { "" } else { "stdlib/" };
-        let chunk = chunk_name(&format!("{from}{}", library.name));
+        let chunk = chunk_name(&format!("{from}{}.lua", library.name));
         self.chunks.push((chunk.clone(), library.file.clone()));
         reserved::refuse(&library.text).map_err(wrong)?;
         Compiler::new().compile(&library.text).map_err(|error| wrong(syntax(&error)))?;

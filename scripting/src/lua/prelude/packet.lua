@@ -49,13 +49,16 @@ local function refuse()
   error(READ_ONLY, 2)
 end
 
+local function refuse_list()
+  error("a packet has no list of what it holds: read its fields by their names", 2)
+end
+
 local function opaque(index)
   return table.freeze({
     __index = index,
     __newindex = refuse,
-    __iter = function()
-      error("a packet has no list of what it holds: read its fields by their names", 2)
-    end,
+    __iter = refuse_list,
+    __len = refuse_list,
     __tostring = function()
       return "packet"
     end,
