@@ -134,7 +134,9 @@ fn said(language: Language, way: &Way, reads: &[String]) -> BTreeMap<String, Str
             ("test.rhai", format!("{init}\n{say}\n{before}\n{lines}\n{behind}\n{export}"))
         }
     };
-    let mut running = match Running::start(file, &text, &[], Limits::default()) {
+    // Not a matter of speed: a build without optimisation takes its time.
+    let limits = Limits { call_ms_max: 5_000, ..Limits::default() };
+    let mut running = match Running::start(file, &text, &[], limits) {
         Ok(running) => running,
         Err(error) => panic!("{error}\n{text}"),
     };

@@ -27,9 +27,10 @@ fn text(error: &mlua::Error) -> String {
     }
 }
 
-/// The file and line that a line of a traceback begins with, where that is no library of ours.
+/// The file and line that a line of a traceback begins with, where that is nothing of ours.
 fn place(line: &str) -> Option<&str> {
-    let (chunk, rest) = line.split_once(':').filter(|(chunk, _)| *chunk != "library")?;
+    let is_ours = |chunk: &str| chunk == "library" || chunk.starts_with("__mlua_");
+    let (chunk, rest) = line.split_once(':').filter(|(chunk, _)| !is_ours(chunk))?;
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     (digits > 0).then(|| &line[..chunk.len() + 1 + digits])
 }
