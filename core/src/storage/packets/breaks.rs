@@ -12,6 +12,8 @@ use crate::time::{Interval, Span, Ts};
 
 /// How many such times are told with one packet.
 const BREAKS_MAX: usize = 1024;
+/// What is lost in a row for many reasons tells no more of them than begin before this.
+const WHY_BYTES_MAX: usize = 1000;
 
 /// Such times in a window that is being read.
 pub(super) struct Breaks {
@@ -93,8 +95,14 @@ impl Breaks {
             if self.last > Ts(0) {
                 self.apart = self.apart.or(Some(self.last));
             }
-            let since = self.open.take().map_or(begin, |(since, _)| since);
-            (self.open, self.pending) = (Some((since, why.to_owned())), true);
+            let open = match self.open.take() {
+                Some((since, before)) if before.len() < WHY_BYTES_MAX => {
+                    (since, format!("{before}; {why}"))
+                }
+                Some(open) => open,
+                None => (begin, why.to_owned()),
+            };
+            (self.open, self.pending) = (Some(open), true);
             return;
         };
         let end = Ts(last.0.saturating_add(1));
@@ -194,6 +202,20 @@ mod tests {
         assert_eq!(told, want);
         assert!(losses.next(None).is_some_and(|damage| damage.what == Missing::Packets));
         assert!(losses.next(None).is_none());
+    }
+
+    #[test]
+    fn losses_in_a_row_whose_end_is_not_known_are_all_named() {
+        let mut breaks = Breaks::new(Window::ALL);
+        let losses = Losses::default();
+        breaks.tell(Span(10 * SEC), losses.clone());
+        breaks.hear(Ts(SEC));
+        breaks.lose(None, None, "segments 2 to 8 are missing");
+        breaks.lose(None, None, "segment 9 is missing");
+        breaks.hear(Ts(9 * SEC));
+        let damage = losses.next(None).expect("a loss").to_string();
+        assert!(damage.contains("segments 2 to 8 are missing; segment 9 is missing"), "{damage}");
+        assert_eq!(losses.next(None), None);
     }
 
     #[test]

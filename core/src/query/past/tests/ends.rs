@@ -291,6 +291,18 @@ fn before_a_run_whose_first_packets_came_late_all_is_a_gap_until_it_begins() {
 }
 
 #[test]
+fn who_listened_before_the_first_packet_of_another_run_is_heard_whatever_came_late_in_that() {
+    let third: Vec<u64> = (13..60).collect();
+    let minute = kept_without(&[&[90, 12, 91], &[0, 1, 2], &third], 0..0);
+    let window = Window { from: Ts::new(1, 0), to: Ts::new(100, 0) };
+    let dir = minute.dir.path().join("kept");
+    let behind = |sec: u64| Ts(Ts::new(sec, 0).0 + 1);
+    let gap = |from, to| Window { from, to: Ts::new(to, 0) };
+    let gaps = crate::storage::packets::gaps(&dir, window).expect("a folder");
+    assert_eq!(gaps, [gap(behind(2), 13), gap(behind(59), 90)]);
+}
+
+#[test]
 fn where_the_first_part_of_a_run_has_gone_nobody_knows_what_was_before_the_rest() {
     let (late, early): (Vec<u64>, Vec<u64>) = ((20..60).collect(), (0..5).collect());
     let minute = kept_without(&[&late, &early], 0..2);

@@ -319,20 +319,27 @@ fn came<'a>(segments: impl Iterator<Item = &'a (&'a Segment, (Ts, Ts))>) -> Opti
 /// The times in a window in which nobody listened, between packets that are kept in a directory.
 pub fn gaps(dir: &Path, window: Window) -> io::Result<Vec<Window>> {
     let segments = segments::list(dir)?;
-    let spanned = segments.iter().filter_map(|segment| Some((segment, span(segment)?)));
-    let mut spanned: Vec<(&Segment, (Ts, Ts))> = spanned.collect();
-    spanned.sort_by_key(|(_, (first, _))| *first);
+    let heard = segments.iter().filter_map(|segment| Some((segment, heard(segment)?)));
+    let mut heard: Vec<(&Segment, (Ts, Ts))> = heard.collect();
+    heard.sort_by_key(|(_, (first, _))| *first);
     let (mut gaps, mut end) = (Vec::new(), None);
-    for (segment, (first, last)) in spanned {
+    for (segment, (first, last)) in heard {
         if let Some(end) = end.filter(|end| *end < first)
             && !follows(segment, &segments)
         {
-            let begin = first_packet(segment).map_or(first, |came| came.clamp(first, last));
-            gaps.extend(Window { from: end, to: begin }.common(window));
+            gaps.extend(Window { from: end, to: first }.common(window));
         }
         end = end.max(Some(Ts(last.0.saturating_add(1))));
     }
     Ok(gaps)
+}
+
+/// When somebody listened for its packets: where it begins a run, from the one on that came first,
+/// whatever time others have that came late.
+fn heard(segment: &Segment) -> Option<(Ts, Ts)> {
+    let (first, last) = span(segment)?;
+    let came = first_packet(segment).filter(|came| *came > first && begins_apart(segment));
+    Some((came.map_or(first, |came| came.min(last)), last))
 }
 
 /// Whether it goes on where another ends that is there, of all in the order of their numbers.
