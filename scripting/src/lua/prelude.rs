@@ -19,13 +19,16 @@ use crate::scan::{Language, READ_ONLY, uses};
 
 type Code = LazyLock<mlua::Result<Vec<u8>>>;
 
-/// Pieces, compiled once for all machines, with the words of which one must stand in a text. Small
-/// steps around native functions gain nothing by what costs a compiler most.
+/// What bounds natives, which is always there. All are compiled once for all machines; small steps
+/// around native functions gain nothing by what costs a compiler most.
+static BOUNDS: Code = LazyLock::new(|| small(include_str!("prelude/bounds.lua")));
+
+/// The other pieces, each with words of which one stands in a text that needs it.
 static PIECES: [(&[&str], Code); 4] = [
-    (&[""], LazyLock::new(|| small(include_str!("prelude/bounds.lua")))),
     (&["pcall", "coroutine"], LazyLock::new(|| small(include_str!("prelude/caught.lua")))),
     // A text with none of these has no packets; a library may be given some by any name.
     (&["update", "check", "require"], LazyLock::new(|| small(include_str!("prelude/packet.lua")))),
+    (&["require"], LazyLock::new(|| small(include_str!("prelude/libraries.lua")))),
     (&["filter"], LazyLock::new(|| small(include_str!("prelude/filters.lua")))),
 ];
 
@@ -45,6 +48,7 @@ pub fn furnish(lua: &Lua, source: &Source) -> mlua::Result<Table> {
     ours.set("work_max", WORK_MAX)?;
     ours.set("read_only", READ_ONLY)?;
     ours.set("layers", convert::layers(lua)?)?;
+    compiled(lua, &BOUNDS)?.call::<()>(&ours)?;
     for (words, code) in &PIECES {
         let says = |text: &str| words.iter().any(|word| text.contains(word));
         if source.texts().any(says) {

@@ -4,7 +4,6 @@
 //! time, and turns whatever goes wrong into a [`Trouble`] with its place. A VM
 //! stays usable after any of them.
 
-mod frozen;
 mod place;
 
 use std::collections::HashSet;
@@ -228,7 +227,10 @@ impl Vm {
         let code = self.compile((&chunk, compiler), &text, &environment);
         let code = code.map_err(|error| wrong(self.trouble(error, false)))?;
         let returned = self.call(|| match code.call::<mlua::Value>(())? {
-            mlua::Value::Table(table) => frozen::all(&table).map(|()| Some(table)),
+            mlua::Value::Table(table) => {
+                self.prelude.get::<mlua::Function>("freeze")?.call::<()>(&table)?;
+                Ok(Some(table))
+            }
             _ => Ok(None),
         })?;
         let Some(table) = returned else {

@@ -10,11 +10,10 @@ use super::fault::Files;
 use crate::scan::tokens::{Shape, Token, tokens};
 use crate::scan::{Language, READ_ONLY};
 
-/// The error as it is to be told. The last layer of a packet was read at `layer` of the script in
-/// `text`.
+/// The error as it is to be told of the script in `text`, which has read `layer` of the packet last.
 pub(super) fn told(
     error: EvalAltResult,
-    layer: Position,
+    layer: &str,
     (text, files): (&str, &Files),
 ) -> EvalAltResult {
     match error {
@@ -25,7 +24,7 @@ pub(super) fn told(
             EvalAltResult::ErrorInFunctionCall(name, source, inner, at)
         }
         EvalAltResult::ErrorDotExpr(what, at)
-            if what.starts_with("No writable") && leads(text, layer, at) =>
+            if what.starts_with("No writable") && is_read(text, layer, at) =>
         {
             EvalAltResult::ErrorRuntime(READ_ONLY.into(), at)
         }
@@ -33,20 +32,16 @@ pub(super) fn told(
     }
 }
 
-/// Whether what stands at `from` is looked into up to what stands at `to`: `tcp.flags.syn`.
-fn leads(text: &str, from: Position, to: Position) -> bool {
+/// Whether what stands at `to` is looked into by way of the layer: `p.tcp.flags.syn`.
+fn is_read(text: &str, layer: &str, to: Position) -> bool {
     let tokens = tokens(text, Language::Rhai);
-    let (Some(from), Some(to)) = (token(text, &tokens, from), token(text, &tokens, to)) else {
-        return false;
-    };
-    let looks = |token: &Token<'_>| {
-        let mark = [".", "[", "]"].iter().any(|mark| token.is(mark));
-        mark || token.shape != Shape::Mark
-    };
+    let Some(to) = token(text, &tokens, to) else { return false };
+    let is_mark = |at: usize| tokens[at].shape == Shape::Mark;
+    let looks = |at: usize| !is_mark(at) || [".", "[", "]"].iter().any(|m| tokens[at].is(m));
     // Two words beside each other are none of one path.
-    let parted = |pair: &[Token<'_>]| pair.iter().any(|token| token.shape == Shape::Mark);
-    let path = tokens.get(from..=to).filter(|path| path.len() > 1);
-    path.is_some_and(|path| path.iter().all(looks) && path.windows(2).all(parted))
+    let goes_on = |at: &usize| looks(*at) && (is_mark(*at) || is_mark(at + 1));
+    let mut path = (0..to).rev().take_while(goes_on);
+    path.any(|at| tokens[at].name() == Some(layer))
 }
 
 /// Which token stands at a place.

@@ -13,7 +13,7 @@ use como_core::community::CommunityId;
 use como_core::field::{Code, Field, Kind, decode_int};
 use como_core::selection::Selection;
 use parking_lot::Mutex;
-use rhai::{Dynamic, Engine, EvalAltResult, INT, NativeCallContext, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, INT};
 
 use super::value;
 use crate::flow::{self, Flow};
@@ -165,8 +165,8 @@ struct Held {
     matches: u32,
     /// The fields that were asked for, of whatever packet, each once.
     asked: Vec<&'static str>,
-    /// Where a layer of it was read last, there or not.
-    layer: Position,
+    /// Which layer of it was read last, there or not, with a dot behind.
+    layer: &'static str,
 }
 
 /// The packet at hand, as the loop sets it.
@@ -185,7 +185,7 @@ impl Holder {
     ) -> Packet {
         let mut held = self.0.lock();
         held.turn += 1;
-        held.layer = Position::NONE;
+        held.layer = "";
         let bit = |(number, picked): (usize, &Selection)| u32::from(picked.contains(at)) << number;
         held.matches = matches.iter().take(FILTERS_MAX).enumerate().map(bit).sum();
         held.layers = batch.layers(at).found;
@@ -205,9 +205,9 @@ impl Holder {
         self.0.lock().asked.iter().filter_map(|name| Field::named(name)).collect()
     }
 
-    /// Where a layer of the packet at hand was read last, there or not.
-    pub fn layer(&self) -> Position {
-        self.0.lock().layer
+    /// Which layer of the packet at hand was read last, there or not.
+    pub fn layer(&self) -> &'static str {
+        self.0.lock().layer.trim_end_matches('.')
     }
 
     /// No packet is at hand any more.
@@ -257,6 +257,7 @@ impl Packet {
             return Ok(value);
         }
         if let Some(prefix) = self.layer(name) {
+            held.layer = prefix;
             let known = |(layer, _): &&(&str, u32)| prefix.strip_suffix('.') == Some(layer);
             let absent = LAYERS.iter().find(known).is_some_and(|(_, bit)| held.layers & bit == 0);
             // A link without Ethernet may have a type and addresses all the same.
@@ -274,15 +275,6 @@ impl Packet {
             }
             None => Err(format!("a packet has no field `{}`", path.escape_debug()).into()),
         }
-    }
-
-    /// The same, which notes where a layer is read.
-    fn value_at(&self, name: &str, at: Position) -> Fallible<Dynamic> {
-        let value = self.value(name)?;
-        if self.layer(name).is_some() {
-            self.holder.0.lock().layer = at;
-        }
-        Ok(value)
     }
 
     /// The prefix of the layer, or of another part, called `name` here.
@@ -309,9 +301,7 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("!=", |a: Flow, b: Flow| a != b);
     engine
         .register_type_with_name::<Packet>("Packet")
-        .register_indexer_get(|context: NativeCallContext<'_>, packet: &mut Packet, name: &str| {
-            packet.value_at(name, context.call_position())
-        })
+        .register_indexer_get(|packet: &mut Packet, name: &str| packet.value(name))
         // A layer a packet lacks has no fields: reading on is reading nothing.
         .register_indexer_get(|(): &mut (), _: &str| Dynamic::UNIT)
         .register_fn("to_string", |_: &mut Packet| "packet")
@@ -322,10 +312,7 @@ pub(super) fn register(engine: &mut Engine) {
         engine.register_get(word, move |packet: &mut Packet| packet.value(word));
     }
     for (layer, _) in LAYERS {
-        let read = move |context: NativeCallContext<'_>, packet: &mut Packet| {
-            packet.value_at(layer, context.call_position())
-        };
-        engine.register_get(layer, read);
+        engine.register_get(layer, move |packet: &mut Packet| packet.value(layer));
     }
     for (bit, name) in ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"].iter().enumerate() {
         // `flags.syn`, where flags is the number in `pkt.tcp.flags`.

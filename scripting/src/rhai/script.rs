@@ -254,9 +254,9 @@ impl Ran {
     }
 
     /// An error of a packet, told as one of writing into it where that is what the layer was read
-    /// for at `layer`.
-    pub fn written(&self, error: Box<EvalAltResult>, layer: Position) -> Box<EvalAltResult> {
-        match layer.is_none() {
+    /// for, the last one of it.
+    pub fn written(&self, error: Box<EvalAltResult>, layer: &str) -> Box<EvalAltResult> {
+        match layer.is_empty() {
             true => error,
             false => Box::new(layered::told(*error, layer, (&self.source.code, &self.files))),
         }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::place::{goes_on, uses};
+use super::place::goes_on;
 use super::scope::{Scope, named_by};
 use super::tokens::{Shape, Token};
 
@@ -17,7 +17,7 @@ pub fn lengths(tokens: &[Token<'_>], at: usize, next: usize) -> Vec<Range<usize>
     found.into_iter().filter(|at| is_length(tokens, *at)).map(range).collect()
 }
 
-/// Whether the text at `at` is asked for its length, and that is counted with or kept.
+/// Whether the text at `at` is asked for its length, and that is counted with.
 fn is_length(tokens: &[Token<'_>], at: usize) -> bool {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let (Some(mut before), next) = (at.checked_sub(1), at + 3) else { return false };
@@ -32,7 +32,7 @@ fn is_length(tokens: &[Token<'_>], at: usize) -> bool {
         before -= 2;
     }
     let key = is(before, "[") && is(next, "]");
-    key || counts(tokens, before, next) || is_kept(tokens, before)
+    key || counts(tokens, before, next)
 }
 
 /// Whether a sign that takes numbers stands at `before` or at `next`.
@@ -45,22 +45,6 @@ fn counts(tokens: &[Token<'_>], before: usize, next: usize) -> bool {
     let equals = |first: usize| (is(first, "=") || is(first, "~")) && is(first + 1, "=");
     let ended = before > 0 && is(before, "=") && (equals(before - 1) || sign(before - 1));
     sign(before) || sign(next) || ended || equals(next)
-}
-
-/// Whether it is what a name is given by the sign at `before` that is never called: `t.n = p.len`.
-fn is_kept(tokens: &[Token<'_>], before: usize) -> bool {
-    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    let Some(last) = before.checked_sub(1).filter(|_| is(before, "=")) else { return false };
-    if is(last, "]") {
-        return !(0..tokens.len()).any(|at| is(at, "]") && is(at + 1, "("));
-    }
-    // With a type it is another word that is the name.
-    let typed = last > 0 && is(last - 1, ":");
-    let called = (0..tokens.len()).any(|at| is(at, tokens[last].text) && is(at + 1, "("));
-    let given = uses(tokens, tokens[last].text).any(|at| {
-        at > 0 && (is(at - 1, "(") || is(at - 1, ",")) && (is(at + 1, ")") || is(at + 1, ","))
-    });
-    tokens[last].shape == Shape::Word && !typed && !called && !given
 }
 
 #[cfg(test)]
@@ -77,11 +61,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_with_or_kept_is_meant_as_a_length() {
+    fn what_is_counted_with_is_meant_as_a_length() {
         for body in [
-            "t[1] = p.len",
-            "s.n = p.len",
-            "local n = p.len s.n = n > 3",
             "s.n += p.len",
             "s.n = 1 + p.len",
             "if p.len > 3 then s.n = 1 end",
@@ -91,8 +72,6 @@ mod tests {
             "t[p.len] = 1",
             "s.n = p and p.len or 0",
             "f(p and p.len or 0)",
-            "s.n = p and p.len",
-            "t = { n = p.len }",
         ] {
             check(body, true);
         }
@@ -110,6 +89,9 @@ mod tests {
             "pcall(p.len, p)",
             "local f: any = p.len s.n = f(p)",
             "return p.len",
+            "s.n = p.len",
+            "t[1] = p.len",
+            "t = { n = p.len }",
             "p = {} s.n = p.len",
             "local q = p q = { len = 3 } s.n = q.len",
         ] {

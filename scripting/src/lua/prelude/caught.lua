@@ -4,8 +4,13 @@
 local ours = ...
 local error, type, info = error, type, debug.info
 
+-- What Luau says where the memory is up, which is a limit as well.
+local MEMORY = "not enough memory"
+
 local function caught(ok, ...)
-  if ok or type((...)) ~= "userdata" then
+  if not ok and (...) == MEMORY then
+    error((...), 0)
+  elseif ok or type((...)) ~= "userdata" then
     return ok, ...
   end
   local told = ours.told((...))
@@ -50,6 +55,9 @@ end
 
 -- What is told to whoever catches it: nil of a limit.
 local function told(thrown)
+  if thrown == MEMORY then
+    return nil
+  end
   return if type(thrown) == "string" then placed(thrown) else ours.told(thrown)
 end
 
@@ -74,7 +82,7 @@ function xpcall(f, handler, ...)
 end
 
 local function resumed(thread, ok, ...)
-  if not ok and type((...)) == "string" then
+  if not ok and type((...)) == "string" and (...) ~= MEMORY then
     return ok, placed((...), thread)
   end
   return caught(ok, ...)

@@ -23,27 +23,17 @@ end
 
 -- What writes into a table natively says of a packet what that says itself. Where packets may go,
 -- the compiler puts no other function in the place of these.
-local function kept(t)
-  if getmetatable(t) == "packet" then
-    error(READ_ONLY, 3)
+local function guarded(native)
+  return function(t, ...)
+    if getmetatable(t) == "packet" then
+      error(READ_ONLY, 2)
+    end
+    return native(t, ...)
   end
 end
 
-local set, insert, clear = rawset, table.insert, table.clear
-function rawset(t, key, value)
-  kept(t)
-  return set(t, key, value)
-end
-
-function table.insert(t, ...)
-  kept(t)
-  return insert(t, ...)
-end
-
-function table.clear(t)
-  kept(t)
-  return clear(t)
-end
+rawset, table.insert = guarded(rawset), guarded(table.insert)
+table.clear = guarded(table.clear)
 
 local function refuse()
   error(READ_ONLY, 2)
@@ -124,7 +114,6 @@ function open.of(what, name, steps)
   end
   return what
 end
-
 
 --- Begins a loop: what is not `filled` is fetched by `get(at, name)`, where `place()` is the packet
 -- meant.

@@ -144,6 +144,17 @@ fn memory_bombs_end_at_the_limit() {
 }
 
 #[test]
+fn memory_that_is_up_is_caught_by_nobody() {
+    stopped("pcall(buffer.create, 2^29)");
+    stopped("pcall(table.create, 2^26 - 1, 1)");
+    stopped("xpcall(buffer.create, tostring, 2^29)");
+    stopped("xpcall(buffer.create, function() return 'caught' end, 2^29)");
+    stopped("pcall(pcall, pcall, buffer.create, 2^29)");
+    stopped("coroutine.resume(coroutine.create(function() buffer.create(2^29) end))");
+    stopped("pcall(coroutine.wrap(function() buffer.create(2^29) end))");
+}
+
+#[test]
 fn a_big_string_at_once_needs_no_more_than_the_limit() {
     fails("local s = ('x'):rep(2^30)", "16 MiB");
 }

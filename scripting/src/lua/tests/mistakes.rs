@@ -327,7 +327,7 @@ fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
 fn the_length_of_a_payload_is_refused_where_a_function_is_taken_for_it() {
     let update =
         |body: &str| format!("function update(pkt, s)\nlocal p = pkt.payload\n{body}\nend");
-    for body in ["s.t[1] = p.len", "local n = p.len s.n = n > 3", "s.n = p and p.len or 0"] {
+    for body in ["s.t[p.len] = 1", "s.n += p.len", "s.n = p and p.len or 0"] {
         let wrong = "`p.len` is a function where `p` is a text; write `#p`";
         refused(&(update(body) + " function export() end"), &format!("3: {wrong}"));
     }
