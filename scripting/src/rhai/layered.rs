@@ -10,7 +10,8 @@ use super::fault::Files;
 use crate::scan::tokens::{Shape, Token, tokens};
 use crate::scan::{Language, READ_ONLY};
 
-/// The error as it is to be told of the script in `text`, which has read `layer` of the packet last.
+/// The error as it is to be told of the script in `text`, which has read `layer` of the packet
+/// last.
 pub(super) fn told(
     error: EvalAltResult,
     layer: &str,
