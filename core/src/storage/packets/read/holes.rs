@@ -310,7 +310,7 @@ fn came<'a>(segments: impl Iterator<Item = &'a (&'a Segment, (Ts, Ts))>) -> Opti
         if came.is_some_and(|came| came <= *first) {
             break;
         }
-        let packet = first_packet(segment).map_or(*first, |packet| packet.clamp(*first, *last));
+        let packet = began(segment, (*first, *last));
         came = Some(came.map_or(packet, |came: Ts| came.min(packet)));
     }
     came
@@ -338,8 +338,8 @@ pub fn gaps(dir: &Path, window: Window) -> io::Result<Vec<Window>> {
 /// whatever time others have that came late.
 fn heard(segment: &Segment) -> Option<(Ts, Ts)> {
     let (first, last) = span(segment)?;
-    let came = first_packet(segment).filter(|came| *came > first && begins_apart(segment));
-    Some((came.map_or(first, |came| came.min(last)), last))
+    let began = began(segment, (first, last));
+    Some((if began > first && begins_apart(segment) { began } else { first }, last))
 }
 
 /// Whether it goes on where another ends that is there, of all in the order of their numbers.
@@ -368,6 +368,11 @@ pub(super) fn run(segment: &Segment) -> Option<u64> {
 /// The first segment of its run, where it says that this was begun behind another segment.
 pub(super) fn begun_behind(segment: &Segment, other: &Segment) -> Option<u64> {
     run(segment).filter(|run| (other.number + 1..=segment.number).contains(run))
+}
+
+/// When the packet came that was its first, of those of a time.
+fn began(segment: &Segment, (first, last): (Ts, Ts)) -> Ts {
+    first_packet(segment).map_or(first, |came| came.clamp(first, last))
 }
 
 /// When its first packet was seen, which may not be the earliest.
