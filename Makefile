@@ -60,9 +60,9 @@ test: tools fmt lint docs deny
 	@python=target/python/bin/python; \
 	[ -x $$python ] && export COMO_PYTHON=$(CURDIR)/$$python; \
 	if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		echo '$(CARGO) nextest run --workspace'; $(CARGO) nextest run --workspace; \
+		echo '$(CARGO) nextest run --workspace --no-fail-fast'; $(CARGO) nextest run --workspace --no-fail-fast; \
 	else \
-		echo '$(CARGO) test --workspace --all-targets'; $(CARGO) test --workspace --all-targets; \
+		echo '$(CARGO) test --workspace --all-targets --no-fail-fast'; $(CARGO) test --workspace --all-targets --no-fail-fast; \
 	fi
 
 # The command with feature `columnar`, tested by itself, and put beside the plain one for the tests

@@ -12,10 +12,10 @@
 --   with 4 rows for 98 keys in 100 not larger by more than `2.72 / width` of all that was added.
 --
 -- ```lua
--- -- Sources that were not there in the ten seconds before.
+-- -- Sources that connect, and did not in the ten seconds before.
 -- local sketch = require("sketch")
 -- args = { interval = "10s" }
--- filter = "ip"
+-- filter = "ip and tcp.flags.syn and not tcp.flags.ack"
 --
 -- function init(args, last)
 --   return { before = last and last.now or sketch.set(10000), now = sketch.set(10000), new = 0 }

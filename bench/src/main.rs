@@ -18,16 +18,53 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use clap::builder::RangedU64ValueParser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 use case::{Case, TEN};
 
-/// How the measurement is asked for.
+/// Measures `como` beside the tools people use, all on one trace and in one run.
+#[derive(Debug, Parser)]
+#[command(name = "como-bench", after_help = EXAMPLES)]
 struct Options {
+    /// What to measure; without a word, modules beside other tools.
+    what: Option<What>,
+    /// How many packets the trace has.
+    #[arg(long, default_value_t = 2_000_000)]
     packets: u64,
+    /// How often each case runs; medians are compared.
+    #[arg(long, default_value_t = 5)]
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     runs: usize,
+    /// The command to measure.
+    #[arg(long = "como", value_name = "FILE", default_value = COMO)]
     binary: PathBuf,
+    /// Where the table goes as JSON; other measurements write beside it, under their own names.
+    #[arg(long, value_name = "FILE", default_value = TABLE)]
     out: PathBuf,
+}
+
+const COMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/como");
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/latest.json");
+
+const EXAMPLES: &str = "Examples:
+  como-bench --runs 9
+  como-bench window --runs 3";
+
+/// A measurement of its own, with its table and its file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// Who loses packets of an interface at equal load.
+    Wire,
+    /// Every kind of source.
+    Sources,
+    /// Three modules on three sources, by what the time is spent on.
+    Costs,
+    /// Flow records and samples, beside nfcapd, sfcapd and nfdump.
+    Samples,
+    /// Keeping packets, finding them again and measuring over them.
+    Window,
 }
 
 /// One row of the table.
@@ -51,33 +88,24 @@ struct Report {
     ten_together_ratio: Option<f64>,
 }
 
-/// A measurement of its own, with its table and its file.
-type Perform = fn(&Options, &Path) -> Result<()>;
-
-/// What is measured where another word stands first; beside other tools where none does.
-const OTHERS: [(&str, Perform); 5] = [
-    ("wire", wire::perform),
-    ("sources", sources::perform),
-    ("costs", costs::perform),
-    ("samples", samples::perform),
-    ("window", window::perform),
-];
-
 fn main() -> Result<()> {
-    let first = std::env::args().nth(1);
     if let Some([word, key, trace]) = std::env::args().skip(1).collect::<Vec<_>>().first_chunk()
         && word == case::BY_HAND
     {
         return byhand::perform(key, trace);
     }
-    let other = OTHERS.iter().find(|(name, _)| first.as_deref() == Some(name));
-    let options = options(1 + usize::from(other.is_some()))?;
+    let options = Options::parse();
     let scratch = std::env::temp_dir().join(format!("como-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
-    let done = match other {
-        Some((_, perform)) => perform(&options, &scratch),
-        None => beside_tools(&options, &scratch),
+    let perform: fn(&Options, &Path) -> Result<()> = match options.what {
+        None => beside_tools,
+        Some(What::Wire) => wire::perform,
+        Some(What::Sources) => sources::perform,
+        Some(What::Costs) => costs::perform,
+        Some(What::Samples) => samples::perform,
+        Some(What::Window) => window::perform,
     };
+    let done = perform(&options, &scratch);
     std::fs::remove_dir_all(&scratch)?;
     done
 }
@@ -101,29 +129,6 @@ fn write(out: &Path, measured: &impl Serialize) -> Result<()> {
     }
     std::fs::write(out, serde_json::to_string_pretty(measured)? + "\n")?;
     Ok(())
-}
-
-/// Reads what was asked for, behind so many words.
-fn options(skip: usize) -> Result<Options> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut options = Options {
-        packets: 2_000_000,
-        runs: 5,
-        binary: root.join("../target/release/como"),
-        out: root.join("results/latest.json"),
-    };
-    let mut args = std::env::args().skip(skip);
-    while let Some(name) = args.next() {
-        let value = args.next().with_context(|| format!("{name} wants a value"))?;
-        match name.as_str() {
-            "--packets" => options.packets = value.parse()?,
-            "--runs" => options.runs = value.parse()?,
-            "--como" => options.binary = value.into(),
-            "--out" => options.out = value.into(),
-            _ => bail!("unknown option {name}: there are --packets, --runs, --como, --out"),
-        }
-    }
-    Ok(options)
 }
 
 fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Report> {

@@ -5,6 +5,7 @@
 
 pub mod columns;
 mod extract;
+mod held;
 mod plain;
 
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use crate::lookup::Lookups;
 use crate::packet::{Known, Layers, Packet, Weight};
 use crate::prefetch::fetch;
 use crate::selection::{Ones, Selection};
-use crate::source::{Chunk, Region};
+use crate::source::{Chunk, Origin, Region};
 use crate::storage::Window;
 use crate::time::Ts;
 use columns::{Block, Columns};
 pub use columns::{Column, Present, Values};
 use extract::View;
+use held::Held;
 
 /// Up to [`crate::selection::BATCH_PACKETS_MAX`] packets of the merged stream.
 ///
@@ -49,9 +51,10 @@ pub struct Batch {
     marks: u16,
     weights: Vec<Weight>,
     regions: Vec<Region>,
+    held: Held,
     layers: Vec<Layers>,
     // Those with malformed headers, and those with truncated ones.
-    faulty: (u64, u64),
+    faulty: Option<(u64, u64)>,
     columns: Columns,
     lookups: Arc<Lookups>,
     ids: [Vec<u32>; 3],
@@ -132,6 +135,15 @@ impl Batch {
         }
     }
 
+    /// Where packet `at` comes from, where its source tells: only of packets that have weights.
+    #[inline]
+    pub fn origin(&self, at: usize) -> Option<Origin> {
+        if self.is_unweighted() {
+            return None;
+        }
+        self.regions.get(usize::from(self.packets.get(at)?.region))?.origin()
+    }
+
     /// What `value` of `field` adds up to over all that packet `at` stands for. Where that is a
     /// reported flow, a length is the mean of its packets, and the sum is the flow's own.
     #[inline]
@@ -192,6 +204,10 @@ impl Batch {
         match field {
             Field::Packets => return Some(FieldValue::Big(self.weight(at).packets)),
             Field::Bytes => return Some(FieldValue::Big(self.weight(at).bytes)),
+            Field::ExporterAddr => return Some(FieldValue::Addr(self.origin(at)?.exporter)),
+            Field::ExporterInput | Field::ExporterOutput => {
+                return self.origin(at)?.interface(field).map(FieldValue::Uint);
+            }
             _ => {}
         }
         let data = self.data(at);
@@ -237,9 +253,9 @@ impl Batch {
         &self.picks
     }
 
-    /// How many packets have malformed headers, and how many truncated ones; none unless some task
-    /// asked for headers or for a column that is read of them.
-    pub fn faulty(&self) -> (u64, u64) {
+    /// How many packets have malformed headers, and how many truncated ones; nothing is known
+    /// unless some task asked for headers or for a column that is read of them.
+    pub fn faulty(&self) -> Option<(u64, u64)> {
         self.faulty
     }
 
@@ -251,8 +267,9 @@ impl Batch {
         self.packets.clear();
         self.weights.clear();
         self.regions.clear();
+        self.held.clear();
         self.layers.clear();
-        self.faulty = (0, 0);
+        self.faulty = None;
         self.columns.recycle();
         self.picks.clear();
     }
@@ -261,6 +278,14 @@ impl Batch {
     pub fn push_region(&mut self, region: Region) -> u16 {
         self.regions.push(region);
         (self.regions.len() - 1) as u16
+    }
+
+    /// The index of a region, which is added unless it was the last one, too.
+    pub(crate) fn region_after(&mut self, region: Region) -> u16 {
+        match self.regions.last().is_some_and(|last| Arc::ptr_eq(last, &region)) {
+            true => (self.regions.len() - 1) as u16,
+            false => self.push_region(region),
+        }
     }
 
     /// Takes all of a chunk into this batch, which is empty, and leaves the chunk its old memory.
@@ -327,12 +352,12 @@ impl Batch {
         let Self { packets, marks, regions, layers, columns, lookups, faulty, .. } = self;
         let replayed = *marks & Packet::REPLAYED != 0;
         columns.begin(demand, packets.len());
-        *faulty = (0, 0);
-        let (malformed, truncated) = faulty;
+        *faulty = None;
         layers.clear();
         if !demand.finds_headers() {
             return;
         }
+        let (malformed, truncated) = faulty.insert((0, 0));
         let mut resolved = Resolved { regions, index: usize::MAX, bytes: &[] };
         let mut bytes = [[&[] as &[u8]; Block::PACKETS]; 2];
         let [mut data, mut ahead] = bytes.each_mut();
@@ -344,7 +369,7 @@ impl Batch {
             resolved.find(blocks.peek().copied().unwrap_or_default(), ahead);
             let found = &mut found[..packets.len()];
             let plain = Layers::find_all(packets, data, found);
-            columns.append(Block { packets, data, layers: found, plain, lookups });
+            columns.append(Block { packets, data, layers: found, plain, lookups, regions });
             if replayed {
                 columns.keep_known(packets);
                 keep_known(packets, found);

@@ -55,8 +55,8 @@ pub enum Control {
     Join(Box<Guest>),
     /// Keep no more batches for the task of this ticket.
     Leave(Arc<Ticket>),
-    /// Read one more source.
-    Source(Box<Feed>),
+    /// Read more sources; none of them where there are to be none.
+    Sources(Vec<Feed>),
     /// Look addresses up in these tables from now on.
     Lookups(Arc<Lookups>),
     /// Flush everything and end.
@@ -126,6 +126,11 @@ pub struct Capture {
     pub lookups: Arc<Lookups>,
     /// Whether to go on when no task is left or no source has anything.
     pub stay: bool,
+    /// Whether its first sources are still to be added.
+    pub awaits_sources: bool,
+    /// Held by all who are to record something of what the sources gave: flushes until they are
+    /// exported, and tasks that run over kept packets.
+    pub busy: Arc<()>,
 }
 
 /// What changes from one turn to the next.
@@ -135,7 +140,7 @@ struct State {
     placed: Vec<Placed>,
     berths: Vec<Berth>,
     // How many batches there were when all sources had ended and everything was flushed.
-    flushed: u64,
+    flushed: Option<u64>,
     demand: Demand,
     bpf: Option<String>,
     // Of the last batch.
@@ -163,7 +168,7 @@ impl Capture {
             interner: Interner::default(),
             placed: Vec::new(),
             berths: Vec::new(),
-            flushed: 0,
+            flushed: None,
             demand: Demand::NONE,
             bpf: None,
             clock: Ts(0),
@@ -231,17 +236,20 @@ impl Capture {
         }
     }
 
-    /// All sources have ended and the monitor stays: what they gave is flushed, once.
+    /// All sources have ended and the monitor stays: what they gave is flushed, once, and it is
+    /// over when that has been exported.
     fn idle(&mut self, state: &mut State, assembler: &mut Assembler) {
         self.finish(state, assembler);
-        if assembler.seq() > state.flushed {
-            state.flushed = assembler.seq();
+        if state.flushed != Some(assembler.seq()) {
+            state.flushed = Some(assembler.seq());
             for worker in &mut self.workers {
                 // A worker that is gone has nothing left to flush.
-                worker.queue.order(Work::Flush);
+                worker.queue.order(Work::Flush(self.busy.clone()));
             }
-            state.berths.retain_mut(|berth| berth.order(Work::Flush));
+            state.berths.retain_mut(|berth| berth.flush(&self.busy));
         }
+        let is_busy = Arc::strong_count(&self.busy) > 1;
+        self.counters.set_over(!self.awaits_sources && !is_busy);
         std::thread::sleep(Duration::from_millis(20));
     }
 
@@ -257,8 +265,10 @@ impl Capture {
             state.placed.retain(|p| p.slot != slot);
             self.replan(state, assembler);
         }
+        let mut is_changed = false;
         while let Ok(control) = self.control.try_recv() {
             self.cut(state, assembler);
+            is_changed = true;
             match control {
                 Control::Stop => return Obeyed::Stop,
                 Control::Detach(name) => {
@@ -273,11 +283,18 @@ impl Capture {
                 Control::Leave(ticket) => state.berths.retain(|berth| !berth.is_of(&ticket)),
                 Control::Attach(joining) => self.place(state, *joining),
                 Control::Lookups(lookups) => self.lookups = lookups,
-                Control::Source(mut feed) => {
-                    feed.push_filter(state.bpf.as_deref());
-                    self.merge.add(*feed);
+                Control::Sources(feeds) => {
+                    self.awaits_sources = false;
+                    for mut feed in feeds {
+                        self.counters.set_over(false);
+                        feed.push_filter(state.bpf.as_deref());
+                        self.merge.add(feed);
+                    }
                 }
             }
+        }
+        // Once for all of them, however many came: of all filters a program for kernels is made.
+        if is_changed {
             self.replan(state, assembler);
         }
         // What becomes a part of the monitor counts as of the sources that there are.
@@ -329,7 +346,9 @@ impl Capture {
 
     /// Has a task run over kept packets.
     fn catch_up(&self, late: CatchUp) {
+        let is_for_question = late.ticket.is_for_question();
         late.start(Scene {
+            busy: if is_for_question { Arc::default() } else { self.busy.clone() },
             export: self.export.clone(),
             offers: self.merge.offers().clone(),
             lookups: self.lookups.clone(),
@@ -356,7 +375,7 @@ impl Capture {
         state.placed.push(Placed { name, slot, lane: Lane::Guest(ticket), interval, demand });
         state.berths.push(berth);
         // If all sources have ended, what it has open is flushed as everybody's was.
-        state.flushed = 0;
+        state.flushed = None;
         // Who asked may have gone.
         let _ = guest.seated.send(slot);
         self.mark(state, guest.keeper, guest.mark);
@@ -418,6 +437,9 @@ impl Capture {
         self.counters.note_batch(&batch);
         let live = self.merge.is_live();
         batch.is_live = live;
+        if live {
+            batch.count_held();
+        }
         let batch = Arc::new(batch);
         let here = !live && state.balance.is_light(&self.workers, &state.watch);
         for (at, worker) in self.workers.iter_mut().enumerate() {

@@ -167,6 +167,9 @@ fields! {
     Payload "payload" Bytes "the captured bytes behind the transport header"
     FlowCommunityId "flow.community_id" CommunityId "Community ID of the flow, as other tools \
         compute it"
+    ExporterAddr "exporter.addr" Addr "address of the exporter that reported it"
+    ExporterInput "exporter.input" Uint "number of the interface it came in by at the exporter"
+    ExporterOutput "exporter.output" Uint "number of the interface it went out by at the exporter"
     TunnelId "tunnel.id" Uint "GRE key, PPTP call, VXLAN or GENEVE network, GTP endpoint"
     InnerIpVersion "inner.ip.version" Uint "of the packet inside a tunnel: 4 or 6"
     InnerIpSrc "inner.ip.src" Addr "source address inside a tunnel"

@@ -12,6 +12,7 @@ pub mod costs;
 pub mod field;
 pub mod filter;
 pub mod hash;
+mod hush;
 pub mod intern;
 pub mod lookup;
 pub mod mapped;

@@ -12,6 +12,8 @@ use std::io;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 
+use crate::source::Bytes;
+
 /// Mapped parts begin at multiples of this, which every page size in use divides.
 pub const ALIGN: u64 = 64 << 10;
 
@@ -64,6 +66,8 @@ impl Mapped {
         Ok(Self(map))
     }
 }
+
+impl Bytes for Mapped {}
 
 impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {

@@ -31,7 +31,7 @@ pub use export::Export;
 pub use grants::{GRANTS, GrantError, Grants, gives};
 pub use maker::Maker;
 pub use manifest::{ArgSpec, Manifest};
-pub use mistake::{Fault, Mistake};
+pub use mistake::{Fault, Mistake, in_line};
 
 /// A running measurement. Called by one worker thread, never concurrently.
 ///
@@ -47,6 +47,12 @@ pub trait Module: Send {
     /// Narrows what the filter picked, by whatever the module remembers. Drops nothing by default.
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
         let _ = (batch, picked);
+    }
+
+    /// Begins a turn: what is called until the next one. Where it is `shared` with others that wait
+    /// for its end, it is bounded as a whole.
+    fn turn(&mut self, shared: bool) {
+        let _ = shared;
     }
 
     /// Takes in the picked packets of a batch. The hot path: no allocation per packet, no lock.
@@ -73,6 +79,11 @@ pub trait Module: Send {
     /// Entries folded or evicted since the start because a table was full.
     fn overflowed(&self) -> u64 {
         0
+    }
+
+    /// What a table of it had reached when it was full first, in words.
+    fn filled(&self) -> Option<String> {
+        None
     }
 
     /// Lines not written to the log since the start because there were too many.
@@ -237,6 +248,9 @@ pub trait Merge: Send {
     /// The columns that tell the rows of an interval apart: those in which two that are merged are
     /// equal. Without any, an interval has one row.
     fn key(&self) -> &[String];
+
+    /// Gives the rows that follow the time of one call together.
+    fn renew(&mut self) {}
 
     /// The values of the record that stands for both in an interval that holds them, `a` the
     /// earlier.

@@ -23,6 +23,7 @@ use crate::record::{Output, Records, Schema, Type};
 use crate::storage::packets::Capture;
 use crate::storage::scan::Damage;
 use crate::time::Ts;
+pub(crate) use text::is_hostile;
 pub use text::{header, row, tamed};
 pub use typed::read::{Mistyped, Reader, Told};
 

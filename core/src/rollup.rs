@@ -64,6 +64,9 @@ pub enum RollupError {
     /// The module's own way failed.
     #[error("its own `merge` failed: {0}; try it with `como check`")]
     Own(String),
+    /// It was tried often enough.
+    #[error("{}", given_up(.0))]
+    GivenUp(Box<RollupError>),
 }
 
 /// What a column has that does not merge.
@@ -84,6 +87,15 @@ impl std::fmt::Display for Holds {
             Self::Values(of) => write!(f, "of its `{of}` no more was kept than the value"),
             Self::TooLarge(of) => write!(f, "what makes its `{of}` is more than is kept"),
         }
+    }
+}
+
+/// What to try stands last.
+fn given_up(why: &RollupError) -> String {
+    let (why, given_up) = (why.to_string(), "not tried again until the module is deployed again");
+    match why.rsplit_once("; ") {
+        Some((what, hint)) => format!("{what}, and keeps failing: {given_up}; {hint}"),
+        None => format!("{why}, and keeps failing: {given_up}"),
     }
 }
 
@@ -135,6 +147,16 @@ fn adds_up(len: Span, into: Span) -> Result<(), RollupError> {
 /// Schemas that the records of one interval may have; those of more are left out, and it is cut.
 const SCHEMAS_MAX: usize = 64;
 
+/// How many rows are merged in the time of one call, where the module says itself how.
+const ROWS_PER_CALL: usize = 1 << 8;
+
+/// Records in the order of time, in pieces that are each merged in the time of one call.
+pub fn pieces(mut records: Records) -> impl Iterator<Item = Records> {
+    records.sort();
+    let starts = (0..records.rows()).step_by(ROWS_PER_CALL);
+    starts.map(move |at| records.slice(at..at + ROWS_PER_CALL))
+}
+
 /// Merges the records of one stream, which come in the order of time.
 pub struct Merger {
     into: Span,
@@ -163,6 +185,11 @@ impl Merger {
         self.into
     }
 
+    /// Whether the module says itself how.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The start of the interval that is open.
     pub fn open_since(&self) -> Option<Ts> {
         self.open.as_ref().map(|open| open.interval.start())
@@ -173,7 +200,7 @@ impl Merger {
     /// What is refused is left out, and the interval it is of is cut; the rest is merged as if
     /// nothing had been.
     pub fn push(&mut self, output: Output, done: &mut Vec<Output>) -> Result<(), RollupError> {
-        let mut records = match output {
+        let records = match output {
             Output::Records(records) => records,
             gap => {
                 match self.open {
@@ -184,6 +211,23 @@ impl Merger {
             }
         };
         adds_up(records.len, self.into)?;
+        if !self.is_own() {
+            return self.push_piece(records, done);
+        }
+        let mut pushed = Ok(());
+        for piece in pieces(records) {
+            self.own.iter_mut().for_each(|own| own.renew());
+            pushed = pushed.and(self.push_piece(piece, done));
+        }
+        pushed
+    }
+
+    /// Takes records that are merged at a time.
+    fn push_piece(
+        &mut self,
+        mut records: Records,
+        done: &mut Vec<Output>,
+    ) -> Result<(), RollupError> {
         records.sort();
         let (mut at, mut refused) = (0, None);
         while let Some(start) = records.starts.get(at).copied() {
@@ -195,13 +239,13 @@ impl Merger {
                 self.open = Some(Open { interval, groups: Vec::new(), spoilt: false });
             }
             let end = interval.end();
-            let rows = at..records.starts.partition_point(|start| *start < end).max(at + 1);
-            let taken = self.take(&records, rows.clone());
+            let last = records.starts.partition_point(|start| *start < end).max(at + 1);
+            let taken = self.take(&records, at..last);
             if let (Err(why), Some(open)) = (taken, &mut self.open) {
                 open.spoilt = true;
                 refused.get_or_insert(why);
             }
-            at = rows.end;
+            at = last;
         }
         refused.map_or(Ok(()), Err)
     }

@@ -7,6 +7,7 @@
 
 pub mod description;
 pub mod flows;
+mod told;
 mod watched;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::storage::Window;
 use crate::time::Ts;
 pub use description::{Covered, Description, Pace, Sampling, Treatment};
 pub use flows::Flows;
+pub use told::{Bytes, Origin, Told, region_from};
 pub(crate) use watched::watched;
 
 /// What is known of a time between packets.
@@ -29,7 +31,7 @@ pub enum Between {
 }
 
 /// Bytes that packets lie in: a window of a mapped file, or a recycled buffer.
-pub type Region = Arc<dyn AsRef<[u8]> + Send + Sync>;
+pub type Region = Arc<dyn Bytes>;
 
 /// What one source delivered in one turn. Packets are in the source's order.
 #[derive(Default)]
@@ -51,6 +53,8 @@ pub struct Chunk {
     /// Times before its first packet in which there were packets, none of which is wanted: from
     /// the first of some to the last. The stream's clock goes on by them.
     pub passed: Vec<Window>,
+    /// In which regions packets lie whose origin is told; [`Chunk::tell`] keeps it.
+    pub told: Told,
 }
 
 impl Chunk {
@@ -100,6 +104,7 @@ impl Chunk {
         self.packets.clear();
         self.weights.clear();
         self.regions.clear();
+        self.told.clear();
         self.marks = 0;
         self.counts = Counts::default();
         self.unheard.clear();

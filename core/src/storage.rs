@@ -273,12 +273,29 @@ impl Stream {
     /// The sources that records of a window cover: those that held when it begins, and those that
     /// came to hold within it.
     pub(crate) fn covered(&self, window: Window) -> impl Iterator<Item = &Covered> {
-        let holds = move |(at, coverage): &(usize, &Coverage)| {
-            let ended = self.sources.get(at + 1).is_some_and(|next| next.since <= window.from);
-            coverage.since < window.to && !ended
-        };
-        let inside = self.sources.iter().enumerate().filter(holds);
-        inside.flat_map(|(_, coverage)| &coverage.sources)
+        self.coverages(window).flat_map(|(_, coverage)| &coverage.sources)
+    }
+
+    /// From when until when packets were shed of which records of a window are, as these say: all
+    /// the time for which they say it, also outside of the window.
+    pub(crate) fn shed(&self, window: Window) -> Option<Window> {
+        let has_shed = |coverage: &Coverage| coverage.sources.iter().any(Covered::has_shed);
+        let shed = self.coverages(window).filter(|(_, coverage)| has_shed(coverage));
+        let both = |one: Window, next: Window| Window { to: one.to.max(next.to), ..one };
+        shed.map(|(time, _)| time).reduce(both)
+    }
+
+    /// Until when packets were shed of which any of its records are, as these say.
+    pub fn shed_until(&self) -> Option<Ts> {
+        Some(self.shed(Window::ALL)?.to.min(self.end?))
+    }
+
+    /// What records of a window cover, and from when until when they do.
+    fn coverages(&self, window: Window) -> impl Iterator<Item = (Window, &Coverage)> {
+        let until = |at: usize| self.sources.get(at + 1).map_or(Window::ALL.to, |next| next.since);
+        let all = self.sources.iter().enumerate();
+        let all = all.map(move |(at, one)| (Window { from: one.since, to: until(at) }, one));
+        all.filter(move |(time, _)| time.from < window.to && time.to > window.from)
     }
 
     /// How many packets of those there were the records of a window, or what is kept beside them,

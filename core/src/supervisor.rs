@@ -12,6 +12,7 @@ mod instance;
 pub mod keep;
 mod late;
 mod needs;
+mod refusal;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,13 +31,11 @@ use crate::capture::merge::{self, Merge};
 use crate::capture::outbox::Outbox;
 use crate::capture::{Capture, Control, Joining};
 use crate::costs::Costs;
-use crate::field::Field;
-use crate::filter::{Expr, FilterError};
-use crate::lookup::{Lookups, MissingTable};
+use crate::filter::Expr;
+use crate::lookup::Lookups;
 use crate::module::aside::ALERTS;
-use crate::module::{Maker, ModuleError, Setup};
+use crate::module::{Maker, Setup};
 use crate::queue;
-use crate::rollup::RollupError;
 use crate::source::Source;
 use crate::storage::packets::Keeps;
 use crate::time::Span;
@@ -47,13 +46,14 @@ pub use instance::{Backfill, Instance};
 pub use late::{Heard, Late};
 use needs::offer;
 pub use needs::{Needs, rolls_up};
+pub use refusal::AttachError;
 
 /// How long a thread may take to begin, on however busy a machine.
 const BEGIN_TIME: Duration = Duration::from_secs(30);
 
 /// What export may be behind the workers: so many bytes of records, or so many events.
 const EXPORT_BYTES: usize = 64 << 20;
-const EXPORT_EVENTS: usize = 64;
+const EXPORT_EVENTS: usize = 4096;
 
 /// How a monitor runs.
 #[derive(Clone, Debug)]
@@ -76,74 +76,6 @@ impl Default for Options {
         let window = merge::WINDOW_DEFAULT;
         Self { workers, stay: false, lookups: Arc::default(), window, writes: true }
     }
-}
-
-/// Why an instance could not be attached. Nothing that runs is disturbed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AttachError {
-    /// The module could not be started.
-    #[error(transparent)]
-    Module(#[from] ModuleError),
-    /// A filter makes no sense.
-    #[error("filter of module `{instance}`: {error}")]
-    Filter {
-        /// The instance.
-        instance: String,
-        /// The text of the filter.
-        text: String,
-        /// What is wrong with it.
-        error: Box<FilterError>,
-    },
-    /// The name is that of the stream of alerts.
-    #[error("`{ALERTS}` is where all modules' alerts are kept: give the module another name")]
-    Reserved,
-    /// Two instances share a name.
-    #[error("two modules are called `{0}`: give one of them another name")]
-    Twice(String),
-    /// It needs a field that no source has.
-    #[error("module `{instance}` needs `{}`, {}, which {lacking} not \
-        give", .field.name(), .field.doc())]
-    Lacks {
-        /// The instance.
-        instance: String,
-        /// The field.
-        field: Field,
-        /// The sources, as the message goes on.
-        lacking: String,
-    },
-    /// It needs something looked up for which there is no table.
-    #[error("module `{instance}`: {missing}")]
-    Table {
-        /// The instance.
-        instance: String,
-        /// The field, and what to do.
-        missing: MissingTable,
-    },
-    /// Each field that it needs is given by some source, and no source gives all.
-    #[error("module `{instance}` needs fields that no one source has together: {lacking}")]
-    Scattered {
-        /// The instance.
-        instance: String,
-        /// What each source does not give.
-        lacking: String,
-    },
-    /// Its records make no longer intervals.
-    #[error("module `{instance}` cannot be rolled up to {len}: {error}")]
-    Rollup {
-        /// The instance.
-        instance: String,
-        /// How long the intervals were to be.
-        len: Span,
-        /// Why not.
-        error: RollupError,
-    },
-    /// The system has no thread to spare.
-    #[error("cannot start a thread")]
-    Thread(#[from] std::io::Error),
-    /// The monitor has ended.
-    #[error("the monitor has ended")]
-    Ended,
 }
 
 /// A running monitor: its [`Handle`] and its threads. Dropping it leaves the threads to end with
@@ -228,8 +160,8 @@ impl Monitor {
         };
         let started = (0..options.workers.max(1)).map(|_| start());
         let (hands, workers) = started.collect::<Result<(Vec<_>, Vec<_>), _>>()?;
-        let feeds = sources.into_iter().map(|source| feed(source, &counters));
-        let feeds = feeds.collect::<Result<_, _>>()?;
+        let awaits_sources = sources.is_empty();
+        let feeds = feeds(sources, &counters)?;
         let capture = Capture {
             merge: Merge::new(feeds, options.window),
             control: orders,
@@ -242,6 +174,8 @@ impl Monitor {
             counters: counters.clone(),
             lookups: options.lookups,
             stay: options.stay,
+            awaits_sources,
+            busy: Arc::default(),
         };
         let capture = spawn("capture", move || capture.run())?;
         Ok(Self { handle, capture, workers, exporter })
@@ -321,10 +255,11 @@ impl Handle {
         }
     }
 
-    /// Reads one more source, beside those that are read already.
-    pub fn add_source(&self, source: Box<dyn Source>) -> Result<(), AttachError> {
-        let feed = feed(source, &self.counters)?;
-        self.control.send(Control::Source(Box::new(feed))).map_err(|_| AttachError::Ended)
+    /// Reads more sources, beside those that are read already. A monitor that stays and was started
+    /// without any waits for them; where there are none, all is over.
+    pub fn add_sources(&self, sources: Vec<Box<dyn Source>>) -> Result<(), AttachError> {
+        let feeds = feeds(sources, &self.counters)?;
+        self.control.send(Control::Sources(feeds)).map_err(|_| AttachError::Ended)
     }
 
     /// Adds an instance, live from its next interval boundary on, or from the first packet if
@@ -428,11 +363,14 @@ fn spawn<T: Send + 'static>(
     Ok(thread)
 }
 
-/// Takes a source over, with a thread of its own unless its packets are at hand.
-fn feed(source: Box<dyn Source>, counters: &Counters) -> std::io::Result<Feed> {
-    let counted = Arc::new(SourceCounters::new(source.description()));
-    let number = counters.add_source(counted.clone());
-    Feed::start(source, number, counted, counters.costs().clone())
+/// Takes sources over, each with a thread of its own unless its packets are at hand.
+fn feeds(sources: Vec<Box<dyn Source>>, counters: &Counters) -> std::io::Result<Vec<Feed>> {
+    let feed = |source: Box<dyn Source>| {
+        let counted = Arc::new(SourceCounters::new(source.description()));
+        let number = counters.add_source(counted.clone());
+        Feed::start(source, number, counted, counters.costs().clone())
+    };
+    sources.into_iter().map(feed).collect()
 }
 
 /// An instance as it would run, for who asks it to say something without packets.

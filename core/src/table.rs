@@ -30,7 +30,7 @@ pub use aggregate::{AGGREGATES, Aggregate, Function};
 pub use error::DeclareError;
 pub use key::{Cell, KeyColumn, Mask};
 pub use layout::{Layout, Of, ValueColumn};
-pub use rows::{Bounds, Full};
+pub use rows::{Bounds, Filled, Full};
 pub use sketch::{Frequent, Item};
 pub(crate) use state::{States, has_state};
 
@@ -157,5 +157,11 @@ impl Table {
     /// Keys folded, dropped or not counted, and values sketches had no room for, since the start.
     pub fn overflowed(&self) -> u64 {
         self.rows.overflowed.saturating_add(self.rows.values.refused)
+    }
+
+    /// What it had reached when there was no room first.
+    pub fn filled(&self) -> Option<Filled> {
+        let memory = Filled::Memory(self.rows.bounds.bytes_max);
+        self.rows.filled.or((self.rows.values.refused > 0).then_some(memory))
     }
 }

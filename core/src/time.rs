@@ -91,12 +91,17 @@ pub struct Span(pub u64);
 
 /// Why a text is not a span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` is not a time span: write a number and one of ns us ms s m h d w y, as in `300s`, or \
-     several, the longest first, as in `1m30s`"
-)]
-pub struct SpanError {
-    text: String,
+#[non_exhaustive]
+pub enum SpanError {
+    /// It is none.
+    #[error(
+        "`{0}` is not a time span: write a number and one of ns us ms s m h d w y, as in `300s`, \
+         or several, the longest first, as in `1m30s`"
+    )]
+    Unreadable(String),
+    /// It does not fit the nanoseconds that times are counted in.
+    #[error("`{0}` is too long: times reach 584 years at most")]
+    TooLong(String),
 }
 
 /// The units a span may be written in, longest name first where one begins another.
@@ -126,15 +131,16 @@ impl Span {
 
     /// Parses `300s`, `1.5h`, `100ms`, `1m30s`; a bare number is seconds, as in CoMo.
     pub fn parse(text: &str) -> Result<Self, SpanError> {
-        Self::parsed(text.trim()).ok_or_else(|| SpanError { text: text.to_owned() })
+        let nanos = Self::nanos(text.trim()).ok_or_else(|| SpanError::Unreadable(text.to_owned()));
+        u64::try_from(nanos?).map(Self).map_err(|_| SpanError::TooLong(text.to_owned()))
     }
 
-    fn parsed(text: &str) -> Option<Self> {
+    fn nanos(text: &str) -> Option<u128> {
         let is_digit = |c: char| c.is_ascii_digit() || c == '.';
         if text.chars().all(is_digit) {
-            return scaled(text, SECOND).map(Self);
+            return scaled(text, SECOND);
         }
-        let (mut rest, mut all, mut longer) = (text, 0u64, u64::MAX);
+        let (mut rest, mut all, mut longer) = (text, 0u128, u64::MAX);
         while !rest.is_empty() {
             let (number, behind) = rest.split_at(rest.find(|c| !is_digit(c))?);
             let (unit, behind) = behind.split_at(behind.find(is_digit).unwrap_or(behind.len()));
@@ -142,20 +148,20 @@ impl Span {
             if scale >= longer {
                 return None;
             }
-            all = all.checked_add(scaled(number, scale)?)?;
+            all = all.saturating_add(scaled(number, scale)?);
             (rest, longer) = (behind, scale);
         }
-        Some(Self(all))
+        Some(all)
     }
 }
 
-/// A number of so many nanoseconds each.
-fn scaled(number: &str, scale: u64) -> Option<u64> {
+/// A number of so many nanoseconds each; far more than fit is as many as can be said.
+fn scaled(number: &str, scale: u64) -> Option<u128> {
     if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(scale);
+        return Some(u128::from(whole) * u128::from(scale));
     }
     let value = number.parse::<f64>().ok()? * scale as f64;
-    (value.is_finite() && value < u64::MAX as f64).then_some(value as u64)
+    Some(value as u128)
 }
 
 impl fmt::Display for Span {
@@ -260,6 +266,15 @@ mod tests {
         for text in ["", "s", "5 s", "5x", "-1s", "1e999s", "99999999999999999w"] {
             assert!(Span::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_span_that_is_too_long_says_that() {
+        for text in ["1000y", "584y365d", "99999999999999999999s", "99999999999999999999"] {
+            let error = Span::parse(text).expect_err("too long").to_string();
+            assert_eq!(error, format!("`{text}` is too long: times reach 584 years at most"));
+        }
+        assert!(Span::parse("584y").is_ok());
     }
 
     #[test]

@@ -186,7 +186,12 @@ impl Worker {
                     seat.task.mark(told);
                 }
             }
-            Work::Flush => seats.iter_mut().for_each(|seat| self.flush(seat)),
+            Work::Flush(held) => {
+                seats.iter_mut().for_each(|seat| self.flush(seat));
+                let emission = Emission { instance: Arc::default(), event: Event::Flushed(held) };
+                // Where export has gone, nobody takes anything.
+                let _ = self.export.send(emission);
+            }
         }
         true
     }
@@ -199,6 +204,9 @@ impl Worker {
         turn: Option<Turn>,
         watch: &mut Stopwatch,
     ) {
+        if let [alone] = seats {
+            alone.task.share.forgive();
+        }
         for seat in seats {
             if !seat.task.share.turn(turn) {
                 seat.task.shed(batch);
@@ -279,6 +287,7 @@ impl Worker {
 impl Task {
     /// Closes what the batch's clock has passed, and takes its packets.
     pub(crate) fn take(&mut self, batch: &Batch, export: &Sender<Emission>) {
+        self.begin_turn();
         self.say_opened(export);
         if let Some(from) = self.silent_since.take() {
             self.miss(Window { from, to: batch.clock }, export);
@@ -414,6 +423,7 @@ impl Task {
         let mut out = Export::new(open, self.schema.clone());
         if last {
             out = out.closing();
+            self.begin_turn();
         }
         let module = &mut self.module;
         let written = guarded(|| {

@@ -13,11 +13,13 @@ use como_core::lookup::Subject;
 use como_core::packet::build::{Frame, batch_of};
 use como_core::packet::{LinkType, Packet, Weight, tunnel};
 use como_core::query::when::Times;
+use como_core::record::Value;
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::{Chunk, Source, SourceError, Turn};
 use como_core::storage::block::{self, VALUES_MAX};
 use como_core::storage::pcapng;
 use como_core::time::Ts;
+use como_scripting::api::{Entry, entries};
 
 /// How much of a packet's length was not captured, for each step of the second byte.
 const CUT_STEP: u32 = 8;
@@ -166,6 +168,29 @@ pub fn carried(bytes: &[u8]) -> Vec<u8> {
         rest = behind;
     }
     file
+}
+
+/// A payload, out of which scripts read messages: DNS, HTTP, TLS.
+///
+/// What is said of one that is cut off must hold of the whole one, too. First lines of HTTP are
+/// exempt: what comes behind may show that they are none.
+pub fn messages(bytes: &[u8]) {
+    let half = &bytes[..bytes.len() / 2];
+    let reads = |entry: &&Entry| ["dns", "http", "tls"].contains(&entry.topic);
+    for entry in entries().filter(reads).filter(|entry| entry.bytes_at() == Some(0)) {
+        let others = match entry.params.get(1).map(|(_, ty)| *ty) {
+            None => vec![None],
+            Some("number") => [1u32, 2, 64, 65].map(|n| Some(Value::from(n))).to_vec(),
+            Some(_) => vec![Some(Value::from("host"))],
+        };
+        for other in others {
+            let given: Vec<Value> = [Entry::ELSEWHERE].into_iter().chain(other).collect();
+            let [of_half, of_all] = [half, bytes].map(|bytes| entry.run_of(bytes, &given));
+            let sure = entry.topic != "http" || entry.name == "header";
+            let holds = of_half == Ok(Value::Null) || of_half == of_all;
+            assert!(holds || !sure, "{}: {of_half:?}, then {of_all:?}", entry.path());
+        }
+    }
 }
 
 /// The text of a filter.

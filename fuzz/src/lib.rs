@@ -31,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "netflow", run: body::netflow, seeds: seeds::netflow },
     Target { name: "sflow", run: body::sflow, seeds: seeds::sflow },
     Target { name: "flowtools", run: body::flowtools, seeds: seeds::flowtools },
+    Target { name: "messages", run: body::messages, seeds: seeds::messages },
     Target { name: "filter", run: body::filter, seeds: seeds::filter },
     Target { name: "times", run: body::times, seeds: seeds::times },
     Target { name: "block", run: body::block, seeds: seeds::block },

@@ -147,6 +147,25 @@ pub fn tunnel() -> Vec<Vec<u8>> {
     frames.iter().map(|frame| of_link(LinkType::ETHERNET, &frame.bytes())).collect()
 }
 
+/// Messages that scripts read out of payloads: those of the library's examples.
+pub fn messages() -> Vec<Vec<u8>> {
+    let hex = |text: &str| {
+        let digits: Vec<u8> =
+            text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+        digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    };
+    let said = como_scripting::api::entries().filter_map(|entry| {
+        let (_, text) = entry.example.0.split_once('"')?;
+        let (text, _) = text.split_once('"')?;
+        Some(match entry.topic {
+            "dns" | "tls" => hex(text),
+            "http" => text.replace("\\r\\n", "\r\n").into_bytes(),
+            _ => return None,
+        })
+    });
+    said.collect()
+}
+
 /// pcap files in both byte orders, of micro- and nanoseconds.
 pub fn pcap() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
@@ -340,7 +359,8 @@ pub fn segment() -> Vec<Vec<u8>> {
         pcapng::put_packet(&mut out, at as u32 % 2, ts, &frame.bytes(), 60, weight.map(Into::into));
     }
     let known = Known::DST.and(Known::VERSION);
-    let stands = Stands { weight: Weight { packets: 3, bytes: 180 }, marks: known.marks() };
+    let weight = Weight { packets: 3, bytes: 180 };
+    let stands = Stands { weight, marks: known.marks(), origin: None };
     pcapng::put_made_interface(&mut out, LinkType::RAW, "a", "replayed", known.fields());
     pcapng::put_packet(&mut out, 2, Ts::new(1_700_000_100, 0), &[0x45; 20], 60, Some(stands));
     vec![out]

@@ -117,6 +117,11 @@ fn any_flow_tools_file_ends() {
 }
 
 #[test]
+fn any_payload_is_a_message_or_not() {
+    check("messages");
+}
+
+#[test]
 fn any_text_is_a_filter_or_a_mistake() {
     check("filter");
 }

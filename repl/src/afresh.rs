@@ -3,6 +3,7 @@
 //! The monitor over HTTP and the command over a store both come here: what is
 //! asked, how much of the past that is and what serves is decided once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use como_core::lookup::Lookups;
 use como_core::module::{Args, Maker};
 use como_core::query::{Filling, Heard, Over, Own, Past, Query, QueryError, Rates, Run, Threads};
 use como_core::record::{Records, Value};
-use como_core::storage::{RecordStore, Stream, Window};
+use como_core::storage::{RecordStore, StoreError, Stream, Window, block};
 use como_core::supervisor::{Handle, Instance};
 use como_core::time::{Span, Ts};
 
@@ -32,12 +33,22 @@ pub struct Afresh<'a> {
     pub makers: &'a Makers<'a>,
     /// Whether an instance is one of a view.
     pub is_of_view: &'a dyn Fn(&str) -> bool,
-    /// What runs, if anything does, and its clock.
-    pub running: Option<(Handle, Option<Ts>)>,
+    /// What runs, if anything does.
+    pub running: Option<Running>,
     /// The tables that addresses are looked up in.
     pub lookups: Arc<Lookups>,
     /// What it has in common with other runs.
     pub common: Common,
+}
+
+/// What runs, as it was before anything stored was looked at.
+pub struct Running {
+    /// All of it.
+    pub monitor: Handle,
+    /// Its clock, behind the first packet.
+    pub clock: Option<Ts>,
+    /// Until when all that each instance has recorded is stored.
+    pub settled: BTreeMap<String, Ts>,
 }
 
 /// What all runs for questions share. Cheap to clone; all clones are one.
@@ -92,7 +103,9 @@ impl Afresh<'_> {
         }
         let window = self.window(question)?;
         let over = question.source.as_ref().unwrap_or(&Over::Best);
-        if let Some((monitor, clock)) = self.running.as_ref().filter(|_| question.follows) {
+        if let Some(Running { monitor, clock, .. }) =
+            self.running.as_ref().filter(|_| question.follows)
+        {
             let clock = clock.unwrap_or_default();
             let window = question.window(clock)?;
             if window.to > clock {
@@ -145,15 +158,19 @@ impl Afresh<'_> {
     }
 
     fn window(&self, question: &Query) -> Result<Window, QueryError> {
-        let clock = self.running.as_ref().and_then(|(_, clock)| *clock);
+        let clock = self.running.as_ref().and_then(|running| running.clock);
         self.past(|past| past.window(question, clock))
     }
 
     fn past<T>(&self, act: impl FnOnce(&Past<'_>) -> T) -> T {
         let own = |stream: &Stream| (self.makers)(stream).and_then(|maker| maker.replayer());
-        let handle = self.running.as_ref().map(|(handle, _)| handle);
-        let clock = self.running.as_ref().and_then(|(_, clock)| *clock).unwrap_or_default();
-        let heard = |name: &str| handle?.heard(name).map(|any| Heard { until: clock, any });
+        let heard = |name: &str| {
+            let Running { monitor, clock, settled } = self.running.as_ref()?;
+            let any = monitor.heard(name)?;
+            let settled = settled.get(name).copied().unwrap_or_default();
+            // Where all sources have ended, what was open was closed behind the last packet.
+            Some(Heard { until: clock.unwrap_or_default().max(settled), settled, any })
+        };
         let Common { rates, threads } = self.common.clone();
         let (store, packets) = (self.store.clone(), self.packets);
         act(&Past { store, packets, own: &own, running: &heard, threads, rates })
@@ -175,6 +192,32 @@ pub fn instance(mut instance: Instance, question: &Query) -> Result<Instance, Fa
     instance.args = args.map_err(|error| crate::catalogue::wrong(&error))?;
     // It is run to be looked at: what it would keep is there already.
     instance.packets = None;
+    Ok(instance)
+}
+
+/// A module that is known by its name alone, with intervals as long as those of its newest records
+/// under that name: who asks for it beside them means intervals like theirs.
+pub fn as_recorded(
+    mut instance: Instance,
+    store: &dyn RecordStore,
+) -> Result<Instance, StoreError> {
+    let manifest = instance.kind.manifest();
+    let stream = store.stream(&manifest.name)?.filter(|stream| stream.module == manifest.name);
+    let Some(end) = stream.and_then(|stream| stream.end) else { return Ok(instance) };
+    if !manifest.args.iter().any(|arg| arg.name == "interval") {
+        return Ok(instance);
+    }
+    // The longest intervals begin long before they end.
+    for reach in [Span::from_secs(3600), Span(u64::MAX)] {
+        let newest = Window { from: end - reach, to: end };
+        let blocks = store.page(&manifest.name, newest, None)?;
+        // What is damaged is told by who reads it; a gap has no intervals.
+        let heads = blocks.iter().rev().filter_map(|stored| block::peek(&stored.bytes).ok());
+        if let Some(head) = heads.into_iter().find(|head| head.len > Span(0)) {
+            instance.args.set("interval", head.len.to_string().into());
+            break;
+        }
+    }
     Ok(instance)
 }
 

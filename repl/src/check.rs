@@ -1,5 +1,7 @@
 //! `como check`: a script loaded, looked through, and tried on traffic.
 
+#[cfg(test)]
+mod examples;
 mod kept;
 mod lint;
 mod merging;

@@ -4,6 +4,7 @@
 //! `como run` would. Scripts are read anew at every run, so that an editor and
 //! the prompt side by side are a workshop.
 
+mod asked;
 mod complete;
 
 use std::io::{self, IsTerminal};
@@ -22,6 +23,7 @@ use crate::cli::{Query, Repl};
 use crate::error::{Failure, Result, nearest, say};
 use crate::session::Session;
 use crate::{output, sources};
+use asked::Asked;
 use complete::Names;
 
 /// What may be said at the prompt: the word, what follows it, what it does.
@@ -32,7 +34,11 @@ const COMMANDS: [(&str, &str, &str); 9] = [
     ("unload", "NAME", "drop a module"),
     ("allow", "[GRANT ...]", "let scripts reach just this beyond packets; alone, say what"),
     ("run", "[MODULE] [KEY=VALUE ...]", "run what is loaded, or just this; Ctrl-C ends it"),
-    ("query", "[MODULE] [A:B]", "what the monitor of como.toml has recorded; alone, say of what"),
+    (
+        "query",
+        "[MODULE] [A:B] [--store DIR or --url URL]",
+        "what a monitor, of como.toml unless told, recorded; alone, say of what",
+    ),
     ("help", "[NAME]", "show this, or what scripts find under that name"),
     ("quit", "", "leave; Ctrl-D does too"),
 ];
@@ -221,11 +227,10 @@ impl Desk {
         if text.is_empty() {
             return queried();
         }
-        let (module, time) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let time = Some(time.trim()).filter(|time| !time.is_empty()).map(str::to_owned);
+        let asked = Asked::parse(text)?;
         crate::query::perform(&Query {
-            module: module.to_owned(),
-            time,
+            module: asked.module,
+            time: asked.time,
             filter: None,
             allow: Vec::new(),
             follow: false,
@@ -234,8 +239,8 @@ impl Desk {
             interval: None,
             args: Vec::new(),
             format: Some(crate::cli::AnswerFormat::Records(self.format)),
-            url: None,
-            store: None,
+            url: asked.url,
+            store: asked.store,
             threads: None,
             config: "como.toml".into(),
         })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use como_core::module::Maker;
 use como_core::query::{
-    Answer, Coarse, Missed, Over, Packets, Place, Query as Question, QueryError, Replayed, Steps,
+    Answer, Coarse, Missed, Packets, Place, Query as Question, QueryError, Replayed, Steps,
 };
 use como_core::storage::notes::use_sketch_secret;
 use como_core::storage::packets::{Capture, Copied, Effort};
@@ -138,11 +138,6 @@ fn pairs(args: &Query) -> Vec<(String, &str)> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(own).collect()
 }
 
-/// Whether packets are kept under a name.
-fn has_packets(stored: &Stored, name: &str) -> bool {
-    como_core::storage::can_name(name) && stored.packets().join(name).is_dir()
-}
-
 /// Opens the store in a folder, to read it; of a damaged one what can be read.
 pub fn opened(dir: &Path) -> Result<RedbStore> {
     salvaged(dir)?
@@ -180,15 +175,11 @@ fn read(stored: &Stored, args: &Query, format: AnswerFormat) -> Result {
     let question = pairs(args);
     let question = question.iter().map(|(key, value)| (key.as_str(), *value));
     let question = Question::parse(question).map_err(refused)?;
-    let of_packets = match (format, &question.source) {
-        (AnswerFormat::Packets(_), _) => Some(&question.module),
-        (_, Some(Over::Instance(name))) => Some(name),
-        _ => None,
-    };
-    let of_packets = of_packets.is_some_and(|name| has_packets(stored, name));
     let store: Arc<dyn RecordStore> = match salvaged(&stored.dir)? {
-        Err(failure) if of_packets => {
-            Message::new(failure.text()).hint("packets are read without it").show("warning");
+        Err(failure) if store::has_packets(&stored.dir) => {
+            let hint = "packets alone are read; `como serve` begins a new file of records, and \
+                        `como store verify` says what is left";
+            Message::new(failure.text()).hint(hint).show("warning");
             Arc::new(MemoryStore::default())
         }
         other => Arc::new(other?),
@@ -255,9 +246,15 @@ fn records(
                 let question = Question { partly: true, ..question.clone() };
                 records(stored, store, &question, allow, format)
             }
+            Err(error @ QueryError::OtherFilter { .. }) if !question.alone => {
+                let hint = "`--explain` says why nothing else that is stored answers";
+                Err(refused(error).hint(hint))
+            }
             done => done.map_err(refused),
         },
-        Err(QueryError::UnknownModule { name, .. }) if !question.alone && is_module(&name) => {
+        Err(QueryError::UnknownModule { name, .. })
+            if !question.alone && is_module(stored, &name) =>
+        {
             rerun(None)?.map_err(refused)
         }
         Err(error) => Err(refused(error)),
@@ -340,9 +337,12 @@ fn other_arg(
     }
 }
 
-/// Whether a text names a script, or a shipped module.
-fn is_module(name: &str) -> bool {
-    catalogue::names().iter().any(|known| known == name) || catalogue::is_path(name)
+/// Whether a text names a script, a shipped module, or an instance of the configuration.
+fn is_module(stored: &Stored, name: &str) -> bool {
+    let mut configured = stored.config.iter().flat_map(|config| &config.instances);
+    catalogue::names().iter().any(|known| known == name)
+        || catalogue::is_path(name)
+        || configured.any(|instance| instance.name == name)
 }
 
 /// Says what the answer took; of an empty one, when there are packets.

@@ -7,6 +7,7 @@ mod again;
 mod broken;
 pub mod deploy;
 mod door;
+mod fixed;
 mod instances;
 mod joined;
 mod ondemand;
@@ -27,7 +28,7 @@ use como_core::module::Limits;
 use como_core::source::Source;
 use como_core::storage::notes::keep_sketch_secret;
 use como_core::storage::redb::{Aside, RedbStore};
-use como_core::storage::{Feed, RecordStore, Writer};
+use como_core::storage::{Feed, RecordStore, Stream, Writer};
 use como_core::supervisor::keep::{Keeper, Keeping, SharedBounds, SharedRollups};
 use como_core::supervisor::{AttachError, Handle, Instance, Monitor, Options};
 use como_web::Web;
@@ -41,7 +42,7 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::error::{Failure, Result, say};
 use crate::shelf::Shelf;
-use deploy::{Deployer, Recorded, Refused, Reserved};
+use deploy::{Deployer, Known, Recorded, Refused, Reserved};
 use door::Desk;
 use instances::{bounds_of, rollups_of};
 use ondemand::OnDemand;
@@ -90,10 +91,8 @@ pub fn perform(args: &Serve) -> Result {
     let desk = desk(&config, &monitor, deployer.refused.clone(), &shared);
     let doors = Doors::open(&config, &desk)?;
     let (unwatch, watching) = watch(deployer)?;
-    for source in fresh(sources, &config, &monitor, &shared) {
-        let added = monitor.add_source(source);
-        added.map_err(|error| config.places.of_instance(error))?;
-    }
+    let added = monitor.add_sources(fresh(sources, &config, &monitor, &shared));
+    added.map_err(|error| config.places.of_instance(error))?;
     doors.tell();
 
     obey_signals(signals, &args.config, config, &monitor, &shared);
@@ -152,7 +151,7 @@ impl Shared {
     /// Whether an instance of that name runs, may run, or has left records.
     fn knows(&self, config: &Config, name: &str) -> bool {
         config.instances.iter().any(|instance| instance.name == name)
-            || (self.recorded)(name).is_some()
+            || (self.recorded)(name).until.is_some()
             || deploy::has_script(&config.modules, name)
     }
 }
@@ -166,7 +165,7 @@ fn start(
 ) -> std::result::Result<Monitor, AttachError> {
     for instance in &mut instances {
         if let Some(backfill) = &mut instance.backfill {
-            backfill.stored = (shared.recorded)(&instance.name);
+            *backfill = (shared.recorded)(&instance.name).backfill(backfill.span);
         }
     }
     let monitor = Monitor::start(options, Vec::new(), instances, Box::new(keeper))?;
@@ -232,7 +231,10 @@ fn fresh(
     }
     let tasks = monitor.status().tasks.into_iter();
     let instances: Vec<String> = tasks.map(|task| task.name).collect();
-    again::fresh(sources, &*shared.store, &instances, &mut shared.keeping.write())
+    let packets = crate::config::packets_in(&config.store);
+    let recorded =
+        again::Recorded { store: &*shared.store, packets: &packets, instances: &instances };
+    again::fresh(sources, &recorded, &mut shared.keeping.write())
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
@@ -248,13 +250,19 @@ fn options(config: &Config) -> Options {
     }
 }
 
-/// Until when there are records of an instance, committed or not.
+/// What there is of an instance, committed or not.
 fn recorded(store: Arc<dyn RecordStore>, keeping: Arc<RwLock<Keeping>>) -> Recorded {
     Arc::new(move |name| {
         let reached = keeping.read().reached.get(name).copied();
         // A store that does not answer says so when it is written.
-        let stored = store.stream(name).ok().flatten().and_then(|stream| stream.end);
-        reached.max(stored)
+        let streams = store.streams().unwrap_or_default();
+        let stored = streams.iter().find(|stream| stream.name == name);
+        let keepers = streams.iter().filter(|stream| stream.module == "trace");
+        let shed = |keeper: &Stream| Some((keeper.name.clone(), keeper.shed_until()?));
+        Known {
+            until: reached.max(stored.and_then(|stream| stream.end)),
+            shed: keepers.filter_map(shed).collect(),
+        }
     })
 }
 
@@ -310,12 +318,13 @@ fn obey_signals(
     monitor: &Monitor,
     shared: &Shared,
 ) {
+    let running = config.clone();
     for signal in signals.forever() {
         if signal != SIGHUP {
             monitor.stop();
             break;
         }
-        if let Err(failure) = reload::again(path, &mut config, monitor, shared) {
+        if let Err(failure) = reload::again(path, (&mut config, &running), monitor, shared) {
             tracing::error!("the configuration stays as it was: {}", failure.text());
         }
     }
@@ -324,4 +333,36 @@ fn obey_signals(
             std::process::exit(128 + signal);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use como_core::record::{Column, Output, Records, Schema, Type};
+    use como_core::source::Covered;
+    use como_core::storage::{About, MemoryStore};
+    use como_core::time::{Span, Ts};
+
+    use super::*;
+
+    #[test]
+    fn what_was_shed_is_known_of_each_that_keeps_packets_alone() {
+        let store = Arc::new(MemoryStore::default());
+        let mut writer = Writer::new(store.clone(), "node", 1);
+        let schema = Arc::new(Schema::new([Column::new("packets", Type::Uint)]));
+        let streams =
+            [("kept", "trace", ""), ("ring", "trace", "shed"), ("all", "traffic", "shed")];
+        for (name, module, lineage) in streams {
+            let about = About { module: module.to_owned(), ..About::default() };
+            writer.open(name, about).expect("memory");
+            let covered = Covered { lineage: vec![lineage.to_owned()], ..Covered::default() };
+            writer.cover(name, &[covered]);
+            let mut records = Records::empty(schema.clone(), Span::from_secs(5));
+            records.push(Ts::new(10, 0), [5u64.into()]);
+            writer.write(name, Output::Records(records)).expect("memory");
+        }
+        writer.commit().expect("memory");
+        let known = recorded(store, Arc::default())("kept");
+        assert_eq!(known.until, Some(Ts::new(15, 0)));
+        assert_eq!(known.shed, BTreeMap::from([("ring".to_owned(), Ts::new(15, 0))]));
+    }
 }

@@ -149,15 +149,18 @@ fn summary(status: &Status, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
     let count = |n: u64| thousands(&n.to_string());
     let unreadable: u64 = status.sources.iter().map(|s| s.unreadable).sum();
+    let malformed = match status.malformed {
+        Some(malformed) => format!("{} malformed", count(malformed)),
+        None => "malformed not looked for".to_owned(),
+    };
     let mut text = format!(
-        "{} packets, {} bytes in {seconds:.2} seconds: {} packets/s; {} dropped, {} unreadable, {} \
-            malformed, {} late",
+        "{} packets, {} bytes in {seconds:.2} seconds: {} packets/s; {} dropped, {} unreadable, \
+         {malformed}, {} late",
         count(status.packets),
         count(status.bytes),
         count((status.packets as f64 / seconds.max(1e-6)) as u64),
         count(status.dropped),
         count(unreadable),
-        count(status.malformed),
         count(status.late),
     );
     if status.shed > 0 {

@@ -85,8 +85,17 @@ pub fn file_in(dir: &Path) -> std::result::Result<PathBuf, String> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(format!("cannot look for a store in `{}`: {}", dir.display(), with_causes(&error)))
         }
+        Err(_) if has_packets(dir) => {
+            Err(format!("the file of records `{}` is missing", path.display()))
+        }
         Err(_) => Err(format!("there is no store in `{}`", dir.display())),
     }
+}
+
+/// Whether there are packets in a store's folder, whatever has become of its records.
+pub fn has_packets(dir: &Path) -> bool {
+    let windows = packets_in(dir).read_dir();
+    windows.is_ok_and(|mut windows| windows.any(|one| one.is_ok_and(|one| one.path().is_dir())))
 }
 
 /// Where [`file_in`] found none.
@@ -166,7 +175,7 @@ fn window(place: &Place, dir: &Path, streams: &[Stream]) -> Result<Row> {
         to: span.map(|(_, last)| last),
         records: None,
         bytes: segments.iter().map(|segment| segment.bytes + segment.index_bytes).sum(),
-        retain: place.retain(&name),
+        retain: place.retain(&name).or(stream.map(|stream| stream.age_max.unwrap_or(FOREVER))),
         stream: name,
     })
 }

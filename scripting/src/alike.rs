@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use como_core::addr::Addr;
 use como_core::field::Field;
 use como_core::module::Limits;
 use como_core::packet::LinkType;
 use como_core::packet::build::{ACK, FIN, Frame, PSH, SYN};
+use como_core::source::Origin;
 
 use crate::flow;
 use crate::running::Running;
@@ -28,6 +30,7 @@ impl Seeded {
 /// Frames of every kind of header there is.
 fn kinds() -> Vec<Frame> {
     let udp = udp();
+    let origin = Origin { exporter: Addr::v4([10, 9, 9, 9]), input: Some(3), output: Some(4) };
     let six = Frame::tcp("[2001:db8::1]:2000", "[2001:db8::2]:443").flags(SYN | ACK);
     let mut all = vec![
         udp.clone(),
@@ -39,7 +42,8 @@ fn kinds() -> Vec<Frame> {
         tcp().pppoe(9),
         tcp().fragment(0, true),
         udp.clone().fragment(1480, false),
-        udp.dont_fragment().tos(4).ttl(1).weight(10, 900),
+        udp.clone().dont_fragment().tos(4).ttl(1).weight(10, 900),
+        udp.reported(origin, 10, 900),
         Frame::icmp("10.0.0.1", "10.0.0.2", 8, 0),
         Frame::icmp("2001:db8::1", "2001:db8::2", 128, 0),
         Frame::ip("10.0.0.1", "10.0.0.2", 132).payload([0, 80, 0, 81, 0, 0, 0, 0, 0, 0, 0, 0]),

@@ -5,19 +5,22 @@
 //! of both hosts, the manual (`docs/module-api.md`), the stubs for editors and the prompt's help
 //! are all made from it, so that none of them can say something else than another.
 
+pub mod basics;
 pub(crate) mod bytes;
 mod calls;
 pub mod definitions;
+pub(crate) mod dns;
+mod http;
 pub mod manual;
 pub(crate) mod net;
 mod pattern;
-pub(crate) mod payload;
 mod reach;
 mod table;
 #[cfg(test)]
 mod tests;
 mod text;
 mod time;
+mod tls;
 
 use como_core::lookup::Subject;
 use como_core::record::Value;

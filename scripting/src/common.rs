@@ -2,7 +2,6 @@
 //! use, what went wrong, and what is told of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use como_core::batch::Batch;
 use como_core::module::declared::Action;
@@ -19,8 +18,10 @@ use crate::host::tables::Shared;
 pub const ERRORS_MAX: u32 = 256;
 /// What is told of an interval whose `init` has failed.
 const NOT_BEGUN: &str = " (`init` failed: the interval it begins is left out)";
-/// How many calls' worth of time all `action`s of one flush may take.
-const ACTION_CALLS: u32 = 20;
+/// What is told of packets, rows and records behind a call that ended all calls.
+pub const UNSEEN: &str = "packets behind it were left out";
+pub const UNASKED: &str = "rows of `long` are left to their timeout";
+pub const UNSTORED: &str = "records of the interval were not stored";
 
 /// What a running script has in any language.
 pub struct Common {
@@ -52,12 +53,14 @@ impl Common {
     }
 
     /// Notes what went wrong: the first of it, unless a limit was passed later. It is put into
-    /// words only then.
-    pub fn note(&mut self, limit: Option<Limit>, told: impl FnOnce() -> Mistake) {
-        match &self.fault {
-            Some(first) if first.limit.is_some() || limit.is_none() => {}
-            _ => self.fault = Some(Fault::of(limit, told())),
+    /// words only then. Whether it is what will be told.
+    pub fn note(&mut self, limit: Option<Limit>, told: impl FnOnce() -> Mistake) -> bool {
+        let is_told =
+            self.fault.as_ref().is_none_or(|first| first.limit.is_none() && limit.is_some());
+        if is_told {
+            self.fault = Some(Fault::of(limit, told()));
         }
+        is_told
     }
 
     /// Notes why `init` failed, and that its interval is left out for it.
@@ -69,10 +72,11 @@ impl Common {
         });
     }
 
-    /// Says with what went wrong that so many packets of its batch were not looked at for it.
-    pub fn leave_out(&mut self, packets: usize) {
-        if let Some(fault) = self.fault.as_mut().filter(|_| packets > 0) {
-            fault.left_out += packets;
+    /// Says with what is told how many, and of what, it cost beside.
+    pub fn leave_out(&mut self, count: usize, what: &'static str) {
+        if let Some(fault) = self.fault.as_mut().filter(|_| count > 0) {
+            let (before, of) = fault.left_out.unwrap_or((0, what));
+            fault.left_out = Some((if of == what { before + count } else { before }, of));
         }
     }
 
@@ -102,20 +106,19 @@ impl Common {
         Some(table.records(&table.sorted(), interval))
     }
 
-    /// Asks about every long-term row what becomes of it, by `ask`.
+    /// Asks about every long-term row what becomes of it, by `ask`, and tells how many rows were
+    /// not asked about.
     ///
-    /// Where that fails, or all of it takes too long, rows are left to their timeout. `wrong` makes
-    /// an error of a text and the limit that was passed, and `stops` tells which errors end it.
+    /// Where that fails rows are left to their timeout. `wrong` makes an error of a text, and
+    /// `stops` tells which errors end it.
     pub fn ask<E>(
         &self,
         mut ask: impl FnMut(&Shared, usize) -> Result<Option<Action>, E>,
         stops: impl Fn(&E) -> bool,
-        wrong: impl Fn(Option<Limit>, String) -> E,
-    ) -> (Vec<Option<Action>>, Option<E>) {
+        wrong: impl Fn(String) -> E,
+    ) -> (Vec<Option<Action>>, usize, Option<E>) {
         let (mut answers, mut error) = (Vec::new(), None);
-        let Some(shared) = &self.tables else { return (answers, error) };
-        let most = Duration::from_millis(self.limits.call_ms_max) * ACTION_CALLS;
-        let began = Instant::now();
+        let Some(shared) = &self.tables else { return (answers, 0, error) };
         let (rows, generation) = {
             let state = shared.lock();
             (state.declared.long().map_or(0, Table::rows), state.generation)
@@ -124,25 +127,21 @@ impl Common {
             // Not locked while the script runs: it may ask the table itself.
             let answer = ask(shared, row);
             answers.push(*answer.as_ref().unwrap_or(&None));
-            let stop = answer.as_ref().is_err_and(&stops);
-            error = error.or(answer.err());
-            if stop {
+            if answer.as_ref().is_err_and(&stops) {
+                // What went wrong before has ended nothing.
+                error = answer.err();
                 break;
             }
+            error = error.or(answer.err());
             if shared.lock().generation != generation {
                 // What was answered is of rows that may now be others.
                 answers.clear();
-                error
-                    .get_or_insert_with(|| wrong(None, "action must not change `long`".to_owned()));
-                break;
-            }
-            if began.elapsed() > most {
-                let why = format!("`action` took more than {} ms for all rows", most.as_millis());
-                error.get_or_insert_with(|| wrong(Some(Limit::Cpu), why));
+                error.get_or_insert_with(|| wrong("action must not change `long`".to_owned()));
                 break;
             }
         }
-        (answers, error)
+        let unasked = rows - answers.len();
+        (answers, unasked, error)
     }
 
     /// The records of long-term rows to store, by what was answered of each; the others by their
@@ -176,6 +175,13 @@ impl Common {
     pub fn overflowed(&self) -> u64 {
         let tables = self.tables.as_ref().map_or(0, |shared| shared.lock().declared.overflowed());
         tables.saturating_add(self.host.tables.lock().overflowed())
+    }
+
+    /// What a table had reached when it was full first, with the script.
+    pub fn filled(&self) -> Option<String> {
+        let declared = self.tables.as_ref().and_then(|shared| shared.lock().declared.filled());
+        let filled = declared.or_else(|| self.host.tables.lock().filled())?;
+        Some(format!("{}: {filled}", self.host.talk.script()))
     }
 
     /// Lines of its log that were too many.

@@ -4,7 +4,7 @@ use como_core::module::Mistake;
 
 use crate::declare::Script;
 use crate::scan::Language;
-use crate::scan::tokens::tokens;
+use crate::scan::tokens::{Token, tokens};
 
 /// What is written in other languages, and in Lua.
 const IN_LUA: [(&str, &str); 15] = [
@@ -72,8 +72,21 @@ pub fn hinted(mistake: Mistake, script: &Script<'_>) -> Mistake {
         .filter(|(word, _)| stands(word))
         .map(|(word, here)| format!("`{word}` is `{here}` in {name}"))
         .collect();
-    let hint = mistake.hint.clone().or((!found.is_empty()).then(|| found.join(", ")));
+    let elsewhere = other_language(&line, script.language).map(str::to_owned);
+    let hint = mistake.hint.clone().or(elsewhere).or((!found.is_empty()).then(|| found.join(", ")));
     Mistake { hint, ..mistake }
+}
+
+/// What to do with a line that begins as a comment of the other language does.
+fn other_language(line: &[&Token<'_>], language: Language) -> Option<&'static str> {
+    let (mark, hint) = match language {
+        Language::Lua => ("/", "this looks like Rhai, whose files end in `.rhai`"),
+        Language::Rhai => ("-", "this looks like Lua, whose files end in `.lua`"),
+    };
+    match line {
+        [a, b, ..] if a.text == mark && b.text == mark && a.at + mark.len() == b.at => Some(hint),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +111,9 @@ mod tests {
         check(Language::Rhai, "s.n++;", Some("`++` is `+= 1` in Rhai"));
         check(Language::Rhai, "let q = dns::qname(p);", Some("`::` is `.` in Rhai"));
         check(Language::Rhai, "let x = 1 y", None);
+        let lua = "this looks like Lua, whose files end in `.lua`";
+        check(Language::Rhai, "-- Flows and not packets", Some(lua));
+        let rhai = "this looks like Rhai, whose files end in `.rhai`";
+        check(Language::Lua, "// Flows or packets", Some(rhai));
     }
 }

@@ -29,6 +29,7 @@ pub mod scan;
 pub mod shipped;
 pub mod stdlib;
 mod talk;
+mod watch;
 
 use std::io::{self, Read};
 use std::path::Path;

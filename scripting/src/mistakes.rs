@@ -7,18 +7,22 @@ use std::ops::Range;
 
 use como_core::field::Field;
 use como_core::filter::FilterError;
-use como_core::module::{Mistake, ModuleError};
+use como_core::module::{Mistake, ModuleError, in_line};
 use como_core::quote::{Quote, line_number, line_range};
 
 use crate::declare::Script;
 use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{READ_ONLY, Read, Reads, reads};
+use crate::scan::{Language, READ_ONLY, Read, Reads, followed, reads};
+
+/// What to say of a `return` at the top level of a module.
+pub const RETURNED: &str =
+    "a module declares by plain top-level names and has no `return` outside its functions";
 
 impl Script<'_> {
     /// What is wrong in a line of the script. What `message` says behind a semicolon is what would
     /// be right.
     pub fn mistake(&self, line: u32, message: impl Into<String>) -> Mistake {
-        let message = message.into();
+        let message = in_line(message.into());
         let (message, hint) = parted(&message);
         match place(self, line, &message) {
             Some(at) => self.mistake_at(at, message, hint),
@@ -36,7 +40,7 @@ impl Script<'_> {
         column: Option<usize>,
         message: impl Into<String>,
     ) -> Mistake {
-        let message = message.into();
+        let message = in_line(message.into());
         let (what, hint) = parted(&message);
         let words = quoted(&what);
         let token = column.and_then(|column| token_at(self, line, column));
@@ -129,7 +133,12 @@ fn parted(message: &str) -> (String, Option<String>) {
 /// mistake is about.
 fn absent_field(script: &Script<'_>, mistake: &Mistake) -> Option<Range<usize>> {
     let always = [Field::Len, Field::Ts, Field::Packets, Field::Bytes];
-    let spots = reads(script.text, script.language).spots;
+    let reads = if script.language == Language::Lua {
+        followed(script.text)
+    } else {
+        reads(script.text, script.language)
+    };
+    let spots = reads.spots;
     let tokens = tokens(script.text, script.language);
     let counts = is_of_sign(&mistake.message);
     let spot = spots.iter().find(|spot| {

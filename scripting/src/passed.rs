@@ -5,6 +5,7 @@ use como_core::module::{Limit, Limits};
 use como_core::record::Value;
 
 use crate::recorder::RECORDS_MAX;
+use crate::watch::Spent;
 
 /// What one record that `merge` makes may hold in texts.
 const MERGED_BYTES_MAX: usize = 1 << 20;
@@ -58,7 +59,7 @@ impl Output {
         self.rows += 1;
         // No script runs here that could be stopped.
         if self.rows.is_multiple_of(STRIDE) && thread_cpu_ns() > self.end_ns {
-            let message = format!("stopped after {} ms of CPU time in one call", self.call_ms_max);
+            let message = Spent::call(self.call_ms_max).to_string();
             return Err(Passed { limit: Limit::Cpu, message });
         }
         if self.rows <= RECORDS_MAX {

@@ -4,12 +4,14 @@
 //! records, what its first comment says. Both hosts use it. It never decides
 //! what a script means: a read it misses is served later, and slower.
 
+mod anywhere;
 mod args;
 mod bound;
 mod callbacks;
 mod filters;
 mod functions;
 mod handed;
+mod keys;
 mod lengths;
 mod names;
 mod order;
@@ -33,14 +35,15 @@ use como_core::nearest::nearest;
 use como_core::packet::Layers;
 pub use functions::{calls, functions, is_nested};
 use handed::handed;
+use keys::is_key;
 use lengths::lengths;
 use names::is_given_anew;
-pub use names::{given, strays};
+pub use names::{given, is_asked_for, strays};
 pub use order::{Written, table_order, written_order};
 use others::others;
 pub use place::{
-    goes_on, is_asked, is_at_top, is_behind_dot, is_dotted, is_value, listed, opens_block, subject,
-    uses,
+    LIST_TOKENS_MAX, closed, goes_on, is_asked, is_at_top, is_behind_dot, is_dotted, is_value,
+    listed, opens_block, subject, uses,
 };
 pub use reads::{Read, Reads, Spot};
 pub use resume::resumed;
@@ -197,6 +200,7 @@ impl<'a> Scan<'a> {
             self.reads.unknown.clear();
             self.reads.texts.clear();
             self.reads.lengths.clear();
+            self.reads.keys.clear();
         }
         if self.reads.shadowed || !once {
             self.reads.written.clear();
@@ -215,18 +219,6 @@ impl<'a> Scan<'a> {
                 self.reads.field(field);
             }
         }
-    }
-
-    /// The packet goes where it cannot be followed: what reads like a field counts anywhere.
-    fn anywhere(&mut self) {
-        for at in 0..self.tokens.len() {
-            self.any_layer(at);
-        }
-        for at in 0..self.tokens.len() {
-            self.any_chain(at);
-        }
-        // By another name it is the packet's only where the text has the word.
-        self.reads.flow |= self.tokens.iter().any(|token| token.name() == Some(flow::NAME));
     }
 
     fn is(&self, at: usize, text: &str) -> bool {
@@ -293,10 +285,20 @@ impl<'a> Scan<'a> {
             return;
         }
         if chain.is_empty() {
+            self.key(at);
             self.reads.complete = false;
             return;
         }
         self.packet_chain(at, &chain);
+    }
+
+    /// A packet that stands alone, which may be what a table is to find something under.
+    fn key(&mut self, at: usize) {
+        // In Rhai that may be a list.
+        if self.language == Language::Lua && is_key(self.tokens, at) && self.is_sure(at) {
+            let token = &self.tokens[at];
+            self.reads.keys.push(token.at..token.at + token.text.len());
+        }
     }
 
     /// A chain that starts at a packet: the longest field name it begins with counts.
@@ -428,45 +430,6 @@ impl<'a> Scan<'a> {
             name -= 2;
         }
         only_names && open > 0 && (is_function(open - 1) || name > 0 && is_function(name - 1))
-    }
-
-    /// Any layer read off something that may be the packet by another name.
-    fn any_layer(&mut self, at: usize) {
-        let token = &self.tokens[at];
-        if token.shape != Shape::Word
-            || is_dotted(self.tokens, at)
-            || self.names.contains(&token.text)
-        {
-            return;
-        }
-        let first = self.chain(at).first().copied();
-        if let Some((layer, _)) = LAYERS.iter().find(|(layer, _)| Some(*layer) == first) {
-            self.reads.layer(layer);
-        }
-    }
-
-    /// Any chain of names that would be a field if its head were a packet or a layer.
-    fn any_chain(&mut self, at: usize) {
-        let token = &self.tokens[at];
-        if token.shape != Shape::Word || is_dotted(self.tokens, at) {
-            return;
-        }
-        let chain = self.chain(at);
-        let longest = |head: &str| {
-            (1..=chain.len()).rev().find_map(|len| {
-                Field::named(format!("{head}{}", chain[..len].join(".")).trim_start_matches('.'))
-            })
-        };
-        let heads = self.reads.layers.iter().map(|layer| format!("{layer}."));
-        let named = LAYERS.iter().find(|(layer, _)| *layer == token.text);
-        let heads = heads.chain(named.map(|(layer, _)| format!("{layer}.")));
-        let found: Vec<Field> =
-            heads.chain([String::new()]).filter_map(|head| longest(&head)).collect();
-        for field in found {
-            if field.kind() != Kind::Bytes {
-                self.reads.field(field);
-            }
-        }
     }
 }
 

@@ -33,17 +33,29 @@ pub use config::KIND;
 
 /// Opens `eth0,option=value,...`: as many sources as it asks for rings.
 pub fn open(text: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-    let config = Config::parse(text)?;
-    if config.device.is_empty() {
-        let why = format!("names no interface: {}", live::interfaces());
-        return Err(SourceError::Spec { text: format!("afpacket:{text}"), why });
-    }
+    let config = named(text)?;
     let shared = Arc::new(Shared { config, group: Mutex::new(None) });
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for number in 1..=shared.config.rings {
         sources.push(Box::new(AfPacket::open(shared.clone(), number)?));
     }
     Ok(sources)
+}
+
+/// Whether `open` would find the interface and take the options.
+pub(crate) fn check(text: &str) -> Result<(), SourceError> {
+    let Config { device, .. } = named(text)?;
+    interface::find(&device).map(drop).ok_or_else(|| live::unknown(device))
+}
+
+/// What was asked for, which names an interface.
+fn named(text: &str) -> Result<Config, SourceError> {
+    let config = Config::parse(text)?;
+    if config.device.is_empty() {
+        let why = format!("names no interface: {}", live::interfaces());
+        return Err(SourceError::Spec { text: format!("afpacket:{text}"), why });
+    }
+    Ok(config)
 }
 
 /// What the rings of one interface have in common.
@@ -83,10 +95,7 @@ impl Shared {
     fn ring(&self, bpf: &str) -> Result<Opened, SourceError> {
         let config = &self.config;
         let name = config.device.as_str();
-        let Some(interface) = interface::find(name) else {
-            let why = format!("there is no such interface: {}", live::interfaces());
-            return Err(SourceError::Device { name: name.to_owned(), why });
-        };
+        let interface = interface::find(name).ok_or_else(|| live::unknown(name.to_owned()))?;
         let refused = |e: Refused| refused(config, &e);
         let mut ring = Ring::new(config.shape).map_err(refused)?;
         let program = self.program(bpf)?;

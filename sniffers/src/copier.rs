@@ -3,13 +3,19 @@
 //! What a kernel's ring shows must be given back soon, and packets may be held
 //! for long: so each is copied, once.
 
+use std::sync::Arc;
+
 use como_core::packet::Packet;
-use como_core::source::Chunk;
+use como_core::source::{Chunk, Region};
 
 use crate::pool::{Buffer, Pool};
 
 /// How many bytes of packets lie in one buffer: few enough to stay in a processor's cache.
 const BUFFER_BYTES: usize = 256 << 10;
+
+/// Of a buffer of which no more than this is filled a copy is handed over, so that a few packets
+/// that are held for long hold little more than themselves.
+const FEW_BYTES: usize = BUFFER_BYTES / 4;
 
 /// Fills buffers with packets and makes them regions of chunks.
 #[derive(Debug)]
@@ -47,7 +53,13 @@ impl Copier {
 
     /// Hands over what has been copied; due before the chunk goes anywhere.
     pub fn finish(&mut self, chunk: &mut Chunk) {
-        chunk.regions.extend(self.filling.take().map(Buffer::share));
+        let hand_over = |buffer: Buffer| -> Region {
+            match buffer.len() <= FEW_BYTES {
+                true => Arc::new(buffer.as_ref().to_vec()),
+                false => buffer.share(),
+            }
+        };
+        chunk.regions.extend(self.filling.take().map(hand_over));
     }
 }
 
@@ -88,6 +100,29 @@ mod tests {
     fn packets_lie_one_behind_the_other_and_are_cut() {
         check(96, &[60, 1500, 0, 96], &[(0, 0, 60), (0, 60, 96), (0, 156, 0), (0, 156, 96)]);
         check(1500, &[], &[]);
+    }
+
+    #[test]
+    fn a_few_packets_hold_no_whole_buffer() {
+        let buffers_held = |len: usize| {
+            let (mut copier, mut chunk) = (Copier::new(1 << 20), Chunk::default());
+            let packet = Packet {
+                ts: Ts(0),
+                offset: 0,
+                cap_len: len as u32,
+                wire_len: len as u32,
+                region: 0,
+                link: LinkType::ETHERNET,
+                source: 0,
+                marks: 0,
+            };
+            copier.push([&vec![7; len], &[], &[]], packet, &mut chunk);
+            copier.finish(&mut chunk);
+            assert_eq!((*chunk.regions[0]).as_ref(), vec![7; len]);
+            // One that has come back has what was in it.
+            usize::from(copier.pool.take().unfilled()[0] == 0)
+        };
+        assert_eq!([60, FEW_BYTES, FEW_BYTES + 1].map(buffers_held), [0, 0, 1]);
     }
 
     #[test]

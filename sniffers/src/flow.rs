@@ -17,7 +17,7 @@ use como_core::addr::Addr;
 use como_core::field::{Field, Fields};
 use como_core::packet::LinkType;
 use como_core::packet::craft::{HEADERS_MAX, Headers};
-use como_core::source::{Description, Pace, SourceError, Treatment};
+use como_core::source::{Description, Origin, Pace, SourceError, Treatment};
 use como_core::time::{Span, Ts};
 
 use crate::spec::{OptionDoc, Options};
@@ -49,6 +49,8 @@ pub struct Flow {
     pub tos: u8,
     /// TCP flags of all its packets, or-ed.
     pub flags: u8,
+    /// Who reported it, and through which interfaces it went there.
+    pub origin: Origin,
 }
 
 impl Flow {
@@ -111,6 +113,9 @@ pub const OFFERS: Fields = Fields::of(&[
     Field::IcmpCode,
     Field::Icmp6Type,
     Field::Icmp6Code,
+    Field::ExporterAddr,
+    Field::ExporterInput,
+    Field::ExporterOutput,
 ]);
 
 /// What a source of flow records offers.

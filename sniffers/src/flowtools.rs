@@ -145,13 +145,15 @@ impl FlowTools {
         let Some(reading) = &mut self.reading else { return Ok(false) };
         let whole = reading.fill()?;
         let Reading { header, piece, .. } = &*reading;
-        let mut out = Out { flows: &mut self.line.read, tally: &mut self.tally };
+        let exporter = Addr::default();
+        let mut out = Out { flows: &mut self.line.read, tally: &mut self.tally, exporter };
         let mut now = Ts(0);
         for record in piece.get(..whole).unwrap_or_default().chunks_exact(header.record_bytes) {
-            let Some((addr, flow)) = header.record(record) else { continue };
+            let Some(flow) = header.record(record) else { continue };
             now = now.max(flow.last);
+            out.exporter = flow.origin.exporter;
             let mut others = Volume::default();
-            let volume = volume(&mut self.exporters, addr, header.version);
+            let volume = volume(&mut self.exporters, out.exporter, header.version);
             out.push(flow, volume.unwrap_or(&mut others));
         }
         self.line.note_time(now);

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use como_core::source::{Pace, Source, SourceError};
 
+pub use checked::check;
 pub use decap::ANY;
 use file::{Capture, Taken};
 pub use named::{beside, files};
@@ -16,6 +17,7 @@ pub use ondemand::{Nowhere, Past};
 use spec::{Around, Opens, Options, Spec};
 pub use spec::{Kind, OptionDoc};
 
+mod checked;
 mod copier;
 mod decap;
 mod flow;

@@ -107,6 +107,9 @@ impl Config {
     /// Reads `eth0,option=value,...`.
     fn parse(text: &str) -> Result<Self, SourceError> {
         let (device, options) = Options::of_device(&KIND, text)?;
+        if device.trim().is_empty() {
+            return Err(options.wrong(format!("names no interface: {}", interfaces())));
+        }
         let timeout = options.span("timeout", Span(100_000_000))?.0 / 1_000_000;
         if !(1..=1_000).contains(&timeout) {
             return Err(options.wrong("`timeout` must be from 1ms to 1s".to_owned()));
@@ -172,10 +175,6 @@ impl Live {
     /// Opens `eth0,option=value,...`.
     pub fn open(text: &str) -> Result<Self, SourceError> {
         let config = Config::parse(text)?;
-        if config.device.is_empty() {
-            let why = format!("names no interface: {}", interfaces());
-            return Err(SourceError::Spec { text: format!("live:{text}"), why });
-        }
         let capture = config.capture()?;
         let link = link_of(&capture);
         if !link.is_supported() {
@@ -366,6 +365,21 @@ fn refused(device: &str, e: &pcap::Error) -> SourceError {
 /// The interfaces of this machine, by name.
 pub fn names() -> Vec<String> {
     Device::list().unwrap_or_default().into_iter().map(|d| d.name).collect()
+}
+
+/// Whether an interface could be captured from, as far as that tells without doing it.
+pub(crate) fn check(text: &str) -> Result<(), SourceError> {
+    let Config { device, .. } = Config::parse(text)?;
+    if crate::interface::find(&device).is_some() || names().contains(&device) {
+        return Ok(());
+    }
+    Err(unknown(device))
+}
+
+/// The error that there is no such interface.
+pub(crate) fn unknown(name: String) -> SourceError {
+    let why = format!("there is no such interface: {}", interfaces());
+    SourceError::Device { name, why }
 }
 
 /// The interfaces there are, as a message ends.

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::spec::{Spec, name};
+use crate::spec::{Kind, Spec, name};
 use crate::{KINDS, file, flowtools, netflow, ondemand, sflow};
 
 /// The kinds whose text begins with a path, where it is no address.
@@ -38,8 +38,13 @@ pub fn files(text: &str) -> Vec<PathBuf> {
 /// What stands before the path in a text, and the path with the options behind it.
 fn path_in(text: &str) -> Option<(&str, &str)> {
     let Spec { kind, rest } = Spec::parse(text, KINDS).ok()?;
+    is_path(kind, rest).then(|| text.split_at(text.len() - rest.len()))
+}
+
+/// Whether what stands behind a kind begins with a path.
+pub(crate) fn is_path(kind: &Kind, rest: &str) -> bool {
     let is_path = !rest.is_empty() && name(rest) != "-" && !rest.contains("://");
-    (is_path && ON_DISK.contains(&kind.name)).then(|| text.split_at(text.len() - rest.len()))
+    is_path && ON_DISK.contains(&kind.name)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use como_core::source::Region;
+use como_core::source::{Bytes, Region};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// How many unused buffers a pool keeps.
@@ -82,6 +82,8 @@ impl Buffer {
         Arc::new(self)
     }
 }
+
+impl Bytes for Buffer {}
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {

@@ -89,6 +89,11 @@ fn sent(group: &[(Ends, Flow)]) -> (u64, u64) {
     (last_ms / 1_000 + 1, (last_ms / 1_000 + 1 - 3_600) * 1_000)
 }
 
+/// The interface that flows from a port come in by.
+fn input(sport: u16) -> u8 {
+    (sport % 5) as u8
+}
+
 /// NetFlow v5; only IPv4 flows fit.
 fn v5(flows: &[(Ends, Flow)]) -> Datagrams {
     let flows: Vec<_> = flows.iter().filter(|(ends, _)| ends.0.len() == 4).cloned().collect();
@@ -99,7 +104,8 @@ fn v5(flows: &[(Ends, Flow)]) -> Datagrams {
         bytes.extend(be(&[3_600_000, secs as u32, 0, sequence, 0]));
         for ((src, dst, proto, sport, dport), flow) in group {
             let uptimes = [flow.first_ms, flow.last_ms].map(|ms| (ms - boot_ms) as u32);
-            bytes.extend([&src[..], dst, &[0; 8]].concat());
+            // Out by interface 9, in by one that the source port tells.
+            bytes.extend([&src[..], dst, &[0, 0, 0, 0, 0, input(*sport), 0, 9]].concat());
             bytes.extend(be(&[flow.packets, flow.bytes, uptimes[0], uptimes[1]]));
             bytes.extend([sport.to_be_bytes(), dport.to_be_bytes()].concat());
             bytes.extend([0, 0, *proto, 0]);
@@ -273,5 +279,31 @@ fn a_module_that_needs_payload_is_refused_on_flow_records() {
         ["traffic", "topaddr", "topports", "tuple", "protocol", "apps", "sessions", "trace"]
     {
         run(module).ok();
+    }
+}
+
+#[test]
+fn flows_are_told_apart_by_exporter_and_interface_as_they_come_and_as_they_are_kept() {
+    let folder = Folder::new();
+    let ends = |port: u16| (vec![10, 0, 0, 1], vec![10, 0, 0, 2], 17, port, 53);
+    let flow = |port: u16| {
+        let first_ms = 1_767_225_600_000 + u64::from(port);
+        Flow { packets: port.into(), bytes: 100 * u32::from(port), first_ms, last_ms: first_ms }
+    };
+    let flows: Vec<_> = (1..=200).map(|port| (ends(port), flow(port))).collect();
+    folder.write("exports.pcap", capture(&v5(&flows)));
+    folder.como(["run", "trace", "-a", "file=kept.pcapng", "-s", "netflow:exports.pcap"]).ok();
+    let packets = |source: &str, filter: &str| {
+        let ran = folder.como(["filter", filter, "-s", source, "--json"]).ok();
+        ran.ndjson()[0]["packets"].as_u64().expect("a count")
+    };
+    let from = |interface: u8| -> u64 {
+        (1..=200).filter(|port| input(*port) == interface).map(u64::from).sum()
+    };
+    for source in ["netflow:exports.pcap", "kept.pcapng"] {
+        assert_eq!(packets(source, "input 3"), from(3), "{source}");
+        assert_eq!(packets(source, "input 0 or exporter.input == 4"), from(0) + from(4));
+        assert_eq!(packets(source, "exporter 192.0.2.0/24 and output 9"), 201 * 100);
+        assert_eq!(packets(source, "exporter 192.0.2.2 or output 3 or input 9"), 0);
     }
 }

@@ -36,7 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("tests", &["como_tests"]),
     ("bench", &[]),
-    ("fuzz", &["como_core", "como_sniffers", "como_lookup", "como_fuzz"]),
+    ("fuzz", &["como_core", "como_sniffers", "como_lookup", "como_scripting", "como_fuzz"]),
 ];
 
 const OURS: &[&str] = &[
@@ -61,6 +61,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("mlua", &["scripting/src/lua"]),
     ("rhai", &["scripting/src/rhai"]),
     ("regex", &["scripting/src/api/pattern"]),
+    ("domain", &["scripting/src/api/dns"]),
+    ("httparse", &["scripting/src/api/http"]),
+    ("tls_parser", &["scripting/src/api/tls"]),
     ("pcap", &["sniffers/src/live"]),
     ("tiny_http", &["web/src"]),
     ("rustyline", &["repl/src/prompt"]),

@@ -32,7 +32,10 @@ fn found(
     base: &str,
 ) -> Result<Answer, Refusal> {
     match name {
-        "status" => Ok(text("application/json", door.status())),
+        "status" => match parameters.first() {
+            Some((key, _)) => Err(bad(format!("unknown parameter `{key}`: the status has none"))),
+            None => Ok(text("application/json", door.status())),
+        },
         "" => match parameters.iter().position(|(key, _)| key == "module") {
             Some(at) => {
                 let (_, module) = parameters.remove(at);
@@ -185,11 +188,13 @@ mod tests {
         check("/?module=top%20talkers&time=-5m:0&wait=no", Ok("top talkers: time=-5m:0 wait=no"));
         check("/a?filter=tcp+and%20port%2080", Ok("a: filter=tcp and port 80"));
         check("/status", Ok("{}"));
+        check("/status?", Ok("{}"));
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_with_a_reason() {
         check("/a?x=1&x=2", Err(400));
+        check("/status?x=1", Err(400));
         check("/%00", Err(400));
         check("/%ff", Err(400));
         check("/?time=-5m:0", Err(400));

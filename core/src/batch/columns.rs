@@ -11,6 +11,7 @@ use crate::field::{Demand, Field, Fields, Kind};
 use crate::lookup::{Lookups, Subject};
 use crate::packet::{Known, Layers, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
+use crate::source::{Origin, Region};
 
 /// Which packets have the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub(super) struct Block<'a> {
     /// Which of them are plain, as [`Layers::find_all`] says.
     pub(super) plain: u64,
     pub(super) lookups: &'a Lookups,
+    /// Those of the batch.
+    pub(super) regions: &'a [Region],
 }
 
 impl<'a> Block<'a> {
@@ -106,6 +109,11 @@ impl<'a> Block<'a> {
         let lookups = self.lookups;
         let packets = self.packets.iter().zip(self.data).zip(self.layers);
         packets.map(move |((packet, data), layers)| View { packet, data, layers: *layers, lookups })
+    }
+
+    /// Where a packet comes from, where that is told.
+    fn origin(self, packet: &Packet) -> Option<Origin> {
+        self.regions.get(usize::from(packet.region))?.origin()
     }
 
     /// The one at a place, which must be there.
@@ -259,6 +267,12 @@ fn append(field: Field, block: Block<'_>, column: &mut Column) {
     let Present::Some(these) = &mut column.present else { return };
     match &mut column.values {
         Values::U32(values) if Subject::of(field).is_some() => look_up(field, block, values, these),
+        Values::U32(values) if matches!(field, Field::ExporterInput | Field::ExporterOutput) => {
+            each(block, values, these, |v| block.origin(v.packet)?.interface(field));
+        }
+        Values::Addr(values) if field == Field::ExporterAddr => {
+            each(block, values, these, |v| Some(block.origin(v.packet)?.exporter));
+        }
         Values::U32(values) => own_loops!(values, these, extract::number,
             IpProto plain::ip_proto, IpLen plain::ip_len, Sport plain::sport, Dport plain::dport;
             IpVersion IpTtl TcpSport TcpDport UdpSport UdpDport

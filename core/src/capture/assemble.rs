@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::clock::{Clock, LEAP_CONFIRMED_BY, Step};
+use super::clock::{Clock, Doubt, Step};
 use super::merge::Run;
 use crate::batch::Batch;
 use crate::packet::{Packet, Weight};
@@ -13,10 +13,9 @@ use crate::selection::BATCH_PACKETS_MAX;
 use crate::source::{Between, Chunk, Region};
 use crate::storage::Window;
 use crate::time::{Span, Ts};
-use crate::worker::WORK_ROOM;
 
-/// Batches kept for reuse: a little more than wait for a worker.
-const KEPT: usize = WORK_ROOM + 4;
+/// Batches kept for reuse: more than wait for a worker that is not far behind.
+const KEPT: usize = 20;
 
 /// A chunk of fewer packets is copied, so that batches do not become small.
 const WHOLE_MIN: usize = BATCH_PACKETS_MAX / 4;
@@ -66,6 +65,7 @@ pub struct Assembler {
     // Where the chunk's regions stand in the batch: `regions[i]` for the chunk's region i.
     regions: Vec<Option<u16>>,
     doubted: VecDeque<Doubted>,
+    doubt: Doubt,
     // Packets cleared of doubt, to be pushed before anything else; true where confirmed.
     cleared: VecDeque<(Doubted, bool)>,
     // Packets without a timestamp that came before any with one.
@@ -186,8 +186,11 @@ impl Assembler {
             self.clear_doubts(false);
             self.cleared.push_back((one, false));
         } else if step == Step::Leap && self.trust == Trust::Confirmed {
+            if self.doubt.denies(packet.ts) {
+                self.clear_doubts(false);
+            }
             self.doubted.push_back(one);
-            if self.doubted.len() >= LEAP_CONFIRMED_BY {
+            if self.doubt.add(packet.ts) {
                 self.clear_doubts(true);
             }
         } else {
@@ -216,7 +219,13 @@ impl Assembler {
         }));
     }
 
+    /// Whether a time that is known confirms the leap that is doubted.
+    fn is_behind_leap(&self, ts: Ts) -> bool {
+        self.clock.step(ts) == Step::Leap && !self.doubt.denies(ts)
+    }
+
     fn clear_doubts(&mut self, confirmed: bool) {
+        self.doubt = Doubt::default();
         self.cleared.extend(self.doubted.drain(..).map(|d| (d, confirmed)));
     }
 
@@ -243,7 +252,7 @@ impl Assembler {
                 self.batch.clock = self.clock.now().unwrap_or_default();
             }
             if let Some(region) = one.region {
-                packet.region = self.batch.push_region(region);
+                packet.region = self.batch.region_after(region);
             }
             self.batch.push(packet, one.weight);
         }
@@ -299,17 +308,21 @@ impl Assembler {
     /// Behind a time in which nothing was heard: says so by an empty batch, after the one that is
     /// being built.
     fn resume(&mut self, unheard: Window) -> Vec<Batch> {
-        let before = self.cut();
+        // What is known to be behind a leap confirms it.
+        self.clear_doubts(self.is_behind_leap(unheard.to));
+        let mut ready: Vec<Batch> = std::iter::from_fn(|| self.push_cleared()).collect();
+        ready.extend(self.cut());
         self.clock.advance(unheard.to);
         self.batch.clock = self.clock.now().unwrap_or_default();
         self.batch.unheard = Some(unheard);
-        before.into_iter().chain([self.take()]).collect()
+        ready.push(self.take());
+        ready
     }
 
     /// Moves the clock to a packet that nobody wants and, if that crosses a boundary, says so by an
     /// empty batch, after the one that is being built. A leap before it is confirmed by one behind.
     fn pass(&mut self, ts: Ts) -> Vec<Batch> {
-        self.clear_doubts(self.clock.step(ts) == Step::Leap);
+        self.clear_doubts(self.is_behind_leap(ts));
         let mut ready: Vec<Batch> = std::iter::from_fn(|| self.push_cleared()).collect();
         if matches!(self.clock.step(ts), Step::Boundary | Step::Leap) {
             ready.extend(self.cut());

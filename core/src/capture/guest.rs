@@ -179,6 +179,13 @@ impl Berth {
         }
     }
 
+    /// Has it flush, as [`Berth::order`]; one that is a part of the monitor is `busy` until that is
+    /// exported.
+    pub fn flush(&mut self, busy: &Arc<()>) -> bool {
+        let held = if self.ticket.is_for_question() { Arc::default() } else { busy.clone() };
+        self.order(Work::Flush(held))
+    }
+
     /// Hands on the orders that wait, as far as there is room. False where nothing is to follow.
     pub fn catch_up(&mut self) -> bool {
         !matches!(self.queue.catch_up(), Err(Refused::Gone(())))
@@ -262,7 +269,7 @@ mod tests {
         let ticket = Ticket::new(false);
         let (mut berth, _work) = Berth::new(ticket.clone());
         assert_eq!(offered(&mut berth, QUEUE), (QUEUE, 0));
-        assert!(ticket.join() && !berth.order(Work::Flush) && ticket.is_behind());
+        assert!(ticket.join() && !berth.flush(&Arc::default()) && ticket.is_behind());
         let ticket = Ticket::new(false);
         assert!(ticket.join() && !ticket.void() && ticket.is_void());
     }

@@ -98,7 +98,7 @@ mod tests {
         match work {
             Work::Batch(_) => "batch".to_owned(),
             Work::Detach(name) => name.to_string(),
-            Work::Flush => "flush".to_owned(),
+            Work::Flush(_) => "flush".to_owned(),
             Work::Shed(shed) => format!("shed {}", shed.of_slot(0)),
             _ => "other".to_owned(),
         }
@@ -157,7 +157,7 @@ mod tests {
         let (queue, work) = bounded(1);
         let mut outbox = Outbox::new(queue);
         drop(work);
-        assert!(!outbox.order(Work::Flush) && !outbox.send(batch(), false));
+        assert!(!outbox.order(Work::Flush(Arc::default())) && !outbox.send(batch(), false));
         assert_eq!(outbox.offer(batch(), Duration::ZERO), Err(Refused::Gone(())));
     }
 }

@@ -79,7 +79,9 @@ fn node(of: &Node) -> Needs {
 
 fn leaf(term: &Term) -> Needs {
     match term {
-        Term::Address { key, set } if !matches!(key, AddrKey::InnerSrc | AddrKey::InnerDst) => {
+        Term::Address { key, set }
+            if !matches!(key, AddrKey::InnerSrc | AddrKey::InnerDst | AddrKey::Exporter) =>
+        {
             let few = |v6, set: &Ranges| {
                 let clues = values(set)?.map(move |bits| of_addr(Addr::from_bits(v6, bits)));
                 Some(clues.map(Needs::Clue).collect::<Vec<_>>())

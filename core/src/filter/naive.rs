@@ -92,6 +92,7 @@ fn address(batch: &Batch, at: usize, key: AddrKey) -> Option<Addr> {
         AddrKey::Dst => Field::IpDst,
         AddrKey::InnerSrc => Field::InnerIpSrc,
         AddrKey::InnerDst => Field::InnerIpDst,
+        AddrKey::Exporter => Field::ExporterAddr,
         AddrKey::ArpSrc => return inside::arp_addr(batch, at, false),
         AddrKey::ArpDst => return inside::arp_addr(batch, at, true),
     };

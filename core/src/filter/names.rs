@@ -208,7 +208,6 @@ pub const SERVICES: [(&str, u16, Over); 56] = [
     ("postgresql", 5432, Tcp),
 ];
 
-const FLOW: &str = "it needs flow records; NetFlow, IPFIX and sFlow sources will offer them";
 const RADIO: &str = "write a field, as in `wlan.type == mgt`, `wlan.ta == 00:1b:21:0a:0b:0c`";
 const LOOKUP: &str = "names are not looked up; write the addresses with `ether host` and `host`";
 const PF: &str = "it needs a packet filter's log, which no source offers";
@@ -222,9 +221,6 @@ const OLD: &str = "write the comparison, as in `ether[0] & 1 != 0`";
 
 /// Words of CoMo and tcpdump that nothing here can serve, and why.
 pub const UNAVAILABLE: &[(&str, &str)] = &[
-    ("input", FLOW),
-    ("output", FLOW),
-    ("exporter", FLOW),
     ("type", RADIO),
     ("subtype", RADIO),
     ("dir", RADIO),
@@ -302,6 +298,9 @@ const GRAMMAR: &[&str] = &[
     "broadcast",
     "multicast",
     "untagged",
+    "exporter",
+    "input",
+    "output",
     "stp",
     "ipx",
     "netbeui",
@@ -320,7 +319,7 @@ pub const EITHER: [(&str, [Field; 2]); 4] = [
 ];
 
 /// Names of addresses, and those that stand for two at once.
-pub const ADDRESSES: [(&str, &[AddrKey]); 9] = [
+pub const ADDRESSES: [(&str, &[AddrKey]); 10] = [
     ("ip.src", &[AddrKey::Src]),
     ("ip.dst", &[AddrKey::Dst]),
     ("ip.addr", &[AddrKey::Src, AddrKey::Dst]),
@@ -330,6 +329,7 @@ pub const ADDRESSES: [(&str, &[AddrKey]); 9] = [
     ("inner.ip.src", &[AddrKey::InnerSrc]),
     ("inner.ip.dst", &[AddrKey::InnerDst]),
     ("inner.ip.addr", &[AddrKey::InnerSrc, AddrKey::InnerDst]),
+    ("exporter.addr", &[AddrKey::Exporter]),
 ];
 
 /// The entry called `name` of a table of pairs.

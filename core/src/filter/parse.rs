@@ -101,6 +101,8 @@ pub struct Parser<'a> {
     lexer: Lexer<'a>,
     /// The qualifiers that a bare value after `and` or `or` inherits.
     head: Option<Head>,
+    /// The word before it that takes a number, and of which nothing is inherited: `vlan`.
+    counted: Option<&'static str>,
     tags: Tags,
     depth: usize,
     terms: usize,
@@ -119,6 +121,7 @@ impl<'a> Parser<'a> {
         Self {
             lexer: Lexer::new(text),
             head: None,
+            counted: None,
             tags: Tags::default(),
             depth: 0,
             terms: 0,
@@ -264,6 +267,7 @@ impl<'a> Parser<'a> {
         let (_, at) = self.take()?;
         let name = self.lexer.slice(at.clone());
         self.count(&at)?;
+        self.counted = None;
         if let Some(piece) = self.primitive(name, &at)? {
             return Ok(piece);
         }
@@ -279,6 +283,10 @@ impl<'a> Parser<'a> {
                 at,
                 hint: Some("write `ether[..]`, `ip[..]`, `ip6[..]`, `tcp[..]` or `udp[..]`".into()),
             });
+        }
+        if names::is_word(name) {
+            let (want, found) = ("a condition".to_owned(), format!("`{name}`"));
+            return Err(FilterError::Expected { want, found, at, hint: None });
         }
         Err(FilterError::UnknownName {
             name: name.to_owned(),
@@ -298,20 +306,23 @@ impl<'a> Parser<'a> {
 
     /// Takes a piece as a condition.
     fn condition(&mut self, piece: Piece) -> Result<Expr> {
-        let (named, at) = match piece {
+        let (value, named, at) = match piece {
             Piece::Is(expr) => return Ok(expr),
             Piece::Number { named: Some(key @ Key::Field(field)), .. }
                 if field.kind() == Kind::Bool =>
             {
                 return Ok(Expr::number(key, Ranges::of(1, 1)));
             }
-            Piece::Number { named, at, .. } => (named, at),
+            Piece::Number { value, named, at } => (value, named, at),
         };
         let text = self.lexer.slice(at.clone());
-        let hint = match named {
-            Some(_) => format!("compare it, as in `{text} > 0`"),
-            None if text.contains(['.', ':']) => format!("write `host {text}`"),
-            None => format!("write `port {text}`, or compare it with something"),
+        let hint = match (value, self.counted) {
+            (Arith::Const(_), Some(word)) => format!("write `{word} {text}`"),
+            (Arith::Const(_), None) => {
+                format!("write `port {text}`, or compare it with something")
+            }
+            _ if named.is_some() => format!("compare it, as in `{text} > 0`"),
+            _ => format!("compare it, as in `{text} != 0`"),
         };
         Err(FilterError::Mismatch {
             why: format!("`{text}` is a number and no condition"),

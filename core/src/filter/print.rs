@@ -127,16 +127,18 @@ fn number(key: Key, mask: u64, set: &Ranges) -> String {
         Kind::Code => code(v as u32),
         _ => v.to_string(),
     };
+    // Addresses are in no order that a filter could name.
+    let is_mac = kind == Kind::Mac;
     let max = u128::from(if full { key.limit() } else { mask });
     let left = if full { name } else { format!("{name} & {mask:#x}") };
     let rest = set.complement(max);
     match (set.ranges(), rest.ranges()) {
         ([(low, high)], _) if low == high => format!("{left} == {}", value(*low)),
-        (_, [(low, high)]) if low == high && (!full || (0 < *low && *low < max)) => {
+        (_, [(low, high)]) if low == high && (is_mac || !full || (0 < *low && *low < max)) => {
             format!("{left} != {}", value(*low))
         }
-        ([(0, high)], _) if *high < max => format!("{left} <= {}", value(*high)),
-        ([(low, high)], _) if *high == max => format!("{left} >= {}", value(*low)),
+        ([(0, high)], _) if *high < max && !is_mac => format!("{left} <= {}", value(*high)),
+        ([(low, high)], _) if *high == max && !is_mac => format!("{left} >= {}", value(*low)),
         ([(low, high)], _) => format!("{left} in {}..{}", value(*low), value(*high)),
         (ranges, _) => {
             let each = ranges.iter().map(|(low, high)| match low == high {

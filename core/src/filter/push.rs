@@ -116,6 +116,7 @@ fn leaf(term: &Term) -> Might {
         Term::Address { key: AddrKey::InnerSrc | AddrKey::InnerDst, .. } => {
             Might::these("(ip or ip6)")
         }
+        Term::Address { key: AddrKey::Exporter, .. } => Might::None,
         Term::Chain(_) | Term::CommunityId(_) | Term::Contains { field: Field::Payload, .. } => {
             Might::these("(ip or ip6)")
         }

@@ -159,12 +159,21 @@ pub enum AddrKey {
     InnerSrc,
     /// Destination of the IP header inside a tunnel.
     InnerDst,
+    /// Who reported the packet.
+    Exporter,
 }
 
 impl AddrKey {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Src, Self::Dst, Self::ArpSrc, Self::ArpDst, Self::InnerSrc, Self::InnerDst];
+    pub const ALL: [Self; 7] = [
+        Self::Src,
+        Self::Dst,
+        Self::ArpSrc,
+        Self::ArpDst,
+        Self::InnerSrc,
+        Self::InnerDst,
+        Self::Exporter,
+    ];
 
     /// Its name in the language.
     pub fn name(self) -> &'static str {
@@ -175,6 +184,7 @@ impl AddrKey {
             Self::ArpDst => "arp.dst",
             Self::InnerSrc => "inner.ip.src",
             Self::InnerDst => "inner.ip.dst",
+            Self::Exporter => "exporter.addr",
         }
     }
 }

@@ -56,6 +56,9 @@ fn words_of_como() {
     check("proto 17", "ip.proto == 17");
     check("not (tcp or udp)", "not (tcp or udp)");
     same("not tcp and not udp", "not (tcp or udp)");
+    check("input 3 and not output (4)", "exporter.input == 3 and not exporter.output == 4");
+    check("exporter 10.0.0.1", "exporter.addr == 10.0.0.1");
+    same("exporter 10.0.0.0/8", "exporter.addr in 10.0.0.0/8");
 }
 
 #[test]
@@ -262,9 +265,10 @@ fn mistakes_are_underlined() {
     );
     assert!(message("flow.community_id == \"1:x\"").contains("no Community ID"));
     assert!(message("flow.community_id > \"1:x\"").contains("`==` or `in`"));
+    assert_eq!(message("input eth0"), "expected the number of an interface, found `eth0`");
+    assert_eq!(message("exporter router"), "`router` is no address");
     assert_eq!(message("src asn x"), "`x` is no number of an AS");
     assert_eq!(message("tcp src asn 5"), "these words do not go together");
-    assert!(message("exporter 10.0.0.1").contains("NetFlow"));
     assert_eq!(hint("port htttp"), "did you mean `http`?");
     assert_eq!(message("len > 12z"), "`12z` is no number");
     assert_eq!(message("len / 0 == 1"), "division by zero");
@@ -314,6 +318,47 @@ fn mistakes_are_underlined() {
         refused(text);
     }
     refused(&"tcp ".repeat(50));
+}
+
+#[test]
+fn a_mistake_is_told_by_what_was_meant() {
+    let message = |text| refused(text).0;
+    let hint = |text| refused(text).2;
+    assert_eq!(message("tcp and and udp"), "expected a condition, found `and`");
+    assert_eq!(refused("tcp or or udp").1, "or");
+    assert_eq!(message("and"), "expected a condition, found `and`");
+    assert_eq!(message("ip.ttl < -1"), "`-1` is less than `ip.ttl` can be: 0");
+    assert_eq!(message("ip.ttl < 2 - 5"), "`2 - 5` is less than `ip.ttl` can be: 0");
+    assert_eq!(message("ip.ttl < 256"), "256 is more than `ip.ttl` can be: 255");
+    assert_eq!(hint("vlan 101 or 102"), "write `vlan 102`");
+    assert_eq!(hint("mpls 5 and (6)"), "write `mpls 6`");
+    assert_eq!(hint("vlan 101 and tcp or 80"), "write `port 80`, or compare it with something");
+    assert_eq!(hint("tcp[13]"), "compare it, as in `tcp[13] != 0`");
+    assert_eq!(hint("tcp[0:2]"), "compare it, as in `tcp[0:2] != 0`");
+    assert_eq!(hint("ip.ttl + 1"), "compare it, as in `ip.ttl + 1 != 0`");
+}
+
+#[test]
+fn addresses_are_equal_or_in_a_set_and_in_no_order() {
+    let (message, at, hint) = refused("ip.src < 10.0.0.1");
+    assert_eq!(
+        (message.as_str(), at),
+        ("expected `==`, `!=` or `in` behind `ip.src`, found `<`", "<")
+    );
+    assert_eq!(hint, "write `ip.src == 10.0.0.1` or `ip.src in 10.0.0.0/8`");
+    let (message, at, _) = refused("eth.src < 02:00:00:00:00:01");
+    assert_eq!(
+        (message.as_str(), at),
+        ("expected `==`, `!=` or `in` behind `eth.src`, found `<`", "<")
+    );
+    for text in ["eth.addr >= 02:00:00:00:00:01", "eth.dst", "ip.addr", "arp.src > 10.0.0.1"] {
+        refused(text);
+    }
+    check("eth.dst != ff:ff:ff:ff:ff:ff", "eth.dst != ff:ff:ff:ff:ff:ff");
+    check(
+        "eth.src in 00:00:00:00:00:00..02:00:00:00:00:01",
+        "eth.src in 00:00:00:00:00:00..02:00:00:00:00:01",
+    );
 }
 
 #[test]

@@ -12,7 +12,9 @@ use crate::batch::Batch;
 use crate::field::Demand;
 use crate::record::{Records, Schema};
 use crate::selection::Selection;
-use crate::table::{Aggregate, Bounds, DeclareError, Full, KeyColumn, Layout, Table, ValueColumn};
+use crate::table::{
+    Aggregate, Bounds, DeclareError, Filled, Full, KeyColumn, Layout, Table, ValueColumn,
+};
 use crate::time::{Interval, Span, Ts};
 
 #[cfg(test)]
@@ -145,6 +147,11 @@ impl Declared {
         }
     }
 
+    /// What its tables had reached when one was full first.
+    pub fn filled(&self) -> Option<Filled> {
+        self.table.filled().or_else(|| self.long.as_ref()?.filled())
+    }
+
     /// What must be decoded for it.
     pub fn demand(&self) -> Demand {
         self.demand
@@ -248,5 +255,9 @@ impl Module for Declared {
     fn overflowed(&self) -> u64 {
         let long = self.long.as_ref().map_or(0, Table::overflowed);
         self.table.overflowed().saturating_add(long)
+    }
+
+    fn filled(&self) -> Option<String> {
+        Declared::filled(self).map(|filled| filled.to_string())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::trace::Adding;
 use super::{Fault, Kind, Merge, Print, Replay, Replayed, Setup};
 use crate::record::{Schema, Value};
 use crate::time::{Interval, Ts};
@@ -48,9 +49,12 @@ impl Maker {
         Some(Box::new(Counted { own, faults: self.faults.clone() }))
     }
 
-    /// Its own way to make records of longer intervals, where it has one.
+    /// Its own way to make records of longer intervals, where it has one. What is recorded of
+    /// packets that are kept adds up.
     pub fn merger(&self) -> Option<Box<dyn Merge>> {
-        let own = self.kind.merger(&self.setup)?;
+        let adds_up = self.kind.manifest().keeps_packets;
+        let adding = || adds_up.then(|| Box::new(Adding) as Box<dyn Merge>);
+        let own = self.kind.merger(&self.setup).or_else(adding)?;
         Some(Box::new(Counted { own, faults: self.faults.clone() }))
     }
 }
@@ -94,6 +98,10 @@ impl Replay for Counted<dyn Replay> {
 impl Merge for Counted<dyn Merge> {
     fn key(&self) -> &[String] {
         self.own.key()
+    }
+
+    fn renew(&mut self) {
+        self.own.renew();
     }
 
     fn merge(

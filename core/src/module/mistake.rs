@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::Limit;
 use crate::quote::Quote;
+use crate::render::is_hostile;
 
 /// Something wrong in a script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub struct Mistake {
 impl Mistake {
     /// Something wrong in a line of a script, which is not quoted.
     pub fn new(file: impl Into<String>, line: u32, message: impl Into<String>) -> Self {
-        Self { file: file.into(), line, message: message.into(), ..Self::default() }
+        let message = in_line(message.into());
+        Self { file: file.into(), line, message, ..Self::default() }
     }
 
     /// Where it is: `FILE:LINE`, as far as that is known.
@@ -36,6 +38,16 @@ impl Mistake {
             line => format!("{}:{line}", self.file),
         }
     }
+}
+
+/// A text as it may stand in a line: what a script says may come from the wire, and line ends in it
+/// would make lines of a log that nobody wrote.
+pub fn in_line(text: String) -> String {
+    if !text.chars().any(is_hostile) {
+        return text;
+    }
+    let escape = |c: char| if is_hostile(c) { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(escape).collect()
 }
 
 /// In one line, without the quote.
@@ -56,8 +68,9 @@ pub struct Fault {
     pub limit: Option<Limit>,
     /// What happened and where, and the limit's value where one was passed.
     pub mistake: Box<Mistake>,
-    /// Packets of the batch that were not looked at for it.
-    pub left_out: usize,
+    /// How many, and of what, it cost beside, in words: packets of the batch that were not looked
+    /// at, records that were not stored.
+    pub left_out: Option<(usize, &'static str)>,
 }
 
 impl Fault {
@@ -68,14 +81,19 @@ impl Fault {
 
     /// A mistake that a script made at work.
     pub fn of(limit: Option<Limit>, mistake: Mistake) -> Self {
-        Self { limit, mistake: Box::new(mistake), left_out: 0 }
+        Self { limit, mistake: Box::new(mistake), left_out: None }
     }
 
     /// The same with the line of the script below it, for a log.
     pub fn shown(&self) -> String {
+        self.shown_with(&"")
+    }
+
+    /// The same with a remark behind the message.
+    pub(crate) fn shown_with(&self, remark: &dyn fmt::Display) -> String {
         match &self.mistake.quote {
-            Some(quote) => format!("{self}\n{quote}"),
-            None => self.to_string(),
+            Some(quote) => format!("{self}{remark}\n{quote}"),
+            None => format!("{self}{remark}"),
         }
     }
 }
@@ -85,8 +103,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.mistake.fmt(f)?;
         match self.left_out {
-            0 => Ok(()),
-            packets => write!(f, "; {packets} packets behind it were left out"),
+            None => Ok(()),
+            Some((count, what)) => write!(f, "; {count} {what}"),
         }
     }
 }
@@ -105,10 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_script_says_stays_in_its_line() {
+        let told = Mistake::new("a.lua", 3, "e\n2026-01-01 ERROR forged\u{1b}[2J\u{202e}ü");
+        let want = "a.lua:3: e\\n2026-01-01 ERROR forged\\u{1b}[2J\\u{202e}ü";
+        assert_eq!(told.to_string(), want);
+    }
+
+    #[test]
     fn a_fault_shows_the_line_below_what_was_left_out() {
         let quote = Some(Quote::of("x.y", 2..3));
         let mistake = Mistake { quote, ..Mistake::new("a.lua", 1, "no") };
-        let fault = Fault { left_out: 7, ..Fault::of(None, mistake) };
-        assert_eq!(fault.shown(), "a.lua:1: no; 7 packets behind it were left out\n  x.y\n    ^");
+        let left_out = Some((7, "packets were left out"));
+        let fault = Fault { left_out, ..Fault::of(None, mistake) };
+        assert_eq!(fault.shown(), "a.lua:1: no; 7 packets were left out\n  x.y\n    ^");
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::{ArgSpec, Args, Export, Fault, Manifest, Module, ModuleError, Setup, Started};
+use super::{
+    ArgError, ArgSpec, Args, Export, Fault, Manifest, Module, ModuleError, Setup, Started,
+};
 use crate::addr::Addr;
 use crate::batch::Batch;
 use crate::batch::columns::Values;
@@ -21,10 +23,14 @@ use crate::record::{Cells, Column, Data, Records, Schema, Type, Value};
 use crate::selection::Selection;
 use crate::storage::packets::{Keeps, PacketWriter, Place, SNAPLEN_MAX, Spot, Taken};
 use crate::storage::pcapng::Stands;
+use crate::table::Filled;
 use crate::time::{Interval, Span};
 
+mod adding;
 #[cfg(test)]
 mod tests;
+
+pub use adding::Adding;
 
 /// The name by which a script asks for this service.
 pub const SERVICE: &str = "trace";
@@ -68,7 +74,8 @@ pub fn start(manifest: &Manifest, setup: &Setup) -> Result<Started, ModuleError>
     let filter = manifest.filter.clone();
     let (module, demand, schema): (Box<dyn Module>, _, _) = match place(&args, setup) {
         Some(place) => {
-            let taken = Taken { filter: filters(&place, &filter, setup), ..taken(&args, setup) };
+            let taken =
+                Taken { filter: filters(&place, &filter, setup), ..taken(manifest, &args, setup)? };
             let keeping = Keeping::new(place, taken, setup.costs.clone())?;
             // Only who cuts payload has headers looked for.
             let demand =
@@ -93,7 +100,7 @@ fn place(args: &Args, setup: &Setup) -> Option<Place> {
 
 /// What is kept of each packet. Of one whose addresses are replaced only the headers are: nobody
 /// knows what addresses the rest names.
-fn taken(args: &Args, setup: &Setup) -> Taken {
+fn taken(manifest: &Manifest, args: &Args, setup: &Setup) -> Result<Taken, ModuleError> {
     let snaplen = match args.uint("snaplen") {
         0 => SNAPLEN_DEFAULT,
         n => n.min(SNAPLEN_DEFAULT),
@@ -105,12 +112,22 @@ fn taken(args: &Args, setup: &Setup) -> Taken {
     let payload = match anonymize {
         Some(_) => Some(0),
         None => match args.get("payload") {
+            Some(Value::Int(..-1)) => return Err(negative(manifest, args).into()),
             Some(Value::Int(bytes)) => u32::try_from(*bytes).ok(),
             Some(Value::Uint(bytes)) => u32::try_from(*bytes).ok(),
             _ => None,
         },
     };
-    Taken { payload, anonymize, ..Taken::whole(snaplen as u32) }
+    Ok(Taken { payload, anonymize, ..Taken::whole(snaplen as u32) })
+}
+
+fn negative(manifest: &Manifest, args: &Args) -> ArgError {
+    ArgError::IllTyped {
+        module: manifest.name.clone(),
+        name: "payload".to_owned(),
+        given: args.get("payload").map(ToString::to_string).unwrap_or_default(),
+        wanted: "a number of bytes, or -1 for all",
+    }
 }
 
 /// The filter of packets that others may look for, as they are asked for.
@@ -123,7 +140,8 @@ fn filters(place: &Place, own: &str, setup: &Setup) -> String {
     }
 }
 
-fn kept_schema() -> Schema {
+/// What is recorded where packets are kept.
+pub fn kept_schema() -> Schema {
     Schema::new([
         Column::new("packets", Type::Uint).unit("packets"),
         Column::new("bytes", Type::Uint).unit("bytes"),
@@ -164,7 +182,7 @@ impl Module for Keeping {
     fn update(&mut self, batch: &Batch, picked: &Selection) {
         picked.for_each(|at| {
             let packet = &batch.all()[at];
-            let stands = Stands::of(packet, batch.weight(at));
+            let stands = Stands::of(batch, at);
             let (mut data, wire_len) = (batch.data(at), packet.wire_len);
             // Of a packet made from a record there is no payload.
             if let Some(payload) = self.payload.filter(|_| packet.marks & Packet::FLOW == 0) {
@@ -283,6 +301,10 @@ impl Module for Listing {
 
     fn overflowed(&self) -> u64 {
         self.overflowed
+    }
+
+    fn filled(&self) -> Option<String> {
+        (self.overflowed > 0).then(|| Filled::Rows(self.rows_max).to_string())
     }
 }
 

@@ -17,6 +17,7 @@ use etherparse::{
 use super::{LinkType, Packet, Weight};
 use crate::addr::{Addr, Mac};
 use crate::batch::Batch;
+use crate::source::{Origin, Region, region_from};
 use crate::time::Ts;
 
 /// TCP FIN, for [`Frame::flags`].
@@ -112,6 +113,7 @@ pub struct Frame {
     ts: Ts,
     source: u16,
     weight: Option<Weight>,
+    origin: Option<Origin>,
     marks: u16,
 }
 
@@ -143,6 +145,7 @@ impl Frame {
             ts: Ts::new(1_700_000_000, 0),
             source: 0,
             weight: None,
+            origin: None,
             marks: 0,
         }
     }
@@ -297,6 +300,11 @@ impl Frame {
         Self { marks: Packet::FLOW, ..self.weight(packets, bytes) }
     }
 
+    /// Tells where it comes from, and makes it stand for this many packets and bytes.
+    pub fn reported(self, origin: Origin, packets: u64, bytes: u64) -> Self {
+        Self { origin: Some(origin), ..self.weight(packets, bytes) }
+    }
+
     /// Sets what [`Packet::marks`] says.
     pub fn marks(self, marks: u16) -> Self {
         Self { marks, ..self }
@@ -337,7 +345,7 @@ impl Frame {
 pub fn batch_of(frames: impl IntoIterator<Item = Frame>) -> Batch {
     let frames = frames.into_iter().take(crate::selection::BATCH_PACKETS_MAX);
     let mut bytes = Vec::new();
-    let packets: Vec<(Packet, Option<Weight>)> = frames
+    let packets: Vec<(Packet, Option<Weight>, Option<Origin>)> = frames
         .map(|frame| {
             let offset = bytes.len();
             frame.write(&mut bytes);
@@ -353,13 +361,15 @@ pub fn batch_of(frames: impl IntoIterator<Item = Frame>) -> Batch {
                 source: frame.source,
                 marks: frame.marks,
             };
-            (packet, frame.weight)
+            (packet, frame.weight, frame.origin)
         })
         .collect();
     let mut batch = Batch::default();
-    batch.push_region(Arc::new(bytes));
-    for (packet, weight) in packets {
-        batch.push(packet, weight);
+    let bytes: Region = Arc::new(bytes);
+    batch.push_region(bytes.clone());
+    for (packet, weight, origin) in packets {
+        let region = origin.map(|origin| batch.push_region(region_from(origin, &bytes)));
+        batch.push(Packet { region: region.unwrap_or(0), ..packet }, weight);
     }
     batch.clock = batch.all().iter().map(|p| p.ts).max().unwrap_or_default();
     batch

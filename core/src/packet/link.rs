@@ -94,17 +94,16 @@ impl LinkType {
     /// The fields that packets of this type may have.
     pub fn offers(self) -> Fields {
         let air = Fields::under("wlan.").and(Fields::under("radio."));
+        let fields = Fields::ALL.but(Fields::under("exporter."));
         match self {
             Self::RAW | Self::RAW_BSD | Self::RAW_OPENBSD | Self::IPV4 | Self::IPV6 => {
                 let link = ["eth.", "vlan.", "mpls.", "pppoe.", "arp."];
                 let below = link.into_iter().fold(air, |all, name| all.and(Fields::under(name)));
-                Fields::ALL.but(below)
+                fields.but(below)
             }
-            Self::ETHERNET | Self::NULL | Self::LOOP | Self::PPP | Self::CHDLC => {
-                Fields::ALL.but(air)
-            }
-            Self::LINUX_SLL | Self::LINUX_SLL2 => Fields::ALL.but(air),
-            _ => Fields::ALL,
+            Self::ETHERNET | Self::NULL | Self::LOOP | Self::PPP | Self::CHDLC => fields.but(air),
+            Self::LINUX_SLL | Self::LINUX_SLL2 => fields.but(air),
+            _ => fields,
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::coarse::{first_of, uneven};
 use super::covered::Edges;
+use super::past::kept_until;
 use super::{Missed, Own, Query, QueryError, inexact, redefined};
 use crate::filter::Expr;
 use crate::nearest::nearest;
@@ -53,9 +54,11 @@ pub struct Answer<'a> {
     scan: Scan<'a>,
     scanned: bool,
     live: Option<Subscription>,
+    // Whether it is to go on also where nothing new can come.
+    follows_on: bool,
     // How long the intervals of the newest records given are; 0 before the first.
     len: Span,
-    // Steps that brought nothing since the last interval of the window closed.
+    // Steps that brought nothing since the last interval of the window closed, or sources ended.
     overtime: u32,
     // The columns of records of several schemas.
     columns: Option<Arc<Schema>>,
@@ -85,7 +88,7 @@ impl<'a> Answer<'a> {
         let subscription =
             place.feed.map(|feed| feed.subscribe(place.store, &query.module)).transpose()?;
         let stream = find(&query.module, &place)?;
-        let clock = place.feed.and_then(Feed::clock).or(stream.end).unwrap_or_default();
+        let clock = place.clock(&stream);
         let window = query.window(clock)?;
         let mut scan = Scan::new(place.store, &query.module, window);
         let schemas = place.store.schemas(&query.module)?;
@@ -97,7 +100,9 @@ impl<'a> Answer<'a> {
         if let Some(asked) = &asked {
             eras::judge(query, &stream, (window, asked), live.is_some())?;
         }
-        let heard = if place.goes_on(&stream) { clock } else { Ts(0) };
+        // Before its first packet nothing is open.
+        let heard = place.feed.filter(|_| place.goes_on(&stream)).and_then(Feed::clock);
+        let heard = heard.unwrap_or_default();
         let reached = stream.span().map(|all| Window { to: all.to.max(heard), ..all });
         let edges = Edges::of(window, reached, Span(0), live.is_some());
         let sources = covered(query, &place, (&stream, &schemas), window)?;
@@ -106,6 +111,7 @@ impl<'a> Answer<'a> {
             columns,
             newest: schemas.last().map(|(_, schema)| schema.clone()),
             live,
+            follows_on: query.follows,
             sources,
             passed: edges.before,
             held: None,
@@ -155,10 +161,16 @@ impl<'a> Answer<'a> {
 
     /// How far its records reach into that.
     pub fn own(&self) -> Result<Own, QueryError> {
-        let clock = self.place.feed.and_then(Feed::clock).or(self.stream.end).unwrap_or_default();
-        let goes_on = self.live.is_some() || self.place.goes_on(&self.stream);
+        let heard = self.place.heard(&self.stream);
+        let waits = self.live.is_some();
         let mut own = Own::of(&self.stream, self.window);
-        own.goes_on = goes_on.then_some(clock);
+        // What has heard nothing yet, and is not waited for, may as well have ended; what comes of
+        // it is behind all that is kept.
+        own.has_heard = heard.is_some();
+        own.goes_on = match heard {
+            Some(heard) => Some(heard).filter(|_| waits || self.place.goes_on(&self.stream)),
+            None => Some(self.place.clock(&self.stream)).filter(|_| waits),
+        };
         own.notes = inexact::reasons(&self.sources);
         own.filters = own.filters.filter(|_| self.asked.is_none());
         if own.lacks_any() {
@@ -234,11 +246,19 @@ impl<'a> Answer<'a> {
     fn follow(&mut self) -> Result<Step, QueryError> {
         let Some(live) = &self.live else { return Ok(Step::End) };
         let news = match live.next(PATIENCE) {
-            News::Live(news) => news,
+            News::Live(news) => {
+                self.overtime = 0;
+                news
+            }
             News::Nothing => {
-                let over = live.clock().is_some_and(|clock| clock >= self.closes());
-                self.overtime = if over { self.overtime + 1 } else { 0 };
-                return Ok(if self.overtime > STRAGGLING { Step::End } else { Step::Waiting });
+                let is_late = live.clock().is_some_and(|clock| clock >= self.closes());
+                let is_over = is_late || live.is_over() && !self.follows_on;
+                self.overtime = if is_over { self.overtime + 1 } else { 0 };
+                if self.overtime <= STRAGGLING {
+                    return Ok(Step::Waiting);
+                }
+                self.pass_rest(live.clock().unwrap_or_default());
+                return Ok(self.unmeasured().map_or(Step::End, Step::Output));
             }
             News::Closed => {
                 return Ok(self.unmeasured().map_or(Step::End, Step::Output));
@@ -277,6 +297,14 @@ impl<'a> Answer<'a> {
             Some(passed) => Window { to: passed.to.max(span.to), ..passed },
             None => span,
         });
+    }
+
+    /// Takes note of the rest of the window, behind the interval that was open at an instant.
+    fn pass_rest(&mut self, heard: Ts) {
+        let len = self.len.max(Span(1));
+        let from = self.stream.end.max(Some(Interval::holding(heard, len).end()));
+        let rest = from.map(|from| Window { from, to: self.window.to });
+        self.passed = rest.filter(|rest| rest.to < Window::ALL.to);
     }
 
     /// The time that was passed over, as a gap.
@@ -332,11 +360,22 @@ impl Steps for Answer<'_> {
 }
 
 impl Place<'_> {
+    /// Until when a stream has heard, as far as that is known.
+    fn heard(&self, stream: &Stream) -> Option<Ts> {
+        self.feed.and_then(Feed::clock).or(stream.end)
+    }
+
+    /// The clock that times beside it are counted from.
+    fn clock(&self, stream: &Stream) -> Ts {
+        self.heard(stream).or_else(|| kept_until(self.packets?)).unwrap_or_default()
+    }
+
     /// Whether more comes of a stream, or of the one it is a rollup of, so that what it has is not
     /// all there is.
     pub(super) fn goes_on(&self, stream: &Stream) -> bool {
         let name = stream.rollup_of.as_ref().unwrap_or(&stream.name);
-        self.feed.is_some() && self.running.iter().any(|(running, _)| running == name)
+        self.feed.is_some_and(|feed| !feed.is_over())
+            && self.running.iter().any(|(running, _)| running == name)
     }
 }
 

@@ -17,8 +17,8 @@ use crate::module::Merge;
 use crate::record::{Output, Records, Schema};
 use crate::rollup::{self, Merger, RollupError};
 use crate::storage::evolve::conformed;
-use crate::storage::scan::{Found, first_cut};
-use crate::storage::{Coverage, Scan, Stream, Window};
+use crate::storage::scan::{Found, first_cut, within};
+use crate::storage::{Coverage, Feed, Scan, Stream, Window};
 use crate::time::{Span, Ts};
 use legs::{Leg, gaps, legs, levels, reached, spanned, whole};
 pub(super) use legs::{down, up};
@@ -31,6 +31,8 @@ pub struct Coarse<'a> {
     query: Query,
     place: Place<'a>,
     interval: Span,
+    // The time asked for, beyond which no gap is told: what is read is of whole intervals.
+    asked: Window,
     stream: Stream,
     missed: Option<Missed>,
     own: Own,
@@ -66,7 +68,10 @@ impl<'a> Coarse<'a> {
         merges((&place, &stream), window, interval, own.as_deref())?;
         let filter = query.filter.as_deref().map(parsed).transpose()?;
         let levels = levels(&place, &stream, (window, interval), filter.as_ref())?;
-        let mut legs = legs(&levels, (base.window(), window), interval, goes_on);
+        let heard = place.feed.and_then(Feed::clock).max(stream.end).unwrap_or_default();
+        let until = if base.follows() { Window::ALL.to } else { up(heard, interval) };
+        let open = goes_on.then_some(until);
+        let mut legs = legs(&levels, (base.window(), window), interval, open);
         let missed = missed(&base, (&stream, &levels), (window, interval), &legs);
         if missed.as_ref().is_some_and(|missed| !matches!(missed, Missed::Gone { .. })) {
             // That says it all.
@@ -86,6 +91,7 @@ impl<'a> Coarse<'a> {
             query: query.clone(),
             place,
             interval,
+            asked: base.window(),
             missed,
             own: reach,
             stream,
@@ -147,6 +153,11 @@ impl<'a> Coarse<'a> {
     }
 
     fn merge(&mut self, output: Output) -> Result<(), QueryError> {
+        let output = match output {
+            Output::Gap { .. } => within(output, self.asked),
+            records => Some(records),
+        };
+        let Some(output) = output else { return Ok(()) };
         let mut merged = Vec::new();
         let pushed = self.merger.push(output, &mut merged);
         pushed.map_err(|why| refused(&self.place, &self.stream, self.interval, why))?;

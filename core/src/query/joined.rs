@@ -42,8 +42,9 @@ pub struct Own {
     /// The filters that the first and the last were measured with, where none was asked for; none
     /// of those that nobody remembers.
     pub(super) filters: Option<[Option<String>; 2]>,
-    /// The stream's clock, where more comes.
+    /// The stream's clock, where more comes; and whether anything was heard until then.
     pub(super) goes_on: Option<Ts>,
+    pub(super) has_heard: bool,
     /// In what an answer of them is not exact, and what it lacks.
     pub(super) notes: Vec<String>,
 }
@@ -76,6 +77,7 @@ impl Own {
             is_merged: false,
             filters: filter(eras.first()).zip(filter(eras.last())).map(|(a, b)| [a, b]),
             goes_on: None,
+            has_heard: true,
             notes: Vec::new(),
         }
     }
@@ -89,13 +91,17 @@ impl Own {
     }
 
     /// The time before the records, of which the first has an interval of a length of its `own`, in
-    /// intervals of `len`. Where no beginning was asked for, they begin with themselves.
+    /// intervals of `len`. Where no beginning was asked for, they begin with themselves, if there
+    /// are any.
     pub(super) fn before(&self, len: Span, own: Span) -> Option<Rest> {
-        let asks = self.window.from > Ts(0) && !self.is_forgotten(true);
+        let are_any = self.stored.is_some() || self.goes_on.is_some() && self.has_heard;
+        let asks = (self.window.from > Ts(0) || !are_any) && !self.is_forgotten(true);
         let asked = self.asked(len).filter(|_| asks)?;
         let (first, is_alike) = match (self.stored, self.goes_on) {
             (Some(stored), _) => (down(stored.from, len), down(stored.from, len) == stored.from),
-            (None, Some(clock)) => (down(clock, len), false),
+            // Of the interval that is open some comes, where anything was heard.
+            (None, Some(clock)) if self.has_heard => (down(clock, len), false),
+            (None, Some(clock)) => (up(clock, len), false),
             (None, None) => (asked.to, false),
         };
         let within = |to: Ts| Window { to: to.min(asked.to), ..asked };

@@ -59,7 +59,8 @@ impl Packets {
             QueryError::Packets(CopyError::Read { path, source })
         })?;
         let clock = place.feed.and_then(Feed::clock).or(stream.end);
-        let clock = clock.or(covered.map(|(_, last)| last)).unwrap_or_default();
+        let behind = covered.map(|(_, last)| Ts(last.0.saturating_add(1)));
+        let clock = clock.or(behind).unwrap_or_default();
         let window = Query { wait: false, ..query.clone() }.window(clock)?;
         let about = match covered {
             Some((first, last)) => format!("packets kept are from {first} until {last}"),

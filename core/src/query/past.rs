@@ -26,7 +26,7 @@ use crate::filter::Expr;
 use crate::module::Replay;
 use crate::source::Source;
 use crate::storage::losses::Losses;
-use crate::storage::packets::By;
+use crate::storage::packets::{self, By};
 use crate::storage::{RecordStore, Stream, Window};
 use crate::supervisor::Needs;
 use crate::time::{Span, Ts};
@@ -58,6 +58,8 @@ pub struct Past<'a> {
 pub struct Heard {
     /// All until this instant: its clock.
     pub until: Ts,
+    /// Until when all that it has recorded is stored: of the interval that is open nothing is.
+    pub settled: Ts,
     /// Whether any packet was among that. Of one that was started and was given none, what it keeps
     /// is of those that ran before.
     pub any: bool,
@@ -77,8 +79,12 @@ pub struct Candidate {
     pub refusal: Option<String>,
     /// Why it serves only one who asks for it by name: it says something else, or less.
     pub reservation: Option<String>,
-    /// Why what it says may not be exact: it is chosen only where nothing better serves.
+    /// Why what it says may not be exact: it is chosen only where nothing better serves for as
+    /// much.
     pub doubt: Option<String>,
+    /// Since when some of what it should have was shed, if so: it is chosen only where nothing
+    /// better serves.
+    pub shed: Option<String>,
     /// In what it is not of just the window asked for, if so: records begin and end where their
     /// intervals do.
     pub aligned: Option<String>,
@@ -118,16 +124,17 @@ pub struct Candidate {
 }
 
 impl Past<'_> {
-    /// The time that a query asks for; where no clock goes on, the newest record's is the clock.
+    /// The time that a query asks for; where no clock goes on, the newest record's is the clock, or
+    /// where there is none, that of the newest packet.
     pub fn window(&self, query: &Query, clock: Option<Ts>) -> Result<Window, QueryError> {
         let newest = self.store.streams()?.into_iter().filter_map(|stream| stream.end).max();
-        let clock = clock.or(newest).unwrap_or_default();
+        let clock = clock.or(newest).or_else(|| kept_until(self.packets)).unwrap_or_default();
         Query { wait: false, ..query.clone() }.window(clock)
     }
 
     /// Everything stored, whether it serves or not, the best first: what reaches furthest of the
-    /// window, and of equals what costs least to read. What has nothing of the window is not
-    /// opened, and does not serve.
+    /// window, of equals what is exact, and then what costs least to read. What has nothing of the
+    /// window is not opened, and does not serve.
     pub fn candidates(&self, needs: &Needs, window: Window) -> Result<Vec<Candidate>, QueryError> {
         self.look(Look { needs, window, at: Which::Inside })
     }
@@ -135,9 +142,14 @@ impl Past<'_> {
     /// From when until when a candidate was heard; all time where nothing of it is stored.
     fn heard(&self, candidate: &Candidate) -> Window {
         let Some(stored) = candidate.stored else { return Window::ALL };
-        let clock = (self.running)(&candidate.name).map(|heard| heard.until);
-        let to = stored.to.max(candidate.heard_until).max(clock.unwrap_or_default());
+        let to = stored.to.max(candidate.heard_until).max(self.heard_now(candidate));
         Window { to, ..stored }
+    }
+
+    /// Until when a candidate says what there was, where it runs.
+    fn heard_now(&self, candidate: &Candidate) -> Ts {
+        let heard = (self.running)(&candidate.name).unwrap_or_default();
+        if candidate.is_packets { heard.until } else { heard.settled }
     }
 
     fn look(&self, look: Look<'_>) -> Result<Vec<Candidate>, QueryError> {
@@ -208,6 +220,7 @@ impl Candidate {
             refusal: None,
             reservation: None,
             doubt: None,
+            shed: None,
             aligned: None,
             price: None,
             stored: None,
@@ -244,7 +257,8 @@ impl Candidate {
         let edge = self.stand.edge.filter(|_| self.stand.is_as_good);
         let edge = edge.map(|Window { from, to }| format!("it has nothing from {from} until {to}"));
         let [unfit, unsaid] = self.left_out();
-        let notes = [&self.reservation, &unfit, &unsaid, &self.doubt, &self.aligned, &edge];
+        let Self { reservation, doubt, shed, aligned, .. } = self;
+        let notes = [reservation, &unfit, &unsaid, doubt, shed, aligned, &edge];
         notes.into_iter().flatten().cloned().collect()
     }
 
@@ -253,9 +267,22 @@ impl Candidate {
         [&self.unfit, &self.unsaid].map(|unfit| unfit.note(self.window))
     }
 
+    /// Whether what it says within the time asked for may not be exact.
+    fn is_doubtful(&self) -> bool {
+        self.doubt.is_some() || self.shed.is_some()
+    }
+
     /// Says why it serves only who asks for it by name; the first reason stands.
     fn reserve(&mut self, why: String) {
         self.reservation = self.reservation.take().or(Some(why));
+    }
+
+    /// Takes note of it where packets were shed of a time.
+    fn note_shed(&mut self, stream: &Stream, within: Window) {
+        self.shed = stream.shed(within).map(|Window { from, to }| match to {
+            Ts(u64::MAX) => format!("some of its packets were shed from {from} on"),
+            to => format!("some of its packets were shed between {from} and {to}"),
+        });
     }
 
     fn refuse(mut self, why: String) -> Self {
@@ -271,6 +298,13 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
         entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     all.sort();
     all
+}
+
+/// Behind the newest packet that any instance keeps.
+pub(super) fn kept_until(dir: &Path) -> Option<Ts> {
+    // What cannot be read is complained of when its packets are.
+    let spans = folders(dir).into_iter().filter_map(|dir| packets::covered(&dir).ok()?);
+    spans.map(|(_, last)| Ts(last.0.saturating_add(1))).max()
 }
 
 /// Why a module that needs more than a source offers cannot run over it.

@@ -24,6 +24,7 @@ use crate::lookup::Lookups;
 use crate::module::Alert;
 use crate::queue::Nothing;
 use crate::record::Output;
+use crate::record::Schema;
 use crate::source::{Covered, Source};
 use crate::storage::losses::Losses;
 use crate::storage::scan::{Damage, within};
@@ -73,6 +74,8 @@ pub struct Run {
     // What of the window nothing covers, or why there is nothing at all.
     edges: Edges,
     missed: Option<Missed>,
+    // What its records have, where that is known before the first.
+    columns: Option<Arc<Schema>>,
     window: Window,
     report: Report,
 }
@@ -171,6 +174,7 @@ impl Run {
             told_until: Ts(0),
             edges: Edges::default(),
             missed: None,
+            columns: None,
             window,
             report: Report::default(),
         }
@@ -221,6 +225,11 @@ impl Run {
     pub(super) fn miss(&mut self, missed: Missed) {
         self.missed = Some(missed);
         self.sources.clear();
+    }
+
+    /// Says what its records have.
+    pub(super) fn expect(&mut self, columns: Option<Arc<Schema>>) {
+        self.columns = columns;
     }
 
     /// Why there is nothing to answer with, where that is known before it has ended.
@@ -440,6 +449,10 @@ impl Steps for Run {
 
     fn report(&self) -> Report {
         self.report
+    }
+
+    fn columns(&self) -> Option<Arc<Schema>> {
+        self.columns.clone()
     }
 
     fn sources(&self) -> &[Coverage] {

@@ -1,6 +1,7 @@
 //! Questions well and badly put, and what they are answered.
 
 mod eras;
+mod following;
 mod runs;
 mod uneven;
 
@@ -99,6 +100,8 @@ fn times_that_make_no_sense_say_so() {
     ] {
         assert!(Times::parse(bad).is_err(), "{bad}");
     }
+    check_time("-1000y:0", Err("`1000y` is too long: times reach 584 years at most"));
+    check_time("2024-01-01T00:00:00+25:00:", Err("`2024-01-01T00:00:00+25:00` is not a time"));
     check_time("12:30:foo", Err("`30:foo` is not a time"));
     check_time("-5m:foo", Err("`foo` is not a time: write `0`"));
 }
@@ -255,90 +258,6 @@ fn longer_intervals_none_of_which_has_ended_are_said_to_be_begun() {
     let module = "traffic".to_owned();
     let begun = Missed::Begun { module, interval, since: Ts(0), until };
     assert_eq!(answer.missed(), Some(begun));
-}
-
-#[test]
-fn past_and_present_meet_without_gap_or_repeat() {
-    let mut room = Room::new();
-    let query = parsed("module=traffic&time=-8s:").expect("a query");
-    let store = room.store.clone();
-    let feed = room.feed.clone();
-    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
-    let mut answer = Answer::open(&query, place).expect("an answer");
-    // Committed after the subscription and before the scan: stored, and told.
-    room.commit(20, 22);
-    assert_eq!(steps(&mut answer), ((12..20).collect(), false));
-    assert_eq!(steps(&mut answer), (vec![20, 21], false));
-    room.commit(22, 25);
-    room.feed.close();
-    assert_eq!(steps(&mut answer), (vec![22, 23, 24], true));
-    assert_eq!(answer.report().rows, 13);
-}
-
-#[test]
-fn following_ends_with_the_time_asked_for() {
-    let mut room = Room::new();
-    let query = parsed("module=traffic&time=0:+3s").expect("a query");
-    let (store, feed) = (room.store.clone(), room.feed.clone());
-    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
-    let mut cut = Answer::open(&query, place).expect("an answer");
-    let mut timed = Answer::open(&query, place).expect("an answer");
-    room.commit(20, 22);
-    room.commit(22, 24);
-    assert_eq!(steps(&mut timed), (vec![], false));
-    assert_eq!(steps(&mut cut), (vec![], false));
-    assert_eq!(steps(&mut timed).0, vec![20, 21, 22]);
-    while !steps(&mut timed).1 {}
-    room.commit(24, 25);
-    assert_eq!(steps(&mut cut), (vec![20, 21, 22], true));
-}
-
-#[test]
-fn what_is_of_other_packets_from_a_redeployment_on_is_a_gap_to_who_follows() {
-    let mut room = Room::new();
-    let query = parsed("module=traffic&filter=all&time=0:+9s").expect("a query");
-    let (store, feed) = (room.store.clone(), room.feed.clone());
-    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
-    let mut answer = Answer::open(&query, place).expect("an answer");
-    room.commit(20, 22);
-    let about = About { module: "traffic".into(), filter: "tcp".into(), ..About::default() };
-    room.writer.open("traffic", about).expect("a store that works");
-    room.commit(22, 24);
-    let mut told = Vec::new();
-    while let Ok(step) = answer.step() {
-        match step {
-            Step::Output(Output::Gap { from, to }) => told.push((from.parts().0, to.parts().0)),
-            Step::Output(output) => told.extend(seconds(&output).into_iter().map(|at| (at, at))),
-            Step::Waiting if told.len() < 3 => {}
-            _ => break,
-        }
-    }
-    assert_eq!(told, [(20, 20), (21, 21), (22, 24)]);
-}
-
-#[test]
-fn following_waits_for_the_interval_that_began_in_the_time_asked_for() {
-    let mut room = Room::new();
-    let mut slow = |sec: u64| {
-        let mut slow = Records::empty(records(0..1).schema, Span::from_secs(10));
-        slow.push(Ts::new(sec, 0), [sec.into()]);
-        room.writer.write("slow", Output::Records(slow)).expect("a store that works");
-        room.writer.commit().expect("a store that works");
-    };
-    slow(10);
-    let query = parsed("module=slow&time=10:25").expect("a query");
-    let (store, feed) = (room.store.clone(), room.feed.clone());
-    let place = Place { store: &*store, feed: Some(&feed), running: &[], packets: None };
-    let mut answer = Answer::open(&query, place).expect("an answer");
-    assert_eq!(steps(&mut answer), (vec![10], false));
-    feed.set_clock(Ts::new(29, 0));
-    for _ in 0..10 {
-        assert_eq!(steps(&mut answer), (vec![], false));
-    }
-    slow(20);
-    feed.set_clock(Ts::new(30, 0));
-    assert_eq!(steps(&mut answer), (vec![20], false));
-    while !steps(&mut answer).1 {}
 }
 
 #[test]

@@ -15,7 +15,7 @@
 use jiff::civil::Date;
 
 use crate::storage::Window;
-use crate::time::{SECOND, Span, Ts, instant, utc};
+use crate::time::{SECOND, Span, SpanError, Ts, instant, utc};
 
 /// The time a query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,9 @@ pub enum TimeError {
          `@20260101120000`, `2026-01-01T12:00:00Z` or seconds since 1970"
     )]
     Unreadable(String),
+    /// It is too far from the clock.
+    #[error(transparent)]
+    TooLong(SpanError),
     /// Nobody knows which instant it is.
     #[error("`{0}` names no zone: write `{0}Z` for UTC, or `{0}+02:00`")]
     NoZone(String),
@@ -127,7 +130,11 @@ impl When {
         };
         let span = |text: &str| {
             let digits = text.starts_with(|c: char| c.is_ascii_digit());
-            Span::parse(text).ok().filter(|_| digits).ok_or_else(fail)
+            match Span::parse(text) {
+                Ok(span) if digits => Ok(span),
+                Err(error @ SpanError::TooLong(_)) => Err(TimeError::TooLong(error)),
+                _ => Err(fail()),
+            }
         };
         match text.as_bytes() {
             [] => Ok(Self::Open),

@@ -168,7 +168,7 @@ fn civil(day: u64) -> (u64, u64, u64) {
 }
 
 /// Whether a character would do something to a terminal or browser instead of showing.
-pub(super) fn is_hostile(c: char) -> bool {
+pub(crate) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
         || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

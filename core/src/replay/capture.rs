@@ -103,7 +103,7 @@ impl Made {
         let (number, data) = (self.number(link, of)?, batch.data(at));
         match self.capture {
             Capture::Pcapng => {
-                let stands = Stands::of(packet, batch.weight(at));
+                let stands = Stands::of(batch, at);
                 pcapng::put_packet(&mut self.bytes, number, ts, data, wire_len, stands);
             }
             Capture::Pcap => {

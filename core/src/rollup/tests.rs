@@ -5,6 +5,8 @@ mod states;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::*;
 use crate::module::Fault;
 use crate::record::{Column, Type, Value};
@@ -165,12 +167,20 @@ fn what_does_not_merge_is_named() {
     assert_eq!(fine, Ok(()));
 }
 
-/// Keeps the longer of two texts.
-struct Longer(Vec<String>);
+/// Keeps the longer of two texts, and counts how many are merged between two beginnings.
+#[derive(Default)]
+struct Longer {
+    key: Vec<String>,
+    counts: Arc<Mutex<Vec<usize>>>,
+}
 
 impl Merge for Longer {
     fn key(&self) -> &[String] {
-        &self.0
+        &self.key
+    }
+
+    fn renew(&mut self) {
+        self.counts.lock().push(0);
     }
 
     fn merge(
@@ -180,6 +190,7 @@ impl Merge for Longer {
         a: &[Value],
         b: &[Value],
     ) -> Result<Vec<Value>, Fault> {
+        *self.counts.lock().last_mut().expect("it has begun") += 1;
         let longer = if a[1].to_string().len() > b[1].to_string().len() { a } else { b };
         Ok(vec![Value::Null, longer[1].clone()])
     }
@@ -192,7 +203,7 @@ fn a_module_merges_in_its_own_way_by_its_own_key() {
     for (sec, host, said) in [(0, "a", "hello"), (1, "b", "x"), (1, "a", "no"), (6, "a", "new")] {
         records.push(Ts::new(sec, 0), [host, said].map(Value::from));
     }
-    let own = Box::new(Longer(vec!["host".to_owned()]));
+    let own = Box::new(Longer { key: vec!["host".to_owned()], ..Longer::default() });
     let mut merger = Merger::new(Span::from_secs(5), Some(own));
     let mut all = Vec::new();
     merger.push(Output::Records(records), &mut all).expect("it merges");
@@ -202,10 +213,25 @@ fn a_module_merges_in_its_own_way_by_its_own_key() {
     assert_eq!(rows(&all[1]), [(5, text("a", "new"))]);
 }
 
+#[test]
+fn a_module_merges_a_batch_of_rows_at_a_time_however_many_intervals_they_are_of() {
+    let columns = [Column::new("host", Type::Text), Column::new("said", Type::Text)];
+    let mut records = Records::empty(Arc::new(Schema::new(columns)), SECOND);
+    // Of each ten rows of an interval the last nine are merged.
+    for sec in 0..2 * ROWS_PER_CALL as u64 + 100 {
+        records.push(Ts::new(sec, 0), ["a", "x"].map(Value::from));
+    }
+    let own = Longer { key: vec!["host".to_owned()], ..Longer::default() };
+    let counts = own.counts.clone();
+    let mut merger = Merger::new(Span::from_secs(10), Some(Box::new(own)));
+    merger.push(Output::Records(records), &mut Vec::new()).expect("it merges");
+    assert_eq!(*counts.lock(), [256 - 26, 256 - 26, 100 - 10]);
+}
+
 /// How many records, and how many of them cut, come of one interval with one row of each of so many
 /// schemas, whose texts are so long.
 fn of_schemas(schemas: usize, text_bytes: usize) -> (usize, usize) {
-    let own = Box::new(Longer(vec!["text".to_owned()]));
+    let own = Box::new(Longer { key: vec!["text".to_owned()], ..Longer::default() });
     let mut merger = Merger::new(Span::from_secs(5), Some(own));
     let mut all = Vec::new();
     for n in 0..schemas {
@@ -234,4 +260,17 @@ fn a_rollup_is_known_by_its_name() {
     for other in ["top", "top@", "top@60s", "top@x", "atop@1m", "top@0s"] {
         assert_eq!(len_of("top", other), None, "{other}");
     }
+}
+
+#[test]
+fn what_to_try_stands_last_where_a_rollup_is_given_up() {
+    let own = RollupError::GivenUp(Box::new(RollupError::Own("a.lua:3: no; nil".into())));
+    let told = own.to_string();
+    assert!(
+        told.starts_with("its own `merge` failed: a.lua:3: no; nil, and keeps failing"),
+        "{told}"
+    );
+    assert!(told.ends_with("; try it with `como check`"), "{told}");
+    let single = RollupError::GivenUp(Box::new(RollupError::Instants)).to_string();
+    assert!(single.ends_with("; leave that out"), "{single}");
 }

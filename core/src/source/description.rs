@@ -121,6 +121,11 @@ impl Treatment {
     pub fn cut_told(told: &str) -> Option<u32> {
         told.strip_prefix("cut at ")?.strip_suffix(" bytes")?.parse().ok()
     }
+
+    /// Whether `told` says as this does that some packets were left out.
+    pub fn is_shed_told(told: &str) -> bool {
+        told == Self::Shed.to_string()
+    }
 }
 
 impl fmt::Display for Treatment {
@@ -258,10 +263,14 @@ pub struct Covered {
 impl Covered {
     /// Says that some of its packets were left out.
     pub(crate) fn add_shed(&mut self) {
-        let shed = Treatment::Shed.to_string();
-        if !self.lineage.contains(&shed) {
-            self.lineage.push(shed);
+        if !self.has_shed() {
+            self.lineage.push(Treatment::Shed.to_string());
         }
+    }
+
+    /// Whether it says that some of its packets were left out.
+    pub(crate) fn has_shed(&self) -> bool {
+        self.lineage.iter().any(|told| Treatment::is_shed_told(told))
     }
 }
 

@@ -29,6 +29,7 @@ pub struct Feed {
 struct Shared {
     clock: AtomicU64,
     followers: Mutex<Vec<Follower>>,
+    over: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -111,6 +112,16 @@ impl Feed {
         Some(self.shared.clock.load(Ordering::Relaxed)).filter(|ns| *ns > 0).map(Ts)
     }
 
+    /// Says whether all sources have ended, so that nothing new comes until there is another.
+    pub fn set_over(&self, is_over: bool) {
+        self.shared.over.store(is_over, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_over(&self) -> bool {
+        self.shared.over.load(Ordering::Relaxed)
+    }
+
     /// Ends it: followers hear what is left, then that it is closed.
     pub fn close(&self) {
         let mut followers = self.shared.followers.lock();
@@ -163,6 +174,11 @@ impl Subscription {
     /// The stream's clock, as [`Feed::clock`].
     pub fn clock(&self) -> Option<Ts> {
         Feed { shared: self.shared.clone() }.clock()
+    }
+
+    /// Whether nothing new comes, as [`Feed::set_over`] says.
+    pub fn is_over(&self) -> bool {
+        Feed { shared: self.shared.clone() }.is_over()
     }
 }
 

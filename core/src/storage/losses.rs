@@ -54,6 +54,13 @@ impl Losses {
         self.0.lock().is_empty()
     }
 
+    /// From the first instant of which anything is missing to the last.
+    pub fn span(&self) -> Option<Window> {
+        let told = self.0.lock();
+        let lost = told.iter().map(|told| Window { from: told.damage.from, to: told.damage.to });
+        lost.reduce(|all, lost| all.around(lost))
+    }
+
     /// The parts of a time of which nothing is missing.
     pub fn left_of(&self, time: Window) -> Vec<Window> {
         let told = self.0.lock();

@@ -9,6 +9,7 @@ mod classic;
 mod filler;
 mod kept;
 mod quick;
+mod stands;
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -17,9 +18,11 @@ pub use classic::{pcap_head, pcap_record, put_pcap_header};
 pub use filler::{lengthen, packet_bytes};
 pub use kept::{is_apart, put_section_kept, run, set_run};
 pub(crate) use quick::quick_packet;
+pub(crate) use stands::replace_exporter;
+pub use stands::{Stands, stands};
 
 use crate::field::{Field, Fields};
-use crate::packet::{Known, LinkType, Packet, Weight};
+use crate::packet::{LinkType, Packet};
 use crate::time::Ts;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -40,41 +43,9 @@ const OPT_CUSTOM: u16 = 2989;
 /// The enterprise number that RFC 5612 sets aside for those who have none.
 pub const ENTERPRISE: u32 = 32_473;
 
-/// What custom options of ours begin with after the enterprise number: what a packet stands for;
-/// the same of one whose headers were made from a record; the fields an interface's packets have.
-const WEIGHT_MARK: [u8; 4] = *b"CoMW";
-const MADE_MARK: [u8; 4] = *b"CoMM";
+/// What the custom option of an interface begins with after the enterprise number that says which
+/// fields its packets have.
 const FIELDS_MARK: [u8; 4] = *b"CoMF";
-
-/// Which of a packet's marks are written with it.
-const MADE: u16 = Packet::FLOW | Packet::REPLAYED | Known::ALL;
-
-/// What a packet stands for, and how its headers came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stands {
-    /// The packets and bytes.
-    pub weight: Weight,
-    /// Of [`Packet::marks`], those that tell of headers made from a record.
-    pub marks: u16,
-}
-
-impl Stands {
-    /// What is to be written with a packet; none where it stands for itself as it was sent.
-    pub fn of(packet: &Packet, weight: Weight) -> Option<Self> {
-        let marks = packet.marks & MADE;
-        (marks != 0 || weight != Weight::of(packet)).then_some(Self { weight, marks })
-    }
-}
-
-impl From<Weight> for Stands {
-    fn from(weight: Weight) -> Self {
-        Self { weight, marks: 0 }
-    }
-}
-
-/// How long the custom options of packets are.
-const WEIGHT_BYTES: usize = 24;
-const MADE_BYTES: usize = 28;
 
 /// Where the captured bytes lie in the block of a packet.
 const PACKET_HEAD: usize = 28;
@@ -174,15 +145,8 @@ pub fn put_packet(
         head.into_iter().for_each(|number| out.extend(number.to_le_bytes()));
         out.extend(data);
         pad(out, data.len());
-        if let Some(Stands { weight, marks }) = stands {
-            let mut bytes = [0; MADE_BYTES];
-            bytes[..4].copy_from_slice(&ENTERPRISE.to_le_bytes());
-            bytes[4..8].copy_from_slice(if marks == 0 { &WEIGHT_MARK } else { &MADE_MARK });
-            bytes[8..16].copy_from_slice(&weight.packets.to_le_bytes());
-            bytes[16..24].copy_from_slice(&weight.bytes.to_le_bytes());
-            bytes[24..26].copy_from_slice(&marks.to_le_bytes());
-            let len = if marks == 0 { WEIGHT_BYTES } else { MADE_BYTES };
-            put_option(out, OPT_CUSTOM, &bytes[..len]);
+        if let Some(stands) = stands {
+            stands.put(out);
             put_option(out, OPT_END, b"");
         }
     });
@@ -376,24 +340,6 @@ pub fn packet(block: &[u8]) -> Option<Seen> {
     let data = PACKET_HEAD..PACKET_HEAD.checked_add(cap_len)?;
     let fits = data.end + 4 <= block.len();
     fits.then(|| Seen { interface: word(block, 8), data, wire_len: word(block, 24) })
-}
-
-/// What the packet in a block stands for, where that is not itself alone as it was sent.
-pub fn stands(block: &[u8]) -> Option<Stands> {
-    // Of options we write this one alone.
-    let option = block.get(packet(block)?.data.end.next_multiple_of(4)..)?;
-    let (code, len) = (word(option, 0) as u16, (word(option, 0) >> 16) as usize);
-    let value = option.get(4..)?.get(..len)?;
-    if code != OPT_CUSTOM || word(value, 0) != ENTERPRISE {
-        return None;
-    }
-    let marks = match (*value.get(4..)?.first_chunk::<4>()?, len) {
-        (WEIGHT_MARK, WEIGHT_BYTES) => 0,
-        (MADE_MARK, MADE_BYTES) => word(value, 24) as u16 & MADE,
-        _ => return None,
-    };
-    let long = |at| u64::from(word(value, at)) | u64::from(word(value, at + 4)) << 32;
-    Some(Stands { weight: Weight { packets: long(8), bytes: long(16) }, marks })
 }
 
 /// The fields that the packets of an interface have, where its block says so.

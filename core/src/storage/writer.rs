@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::block::{self, BlockError, Encoder, Origin, PAYLOAD_BYTES, Sealed};
 use super::{About, Append, Feed, RecordStore, StoreError};
+use crate::hush::Hush;
 use crate::record::{Output, Records, Schema};
 use crate::source::Covered;
 use crate::time::{Span, Ts};
@@ -46,6 +48,8 @@ struct Pending {
     open_bytes: usize,
     // What no commit takes yet, while the stream is held.
     held: Option<Held>,
+    // How often the log heard that rows are lost.
+    hush: Hush,
 }
 
 /// Closed blocks of a stream that are to be committed in one, and their bytes.
@@ -121,7 +125,8 @@ impl Writer {
         self.unopened.remove(stream);
         let next_seq = known.map_or(0, |s| s.next_seq);
         let origin = Origin { node: self.node.clone(), stream: stream.to_owned(), boot: self.boot };
-        let pending = Pending { origin, about, next_seq, open: None, open_bytes: 0, held: None };
+        let (open, open_bytes, held, hush) = Default::default();
+        let pending = Pending { origin, about, next_seq, open, open_bytes, held, hush };
         self.streams.insert(stream.to_owned(), pending);
         Ok(())
     }
@@ -350,7 +355,9 @@ impl Pending {
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(error) => {
-                tracing::warn!(stream = self.origin.stream, rows, "rows lost: {error}");
+                if let Some(turn) = self.hush.turn(Instant::now()) {
+                    tracing::warn!(stream = self.origin.stream, rows, "rows lost: {error}{turn}");
+                }
                 return Done { bytes: 0, lost_rows: rows };
             }
         };

@@ -164,6 +164,8 @@ pub struct Scene {
     pub ended: Arc<AtomicBool>,
     /// What is charged.
     pub costs: Arc<Costs>,
+    /// Held by a part of the monitor until it has joined.
+    pub busy: Arc<()>,
 }
 
 impl CatchUp {
@@ -195,6 +197,9 @@ impl CatchUp {
             .begin(interval, &keeps)
             .map_err(|error| Missed::Look { keeper: keeper.to_string(), error })?;
         let beginning = since.behind_others(&joining, &keeper, &keeps, beginning)?;
+        if since.has_shed(beginning.from) {
+            joining.task.counters.note_past_lacks();
+        }
         let kept = opened(&keeper, &keeps, beginning.from, interval)?;
         let mut pump = Pump::new(joining, scene, export.clone());
         (pump.task.open, pump.task.joins_late) = (beginning.open, beginning.joins_late);

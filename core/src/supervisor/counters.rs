@@ -192,11 +192,14 @@ pub struct Counters {
     tasks: RwLock<Vec<(Arc<str>, Arc<TaskCounters>)>>,
     packets: AtomicU64,
     late: AtomicU64,
+    // Whether headers were looked at of any packet.
+    looked: AtomicBool,
     malformed: AtomicU64,
     truncated: AtomicU64,
     shed: AtomicU64,
     batches: AtomicU64,
     clock: AtomicU64,
+    over: AtomicBool,
     costs: Arc<Costs>,
     // The latest, the last one raised first.
     alerts: Mutex<VecDeque<AlertStatus>>,
@@ -217,10 +220,10 @@ pub struct Status {
     pub shed: u64,
     /// Packets counted in a later interval than their timestamp's.
     pub late: u64,
-    /// Packets with a header that contradicts itself; only counted where headers are read.
-    pub malformed: u64,
-    /// Packets whose headers were cut off; only counted where headers are read.
-    pub truncated: u64,
+    /// Packets with a header that contradicts itself; nothing where headers were never looked at.
+    pub malformed: Option<u64>,
+    /// Packets whose headers were cut off; nothing where headers were never looked at.
+    pub truncated: Option<u64>,
     /// Batches cut.
     pub batches: u64,
     /// Seconds of CPU time, by what they were for.
@@ -240,11 +243,13 @@ impl Counters {
         // A packet ahead of its time, which nothing confirmed, moves no clock.
         let last = batch.all().iter().rfind(|p| p.marks & Packet::AHEAD == 0);
         self.clock.store(last.map_or(batch.clock, |p| p.ts.max(batch.clock)).0, Relaxed);
-        let (malformed, truncated) = batch.faulty();
         self.packets.fetch_add(batch.total_packets(), Relaxed);
         self.late.fetch_add(u64::from(batch.late), Relaxed);
-        self.malformed.fetch_add(malformed, Relaxed);
-        self.truncated.fetch_add(truncated, Relaxed);
+        if let Some((malformed, truncated)) = batch.faulty() {
+            self.malformed.fetch_add(malformed, Relaxed);
+            self.truncated.fetch_add(truncated, Relaxed);
+            self.looked.store(true, Release);
+        }
     }
 
     /// Counts the packets of a batch that a worker's queue had no room for.
@@ -255,6 +260,17 @@ impl Counters {
             let source = run.first().and_then(|p| sources.get(usize::from(p.source)));
             source.into_iter().for_each(|source| source.mark_shed());
         }
+    }
+
+    /// Says whether no source can give anything any more, and export has taken all that was made of
+    /// what they gave.
+    pub(crate) fn set_over(&self, are_over: bool) {
+        self.over.store(are_over, Relaxed);
+    }
+
+    /// Whether that was said.
+    pub(crate) fn are_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 
     /// What each source offers that has not ended.
@@ -352,10 +368,13 @@ impl Counters {
 
     /// Notes alerts that the instance called `module` raised; tells the log of each.
     pub fn note_alerts(&self, module: &str, alerts: &[Alert]) {
+        for Alert { severity, text, fields, .. } in alerts {
+            let severity = severity.name();
+            tracing::warn!(target: "alert", "module `{module}`: {severity}: {text} {fields}");
+        }
         let mut shown = self.alerts.lock();
         for Alert { ts, severity, text, fields } in alerts {
             let severity = severity.name();
-            tracing::warn!(target: "alert", "module `{module}`: {severity}: {text} {fields}");
             shown.truncate(ALERTS_SHOWN - 1);
             shown.push_front(AlertStatus {
                 time: ts.to_string(),
@@ -370,6 +389,8 @@ impl Counters {
     /// Everything as it is now.
     pub fn status(&self) -> Status {
         let sources: Vec<SourceStatus> = self.sources.read().iter().map(|s| s.status()).collect();
+        let looked = self.looked.load(Acquire);
+        let counted = |counter: &AtomicU64| looked.then(|| counter.load(Relaxed));
         let tasks = self.tasks.read();
         let tasks =
             tasks.iter().map(|(name, t)| t.status(name, self.suiting_names(t.needs))).collect();
@@ -380,8 +401,8 @@ impl Counters {
             dropped: sources.iter().map(|s| s.dropped).sum(),
             shed: self.shed.load(Relaxed) + sources.iter().map(|s| s.shed).sum::<u64>(),
             late: self.late.load(Relaxed),
-            malformed: self.malformed.load(Relaxed),
-            truncated: self.truncated.load(Relaxed),
+            malformed: counted(&self.malformed),
+            truncated: counted(&self.truncated),
             batches: self.batches.load(Relaxed),
             cpu_seconds: self.costs.status(),
             sources,

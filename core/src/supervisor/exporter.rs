@@ -69,6 +69,12 @@ pub trait Sink: Send {
         let _ = clock;
     }
 
+    /// Learns whether all sources have ended and all that was recorded of them is committed; told
+    /// once per tick, behind the commit.
+    fn over(&mut self, is_over: bool) {
+        let _ = is_over;
+    }
+
     /// Makes lasting what was accepted. Called once per tick, and once at the end.
     fn commit(&mut self) -> Result<(), SinkError> {
         Ok(())
@@ -130,7 +136,10 @@ pub fn run(
             if let Some(clock) = counters.clock() {
                 sink.clock(clock);
             }
+            // As it was before the commit, which then has all.
+            let is_over = counters.are_over();
             sink.commit()?;
+            sink.over(is_over);
             due = Instant::now() + TICK;
             watch.charge(counters.costs(), Category::Storage);
         }
@@ -188,6 +197,7 @@ fn take(
             sink.closed(&instance, until);
             Ok(())
         }
+        Event::Flushed(_) => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Instances: modules as they are to run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::lookup::Lookups;
@@ -31,12 +32,14 @@ pub struct Instance {
 }
 
 /// How much of the past an instance runs over first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backfill {
     /// How long before the stream's clock it begins, in whole intervals.
     pub span: Span,
     /// The end of the records of it that are there already: none is made again.
     pub stored: Option<Ts>,
+    /// Until when earlier runs shed packets that instances would have kept, of each that lacks any.
+    pub shed: BTreeMap<String, Ts>,
 }
 
 impl Instance {

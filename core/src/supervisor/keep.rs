@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::exporter::{Sink, SinkError};
 use crate::module::aside::{self, ALERTS, Asides};
@@ -38,7 +38,8 @@ pub struct Keeping {
     /// By instance.
     pub streams: BTreeMap<String, Safe>,
     /// Until when all that an instance records is safe, also where it recorded nothing.
-    pub settled_until: BTreeMap<String, String>,
+    #[serde(serialize_with = "as_texts")]
+    pub settled_until: BTreeMap<String, Ts>,
     /// Why the last commit failed, if it did.
     pub trouble: Option<String>,
     /// Rows lost because the store did not take them for too long.
@@ -53,6 +54,10 @@ pub struct Keeping {
     /// Until when each instance has recorded, whether that is safe yet or not.
     #[serde(skip)]
     pub reached: BTreeMap<String, Ts>,
+}
+
+fn as_texts<S: Serializer>(times: &BTreeMap<String, Ts>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(times.iter().map(|(name, time)| (name, time.to_string())))
 }
 
 /// How long rollups may take at a time, so that records wait for no more than that.
@@ -248,7 +253,7 @@ impl Keeper {
         for (instance, until) in std::mem::take(&mut self.closed) {
             // An interval that was closed early, at a stop, may go on with the next run.
             self.rolling.settle(&instance, clock.map_or(until, |clock| until.min(clock)));
-            keeping.settled_until.insert(instance, until.to_string());
+            keeping.settled_until.insert(instance, until);
         }
         for done in committed {
             let rows = keeping.streams.get(&done.stream).map_or(0, |k| k.rows) + done.rows;
@@ -302,6 +307,7 @@ impl Sink for Keeper {
         if let Some(end) = stored.and_then(|stream| stream.end) {
             self.ends.insert(instance.to_owned(), end);
         }
+        self.rolling.begin(instance, &self.rollups.read());
         let bound = self.bounds.read().of(instance);
         let about = About {
             module: module.to_owned(),
@@ -374,6 +380,12 @@ impl Sink for Keeper {
 
     fn clock(&mut self, clock: Ts) {
         self.writer.feed().set_clock(clock);
+    }
+
+    fn over(&mut self, is_over: bool) {
+        // What the store does not take now comes once it does.
+        let is_kept = self.keeping.read().trouble.is_none();
+        self.writer.feed().set_over(is_over && is_kept);
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {

@@ -13,6 +13,7 @@ use crate::capture::guest::Ticket;
 use crate::capture::{Control, Joining};
 use crate::filter::Expr;
 use crate::module::Alert;
+use crate::module::aside::stream;
 use crate::queue::{self, Nothing};
 use crate::record::Output;
 use crate::source::Covered;
@@ -35,6 +36,7 @@ const QUEUE: usize = 16;
 impl Handle {
     /// Starts an instance, where the sources offer this.
     pub(super) fn begin(&self, instance: Instance, offers: &[Offer]) -> Result<(), AttachError> {
+        self.keeps_apart(&instance)?;
         let joins_late = self.counters.clock().is_some();
         let lookups = self.lookups();
         let around =
@@ -49,7 +51,7 @@ impl Handle {
             ticket: None,
         };
         let counters = joining.task.counters.clone();
-        let backfill = running.instance.backfill;
+        let backfill = running.instance.backfill.clone();
         let is_free = self.makes_way(&name, backfill.is_some());
         let joining = match backfill.filter(|_| is_free) {
             Some(backfill) => match self.keeper(Some(&name), &running.filter) {
@@ -72,6 +74,24 @@ impl Handle {
         self.control.send(joining).map_err(|_| AttachError::Ended)?;
         self.instances.write().insert(name.to_string(), running);
         self.counters.put_task(&name, counters);
+        Ok(())
+    }
+
+    /// Refuses an instance whose records would go where rows of another's outputs go, or the other
+    /// way round.
+    fn keeps_apart(&self, new: &Instance) -> Result<(), AttachError> {
+        let instances = self.instances.read();
+        let others = instances.values().map(|running| &running.instance);
+        for other in others.filter(|other| other.name != new.name) {
+            for (owner, named) in [(other, new), (new, other)] {
+                let outputs = &owner.kind.manifest().outputs;
+                let is_named = |output: &&String| stream(&owner.name, output) == named.name;
+                if let Some(output) = outputs.iter().find(is_named) {
+                    let (instance, output) = (owner.name.clone(), output.clone());
+                    return Err(AttachError::Output { instance, output });
+                }
+            }
+        }
         Ok(())
     }
 
@@ -134,20 +154,37 @@ impl Handle {
     /// What is to run over the past and then to join; in vain, it joins as others do.
     fn backfilled(
         &self,
-        Backfill { span, stored }: Backfill,
+        Backfill { span, stored, shed }: Backfill,
         joining: Joining,
         (keeper, keeps): (Arc<str>, Keeps),
         ticket: Arc<Ticket>,
         again: Instance,
     ) -> CatchUp {
+        // What another keeper lacks is nothing to who reads this one.
+        let shed = shed.get(&*keeper).copied();
         let (handle, counters) = (self.clone(), joining.task.counters.clone());
-        let wanted = ticket.clone();
+        let (wanted, from) = (ticket.clone(), keeper.clone());
+        let has_shed = move |handle: &Self, counters: &TaskCounters| {
+            // Its records say so.
+            if handle.counters.task(&from).is_some_and(|keeper| keeper.has_shed()) {
+                counters.note_past_lacks();
+            }
+            counters.has_past_lacks().then(|| format!("`{from}` has shed some of its packets"))
+        };
+        has_shed(self, &counters);
         let told = Told::new(move |caught_up| {
             let name = &again.name;
             match caught_up {
                 Ok(()) => {
                     tracing::info!("module `{name}` has caught up and measures what comes");
-                    counters.note_past("filled in");
+                    let what = match has_shed(&handle, &counters) {
+                        Some(why) => {
+                            tracing::warn!("module `{name}`: its past is inexact: {why}");
+                            format!("filled in, inexact: {why}")
+                        }
+                        None => "filled in".to_owned(),
+                    };
+                    counters.note_past(what);
                 }
                 Err(Missed::Unwanted) => {}
                 Err(_) if wanted.is_void() => {}
@@ -163,7 +200,7 @@ impl Handle {
             joining,
             keeper,
             keeps,
-            since: Since::Back { span, stored, clock: self.counters.clock() },
+            since: Since::Back { span, stored, clock: self.counters.clock(), shed },
             ticket,
             control: self.control.clone(),
             export: None,
@@ -275,7 +312,7 @@ impl Late {
                     return Heard::Alerts(asides.alerts);
                 }
                 // Whoever asks for records is told of nothing else.
-                Ok(Event::Begin(..) | Event::Opened(_) | Event::Asides(_)) => {}
+                Ok(Event::Begin(..) | Event::Opened(_) | Event::Asides(_) | Event::Flushed(_)) => {}
                 Err(Nothing::Late) => return Heard::Nothing,
                 Err(Nothing::Gone) => {
                     return match self.missed.recv() {

@@ -7,6 +7,8 @@ use crate::capture::Joining;
 use crate::field::{Demand, Field, Fields};
 use crate::filter::{Expr, Plan};
 use crate::lookup::{Lookups, MissingTable, Subject};
+use crate::module::trace;
+use crate::record::Schema;
 use crate::rollup::{self, Rollup};
 use crate::source::Description;
 use crate::time::Span;
@@ -46,6 +48,8 @@ pub struct Needs {
     pub apart: bool,
     /// Fields that every packet has which it counts, as far as is known.
     pub brought: Fields,
+    /// The columns of its records, where they are known before the first.
+    pub columns: Option<Arc<Schema>>,
 }
 
 impl Needs {
@@ -70,6 +74,7 @@ impl Needs {
             looks_up,
             apart: joining.apart,
             brought: brought(&joining),
+            columns: Some(joining.task.schema).filter(|schema| !schema.columns.is_empty()),
         })
     }
 
@@ -88,11 +93,14 @@ impl Needs {
 /// the first one. It is started for that, and dropped.
 pub fn rolls_up(instance: Instance, rollups: &[Rollup]) -> Result<(), AttachError> {
     let own = instance.maker(Arc::default()).merger();
+    // It keeps none while it is only looked at, and then says something else.
+    let keeps = instance.kind.manifest().keeps_packets && instance.packets.is_some();
     let (lookups, costs) = Default::default();
     let around = Around { lookups: &lookups, costs: &costs, writes: false };
     let task = prepare(instance, false, around)?.task;
+    let schema = if keeps { Arc::new(trace::kept_schema()) } else { task.schema };
     for rollup in rollups {
-        let checked = rollup::check(&task.schema, task.interval, rollup.len, own.as_deref());
+        let checked = rollup::check(&schema, task.interval, rollup.len, own.as_deref());
         checked.map_err(|error| AttachError::Rollup {
             instance: task.name.to_string(),
             len: rollup.len,

@@ -3,6 +3,7 @@
 mod backfill;
 mod deploy;
 mod leaps;
+mod over;
 
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::batch::Batch;
-use crate::field::Fields;
+use crate::field::{Field, Fields};
 use crate::lookup::Subject;
-use crate::module::{Asides, Export, Fault, Kind, Manifest, Module, Started};
+use crate::module::{Asides, Export, Fault, Kind, Manifest, Module, ModuleError, Started};
 use crate::packet::{LinkType, Packet, Weight};
 use crate::record::{Column, Output, Schema, Type, Value};
 use crate::selection::Selection;
@@ -154,6 +155,14 @@ pub(crate) fn counting_with(
 ) -> Instance {
     let manifest = Manifest { name: "c".into(), ..Manifest::default() }.with_interval();
     Instance::of(Arc::new(Counter { manifest, make: Box::new(make) }))
+}
+
+/// A counting instance that has an output.
+fn with_output(name: &str, output: &str) -> Instance {
+    let outputs = vec![output.to_owned()];
+    let manifest = Manifest { name: name.into(), outputs, ..Manifest::default() };
+    let make = || -> Box<dyn Module> { Box::new(Counting { packets: 0, unlucky: 0, never: "" }) };
+    Instance::of(Arc::new(Counter { manifest: manifest.with_interval(), make: Box::new(make) }))
 }
 
 /// What a test's sink has seen: (instance, "start packets" or "gap from-to").

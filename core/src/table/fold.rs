@@ -38,6 +38,7 @@ impl Table {
             self.rows.touch(to, other.seen(from));
         }
         self.rows.overflowed += other.rows.overflowed;
+        self.rows.filled = self.rows.filled.or(other.rows.filled);
         self.rows.cut |= other.rows.cut;
         self.settle();
     }

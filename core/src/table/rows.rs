@@ -4,6 +4,7 @@
 //! taken in. The index over key values is built when it is first needed: with
 //! interned ids it never is, unless their numbering restarts.
 
+use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -54,6 +55,28 @@ pub struct Bounds {
     pub full: Full,
 }
 
+/// What a full table has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// So many rows.
+    Rows(usize),
+    /// So many bytes.
+    Memory(usize),
+}
+
+impl fmt::Display for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(max) => {
+                write!(f, "a table has all the {max} rows it may have (give it more `rows`)")
+            }
+            Self::Memory(max) => {
+                write!(f, "a table has all the {max} bytes it may have (the limit is `memory`)")
+            }
+        }
+    }
+}
+
 /// The rows of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
@@ -74,6 +97,8 @@ pub(super) struct Rows {
     pub seen: Option<Vec<Ts>>,
     /// Keys folded, dropped or not counted because the table was full.
     pub overflowed: u64,
+    /// What it had reached when it was full first.
+    pub filled: Option<Filled>,
     /// One key in two to this power is counted.
     pub sampled: u32,
     /// Whether rows were dropped since the table was last empty.
@@ -97,6 +122,7 @@ impl Rows {
             fresh: Vec::new(),
             seen: keep_seen.then(Vec::new),
             overflowed: 0,
+            filled: None,
             sampled: 0,
             cut: false,
             layout,
@@ -161,7 +187,7 @@ impl Rows {
             return self.row_of_packet(batch, at);
         }
         if self.has_no_room() {
-            self.overflowed += 1;
+            self.overflow();
             return self.other_row();
         }
         self.fresh.push(at as u32);
@@ -192,11 +218,11 @@ impl Rows {
             }
         }
         if self.sampled > 0 && !is_sampled(self.scratch.iter().copied(), self.sampled) {
-            self.overflowed += 1;
+            self.overflow();
             return REFUSED;
         }
         if self.has_no_room() {
-            self.overflowed += 1;
+            self.overflow();
             return self.other_row();
         }
         let key = std::mem::take(&mut self.scratch);
@@ -295,6 +321,23 @@ impl Rows {
         rows >= self.bounds.rows_max || self.used_bytes() >= self.bounds.bytes_max
     }
 
+    /// Counts a key that finds no room, and notes why.
+    fn overflow(&mut self) {
+        self.overflowed += 1;
+        self.note_full();
+    }
+
+    /// Notes what it has reached, where it is full.
+    fn note_full(&mut self) {
+        let rows = self.len - usize::from(self.other.is_some());
+        let Bounds { rows_max, bytes_max, .. } = self.bounds;
+        let by_rows = rows >= rows_max;
+        self.filled.get_or_insert(match by_rows {
+            true => Filled::Rows(rows_max),
+            false => Filled::Memory(bytes_max),
+        });
+    }
+
     /// What rows need, without the room vectors keep for growth.
     fn used_bytes(&self) -> usize {
         let key: usize = self.keys.iter().map(KeyCells::cell_bytes).sum();
@@ -339,6 +382,7 @@ impl Rows {
         }
         self.cut = true;
         let before = self.len;
+        self.note_full();
         match self.bounds.full {
             Full::Sample => {
                 while self.is_over() && self.sampled < 32 {

@@ -21,8 +21,20 @@ pub(crate) fn instant(text: &str) -> Option<Ts> {
         _ => return None,
     };
     let whole = text.len() >= 19 + offset && matches!(bytes[10], b'T' | b't' | b' ');
+    if !is_zone(&text[text.len() - offset..]) {
+        return None;
+    }
     let stamp = text.parse::<jiff::Timestamp>().ok().filter(|_| whole)?;
     u64::try_from(stamp.as_nanosecond()).ok().map(Ts)
+}
+
+/// Whether `Z`, or `+hh:mm` as RFC 3339 has it, is an offset that a clock may have.
+fn is_zone(text: &str) -> bool {
+    let Some((hours, minutes)) = text.get(1..).and_then(|text| text.split_once(':')) else {
+        return true;
+    };
+    let below = |text: &str, end: u8| text.parse::<u8>().is_ok_and(|number| number < end);
+    below(hours, 24) && below(minutes, 60)
 }
 
 /// The instant of a date and time in UTC.

@@ -9,7 +9,7 @@ use crate::time::Ts;
 
 /// What a task has to say.
 pub struct Emission {
-    /// The task's name.
+    /// The task's name; empty where it is of all of a worker's.
     pub instance: Arc<str>,
     /// What happened to it.
     pub event: Event,
@@ -21,7 +21,7 @@ impl Emission {
         match &self.event {
             Event::Output(output, _) => output.bytes(),
             Event::Asides(asides) => asides.bytes(),
-            Event::Begin(..) | Event::Opened(_) | Event::Closed(_) => 0,
+            Event::Begin(..) | Event::Opened(_) | Event::Closed(_) | Event::Flushed(_) => 0,
         }
     }
 }
@@ -39,4 +39,6 @@ pub enum Event {
     Asides(Asides),
     /// All that it records before this instant has been said.
     Closed(Ts),
+    /// All that all tasks of a worker had open has been said: who holds this waits for that.
+    Flushed(Arc<()>),
 }

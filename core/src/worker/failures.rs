@@ -12,6 +12,8 @@ pub struct Failures {
     calls: u32,
     // Batches over which a limit was passed, whatever became of the intervals between them.
     stopped: u32,
+    // Ends of intervals, whatever became of the batches between them.
+    ends: u32,
 }
 
 impl Failures {
@@ -21,6 +23,8 @@ impl Failures {
         if over_batch {
             let stopped = fault.is_some_and(|fault| fault.limit.is_some());
             self.stopped = if stopped { self.stopped.saturating_add(1) } else { 0 };
+        } else {
+            self.ends = if fault.is_some() { self.ends.saturating_add(1) } else { 0 };
         }
     }
 
@@ -31,7 +35,7 @@ impl Failures {
 
     /// Whether the task is to be parked.
     pub(super) fn are_too_many(self) -> bool {
-        self.calls.max(self.stopped) >= FAULTS_MAX
+        self.calls.max(self.stopped).max(self.ends) >= FAULTS_MAX
     }
 }
 
@@ -55,6 +59,24 @@ mod tests {
         check(Some(Limit::Cpu), true);
         // A packet in every batch that a script makes nothing of.
         check(None, false);
+    }
+
+    #[test]
+    fn who_fails_at_the_end_of_each_interval_has_failed_too_often_whatever_its_batches_say() {
+        let (mut failures, fault) = (Failures::default(), Fault::new("what"));
+        let mut interval = |fault: Option<&Fault>| {
+            (0..3).for_each(|_| failures.note(true, None));
+            failures.note(false, fault);
+            failures.are_too_many()
+        };
+        for _ in 1..FAULTS_MAX {
+            assert!(!interval(Some(&fault)));
+        }
+        assert!(!interval(None));
+        for _ in 1..FAULTS_MAX {
+            assert!(!interval(Some(&fault)));
+        }
+        assert!(interval(Some(&fault)));
     }
 
     #[test]

@@ -18,6 +18,14 @@ impl Task {
         }
     }
 
+    /// Tells the module that others wait for what it does from now on, or nobody.
+    pub(super) fn begin_turn(&mut self) {
+        let (module, shared) = (&mut self.module, self.share.is_shared());
+        if let Err(panicked) = guarded(|| module.turn(shared)) {
+            self.give_up(&panicked);
+        }
+    }
+
     /// Takes note of what the state has come to.
     pub(super) fn note_state(&mut self) {
         let (counters, name, module) = (&self.counters, &self.name, &self.module);

@@ -16,7 +16,7 @@ pub(super) const WAIT_MIN: usize = 2;
 const SAVED_MAX_NS: i64 = 250_000_000;
 const OWED_MAX_NS: i64 = 500_000_000;
 /// How long one task's empty intervals may be closed one after the other.
-const ZEROS_MAX_NS: u64 = 100_000_000;
+const ZEROS_MAX_NS: u64 = 50_000_000;
 
 /// The time that a worker has had: that in which it ran, and that in which it had nothing to do.
 /// What other threads took of the machine is nobody's here.
@@ -68,7 +68,13 @@ impl Default for Share {
 }
 
 impl Share {
-    /// Begins a turn; whether it may be had.
+    /// Forgets what it owes: who has nobody beside itself owes nobody anything.
+    pub fn forgive(&mut self) {
+        self.credit_ns = self.credit_ns.max(0);
+    }
+
+    /// Begins a turn; whether it may be had. Where nobody is waited for there is none, and it
+    /// neither earns nor pays.
     pub fn turn(&mut self, turn: Option<Turn>) -> bool {
         let Some(Turn { tasks, now_ns, wait }) = turn else {
             (self.since_ns, self.end_ns) = (None, None);
@@ -82,8 +88,16 @@ impl Share {
         !wait || self.credit_ns >= 0
     }
 
-    /// Pays for CPU time.
+    /// Whether others wait for the end of the turn.
+    pub fn is_shared(&self) -> bool {
+        self.since_ns.is_some()
+    }
+
+    /// Pays for the CPU time of a turn.
     pub fn spend(&mut self, spent_ns: u64) {
+        if !self.is_shared() {
+            return;
+        }
         let spent = i64::try_from(spent_ns).unwrap_or(i64::MAX);
         self.credit_ns = self.credit_ns.saturating_sub(spent).max(-OWED_MAX_NS);
     }
@@ -120,7 +134,32 @@ mod tests {
     #[test]
     fn nobody_is_passed_over_where_nobody_waits() {
         let mut share = Share::default();
+        assert!(share.turn(turn(0, false)));
         share.spend(u64::MAX);
-        assert!(share.turn(None) && share.turn(turn(0, false)) && !share.turn(turn(0, true)));
+        assert!(share.turn(turn(0, false)) && !share.turn(turn(0, true)));
+    }
+
+    #[test]
+    fn who_is_alone_owes_nothing_to_those_that_come() {
+        let mut share = Share::default();
+        for now in 0..10 {
+            share.forgive();
+            assert!(share.turn(None));
+            share.spend(u64::MAX);
+            assert!(share.turn(turn(now, true)), "{now}");
+            // And what it owed is forgotten with those it owed it to.
+            share.spend(u64::MAX);
+        }
+    }
+
+    #[test]
+    fn who_has_others_beside_itself_owes_them_as_much_behind_batches_of_files() {
+        let mut share = Share::default();
+        assert!(share.turn(turn(0, true)));
+        share.spend(u64::MAX);
+        assert!(share.turn(None));
+        share.spend(u64::MAX);
+        assert!(!share.turn(turn(0, true)) && !share.turn(turn(1_990, true)));
+        assert!(share.turn(turn(4_000, true)));
     }
 }

@@ -7,8 +7,9 @@ use crate::capture::outbox::Outbox;
 use crate::costs::thread_cpu_ns;
 use crate::field::Fields;
 use crate::packet::build::{Frame, batch_of};
-use crate::queue::bounded;
+use crate::queue::{bounded, bounded_by};
 use crate::selection::BATCH_PACKETS_MAX;
+use crate::source::{Origin, Region, region_from};
 
 /// Spends so much CPU time on each batch, and on each interval.
 struct Busy([u64; 2]);
@@ -155,13 +156,40 @@ fn empty_intervals_of_one_task_are_closed_for_a_while_and_the_rest_is_a_gap() {
 }
 
 #[test]
-fn a_worker_may_be_four_full_batches_behind_or_sixteen_of_a_quiet_wire() {
+fn a_worker_may_be_four_full_batches_behind_or_128_of_a_quiet_wire() {
     let room = |packets, is_live| {
         let frames = (0..packets).map(|_| Frame::udp("10.0.0.1:1", "10.0.0.2:2"));
         let mut batch = batch_of(frames);
         batch.is_live = is_live;
         WORK_ROOM / Work::Batch(Arc::new(batch)).room()
     };
-    assert_eq!([room(0, true), room(50, true), room(BATCH_PACKETS_MAX, true)], [16, 16, 4]);
+    assert_eq!([room(0, true), room(32, true), room(BATCH_PACKETS_MAX, true)], [128, 128, 4]);
     assert_eq!([room(0, false), room(BATCH_PACKETS_MAX, false)], [4, 4]);
+}
+
+#[test]
+fn what_waits_for_a_worker_holds_so_many_bytes_and_orders_take_no_room() {
+    let waiting = |region_bytes: usize, places: u32| {
+        let region: Region = Arc::new(vec![0u8; region_bytes]);
+        let (queue, _work) = bounded_by(WORK_ROOM, Work::room);
+        let mut outbox = Outbox::new(queue);
+        assert!((0..1000).all(|_| outbox.order(task("a", [0, 0]))));
+        let mut offered = || {
+            let mut batch = batch_of([Frame::udp("10.0.0.1:1", "10.0.0.2:2")]);
+            batch.push_region(region.clone());
+            for place in 0..places {
+                let origin = Origin { input: Some(place), ..Origin::default() };
+                batch.push_region(region_from(origin, &region));
+            }
+            batch.count_held();
+            batch.is_live = true;
+            outbox.offer(Work::Batch(Arc::new(batch)), Duration::ZERO).is_ok()
+        };
+        (0..).take_while(|_| offered()).count()
+    };
+    assert_eq!([1 << 10, 256 << 10].map(|bytes| waiting(bytes, 0)), [128, 128]);
+    // Flows of one buffer, that went through many interfaces.
+    assert_eq!(waiting(160 << 10, 400), 128);
+    // No more than 64 MiB, and one batch more, whatever that has.
+    assert_eq!([16 << 20, 63 << 20, 100 << 20].map(|bytes| waiting(bytes, 0)), [4, 2, 1]);
 }

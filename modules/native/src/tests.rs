@@ -136,7 +136,7 @@ fn traffic_says_what_is_declared() {
 fn topaddr_says_what_is_declared() {
     let by = |field: &str| keyed(&[("addr", field)], ["bytes", "packets"]);
     check("topaddr-native", &[], by("ip.dst"), Some(20));
-    check("topaddr-native", &["topn=3", "use-src=true"], by("ip.src"), Some(3));
+    check("topaddr-native", &["n=3", "use-src=true"], by("ip.src"), Some(3));
     check("topaddr-native", &["n=7", "mask=24"], by("ip.dst/24"), Some(7));
     check("topaddr-native", &["n=1000", "mask=24", "use-dst=false"], by("ip.src/24"), Some(1000));
 }

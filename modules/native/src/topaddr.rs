@@ -28,9 +28,9 @@ impl Default for TopaddrKind {
     fn default() -> Self {
         let arg = |spec: ArgSpec, doc: &str| ArgSpec { doc: doc.to_owned(), ..spec };
         let args = vec![
-            arg(ArgSpec::new("n", 20u64), "how many addresses; `topn` is the same"),
-            arg(ArgSpec::new("use-dst", true), "count by destination"),
-            arg(ArgSpec::new("use-src", false), "count by source instead"),
+            arg(ArgSpec::new("n", 20u64), "how many addresses"),
+            arg(ArgSpec::new("use_dst", true), "count by destination"),
+            arg(ArgSpec::new("use_src", false), "count by source instead"),
             arg(ArgSpec::new("mask", 32u64), "bits that count; IPv6 keeps twice as many"),
             ArgSpec::new("interval", "5s"),
         ];
@@ -51,7 +51,7 @@ impl Kind for TopaddrKind {
     }
 
     fn start(&self, setup: &Setup) -> Result<Started, ModuleError> {
-        let args = self.manifest.resolve(&with_topn(&setup.args))?;
+        let args = self.manifest.resolve(&setup.args)?;
         let module = Topaddr::new(&args, setup.limits.rows_max);
         Ok(Started {
             filter: String::new(),
@@ -62,15 +62,6 @@ impl Kind for TopaddrKind {
             apart: true,
         })
     }
-}
-
-/// The arguments with `n` for what the original called `topn`.
-fn with_topn(given: &Args) -> Args {
-    let mut args = Args::default();
-    for (name, value) in given.iter() {
-        args.set(if name == "topn" { "n" } else { name }, value.clone());
-    }
-    args
 }
 
 /// Bytes and packets by address, for the open interval.
@@ -85,7 +76,7 @@ pub struct Topaddr {
 
 impl Topaddr {
     fn new(args: &Args, rows_max: usize) -> Self {
-        let by_source = args.flag("use-src") || !args.flag("use-dst");
+        let by_source = args.flag("use_src") || !args.flag("use_dst");
         let id = if by_source { Id::Src } else { Id::Dst };
         let mask = Mask::of(u8::try_from(args.uint("mask")).unwrap_or(u8::MAX));
         let field = if by_source { Field::IpSrc } else { Field::IpDst };

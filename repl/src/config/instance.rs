@@ -75,7 +75,7 @@ impl Reader<'_> {
             compress: module.compress.as_ref().is_some_and(|compress| *compress.get_ref()),
             anonymize: module.anonymize.as_ref().map(|path| self.path(path.get_ref())),
             retain: self.age(&module.retain)?,
-            on_demand: self.one_of(&module.running, &RUNNING)?.unwrap_or(false),
+            on_demand: self.on_demand(module)?,
             backfill: self.span(&module.backfill)?,
             grants: self.grants(&module.allow)?,
             rollups,
@@ -83,6 +83,18 @@ impl Reader<'_> {
             filter,
         };
         Ok((instance, places))
+    }
+
+    /// Whether a module runs only when it is asked: there is nothing to run it over before.
+    fn on_demand(&self, module: &file::Module) -> Result<bool> {
+        let on_demand = self.one_of(&module.running, &RUNNING)?.unwrap_or(false);
+        match module.backfill.as_ref().filter(|_| on_demand) {
+            Some(backfill) => {
+                let failure = self.wrong(backfill, "a module on demand has no backfill".to_owned());
+                Err(failure.hint("a question runs it over what is stored: leave it out"))
+            }
+            None => Ok(on_demand),
+        }
     }
 
     /// Makes sure that no instance has the name under which another's rollup is kept.

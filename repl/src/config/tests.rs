@@ -169,6 +169,11 @@ fn a_module_may_run_on_demand_only_and_scripts_be_taken_from_others() {
     assert!(!module("running = \"always\"").instances[0].on_demand);
     assert!(module("running = \"on-demand\"").instances[0].on_demand);
     check_error(
+        "[[module]]\nuse = \"a\"\nrunning = \"on-demand\"\nbackfill = \"1h\"\n",
+        "error: a module on demand has no backfill\n  como.toml:4\n  backfill = \"1h\"\n  \
+         \x20          ^^^^\nhint: a question runs it over what is stored: leave it out",
+    );
+    check_error(
         "[http]\nscripts = \"all\"\n",
         "error: `all` is none of the words here\n  como.toml:2\n  scripts = \"all\"\n            \
          ^^^^^\nhint: write \"loopback\" or \"none\" or \"any\"",

@@ -176,7 +176,7 @@ fn instance(stored: &Stored, store: &dyn RecordStore, name: &str) -> Result<Inst
         return Ok(instance);
     }
     let failure = match catalogue::find(name) {
-        Ok(kind) => return Ok(Instance::of(kind)),
+        Ok(kind) => return Ok(crate::afresh::as_recorded(Instance::of(kind), store)?),
         Err(failure) => failure,
     };
     let module = store.stream(name)?.map(|stream| stream.module);

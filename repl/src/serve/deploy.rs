@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use como_core::module::Kind;
 use como_core::storage::{NAME_BYTES_MAX, can_name};
 use como_core::supervisor::{Backfill, Handle, Instance};
-use como_core::time::Ts;
+use como_core::time::{Span, Ts};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::RwLock;
 
@@ -44,8 +44,24 @@ pub type Reserved = Arc<RwLock<BTreeSet<String>>>;
 /// Turns a script into a module, or says in words why not.
 pub type Load = fn(&Path) -> Result<Arc<dyn Kind>, String>;
 
-/// Tells until when there are records of an instance, if there are.
-pub type Recorded = Arc<dyn Fn(&str) -> Option<Ts> + Send + Sync>;
+/// Tells what is recorded of an instance.
+pub type Recorded = Arc<dyn Fn(&str) -> Known + Send + Sync>;
+
+/// What is recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Until when there are records of the instance, if there are.
+    pub until: Option<Ts>,
+    /// Until when packets were shed of those that instances keep, of each that lacks any.
+    pub shed: BTreeMap<String, Ts>,
+}
+
+impl Known {
+    /// What it means for who begins so long before.
+    pub fn backfill(self, span: Span) -> Backfill {
+        Backfill { span, stored: self.until, shed: self.shed }
+    }
+}
 
 /// Whether there is a script of that name in a folder.
 pub fn has_script(dir: &Path, name: &str) -> bool {
@@ -68,7 +84,7 @@ pub struct Deployer {
     pub changes: (Sender<()>, Receiver<()>),
     /// Where refusals are shown.
     pub refused: Refused,
-    /// Until when there are records of an instance.
+    /// What is recorded of an instance.
     pub recorded: Recorded,
     /// How a script becomes a module.
     pub load: Load,
@@ -160,7 +176,7 @@ impl Deployer {
         }
         let kind = (self.load)(path)?;
         let backfill = kind.manifest().backfill;
-        let backfill = backfill.map(|span| Backfill { span, stored: (self.recorded)(name) });
+        let backfill = backfill.map(|span| (self.recorded)(name).backfill(span));
         let name = name.to_owned();
         let instance =
             Instance { name, limits: *self.limits.read(), backfill, ..Instance::of(kind) };

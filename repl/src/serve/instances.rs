@@ -12,9 +12,9 @@ use como_core::record::Value;
 use como_core::rollup::Rollup;
 use como_core::storage::packets::{Place, Room, Secret};
 use como_core::supervisor::keep::{Bound, Bounds};
-use como_core::supervisor::{Backfill, Instance, rolls_up};
+use como_core::supervisor::{Instance, rolls_up};
 
-use super::deploy::Recorded;
+use super::deploy::{Known, Recorded};
 use super::ondemand::OnDemand;
 use crate::config::places::Instance as Places;
 use crate::config::{Config, FOREVER, InstanceConfig, packets_in};
@@ -27,7 +27,7 @@ const STREAMSIZE_SMALL: u64 = 64 << 10;
 pub fn all(config: &Config) -> Result<(Vec<Instance>, OnDemand)> {
     let (mut always, on_demand) = (Vec::new(), OnDemand::default());
     // What is recorded of them is not known yet.
-    let nothing: Recorded = Arc::new(|_| None);
+    let nothing: Recorded = Arc::new(|_| Known::default());
     for one in &config.instances {
         let instance = instance(config, one, &nothing)?;
         match one.on_demand {
@@ -101,7 +101,7 @@ pub fn instance(
     };
     let started = Instance {
         name: instance.name.clone(),
-        backfill: span.map(|span| Backfill { span, stored: recorded(&instance.name) }),
+        backfill: span.map(|span| recorded(&instance.name).backfill(span)),
         kind,
         filter: instance.filter.clone(),
         args,

@@ -81,7 +81,8 @@ impl Desk {
         }
         let running = self.running();
         let feed = Some(&self.feed);
-        let place = Place { store: &*self.store, feed, running: &running, packets: None };
+        let packets = Some(&*self.packets);
+        let place = Place { store: &*self.store, feed, running: &running, packets };
         let own = match query.interval {
             Some(_) => Coarse::open(query, place, None).map(|answer| answer.own()),
             None => Answer::open(query, place).and_then(|answer| answer.own()),

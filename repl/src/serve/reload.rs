@@ -10,19 +10,26 @@ use std::path::Path;
 use como_core::lookup::Lookups;
 use como_core::supervisor::{AttachError, Handle, Instance, Needs};
 
-use super::instances::{bounds_of, instance, rollups_of};
-use super::{Shared, views};
+use super::instances::{bounds_of, instance, odd, rollups_of};
+use super::{Shared, fixed, views};
 use crate::config::{Config, InstanceConfig};
 use crate::error::{Failure, Result};
 
-/// Reads the configuration again, and takes it unless something is wrong with it.
-pub(super) fn again(path: &Path, config: &mut Config, monitor: &Handle, shared: &Shared) -> Result {
+/// Reads the configuration again, and takes it in place of `config` unless something is wrong with
+/// it. `running` is the one that was started with.
+pub(super) fn again(
+    path: &Path,
+    (config, running): (&mut Config, &Config),
+    monitor: &Handle,
+    shared: &Shared,
+) -> Result {
     let new = Config::read(path)?;
     views::check(&new, |name| shared.knows(&new, name))?;
     let lookups = new.tables.load()?;
     let changed = changed(config, &new, &lookups, shared)?;
+    fixed::check(&new, running)?;
     monitor.set_lookups(lookups);
-    tell_what_stays(config, &new);
+    tell_what_stays(&new, running);
     *config = take(config, new, changed, (monitor, shared));
     // What the configuration gave up may be a script's.
     let _ = shared.changes.0.try_send(());
@@ -135,18 +142,11 @@ pub(super) fn reserved(config: &Config) -> BTreeSet<String> {
     instances.chain(rollups).chain(views).collect()
 }
 
-/// Warns of what only a restart changes.
-fn tell_what_stays(old: &Config, new: &Config) {
-    let fixed =
-        |c: &Config| (c.modules.clone(), c.store.clone(), c.listen, c.scripts, c.sources.clone());
-    let addresses = |c: &Config| views::addresses(&c.views);
-    if fixed(old) != fixed(new) || addresses(old) != addresses(new) {
-        tracing::warn!("modules folder, store, addresses and sources change with a restart only");
-    }
-    let slow = |c: &Config| (c.streamsize, c.retain, c.workers);
-    if slow(old) != slow(new) {
-        tracing::warn!(
-            "`streamsize` and `retain` of the store and `workers` change with a restart only"
-        );
+/// Warns of what only a restart changes, and of what is odd in what was read.
+fn tell_what_stays(new: &Config, running: &Config) {
+    odd(new).iter().for_each(|odd| odd.show("warning"));
+    let differing = fixed::differing(new, running);
+    if !differing.is_empty() {
+        tracing::warn!("with a restart only changes: {}", differing.join(", "));
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::broken;
 use super::door::{Desk, bad, refusal};
-use crate::afresh::Afresh;
+use crate::afresh::{Afresh, Running};
 use crate::{afresh, catalogue};
 
 /// How many modules may run for questions at once.
@@ -133,7 +133,11 @@ impl Desk {
                 None => return Err(bad(format!("there is no module `{}` to run", query.module))),
             },
         };
-        let known = known.unwrap_or_else(|| self.instance(kind));
+        let known = match known {
+            Some(known) => known,
+            None => afresh::as_recorded(self.instance(kind), &*self.store)
+                .map_err(|error| refusal(&error.into()))?,
+        };
         let instance = afresh::instance(known, query);
         let instance = instance.map_err(|failure| bad(failure.text()))?;
         let maker = instance.maker(self.monitor.lookups());
@@ -173,7 +177,11 @@ impl Desk {
             packets: &self.packets,
             makers: &makers,
             is_of_view: &|name| self.views.have(name),
-            running: Some((self.monitor.clone(), self.feed.clock())),
+            running: Some(Running {
+                monitor: self.monitor.clone(),
+                clock: self.feed.clock(),
+                settled: self.keeping.read().settled_until.clone(),
+            }),
             lookups: self.monitor.lookups(),
             common: self.common.clone(),
         })

@@ -2,6 +2,7 @@
 //! do not reach.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,12 @@ impl Desk {
 
     /// The records there are, and those that come.
     fn at_hand(&self) -> Records {
-        Records { store: self.store.clone(), feed: self.feed.clone(), running: self.running() }
+        Records {
+            store: self.store.clone(),
+            feed: self.feed.clone(),
+            running: self.running(),
+            packets: self.packets.clone(),
+        }
     }
 
     /// Why what is recorded does not answer, if for an argument.
@@ -121,12 +127,14 @@ struct Records {
     store: Arc<dyn RecordStore>,
     feed: Feed,
     running: Vec<(String, String)>,
+    packets: PathBuf,
 }
 
 impl Records {
     fn place(&self) -> Place<'_> {
         let feed = Some(&self.feed);
-        Place { store: &*self.store, feed, running: &self.running, packets: None }
+        let packets = Some(&*self.packets);
+        Place { store: &*self.store, feed, running: &self.running, packets }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Arguments of the library's functions, read as what they should be.
+//! Arguments of the library's functions, read as what they should be; and what is nil of results.
 
 use como_core::addr::{Addr, Prefix};
 use como_core::record::Value;
@@ -109,4 +109,9 @@ pub fn wanted(at: usize, what: &str, given: Option<&Value>) -> String {
         Some(other) => other.to_string(),
     };
     format!("argument {} is {what}, not {given}", at + 1)
+}
+
+/// A value where there is one, nil where there is none.
+pub fn or_nil<T>(found: Option<T>, make: impl FnOnce(T) -> Value) -> Result<Value, String> {
+    Ok(found.map_or(Value::Null, make))
 }

@@ -8,81 +8,10 @@ use como_core::field::{Field, Kind};
 use como_core::nearest::nearest;
 use como_core::table::AGGREGATES;
 
+use super::basics::{BASICS, Basic};
 use super::{Entry, TOPICS, entries, find};
 use crate::declare::Callback;
 use crate::scan::TS_NS;
-
-/// What scripts have beside the library: name, how it is written in Lua and in Rhai (empty where
-/// it is not there), what it is.
-pub const BASICS: [(&str, &str, &str, &str); 16] = [
-    ("addr", "addr(\"10.0.0.1\")", "addr(\"10.0.0.1\")", "the address that a text stands for"),
-    ("masked", "a:masked(24)", "a.masked(24)", "an address with only its first bits"),
-    (
-        "within",
-        "a:within(\"10.0.0.0/8\")",
-        "a.within(\"10.0.0.0/8\")",
-        "whether an address lies in a network",
-    ),
-    (
-        "flow",
-        "pkt.flow",
-        "pkt.flow",
-        "the five-tuple of a packet as one value, a key as addresses are; it has `src`, `dst`, \
-         `proto`, `sport`, `dport`",
-    ),
-    ("is_v6", "a.is_v6", "a.is_v6", "whether an address is of IPv6"),
-    (
-        "log",
-        "log(\"text\")",
-        "log(\"text\")",
-        "writes to the monitor's log, 600 lines a minute at most",
-    ),
-    ("top", "top(t, 10, \"bytes\")", "t.top(10)", "the largest entries of a table of your own"),
-    (
-        "table.top",
-        "table:top(\"bytes\", 10)",
-        "table.top(\"bytes\", 10)",
-        "the rows of a core table that are largest in a column",
-    ),
-    (
-        "table.all",
-        "table:all()",
-        "table.all()",
-        "all rows of a core table, in the order of their keys",
-    ),
-    (
-        "table.find",
-        "table:find(key)",
-        "table.find(key)",
-        "the row of a core table with that key, or nil",
-    ),
-    ("table.len", "#table", "table.len()", "how many rows a core table has"),
-    (
-        "long.fold",
-        "long:fold(table)",
-        "long.fold(table)",
-        "adds the interval's rows to the long-term table",
-    ),
-    (
-        "table",
-        "table{ key = { ... }, value = { ... } }",
-        "table(#{ key: #{ ... }, value: #{ ... } })",
-        "a core table of the script's own, declared as a module's is, also with `rows` and `full`",
-    ),
-    (
-        "table.add",
-        "t:add(pkt)",
-        "t.add(pkt)",
-        "counts the packet in a table of the script's own, once however often it is added",
-    ),
-    ("table.clear", "t:clear()", "t.clear()", "removes all rows of a table of the script's own"),
-    (
-        "table()",
-        "",
-        "table()",
-        "an empty table that takes any key, for Rhai: `t[key]`, `t.add(key, n)`",
-    ),
-];
 
 /// The manual, as `docs/module-api.md` holds it.
 pub fn manual() -> String {
@@ -104,10 +33,10 @@ pub fn manual() -> String {
     for usage in &AGGREGATES {
         let _ = writeln!(page, "| `{}` | {} |", usage.usage, usage.doc);
     }
-    page += "\n## Basics\n\n| in Lua | in Rhai | is |\n|---|---|---|\n";
-    for (_, lua, rhai, doc) in BASICS {
+    page += "\n## Basics\n\n| in Lua | in Rhai | is | since |\n|---|---|---|---|\n";
+    for Basic { lua, rhai, doc, since, .. } in &BASICS {
         let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
-        let _ = writeln!(page, "| {} | {} | {doc} |", code(lua), code(rhai));
+        let _ = writeln!(page, "| {} | {} | {doc} | {since} |", code(lua), code(rhai));
     }
     for (topic, about) in TOPICS {
         let _ = write!(page, "\n## {topic}: {about}\n");
@@ -156,8 +85,9 @@ pub fn help(name: &str) -> Option<String> {
     if let Some(usage) = AGGREGATES.iter().find(|usage| usage.name == name) {
         return Some(format!("{}: {}", usage.usage, usage.doc));
     }
-    if let Some((_, lua, rhai, doc)) = BASICS.iter().find(|(known, ..)| *known == name) {
-        return Some(format!("{doc}\n  Lua:  {lua}\n  Rhai: {rhai}"));
+    if let Some(basic) = BASICS.iter().find(|basic| basic.name == name) {
+        let Basic { lua, rhai, doc, since, .. } = basic;
+        return Some(format!("{doc}\n  Lua:  {lua}\n  Rhai: {rhai}\nSince {since}."));
     }
     let name = name.strip_prefix("pkt.").unwrap_or(name);
     if name == TS_NS {
@@ -171,7 +101,7 @@ pub fn help(name: &str) -> Option<String> {
 pub fn names() -> Vec<String> {
     let entries = entries().map(Entry::path);
     let aggregates = AGGREGATES.iter().map(|usage| usage.name.to_owned());
-    let basics = BASICS.iter().map(|(name, ..)| (*name).to_owned());
+    let basics = BASICS.iter().map(|basic| basic.name.to_owned());
     entries.chain(aggregates).chain(basics).collect()
 }
 

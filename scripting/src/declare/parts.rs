@@ -30,6 +30,16 @@ pub(super) fn table(given: &Tree) -> Result<Declaration, String> {
     Ok(declaration)
 }
 
+/// What `doc` may hold: it is shown whole.
+const DOC_BYTES_MAX: usize = 64 << 10;
+
+fn doc(text: String) -> Result<String, String> {
+    match text.len() {
+        0..=DOC_BYTES_MAX => Ok(text),
+        bytes => Err(format!("`doc` has {bytes} bytes, and at most {DOC_BYTES_MAX} may be")),
+    }
+}
+
 fn full(name: &str, value: &Tree) -> Result<Full, String> {
     Full::named(&text(name, value)?).map_err(|error| error.to_string())
 }
@@ -43,7 +53,7 @@ pub(super) fn read(
     let (name, value) = (global.name.as_str(), &global.value);
     match name {
         "filter" => declared.manifest.filter = text(name, value)?,
-        "doc" => declared.manifest.doc = text(name, value)?,
+        "doc" => declared.manifest.doc = doc(text(name, value)?)?,
         "service" => match text(name, value)? {
             service if service == trace::SERVICE => declared.service = Some(service),
             other => {

@@ -10,10 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use como_core::addr::Addr;
-use como_core::record::Value;
 
 use super::asker::Answer;
-use crate::api::payload::{self, Found};
+use crate::api::dns;
 
 /// How long an answer is waited for, and how often it is asked for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -79,17 +78,13 @@ impl Resolver {
         let Some(question) = question(self.next_id(), name, ty) else { return Answer::NONE };
         let answer = (0..TRIES).find_map(|_| self.exchange(&question).ok().flatten());
         let Some(answer) = answer else { return Answer::NONE };
-        let records = (0..payload::ANSWERS_MAX).map_while(|n| payload::answer(&answer, n));
-        let Some(record) = records.into_iter().find(|record| record.ty == ty) else {
-            return Answer::NONE;
-        };
-        let ttl = Duration::from_secs(record.ttl.into());
-        let value = match record.data {
-            Found::Addr(addr) => Value::Addr(addr),
-            Found::Name(name) => Value::Text(name),
-            Found::Other => return Answer::NONE,
-        };
-        Answer { value: Some(value), ttl }
+        let mut answers = (0..dns::ANSWERS_MAX).map_while(|n| dns::answer(&answer, n));
+        match answers.find(|answer| answer.ty == ty) {
+            Some(dns::Answer { ttl, said: Some(value), .. }) => {
+                Answer { value: Some(value), ttl: Duration::from_secs(ttl.into()) }
+            }
+            _ => Answer::NONE,
+        }
     }
 
     /// An identifier that nobody else foresees (RFC 5452, 9.2).
@@ -121,10 +116,10 @@ impl Resolver {
 
 /// Whether `answer` is one to `question`: a response with its identifier and its question.
 fn answers(question: &[u8], answer: &[u8]) -> bool {
-    let asked = payload::question(question);
+    let asked = dns::question(question);
     let same = answer.get(..2).is_some() && answer.get(..2) == question.get(..2);
     let response = answer.get(2).is_some_and(|flags| flags & 0x80 != 0);
-    same && response && asked.is_some() && payload::question(answer) == asked
+    same && response && asked.is_some() && dns::question(answer) == asked
 }
 
 /// A question for records of type `ty`; none where `name` is no name (RFC 1035, 2.3.4).
@@ -151,6 +146,8 @@ fn question(id: u16, name: &str, ty: u16) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use como_core::record::Value;
+
     use super::*;
 
     /// The answer to a question.
@@ -206,7 +203,7 @@ mod tests {
     #[test]
     fn a_name_is_found_by_its_address() {
         let resolver = server(vec![|question| {
-            let asked = payload::question(question).expect("a question");
+            let asked = dns::question(question).expect("a question");
             assert_eq!(asked, ("1.2.0.192.in-addr.arpa".to_owned(), 12));
             record(question, 12, b"\x04host\x07example\0")
         }]);

@@ -13,7 +13,7 @@ use como_core::field::Demand;
 use como_core::module::declared::{Declaration, Declared};
 use como_core::module::{Limits, Module};
 use como_core::selection::{BATCH_PACKETS_MAX, Selection};
-use como_core::table::Table;
+use como_core::table::{Filled, Table};
 use como_core::time::Span;
 use parking_lot::Mutex;
 
@@ -269,6 +269,11 @@ impl Tables {
     pub fn overflowed(&self) -> u64 {
         let tables = self.made.iter().map(|(shared, _)| shared.lock().declared.overflowed());
         tables.fold(self.overflowed, u64::saturating_add)
+    }
+
+    /// What one of them had reached when it was full.
+    pub fn filled(&self) -> Option<Filled> {
+        self.made.iter().find_map(|(shared, _)| shared.lock().declared.filled())
     }
 }
 

@@ -3,6 +3,7 @@
 mod begun;
 mod filters;
 mod records;
+mod rows;
 
 use std::sync::Arc;
 
@@ -101,6 +102,32 @@ fn export(state) { #{ n: state.n } }";
             assert!(fault.limit.is_none() && told.ends_with(left), "{fault:?}");
             assert_eq!(told.is_empty(), left.is_empty(), "{fault:?}");
         }
+    }
+}
+
+#[test]
+fn what_a_script_says_forges_no_line_of_the_log() {
+    let said = "e; f\\n2026-01-01T00:00:00Z ERROR forged";
+    let lua = format!("value = {{ n = count() }}\nfunction export() error(\"{said}\") end");
+    let rhai = format!("let value = #{{ n: count() }};\nfn export(t) {{ throw \"{said}\"; }}");
+    for (file, text) in [("test.lua", &lua), ("test.rhai", &rhai)] {
+        assert_eq!(faults(file, text), [format!("{file}:2: {said}")]);
+    }
+    let top =
+        [("test.lua", format!("error(\"{said}\")")), ("test.rhai", format!("throw \"{said}\";"))];
+    for (file, text) in top {
+        let error = crate::load_text(file, &text).err().expect("it loads").to_string();
+        assert!(error.contains(said) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_doc_has_a_length() {
+    let lua = "doc = string.rep('x', 1e6) value = { n = count() }";
+    let rhai = "let doc = \"\"; doc.pad(1000000, \"x\"); let value = #{ n: count() };";
+    for (file, text) in [("test.lua", lua), ("test.rhai", rhai)] {
+        let error = crate::load_text(file, text).err().expect("it loads").to_string();
+        assert!(error.contains("`doc` has 1000000 bytes, and at most 65536 may be"), "{error}");
     }
 }
 

@@ -180,8 +180,15 @@ pub fn named(value: &mlua::Value) -> String {
         mlua::Value::Boolean(x) => x.to_string(),
         mlua::Value::Integer(_) | mlua::Value::Number(_) => "a number".to_owned(),
         mlua::Value::UserData(_) => "an object".to_owned(),
+        mlua::Value::Table(table) if is_packet(table) => "a packet".to_owned(),
         other => format!("a {}", other.type_name()),
     }
+}
+
+/// Whether a table stands for a packet, or for a layer of one.
+fn is_packet(table: &Table) -> bool {
+    let said = table.metatable().and_then(|meta| meta.raw_get::<mlua::Value>("__metatable").ok());
+    said.is_some_and(|said| said.as_string().is_some_and(|said| said == "packet"))
 }
 
 /// A Lua value as one of a record.

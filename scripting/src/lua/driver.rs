@@ -56,7 +56,8 @@ pub fn reads_of(source: &str) -> Reads {
     let reads = scan::followed(source);
     let tokens = code(source, Language::Lua);
     // What is surely wrong by whatever name is told of these alone, and refuses the script.
-    let wrong = [&reads.written, &reads.lengths].iter().any(|found| !found.is_empty());
+    let wrong = [&reads.written, &reads.lengths, &reads.keys];
+    let wrong = wrong.iter().any(|found| !found.is_empty());
     if wrong || !reads.unknown.is_empty() || Driver::of(&reads, &tokens).direct {
         return reads;
     }

@@ -1,15 +1,24 @@
 //! A script that ends by a `return` of its own, before its driver.
 
 use super::trouble::Trouble;
+use crate::mistakes::RETURNED;
 use crate::scan::tokens::{Token, code};
 use crate::scan::{Language, opens_block};
 
 /// What is wrong with a script that ends in a line; 0 where that is not known.
 pub fn early(line: u32) -> Trouble {
-    Trouble::new(
-        line,
-        "a module declares by plain top-level names and has no `return` outside its functions",
-    )
+    Trouble::new(line, RETURNED)
+}
+
+/// What is wrong with a text that is no Lua in `trouble`: something may stand behind that `return`.
+pub fn behind(source: &str, trouble: Trouble) -> Trouble {
+    let unclosed = ["end", "else", "elseif", "until"].iter().any(|word| {
+        // Then it is the blocks that are wrong.
+        trouble.message.ends_with(&format!("got '{word}'"))
+    });
+    let expected = trouble.message.starts_with("expected <eof>") && !unclosed;
+    let returned = line(source).filter(|line| expected && *line <= trouble.line);
+    returned.map_or(trouble, early)
 }
 
 /// The line of the first `return` that lies in no function.

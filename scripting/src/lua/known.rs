@@ -2,7 +2,7 @@
 
 use mlua::Table;
 
-use crate::api::manual::BASICS;
+use crate::api::basics::BASICS;
 
 /// The names of the library, and those within them.
 pub struct Known<'a>(pub &'a Table);
@@ -31,8 +31,8 @@ impl Known<'_> {
         if of == "string" {
             return self.members("string").unwrap_or_default();
         }
-        let methods = BASICS.iter().filter(|(_, lua, ..)| lua.contains(':'));
-        methods.filter_map(|(name, ..)| Some(name.rsplit('.').next()?.to_owned())).collect()
+        let methods = BASICS.iter().filter(|basic| basic.lua.contains(':'));
+        methods.filter_map(|basic| Some(basic.name.rsplit('.').next()?.to_owned())).collect()
     }
 }
 

@@ -12,8 +12,11 @@ use super::known::Known;
 use crate::absent;
 use crate::declare::{Callback, Script};
 use crate::mistakes::TOLD_MAX;
-use crate::scan::tokens::{Shape, Token, tokens};
-use crate::scan::{LAYERS, Language, functions, given, is_dotted, strays, subject};
+use crate::scan::tokens::{Shape, Token, code, tokens};
+use crate::scan::{
+    LAYERS, LIST_TOKENS_MAX, Language, closed, functions, given, is_asked_for, is_dotted, strays,
+    subject,
+};
 
 /// What went wrong in a line of a script, in words. `calls` are those that led there, as far as
 /// the machine tells.
@@ -27,11 +30,15 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
     });
     let is_plain = found.is_none();
     let mut mistake = found.unwrap_or_else(|| script.mistake(line, message));
-    if is_plain && names_nil(message) {
-        script.about_nothing(&mut mistake, "nil", |field| format!("if {field} then"));
-    }
     let counts = ["arithmetic", "compare", "concatenate", "got function"];
     let counts = counts.iter().any(|what| message.contains(what));
+    let nil = is_plain && names_nil(message);
+    let byte = || in_line.iter().find_map(|at| byte(script, &text, *at));
+    if let Some(hint) = (nil && counts).then(byte).flatten() {
+        mistake.hint = Some(hint);
+    } else if nil {
+        script.about_nothing(&mut mistake, "nil", |field| format!("if {field} then"));
+    }
     if is_plain && counts && message.contains("function") {
         let found = |of: fn(&[Token<'_>], usize) -> _| in_line.iter().find_map(|at| of(&text, *at));
         mistake.hint = found(length).or_else(|| found(kept_length)).or(mistake.hint);
@@ -54,8 +61,8 @@ pub fn told(script: &Script<'_>, line: u32, message: &str, calls: &str, known: &
 
 /// The names a text calls or looks into that are nowhere.
 pub fn strangers(script: &Script<'_>, known: &Known) -> Vec<Mistake> {
-    let text = tokens(script.text, Language::Lua);
-    let mut found: Vec<Mistake> = strays(&text, Language::Lua, |name| known.has(name))
+    let text = code(script.text, Language::Lua);
+    let mut found: Vec<Mistake> = strays(&text, Language::Lua, |name| is_known(&text, known, name))
         .into_iter()
         .take(TOLD_MAX)
         .map(|at| stranger(script, &text, at, known))
@@ -64,6 +71,25 @@ pub fn strangers(script: &Script<'_>, known: &Known) -> Vec<Mistake> {
     let topics = (0..text.len()).filter(|at| !own.contains(text[*at].text));
     found.extend(topics.filter_map(|at| member(script, &text, at, known)).take(TOLD_MAX));
     found
+}
+
+/// Those of them that would surely fail wherever they are come to: nothing asks first whether they
+/// are there, or tries.
+pub fn nowhere(script: &Script<'_>, known: &Known) -> Vec<Mistake> {
+    let text = code(script.text, Language::Lua);
+    if ["pcall", "xpcall"].iter().any(|tries| text.iter().any(|token| token.is(tries))) {
+        return Vec::new();
+    }
+    let asked = |at: &usize| is_asked_for(&text, Language::Lua, text[*at].text);
+    let found = strays(&text, Language::Lua, |name| is_known(&text, known, name)).into_iter();
+    let found = found.filter(|at| !asked(at)).take(TOLD_MAX);
+    found.map(|at| stranger(script, &text, at, known)).collect()
+}
+
+/// Whether there is something of this name; `types` is for functions of types alone.
+fn is_known(text: &[Token<'_>], known: &Known, name: &str) -> bool {
+    let of_types = || text.windows(2).any(|pair| pair[0].is("type") && pair[1].is("function"));
+    known.has(name) || name == "types" && of_types()
 }
 
 /// What to say of the name at `at`, which is nowhere.
@@ -209,12 +235,20 @@ fn unset(script: &Script<'_>, text: &[Token<'_>], line: &[usize]) -> Option<Stri
     Some(format!("`{shown}` is nil before it is first set: write `({shown} or 0)`"))
 }
 
-/// What to try where `at` is the `len` of `p.len`, which is a function where that is a text.
+/// What to try where `at` is the `len` of `p.len` or `p["len"]`, which is a function where that is
+/// a text.
 fn length(text: &[Token<'_>], at: usize) -> Option<String> {
-    let called = text.get(at + 1).is_some_and(|t| t.is("("));
-    let name = text.get(at.checked_sub(2)?).filter(|t| t.shape == Shape::Word)?.text;
-    let found = text[at].is("len") && is_dotted(text, at) && !called;
-    found.then(|| format!("`{name}.len` is a function where `{name}` is a text: write `#{name}`"))
+    let is = |at: usize, mark: &str| text.get(at).is_some_and(|t| t.is(mark));
+    let sign = at.checked_sub(1).filter(|_| text[at].name() == Some("len"))?;
+    let quoted = text[at].shape == Shape::Text && is(sign, "[") && is(at + 1, "]");
+    let next = at + 1 + usize::from(quoted);
+    if is(next, "(") || !quoted && !is_dotted(text, at) {
+        return None;
+    }
+    let first = subject(text, sign)?;
+    let shown = |tokens: &[Token<'_>]| tokens.iter().map(|token| token.text).collect::<String>();
+    let (name, what) = (shown(&text[first..sign]), shown(&text[first..next]));
+    Some(format!("`{what}` is a function where `{name}` is a text: write `#{name}`"))
 }
 
 /// The same where `at` is a name that was given such a `p.len`.
@@ -224,6 +258,28 @@ fn kept_length(text: &[Token<'_>], at: usize) -> Option<String> {
     let same = |other: usize| is(other, name.text) && is_dotted(text, other) == is_dotted(text, at);
     let given = |other: &usize| same(*other) && is(other + 1, "=") && is(other + 4, "len");
     (0..text.len()).filter(given).find_map(|at| length(text, at + 4))
+}
+
+/// What to try where `at` opens the `[k]` of a payload, which has no bytes by their numbers: of
+/// `pkt.payload[k]`, or of a name that was given one.
+fn byte(script: &Script<'_>, text: &[Token<'_>], at: usize) -> Option<String> {
+    let is = |at: usize, word: &str| text.get(at).is_some_and(|t| t.is(word));
+    let name = at.checked_sub(1).filter(|_| is(at, "["))?;
+    let payload = |at: usize| is(at, "payload") && is_dotted(text, at);
+    let given = |other: usize| {
+        is(other, text[name].text)
+            && is(other + 1, "=")
+            && payload(other + 4)
+            && !is(other + 5, ":")
+    };
+    let plain = !is_dotted(text, name) && (0..text.len()).any(given);
+    if !plain && !payload(name) {
+        return None;
+    }
+    let (first, close) = (subject(text, at)?, closed(text, at, LIST_TOKENS_MAX)? - 1);
+    let what = script.text.get(text[first].at..text[at].at)?;
+    let key = script.text.get(text[at].at + 1..text[close].at)?;
+    Some(format!("a byte of a payload, from 1, is `{what}:byte({key})`"))
 }
 
 /// The function that a line lies in, and who calls it, where the machine has made it part of its

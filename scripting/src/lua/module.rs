@@ -1,29 +1,26 @@
 //! A running Lua module: the callbacks, in the order an interval calls them.
 
+mod closing;
+
 use como_core::batch::Batch;
 use como_core::field::Demand;
-use como_core::module::declared::Action;
 use como_core::module::{Asides, Export, Fault, Limits, Mistake, Module};
-use como_core::record::{Records, Value};
 use como_core::selection::Selection;
-use como_core::time::Ts;
 use mlua::{Function, MultiValue};
 
-use super::convert;
 use super::feed::Feed;
 use super::fetch::fetch;
 use super::lifted::{self, Lifts, Settler};
 use super::payload::Payloads;
-use super::returned::returned;
 use super::script::Ran;
-use super::tables::{self, Open, Shared, View, Which};
-use super::vm::{Budget, Trouble};
-use crate::common::{Common, ERRORS_MAX};
+use super::tables::{Open, Shared, View, Which};
+use super::vm::Trouble;
+use crate::common::{Common, ERRORS_MAX, UNSEEN};
 use crate::declare::Callback;
 use crate::host::Phase;
 use crate::lift::Lifted;
-use crate::passed::Output;
-use crate::recorder::{Recorder, Returned, Row, stored_schema};
+use crate::recorder::Recorder;
+use crate::watch::Budget;
 
 /// One instance of a script.
 pub struct LuaModule {
@@ -170,9 +167,10 @@ impl LuaModule {
         Trouble { line, ..trouble }
     }
 
-    fn note(&mut self, trouble: Trouble) {
+    /// As [`Common::note`].
+    fn note(&mut self, trouble: Trouble) -> bool {
         let vm = &self.ran.vm;
-        self.common.note(trouble.limit, || vm.told(trouble));
+        self.common.note(trouble.limit, || vm.told(trouble))
     }
 
     /// Runs one of the driver's loops over the picked packets.
@@ -186,21 +184,22 @@ impl LuaModule {
             Some(Ok(mixed)) => mixed,
             Some(Err(error)) => {
                 let trouble = self.ran.vm.trouble(error, false);
-                return self.note(trouble);
+                self.note(trouble);
+                return;
             }
             None => return,
         };
         let count = self.feed.places().len();
         let first = self.payloads.begin(count);
-        let (mut from, mut errors) = (0, 0);
+        let (mut from, mut errors, mut is_told) = (0, 0, false);
         // However often a packet fails, all packets of a batch have the time of one call.
-        let budget = self.ran.vm.budget();
+        let mut budget = self.ran.vm.budget();
         while from < count {
-            let run = || self.run(pass, batch, (mixed, from, first), budget);
+            let run = || self.run(pass, batch, (mixed, from, first), &mut budget);
             let Err(trouble) = self.payloads.within(batch, self.feed.places(), run) else { break };
             let stop = trouble.limit.is_some();
             let callback = if pass == Pass::Update { Callback::Update } else { Callback::Check };
-            self.note(self.placed(callback, trouble));
+            is_told |= self.note(self.placed(callback, trouble));
             if self.ran.fetches {
                 self.abandon();
             }
@@ -209,7 +208,8 @@ impl LuaModule {
             let place = self.ran.vm.call(|| self.place.call::<usize>(()));
             from = place.map_or(count, |at| at.max(from) + 1);
             if stop || errors == ERRORS_MAX {
-                self.common.leave_out(count.saturating_sub(from));
+                let unseen = if is_told { count.saturating_sub(from) } else { 0 };
+                self.common.leave_out(unseen, UNSEEN);
                 break;
             }
         }
@@ -231,7 +231,7 @@ impl LuaModule {
         pass: Pass,
         batch: &Batch,
         (mixed, from, first): (bool, usize, u64),
-        budget: Budget,
+        budget: &mut Budget,
     ) -> Result<(), Trouble> {
         let function = if pass == Pass::Update { &self.update } else { &self.check };
         let count = self.feed.places().len();
@@ -281,92 +281,6 @@ impl LuaModule {
         let args = mlua::Value::Table(self.ran.args_table.clone());
         Ok([table, long, args].into_iter().collect())
     }
-
-    /// The records of a closed interval, by `export` or by the tables alone.
-    fn records(&mut self, out: &mut Export) -> Result<(), Trouble> {
-        if self.idle {
-            return Ok(());
-        }
-        let interval = out.interval();
-        let Some(export) = self.ran.function(Callback::Export).cloned() else {
-            let records = self.common.records(interval);
-            return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
-        };
-        let output = Output::new(self.common.limits());
-        let returned = self.ran.vm.call(|| {
-            let value = export.call::<mlua::Value>(self.export_args()?)?;
-            returned(&value, out, output)
-        });
-        let returned = returned.map_err(|trouble| self.placed(Callback::Export, trouble))?;
-        self.write(returned, out)
-    }
-
-    /// Writes what was returned, through the script's own `store` if it has one.
-    fn write(&mut self, returned: Returned, out: &mut Export) -> Result<(), Trouble> {
-        match (self.ran.function(Callback::Store).cloned(), returned) {
-            (None, Returned::Whole(records)) => out.records(records),
-            (None, Returned::Rows(rows)) => {
-                let line = self.ran.line(Callback::Export);
-                self.recorder.write(rows, out).map_err(|message| Trouble::new(line, message))?;
-            }
-            (Some(store), returned) => self.store(&store, returned.into_rows(), out)?,
-        }
-        Ok(())
-    }
-
-    /// Each record as the bytes the script makes of it.
-    fn store(&self, store: &Function, rows: Vec<Row>, out: &mut Export) -> Result<(), Trouble> {
-        let vm = &self.ran.vm;
-        let mut records = Records::empty(stored_schema(), out.interval().len());
-        let mut output = Output::new(self.common.limits());
-        for row in rows {
-            let bytes = vm.call(|| {
-                let record =
-                    convert::table_of(vm.lua(), row.iter().map(|(name, v)| (name.as_str(), v)))?;
-                let stored = store.call::<mlua::LuaString>(record)?;
-                output.bytes(stored.as_bytes().len()).map_err(mlua::Error::external)?;
-                Ok(stored.as_bytes().to_vec())
-            });
-            let bytes = bytes.map_err(|trouble| self.placed(Callback::Store, trouble))?;
-            records.push(out.interval().start(), [Value::Bytes(bytes)]);
-        }
-        out.records(records);
-        Ok(())
-    }
-
-    /// Asks `action` about every long-term row, and writes those to store.
-    fn flush(&mut self, out: &mut Export) -> Result<(), Trouble> {
-        let (answers, trouble) = self.ask(out.now());
-        if let Some(records) = self.common.flush(out, &answers) {
-            self.write(Returned::Whole(records), out)?;
-        }
-        trouble.map_or(Ok(()), Err)
-    }
-
-    /// What `action` says of each long-term row.
-    fn ask(&self, now: Ts) -> (Vec<Option<Action>>, Option<Trouble>) {
-        let Some(action) = self.ran.function(Callback::Action) else { return (Vec::new(), None) };
-        let vm = &self.ran.vm;
-        let ask = |shared: &Shared, row| {
-            vm.call(|| {
-                let record = match shared.lock().declared.long() {
-                    Some(long) => tables::row(vm.lua(), long, row)?,
-                    None => return Ok(None),
-                };
-                let answer = action.call::<Option<String>>((record, now.as_secs_f64()))?;
-                answer.map(|name| named(&name)).transpose()
-            })
-        };
-        let wrong = |limit, message| Trouble { limit, ..Trouble::new(0, message) };
-        self.common.ask(ask, |trouble| trouble.limit.is_some(), wrong)
-    }
-}
-
-fn named(name: &str) -> mlua::Result<Action> {
-    Action::named(name).ok_or_else(|| {
-        let name = name.escape_debug();
-        mlua::Error::runtime(format!("action returned `{name}`: return store, keep or discard"))
-    })
 }
 
 impl Module for LuaModule {
@@ -390,6 +304,10 @@ impl Module for LuaModule {
         }
     }
 
+    fn turn(&mut self, shared: bool) {
+        self.ran.vm.turn(shared);
+    }
+
     fn update(&mut self, batch: &Batch, picked: &Selection) {
         if !self.idle
             && !self.common.count(batch, picked)
@@ -405,12 +323,7 @@ impl Module for LuaModule {
         self.settle();
         self.ran.vm.tidy();
         self.ran.vm.host().close(interval);
-        if let Err(trouble) = self.records(out) {
-            self.note(trouble);
-        }
-        if let Err(trouble) = self.flush(out) {
-            self.note(trouble);
-        }
+        self.close(out);
         self.common.begin();
         if let Err(trouble) = self.begin() {
             let trouble = self.placed(Callback::Init, trouble);
@@ -446,5 +359,9 @@ impl Module for LuaModule {
 
     fn overflowed(&self) -> u64 {
         self.common.overflowed()
+    }
+
+    fn filled(&self) -> Option<String> {
+        self.common.filled()
     }
 }

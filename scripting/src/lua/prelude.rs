@@ -11,7 +11,7 @@ use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, Lua, Table};
 
 use super::payload::WORK_MAX;
-use super::script::Source;
+use super::script::{NO_KEY, Source};
 use super::vm::compiler;
 use super::{caught, convert};
 use crate::scan::tokens::code;
@@ -47,6 +47,7 @@ pub fn furnish(lua: &Lua, source: &Source) -> mlua::Result<Table> {
     ours.set("told", caught::told(lua)?)?;
     ours.set("work_max", WORK_MAX)?;
     ours.set("read_only", READ_ONLY)?;
+    ours.set("no_key", NO_KEY)?;
     ours.set("layers", convert::layers(lua)?)?;
     compiled(lua, &BOUNDS)?.call::<()>(&ours)?;
     for (words, code) in &PIECES {

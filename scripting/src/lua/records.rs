@@ -15,6 +15,7 @@ use crate::declare::Callback;
 use crate::host::Phase;
 use crate::passed;
 use crate::replayed::{self, PACKETS_MAX};
+use crate::watch::Budget;
 
 /// A record of the script's own, as its callbacks get it.
 fn record(ran: &Ran, ts: Ts, schema: &Schema, values: &[Value]) -> mlua::Result<Table> {
@@ -109,6 +110,7 @@ pub struct Merger {
     ran: Ran,
     merge: Function,
     key: Vec<String>,
+    budget: Budget,
 }
 
 impl Merger {
@@ -117,13 +119,18 @@ impl Merger {
         let merge = callback(&ran, Callback::Merge)?;
         ran.vm.host().turn(Phase::Records);
         let key = ran.declared.row_key();
-        Ok(Self { ran, merge, key })
+        let budget = ran.vm.budget();
+        Ok(Self { ran, merge, key, budget })
     }
 }
 
 impl Merge for Merger {
     fn key(&self) -> &[String] {
         &self.key
+    }
+
+    fn renew(&mut self) {
+        self.budget = self.ran.vm.budget();
     }
 
     fn merge(
@@ -135,7 +142,7 @@ impl Merge for Merger {
     ) -> Result<Vec<Value>, Fault> {
         let vm = &self.ran.vm;
         vm.tidy();
-        let merged = vm.call(|| {
+        let merged = vm.call_within(&mut self.budget, || {
             let one = |values| record(&self.ran, interval.start(), schema, values);
             let merged = self.merge.call::<Option<Table>>((one(a)?, one(b)?))?;
             let merged = merged

@@ -92,6 +92,10 @@ pub struct Notes {
     pub forgives: bool,
 }
 
+/// What to say where a packet is to be the key of a table.
+pub const NO_KEY: &str = "a packet is only valid in the call it is given to, and so no key; take a \
+                          field of it, or `pkt.flow`, as in `t[pkt.ip.src]`";
+
 impl Notes {
     /// Of a top level that goes on whatever is wrong with it.
     pub fn forgiving() -> Self {
@@ -163,7 +167,8 @@ impl Source {
         let notes = std::mem::take(&mut *notes.lock());
         let (globals, functions, mut wrong) =
             self.found(&environment, notes, [("update", update), ("check", check)])?;
-        let slips = self.slips(&reads);
+        let mut slips = self.slips(&reads);
+        slips.extend(vm.nowhere().into_iter().map(ModuleError::from));
         // What cannot be read might be what would seem to be missing.
         if !wrong.is_empty() {
             wrong.extend(slips.iter().cloned());
@@ -323,9 +328,9 @@ impl Source {
         Ok((global, args))
     }
 
-    /// What is surely a slip: names of a packet that no field has, what is written into one,
-    /// addresses that are compared with text, which in Lua are silently never equal, and functions
-    /// of texts that are taken for their length.
+    /// What is surely a slip: names of a packet that no field has, what is written into one, one as
+    /// a key, addresses that are compared with text, which in Lua are silently never equal, and
+    /// functions of texts that are taken for their length.
     pub fn slips(&self, reads: &Reads) -> Vec<ModuleError> {
         let message = "an address never equals a text; compare it with addr(\"10.0.0.1\")";
         let texts = reads.texts.iter().take(TOLD_MAX).map(|line| self.error(*line, message.into()));
@@ -335,13 +340,21 @@ impl Source {
             .take(TOLD_MAX)
             .map(|(name, line)| self.error(*line, no_field(name)));
         let lengths = reads.lengths.iter().take(TOLD_MAX).map(|at| self.length(at.clone()));
-        texts.chain(unknown).chain(self.script().writes(reads)).chain(lengths).collect()
+        let keys = reads.keys.iter().take(TOLD_MAX).map(|at| self.key(at.clone()));
+        let places = self.script().writes(reads).into_iter().chain(lengths).chain(keys);
+        texts.chain(unknown).chain(places).collect()
+    }
+
+    /// What to say where a packet is a key.
+    fn key(&self, at: Range<usize>) -> ModuleError {
+        let (message, hint) = NO_KEY.split_once("; ").unwrap_or((NO_KEY, ""));
+        self.script().mistake_at(at, message, Some(hint.to_owned())).into()
     }
 
     /// What to say where `p.len` stands for the length of a text `p`.
     fn length(&self, at: Range<usize>) -> ModuleError {
         let what = &self.text[at.clone()];
-        let name = what.split('.').next().unwrap_or_default().trim_end();
+        let name = what.rfind(['.', '[']).map_or(what, |end| what[..end].trim_end());
         let message = format!("`{what}` is a function where `{name}` is a text");
         self.script().mistake_at(at, message, Some(format!("write `#{name}`"))).into()
     }

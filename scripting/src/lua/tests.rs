@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mistakes;
+mod nowhere;
 mod payload;
 mod records;
 

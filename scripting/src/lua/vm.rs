@@ -9,9 +9,7 @@ mod place;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 
-use como_core::costs::thread_cpu_ns;
 use como_core::module::{Limits, Mistake, ModuleError};
 use como_core::table::AGGREGATES;
 use mlua::chunk::{ChunkMode, Compiler};
@@ -31,6 +29,7 @@ use crate::library::{self, Library};
 use crate::scan::tokens::code;
 use crate::scan::{Language, Reads};
 use crate::talk::LINE_CHARS_MAX;
+use crate::watch::Budget;
 
 /// What a sandboxed script has no use for, or could harm others with.
 const REMOVED: [&str; 11] = [
@@ -74,12 +73,6 @@ pub struct Vm {
     chunks: Vec<(String, String)>,
     /// How many lines the script has; the driver stands behind them.
     lines: AtomicU32,
-}
-
-/// CPU time of this thread that is left for calls into a script.
-#[derive(Clone, Copy)]
-pub struct Budget {
-    end_ns: u64,
 }
 
 impl Vm {
@@ -155,7 +148,8 @@ impl Vm {
     /// looked through: an error must not speak of what the driver adds.
     pub fn read(&self, source: &str) -> Result<(), Trouble> {
         reserved::refuse(source)?;
-        Compiler::new().compile(source).map(drop).map_err(|error| syntax(&error))
+        let read = Compiler::new().compile(source).map(drop);
+        read.map_err(|error| ended::behind(source, syntax(&error)))
     }
 
     /// Compiles `text` as the script `source`, which is Lua, to run in `environment`; with
@@ -272,28 +266,29 @@ impl Vm {
 
     /// Runs a call into the script, watched.
     pub fn call<R>(&self, call: impl FnOnce() -> mlua::Result<R>) -> Result<R, Trouble> {
-        self.call_within(self.budget(), call)
+        self.call_within(&mut self.budget(), call)
     }
 
     /// The CPU time that a call may take from now on.
     pub fn budget(&self) -> Budget {
-        Budget {
-            end_ns: thread_cpu_ns()
-                .saturating_add(self.limits.call_ms_max.saturating_mul(1_000_000)),
-        }
+        Budget::of_ms(self.limits.call_ms_max)
+    }
+
+    /// Begins a turn, which others may wait for.
+    pub fn turn(&self, shared: bool) {
+        self.watch.turn(shared, self.limits.call_ms_max);
     }
 
     /// Runs one of several calls that have their time together.
     pub fn call_within<R>(
         &self,
-        budget: Budget,
+        budget: &mut Budget,
         call: impl FnOnce() -> mlua::Result<R>,
     ) -> Result<R, Trouble> {
-        let left = budget.end_ns.saturating_sub(thread_cpu_ns());
-        if left == 0 {
+        if budget.is_spent() || self.watch.is_spent() {
             return Err(self.trouble(mlua::Error::runtime("stopped"), true));
         }
-        let (result, stopped) = self.watch.run(Duration::from_nanos(left), call);
+        let (result, stopped) = self.watch.run(budget, call);
         match result {
             Ok(result) if !stopped => Ok(result),
             Ok(_) => Err(self.trouble(mlua::Error::runtime("stopped"), true)),
@@ -311,6 +306,11 @@ impl Vm {
     /// The names that the script calls or looks into and that are nowhere.
     pub fn strangers(&self) -> Vec<Mistake> {
         meaning::strangers(&self.source.script(), &Known(&self.base))
+    }
+
+    /// Those of them that would fail wherever they are come to.
+    pub fn nowhere(&self) -> Vec<Mistake> {
+        meaning::nowhere(&self.source.script(), &Known(&self.base))
     }
 
     /// Calls the VM's handles, between two calls into the script.

@@ -6,12 +6,13 @@ use como_core::module::{Limit, ModuleError};
 use rhai::{Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::engine::{CALLS_MAX, EXPRESSIONS_MAX, TEXT_BYTES_MAX, VALUES_MAX, VARIABLES_MAX};
-use super::words;
+use super::{caught, words};
 use crate::declare::Script;
 use crate::foreign;
 use crate::library::is_shipped;
 use crate::mistakes::shortened;
 use crate::passed::Passed;
+use crate::watch::Spent;
 
 /// Which library's file a function is from, by its name; those of the script itself are not here.
 pub(super) type Files = BTreeMap<String, String>;
@@ -34,7 +35,7 @@ pub(super) struct Told<'a> {
 pub(super) fn told<'a>(
     error: Box<EvalAltResult>,
     (script, files): (&'a str, &'a Files),
-    call_ms_max: u64,
+    spent: Spent,
     own: &[String],
 ) -> Told<'a> {
     let mut error = error;
@@ -66,7 +67,21 @@ pub(super) fn told<'a>(
         (file, at) = (from, line);
     }
     error.clear_position();
-    let mut message = shortened(&message(&error, call_ms_max, own)).to_owned();
+    let again = match &*error {
+        // Caught and thrown again, it is what it was, where it was.
+        EvalAltResult::ErrorRuntime(value, _) => {
+            value.as_map_ref().ok().and_then(|map| caught::parts(&map, own))
+        }
+        _ => None,
+    };
+    let message = match again {
+        Some((line, words)) => {
+            (at, column) = (line, None);
+            words
+        }
+        None => message(&error, spent, own),
+    };
+    let mut message = shortened(&message).to_owned();
     if let Some((from, line)) = given.filter(|_| is_shipped(file)) {
         message.push_str(&format!(" (in {file}:{at})"));
         (file, at, column) = (from, line, None);
@@ -76,11 +91,9 @@ pub(super) fn told<'a>(
 }
 
 /// What an error says, without its place.
-fn message(error: &EvalAltResult, call_ms_max: u64, own: &[String]) -> String {
+fn message(error: &EvalAltResult, spent: Spent, own: &[String]) -> String {
     match error {
-        EvalAltResult::ErrorTerminated(..) => {
-            format!("stopped after {call_ms_max} ms of CPU time in one call")
-        }
+        EvalAltResult::ErrorTerminated(..) => spent.to_string(),
         EvalAltResult::ErrorStackOverflow(..) => {
             format!("functions call each other more than {CALLS_MAX} deep")
         }
@@ -166,7 +179,8 @@ pub(super) fn unparsed(error: &ParseError, script: &Script<'_>) -> ModuleError {
     foreign::hinted(told, script).into()
 }
 
-fn line(at: Position) -> u32 {
+/// The line of a place, from 1; 0 where unknown.
+pub(super) fn line(at: Position) -> u32 {
     at.line().and_then(|line| u32::try_from(line).ok()).unwrap_or(0)
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use como_core::module::{Limits, ModuleError};
 use parking_lot::Mutex;
@@ -20,6 +19,7 @@ use crate::api::rhai_text;
 use crate::declare::{Callback, Script};
 use crate::library::Library;
 use crate::scan::Language;
+use crate::watch::{Budget, Spent};
 
 /// What `require` finds, by name.
 type Loaded = Arc<Mutex<BTreeMap<String, Dynamic>>>;
@@ -50,9 +50,10 @@ pub(super) fn load(
         let ast = engine.compile(rhai_text(text));
         let ast = ast.map_err(|error| fault::unparsed(&error, &script))?;
         note_functions(&mut files, &ast, &script)?;
-        watch.begin(Duration::from_millis(limits.call_ms_max));
-        let value = engine.eval_ast::<Dynamic>(&ast);
-        let value = value.map_err(|e| source.told_in(&script, e, &files, limits.call_ms_max))?;
+        let mut budget = Budget::of_ms(limits.call_ms_max);
+        let value = watch.run(&mut budget, || engine.eval_ast::<Dynamic>(&ast));
+        let value = value
+            .map_err(|e| source.told_in(&script, e, &files, Spent::call(limits.call_ms_max)))?;
         if !value.is_map() {
             return Err(script.mistake(0, "a library ends in a map, `#{ ... }`").into());
         }

@@ -1,28 +1,26 @@
 //! A running Rhai module: the callbacks, in the order an interval calls them.
 
+mod closing;
+
 use como_core::batch::Batch;
 use como_core::field::Demand;
-use como_core::module::declared::Action;
 use como_core::module::{Asides, Export, Fault, Limit, Limits, Mistake, Module, ModuleError};
-use como_core::record::{Records, Value};
 use como_core::selection::Selection;
-use como_core::time::{Interval, Ts};
+use como_core::time::Interval;
 use rhai::{Dynamic, Engine, EvalAltResult, Map, Scope};
 
 use super::body::{Body, Packets};
 use super::deep;
-use super::fault::{ends, limit, passed, placed};
+use super::fault::{ends, passed, placed};
 use super::packet::{Feed, Holder};
-use super::returned::{answer, returned};
 use super::script::Ran;
-use super::tables::{self, Shared, View, Which};
-use super::value::{self, weigh};
+use super::tables::Shared;
+use super::value::weigh;
 use super::words::named;
-use crate::common::{Common, ERRORS_MAX};
+use crate::common::{Common, ERRORS_MAX, UNSEEN};
 use crate::declare::Callback;
 use crate::host::Phase;
-use crate::passed::{Output, Passed};
-use crate::recorder::{Recorder, Returned, stored_schema};
+use crate::recorder::Recorder;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -136,9 +134,10 @@ impl RhaiModule {
         }
     }
 
-    fn note(&mut self, error: Box<EvalAltResult>) {
+    /// As [`Common::note`].
+    fn note(&mut self, error: Box<EvalAltResult>) -> bool {
         let ran = &self.ran;
-        self.common.note(passed(&error), || ran.told(error));
+        self.common.note(passed(&error), || ran.told(error))
     }
 
     /// Runs a callback over the picked packets, and hands its answers to `answered`.
@@ -170,10 +169,12 @@ impl RhaiModule {
         self.ran.host.tables.lock().count(batch, usize::MAX, &Some);
         match passed {
             Ok((done, errors)) => {
-                errors.into_iter().flatten().for_each(|error| self.note(error));
-                self.common.leave_out(picked.count().saturating_sub(done));
+                let noted = errors.into_iter().flatten().map(|error| self.note(error));
+                if noted.fold(false, |any, is_told| any | is_told) {
+                    self.common.leave_out(picked.count().saturating_sub(done), UNSEEN);
+                }
             }
-            Err(error) => self.note(error),
+            Err(error) => drop(self.note(error)),
         }
         self.since = self.since.saturating_add(picked.count());
     }
@@ -200,112 +201,6 @@ impl RhaiModule {
             self.common.note(Some(Limit::Memory), || mistake);
             self.begin_or_note();
         }
-    }
-
-    /// The records of a closed interval, by `export` or by the tables alone.
-    fn records(&mut self, out: &mut Export) -> Fallible<()> {
-        if self.idle {
-            return Ok(());
-        }
-        let Some(export) = &mut self.export else {
-            let records = self.common.records(out.interval());
-            return records.map_or(Ok(()), |records| self.write(Returned::Whole(records), out));
-        };
-        let view = |shared: &Shared, which| Dynamic::from(View::new(shared, which));
-        let (tables, declared_long) = (self.common.tables(), self.common.long());
-        export.set(
-            0,
-            match tables {
-                Some(shared) => view(shared, Which::Interval),
-                None if export.takes(0) => std::mem::take(&mut self.state),
-                None => Dynamic::UNIT,
-            },
-        );
-        export.set(
-            1,
-            match declared_long {
-                Some(shared) => view(shared, Which::Long),
-                None if export.takes(1) => std::mem::take(&mut self.own_long),
-                None => Dynamic::UNIT,
-            },
-        );
-        export.set(2, self.ran.args_map());
-        let output = Output::new(self.common.limits());
-        let line = export.line();
-        let returned = self.ran.call(|engine| returned(&export.run(engine)?, out, line, output));
-        if tables.is_none() && export.takes(0) {
-            self.state = export.take(0);
-        }
-        if declared_long.is_none() && export.takes(1) {
-            self.own_long = export.take(1);
-        }
-        self.write(returned.map_err(|error| placed(error, line))?, out)
-    }
-
-    /// Writes what was returned, through the script's own `store` if it has one.
-    fn write(&mut self, returned: Returned, out: &mut Export) -> Fallible<()> {
-        let Some(store) = &mut self.store else {
-            match returned {
-                Returned::Whole(records) => out.records(records),
-                Returned::Rows(rows) => self.recorder.write(rows, out)?,
-            }
-            return Ok(());
-        };
-        let mut records = Records::empty(stored_schema(), out.interval().len());
-        let mut output = Output::new(self.common.limits());
-        for row in returned.into_rows() {
-            let row = row.into_iter().map(|(name, v)| (name.into(), value::of_value(v)));
-            store.set(0, Dynamic::from_map(row.collect::<Map>()));
-            let bytes = self.ran.call(|engine| store.run(engine))?;
-            let bytes = match value::to_value(&bytes) {
-                Ok(Value::Bytes(bytes)) => bytes,
-                Ok(Value::Text(text)) => text.into_bytes(),
-                _ => {
-                    let error = format!("store returned {}, not bytes", named(&bytes));
-                    return Err(placed(error.into(), store.line()));
-                }
-            };
-            output.bytes(bytes.len()).map_err(|passed| limit(passed, store.line()))?;
-            records.push(out.interval().start(), [Value::Bytes(bytes)]);
-        }
-        out.records(records);
-        Ok(())
-    }
-
-    /// Asks `action` about every long-term row, and writes those to store.
-    fn flush(&mut self, out: &mut Export) -> Fallible<()> {
-        let (answers, error) = self.ask(out.now());
-        if let Some(records) = self.common.flush(out, &answers) {
-            self.write(Returned::Whole(records), out)?;
-        }
-        error.map_or(Ok(()), Err)
-    }
-
-    /// Closes an interval and begins the next.
-    fn close(&mut self, out: &mut Export) {
-        self.ran.host.close(out.interval());
-        let results = [self.records(out), self.flush(out)];
-        self.common.begin();
-        self.weigh(true);
-        results.into_iter().filter_map(Result::err).for_each(|error| self.note(error));
-        self.begin_or_note();
-    }
-
-    /// What `action` says of each long-term row.
-    fn ask(&mut self, now: Ts) -> (Vec<Option<Action>>, Option<Box<EvalAltResult>>) {
-        let Some(action) = &mut self.action else { return (Vec::new(), None) };
-        let (ran, line) = (&self.ran, action.line());
-        let ask = |shared: &Shared, at: usize| {
-            let row = shared.lock().declared.long().map(|long| tables::row(long, at));
-            action.set(0, row.unwrap_or(Dynamic::UNIT));
-            action.set(1, Dynamic::from_float(now.as_secs_f64()));
-            ran.call(|engine| answer(&action.run(engine)?)).map_err(|error| placed(error, line))
-        };
-        let wrong = |passed: Option<Limit>, message: String| match passed {
-            Some(at) => limit(Passed { limit: at, message }, line),
-            None => message.into(),
-        };
-        self.common.ask(ask, |error| ends(error), wrong)
     }
 }
 
@@ -385,6 +280,10 @@ impl Module for RhaiModule {
         self.check.is_some()
     }
 
+    fn turn(&mut self, shared: bool) {
+        self.ran.turn(shared);
+    }
+
     fn check(&mut self, batch: &Batch, picked: &mut Selection) {
         if self.check.is_none() {
             return;
@@ -450,6 +349,10 @@ impl Module for RhaiModule {
 
     fn overflowed(&self) -> u64 {
         self.common.overflowed()
+    }
+
+    fn filled(&self) -> Option<String> {
+        self.common.filled()
     }
 }
 

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use como_core::module::ModuleError;
+use como_core::nearest::nearest;
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
 
 use super::engine::{RESERVED_MARK, engine};
 use super::script::{Opened, Source};
 use super::watch::Watch;
 use super::words;
+use crate::api;
 use crate::declare::Script;
 use crate::host::{Means, Reach};
 use crate::library::{Library, is_shipped};
@@ -82,8 +84,16 @@ struct Names<'a> {
 impl Names<'_> {
     fn nowhere(&mut self, ast: &AST) -> Vec<ModuleError> {
         let mut found: Vec<(Position, String)> = Vec::new();
+        // What is called of a name that is nowhere.
+        let mut behind: Vec<Position> = Vec::new();
         ast.clone_functions_only().walk(&mut |path: &[ASTNode]| {
             let wrong = match path.last() {
+                Some(ASTNode::Expr(Expr::Dot(pair, ..))) => called(&pair.lhs, &pair.rhs)
+                    .filter(|(name, ..)| self.variable(name).is_some())
+                    .and_then(|(name, at, method, of)| {
+                        behind.push(of);
+                        Some((at, member(name, method)?))
+                    }),
                 Some(ASTNode::Expr(Expr::Variable(named, short, at)))
                     if short.is_none() && named.0.is_none() =>
                 {
@@ -92,6 +102,7 @@ impl Names<'_> {
                 Some(
                     ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at)),
                 ) => self.call(call, false).map(|message| (*at, message)),
+                Some(ASTNode::Expr(Expr::MethodCall(_, at))) if behind.contains(at) => None,
                 Some(ASTNode::Expr(Expr::MethodCall(call, at))) => {
                     self.call(call, true).map(|message| (*at, message))
                 }
@@ -156,6 +167,34 @@ impl Names<'_> {
         let words = self.words.get_or_insert_with(|| source.texts().flat_map(given_in).collect());
         words.contains(name)
     }
+}
+
+/// The variable that what is called behind the dot is called of, both with their places.
+fn called<'a>(of: &'a Expr, rest: &'a Expr) -> Option<(&'a str, Position, &'a str, Position)> {
+    match (of, first(rest)) {
+        (Expr::Variable(named, short, at), Expr::MethodCall(call, called))
+            if short.is_none() && named.0.is_none() =>
+        {
+            Some((&named.1, *at, &call.name, *called))
+        }
+        _ => None,
+    }
+}
+
+/// What stands first in a chain of names and calls.
+fn first(chain: &Expr) -> &Expr {
+    match chain {
+        Expr::Dot(pair, ..) | Expr::Index(pair, ..) => first(&pair.lhs),
+        other => other,
+    }
+}
+
+/// What to say where a topic of the library has nothing of that name.
+fn member(topic: &str, name: &str) -> Option<String> {
+    let members = || api::entries().filter(|entry| entry.topic == topic).map(|entry| entry.name);
+    members().next()?;
+    let near = nearest(name, members()).map(|near| format!("did you mean `{topic}.{near}`?"));
+    Some(words::joined((format!("`{topic}` has no `{name}`"), near)))
 }
 
 /// The names that a text gives to variables and to entries of maps, and those it has as texts.

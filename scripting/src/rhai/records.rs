@@ -18,6 +18,7 @@ use crate::declare::Callback;
 use crate::host::Phase;
 use crate::passed;
 use crate::replayed::{self, PACKETS_MAX};
+use crate::watch::Budget;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -119,6 +120,8 @@ pub(super) struct Merger {
     ran: Ran,
     merge: Body,
     key: Vec<String>,
+    /// The CPU time that is left for the batch at hand.
+    budget: Budget,
 }
 
 impl Merger {
@@ -127,13 +130,18 @@ impl Merger {
         let key = ran.declared.row_key();
         let merge = ran.body(Callback::Merge)?;
         ran.host.turn(Phase::Records);
-        Ok(merge.map(|(merge, _)| Self { ran, merge, key }))
+        let budget = ran.budget();
+        Ok(merge.map(|(merge, _)| Self { ran, merge, key, budget }))
     }
 }
 
 impl Merge for Merger {
     fn key(&self) -> &[String] {
         &self.key
+    }
+
+    fn renew(&mut self) {
+        self.budget = self.ran.budget();
     }
 
     fn merge(
@@ -143,8 +151,8 @@ impl Merge for Merger {
         a: &[Value],
         b: &[Value],
     ) -> Result<Vec<Value>, Fault> {
-        let Self { ran, merge, .. } = self;
-        let called = ran.call(|engine| {
+        let Self { ran, merge, budget, .. } = self;
+        let called = ran.call_within(budget, |engine| {
             for (at, values) in [a, b].into_iter().enumerate() {
                 let mut record = columns(schema, values);
                 let ts = || Dynamic::from_float(interval.start().as_secs_f64());

@@ -1,7 +1,8 @@
-//! What callbacks return, read: records of `export`, the word of `action`.
+//! What callbacks return, read: records of `export`, the word of `action`, bytes of `store`.
 
 use como_core::module::Export;
 use como_core::module::declared::Action;
+use como_core::record::Value;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use super::fault::limit;
@@ -24,6 +25,15 @@ pub(super) fn answer(value: &Dynamic) -> Fallible<Option<Action>> {
         let name = name.escape_debug();
         format!("action returned `{name}`: return store, keep or discard").into()
     })
+}
+
+/// The bytes that `store` returned, or the text.
+pub(super) fn stored(value: &Dynamic) -> Fallible<Vec<u8>> {
+    match value::to_value(value) {
+        Ok(Value::Bytes(bytes)) => Ok(bytes),
+        Ok(Value::Text(text)) => Ok(text.into_bytes()),
+        _ => Err(format!("store returned {}, not bytes", named(value)).into()),
+    }
 }
 
 /// Reads what `export` returned: a set of rows, a list of records, one record, or nothing.

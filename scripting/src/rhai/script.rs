@@ -1,7 +1,6 @@
 //! A script's source, and its top level run.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use como_core::module::{Args, Limits, Mistake, ModuleError};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Map, OptimizationLevel, Position, Scope};
@@ -14,7 +13,7 @@ use super::filters::Filter;
 use super::forgive::Forgiven;
 use super::top::TopLevel;
 use super::watch::Watch;
-use super::{constants, deep, fault, layered, libraries, value, words};
+use super::{caught, constants, deep, fault, layered, libraries, value, words};
 use crate::SOURCE_BYTES_MAX;
 use crate::declare::{self, Callback, Declared, Function, Script};
 use crate::host::{Means, Reach};
@@ -22,6 +21,7 @@ use crate::library::{Library, is_shipped};
 use crate::mistakes::TOLD_MAX;
 use crate::scan::tokens::tokens;
 use crate::scan::{Language, no_field};
+use crate::watch::{Budget, Spent};
 
 /// A script as it was written.
 #[derive(Clone, Debug)]
@@ -146,6 +146,7 @@ impl Source {
         let host = Arc::new(Reach::new(&self.file, means));
         host.tables.lock().set_source(&self.code);
         let mut engine = engine(&host, &limits, &watch);
+        caught::furnish(&mut engine, own_functions(&self.script()));
         let (files, libraries) = libraries::load(&mut engine, self, &limits, &watch)?;
         if let Some(forgiven) = forgiven {
             forgiven.spread(&mut engine);
@@ -189,8 +190,8 @@ impl Source {
     }
 
     /// What went wrong, in words.
-    pub fn told(&self, error: Box<EvalAltResult>, files: &Files, call_ms_max: u64) -> Mistake {
-        self.told_in(&self.script(), error, files, call_ms_max)
+    pub fn told(&self, error: Box<EvalAltResult>, files: &Files, spent: Spent) -> Mistake {
+        self.told_in(&self.script(), error, files, spent)
     }
 
     /// The same where `at_work` is what ran: the script, or one of its libraries.
@@ -199,10 +200,10 @@ impl Source {
         at_work: &Script<'_>,
         error: Box<EvalAltResult>,
         files: &Files,
-        call_ms_max: u64,
+        spent: Spent,
     ) -> Mistake {
         let own = own_functions(at_work);
-        let told = fault::told(error, (at_work.file, files), call_ms_max, &own);
+        let told = fault::told(error, (at_work.file, files), spent, &own);
         let library = self.libraries.iter().find(|library| library.file == told.file);
         let script = library.map_or(*at_work, |Library { name, file, text }| Script {
             file,
@@ -239,8 +240,29 @@ impl Ran {
         &self,
         call: impl FnOnce(&Engine) -> Result<T, Box<EvalAltResult>>,
     ) -> Result<T, Box<EvalAltResult>> {
-        self.watch.begin(Duration::from_millis(self.limits.call_ms_max));
-        deep(|| call(&self.engine))
+        self.call_within(&mut self.budget(), call)
+    }
+
+    /// The CPU time that a call may take.
+    pub fn budget(&self) -> Budget {
+        Budget::of_ms(self.limits.call_ms_max)
+    }
+
+    /// Begins a turn, which others may wait for.
+    pub fn turn(&self, shared: bool) {
+        self.watch.turn(shared, self.limits.call_ms_max);
+    }
+
+    /// Runs one of several calls that have their time together.
+    pub fn call_within<T>(
+        &self,
+        budget: &mut Budget,
+        call: impl FnOnce(&Engine) -> Result<T, Box<EvalAltResult>>,
+    ) -> Result<T, Box<EvalAltResult>> {
+        if budget.is_spent() || self.watch.is_spent() {
+            return Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into());
+        }
+        self.watch.run(budget, || deep(|| call(&self.engine)))
     }
 
     /// The arguments as the script sees them.
@@ -264,7 +286,7 @@ impl Ran {
 
     /// What went wrong in a call, in words.
     pub fn told(&self, error: Box<EvalAltResult>) -> Mistake {
-        self.source.told(error, &self.files, self.limits.call_ms_max)
+        self.source.told(error, &self.files, self.watch.spent(self.limits.call_ms_max))
     }
 
     /// The same where it means that the script cannot start.

@@ -9,7 +9,8 @@ use como_core::table::Table;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map};
 
 use super::keyed::fits;
-use super::value;
+use super::packet::Packet;
+use super::{value, words};
 use crate::api::how_many;
 use crate::declare;
 use crate::host::tables::Refused;
@@ -41,7 +42,7 @@ pub(super) fn register_made(engine: &mut Engine, host: &Arc<Reach>) {
                 })?;
             Ok(View::new(&shared, Which::Interval))
         })
-        .register_fn("add", move |view: &mut View, _: Dynamic| -> Fallible<()> {
+        .register_fn("add", move |view: &mut View, given: Dynamic| -> Fallible<()> {
             let Some(shared) = view.made() else {
                 return Err("packets are counted by a table that the script makes: \
                             table(#{ key: ..., value: ... })"
@@ -49,6 +50,11 @@ pub(super) fn register_made(engine: &mut Engine, host: &Arc<Reach>) {
             };
             if host.phase() != Phase::Packets {
                 return Err("a packet is added in update or check, where there is one".into());
+            }
+            // Where nothing else is asked of the packet, the callback is given none.
+            if !given.is_unit() && !given.is::<Packet>() {
+                let given = words::named(&given);
+                return Err(format!("`add` takes a packet, and this is {given}").into());
             }
             shared.lock().mark(host.place());
             Ok(())

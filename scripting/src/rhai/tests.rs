@@ -317,6 +317,11 @@ fn mistakes_are_told_with_their_line() {
         "let value = #{ n: sum() };",
         "1: `sum`: it works on a field, and none is given; write sum(\"len\")",
     );
+    let ended = "a module declares by plain top-level names and has no `return` outside its \
+        functions";
+    for end in ["return 3;", "return", "if true { return; }", "let x = { return 1 };"] {
+        refused(&format!("fn f() {{ return 1; }}\n{end}"), &format!("2: {ended}"));
+    }
     refused("let x = 1 / 0;", "1: division by zero: 1 / 0");
     refused(
         "fn update(pkt, state) {\n state.n += pkt.tcp.prot; }\nfn export(s) { s }",

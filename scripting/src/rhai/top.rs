@@ -1,10 +1,9 @@
 //! The top level of a script on its way through, statement by statement.
 
-use std::time::Duration;
-
 use como_core::module::{Args, Manifest, ModuleError};
 use rhai::{AST, Dynamic, EvalAltResult, Map, Scope};
 
+use super::ended::early;
 use super::fault::placed;
 use super::filters::Filter;
 use super::forgive::{Forgiven, Hole, follows};
@@ -13,6 +12,7 @@ use super::value;
 use crate::declare::{self, Global, Tree};
 use crate::mistakes::TOLD_MAX;
 use crate::scan::{Language, written_order};
+use crate::watch::{Budget, Spent};
 
 /// The top level of a script.
 pub(super) struct TopLevel<'a> {
@@ -47,27 +47,10 @@ impl<'a> TopLevel<'a> {
     /// Runs one statement after the other, so that `args` can be what the user made of them as
     /// soon as they are set. Returns what was declared, and everything that was named.
     pub fn run(&mut self) -> Result<(Vec<Global>, Names), ModuleError> {
-        let Opened { engine, watch, ast, limits, .. } = self.opened;
-        watch.begin(Duration::from_millis(limits.call_ms_max));
+        let Opened { watch, limits, .. } = self.opened;
         let mut scope = Scope::new();
-        let mut lines: Vec<u32> = Vec::new();
-        for statement in ast.statements() {
-            let line = statement.position().line().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
-            let one = AST::new([statement.clone()], ast.shared_lib().clone());
-            let ran = engine.run_ast_with_scope(&mut scope, &one);
-            self.settle(ran, line)?;
-            if scope.len() > lines.len() {
-                lines.resize(scope.len(), line);
-                // The scope is gone through from its end.
-                let newest = scope.iter_raw().next();
-                if let Some(("args", false, declared)) = newest {
-                    let merged = self.args(declared, line);
-                    if let Some(merged) = self.forgive(merged)? {
-                        scope.set_value("args", merged);
-                    }
-                }
-            }
-        }
+        let mut budget = Budget::of_ms(limits.call_ms_max);
+        let lines = watch.run(&mut budget, || self.statements(&mut scope))?;
         let mut globals: Vec<Global> = Vec::new();
         let mut held: Vec<_> = scope.iter_raw().collect();
         held.reverse();
@@ -89,6 +72,33 @@ impl<'a> TopLevel<'a> {
         let own = scope.iter().map(|(name, _, value)| (name.to_owned(), value));
         let own = own.collect();
         Ok((globals, own))
+    }
+
+    /// Runs the statements, and returns in which line each name of the scope was set.
+    fn statements(&mut self, scope: &mut Scope<'static>) -> Result<Vec<u32>, ModuleError> {
+        let Opened { engine, ast, .. } = self.opened;
+        let mut lines: Vec<u32> = Vec::new();
+        for statement in ast.statements() {
+            let line = statement.position().line().and_then(|l| u32::try_from(l).ok()).unwrap_or(0);
+            if let Some(error) = early(statement, &self.source.script()) {
+                self.forgive::<()>(Err(error))?;
+            }
+            let one = AST::new([statement.clone()], ast.shared_lib().clone());
+            let ran = engine.run_ast_with_scope(scope, &one);
+            self.settle(ran, line)?;
+            if scope.len() > lines.len() {
+                lines.resize(scope.len(), line);
+                // The scope is gone through from its end.
+                let newest = scope.iter_raw().next();
+                if let Some(("args", false, declared)) = newest {
+                    let merged = self.args(declared, line);
+                    if let Some(merged) = self.forgive(merged)? {
+                        scope.set_value("args", merged);
+                    }
+                }
+            }
+        }
+        Ok(lines)
     }
 
     /// Takes in how the statement in a line went.
@@ -126,7 +136,7 @@ impl<'a> TopLevel<'a> {
 
     fn told(&self, error: Box<EvalAltResult>) -> ModuleError {
         let Opened { host, files, limits, .. } = self.opened;
-        let told = self.source.told(error, files, limits.call_ms_max);
+        let told = self.source.told(error, files, Spent::call(limits.call_ms_max));
         host.explained(told, &self.source.script()).into()
     }
 

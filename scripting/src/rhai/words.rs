@@ -4,7 +4,7 @@ use como_core::table::AGGREGATES;
 use rhai::{Dynamic, EvalAltResult};
 
 use crate::absent;
-use crate::api::{self, manual::BASICS};
+use crate::api::{self, basics::BASICS};
 use crate::scan::READ_ONLY;
 
 /// What a type is called, with its article. Rust's name of it is what Rhai itself says.
@@ -123,7 +123,7 @@ fn unfound(called: &str, own: &[String]) -> String {
 
 /// What to say of a function that is nowhere, and what might be meant.
 fn unknown(name: &str, own: &[String]) -> (String, Option<String>) {
-    let methods = BASICS.iter().filter_map(|(name, ..)| name.rsplit('.').next());
+    let methods = BASICS.iter().filter_map(|basic| basic.name.rsplit('.').next());
     let aggregates = AGGREGATES.iter().map(|usage| usage.name);
     let paths: Vec<String> = api::entries().map(api::Entry::path).collect();
     let known = methods.chain(aggregates).chain(COMMON).chain(paths.iter().map(String::as_str));
@@ -161,10 +161,9 @@ fn usage(name: &str) -> Option<String> {
     if let Some(usage) = AGGREGATES.iter().find(|usage| usage.name == name) {
         return Some(usage.usage.to_owned());
     }
-    let basic = BASICS
-        .iter()
-        .find(|(known, _, rhai, _)| !rhai.is_empty() && known.rsplit('.').next() == Some(name));
-    basic.map(|(_, _, rhai, _)| format!("`{rhai}`"))
+    let mut basics = BASICS.iter().filter(|basic| !basic.rhai.is_empty());
+    let basic = basics.find(|basic| basic.name.rsplit('.').next() == Some(name));
+    basic.map(|basic| format!("`{}`", basic.rhai))
 }
 
 /// Of Rhai's own functions those that are looked for most.

@@ -18,6 +18,9 @@ use crate::declare::Callback;
 /// How often the packet is given on in a text that is followed: each time much of it is read.
 pub const GIVEN_MAX: usize = 100;
 
+/// How often the text is gone through anew without functions that may be given something else.
+pub const ROUNDS_MAX: usize = 8;
+
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
@@ -55,25 +58,39 @@ pub struct Bounds<'a> {
     given: Vec<usize>,
     /// How often it was seen to be given on.
     tried: usize,
+    /// Functions that may be given something else.
+    strangers: Vec<&'a str>,
+    /// Whether all functions are taken for such.
+    alone: bool,
 }
 
 impl<'a> Bounds<'a> {
     /// The names in a text that calls the packet `names`, but not in what is `others`'.
     pub fn of(tokens: &[Token<'a>], names: &[&'a str], others: &[Range<usize>]) -> Self {
         let mut bounds = Self::default();
-        bounds.follow(tokens, (names, others), true);
-        let called = |helper: &Helper<'_>| {
-            let mut others = uses(tokens, helper.name).filter(|at| *at != helper.at);
-            others.all(|at| helper.calls.contains(&(at + 1)))
-        };
-        if bounds.tried > GIVEN_MAX {
-            return Self::default();
+        for _ in 0..ROUNDS_MAX {
+            bounds.follow(tokens, (names, others));
+            if bounds.tried > GIVEN_MAX {
+                return Self::default();
+            }
+            let strange = |helper: &&Helper<'_>| {
+                let mut others = uses(tokens, helper.name).filter(|at| *at != helper.at);
+                !others.all(|at| helper.calls.contains(&(at + 1)))
+            };
+            let strange: Vec<&str> =
+                bounds.helpers.iter().filter(strange).map(|helper| helper.name).collect();
+            if strange.is_empty() {
+                return bounds;
+            }
+            // What they give on counts no more, and those that it is given to may be others then.
+            let mut strangers = bounds.strangers;
+            strangers.extend(strange);
+            bounds = Self { strangers, ..Self::default() };
         }
-        if !bounds.helpers.iter().all(called) {
-            bounds = Self::default();
-            bounds.follow(tokens, (names, others), false);
-        }
-        bounds
+        // What functions call it hangs on too many others. What callbacks call it does not.
+        bounds.alone = true;
+        bounds.follow(tokens, (names, others));
+        if bounds.tried > GIVEN_MAX { Self::default() } else { bounds }
     }
 
     /// What the name at `at` stands for.
@@ -92,13 +109,8 @@ impl<'a> Bounds<'a> {
         self.helpers.iter().flat_map(|h| std::iter::once(h.at + 1).chain(h.calls.iter().copied()))
     }
 
-    /// Follows the packet from name to name; to functions too, with `helped`.
-    fn follow(
-        &mut self,
-        tokens: &[Token<'a>],
-        (names, others): (&[&'a str], &[Range<usize>]),
-        helped: bool,
-    ) {
+    /// Follows the packet from name to name.
+    fn follow(&mut self, tokens: &[Token<'a>], (names, others): (&[&'a str], &[Range<usize>])) {
         let mut open: Vec<(&str, Range<usize>)> =
             names.iter().map(|name| (*name, 0..tokens.len())).collect();
         while let Some((name, within)) = open.pop().filter(|_| self.tried <= GIVEN_MAX) {
@@ -111,8 +123,7 @@ impl<'a> Bounds<'a> {
                 if self.tried > GIVEN_MAX {
                     return;
                 }
-                let found = self.local(tokens, at, names);
-                let found = found.or_else(|| helped.then(|| self.helper(tokens, at)).flatten());
+                let found = self.local(tokens, at, names).or_else(|| self.helper(tokens, at));
                 open.extend(found.filter(|b| b.what == What::Packet).map(|b| (b.name, b.within)));
             }
         }
@@ -155,6 +166,9 @@ impl<'a> Bounds<'a> {
         let alone = (is(before, "(") || is(before, ",")) && (is(at + 1, ",") || is(at + 1, ")"));
         let (open, nth) = listed(tokens, at).filter(|_| alone)?;
         let name = tokens.get(open.checked_sub(1)?).filter(|_| is(open, "("))?;
+        if self.alone || self.strangers.contains(&name.text) {
+            return None;
+        }
         let called = name.shape == Shape::Word
             && !is_dotted(tokens, open - 1)
             && !(open >= 2 && is(open - 2, "function"));
@@ -225,7 +239,7 @@ pub fn inner(tokens: &[Token<'_>], layer: &str, at: usize) -> Option<(Field, usi
 #[cfg(test)]
 mod tests {
     use super::super::{Language, followed, reads};
-    use super::GIVEN_MAX;
+    use super::{GIVEN_MAX, ROUNDS_MAX};
     use crate::running::Took;
 
     #[track_caller]
@@ -282,6 +296,39 @@ mod tests {
             assert_eq!(followed(&text(GIVEN_MAX + 1)), reads(&text(GIVEN_MAX + 1), Language::Lua));
             followed(&text(10_000));
             began.check();
+        }
+    }
+
+    #[test]
+    fn a_function_that_takes_anything_leaves_the_others_followed() {
+        let unknown = |body: &str| {
+            let text = format!(
+                "local function f(p) return p.lenn end
+                 local function k(p) return p.tos end
+                 local function g(p) return k(p) end
+                 local function h(p) return p.tsx end
+                 function update(pkt, state) {body} end"
+            );
+            followed(&text).unknown.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(unknown("f(pkt) h(pkt)"), ["lenn", "tsx"]);
+        assert_eq!(unknown("f(pkt) h(pkt) h(state)"), ["lenn"]);
+        assert_eq!(unknown("f(pkt) h(pkt) f(state)"), ["tsx"]);
+        assert_eq!(unknown("g(pkt) h(pkt)"), ["tos", "tsx"]);
+        // What `g` gives on may be anything then.
+        assert_eq!(unknown("g(pkt) h(pkt) g(state)"), ["tsx"]);
+    }
+
+    #[test]
+    fn other_names_in_a_callback_are_followed_however_functions_hang_together() {
+        for chain in [1, ROUNDS_MAX - 1, ROUNDS_MAX, 3 * ROUNDS_MAX] {
+            let give = |n| format!("local function f{n}(p) f{}(p) end\n", n + 1);
+            let functions: String = (0..chain).map(give).collect();
+            let calls: String = (0..chain).map(|n| format!("f{n}(pkt) ")).collect();
+            let body = format!("f0(s) local q = pkt s.n = q.lenn {calls}");
+            let text = format!("{functions}function update(pkt, s) {body} end");
+            let unknown = followed(&text).unknown;
+            assert_eq!(unknown.first().map(|(name, _)| name.as_str()), Some("lenn"), "{text}");
         }
     }
 

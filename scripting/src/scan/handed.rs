@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::bound::{Bounds, GIVEN_MAX, What};
+use super::bound::{Bounds, GIVEN_MAX, ROUNDS_MAX, What};
 use super::place::{closed, listed};
 use super::tokens::{Shape, Token};
 use super::{called_back, given, is_dotted};
@@ -23,6 +23,26 @@ struct Helper<'a> {
 
 /// The names in a text.
 pub fn handed<'a>(tokens: &[Token<'a>]) -> Bounds<'a> {
+    let mut strangers = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let (bounds, helpers) = followed(tokens, Some(&strangers));
+        let strange = helpers.iter().filter(|helper| !is_only_called(tokens, helper));
+        let strange: Vec<&str> = strange.map(|helper| helper.name).collect();
+        if strange.is_empty() {
+            return bounds;
+        }
+        // What they give on counts no more, and those that it is given to may be others then.
+        strangers.extend(strange);
+    }
+    followed(tokens, None).0
+}
+
+/// Follows the packet from name to name, but not to `strangers`: functions that may be given
+/// something else. To none at all where that is not known of any.
+fn followed<'a>(
+    tokens: &[Token<'a>],
+    strangers: Option<&[&'a str]>,
+) -> (Bounds<'a>, Vec<Helper<'a>>) {
     let (mut bounds, mut helpers) = (Bounds::default(), Vec::new());
     let mut open: Vec<(&str, Range<usize>)> = callbacks(tokens).collect();
     let mut tried = 0;
@@ -30,17 +50,17 @@ pub fn handed<'a>(tokens: &[Token<'a>]) -> Bounds<'a> {
         for at in within.filter(|at| tokens[*at].is(name) && !is_dotted(tokens, *at)) {
             tried += 1;
             if tried > GIVEN_MAX {
-                return Bounds::default();
+                return Default::default();
             }
-            let found = named(tokens, at).or_else(|| taken(tokens, at, &mut helpers));
+            let taken = || taken(tokens, at, (strangers?, &mut helpers));
+            let found = named(tokens, at).or_else(taken);
             if let Some((name, within)) = found {
                 bounds.bind(name, What::Packet, within.clone());
                 open.push((name, within));
             }
         }
     }
-    let only_called = helpers.iter().all(|helper| is_only_called(tokens, helper));
-    if only_called { bounds } else { Bounds::default() }
+    (bounds, helpers)
 }
 
 /// What callbacks call the packet, and their bodies.
@@ -81,7 +101,7 @@ fn block_end(tokens: &[Token<'_>], at: usize) -> Option<usize> {
 fn taken<'a>(
     tokens: &[Token<'a>],
     at: usize,
-    helpers: &mut Vec<Helper<'a>>,
+    (strangers, helpers): (&[&'a str], &mut Vec<Helper<'a>>),
 ) -> Option<(&'a str, Range<usize>)> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
     let before = at.checked_sub(1)?;
@@ -92,6 +112,9 @@ fn taken<'a>(
         tokens[*called].shape == Shape::Word && !is_dotted(tokens, *called) && !defined
     })?;
     let name = tokens[called].text;
+    if strangers.contains(&name) {
+        return None;
+    }
     if let Some(helper) = helpers.iter_mut().find(|helper| helper.name == name) {
         if helper.nth == nth {
             helper.known.push(called);
@@ -121,6 +144,7 @@ fn is_only_called(tokens: &[Token<'_>], helper: &Helper<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::{Language, reads};
+    use super::ROUNDS_MAX;
 
     /// Checks what is written into packets of a text of functions and a callback's body.
     #[track_caller]
@@ -138,6 +162,27 @@ mod tests {
         check("fn f(p) { g(p); } fn g(q) { q.len = 3; }", "f(pkt);", &["q.len"]);
         check("", "let p = pkt; if s.x { p.len += 1; }", &["p.len"]);
         check("fn f(p) { let q = p; q.len = 3; }", "let r = pkt; f(r);", &["q.len"]);
+    }
+
+    #[test]
+    fn a_function_that_takes_anything_leaves_the_others_followed() {
+        let functions = "fn f(p) { p.len = 1; } fn g(p) { k(p); } fn k(p) { p.ts = 2; }
+                         fn h(p) { p.tos = 3; }";
+        check(functions, "f(pkt); g(pkt); h(pkt);", &["p.len", "p.ts", "p.tos"]);
+        check(functions, "f(pkt); h(pkt); f(s);", &["p.tos"]);
+        // What `g` gives on may be anything then.
+        check(functions, "f(pkt); g(pkt); h(pkt); g(#{});", &["p.len", "p.tos"]);
+        check(functions, "let q = pkt; q.len = 1; f(pkt); f(s);", &["q.len"]);
+    }
+
+    #[test]
+    fn other_names_in_a_callback_are_followed_however_functions_hang_together() {
+        for chain in [1, ROUNDS_MAX, 3 * ROUNDS_MAX] {
+            let give = |n| format!("fn f{n}(p) {{ f{}(p); }}\n", n + 1);
+            let functions: String = (0..chain).map(give).collect();
+            let calls: String = (0..chain).map(|n| format!("f{n}(pkt); ")).collect();
+            check(&functions, &format!("f0(s); let q = pkt; q.len = 1; {calls}"), &["q.len"]);
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Where a Lua text asks for the length of a payload as other languages do: `p.len`, where `p` is
-//! a text and that a function of texts.
+//! Where a Lua text asks for the length of a payload as other languages do: `p.len` or `p["len"]`,
+//! where `p` is a text and that a function of texts.
 
 use std::ops::Range;
 
@@ -8,31 +8,43 @@ use super::scope::{Scope, named_by};
 use super::tokens::{Shape, Token};
 
 /// Where that is surely meant as a length, of the payload that begins at `at` and ends before
-/// `next`, by the name that it is given there: `local p = pkt.payload`.
+/// `next`: there, or by the name that it is given there, as in `local p = pkt.payload`.
 pub fn lengths(tokens: &[Token<'_>], at: usize, next: usize) -> Vec<Range<usize>> {
-    let Some(name) = named_by(tokens, at, next) else { return Vec::new() };
+    let Some(name) = named_by(tokens, at, next) else {
+        return length(tokens, at, next).into_iter().collect();
+    };
     let scope = next.checked_sub(1).and_then(|last| Scope::behind(tokens, last));
     let found = scope.and_then(|scope| scope.uses(tokens, name)).unwrap_or_default();
-    let range = |at: usize| tokens[at].at..tokens[at + 2].at + tokens[at + 2].text.len();
-    found.into_iter().filter(|at| is_length(tokens, *at)).map(range).collect()
+    found.into_iter().filter_map(|at| length(tokens, at, at + 1)).collect()
 }
 
-/// Whether the text at `at` is asked for its length, and that is counted with.
-fn is_length(tokens: &[Token<'_>], at: usize) -> bool {
+/// Where the text that begins at `at` and ends before `next` is asked for its length, in bytes, if
+/// that is counted with.
+fn length(tokens: &[Token<'_>], at: usize, next: usize) -> Option<Range<usize>> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
-    let (Some(mut before), next) = (at.checked_sub(1), at + 3) else { return false };
-    if !is(at + 1, ".") || !is(at + 2, "len") || goes_on(tokens, next) {
-        return false;
-    }
-    if is(next, "or") && tokens.get(next + 1).is_some_and(|t| t.shape == Shape::Number) {
-        return true;
+    let end = asked(tokens, next)?;
+    let range = tokens[at].at..tokens[end - 1].at + tokens[end - 1].text.len();
+    let mut before = at.checked_sub(1).filter(|_| !goes_on(tokens, end))?;
+    if is(end, "or") && tokens.get(end + 1).is_some_and(|t| t.shape == Shape::Number) {
+        return Some(range);
     }
     // `p and p.len`
-    if is(before, "and") && before >= 2 && is(before - 1, tokens[at].text) {
-        before -= 2;
+    let other = before.checked_sub(next - at).filter(|_| is(before, "and"));
+    if let Some(other) = other.filter(|o| (0..next - at).all(|n| is(o + n, tokens[at + n].text))) {
+        before = other.checked_sub(1)?;
     }
-    let key = is(before, "[") && is(next, "]");
-    key || counts(tokens, before, next)
+    let key = is(before, "[") && is(end, "]");
+    (key || counts(tokens, before, end)).then_some(range)
+}
+
+/// Where a `.len` or a `["len"]` ends that begins at `next`.
+fn asked(tokens: &[Token<'_>], next: usize) -> Option<usize> {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.is(text));
+    if is(next, ".") && is(next + 1, "len") {
+        return Some(next + 2);
+    }
+    let name = tokens.get(next + 1).filter(|t| t.shape == Shape::Text).and_then(Token::name);
+    (is(next, "[") && name == Some("len") && is(next + 2, "]")).then_some(next + 3)
 }
 
 /// Whether a sign that takes numbers stands at `before` or at `next`.
@@ -96,6 +108,20 @@ mod tests {
             "local q = p q = { len = 3 } s.n = q.len",
         ] {
             check(body, false);
+        }
+        let quoted = |body: &str| format!("function update(pkt, s) {body} end");
+        for (body, found) in [
+            ("local p = pkt.payload s.n += p['len']", "p['len']"),
+            ("s.n += pkt.payload[\"len\"]", "pkt.payload[\"len\"]"),
+            ("s.n = pkt.payload and pkt.payload['len'] > 1", "pkt.payload['len']"),
+        ] {
+            let text = quoted(body);
+            let got = reads(&text, Language::Lua).lengths;
+            let got: Vec<&str> = got.into_iter().map(|at| &text[at]).collect();
+            assert_eq!(got, [found]);
+        }
+        for body in ["s.n = pkt.payload['len'](pkt.payload)", "s.n += pkt.payload.len"] {
+            assert!(reads(&quoted(body), Language::Lua).lengths.is_empty(), "{body}");
         }
         let table = "function update(pkt, s) local p = pkt.payload or t s.n = p.len end";
         assert!(reads(table, Language::Lua).lengths.is_empty());

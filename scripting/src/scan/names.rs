@@ -5,9 +5,12 @@
 
 use std::collections::HashSet;
 
-use super::place::{LIST_TOKENS_MAX, closed};
+use super::place::{LIST_TOKENS_MAX, closed, uses};
 use super::tokens::{Shape, Token};
 use super::{Language, is_dotted, is_set, may_be_set_in_list};
+
+/// The longest list of parameters that is followed, with their types.
+const PARAMETER_TOKENS_MAX: usize = 1024;
 
 /// Words of the languages that are no names.
 const KEYWORDS: [&str; 45] = [
@@ -34,6 +37,13 @@ pub fn strays(
             && !is_known(token.text)
     };
     (0..tokens.len()).filter(is_stray).collect()
+}
+
+/// Whether the text asks for a name as such, as in `if jit then jit.on() end`, rather than to call
+/// it or look into it at once: it may be known there that nobody has given it.
+pub fn is_asked_for(tokens: &[Token<'_>], language: Language, name: &str) -> bool {
+    let mut uses = uses(tokens, name);
+    uses.any(|at| !is_used(tokens, at, language))
 }
 
 /// Whether the name at `at` is called, or something in it is asked for.
@@ -72,11 +82,12 @@ pub fn given<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
             names.extend(list(tokens, from).0.into_iter().map(|at| tokens[at].text));
         } else if ["function", "fn", "catch"].iter().any(|word| is(at, word)) {
             let rest = tokens.get(at + 1..).unwrap_or_default();
-            let close = rest.iter().position(|t| t.is(")")).unwrap_or(0);
+            let open = rest.iter().position(|t| t.is("(")).unwrap_or(0);
+            // `function each(f: (number) -> number, g: (number) -> number)`
+            let close = closed(rest, open, PARAMETER_TOKENS_MAX).unwrap_or(open);
             let words = rest[..close].iter().filter(|t| t.shape == Shape::Word);
             names.extend(words.map(|t| t.text));
             // `function list:add(one)`
-            let open = rest.iter().position(|t| t.is("(")).unwrap_or(0);
             names.extend(rest[..open].iter().any(|t| t.is(":")).then_some("self"));
         } else if is(at, "=") && at > 0 && !is(at + 1, "=") {
             // `a, b = 1, 2`: what stands before, back to where no comma does.

@@ -63,6 +63,8 @@ pub struct Reads {
     pub written: Vec<Range<usize>>,
     /// Where the length of a payload is asked for as that of a text is not: `p.len`.
     pub lengths: Vec<Range<usize>>,
+    /// Where a packet would be the key of a table: `t[pkt]`.
+    pub keys: Vec<Range<usize>>,
     /// Lines in which an address is compared with a quoted text.
     pub texts: Vec<u32>,
 }

@@ -251,14 +251,17 @@ fn walk(
     let before = chunk.packets.len();
     // A chunk has at most as many regions as packets.
     let region = region as u16;
+    let mut origins = Vec::new();
     let Chunk { packets, weights, counts, .. } = chunk;
-    let mut sink = Sink { packets, weights, limit, region, cold: window.cold, counts };
+    let cold = window.cold;
+    let mut sink = Sink { packets, weights, origins: &mut origins, limit, region, cold, counts };
     let start = pos;
     let stop = format.walk(bytes, &mut pos, &mut sink);
     *at += (pos - start) as u64;
     if !known && chunk.packets.len() > before {
         chunk.regions.push(window.region.clone());
     }
+    origins.into_iter().for_each(|(at, origin)| chunk.tell(at, origin));
     stop
 }
 

@@ -3,12 +3,14 @@
 //! Files are read one after another, the one changed longest ago first, and the
 //! last is read on as it grows. Others stay open for a while, and are read on
 //! when they grow after all: two may write into one folder. A file is known by
-//! its name and its first bytes, so that one which a ring (`tcpdump -W`) writes
-//! anew is read anew.
+//! its name, its number on the disk and its first bytes, so that one which a ring
+//! (`tcpdump -W`) writes anew is read anew; so is one that has become shorter
+//! than what was read of it, as `tail -F` has it.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +45,10 @@ const NAMES_MAX: usize = 1024;
 /// A file as it was last seen.
 struct Seen {
     changed: SystemTime,
+    number: u64,
     head: [u8; HEAD_BYTES],
+    // How much of it was read, where no more is.
+    read_bytes: u64,
 }
 
 /// Files that are followed.
@@ -72,7 +77,10 @@ struct Reading {
     // Cleared once it is complete.
     grows: Arc<AtomicBool>,
     path: PathBuf,
+    number: u64,
     head: [u8; HEAD_BYTES],
+    // Whether there is another by its name, or less in it than was read.
+    is_replaced: bool,
     read_bytes: u64,
     // How long the file was, and when it had been changed, when it was last read.
     len: u64,
@@ -114,31 +122,41 @@ impl Follow {
     fn newer(&mut self) -> Option<(PathBuf, Seen)> {
         let found = paths(&self.what).into_iter().filter_map(|path| {
             let meta = path.metadata().ok().filter(|meta| meta.is_file())?;
-            Some((meta.modified().ok()?, path))
+            Some((meta.modified().ok()?, path, meta.ino(), meta.len()))
         });
         let mut found: Vec<_> = found.collect();
         found.sort();
         // What was deleted may be forgotten.
         if self.done.len() > found.len() {
-            self.done.retain(|done, _| found.iter().any(|(_, path)| path == done));
+            self.done.retain(|done, _| found.iter().any(|(_, path, ..)| path == done));
         }
-        found
-            .into_iter()
-            .find_map(|(changed, path)| Some((path.clone(), self.look(path, changed)?)))
+        found.into_iter().find_map(|(changed, path, number, len)| {
+            Some((path.clone(), self.look(path, changed, (number, len))?))
+        })
     }
 
     /// A look at one file, which is to be read if it is new, or anew.
-    fn look(&mut self, path: PathBuf, changed: SystemTime) -> Option<Seen> {
+    fn look(
+        &mut self,
+        path: PathBuf,
+        changed: SystemTime,
+        (number, len): (u64, u64),
+    ) -> Option<Seen> {
+        // One in its place, or emptied meanwhile, is another.
+        if self.done.get(&path).is_some_and(|d| d.number != number || len < d.read_bytes) {
+            self.done.remove(&path);
+        }
         if self.done.get(&path).is_some_and(|done| done.changed == changed) {
             return None;
         }
+        let seen = |head| Seen { changed, number, head, read_bytes: 0 };
         let head = match head(&path) {
             Ok(head) => head,
             // Not so many bytes yet.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return None,
             Err(error) => {
                 tracing::warn!("passed over: cannot read `{}`: {error}", path.display());
-                self.done.insert(path, Seen { changed, head: [0; HEAD_BYTES] });
+                self.done.insert(path, seen([0; HEAD_BYTES]));
                 return None;
             }
         };
@@ -149,10 +167,10 @@ impl Follow {
         let is_plain = Packing::of(&head) == Packing::Plain;
         // `A.pcap.gz` of an `A.pcap` that was read has the same packets.
         if !is_plain && self.names.contains(&path.with_extension("")) {
-            self.done.insert(path, Seen { changed, head });
+            self.done.insert(path, seen(head));
             return None;
         }
-        (is_plain || is_settled(changed)).then_some(Seen { changed, head })
+        (is_plain || is_settled(changed)).then(|| seen(head))
     }
 
     /// Opens a file. One that is no capture is said to be none, once.
@@ -162,13 +180,24 @@ impl Follow {
             Packing::Plain => Capture::of_growing(&path, grows.clone(), self.taken),
             _ => Capture::open(&path, self.taken),
         };
-        let Seen { changed, head } = seen;
+        let Seen { changed, number, head, .. } = seen;
         self.done.insert(path.clone(), seen);
         match capture {
             Ok(capture) => {
                 self.names.truncate(NAMES_MAX);
                 self.names.push_front(path.clone());
-                Some(Reading { capture, grows, path, head, read_bytes: 0, len: 0, changed })
+                let (is_replaced, read_bytes, len) = (false, 0, 0);
+                Some(Reading {
+                    capture,
+                    grows,
+                    path,
+                    number,
+                    head,
+                    is_replaced,
+                    read_bytes,
+                    len,
+                    changed,
+                })
             }
             Err(error) => {
                 tracing::warn!("passed over: {}", with_causes(&error));
@@ -185,13 +214,25 @@ impl Follow {
         self.looked = Some(Instant::now());
         self.miss();
         let found = match self.newer() {
-            Some((path, seen)) => self.begin(path, seen),
+            Some((path, seen)) => self.older(&path, seen.number).or_else(|| self.begin(path, seen)),
             None => self.next_open(),
         };
         let Some(found) = found else { return false };
         self.open.push_front(found);
         self.looked = None;
         true
+    }
+
+    /// The one that is open by the name of a file to be read, so that no name is open twice: what
+    /// is left of another file is read first. Of the same one, written anew, nothing is left.
+    fn older(&mut self, path: &Path, number: u64) -> Option<Reading> {
+        let at = self.open.iter().position(|reading| reading.path == path)?;
+        let older = self.open.remove(at)?;
+        if older.number != number {
+            return Some(older);
+        }
+        self.done_bytes += older.read_bytes;
+        None
     }
 
     /// Says, once, that what is followed is not there any more.
@@ -226,8 +267,16 @@ impl Reading {
     /// it has ended.
     fn next(&mut self, chunk: &mut Chunk) -> bool {
         if let Ok(meta) = self.path.metadata() {
+            self.is_replaced |= meta.ino() != self.number || meta.len() < self.read_bytes;
+            if self.is_replaced && meta.ino() == self.number {
+                return false;
+            }
             self.len = meta.len();
             self.changed = meta.modified().unwrap_or(self.changed);
+        }
+        if self.is_replaced {
+            // What is left of the one before is still to be read.
+            self.grows.store(false, Ordering::Release);
         }
         match head(&self.path) {
             _ if !self.grows.load(Ordering::Acquire) => {}
@@ -270,6 +319,13 @@ impl Source for Follow {
             && !reading.next(chunk)
         {
             self.done_bytes += reading.read_bytes;
+            // By its name there may be another by now.
+            let is_its = |done: &Seen| (done.number, done.head) == (reading.number, reading.head);
+            match self.done.get_mut(&reading.path).filter(|done| is_its(done)) {
+                Some(_) if reading.is_replaced => _ = self.done.remove(&reading.path),
+                Some(done) => done.read_bytes = reading.read_bytes,
+                None => {}
+            }
             self.open.pop_front();
         }
         let open: u64 = self.open.iter().map(|reading| reading.read_bytes).sum();

@@ -43,7 +43,7 @@ impl Input for Mapped {
         self.consumed = self.consumed.max(start.saturating_add(len).min(size));
         if at >= size || len == 0 {
             let start = at.min(size);
-            return Ok(Some(Window { region: Arc::new([0u8; 0]), start, cold: false }));
+            return Ok(Some(Window { region: Arc::new(Vec::new()), start, cold: false }));
         }
         let map = mapped::Mapped::new(&self.file, start, len)?;
         Ok(Some(Window { region: Arc::new(map), start, cold: true }))

@@ -165,12 +165,13 @@ impl PcapNg {
                 let before = sink.packets.len();
                 self.packet(id, head, body, pos, sink)?;
                 if sink.packets.len() > before
-                    && let Some(Stands { weight, marks }) = self.stands(body)
+                    && let Some(Stands { weight, marks, origin }) = self.stands(body)
                     && let Some((packet, before)) = sink.packets.split_last_mut()
                 {
                     packet.marks |= marks;
                     weigh(sink.weights, before);
                     sink.weights.push(weight);
+                    sink.origins.extend(origin.map(|origin| (before.len(), origin)));
                 }
                 Ok(())
             }

@@ -5,7 +5,7 @@
 
 use como_core::field::Fields;
 use como_core::packet::{LinkType, Packet, Weight};
-use como_core::source::Counts;
+use como_core::source::{Counts, Origin};
 use como_core::time::Span;
 
 use super::compressed::Packing;
@@ -18,6 +18,8 @@ pub struct Sink<'a> {
     pub packets: &'a mut Vec<Packet>,
     /// Their weights, as far as the last packet that has one of its own; empty where none has.
     pub weights: &'a mut Vec<Weight>,
+    /// Where packets come from that say so, by their places in the chunk.
+    pub origins: &'a mut Vec<(usize, Origin)>,
     /// How many it may hold.
     pub limit: usize,
     /// The index the window's region has, or will have, in the chunk.

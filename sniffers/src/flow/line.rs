@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use como_core::packet::craft::HEADERS_MAX;
 use como_core::packet::{LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
-use como_core::source::Chunk;
+use como_core::source::{Chunk, Origin};
 use como_core::time::{Span, Ts};
 
 use super::{Flow, Shape};
 use crate::pool::{Buffer, Pool};
 
-/// How many records wait at most: about 6 MiB of them, and as much again on their way out.
+/// How many records wait at most: about 8 MiB of them, and as much again on their way out.
 const WAITING_MAX: usize = 1 << 16;
 
 /// Records on their way to become packets.
@@ -36,6 +36,8 @@ pub struct Line {
     order: Vec<(Ts, u32)>,
     // In order, ready to leave.
     leaving: VecDeque<Flow>,
+    // Of the packets that the chunk was last given.
+    origins: Vec<Origin>,
     ended: bool,
 }
 
@@ -52,6 +54,7 @@ impl Line {
             now: Ts(0),
             order: Vec::new(),
             leaving: VecDeque::new(),
+            origins: Vec::new(),
             ended: false,
         }
     }
@@ -75,12 +78,13 @@ impl Line {
     /// `idle` says that there is nothing more to read at the moment: then those leave that have
     /// waited long enough, also where few wait.
     pub fn fill(&mut self, chunk: &mut Chunk, idle: bool) -> bool {
-        let mut buffer = None;
+        let (mut buffer, before) = (None, chunk.packets.len());
         loop {
             while chunk.packets.len() < BATCH_PACKETS_MAX {
                 let Some(flow) = self.leaving.pop_front() else { break };
                 let buffer = buffer.get_or_insert_with(|| self.pool.take());
                 push(&flow, buffer, chunk);
+                self.origins.push(flow.origin);
             }
             if chunk.packets.len() >= BATCH_PACKETS_MAX || !self.let_go(idle) {
                 break;
@@ -88,6 +92,9 @@ impl Line {
         }
         if let Some(buffer) = buffer {
             chunk.regions.push(buffer.share());
+        }
+        for (at, origin) in (before..).zip(self.origins.drain(..)) {
+            chunk.tell(at, origin);
         }
         chunk.packets.len() >= BATCH_PACKETS_MAX
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use como_core::addr::Addr;
 use como_core::source::flows::Volume;
 use como_core::source::{Flows, Sampling};
 
@@ -71,6 +72,8 @@ pub struct Out<'a> {
     pub flows: &'a mut Vec<Flow>,
     /// The totals.
     pub tally: &'a mut Tally,
+    /// Who reported them.
+    pub exporter: Addr,
 }
 
 impl Out<'_> {
@@ -79,12 +82,17 @@ impl Out<'_> {
     pub fn push(&mut self, flow: Flow, volume: &mut Volume) {
         volume.add(self::volume(&flow));
         self.tally.add(&flow);
-        self.flows.push(flow);
+        self.keep(flow);
     }
 
     /// Adds the opposite direction of a record.
     pub fn push_reverse(&mut self, flow: Flow) {
         self.tally.reverse.add(volume(&flow));
+        self.keep(flow);
+    }
+
+    fn keep(&mut self, mut flow: Flow) {
+        flow.origin.exporter = self.exporter;
         self.flows.push(flow);
     }
 }

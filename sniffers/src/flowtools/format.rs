@@ -5,6 +5,7 @@
 //! The format is described by flow-tools' own `ftlib.h` and `ftio(3)`.
 
 use como_core::addr::Addr;
+use como_core::source::Origin;
 use como_core::time::Ts;
 
 use crate::file::Order;
@@ -103,8 +104,8 @@ pub fn decode(order: Order, mut tags: &[u8]) -> Result<Header, String> {
 }
 
 impl Header {
-    /// Decodes a record, with the address of its exporter; `None` if it is too short.
-    pub fn record(&self, record: &[u8]) -> Option<(Addr, Flow)> {
+    /// Decodes a record; `None` if it is too short.
+    pub fn record(&self, record: &[u8]) -> Option<Flow> {
         let record: &[u8; SHARED_BYTES] = record.first_chunk()?;
         let long = |at: usize| self.order.u32_at(record, at);
         let short = |at: usize| self.order.u16_at(record, at);
@@ -113,7 +114,7 @@ impl Header {
         // Nobody noted when the record arrived; there is only the exporter's clock.
         let clock = Clock::new(sent, sent, Some(long(8)));
         let first = clock.instant(Some(When::Uptime(long(40))));
-        let flow = Flow {
+        Some(Flow {
             src: addr(16),
             dst: addr(20),
             first,
@@ -126,7 +127,11 @@ impl Header {
             proto: record[52],
             tos: record[53],
             flags: record[54],
-        };
-        Some((addr(12), flow))
+            origin: Origin {
+                exporter: addr(12),
+                input: Some(short(28).into()),
+                output: Some(short(30).into()),
+            },
+        })
     }
 }

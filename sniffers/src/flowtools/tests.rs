@@ -1,5 +1,8 @@
 //! Files of flow-tools in both byte orders, plain, compressed and damaged.
 
+use como_core::batch::Batch;
+use como_core::source::Origin;
+
 use super::*;
 
 fn made(big: bool, version: u16, packed: bool, count: u32) -> Vec<u8> {
@@ -8,6 +11,18 @@ fn made(big: bool, version: u16, packed: bool, count: u32) -> Vec<u8> {
 
 /// What a source gives before it ends: packets of each flow, when, and why it ended early.
 type Given = (Vec<u64>, Vec<Ts>, Option<String>, Flows);
+
+#[test]
+fn a_record_tells_its_exporter_and_interfaces() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), made(true, 5, false, 1)).expect("written");
+    let mut source = FlowTools::open(&file.path().display().to_string()).expect("a file");
+    let (mut chunk, mut batch) = (Chunk::default(), Batch::default());
+    source.next(&mut chunk).expect("a record");
+    batch.take_chunk(&mut chunk);
+    let exporter = Addr::v4([127, 0, 0, 1]);
+    assert_eq!(batch.origin(0), Some(Origin { exporter, input: Some(1), output: Some(2) }));
+}
 
 fn read(bytes: &[u8]) -> Result<Given, String> {
     let file = tempfile::NamedTempFile::new().expect("a file");

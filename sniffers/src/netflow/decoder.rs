@@ -180,7 +180,7 @@ impl Decoder {
             *held_bytes -= old.state.held_bytes();
             gone.add(Flows { flow_exporters: Vec::new(), ..report(&old) });
         });
-        (known, Out { flows, tally: &mut self.tally })
+        (known, Out { flows, tally: &mut self.tally, exporter: key.addr })
     }
 
     /// Reads the sets of a packet; how many data records they held, if that can be known.

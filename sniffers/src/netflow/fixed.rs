@@ -4,6 +4,7 @@
 //! packet that is cut short gives the records that are whole.
 
 use como_core::addr::Addr;
+use como_core::source::Origin;
 use como_core::time::Ts;
 
 use super::clock::{Clock, When};
@@ -130,5 +131,10 @@ fn flow(record: &[u8; 48], clock: &Clock) -> Flow {
         proto: record[38],
         tos: record[39],
         flags: record[37],
+        origin: Origin {
+            input: Some(u16_at(12).into()),
+            output: Some(u16_at(14).into()),
+            ..Origin::default()
+        },
     }
 }

@@ -62,7 +62,8 @@ pub fn ipfix(sequence: u32, domain: u32, sets: &[Vec<u8>]) -> Vec<u8> {
     packet
 }
 
-/// A v5 packet with records for these hosts, as [`plain`] makes them.
+/// A v5 packet with records for these hosts, as [`plain`] makes them, in by interface 3 and out by
+/// 4.
 pub fn v5(sequence: u32, sampling: u16, hosts: std::ops::Range<u8>) -> Vec<u8> {
     let mut packet = [5u16.to_be_bytes(), (hosts.len() as u16).to_be_bytes()].concat();
     for number in [UPTIME_MS, SENT, 0, sequence] {
@@ -73,7 +74,8 @@ pub fn v5(sequence: u32, sampling: u16, hosts: std::ops::Range<u8>) -> Vec<u8> {
     for n in hosts {
         let plain = plain(n);
         packet.extend(&plain[..8]);
-        packet.extend([0; 8]);
+        // Next hop; interfaces.
+        packet.extend([0, 0, 0, 0, 0, 3, 0, 4]);
         // Packets, bytes, first, last; ports; flags, protocol, type of service.
         packet.extend(&plain[14..30]);
         packet.extend(&plain[8..12]);

@@ -1,6 +1,7 @@
 //! Records of templates: fields as they come, and the flow they make together.
 
 use como_core::addr::Addr;
+use como_core::source::Origin;
 use como_core::time::Ts;
 
 use super::clock::{Clock, When};
@@ -55,6 +56,8 @@ impl Record {
             E::ReverseBytes => self.reverse.0 = value,
             E::ReversePackets => self.reverse.1 = value,
             E::ReverseFlags => self.reverse_flags = Some(value as u8),
+            E::Input => flow.origin.input = Some(value as u32),
+            E::Output => flow.origin.output = Some(value as u32),
             E::Proto => flow.proto = value as u8,
             E::Tos => flow.tos = value as u8,
             // IPFIX may add the bits above the eight that TCP mostly uses.
@@ -133,6 +136,7 @@ impl Record {
             packets: rate.scale(packets),
             bytes: rate.scale(bytes),
             flags: self.reverse_flags.unwrap_or(0),
+            origin: Origin { input: flow.origin.output, output: flow.origin.input, ..flow.origin },
             ..flow
         });
         (flow, reverse)

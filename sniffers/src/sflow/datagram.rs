@@ -38,6 +38,8 @@ pub struct Sample<'a> {
     pub rate: u32,
     /// How many samples were dropped there for want of resources, so far.
     pub drops: u32,
+    /// The interfaces the packet came in and went out by, where each is one that is known.
+    pub interfaces: [Option<u32>; 2],
     /// What was sampled, if it is of a kind that is read.
     pub packet: Option<Sampled<'a>>,
 }
@@ -206,13 +208,23 @@ fn place(xdr: &mut Xdr<'_>, is_expanded: bool) -> Option<(u32, u32)> {
     })
 }
 
+/// An interface, if it is one that is known: 0 stands for none that is, the greatest number for the
+/// agent itself, and other formats for several, or for a packet that was dropped.
+fn interface(xdr: &mut Xdr<'_>, is_expanded: bool) -> Option<Option<u32>> {
+    const UNKNOWN: [u32; 3] = [0, 0x3fff_ffff, u32::MAX];
+    let (format, number) = match (is_expanded, xdr.number()?) {
+        (true, format) => (format, xdr.number()?),
+        (false, both) => (both >> 30, both & 0x3fff_ffff),
+    };
+    Some(Some(number).filter(|number| format == 0 && !UNKNOWN.contains(number)))
+}
+
 /// A flow sample; an expanded one has room for larger numbers of interfaces.
 fn sample(mut xdr: Xdr<'_>, is_expanded: bool) -> Option<Sample<'_>> {
     let _sequence = xdr.number()?;
     let place = place(&mut xdr, is_expanded)?;
     let (rate, _pool, drops) = (xdr.number()?, xdr.number()?, xdr.number()?);
-    let interfaces = if is_expanded { 16 } else { 8 };
-    xdr.take(interfaces)?;
+    let interfaces = [interface(&mut xdr, is_expanded)?, interface(&mut xdr, is_expanded)?];
     let n_records = xdr.number()?;
     let mut packet = None;
     for _ in 0..n_records {
@@ -226,7 +238,7 @@ fn sample(mut xdr: Xdr<'_>, is_expanded: bool) -> Option<Sample<'_>> {
             (packet, _) => packet,
         };
     }
-    Some(Sample { place, rate, drops, packet })
+    Some(Sample { place, rate, drops, interfaces, packet })
 }
 
 /// The first bytes of a packet.

@@ -8,7 +8,7 @@ use como_core::packet::craft::HEADERS_MAX;
 use como_core::packet::{Layers, LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
 use como_core::source::flows::Volume;
-use como_core::source::{Chunk, Description, Flows};
+use como_core::source::{Chunk, Description, Flows, Origin};
 use como_core::time::Ts;
 
 use super::agents::Agents;
@@ -37,7 +37,7 @@ pub struct Samples {
     // Samples that agents lost, and nobody has been told of yet.
     dropped: u64,
     // Packets of the datagrams read, never more than a chunk holds, and where their headers are.
-    ready: Vec<(Packet, Weight)>,
+    ready: Vec<(Packet, Weight, Origin)>,
     headers: Buffer,
     // The most bytes of a packet that any agent sent of one it cut.
     cut_at: u32,
@@ -97,7 +97,8 @@ impl Samples {
             }
             self.tally.sampling.note(rate.into());
             let weight = Weight { packets: rate.into(), bytes: u64::from(len) * u64::from(rate) };
-            self.ready.push((packet, weight));
+            let [input, output] = sample.interfaces;
+            self.ready.push((packet, weight, Origin { exporter: sender, input, output }));
             agent.count(volume(weight), rate);
             match protocol(&sampled) {
                 Some(proto) => {
@@ -112,10 +113,13 @@ impl Samples {
     /// Fills `chunk`, which is empty, with all there is, and tells it what was lost.
     pub fn fill(&mut self, chunk: &mut Chunk) {
         if !self.ready.is_empty() {
-            chunk.packets.extend(self.ready.iter().map(|(packet, _)| *packet));
-            chunk.weights.extend(self.ready.drain(..).map(|(_, weight)| weight));
+            chunk.packets.extend(self.ready.iter().map(|(packet, ..)| *packet));
+            chunk.weights.extend(self.ready.iter().map(|(_, weight, _)| *weight));
             let headers = std::mem::replace(&mut self.headers, self.pool.take());
             chunk.regions.push(headers.share());
+            for (at, (.., origin)) in self.ready.drain(..).enumerate() {
+                chunk.tell(at, origin);
+            }
         }
         chunk.counts.dropped += std::mem::take(&mut self.dropped);
         let undecodable = self.tally.undecodable;

@@ -7,6 +7,7 @@ use super::made::{datagram, part, raw, sample, words};
 use super::samples::Samples;
 use crate::file::{Step, Writer};
 use como_core::addr::Addr;
+use como_core::batch::Batch;
 use como_core::packet::build::{Frame, batch_of};
 use como_core::packet::{LinkType, Packet, Weight};
 use como_core::selection::BATCH_PACKETS_MAX;
@@ -86,6 +87,30 @@ fn an_expanded_sample_has_its_numbers_further_apart() {
     let sample = part(3, &[&head[..], &raw(1, &bytes, 60)].concat());
     let len = bytes.len() as u32 + 4;
     check(sample, LinkType::ETHERNET, &bytes[..60], len, (10, 10 * u64::from(len)));
+}
+
+#[test]
+fn a_sample_tells_its_sender_and_the_interfaces_that_are_known() {
+    let origins = |sample| {
+        let (_, mut chunk, _) = read(&[datagram(1, &[sample])]);
+        let mut batch = Batch::default();
+        batch.take_chunk(&mut chunk);
+        batch.origin(0).map(|origin| (origin.exporter, origin.input, origin.output))
+    };
+    let (sender, packet) = (Addr::v4([127, 0, 0, 1]), raw(1, &udp(), 60));
+    let plain = |input, output| {
+        let head = words(&[9, 5, 10, 12, 0, input, output, 1]);
+        origins(part(1, &[&head[..], &packet].concat()))
+    };
+    let expanded = |input: [u32; 2], output: [u32; 2]| {
+        let head = words(&[9, 0, 7, 10, 12, 0, input[0], input[1], output[0], output[1], 1]);
+        origins(part(3, &[&head[..], &packet].concat()))
+    };
+    assert_eq!(plain(3, 4), Some((sender, Some(3), Some(4))));
+    assert_eq!(plain(0, 0x3fff_ffff), Some((sender, None, None)), "unknown, and the agent itself");
+    assert_eq!(plain(3, 1 << 30 | 258), Some((sender, Some(3), None)), "dropped, and why");
+    assert_eq!(plain(3, 2 << 30 | 2), Some((sender, Some(3), None)), "several");
+    assert_eq!(expanded([0, 1 << 30], [2, 7]), Some((sender, Some(1 << 30), None)));
 }
 
 #[test]

@@ -147,6 +147,30 @@ fn the_summary_stands_on_standard_error() {
 }
 
 #[test]
+fn malformed_packets_are_told_where_headers_were_looked_at() {
+    let folder = trace::folder();
+    let said = |args: &[&str], words: &str| {
+        let args = ["run", "traffic", "-r", "a.pcap"].into_iter().chain(args.iter().copied());
+        let stderr = folder.como(args).ok().stderr;
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    };
+    said(&[], ", malformed not looked for, ");
+    said(&["tcp"], ", 0 malformed, ");
+}
+
+#[test]
+fn flows_of_both_families_are_counted() {
+    let folder = trace::folder();
+    let counted = |filter: &str| {
+        let args = ["flowcount", "-r", "a.pcap", "-a", "interval=1h", filter];
+        (sum(&records(&folder, &args), "flows"), sum(&records(&folder, &args), "packets"))
+    };
+    let (v4, v6, all) = (counted("ip"), counted("ip6"), counted("ip or ip6"));
+    assert!(v4.0 > 0 && v6.0 > 0, "{v4:?} {v6:?}");
+    assert_eq!(v4.1 + v6.1, all.1);
+}
+
+#[test]
 fn costs_say_what_the_cpu_time_was_spent_on() {
     let folder = trace::folder();
     let ran = folder.como(["run", "tuple", "-r", "a.pcap", "--costs"]).ok();

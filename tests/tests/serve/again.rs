@@ -66,6 +66,72 @@ fn a_capture_that_is_read_again_counts_once_whichever_way_it_is_asked() {
 }
 
 #[test]
+fn a_question_ends_where_the_capture_is_not_read_again() {
+    let folder = Folder::new();
+    folder.write("como.toml", config(SOURCE, MODULES));
+    let server = Server::start(&folder);
+    let asked = "/t?time=2024-01-01T00:00:00Z:%2B30s&format=ndjson";
+    let behind = "{\"ts\":\"2024-01-01T00:00:20Z\",\"gap_until\":\"2024-01-01T00:00:30Z\"";
+    // Records and packets end alike: with the last second.
+    for source in ["", "&source=kept"] {
+        server.until(&format!("{asked}&wait=no{source}"), |body| body.contains(behind));
+    }
+    assert_eq!(server.end(), 0);
+    let server = Server::start(&folder);
+    // Nothing says of `wait` in the first.
+    for wait in ["", "&wait=no", "&interval=5s", "&interval=5s&wait=no"] {
+        let asked = format!("{asked}{wait}");
+        let answer = get(server.address(), &asked);
+        assert_eq!(answer.status, 200, "{wait}");
+        assert_eq!(sum(&answer.body, "packets"), 5000, "{wait}");
+        assert!(answer.body.contains(behind), "{wait}: {}", answer.body);
+    }
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn a_capture_is_not_kept_twice_where_the_file_of_records_was_lost() {
+    let folder = Folder::new();
+    let ended = |status: &str| status.contains("\"ended\":true");
+    run(&folder, SOURCE, "", ended);
+    std::fs::remove_file(folder.path().join("store/records.redb")).expect("a file");
+    let why =
+        "it begins at 2024-01-01T00:00:00Z, and `kept` keeps packets from 2024-01-01T00:00:00";
+    run(&folder, SOURCE, "", |status| status.contains(why));
+    assert_eq!(sums(&folder), [5000; 5]);
+    // What goes on behind it is read.
+    run(&folder, &format!("{SOURCE},start=1704067220"), "", ended);
+    assert_eq!(sums(&folder)[3..], [10_000; 2]);
+}
+
+#[test]
+fn a_capture_that_a_trace_may_have_had_is_not_kept_where_its_records_were_lost() {
+    const ENDED: &str = "\"ended\":true";
+    const NOT_READ: &str = "and may have had earlier ones, which would";
+    // Where nothing was let go, nor passed over, it lies before all there is.
+    let ways =
+        [("", ENDED), ("filter = \"tcp\"\n", NOT_READ), ("streamsize = \"4MiB\"\n", NOT_READ)];
+    for (more, done) in ways {
+        let folder = Folder::new();
+        let module = format!("[[module]]\nname = \"kept\"\nuse = \"trace\"\n{more}");
+        let run = |start: &str, until: &str| {
+            let source = format!("gen:packets=30000,duration=20s,seed=3,start={start}");
+            folder.write("como.toml", config(&source, &module));
+            let server = Server::start(&folder);
+            server.until("/status", |status| status.contains(until));
+            assert_eq!(server.end(), 0);
+        };
+        run("1704067230", ENDED);
+        // As long as it has records, these tell.
+        run("1704067200", ENDED);
+        std::fs::remove_dir_all(folder.path().join("store")).expect("a folder");
+        run("1704067230", ENDED);
+        std::fs::remove_file(folder.path().join("store/records.redb")).expect("a file");
+        run("1704067200", done);
+    }
+}
+
+#[test]
 fn a_view_of_what_is_not_there_and_an_address_that_is_taken_are_refused_with_the_views_name() {
     let folder = Folder::new();
     let view = |line: &str| format!("{MODULES}[view.web]\nmodules = [\"t\"]\n{line}\n");

@@ -254,3 +254,54 @@ fn an_answer_of_records_that_are_not_of_just_the_time_asked_for_says_so() {
     let said = table.ok().stderr;
     assert!(said.contains(just), "{said}");
 }
+
+/// A module that takes longer than its traffic, and one that misses packets by it.
+const SLOW: &str = "\
+[[module]]
+name = \"kept\"
+use = \"trace\"
+[[module]]
+name = \"slow\"
+use = \"slow.rhai\"
+[limits]
+workers = 1
+";
+
+#[test]
+fn where_a_slow_script_has_packets_shed_the_past_answers_all_the_same_and_says_so() {
+    let folder = Folder::new();
+    // Each batch takes all the time that a call has, which is more than it came in.
+    let script = "// Takes long.\nlet args = #{ interval: \"1s\" };\n\
+                  fn init(args) { #{ n: 0 } }\n\
+                  fn update(pkt, state) { loop { state.n += 1; } }\n\
+                  fn export(state) { #{ n: state.n } }\n";
+    folder.write("slow.rhai", script);
+    folder.write("como.toml", config("gen:rate=60000,pace=true,seed=9,duration=1h", SLOW));
+    let server = Server::start(&folder);
+    let asked = "/topports?time=-1h:0&arg.n=1&format=plain";
+    server.until(asked, |body| body.contains("inexact: some of its packets were shed from "));
+    assert_eq!(server.end(), 0);
+    let args = ["query", "topports", "--store", "store", "--time", "-1h:0", "-a", "n=1"];
+    let said = folder.como(args).ok().stderr;
+    assert!(said.contains("some of its packets were shed from "), "{said}");
+}
+
+#[test]
+fn just_the_time_asked_for_is_answered_where_packets_of_it_are_kept() {
+    let modules = "[[module]]\nname = \"kept\"\nuse = \"trace\"\n\
+                   [[module]]\nname = \"flows\"\nuse = \"tuple\"\n\
+                   args = { interval = \"5s\" }\n";
+    let folder = Folder::new();
+    folder.write("como.toml", config("gen:packets=6000,duration=20s,seed=3", modules));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/flows?time=:&wait=no", |body| body.contains("00:00:15Z"));
+    assert_eq!(server.end(), 0);
+    let args = ["query", "topports", "--store", "store", "--time", "2024-01-01T00:00:01Z:+8s"];
+    let ask = |more: &[&str]| folder.como([&args[..], &["-a", "n=1"], more].concat()).ok();
+    let shown = ask(&["--explain"]).ndjson();
+    assert_eq!((&shown[0]["source"], &shown[1]["source"]), (&"kept".into(), &"flows".into()));
+    assert!(shown[1]["leaves_out"].as_str().is_some_and(|it| it.contains("whole intervals of 5s")));
+    let said = ask(&["--format", "table"]).stderr;
+    assert!(said.contains("of just the time from") && !said.contains("inexact"), "{said}");
+}

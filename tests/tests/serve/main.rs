@@ -228,6 +228,31 @@ fn hangup_takes_all_of_a_configuration_or_nothing_and_tries_again() {
 }
 
 #[test]
+fn hangup_refuses_sources_that_a_start_would_and_warns_of_what_only_a_start_takes() {
+    let folder = Folder::new();
+    let source = "gen:rate=2000,duration=600s,pace=true";
+    folder.write("como.toml", config(source, TRAFFIC));
+    let server = Server::start(&folder);
+    let second = TRAFFIC.replace("\"t\"", "\"u\"");
+    folder.write("como.toml", config("bogus:eth0", &second));
+    server.hang_up();
+    // What comes next shows that the signal was obeyed.
+    folder.write("modules/mine.lua", MODULE);
+    server.until("/status", |s| s.contains("\"name\":\"mine\""));
+    assert!(!get(server.address(), "/status").body.contains("\"name\":\"u\""));
+    folder.write("como.toml", config("gen:packets=5", &second));
+    server.hang_up();
+    server.until("/status", |s| s.contains("\"name\":\"u\""));
+    // Back to what runs: nothing waits for a restart any more.
+    folder.write("como.toml", config(source, TRAFFIC));
+    server.hang_up();
+    server.until("/status", |s| s.contains("\"name\":\"t\""));
+    let told = server.end_told();
+    let warned = told.matches("with a restart only changes: [[source]]").count();
+    assert_eq!(warned, 1, "{told}");
+}
+
+#[test]
 fn hangup_takes_names_from_scripts_and_gives_them_back() {
     let folder = Folder::new();
     let source = "gen:rate=2000,duration=600s,pace=true";
@@ -348,6 +373,23 @@ end
 
     let ran = folder.como(["query", "says", "--format", "csv"]).ok();
     assert_eq!(ran.stdout, body, "the store answers as the monitor did");
+}
+
+#[test]
+fn malformed_packets_are_none_and_not_zero_where_no_task_asks_for_headers() {
+    let counted = |module: &str| {
+        let folder = Folder::new();
+        let module = format!("[[module]]\nname = \"m\"\nuse = \"{module}\"\n");
+        folder.write("como.toml", config("gen:packets=50,duration=2s,seed=3", &module));
+        let server = Server::start(&folder);
+        server.until("/status", |status| status.contains("\"ended\":true"));
+        let status: serde_json::Value =
+            serde_json::from_str(&get(server.address(), "/status").body).expect("JSON");
+        assert_eq!(server.end(), 0);
+        ["malformed", "truncated"].map(|what| status["capture"][what].clone())
+    };
+    assert_eq!(counted("traffic"), [serde_json::Value::Null, serde_json::Value::Null]);
+    assert_eq!(counted("tuple"), [0, 0]);
 }
 
 #[test]

@@ -216,3 +216,30 @@ fn an_argument_unlike_that_of_the_instance_is_refused_where_nothing_serves() {
     refused("/top?time=:&wait=no&arg.m=2");
     assert_eq!(server.end(), 0);
 }
+
+#[test]
+fn a_store_alone_tells_how_long_the_intervals_are_that_run_afresh() {
+    let folder = Folder::new();
+    let module =
+        |name: &str| format!("[[module]]\nuse = \"{name}\"\nargs = {{ interval = \"5s\" }}\n");
+    let both = module("traffic") + &module("tuple");
+    folder.write("como.toml", config("gen:packets=3000,duration=30s,seed=3", &both));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    assert_eq!(server.end(), 0);
+
+    let asked = |filter: &str| {
+        let place = ["query", "traffic", "--store", "store", "-c", "none.toml", "--time", ":"];
+        let args = place.into_iter().chain(["--format", "csv", "--filter", filter]);
+        folder.como(args).ok().stdout
+    };
+    let told = asked("tcp");
+    assert_eq!(told.lines().count(), 7, "a header and intervals of 5s: {told}");
+    let told = asked("sctp and port 7");
+    assert!(told.starts_with("ts,packets,bytes\r\n"), "{told}");
+    folder.write("top.lua", "-- Top.\nkey = { a = \"ip.src\" }\nvalue = { n = count() }");
+    let none = ["query", "top.lua", "--store", "store", "-c", "none.toml", "--time", ":"];
+    let none = none.into_iter().chain(["-a", "interval=5s", "--format", "csv"]);
+    let told = folder.como(none.chain(["--filter", "sctp and port 7"])).ok().stdout;
+    assert_eq!(told, "ts,a,n\r\n", "what no packet passes has its header");
+}

@@ -76,6 +76,22 @@ fn rollups_are_what_their_records_add_up_to() {
 }
 
 #[test]
+fn what_is_recorded_of_kept_packets_adds_up() {
+    let folder = Folder::new();
+    let kept = "[[module]]\nname = \"kept\"\nuse = \"trace\"\nargs = { interval = \"1s\" }\n\
+                rollup = [\"10s:7d\"]\n";
+    folder.write("como.toml", config("gen:packets=20000,duration=95s,seed=3", kept));
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"ended\":true"));
+    server.until("/kept@10s?time=:&wait=no", |body| body.lines().count() >= 9);
+    assert_eq!(server.end(), 0);
+    let want = tens(&queried(&folder, &["kept"]));
+    let rolled = queried(&folder, &["kept@10s"]);
+    assert!(rolled.len() >= 9 && rolled.iter().all(|(ts, n)| want.get(ts) == Some(n)), "{want:?}");
+    assert_eq!(queried(&folder, &["kept", "--interval", "10s"]), want);
+}
+
+#[test]
 fn kills_leave_out_no_interval_and_make_none_twice() {
     let folder = Folder::new();
     let rolled = ROLLED.replace("10s:7d", "100ms:7d").replace("\"1s\"", "\"10ms\"");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use como_tests::Folder;
 
-use super::server::Server;
+use super::server::{Server, get};
 use super::{TRAFFIC, config, sum};
 
 const TRACE: &str = "[[module]]\nname = \"kept\"\nuse = \"trace\"\nretain = \"30d\"\n";
@@ -53,6 +53,12 @@ fn what_is_stored_is_listed_with_its_times_and_how_long_it_stays() {
     let rows = folder.como(["store", "ls", "--json"]).ok().ndjson();
     let retain: Vec<_> = rows.iter().map(|row| row["retain"].as_str()).collect();
     assert_eq!(retain, [Some("30d"), Some("30d"), Some("1w")]);
+    // Also where the store alone is named.
+    let text = std::fs::read_to_string(folder.path().join("como.toml")).expect("a file");
+    std::fs::remove_file(folder.path().join("como.toml")).expect("a file");
+    let alone = folder.como(["store", "ls", "--json", "--store", "store"]).ok().ndjson();
+    assert_eq!(alone, rows);
+    folder.write("como.toml", text);
     assert!(rows.iter().all(|row| row["bytes"].as_u64() > Some(0)), "{rows:?}");
     let n = records(&folder, "t", "store").lines().count() as u64;
     assert_eq!(rows[2]["records"].as_u64(), Some(n));
@@ -139,6 +145,55 @@ fn damage_is_named_and_the_rest_stays_readable() {
 }
 
 #[test]
+fn packets_answer_where_the_file_of_records_is_cut_short_or_missing() {
+    let folder = stored();
+    let file = folder.path().join("store/records.redb");
+    let answers = |why: &str| {
+        for module in ["traffic", "t"] {
+            let args = ["--store", "store", "--time", ":", "--format", "ndjson"];
+            let ran = folder.como([&["query", module], &args[..]].concat()).ok();
+            assert_eq!(sum(&ran.stdout, "packets"), 5000, "{}", ran.stderr);
+            assert_eq!(ran.stderr.matches("records.redb").count(), 1, "{}", ran.stderr);
+            for words in [why, "packets alone are read; `como serve` begins a new file"] {
+                assert!(ran.stderr.contains(words), "{}", ran.stderr);
+            }
+        }
+    };
+    let bytes = std::fs::read(&file).expect("a file");
+    std::fs::write(&file, &bytes[..8192]).expect("a file");
+    answers("not a usable store");
+    std::fs::remove_file(&file).expect("a file");
+    answers("the file of records `store/records.redb` is missing");
+    let listed = folder.como(["store", "ls"]);
+    assert!(listed.code == 1 && listed.stdout.contains("\"packets\""), "{listed:?}");
+    std::fs::remove_dir_all(folder.path().join("store/packets")).expect("a folder");
+    folder.como(["query", "traffic", "--store", "store"]).refused(1, &["no store in `store`"]);
+}
+
+#[test]
+fn times_beside_the_newest_packet_are_answered_where_the_file_of_records_was_lost() {
+    let folder = stored();
+    std::fs::remove_file(folder.path().join("store/records.redb")).expect("a file");
+    let asked = |module: &str, time: &str| {
+        let args = ["--store", "store", "--time", time, "--format", "ndjson"];
+        sum(&folder.como([&["query", module], &args[..]].concat()).ok().stdout, "packets")
+    };
+    let last = asked("t", "-3s:0");
+    assert!((500..2000).contains(&last), "{last}");
+    assert_eq!(asked("traffic", "-3s:0"), last);
+    let server = Server::start(&folder);
+    server.until("/status", |status| status.contains("\"not_read\":{\""));
+    let packets = |url: &str| sum(&get(server.address(), url).body, "packets");
+    // All sources have ended, so that one that says nothing of `wait` waits a moment.
+    for more in ["&wait=no", "&wait=no&interval=1s", "&wait=no&interval=2s", "", "&interval=2s"] {
+        let few = packets(&format!("/t?time=-3s:0{more}"));
+        assert!((500..2500).contains(&few), "{more}: {few}");
+        assert_eq!(packets(&format!("/t?time=1970-01-01T00:00:00Z:{more}")), 5000, "{more}");
+    }
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
 fn a_monitor_sets_a_damaged_file_of_records_aside_and_says_so() {
     let folder = stored();
     let file = folder.path().join("store/records.redb");
@@ -148,6 +203,7 @@ fn a_monitor_sets_a_damaged_file_of_records_aside_and_says_so() {
     server.until("/status", |status| {
         status.contains("\"set_aside\":[\"store/records.redb.damaged-1\"]")
     });
+    // What is kept of the capture is there still, and once.
     server.until("/t?time=1970-01-01T00:00:00Z:&wait=no", |body| sum(body, "packets") == 5000);
     let log = server.end_told();
     assert!(log.contains("it is `store/records.redb.damaged-1` now"), "{log}");

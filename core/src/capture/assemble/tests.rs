@@ -85,17 +85,53 @@ fn a_lone_leap_is_counted_where_it_stands_and_moves_no_clock() {
 #[test]
 fn a_leap_that_following_packets_confirm_moves_the_clock() {
     let far = 315_360_000;
-    let want = vec![
-        (1, vec![(0, 0)]),
-        (far, vec![(1, 0), (2, 0), (3, 0), (4, 0)]),
-        (far + 5, vec![(5, 0)]),
-    ];
-    assert_eq!(assembled(&[1, far, far + 1, far + 1, far + 2, far + 5]), want);
+    let after: Vec<(u8, u16)> = (1..=65).map(|at| (at, 0)).collect();
+    let want = vec![(1, vec![(0, 0)]), (far, after), (far + 5, vec![(66, 0)])];
+    assert_eq!(assembled(&[&[1][..], &[far; 65], &[far + 5]].concat()), want);
+}
+
+#[test]
+fn a_few_packets_of_a_wrong_clock_are_counted_where_they_stand_and_move_none() {
+    let far = 315_360_000;
+    let secs = [1, far, far + 1, far + 2, far + 3, 2, 6];
+    let ahead = [(0, 0), (1, AHEAD), (2, AHEAD), (3, AHEAD), (4, AHEAD), (5, 0)].to_vec();
+    assert_eq!(assembled(&secs), vec![(1, ahead), (6, vec![(6, 0)])]);
+}
+
+#[test]
+fn broken_times_that_do_not_agree_are_counted_where_they_stand_and_those_behind_them_are_believed()
+{
+    let far = 315_360_000;
+    let broken = [1, far, 2 * far, 4 * far, 3 * far, 2, 6];
+    let ahead = [(0, 0), (1, AHEAD), (2, AHEAD), (3, AHEAD), (4, AHEAD), (5, 0)].to_vec();
+    assert_eq!(assembled(&broken), vec![(1, ahead), (6, vec![(6, 0)])]);
+
+    let after: Vec<(u8, u16)> = (2..=65).map(|at| (at, 0)).collect();
+    let want = vec![(1, vec![(0, 0), (1, AHEAD)]), (far, after), (far + 5, vec![(66, 0)])];
+    assert_eq!(assembled(&[&[1, 2 * far][..], &[far; 64], &[far + 5]].concat()), want);
+}
+
+#[test]
+fn a_packet_a_day_is_counted_on_its_day() {
+    let days: Vec<u64> = (0..40).map(|day| day * 86_400).collect();
+    let want: Vec<_> = (0..40u8).map(|at| (u64::from(at) * 86_400, vec![(at, 0)])).collect();
+    assert_eq!(assembled(&days), want);
 }
 
 #[test]
 fn a_leap_at_the_end_stands_for_want_of_contradiction() {
     assert_eq!(assembled(&[1, 90_000]), vec![(1, vec![(0, 0)]), (90_000, vec![(1, 0)])]);
+}
+
+#[test]
+fn packets_that_step_back_leave_their_region_where_it_is() {
+    let secs = [&[9][..], &[5; 100]].concat();
+    let mut assembler = Assembler::default();
+    let mut chunk = chunk(&secs);
+    assembler.begin(&Run { source: 0, from: 0, to: secs.len(), ordered: false }, Trust::Confirmed);
+    assert!(assembler.fill(&mut chunk).is_none());
+    let batch = assembler.cut().expect("a batch");
+    assert_eq!((batch.len(), batch.late, batch.regions()), (101, 100, 1));
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Parser<'_> {
     /// Operands joined by arithmetic operators that bind at least as tightly as `floor`.
     pub(super) fn arith(&mut self, floor: u8) -> Result<Piece> {
         let first = self.unary()?;
-        let Piece::Number { value: mut left, mut named, at } = first else { return Ok(first) };
+        let Piece::Number { value: mut left, mut named, mut at } = first else { return Ok(first) };
         loop {
             let (token, op_at) = self.lexer.peek()?;
             let Token::Op(text) = token else { break };
@@ -120,8 +120,9 @@ impl Parser<'_> {
             }
             left = Arith::binary(op, left, right);
             named = None;
+            at.end = self.end;
         }
-        Ok(Piece::Number { value: left, named, at: at.start..self.end })
+        Ok(Piece::Number { value: left, named, at })
     }
 
     /// What must be a number, with operators that bind tighter than `floor`.
@@ -250,6 +251,10 @@ impl Parser<'_> {
             let set = self.number_set(key)?;
             return Ok(Expr::any_of(keys.iter().map(|key| Expr::number(*key, set.clone()))));
         }
+        let is_address = |key: &Key| matches!(key, Key::Field(field) if field.kind() == Kind::Mac);
+        if is_address(&key) && !self.follows_equality()? {
+            return Err(self.only_equal(name, "00:1b:21:0a:0b:0c", "{..}"));
+        }
         let Some(op) = self.relation()? else {
             return Err(self.expected(&format!("a comparison or `in` behind `{name}`"), None));
         };
@@ -273,22 +278,27 @@ impl Parser<'_> {
             let set = self.address_set()?;
             return Ok(Expr::any_of(each(&set)));
         }
-        match self.relation()? {
-            Some(Relation::Eq) => {
-                let set = self.address_range()?;
-                Ok(Expr::any_of(each(&set)))
-            }
-            Some(Relation::Ne) => {
-                let set = self.address_range()?.complement();
-                Ok(Expr::all_of(each(&set)))
-            }
-            _ => Err(FilterError::Expected {
-                want: format!("`==`, `!=` or `in` behind `{name}`"),
-                found: "something else".to_owned(),
-                at: self.end..self.end,
-                hint: Some(format!("write `{name} == 10.0.0.1` or `{name} in 10.0.0.0/8`")),
-            }),
+        if !self.follows_equality()? {
+            return Err(self.only_equal(name, "10.0.0.1", "10.0.0.0/8"));
         }
+        if self.relation()? == Some(Relation::Ne) {
+            let set = self.address_range()?.complement();
+            return Ok(Expr::all_of(each(&set)));
+        }
+        let set = self.address_range()?;
+        Ok(Expr::any_of(each(&set)))
+    }
+
+    /// Whether `==` or `!=` follows: addresses are in no order that a filter could mean.
+    fn follows_equality(&self) -> Result<bool> {
+        let (Token::Op(op), _) = self.lexer.peek()? else { return Ok(false) };
+        Ok(matches!(Relation::of(op), Some(Relation::Eq | Relation::Ne)))
+    }
+
+    /// The error that an address is asked for more than whether it is one, or in a set.
+    fn only_equal(&self, name: &str, one: &str, set: &str) -> FilterError {
+        let hint = format!("write `{name} == {one}` or `{name} in {set}`");
+        self.expected(&format!("`==`, `!=` or `in` behind `{name}`"), Some(hint))
     }
 
     /// `{a, b..c}`, or one value or range.
@@ -407,11 +417,13 @@ impl Parser<'_> {
         if value <= key.limit() {
             return Ok(());
         }
-        Err(FilterError::Value {
-            why: format!("{value} is more than `{}` can be: {}", key.name(), key.limit()),
-            at: at.clone(),
-            hint: None,
-        })
+        // A number here has no sign: one below 0 became a great one.
+        let text = self.lexer.slice(at.clone());
+        let why = match text.contains('-') && value > i32::MAX as u64 {
+            true => format!("`{text}` is less than `{}` can be: 0", key.name()),
+            false => format!("{value} is more than `{}` can be: {}", key.name(), key.limit()),
+        };
+        Err(FilterError::Value { why, at: at.clone(), hint: None })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::filter::expr::{Expr, TAGS};
 use crate::filter::lex::Token;
 use crate::filter::names::{self, lookup};
 use crate::filter::set::Ranges;
-use crate::filter::term::{Arith, Base, Key, Relation};
+use crate::filter::term::{AddrKey, Arith, Base, Key, Relation};
 use crate::packet::Layers;
 
 use super::{Parser, Piece, Result};
@@ -65,6 +65,9 @@ const QUALIFIERS: [&str; 12] = [
     "mask",
 ];
 
+/// Words whose number stands for itself: the next one needs the word again.
+const COUNTED: [&str; 7] = ["vlan", "mpls", "pppoes", "less", "greater", "input", "output"];
+
 impl Parser<'_> {
     /// The condition that begins with this word, which has been taken; none if it is no such word.
     pub(super) fn primitive(&mut self, name: &str, at: &Range<usize>) -> Result<Option<Piece>> {
@@ -81,6 +84,7 @@ impl Parser<'_> {
             return self.port_of(if name == "sport" { Side::Src } else { Side::Dst });
         }
         self.head = None;
+        self.counted = COUNTED.into_iter().find(|word| *word == name);
         let expr = match name {
             "all" => Expr::ALL,
             "untagged" => Expr::untagged(),
@@ -102,6 +106,7 @@ impl Parser<'_> {
             }
             "broadcast" => broadcast(),
             "multicast" => multicast(),
+            "input" | "output" | "exporter" => self.reported(name)?,
             word => match self.over_llc(word) {
                 Some(expr) => expr,
                 None => return Ok(None),
@@ -276,6 +281,19 @@ impl Parser<'_> {
         self.depth -= 1;
         self.must(")")?;
         Ok(expr)
+    }
+
+    /// `exporter A`, and `input N` and `output N`, interfaces of it.
+    fn reported(&mut self, name: &str) -> Result<Expr> {
+        let field = match name {
+            "input" => Field::ExporterInput,
+            "output" => Field::ExporterOutput,
+            _ => return Ok(Expr::address(AddrKey::Exporter, self.network(Kind::Host)?)),
+        };
+        match self.count_value(u64::from(u32::MAX))? {
+            Some(number) => Ok(self::number(field, Ranges::of(number, number))),
+            None => Err(self.expected("the number of an interface", None)),
+        }
     }
 
     /// `vlan`, `vlan N`: the first speaks of the outermost tag, the next of the one inside.

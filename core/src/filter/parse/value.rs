@@ -89,7 +89,7 @@ impl<'a> Parser<'a> {
 
     /// An address, or a network as `A/n`, `A mask M` or `10.1`; where a network is asked for also
     /// as `10`, which elsewhere might be meant as 0.0.0.10, as tcpdump has it.
-    fn network(&mut self, kind: Kind) -> Result<AddrSet> {
+    pub(super) fn network(&mut self, kind: Kind) -> Result<AddrSet> {
         let (addr, bits, at) = self.address(if kind == Kind::Net { 1 } else { 2 })?;
         if self.takes("/")? {
             return self.prefix(addr, &at);

@@ -43,8 +43,8 @@ impl Test {
             }
             Term::Address { key, set } => {
                 let needs = match key {
-                    AddrKey::Src | AddrKey::Dst | AddrKey::InnerSrc | AddrKey::InnerDst => 0,
                     AddrKey::ArpSrc | AddrKey::ArpDst => Layers::ARP,
+                    _ => 0,
                 };
                 (Self::Address { key: *key, set: Addresses::of(set) }, needs)
             }
@@ -85,6 +85,7 @@ impl Test {
             Self::Address { key: AddrKey::Dst, .. } => Demand::NONE.field(Field::IpDst),
             Self::Address { key: AddrKey::InnerSrc, .. } => Demand::NONE.field(Field::InnerIpSrc),
             Self::Address { key: AddrKey::InnerDst, .. } => Demand::NONE.field(Field::InnerIpDst),
+            Self::Address { key: AddrKey::Exporter, .. } => Demand::NONE.field(Field::ExporterAddr),
             Self::Compare { left, right, .. } => {
                 let mut demand = Demand::NONE;
                 for side in [left, right] {
@@ -121,6 +122,7 @@ impl Test {
                 AddrKey::Dst => addresses(batch, within, Field::IpDst, set),
                 AddrKey::InnerSrc => addresses(batch, within, Field::InnerIpSrc, set),
                 AddrKey::InnerDst => addresses(batch, within, Field::InnerIpDst, set),
+                AddrKey::Exporter => addresses(batch, within, Field::ExporterAddr, set),
                 AddrKey::ArpSrc | AddrKey::ArpDst => kernel::each(len, within, |at| {
                     let addr = inside::arp_addr(batch, at, *key == AddrKey::ArpDst);
                     addr.is_some_and(|addr| set.contains(addr))

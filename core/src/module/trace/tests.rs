@@ -105,5 +105,8 @@ fn a_file_that_cannot_be_written_is_named() {
     let message = error.to_string();
     assert!(message.starts_with("cannot write `/nowhere/at/all`: "), "{message}");
     assert!(started(&["snaplen=-1"], None).is_err());
+    let error = started(&["payload=-5", "file=out.pcap"], None).err().expect("no start");
+    let want = "argument `payload` of module `trace`: `-5` is not a number of bytes, or -1 for all";
+    assert_eq!(error.to_string(), want);
     assert!(started(&["colour=red"], None).is_err());
 }

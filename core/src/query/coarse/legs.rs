@@ -64,13 +64,14 @@ pub fn gaps(legs: &VecDeque<Leg>) -> Option<String> {
     Some(format!("there is a gap from {from} until {to}{others}"))
 }
 
-/// From where the first interval that is read begins until where the last one ends.
+/// From where the first interval that is read begins until where the last one ends; none where
+/// nothing is stored yet.
 pub fn reached(legs: &VecDeque<Leg>, levels: &[Stream], interval: Span) -> Option<Window> {
+    let all = spanned(levels)?;
     let mut reads = legs.iter().filter_map(|leg| Some(leg.read()?.1));
     let first = reads.next()?;
     let to = reads.next_back().unwrap_or(first).to;
-    let end = spanned(levels).map_or(to, |all| to.min(up(all.to, interval)));
-    Some(Window { from: first.from, to: end })
+    Some(Window { from: first.from, to: to.min(up(all.to, interval)) })
 }
 
 /// The time of all that any of some streams has.
@@ -113,12 +114,13 @@ fn is_of(level: &Stream, stream: &Stream, window: Window, asked: &str) -> bool {
 
 /// The parts, in order, of an answer to who asks for a time of which whole intervals begin in
 /// `window`. What none of the levels has is gone: before and behind all there is, and where records
-/// went that an interval would need. Where more comes, nothing is known of the time behind.
+/// went that an interval would need. Where more comes, the interval that is `open` until an instant
+/// is neither given nor gone.
 pub fn legs(
     levels: &[Stream],
     (asked, window): (Window, Window),
     interval: Span,
-    goes_on: bool,
+    open: Option<Ts>,
 ) -> VecDeque<Leg> {
     let (mut reads, mut legs) = (VecDeque::new(), VecDeque::new());
     cover(levels, window, interval, &mut reads);
@@ -139,9 +141,12 @@ pub fn legs(
         }
         legs.push_back(Leg::Read(name, read));
     }
-    let is_open = goes_on || asked.to == Window::ALL.to;
+    let is_open = open.is_some() || asked.to == Window::ALL.to;
     let to = if is_open { window.to.min(all.to) } else { asked.to };
     legs.extend(gone(at, to));
+    if let Some(open) = open.filter(|_| asked.to < Window::ALL.to) {
+        legs.extend(gone(at.max(to).max(open), asked.to));
+    }
     legs
 }
 

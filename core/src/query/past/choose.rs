@@ -138,13 +138,15 @@ impl Past<'_> {
         }
         let pair = asked.pair(&chosen);
         let (missed, served) = (chosen.missed(), self.served(&chosen, window));
-        let edges = match missed {
-            Some(_) => Edges::default(),
-            None => self.edges(&chosen, served, needs, window),
+        // Of what is not there some may be missing.
+        let edges = match missed.is_some() && chosen.losses.is_empty() {
+            true => Edges::default(),
+            false => self.edges(&chosen, served, needs, window),
         };
         let (just, unheard) = (chosen.just(window, needs.interval), Unheard::default());
         let how = (window, lookups.clone(), unheard.clone());
         let mut run = self.begin(instance.clone(), needs, (chosen, served), how)?;
+        run.expect(needs.columns.clone());
         run.bound(edges);
         missed.into_iter().for_each(|missed| run.miss(missed));
         run.attend(unheard);
@@ -158,19 +160,21 @@ impl Past<'_> {
     /// none where it is not known.
     fn served(&self, chosen: &Candidate, window: Window) -> Option<Window> {
         // Who runs has heard until now, from the last of its packets on.
-        let now = (self.running)(&chosen.name).filter(|heard| heard.any || !chosen.is_packets);
-        let clock = now.map_or(Ts(0), |heard| heard.until);
+        let any = (self.running)(&chosen.name).is_some_and(|heard| heard.any);
+        let now = if any || !chosen.is_packets { self.heard_now(chosen) } else { Ts(0) };
         let until = |stored: Window, heard: Ts| Window { to: stored.to.max(heard), ..stored };
         let stored = match &chosen.dir {
-            None => chosen.stored.map(|stored| until(stored, clock)),
+            None => chosen.stored.map(|stored| until(stored, now)),
             // What cannot be read is complained of by who reads it.
             Some(dir) => match packets::listened(dir, window, chosen.fitting.as_ref()) {
                 Ok(None) => Some(Window::NONE),
                 // Who keeps packets says until when it heard none. Where it was killed, some that
                 // it had heard are lost.
-                Ok(Some(Listened { within, is_last: true, is_closed })) => {
+                Ok(Some(Listened { within, is_last: true, is_closed, grows })) => {
                     let heard = if is_closed { chosen.heard_until } else { Ts(0) };
-                    Some(until(within, heard.max(clock)))
+                    // The first packets of who runs may still wait to be written.
+                    let now = if grows { now } else { Ts(0) };
+                    Some(until(within, heard.max(now)))
                 }
                 listened => listened.ok().flatten().map(|listened| listened.within),
             },
@@ -179,7 +183,8 @@ impl Past<'_> {
     }
 
     /// What of a window is not covered by what was chosen, which is `served`. An end that was not
-    /// asked for is where the last of it was heard, or the first.
+    /// asked for is where the last of it was heard, or the first; where all of it is missing, where
+    /// that is known to end, or to begin.
     fn edges(
         &self,
         chosen: &Candidate,
@@ -187,12 +192,18 @@ impl Past<'_> {
         needs: &Needs,
         window: Window,
     ) -> Edges {
-        let heard = self.heard(chosen);
+        let heard = match chosen.stored {
+            Some(_) => self.heard(chosen),
+            None => chosen.losses.span().unwrap_or(Window::ALL),
+        };
         let from = if window.from == Window::ALL.from { heard.from } else { window.from };
         let to = if window.to == Window::ALL.to { heard.to } else { window.to };
         let asked = Window { from, to };
         match served {
-            Some(served) if served.common(asked).is_none() => Edges::all(asked),
+            Some(served) if served.common(asked).is_none() => match chosen.stored {
+                None if from == Window::ALL.from || to == Window::ALL.to => Edges::default(),
+                _ => Edges::all(asked),
+            },
             served => Edges::of(asked, served, unheard::step(needs.interval), false),
         }
     }

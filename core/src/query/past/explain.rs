@@ -88,7 +88,8 @@ impl Past<'_> {
     fn leaves_out(candidate: &Candidate, window: Window) -> Option<String> {
         let covered = candidate.covered?;
         let [unfit, unsaid] = candidate.left_out();
-        let doubts = [&unfit, &unsaid, &candidate.doubt, &candidate.aligned];
+        let Candidate { doubt, shed, aligned, .. } = candidate;
+        let doubts = [&unfit, &unsaid, doubt, shed, aligned];
         let mut all: Vec<String> = doubts.into_iter().flatten().cloned().collect();
         let source = candidate.source.as_ref();
         all.extend(source.and_then(|source| sampled(source.description().sampling)));

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::price::Asked;
-use super::reach::{EDGES, length};
+use super::reach::{is_small, length};
 use super::{Candidate, Look, Past, Which};
 use crate::lookup::Lookups;
 use crate::query::joined::{Filling, Own, Rest};
@@ -140,7 +140,7 @@ impl Past<'_> {
             let beside: Vec<Window> = rest.wide.without(rest.window).collect();
             let lacks = wider.lacks(&beside);
             // Where it lacks a moment the records do so too, unless they say more than they might.
-            if length(&lacks).saturating_mul(EDGES) <= length(&beside) {
+            if is_small(length(&lacks), length(&beside)) {
                 lacks.first().into_iter().for_each(|lack| wider.edge_lacks(*lack));
                 return Ok(Some((wider, rest.wide)));
             }

@@ -23,7 +23,6 @@ impl Past<'_> {
         filter: &Expr,
         look: Look<'_>,
     ) -> Result<Candidate, QueryError> {
-        let Look { needs, window, .. } = look;
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // Packets lie elsewhere than the store, which may be damaged.
         let stream = self.store.stream(&name).unwrap_or_else(|error| {
@@ -37,35 +36,22 @@ impl Past<'_> {
         };
         candidate.stored =
             span.map(|(first, last)| Window { from: first, to: Ts(last.0.saturating_add(1)) });
-        candidate.covered = candidate.stored.and_then(|span| span.common(window));
+        candidate.covered = candidate.stored.and_then(|span| span.common(look.window));
         if let Some(why) = look.passes_over(&candidate) {
             return Ok(candidate.refuse(why));
         }
         let within = candidate.covered.unwrap_or(Window::ALL);
-        // What cannot be read is complained of when its packets are.
-        let treated = packets::treated(dir, within).unwrap_or_default();
-        let eras = eras(&treated, within);
         if let Some(stream) = &stream {
             candidate.heard_until = self.heard_behind(stream, &candidate, dir);
-            candidate.note_lineages(stream.covered(within), needs);
+            candidate.note_lineages(stream.covered(within), look.needs);
+            candidate.note_shed(stream, within);
         }
         let heard = self.heard(&candidate);
-        let told = |since| stream.iter().flat_map(move |stream| texts(stream.eras(since)));
-        match (eras, &stream) {
-            (Some(mut eras), _) => {
-                // Who heard on and kept nothing says so in its records.
-                let from = candidate.stored.map_or(heard.to, |stored| stored.to);
-                eras.extend(told(Window { from, ..heard }));
-                candidate.fit(&eras, heard, filter);
-                let is_mixed = eras.iter().any(|(_, kept)| !filter.is_kept_by(kept));
-                // Whoever names it gets what it has.
-                let is_named = matches!(look.at, Which::Named(_));
-                candidate.fitting = (is_mixed && !is_named).then(|| filter.clone());
-            }
-            (None, Some(stream)) => candidate.fit(&texts(stream.eras(heard)), heard, filter),
-            (None, None) => candidate.reserve("nothing says which packets it kept".to_owned()),
-        }
-        candidate.note_treatment(&packets::joined(&treated), within, needs);
+        // What cannot be read is complained of when its packets are.
+        let treated = packets::treated(dir, within).ok();
+        candidate.fit_kept(treated.as_deref(), (stream.as_ref(), heard), (filter, look));
+        let treated = packets::joined(treated.as_deref().unwrap_or_default());
+        candidate.note_treatment(&treated, within, look.needs);
         let sampling = stream.map_or(Sampling::Unknown, |stream| stream.sampling(within));
         Ok(candidate.open_kept(dir, (filter, sampling), look))
     }
@@ -105,13 +91,40 @@ fn eras(treated: &[Treated], window: Window) -> Option<Vec<(Window, &str)>> {
         eras.extend(span.map(|span| (span, filter)));
     }
     eras.sort_by_key(|(span, _)| span.from);
-    Some(eras).filter(|eras| !eras.is_empty())
+    Some(eras)
 }
 
 /// Opens packets that were kept.
 type OpenKept = fn(String, &Path, Window, By, Option<&Expr>) -> Result<PacketSource, CopyError>;
 
 impl Candidate {
+    /// Takes note of which packets it kept, as segments say if they can be read, or else what its
+    /// records are of all that was `heard`.
+    fn fit_kept(
+        &mut self,
+        treated: Option<&[Treated]>,
+        (stream, heard): (Option<&Stream>, Window),
+        (filter, look): (&Expr, Look<'_>),
+    ) {
+        let within = self.covered.unwrap_or(Window::ALL);
+        let told = |since| stream.into_iter().flat_map(move |stream| texts(stream.eras(since)));
+        match (treated.and_then(|treated| eras(treated, within)), stream) {
+            // Between runs, or where all was lost, nothing is of other packets.
+            (Some(mut eras), stream) if !eras.is_empty() || stream.is_none() => {
+                // Who heard on and kept nothing says so in its records.
+                let from = self.stored.map_or(heard.to, |stored| stored.to);
+                eras.extend(told(Window { from, ..heard }));
+                self.fit(&eras, heard, filter);
+                let is_mixed = eras.iter().any(|(_, kept)| !filter.is_kept_by(kept));
+                // Whoever names it gets what it has.
+                let is_named = matches!(look.at, Which::Named(_));
+                self.fitting = (is_mixed && !is_named).then(|| filter.clone());
+            }
+            (_, Some(stream)) => self.fit(&texts(stream.eras(heard)), heard, filter),
+            (_, None) => self.reserve("nothing says which packets it kept".to_owned()),
+        }
+    }
+
     /// What opens those of its packets that serve.
     pub(super) fn opener(&self) -> OpenKept {
         if self.fitting.is_some() { PacketSource::fitting } else { PacketSource::open }
@@ -146,7 +159,7 @@ impl Candidate {
         self
     }
 
-    /// Takes note of what was done to packets before they came here.
+    /// Takes note of what was done to packets before they came here, but for those that were shed.
     fn note_lineages<'a>(&mut self, covered: impl Iterator<Item = &'a Covered>, needs: &Needs) {
         for told in covered.flat_map(|covered| &covered.lineage) {
             match Treatment::cut_told(told) {
@@ -154,6 +167,7 @@ impl Candidate {
                     let treated = Treated { snaplen: Some(bytes), ..Treated::default() };
                     self.note_lack(cut::lack(needs, &treated), String::new());
                 }
+                None if Treatment::is_shed_told(told) => {}
                 None => self.reserve(format!("its packets are not as they were sent: {told}")),
             }
         }

@@ -23,6 +23,9 @@ const SAMPLE_CHUNKS: usize = 4;
 /// How many candidates are sampled for one question.
 const SAMPLES_MAX: usize = 8;
 
+/// What may be paid for an answer of just the time asked for, in nanoseconds of CPU time: a second.
+const ENDS_NS: u64 = 1_000_000_000;
+
 /// What running over a candidate costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Price {
@@ -56,13 +59,24 @@ impl Asked<'_> {
     }
 }
 
-/// Sorts candidates, the best first: what serves, what reaches furthest of the window, and of
-/// equals what costs least. What is cheaper never makes up for what it lacks.
+/// Sorts candidates, the best first: what serves, what reaches furthest of the window, of equals
+/// what is exact, and of these what costs least. What is cheaper never makes up for what it lacks;
+/// ends that are not those of the window count as [`ENDS_NS`] where they are a small part of it,
+/// and otherwise before all cost.
 pub(super) fn sort(candidates: &mut [Candidate]) {
+    let serves = |one: &&Candidate| one.refusal.is_none() && one.reservation.is_none();
+    let exact = candidates.iter().filter(serves).filter(|one| !one.is_doubtful());
+    let reached_exactly = exact.map(Candidate::reached_ns).max().unwrap_or(0);
     let class = |candidate: &Candidate| {
-        let Candidate { refusal, reservation, doubt, .. } = candidate;
-        let reaches_nothing = candidate.reached_ns() == 0;
-        (refusal.is_some(), reservation.is_some(), reaches_nothing, doubt.is_some())
+        let Candidate { refusal, reservation, .. } = candidate;
+        let reached = candidate.reached_ns();
+        // What is exact is read instead, unless it lacks more than an edge of what is there.
+        let standing = match candidate.is_doubtful() {
+            true if reach::is_small(reached.saturating_sub(reached_exactly), reached) => 2,
+            true => 0,
+            false => 1,
+        };
+        (refusal.is_some(), reservation.is_some(), reached == 0, standing)
     };
     let stands = reach::stands(candidates, class);
     for (candidate, stand) in candidates.iter_mut().zip(stands) {
@@ -74,7 +88,9 @@ pub(super) fn sort(candidates: &mut [Candidate]) {
             true => u64::MAX,
             false => candidate.reached_ns(),
         };
-        (class(candidate), Reverse(reached), cost, candidate.bytes)
+        let (has_ends, is_wide) = candidate.other_ends();
+        let cost = cost.saturating_add(if has_ends { ENDS_NS } else { 0 });
+        (class(candidate), Reverse(reached), is_wide, cost, has_ends, candidate.bytes)
     });
 }
 

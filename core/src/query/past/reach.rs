@@ -12,7 +12,7 @@ use crate::storage::{Window, packets};
 const GAPS_MAX: usize = 4096;
 
 /// How many times an edge that may be missing fits into all there is, at least.
-pub(super) const EDGES: u64 = 20;
+const EDGES: u64 = 20;
 
 /// How a candidate stands to the one that reaches furthest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,15 @@ impl Candidate {
         self.stand = Stand { is_as_good: true, edge: Some(lack) };
     }
 
+    /// Whether it begins or ends otherwise than the window asked for, as whole intervals do, and
+    /// whether it adds more than a small part to that.
+    pub(super) fn other_ends(&self) -> (bool, bool) {
+        let outside: Vec<Window> =
+            self.covered.into_iter().flat_map(|covered| covered.without(self.window)).collect();
+        let added = length(&outside);
+        (added > 0 || self.stand.edge.is_some(), !is_small(added, self.reached_ns()))
+    }
+
     /// How it stands to one that reaches at least as far.
     pub(super) fn stand_to(&self, best: &Self) -> Stand {
         let (own, all) = (self.parts(), best.parts());
@@ -65,13 +74,18 @@ impl Candidate {
             let len = (lack.to - lack.from).0;
             (lack.to == first.from || lack.from == last.to)
                 && len < step.0
-                && len.saturating_mul(EDGES) <= length(&all)
+                && is_small(len, length(&all))
         };
         Stand {
             is_as_good: missing.iter().all(is_edge),
             edge: missing.pop().filter(|_| !self.is_packets),
         }
     }
+}
+
+/// Whether a part is small beside a whole, as an edge may be.
+pub(super) fn is_small(part_ns: u64, whole_ns: u64) -> bool {
+    part_ns.saturating_mul(EDGES) <= whole_ns
 }
 
 /// How long some windows are together, in nanoseconds.

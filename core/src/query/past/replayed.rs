@@ -51,6 +51,7 @@ impl Past<'_> {
                 let step = source.description().resolution;
                 candidate.step = step;
                 candidate.unsaid = self.unsaid(&stream, aligned);
+                candidate.note_shed(&stream, aligned);
                 candidate.aligned = (aligned != window).then(|| {
                     let Window { from, to } = candidate.covered.unwrap_or(aligned);
                     format!("it is of whole intervals of {step}, from {from} until {to}")

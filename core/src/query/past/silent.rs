@@ -17,8 +17,8 @@ pub(super) struct Silent {
     // Until when it has told what there was.
     told: Ts,
     losses: Losses,
-    // How far the source had read when it ended.
-    ended: Option<u64>,
+    // How far the source had read when it ended, and what is lost behind all else.
+    ended: Option<(u64, Vec<Window>)>,
 }
 
 impl Silent {
@@ -54,8 +54,9 @@ impl Silent {
     }
 
     fn turn(&mut self, inner: &mut dyn Source, chunk: &mut Chunk) -> Result<Turn, SourceError> {
-        if let Some(read_bytes) = self.ended {
-            chunk.read_bytes = read_bytes;
+        if let Some((read_bytes, lost)) = &mut self.ended {
+            chunk.read_bytes = *read_bytes;
+            chunk.unheard.append(lost);
             return Ok(Turn::End);
         }
         let turned = inner.next(chunk);
@@ -74,12 +75,16 @@ impl Silent {
         let behind = last.map(|last| Ts(last.0.saturating_add(1)));
         let times = chunk.unheard.iter().chain(&chunk.passed).map(|time| time.to);
         self.told = times.chain(behind).fold(self.told, Ts::max);
-        let is_silent = chunk.packets.is_empty() && self.told < self.window.to;
-        if !matches!(turned, Ok(Turn::End)) || !is_silent || !self.ends[1] {
+        if !matches!(turned, Ok(Turn::End)) || !chunk.packets.is_empty() {
             return turned;
         }
-        self.go_on(self.window.to, chunk);
-        self.ended = Some(chunk.read_bytes);
+        if self.ends[1] {
+            self.go_on(self.window.to, chunk);
+        }
+        let Some(passed) = chunk.passed.last().map(|passed| passed.to) else { return turned };
+        // Whoever is told of a time in which nothing was heard says zeros of what comes behind it.
+        let lost = chunk.unheard.extract_if(.., |lost| lost.from >= passed).collect();
+        self.ended = Some((chunk.read_bytes, lost));
         Ok(Turn::More)
     }
 }

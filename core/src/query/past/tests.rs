@@ -4,8 +4,10 @@ mod cut;
 mod ends;
 mod eras;
 mod fill;
+mod lost;
 mod reach;
 mod sampled;
+mod shed;
 
 use tempfile::TempDir;
 

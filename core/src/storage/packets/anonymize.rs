@@ -1,6 +1,6 @@
 //! Anonymized packets: addresses replaced before anything reaches the disk, alike ones alike.
 //!
-//! The addresses of IP and ARP become others under a key (ipcrypt-pfx): two that
+//! The addresses of IP and ARP, and of exporters, become others under a key (ipcrypt-pfx): two that
 //! share their first bits still do, so networks stay networks, and whoever has
 //! the key can find the address again. Whatever else in the headers may name
 //! an address (options of IPv4, extension headers of IPv6, ICMP redirects) is
@@ -109,6 +109,9 @@ impl Anonymizer {
                     if let Some(data) = slab.get_mut(data) {
                         self.packet(link.unwrap_or(LinkType(u16::MAX)), data, seen.wire_len);
                     }
+                    pcapng::replace_exporter(&mut slab[at..next], |exporter| {
+                        self.replaced(exporter)
+                    });
                 }
             }
             at = next;

@@ -5,6 +5,7 @@
 //! what is lost is told as well to who answers, for an interval of which some
 //! packets are left has too few.
 
+use crate::source::Chunk;
 use crate::storage::Window;
 use crate::storage::losses::Losses;
 use crate::storage::scan::{Damage, Missing};
@@ -14,6 +15,15 @@ use crate::time::{Interval, Span, Ts};
 const BREAKS_MAX: usize = 1024;
 /// What is lost in a row for many reasons tells no more of them than begin before this.
 const WHY_BYTES_MAX: usize = 1000;
+
+/// Why there are no packets.
+#[derive(Clone, Copy)]
+enum Why {
+    /// They are lost.
+    Lost,
+    /// Nobody listened.
+    Apart,
+}
 
 /// Such times in a window that is being read.
 pub(super) struct Breaks {
@@ -27,8 +37,9 @@ pub(super) struct Breaks {
     pending: bool,
     // The packet after which nobody listened.
     apart: Option<Ts>,
-    // What is lost before the next packet: of known times, and since when, and why.
-    lost: Vec<Window>,
+    // What is lost before the next packet, of known times, and beside that when nobody listened;
+    // what is lost of times that are not known: since when, and why.
+    between: Vec<(Window, Why)>,
     open: Option<(Ts, String)>,
     // The times before the next packet that is given.
     unheard: Vec<Window>,
@@ -45,7 +56,7 @@ impl Breaks {
             last: Ts(0),
             pending: false,
             apart: None,
-            lost: Vec::new(),
+            between: Vec::new(),
             open: None,
             unheard: Vec::new(),
             losses: Losses::default(),
@@ -77,7 +88,7 @@ impl Breaks {
 
     /// Nobody listened from an instant until the first packet of all.
     pub fn begin_with(&mut self, from: Ts, first: Ts) {
-        self.push(Window { from, to: first.min(self.window.to) });
+        self.push(Window { from, to: first });
     }
 
     /// Nobody listened between the packets that were there, or passed over, and those that come.
@@ -106,19 +117,12 @@ impl Breaks {
             return;
         };
         let end = Ts(last.0.saturating_add(1));
-        self.note(Window { from: begin, to: end }, why);
-        // Whole intervals, as far as nothing of them was heard.
-        let step = |ts| (self.step > Span(0)).then(|| Interval::holding(ts, self.step));
-        let after = (self.heard > Ts(0)).then(|| Ts(self.heard.0.saturating_add(1)));
-        let from = step(begin).map_or(after.unwrap_or(begin), |interval| interval.start());
-        let from = from.max(after.unwrap_or_default());
-        let to = step(last).map_or(Ts(u64::MAX), |interval| interval.end());
-        let (lost, is_full) = (Window { from, to }, self.lost.len() >= BREAKS_MAX);
-        match self.lost.last_mut() {
-            Some(before) if is_full || from <= before.to && before.from <= to => {
-                *before = before.around(lost);
-            }
-            _ => self.lost.push(lost),
+        let lost = Window { from: begin, to: end };
+        self.note(lost, why);
+        let is_full = self.between.len() >= BREAKS_MAX;
+        match self.between.last_mut() {
+            Some((before, _)) if is_full => *before = before.around(lost),
+            _ => self.between.push((lost, Why::Lost)),
         }
         (self.last, self.pending) = (self.last.max(last), true);
     }
@@ -126,27 +130,34 @@ impl Breaks {
     /// The next packet, or of those that are passed over the first, is of this time.
     pub fn resume(&mut self, to: Ts) {
         self.pending = false;
-        for lost in std::mem::take(&mut self.lost) {
-            self.push(Window { to: lost.to.min(to), ..lost });
-        }
         self.lead_to(to);
+        self.push_all(to);
     }
 
     /// The next packet, which is lost too, is of this time.
     pub fn lead_to(&mut self, to: Ts) {
         if let Some(last) = self.apart.take() {
-            self.push(Window { from: Ts(last.0.saturating_add(1)), to });
+            let from = Ts(last.0.saturating_add(1));
+            self.between.push((Window { from, to }, Why::Apart));
         }
         if let Some((from, why)) = self.open.take() {
             self.note(Window { from, to: to.max(from) }, &why);
         }
     }
 
-    /// No packet follows.
-    pub fn end(&mut self) {
+    /// No packet follows: gives out the times behind the last one, in which there were none between
+    /// what is lost. The last of them is told alone.
+    pub fn end(&mut self, chunk: &mut Chunk) {
+        self.push_all(self.window.to);
         if let Some((from, why)) = self.open.take() {
             self.note(Window { from, to: Ts(u64::MAX) }, &why);
         }
+        let between =
+            self.unheard.windows(2).map(|two| Window { from: two[0].to, to: two[1].from });
+        chunk.passed.extend(between.filter(|silent| silent.from < silent.to));
+        let last = if chunk.passed.is_empty() { None } else { self.unheard.pop() };
+        chunk.unheard.append(&mut self.unheard);
+        self.unheard.extend(last);
     }
 
     /// Whether the next packet is to be the first of those that it is given with.
@@ -164,10 +175,35 @@ impl Breaks {
         out.extend(self.unheard.extract_if(.., |unheard| unheard.from < until));
     }
 
+    /// The next packet is of this time, or of an earlier one, where it is late. Of what is lost
+    /// before it whole intervals are told, as far as nothing of them was heard.
+    fn push_all(&mut self, until: Ts) {
+        let after = (self.heard > Ts(0)).then(|| Ts(self.heard.0.saturating_add(1)));
+        for (time, why) in std::mem::take(&mut self.between) {
+            let Window { from, to } = match (why, self.step) {
+                (Why::Apart, _) => time,
+                (Why::Lost, Span(0)) => Window { from: after.unwrap_or(time.from), to: until },
+                (Why::Lost, step) => Window {
+                    from: Interval::holding(time.from, step).start().max(after.unwrap_or_default()),
+                    to: Interval::holding(Ts(time.to.0 - 1), step).end(),
+                },
+            };
+            self.push(Window { from, to: to.min(until.max(time.to)) });
+        }
+    }
+
     fn push(&mut self, unheard: Window) {
-        let Window { from, to } = unheard;
-        if from < to && to > self.window.from && self.unheard.len() < BREAKS_MAX {
-            self.unheard.push(unheard);
+        let Window { from, to } = Window { to: unheard.to.min(self.window.to), ..unheard };
+        if from >= to || to <= self.window.from {
+            return;
+        }
+        let is_full = self.unheard.len() >= BREAKS_MAX;
+        match self.unheard.last_mut() {
+            Some(before) if from <= before.to && before.from <= to => {
+                *before = before.around(Window { from, to });
+            }
+            _ if is_full => {}
+            _ => self.unheard.push(Window { from, to }),
         }
     }
 

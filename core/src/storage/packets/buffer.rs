@@ -4,6 +4,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::LOAD_BYTES;
+use crate::source::Bytes;
 
 /// Where a load begins in memory: at a multiple of this, as `O_DIRECT` wants it.
 const ALIGN_BYTES: usize = 4096;
@@ -62,6 +63,8 @@ impl DerefMut for Buffer {
         &mut self.memory[self.start..]
     }
 }
+
+impl Bytes for Buffer {}
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {

@@ -14,6 +14,7 @@ use crate::filter::{Expr, Plan};
 use crate::lookup::Lookups;
 use crate::packet::{LinkType, Packet};
 use crate::selection::{BATCH_PACKETS_MAX, Selection};
+use crate::source::{Region, region_from};
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block};
 
@@ -259,10 +260,14 @@ impl<'a> Copier<'a> {
     fn pick(&mut self, bytes: &Arc<Vec<u8>>) -> Selection {
         let Some(slot) = self.slot else { return Selection::all(self.blocks.len()) };
         self.batch.clear();
-        self.batch.push_region(bytes.clone());
+        let region: Region = bytes.clone();
+        self.batch.push_region(region.clone());
         for (packet, (block, _)) in self.packets.iter().zip(&self.blocks) {
-            let block = bytes.get(block.clone()).unwrap_or_default();
-            self.batch.push(*packet, pcapng::stands(block).map(|stands| stands.weight));
+            let stands = pcapng::stands(bytes.get(block.clone()).unwrap_or_default());
+            let origin = stands.and_then(|stands| stands.origin);
+            let own = origin.map(|origin| self.batch.push_region(region_from(origin, &region)));
+            let packet = Packet { region: own.unwrap_or(0), ..*packet };
+            self.batch.push(packet, stands.map(|stands| stands.weight));
         }
         self.batch.set_lookups(&self.wanted.lookups);
         self.batch.decode(self.plan.demand());

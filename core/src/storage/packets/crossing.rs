@@ -5,7 +5,7 @@
 //! measured until an instant is of all packets that came before the first one of
 //! that time or later, whatever times they have, and of none that came behind it.
 
-use crate::capture::clock::{LEAP_CONFIRMED_BY, LEAP_MAX};
+use crate::capture::clock::{Doubt, LEAP_MAX};
 use crate::storage::Window;
 use crate::time::Ts;
 
@@ -26,23 +26,23 @@ pub(super) struct Crossings {
     window: Window,
     // The clock; none before the first packet.
     now: Option<Ts>,
-    // How many packets in a row lie so far ahead of it that they are doubted.
-    doubted: usize,
+    // The packets in a row that lie so far ahead of it that they are doubted.
+    doubt: Doubt,
 }
 
 impl Crossings {
     /// Those of a window of which nothing was read.
     pub fn of(window: Window) -> Self {
-        Self { window, now: None, doubted: 0 }
+        Self { window, now: None, doubt: Doubt::default() }
     }
 
     /// A packet is there; whether it is the first of all.
     #[inline]
     pub fn hear(&mut self, ts: Ts) -> bool {
         let leaps = self.now.is_some_and(|now| ts > now && ts - now > LEAP_MAX);
-        self.doubted = if leaps { self.doubted + 1 } else { 0 };
         let is_first = self.now.is_none();
-        if !leaps || self.doubted >= LEAP_CONFIRMED_BY {
+        if !leaps || self.doubt.add(ts) {
+            self.doubt = Doubt::default();
             self.now = self.now.max(Some(ts));
         }
         is_first
@@ -87,6 +87,6 @@ mod tests {
     fn a_packet_far_ahead_ends_nothing_before_others_confirm_it() {
         check(&[9, 5000], (false, false));
         check(&[12, 5000, 5001, 5002, 13], (true, false));
-        check(&[12, 5000, 5001, 5002, 5003], (true, true));
+        check(&[12, 5000, 5001, 5002, 5600], (true, true));
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::index::{Entry, Index};
 use super::read::times;
 use super::segments::{self, Segment};
-use crate::capture::clock::LEAP_MAX;
+use crate::capture::clock::{LEAP_CONFIRMED_BY, LEAP_MAX};
 use crate::filter::Expr;
 use crate::storage::Window;
 use crate::time::{Interval, Span, Ts};
@@ -75,6 +75,11 @@ fn span(segment: &Segment) -> io::Result<(Ts, Ts)> {
     Ok(times(segment)?.unwrap_or((Ts(0), Ts(u64::MAX))))
 }
 
+/// Whether time leaps in a slab, or between the one heard before and it.
+fn leaps(heard: Option<&Entry>, entry: &Entry) -> bool {
+    entry.last - heard.map_or(entry.first, |heard| heard.last) > LEAP_MAX
+}
+
 /// The entries before which a cut is clean, and the cuts, where the packets of earlier segments end
 /// at `before` and those of later ones begin at `behind`.
 fn clean(
@@ -94,13 +99,14 @@ fn clean(
     let mut last = before;
     // The slab heard of last, if it is of this segment.
     let mut heard: Option<&Entry> = None;
+    let mut doubted = 0;
     let mut found = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         if may_hold(entry) {
             let cut = Interval::holding(firsts[at], interval).start();
-            // Beyond such a leap a clock doubts what it is told, and one that begins there does
-            // not.
-            let leaps = heard.is_none_or(|heard| entry.last - heard.last > LEAP_MAX);
+            // Beyond such a leap a clock doubts what it is told until enough agree, and one that
+            // begins there does not.
+            let leaps = heard.is_none() || doubted > 0 || leaps(heard, entry);
             // A section may begin behind a time in which nothing was heard, which is nobody's part.
             let resumes = !entry.heads.is_empty();
             if !leaps && !resumes && cut > last {
@@ -108,6 +114,10 @@ fn clean(
             }
         }
         if touches(entry) {
+            doubted = match leaps(heard, entry) {
+                true => LEAP_CONFIRMED_BY,
+                false => doubted.saturating_sub(entry.packets as usize),
+            };
             heard = Some(entry);
         }
         if entry.packets > 0 {
@@ -126,7 +136,7 @@ mod tests {
     fn check(slabs: &[(u64, u64)], (before, behind): (u64, u64), interval: u64, want: &[u64]) {
         let ts = |sec: u64| Ts::new(sec, 0);
         let entry = |(first, last): &(u64, u64)| Entry {
-            packets: 1,
+            packets: 40,
             first: ts(*first),
             last: ts(*last),
             ..Entry::default()
@@ -156,6 +166,8 @@ mod tests {
 
     #[test]
     fn nothing_is_cut_where_time_leaps() {
-        check(&[(0, 4), (5, 9), (9000, 9001), (9005, 9006)], (0, 10_000), 5, &[5, 9005]);
+        let after = [(9000, 9001), (9005, 9006), (9010, 9011), (9015, 9016)];
+        let slabs = [&[(0, 4), (5, 9)][..], &after].concat();
+        check(&slabs, (0, 10_000), 5, &[5, 9015]);
     }
 }

@@ -19,6 +19,7 @@ use crate::batch::Batch;
 use crate::filter::clues::{self, Clues, Needs};
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
+use crate::source::Bytes;
 use crate::storage::Window;
 use crate::storage::pcapng::{self, Block};
 use crate::time::Ts;
@@ -279,7 +280,7 @@ impl Indexer {
 
     fn look_through(
         &mut self,
-        (at, shared): (u64, &Arc<impl AsRef<[u8]> + Send + Sync + 'static>),
+        (at, shared): (u64, &Arc<impl Bytes + 'static>),
         from: usize,
         is_whole: bool,
     ) -> Option<Entry> {
@@ -339,7 +340,7 @@ impl Indexer {
         }
     }
 
-    fn take_clues(&mut self, blocks: &Arc<impl AsRef<[u8]> + Send + Sync + 'static>) {
+    fn take_clues(&mut self, blocks: &Arc<impl Bytes + 'static>) {
         let Self { batch, packets, clues, .. } = self;
         batch.clear();
         batch.push_region(blocks.clone());

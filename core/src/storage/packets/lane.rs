@@ -12,7 +12,7 @@ use super::read::{LeftOut, Lost, Part, Reading, Slab, Spot};
 use crate::capture::clock::LEAP_MAX;
 use crate::packet::{LinkType, Packet};
 use crate::selection::BATCH_PACKETS_MAX;
-use crate::source::{Chunk, Turn, weigh};
+use crate::source::{Chunk, Origin, Turn, weigh};
 use crate::storage::Window;
 use crate::storage::losses::Losses;
 use crate::storage::pcapng::{self, Block, Stands};
@@ -31,6 +31,8 @@ pub struct Lane {
     window: Window,
     // Of the section being read: the link type of each interface, and the number of its source.
     links: Vec<(LinkType, u16)>,
+    // Where packets of the chunk come from that say so.
+    origins: Vec<(usize, Origin)>,
     slab: Slab,
     // What is left of it.
     scan: Scan,
@@ -83,6 +85,7 @@ impl Lane {
             reading,
             window,
             links: Vec::new(),
+            origins: Vec::new(),
             slab: Slab::default(),
             scan: Scan::default(),
             begun: false,
@@ -176,12 +179,7 @@ impl Lane {
         loop {
             let Self { reading, scan, .. } = self;
             match reading.advance_by(&mut |slab, crc| scan.read(slab, crc))? {
-                None => {
-                    if !self.follows {
-                        self.breaks.end();
-                    }
-                    return Ok(false);
-                }
+                None => return Ok(false),
                 Some(Part::Segment) => self.links.clear(),
                 Some(Part::LeftOut(LeftOut { heads, span, is_inside })) => {
                     let heads = heads.to_vec();
@@ -199,13 +197,13 @@ impl Lane {
                     self.breaks.lead_to(first);
                     self.breaks.lose(Some(first), Some(last), self.reading.fault());
                 }
-                Some(Part::Missing(Lost { first, last })) => {
+                Some(Part::Lost(Lost { first: None, last })) => {
+                    self.breaks.lose(None, last, self.reading.fault());
+                }
+                Some(Part::Missing(Lost { first, last }) | Part::Lost(Lost { first, last })) => {
                     // Whether its packets followed on those before it would have said itself.
                     self.breaks.part();
                     first.into_iter().for_each(|first| self.breaks.lead_to(first));
-                    self.breaks.lose(first, last, self.reading.fault());
-                }
-                Some(Part::Lost(Lost { first, last })) => {
                     self.breaks.lose(first, last, self.reading.fault());
                 }
                 Some(Part::Slab(_)) => break,
@@ -244,9 +242,6 @@ impl Lane {
         chunk.packets.reserve(BATCH_PACKETS_MAX.saturating_sub(chunk.packets.len()));
         let end = loop {
             if self.is_over() {
-                if chunk.packets.is_empty() && self.passed.is_empty() {
-                    self.breaks.take(&mut chunk.unheard);
-                }
                 break Turn::End;
             }
             if until.is_some_and(|until| self.spot() >= until) {
@@ -270,15 +265,21 @@ impl Lane {
                 break Turn::More;
             }
         };
-        if let Some(last) = self.passed.last().filter(|_| chunk.packets.is_empty()) {
+        chunk.settle_weights();
+        // What it is that ends here is told when it is asked again.
+        Ok(if chunk.packets.is_empty() { self.tell_behind(chunk, end) } else { Turn::More })
+    }
+
+    /// Tells what is known of the time behind the last packet, where `end` may be all that is left.
+    fn tell_behind(&mut self, chunk: &mut Chunk, end: Turn) -> Turn {
+        if let Some(last) = self.passed.last() {
             // What lies behind it is told before what is there, or at the end.
             self.breaks.take_before(last.to, &mut chunk.unheard);
             chunk.passed.append(&mut self.passed);
-            return Ok(Turn::More);
+        } else if end == Turn::End && !self.follows {
+            self.breaks.end(chunk);
         }
-        chunk.settle_weights();
-        // What it is that ends here is told when it is asked again.
-        Ok(if chunk.packets.is_empty() { end } else { Turn::More })
+        if chunk.passed.is_empty() { end } else { Turn::More }
     }
 
     /// Where the slab ends, or before that a spot.
@@ -338,6 +339,7 @@ impl Lane {
         if !known && chunk.packets.len() > before {
             chunk.regions.push(slab);
         }
+        self.origins.drain(..).for_each(|(at, origin)| chunk.tell(at, origin));
         is_done
     }
 
@@ -413,6 +415,8 @@ impl Lane {
             packet.marks |= stands.marks;
             weigh(&mut chunk.weights, &chunk.packets);
             chunk.weights.push(stands.weight);
+            let at = chunk.packets.len();
+            self.origins.extend(stands.origin.map(|origin| (at, origin)));
         }
         chunk.packets.push(packet);
     }

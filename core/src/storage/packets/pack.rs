@@ -59,6 +59,9 @@ fn frames(
     let mut index = Growing::new(&packed.index(), segment.number)?;
     let mut indexer = Indexer::default();
     let mut table = Vec::new();
+    let mut packer = zstd::bulk::Compressor::new(LEVEL)?;
+    // For who reads a frame that the index does not tell of.
+    packer.include_checksum(true)?;
     let (mut slab, mut at) = (Vec::new(), 0);
     while let Some(begin) = slabs.next(&mut slab)? {
         if !goes_on() {
@@ -66,7 +69,7 @@ fn frames(
         }
         let shared = Arc::new(slab);
         let Some(mut entry) = indexer.whole(begin, &shared) else { break };
-        let frame = zstd::bulk::compress(&shared, LEVEL)?;
+        let frame = packer.compress(&shared)?;
         entry.packed_at = at;
         entry.packed_bytes = u32::try_from(frame.len()).map_err(io::Error::other)?;
         change::write(&mut out, &frame)?;
@@ -155,7 +158,7 @@ fn seek_table(lens: &[u32]) -> Vec<u8> {
     out.extend((lens.len() as u32 * 4 + 9).to_le_bytes());
     lens.iter().for_each(|len| out.extend(len.to_le_bytes()));
     out.extend((lens.len() as u32 / 2).to_le_bytes());
-    // No checksums here: frames of the index have their own.
+    // No checksums here: frames have their own.
     out.push(0);
     out.extend(SEEKABLE.to_le_bytes());
     out

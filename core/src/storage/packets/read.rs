@@ -403,7 +403,7 @@ impl Reading {
                 Ok(Some(Stop::Slab))
             }
             Behind::End(at) => {
-                let (is_short, has_more) = (open.is_short, open.has_more(at));
+                let (is_short, has_more) = (open.is_short, open.has_more(at) || open.lacks_last());
                 let lost = open.rest();
                 match self.end()? {
                     Ending::Pause => return Ok(Some(Stop::End)),

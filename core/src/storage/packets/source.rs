@@ -228,7 +228,7 @@ impl PacketSource {
             let waiting = self.next_waiting();
             match (next, waiting) {
                 // Such times, and that it has ended, are told when it is asked again.
-                (None, None) if !chunk.packets.is_empty() => break Ok(Turn::More),
+                (None, None) if !chunk.is_empty() => break Ok(Turn::More),
                 (None, None) => {
                     self.tell_until(Ts(u64::MAX), chunk);
                     break Ok(Turn::End);
@@ -302,13 +302,19 @@ impl PacketSource {
     }
 
     /// Takes out of the times in which a chain has nothing those in which another has.
-    fn leave_heard(&self, number: u64, chunk: &mut Chunk) {
+    fn leave_heard(&mut self, number: u64, chunk: &mut Chunk) {
         if chunk.unheard.is_empty() || self.spans.len() == 1 {
             return;
         }
+        let unheard = std::mem::take(&mut chunk.unheard);
+        // The last of those that lost a time tells it.
+        let own = self.spans.iter_mut().find(|(own, _)| *own == number);
+        own.into_iter().for_each(|(_, spans)| {
+            *spans = Window::without_all(std::mem::take(spans), unheard.iter().copied());
+        });
         let others = self.spans.iter().filter(|(other, _)| *other != number);
         let heard = others.flat_map(|(_, spans)| spans.iter().copied());
-        chunk.unheard = Window::without_all(std::mem::take(&mut chunk.unheard), heard);
+        chunk.unheard = Window::without_all(unheard, heard);
     }
 
     /// Gives packets of a chain that come before an instant; whether there is room for more.

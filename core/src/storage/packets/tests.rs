@@ -9,6 +9,7 @@ mod damage;
 mod full;
 mod loads;
 mod order;
+mod origins;
 mod window;
 
 use super::*;

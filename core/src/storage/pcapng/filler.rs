@@ -1,10 +1,7 @@
 //! Fillers: how long a packet is, and how it is made longer, so that what follows it begins where
 //! it is to.
 
-use super::{
-    ENTERPRISE, MADE_BYTES, OPT_CUSTOM, OPT_END, PACKET_HEAD, Stands, WEIGHT_BYTES, packet,
-    put_option,
-};
+use super::{ENTERPRISE, OPT_CUSTOM, OPT_END, PACKET_HEAD, Stands, packet, put_option};
 
 /// What a custom option that fills begins with after the enterprise number.
 const FILLER_MARK: [u8; 4] = *b"CoMP";
@@ -19,11 +16,7 @@ const ZEROS_MAX: usize = 65_520;
 /// How long the block of a packet is of which so many bytes are kept.
 #[inline]
 pub fn packet_bytes(kept: usize, stands: Option<Stands>) -> usize {
-    let options = match stands {
-        None => 0,
-        Some(Stands { marks: 0, .. }) => WEIGHT_BYTES + 8,
-        Some(_) => MADE_BYTES + 8,
-    };
+    let options = stands.map_or(0, |stands| stands.option_bytes() + 8);
     PACKET_HEAD + kept.next_multiple_of(4) + options + 4
 }
 

@@ -1,6 +1,7 @@
 //! pcapng to the byte, read back, and cut short.
 
 use super::*;
+use crate::packet::{Known, Weight};
 
 fn capture() -> Vec<u8> {
     let mut out = Vec::new();
@@ -58,7 +59,8 @@ fn a_packet_is_found_in_its_block_and_so_is_its_weight() {
 #[test]
 fn a_packet_made_from_a_record_says_so_and_its_interface_what_it_has() {
     let known = Known::DST.and(Known::VERSION);
-    let made = Stands { weight: Weight { packets: 3, bytes: 120 }, marks: known.marks() };
+    let made =
+        Stands { weight: Weight { packets: 3, bytes: 120 }, marks: known.marks(), origin: None };
     let mut block = Vec::new();
     put_packet(&mut block, 0, Ts(1), &[1, 2, 3, 4, 5], 40, Some(made));
     assert_eq!(stands(&block), Some(made));

@@ -22,6 +22,8 @@ pub(crate) enum Since {
         stored: Option<Ts>,
         /// The stream's clock.
         clock: Option<Ts>,
+        /// Until when earlier runs shed packets of those that are read, if any did.
+        shed: Option<Ts>,
     },
 }
 
@@ -40,7 +42,7 @@ impl Since {
     pub(super) fn begin(self, len: Span, keeps: &Keeps) -> io::Result<Beginning> {
         let (span, stored, clock) = match self {
             Self::Instant(from) => return Ok(Beginning { from, open: None, joins_late: false }),
-            Self::Back { span, stored, clock } => (span, stored, clock),
+            Self::Back { span, stored, clock, .. } => (span, stored, clock),
         };
         let stored = stored.map(|end| first_from(end, len));
         let covered = packets::covered(&keeps.dir)?;
@@ -66,6 +68,11 @@ impl Since {
 }
 
 impl Since {
+    /// Whether earlier runs shed packets from an instant on.
+    pub(super) fn has_shed(self, from: Ts) -> bool {
+        matches!(self, Self::Back { shed: Some(shed), .. } if shed > from)
+    }
+
     /// The same behind all times in which other packets were kept; who asks for an instant is told.
     pub(super) fn behind_others(
         self,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::field::Fields;
+use crate::hush::{Hush, Turn};
 use crate::module::{Fault, Limit, Mistake, Module};
 use crate::time::{Interval, Span, Ts};
 
@@ -50,6 +52,8 @@ pub struct TaskCounters {
     busy_ns: AtomicU64,
     shed: AtomicU64,
     sheds: [AtomicBool; 2],
+    // Whether packets were shed of the past that it ran over.
+    past_lacks: AtomicBool,
     parked: AtomicBool,
     told: Mutex<Told>,
     trouble: Mutex<Option<String>>,
@@ -62,6 +66,7 @@ struct Told {
     last: Option<Fault>,
     /// The last few that were not the same, the earliest first.
     mistakes: Vec<Mistake>,
+    hush: Hush,
 }
 
 impl Told {
@@ -76,6 +81,11 @@ impl Told {
             self.mistakes.push(Mistake::clone(&fault.mistake));
         }
         new
+    }
+
+    /// Remembers a fault; how the log is told of it, if it is.
+    fn turn(&mut self, fault: &Fault) -> Option<Turn> {
+        self.is_new(fault).then(|| self.hush.turn(Instant::now())).flatten()
     }
 
     fn text(&self) -> Option<String> {
@@ -180,9 +190,9 @@ impl TaskCounters {
     pub fn note_state(&self, task: &str, module: &dyn Module) {
         let overflowed = module.overflowed();
         if self.overflowed.swap(overflowed, Relaxed) == 0 && overflowed > 0 {
+            let why = module.filled().unwrap_or_else(|| "a table is full".to_owned());
             tracing::warn!(
-                "module `{task}`: its table has no room for {overflowed} more entries, which are \
-                 folded, evicted or left out: give it more `rows`"
+                "module `{task}`: {why}: {overflowed} more entries are folded, evicted or left out"
             );
         }
         self.muted.store(module.muted(), Relaxed);
@@ -237,9 +247,19 @@ impl TaskCounters {
         self.picked.load(Relaxed) > 0
     }
 
+    /// Notes that packets were shed of the past that it runs over.
+    pub(crate) fn note_past_lacks(&self) {
+        self.past_lacks.store(true, Relaxed);
+    }
+
+    /// Whether packets were shed of that.
+    pub(crate) fn has_past_lacks(&self) -> bool {
+        self.past_lacks.load(Relaxed)
+    }
+
     /// Whether there are packets that it did not get because there was no time for them.
     pub(crate) fn has_shed(&self) -> bool {
-        self.shed.load(Relaxed) > 0
+        self.shed.load(Relaxed) > 0 || self.has_past_lacks()
     }
 
     /// The fields it cannot do without.
@@ -262,15 +282,17 @@ impl TaskCounters {
         self.parked.load(Relaxed)
     }
 
-    /// Counts a failed call; tells the log of each new message once.
+    /// Counts a failed call; tells the log of each new message once, and of a few in a minute.
     pub fn note_fault(&self, task: &str, fault: &Fault, parked: bool) {
         self.faults.fetch_add(1, Relaxed);
         if let Some(limit) = fault.limit {
             self.passed[limit as usize].fetch_add(1, Relaxed);
         }
         let was_parked = self.parked.swap(parked, Relaxed);
-        if self.told.lock().is_new(fault) {
-            tracing::warn!(target: FAULTS, "module `{task}`: {}", fault.shown());
+        // Nobody waits for the log who only asks what went wrong.
+        let turn = self.told.lock().turn(fault);
+        if let Some(turn) = turn {
+            tracing::warn!(target: FAULTS, "module `{task}`: {}", fault.shown_with(&turn));
         }
         if parked && !was_parked {
             tracing::error!(target: FAULTS, "module `{task}` keeps failing and is parked: mend it \
@@ -329,5 +351,53 @@ impl TaskCounters {
             shed: self.shed.load(Relaxed),
             past: self.past.lock().clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// A log that asks a task how it is with every line.
+    struct Asking(Arc<TaskCounters>, Arc<AtomicUsize>);
+
+    impl Subscriber for Asking {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            assert!(self.0.told.try_lock().is_some(), "who asks waits for the log");
+            self.1.fetch_add(1, Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn who_asks_what_went_wrong_does_not_wait_for_the_log() {
+        let task = Arc::new(TaskCounters::default());
+        let lines = Arc::<AtomicUsize>::default();
+        tracing::subscriber::with_default(Asking(task.clone(), lines.clone()), || {
+            for (what, parked) in [("one", false), ("another", false), ("another", true)] {
+                task.note_fault("a", &Fault::new(what), parked);
+            }
+        });
+        assert_eq!(lines.load(Relaxed), 3);
     }
 }

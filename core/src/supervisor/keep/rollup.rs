@@ -59,6 +59,10 @@ struct Level {
     // Until when its stream told of gaps when it was looked at.
     told: Ts,
     refused: bool,
+    // How often its module's own `merge` has failed since an interval in which it never did, and
+    // whether it has in the one that is open.
+    failed: u32,
+    stumbled: bool,
     // What is being made, over as many ticks as that takes.
     work: Option<Work>,
 }
@@ -68,18 +72,34 @@ struct Work {
     cursor: Cursor,
     merger: Merger,
     until: Ts,
+    // What was read and is still to be merged.
+    read: VecDeque<Output>,
     // What is still to be written, and whether an interval ends with it.
     ready: VecDeque<(Output, bool)>,
     // Whether all was read.
-    read: bool,
+    is_read: bool,
 }
 
 /// How many rows of an interval are written before others get their turn.
 const PIECE_ROWS: usize = 1 << 13;
 
+/// How often a module's own `merge` may fail before it is not tried again.
+const FAULTS_MAX: u32 = 10;
+
 impl Work {
     fn new(cursor: Cursor, merger: Merger, until: Ts) -> Self {
-        Self { cursor, merger, until, ready: VecDeque::new(), read: false }
+        let (read, ready) = Default::default();
+        Self { cursor, merger, until, read, ready, is_read: false }
+    }
+
+    /// Has this merged: in pieces, where the module says itself how.
+    fn take(&mut self, output: Output) {
+        match output {
+            Output::Records(records) if self.merger.is_own() => {
+                self.read.extend(rollup::pieces(records).map(Output::Records));
+            }
+            output => self.read.push_back(output),
+        }
     }
 
     /// Has these written in pieces, all in one commit.
@@ -115,6 +135,15 @@ impl Rolling {
     /// Takes note that all an instance records before `until` is committed.
     pub fn settle(&mut self, instance: &str, until: Ts) {
         self.settled.insert(instance.to_owned(), until);
+    }
+
+    /// Tries again what kept failing, because its instance begins anew.
+    pub fn begin(&mut self, instance: &str, rollups: &Rollups) {
+        for rollup in rollups.of(instance) {
+            if let Some(level) = self.levels.get_mut(&rollup::name(instance, rollup.len)) {
+                (level.refused, level.failed) = (false, 0);
+            }
+        }
     }
 
     /// Takes note that all that was made is committed.
@@ -169,6 +198,9 @@ impl Rolling {
     ) -> Result<(), StoreError> {
         let store = writer.store().clone();
         let level = self.levels.entry(name.to_owned()).or_default();
+        if level.failed >= FAULTS_MAX {
+            return Ok(());
+        }
         if let Some(work) = level.work.take() {
             return level.work_or_begin_again(writer, (name, work), rolled, deadline);
         }
@@ -239,27 +271,51 @@ impl Level {
             }
             if let Some((output, is_last)) = work.ready.pop_front() {
                 self.write(writer, name, output, is_last)?;
-            } else if work.read {
+            } else if self.failed >= FAULTS_MAX {
+                return Ok(());
+            } else if let Some(output) = work.read.pop_front() {
+                self.merge((name, &mut work), output, rolled);
+            } else if work.is_read {
                 self.done = Some(work.until);
                 return Ok(());
             } else if let Some(part) = work.cursor.advance(&*store)? {
-                let mut outputs = Vec::new();
-                // What follows may be of another kind.
-                if let Err(why) = work.merger.push(part.output, &mut outputs)
-                    && !std::mem::replace(&mut self.refused, true)
-                {
-                    rolled.refused.push((name.to_owned(), why));
-                }
-                work.put(outputs);
+                work.take(part.output);
             } else {
-                work.read = true;
+                work.is_read = true;
                 let last = work.merger.finish();
+                self.note_made(&last);
                 work.put(last);
             }
             if Instant::now() >= deadline {
                 self.work = Some(work);
                 return Ok(());
             }
+        }
+    }
+
+    /// Merges what was read. Where that fails it goes on, for what follows may be of another kind;
+    /// but not where the module's own way keeps failing.
+    fn merge(&mut self, (name, work): (&str, &mut Work), output: Output, rolled: &mut Rolled) {
+        let mut outputs = Vec::new();
+        let merged = work.merger.push(output, &mut outputs);
+        self.note_made(&outputs);
+        work.put(outputs);
+        let Err(why) = merged else { return };
+        let is_own = matches!(why, RollupError::Own(_));
+        self.failed += u32::from(is_own);
+        self.stumbled |= is_own;
+        if self.failed == FAULTS_MAX {
+            rolled.refused.push((name.to_owned(), RollupError::GivenUp(Box::new(why))));
+        } else if !std::mem::replace(&mut self.refused, true) {
+            rolled.refused.push((name.to_owned(), why));
+        }
+    }
+
+    /// Takes note of intervals that are made.
+    fn note_made(&mut self, outputs: &[Output]) {
+        let is_made = outputs.iter().any(|output| matches!(output, Output::Records(_)));
+        if is_made && !std::mem::take(&mut self.stumbled) {
+            self.failed = 0;
         }
     }
 

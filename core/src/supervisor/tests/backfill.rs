@@ -13,6 +13,7 @@ use crate::query::{Over, Run, Step, Steps};
 use crate::record::Records;
 use crate::storage::Window;
 use crate::storage::packets::{Place, Room};
+use crate::supervisor::counters::Loss;
 use crate::table::Aggregate;
 
 /// Packets as a source delivers them at once: a second, and the host a packet is for.
@@ -78,7 +79,7 @@ fn destinations(name: &str) -> Instance {
 
 fn late(name: &str, stored: Option<u64>) -> Instance {
     let stored = stored.map(|sec| Ts::new(sec, 0));
-    let backfill = Some(Backfill { span: Span::from_secs(3600), stored });
+    let backfill = Some(Backfill { span: Span::from_secs(3600), stored, shed: Default::default() });
     Instance { backfill, ..destinations(name) }
 }
 
@@ -107,6 +108,24 @@ type Told = Arc<Mutex<Vec<(String, Output)>>>;
 
 struct Tell(Told);
 
+/// Of whose records it was said that packets were shed of which they are.
+type Shed = Arc<Mutex<Vec<String>>>;
+
+struct TellShed(Shed);
+
+impl Sink for TellShed {
+    fn cover(&mut self, instance: &str, sources: &[Covered]) -> Result<(), SinkError> {
+        if sources.iter().any(Covered::has_shed) {
+            self.0.lock().push(instance.to_owned());
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, _: &str, _: Output) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 impl Sink for Tell {
     fn accept(&mut self, instance: &str, output: Output) -> Result<(), SinkError> {
         self.0.lock().push((instance.to_owned(), output));
@@ -124,14 +143,19 @@ struct Fed {
 
 impl Fed {
     fn start(instances: Vec<Instance>) -> Self {
-        let (sent, receiver) = unbounded();
         let told = Told::default();
+        let sink = Box::new(Tell(told.clone()));
+        Self { told, ..Self::telling(sink, instances) }
+    }
+
+    /// The same where records go elsewhere.
+    fn telling(sink: Box<dyn Sink>, instances: Vec<Instance>) -> Self {
+        let (sent, receiver) = unbounded();
         let description = Description::new("handed".to_owned(), Pace::Stream);
         let source = Handed { description, sent: receiver };
         let options = Options { workers: 2, stay: true, ..Options::default() };
-        let sink = Box::new(Tell(told.clone()));
         let monitor = Monitor::start(options, vec![Box::new(source)], instances, sink);
-        Self { sent, monitor: monitor.expect("a start"), told, packets: 0 }
+        Self { sent, monitor: monitor.expect("a start"), told: Told::default(), packets: 0 }
     }
 
     /// Hands over packets and waits until capture has passed them on.
@@ -227,6 +251,36 @@ fn it_joins_at_one_batch_whatever_comes_meanwhile() {
         assert_eq!(starts(&along).len(), 600);
         assert!(along == a && along == b);
     }
+}
+
+#[test]
+fn records_of_packets_of_which_some_were_shed_say_so_of_the_past_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let shed = Shed::default();
+    let mut fed = Fed::telling(Box::new(TellShed(shed.clone())), vec![keeper(&dir, "")]);
+    fed.feed(seconds(1..23));
+    fed.monitor.attach(late("whole", None)).expect("attached");
+    fed.wait_until_filled_in("whole");
+    let trace = fed.monitor.counters().task("trace").expect("it runs");
+    trace.note_shed("trace", 3, Loss::Queue);
+    fed.monitor.attach(late("late", None)).expect("attached");
+    fed.wait_for(|_| fed.past("late").is_some_and(|past| past.starts_with("filled in, inexact")));
+    fed.end([]);
+    let of = |name: &str| shed.lock().iter().any(|instance| instance == name);
+    assert!(of("late") && !of("whole"), "{:?}", shed.lock());
+    // As the records of that run say to the next one.
+    let mut fed = Fed::telling(Box::new(TellShed(shed.clone())), vec![keeper(&dir, "")]);
+    fed.feed(seconds(40..50));
+    let next = [("behind", "trace", 10), ("beside", "other", 20), ("over", "trace", 20)];
+    for (name, keeper, until) in next {
+        let mut late = late(name, Some(15));
+        let backfill = late.backfill.as_mut().expect("a backfill");
+        backfill.shed.insert(keeper.to_owned(), Ts::new(until, 0));
+        fed.monitor.attach(late).expect("attached");
+        fed.wait_for(|_| fed.past(name).is_some_and(|past| past.starts_with("filled in")));
+    }
+    fed.end([]);
+    assert!(of("over") && !of("behind") && !of("beside"), "{:?}", shed.lock());
 }
 
 #[test]

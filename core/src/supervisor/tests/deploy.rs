@@ -30,6 +30,11 @@ impl Source for Piped {
     }
 }
 
+/// A source of packets at seconds that are handed over, until nobody does any more.
+pub(super) fn piped(secs: Receiver<u64>) -> Box<dyn Source> {
+    Box::new(Piped { description: source(&[]).description().clone(), secs })
+}
+
 /// A monitor fed by hand.
 struct Fed {
     secs: Sender<u64>,
@@ -42,10 +47,9 @@ impl Fed {
     fn start(instances: Vec<Instance>) -> Self {
         let (secs, receiver) = unbounded();
         let seen = Seen::default();
-        let piped = Piped { description: source(&[]).description().clone(), secs: receiver };
         let sink = Box::new(Collect(seen.clone()));
         let options = Options { workers: 1, ..Options::default() };
-        let monitor = Monitor::start(options, vec![Box::new(piped)], instances, sink);
+        let monitor = Monitor::start(options, vec![piped(receiver)], instances, sink);
         Self { secs, monitor: monitor.expect("a start"), seen, sent: 0 }
     }
 
@@ -115,8 +119,7 @@ fn a_replacement_does_not_wait_for_packets_that_never_come() {
     let options = Options { workers: 1, stay: true, ..Options::default() };
     let sink = Box::new(Collect(seen.clone()));
     let (secs, receiver) = unbounded();
-    let piped = Piped { description: source(&[]).description().clone(), secs: receiver };
-    let monitor = Monitor::start(options, vec![Box::new(piped)], vec![counter("c", "5s", 0)], sink);
+    let monitor = Monitor::start(options, vec![piped(receiver)], vec![counter("c", "5s", 0)], sink);
     let mut fed = Fed { secs, monitor: monitor.expect("a start"), seen, sent: 0 };
     fed.feed(&[1, 2]);
     fed.monitor.attach(counter("c", "1s", 0)).expect("attached");
@@ -127,7 +130,7 @@ fn a_replacement_does_not_wait_for_packets_that_never_come() {
     while seen.lock().is_empty() && Instant::now() < flushed {
         std::thread::yield_now();
     }
-    monitor.add_source(source(&[11, 12])).expect("added");
+    monitor.add_sources(vec![source(&[11, 12])]).expect("added");
     while seen.lock().len() < 3 && Instant::now() < flushed {
         std::thread::yield_now();
     }
@@ -172,11 +175,27 @@ fn a_monitor_that_stays_flushes_when_its_sources_end_and_takes_new_ones() {
             std::thread::yield_now();
         }
     };
-    monitor.add_source(source(&[1, 2, 6])).expect("added");
+    monitor.add_sources(vec![source(&[1, 2, 6])]).expect("added");
     wait_for(2);
-    monitor.add_source(source(&[11])).expect("added");
+    monitor.add_sources(vec![source(&[11])]).expect("added");
     wait_for(3);
     monitor.stop();
     monitor.wait();
     assert_eq!(lines(&seen.lock(), "a"), ["0 2", "5 1", "10 1"]);
+}
+
+#[test]
+fn no_module_takes_the_name_of_anothers_output() {
+    let fed = Fed::start(vec![with_output("good", "long")]);
+    let why = "rows of the output `long` of module `good` and records of the module `good.long` \
+               would be kept under one name: give one of them another";
+    let refused = |instance| fed.monitor.attach(instance).expect_err("refused").to_string();
+    assert_eq!(refused(counter("good.long", "1s", 0)), why);
+    assert!(fed.monitor.attach(counter("good.short", "1s", 0)).is_ok());
+    // Nor has a module an output of another's name.
+    let why = why.replace("long", "short");
+    assert_eq!(refused(with_output("good", "short")), why);
+    assert!(fed.monitor.attach(with_output("good", "none")).is_ok());
+    assert!(fed.monitor.attach(counter("good.long", "1s", 0)).is_ok());
+    fed.end();
 }

@@ -1,7 +1,7 @@
 //! The table, of what is read out of messages, and asked for by the same protocols.
 
 use super::super::Call::{Bytes, Reach};
-use super::super::{Entry, payload, reach};
+use super::super::{Entry, dns, http, reach, tls};
 
 /// DNS, HTTP, TLS.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -18,7 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "4660",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_id),
+        call: Bytes(dns::id),
     },
     Entry {
         topic: "dns",
@@ -33,7 +33,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "www.example.com",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_qname),
+        call: Bytes(dns::qname),
     },
     Entry {
         topic: "dns",
@@ -48,7 +48,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "1",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_qtype),
+        call: Bytes(dns::qtype),
     },
     Entry {
         topic: "dns",
@@ -63,7 +63,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "false",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_is_response),
+        call: Bytes(dns::is_response),
     },
     Entry {
         topic: "dns",
@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "0",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_rcode),
+        call: Bytes(dns::rcode),
     },
     Entry {
         topic: "dns",
@@ -93,7 +93,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "0",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_answers),
+        call: Bytes(dns::answers),
     },
     Entry {
         topic: "dns",
@@ -109,7 +109,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "www.example.com",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_answer_name),
+        call: Bytes(dns::answer_name),
     },
     Entry {
         topic: "dns",
@@ -124,7 +124,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "1",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_answer_type),
+        call: Bytes(dns::answer_type),
     },
     Entry {
         topic: "dns",
@@ -139,7 +139,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "60",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_answer_ttl),
+        call: Bytes(dns::answer_ttl),
     },
     Entry {
         topic: "dns",
@@ -154,7 +154,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "192.0.2.1",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_answer_addr),
+        call: Bytes(dns::answer_addr),
     },
     Entry {
         topic: "dns",
@@ -169,7 +169,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "nil",
         ),
         since: "0.1",
-        call: Bytes(payload::dns_answer_text),
+        call: Bytes(dns::answer_text),
     },
     Entry {
         topic: "dns",
@@ -205,7 +205,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("http.method(\"GET /a HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n\")", "GET"),
         since: "0.1",
-        call: Bytes(payload::http_method),
+        call: Bytes(http::method),
     },
     Entry {
         topic: "http",
@@ -216,7 +216,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("http.target(\"GET /a HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n\")", "/a"),
         since: "0.1",
-        call: Bytes(payload::http_target),
+        call: Bytes(http::target),
     },
     Entry {
         topic: "http",
@@ -227,7 +227,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         units: "",
         example: ("http.status(\"HTTP/1.1 404 Not Found\\r\\n\")", "404"),
         since: "0.1",
-        call: Bytes(payload::http_status),
+        call: Bytes(http::status),
     },
     Entry {
         topic: "http",
@@ -241,7 +241,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "example.com",
         ),
         since: "0.1",
-        call: Bytes(payload::http_header),
+        call: Bytes(http::header),
     },
     Entry {
         topic: "http",
@@ -269,6 +269,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             "a.example",
         ),
         since: "0.1",
-        call: Bytes(payload::tls_sni),
+        call: Bytes(tls::sni),
     },
 ];

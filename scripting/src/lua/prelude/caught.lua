@@ -91,3 +91,22 @@ end
 function coroutine.resume(thread, ...)
   return resumed(thread, resume(thread, ...))
 end
+
+local function given(ok, ...)
+  if not ok then
+    error((...), 0)
+  end
+  return ...
+end
+
+-- Natively the place of the call would come before that of the error.
+local create, wrap = coroutine.create, coroutine.wrap
+function coroutine.wrap(f)
+  if type(f) ~= "function" then
+    return wrap(f)
+  end
+  local thread = create(f)
+  return function(...)
+    return given(resumed(thread, resume(thread, ...)))
+  end
+end

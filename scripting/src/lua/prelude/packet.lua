@@ -6,6 +6,7 @@
 
 local ours = ...
 local READ_ONLY = ours.read_only
+local NO_KEY = ours.no_key
 local KEPT = "a packet is only valid in the call it is given to: keep the fields you need, not it"
 
 local NONE = table.freeze({})
@@ -32,7 +33,16 @@ local function guarded(native)
   end
 end
 
-rawset, table.insert = guarded(rawset), guarded(table.insert)
+-- Nor is a packet what a table finds something under: it is another one in the next call.
+local set = guarded(rawset)
+function rawset(t, key, value)
+  if getmetatable(key) == "packet" then
+    error(NO_KEY, 2)
+  end
+  return set(t, key, value)
+end
+
+table.insert = guarded(table.insert)
 table.clear = guarded(table.clear)
 
 local function refuse()

@@ -18,9 +18,17 @@ fn mistakes_are_refused_with_their_line() {
     refused("x = = 3", "1: expected identifier when parsing expression, got '='");
     refused("\nerror('no')", "2: no");
     refused("error({})", "1: an error that is no text");
+    refused("local f = 1 end\nreturn 3 end", "1: expected <eof>, got 'end'");
     let ended = "a module declares by plain top-level names and has no `return` outside its \
         functions";
-    let ends = ["return x", "do return end", "do return x end", "if x then return end"];
+    let ends = [
+        "return x",
+        "do return end",
+        "do return x end",
+        "if x then return end",
+        "return 3\nvalue = { n = count() }",
+        "return { n = 1 } key = {}",
+    ];
     for end in ends.map(|end| format!("local x = function() return 1 end\n{end}")) {
         refused(&end, &format!("2: {ended}"));
     }
@@ -275,6 +283,14 @@ fn what_is_caught_names_the_line_it_came_of() {
         ("error('plain', 0)", 0, "plain"),
         ("error(nil)", 0, "nil"),
         ("coroutine.wrap(function() error('plain', 0) end)()", 5, "plain"),
+        ("coroutine.wrap(function() error('placed') end)()", 5, "placed"),
+        (
+            "coroutine.wrap(function() local t = nil t.x = 1 end)()",
+            5,
+            "attempt to index nil with 'x'",
+        ),
+        ("local f = coroutine.wrap(function() end) f() f()", 5, "cannot resume dead coroutine"),
+        ("coroutine.wrap(3)", 5, "invalid argument #1 to 'wrap' (function expected, got number)"),
     ];
     for (wrong, line, want) in cases {
         for catch in ["pcall(f)", "xpcall(f, tostring)", "coroutine.resume(coroutine.create(f))"] {
@@ -296,7 +312,11 @@ fn a_long_text_is_caught_as_it_is() {
   state.n = #why
 end
 function export(state) return { n = state.n } end";
-    check_rows("test.lua", text, &[], &["n=4194304"]);
+    let limits = Limits { call_ms_max: 5_000, ..Limits::default() };
+    let mut running = start_with(text, &[], limits).expect("starts");
+    running.feed(some());
+    assert_eq!(running.rows(), ["n=4194304"]);
+    running.faultless();
 }
 
 #[test]
@@ -306,6 +326,8 @@ fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
         ("p.len > 1", true),
         ("n > 1", true),
         ("math.max(p.len, 1)", true),
+        ("1 + p['len']", true),
+        ("p['len'](p) + p['sub']", false),
         ("1 + p.sub", false),
         ("table.sort({ p.len }, 3)", false),
     ] {
@@ -318,8 +340,9 @@ fn the_length_of_a_text_is_hinted_at_where_its_function_is_taken_for_it() {
             Running::start("test.lua", &text, &[], Limits::default()).expect("it starts");
         running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
         let hint = running.faults[0].mistake.hint.clone();
-        let want = "`p.len` is a function where `p` is a text: write `#p`";
-        assert_eq!(hint.as_deref() == Some(want), hinted, "{use_of}: {hint:?}");
+        let what = if use_of.contains("'len'") { "p['len']" } else { "p.len" };
+        let want = format!("`{what}` is a function where `p` is a text: write `#p`");
+        assert_eq!(hint == Some(want), hinted, "{use_of}: {hint:?}");
     }
 }
 
@@ -331,7 +354,28 @@ fn the_length_of_a_payload_is_refused_where_a_function_is_taken_for_it() {
         let wrong = "`p.len` is a function where `p` is a text; write `#p`";
         refused(&(update(body) + " function export() end"), &format!("3: {wrong}"));
     }
+    let wrong = "`pkt.payload['len']` is a function where `pkt.payload` is a text; write \
+        `#pkt.payload`";
+    let text = update("s.n += pkt.payload['len']") + " function export() end";
+    refused(&text, &format!("3: {wrong}"));
     assert!(load(&(update("s.n = p.len(p)") + " function export() end")).is_ok());
+}
+
+#[test]
+fn a_packet_that_is_a_key_is_refused() {
+    let wrong = "a packet is only valid in the call it is given to, and so no key; take a field of \
+        it, or `pkt.flow`, as in `t[pkt.ip.src]`";
+    let rest = "\nend function export() end";
+    for body in ["s.t[pkt] = 1", "s.n = (s.t[pkt] or 0)", "s.t = { [pkt] = 1 }", "s.x[1][pkt] = {}"]
+    {
+        refused(&format!("function update(pkt, s)\n{body}{rest}"), &format!("2: {wrong}"));
+    }
+    let by_name = format!("function update(pkt, s)\nlocal p = pkt\ns.t[p] = 1{rest}");
+    refused(&by_name, &format!("3: {wrong}"));
+    for body in ["s.t[pkt.len] = 1", "s.t[tostring(pkt)] = 1", "local pkt = 3 s[pkt] = 1"] {
+        let text = format!("function update(pkt, s)\n{body}{rest}");
+        assert_eq!(load(&text).err().map(|error| error.to_string()), None);
+    }
 }
 
 #[test]
@@ -372,6 +416,29 @@ fn a_filter_in_a_function_is_none_of_the_top_level() {
     running.feed(some());
     let fault = running.faults[0].to_string();
     assert!(fault.starts_with("test.lua:2: filter: a filter is compiled while"), "{fault}");
+}
+
+#[test]
+fn what_a_helper_reads_of_a_packet_is_known_to_be_a_field() {
+    let text = "local function f(p)\n return p.tcp.seq + 1 end\n\
+                function update(pkt, s) s.n = f(pkt) end\n\
+                function export() return { n = 1 } end";
+    let mut running = start(text);
+    running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
+    let hint = running.faults[0].mistake.hint.clone();
+    let want = "`p.tcp.seq` is nil where a packet has none: ask `if p.tcp.seq then` first";
+    assert_eq!(hint.as_deref(), Some(want));
+}
+
+#[test]
+fn a_packet_is_no_value_of_a_record_and_called_so() {
+    let text = "function init() return {} end\nfunction update(pkt, s) s.p = pkt end\n\
+                function export(s) return { p = s.p } end";
+    let mut running = start(text);
+    running.feed(some());
+    running.rows();
+    let fault = running.faults[0].to_string();
+    assert!(fault.contains("`p`: a packet is no value of a record"), "{fault}");
 }
 
 #[test]

@@ -18,8 +18,7 @@ impl Vm {
             let _ = self.lua.gc_collect();
         }
         if stopped {
-            let message =
-                format!("stopped after {} ms of CPU time in one call", self.limits.call_ms_max);
+            let message = self.watch.spent(self.limits.call_ms_max).to_string();
             return Trouble { limit: Some(Limit::Cpu), file, line, message, calls };
         }
         let bare = memory && (message.is_empty() || message == "not enough memory");

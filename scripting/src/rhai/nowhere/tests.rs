@@ -25,6 +25,21 @@ fn taken(text: &str) {
 }
 
 #[test]
+fn what_is_called_of_a_name_that_is_nowhere_is_told_once() {
+    refused(
+        "fn export(t) { net.contain(1); t }\n\
+         fn helper(a) { foo.bar(3).x + foo.first(3)[1] }\n\
+         fn other(a) { hash.nothing_like_it(a).x + 1 }",
+        &[
+            "t.rhai:2: `net` has no `contain`; did you mean `net.contains`?",
+            "t.rhai:3: there is no name `foo`",
+            "t.rhai:3: there is no name `foo`",
+            "t.rhai:4: `hash` has no `nothing_like_it`",
+        ],
+    );
+}
+
+#[test]
 fn functions_and_variables_that_are_nowhere_are_told_all_at_once() {
     refused(
         "fn export(t) { let n = cuont(); t.topp(\"n\", 3); sqrt(1, 2); t.all() }\n\

@@ -357,7 +357,7 @@ fn an_error_in_each_callback_is_told_and_survived() {
         let _ = running.rows();
         let fault = running.faults.first().unwrap_or_else(|| panic!("{name} said nothing"));
         assert!(
-            fault.to_string().ends_with(": no") && fault.limit.is_none(),
+            fault.mistake.to_string().ends_with(": no") && fault.limit.is_none(),
             "{}",
             fault.to_string()
         );

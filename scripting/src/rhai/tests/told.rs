@@ -59,7 +59,7 @@ fn text_that_is_no_json_fails_the_packet_alone_in_the_line_of_the_call() {
     running.feed(some());
     assert_eq!(running.rows(), ["n=6"]);
     let [fault] = running.faults.as_slice() else { panic!("{:?}", running.faults) };
-    assert_eq!((fault.limit, fault.left_out), (None, 0));
+    assert_eq!((fault.limit, fault.left_out), (None, None));
     let want = "test.rhai:4: parse_json: line 2 of the text is no JSON: ";
     assert!(fault.to_string().starts_with(want), "{fault}");
     let script = "fn init() { #{ n: 0 } }\nfn update(pkt, s) { s.n += 1;\n\
@@ -97,6 +97,86 @@ fn what_is_thrown_is_told_in_the_words_of_the_language() {
     told(&script("throw 7"), "2: the script threw 7");
     told(&script("throw #{ code: 7 }"), "2: the script threw #{\"code\": 7}");
     told(&script("throw pkt.ts_ns"), "2: the script threw an exact time, which is no text");
+}
+
+#[test]
+fn what_is_caught_is_shown_in_the_words_of_the_language() {
+    let script = |attempt: &str, show: &str| {
+        format!(
+            "fn init() {{ #{{ e: \"\" }} }}\nfn helper(x) {{\n x.y + 1 }}\nfn update(pkt, s) {{\n\
+             try {{ {attempt} }} catch (e) {{ {show} }} }}\nfn export(s) {{ #{{ e: s.e }} }}"
+        )
+    };
+    for (attempt, want) in [
+        ("pkt.tcp.seq + 1", "line 5: `+` does not take `()` and a whole number; "),
+        ("let f = Fn(\"helper\"); f.call(1, 2)", "line 5: `helper` does not take 2 arguments"),
+        ("helper(#{})", "line 5: `+` does not take `()` and a whole number; "),
+        ("1 / (s.e.len())", "line 5: division by zero: 1 / 0"),
+        ("[1][5]", "line 5: array index 5 out of bounds"),
+        ("if s.e { s.e = \"b\"; }", "line 5: true or false is wanted here, and this is a text"),
+        (
+            "for i in s.e.len() { }",
+            "line 5: `for` goes through lists, ranges, texts and tables, and",
+        ),
+        ("throw \"mine\"", "mine"),
+        ("throw #{ error: 3 }", "#{\"error\": 3}"),
+        ("addr(\"x\")", "`x` is no address"),
+    ] {
+        for show in ["s.e = `${e}`;", "s.e = \"\" + e;", "s.e = e.to_string();"] {
+            let mut running = start(&script(attempt, show));
+            running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
+            let rows = running.rows();
+            let row = rows.first().and_then(|row| row.strip_prefix("e=")).unwrap_or_default();
+            assert!(
+                row.starts_with(want) && !row.contains("Error"),
+                "{attempt}: {row} {:?}",
+                running.faults
+            );
+        }
+    }
+    for again in ["throw e;", "\n\nthrow e;"] {
+        let mut running = start(&script("pkt.tcp.seq + 1", again));
+        running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
+        let fault = running.faults[0].to_string();
+        assert!(fault.starts_with("test.rhai:5: `+` does not take `()` and"), "{again}: {fault}");
+    }
+}
+
+#[test]
+fn a_map_of_the_scripts_own_is_no_error_that_was_caught() {
+    let map = |more: &str| format!("#{{ error: \"ErrorFor\", message: \"no\", line: 3{more} }}");
+    for map in [map(""), map(", own: 1"), map(", position: 2, own: 1")] {
+        let script = format!(
+            "fn init() {{ #{{}} }}\nfn update(pkt, s) {{ s.e = `${{{map}}}`; throw {map}; }}\n\
+             fn export(s) {{ #{{ e: s.e }} }}"
+        );
+        let mut running = start(&script);
+        running.feed([udp("10.0.0.1", "10.0.0.2", 100)]);
+        let (rows, fault) = (running.rows(), running.faults[0].to_string());
+        assert!(rows[0].starts_with("e=#{"), "{rows:?}");
+        assert!(fault.starts_with("test.rhai:2: the script threw #{"), "{fault}");
+    }
+}
+
+#[test]
+fn what_is_added_to_a_core_table_is_a_packet() {
+    let script = "fn init() { #{ t: table(#{ key: #{ a: \"ip.dst\" }, \
+                  value: #{ n: count() } }) } }\n\
+                  fn update(pkt, s) { s.t.add(3); }\nfn export(s) { s.t.all() }";
+    told_first(script, "2: `add` takes a packet, and this is a whole number");
+}
+
+#[test]
+fn a_column_that_no_record_may_have_is_told_with_the_line_of_export() {
+    let script = "fn update(pkt, s) { }\nfn export(s) { #{ ts: 1 } }";
+    told_first(script, "2: `ts`: `ts` is the time that every record has");
+}
+
+/// What the first fault of a script begins with.
+#[track_caller]
+fn told_first(text: &str, want: &str) {
+    let faults = faults(text);
+    assert!(faults[0].starts_with(&format!("test.rhai:{want}")), "{faults:?}");
 }
 
 #[test]

@@ -70,6 +70,79 @@ fn a_file_that_a_ring_writes_anew_is_read_anew() {
 }
 
 #[test]
+fn a_file_that_is_emptied_or_replaced_is_read_anew_though_it_begins_as_it_did() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("a.pcap");
+    std::fs::write(&path, capture(&[1, 2, 3])).expect("a file");
+    let mut follow = Follow::open(&path.display().to_string(), Taken::AsTold).expect("a source");
+    assert_eq!(read(&mut follow), [1, 2, 3]);
+    std::fs::write(&path, capture(&[1, 5])).expect("shorter");
+    assert_eq!(read(&mut follow), [1, 5]);
+    std::fs::write(&path, "").expect("emptied");
+    assert!(read(&mut follow).is_empty());
+    std::fs::write(&path, capture(&[1, 6, 7, 8])).expect("longer by now");
+    assert_eq!(read(&mut follow), [1, 6, 7, 8]);
+    let other = dir.path().join("b");
+    std::fs::write(&other, capture(&[1, 6, 7, 8, 9])).expect("another");
+    append(&path, &record(10));
+    std::fs::rename(&other, &path).expect("in its place");
+    assert_eq!(read(&mut follow), [10, 1, 6, 7, 8, 9]);
+    append(&path, &record(11));
+    assert_eq!(read(&mut follow), [11]);
+}
+
+#[test]
+fn files_that_a_ring_writes_anew_behind_the_one_that_grows_are_read_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |at: u32| dir.path().join(format!("ring{at}"));
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    // The second round is shorter than the first, in the same files.
+    for round in 0..2 {
+        for at in 0..3 {
+            let second = 100 * round + 10 * at;
+            let seconds: Vec<u32> = (second..second + 5 - 2 * round).collect();
+            std::fs::write(path(at), capture(&seconds)).expect("a file");
+            change(&path(at), second);
+            assert!(read(&mut follow).into_iter().eq(seconds.into_iter().map(u64::from)));
+            append(&path(at), &record(second + 9));
+            change(&path(at), second + 1);
+            assert_eq!(read(&mut follow), [u64::from(second + 9)]);
+        }
+    }
+    assert_eq!(follow.open.len(), 3);
+}
+
+#[test]
+fn a_file_replaced_behind_the_one_that_grows_is_read_to_its_end_and_the_new_one_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    std::fs::write(path("a"), capture(&[1, 2])).expect("a file");
+    assert_eq!(read(&mut follow), [1, 2]);
+    std::fs::write(path("b"), capture(&[3])).expect("a file");
+    assert_eq!(read(&mut follow), [3]);
+    append(&path("a"), &record(4));
+    std::fs::write(path(".a"), capture(&[5, 6, 7, 8])).expect("a file");
+    change(&path(".a"), 1);
+    std::fs::rename(path(".a"), path("a")).expect("in its place");
+    assert_eq!(read(&mut follow), [4, 5, 6, 7, 8]);
+    append(&path("b"), &record(9));
+    append(&path("a"), &record(10));
+    let mut seconds = read(&mut follow);
+    seconds.sort_unstable();
+    assert_eq!(seconds, [9, 10]);
+    assert_eq!(follow.open.len(), 2);
+}
+
+/// Makes a file one that was changed so many seconds from now.
+fn change(path: &Path, seconds: u32) {
+    let file = File::options().append(true).open(path).expect("the file");
+    file.set_modified(SystemTime::now() + Duration::from_secs(seconds.into())).expect("a time");
+}
+
+#[test]
 fn what_is_no_capture_or_is_hidden_is_passed_over() {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::write(

@@ -25,6 +25,30 @@ fn flow(first: u64, packets: u64, bytes: u64) -> Flow {
     }
 }
 
+#[test]
+fn a_packet_tells_who_reported_its_flow_and_through_which_interfaces() {
+    let origin =
+        |n: u8| Origin { exporter: Addr::v4([192, 0, 2, n]), input: Some(n.into()), output: None };
+    let from = |n: u8, first| Flow { origin: origin(n), ..flow(first, 1, 100) };
+    let mut chunks = chunks(ONE, &[from(1, 1), from(2, 2), from(1, 3)]);
+    assert_eq!(chunks[0].regions.len(), 3, "the bytes, and one for each origin");
+    let mut batch = Batch::default();
+    batch.take_chunk(&mut chunks[0]);
+    let fields = [Field::ExporterAddr, Field::ExporterInput, Field::ExporterOutput, Field::IpSrc];
+    batch.decode(fields.iter().fold(Demand::NONE, |all, field| all.field(*field)));
+    for (at, n) in [1, 2, 1].into_iter().enumerate() {
+        assert_eq!(batch.origin(at), Some(origin(n)));
+        assert_eq!(batch.value(at, Field::ExporterInput), Some(FieldValue::Uint(n.into())));
+        assert_eq!(batch.value(at, Field::ExporterOutput), None);
+        let (values, present) = batch.addrs(Field::ExporterAddr).expect("asked for");
+        assert!(present.has(at) && values[at] == Addr::v4([192, 0, 2, n]));
+        let (values, present) = batch.numbers(Field::ExporterInput).expect("asked for");
+        assert!(present.has(at) && values[at] == u32::from(n));
+        assert!(!batch.numbers(Field::ExporterOutput).expect("asked for").1.has(at));
+        assert_eq!(batch.addrs(Field::IpSrc).expect("asked for").0[at], Addr::v4([10, 0, 0, 1]));
+    }
+}
+
 /// All chunks of a line that ends.
 fn chunks(shape: Shape, flows: &[Flow]) -> Vec<Chunk> {
     let mut line = Line::new(shape);
@@ -52,7 +76,7 @@ fn batch(flow: Flow) -> Batch {
 #[track_caller]
 fn check(flow: Flow, want: &[(Field, Option<FieldValue<'static>>)]) {
     let batch = batch(flow);
-    assert!(batch.faulty() == (0, 0), "the headers are whole");
+    assert!(batch.faulty() == Some((0, 0)), "the headers are whole");
     for (field, want) in want {
         assert_eq!(batch.value(0, *field), *want, "{}", field.name());
     }
@@ -96,7 +120,7 @@ fn a_packet_shows_what_the_record_says() {
 fn lengths_fit_the_headers_whatever_the_record_says() {
     for (packets, bytes) in [(1, 0), (0, 5), (1, u64::MAX), (u64::MAX, 1)] {
         let batch = batch(flow(0, packets, bytes));
-        assert_eq!(batch.faulty(), (0, 0));
+        assert_eq!(batch.faulty(), Some((0, 0)));
         assert_eq!(batch.weight(0), Weight { packets, bytes });
     }
     assert!(chunks(ONE, &[flow(0, 0, 0)]).is_empty(), "nothing stands for nothing");

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use como_core::source::Origin;
+
 use super::*;
 use crate::flow::known::KNOWN_MAX;
 use crate::netflow::made::{Field, PLAIN, SENT, ipfix, plain, set, template, v5, v9};
@@ -53,10 +55,28 @@ fn a_record_gives_all_a_flow_has() {
         proto: 6,
         tos: 0,
         flags: 0x1b,
+        origin: Origin { exporter: exporter(1), input: None, output: None },
     };
     assert_eq!(from_v9, [want]);
     let (from_v5, _) = decode(&[(1, 0, v5(0, 0, 7..8))]);
-    assert_eq!(from_v5, [want]);
+    let origin = Origin { input: Some(3), output: Some(4), ..want.origin };
+    assert_eq!(from_v5, [Flow { origin, ..want }]);
+}
+
+#[test]
+fn interfaces_are_those_the_record_names_and_change_sides_the_other_way() {
+    let fields = [PLAIN, &[(10, 4), (14, 2)]].concat();
+    let record = [plain(1), vec![0, 1, 0, 3, 0, 4]].concat();
+    let (flows, _) = decode(&[(2, 0, v9(0, 0, &[learn(256, &fields), set(256, &[record])]))]);
+    let origin = Origin { exporter: exporter(2), input: Some(65_539), output: Some(4) };
+    assert_eq!(flows.iter().map(|flow| flow.origin).collect::<Vec<_>>(), [origin]);
+    let mut both = template(256, &[(8, 4), (12, 4), (10, 1), (2, 1), (0x8000 | 2, 1)]);
+    both[3] = 5;
+    both.extend(29_305u32.to_be_bytes());
+    let record = vec![10, 0, 0, 1, 10, 0, 0, 2, 3, 5, 6];
+    let (flows, _) = decode(&[(2, 0, ipfix(0, 0, &[set(2, &[both]), set(256, &[record])]))]);
+    let sides: Vec<_> = flows.iter().map(|flow| (flow.origin.input, flow.origin.output)).collect();
+    assert_eq!(sides, [(Some(3), None), (None, Some(3))]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Layout: RFC 3176, section 5. What is not read must be known all the same, to be
 //! passed over; a kind that is not known ends the datagram.
 
-use super::{Item, Sample, Sampled, Xdr, ip, of_header, place};
+use super::{Item, Sample, Sampled, Xdr, interface, ip, of_header, place};
 
 /// The bytes of the counters that all interfaces have.
 const GENERIC: usize = 88;
@@ -21,7 +21,7 @@ fn sample<'a>(xdr: &mut Xdr<'a>) -> Option<Sample<'a>> {
     let _sequence = xdr.number()?;
     let place = place(xdr, false)?;
     let (rate, _pool, drops) = (xdr.number()?, xdr.number()?, xdr.number()?);
-    let _interfaces = (xdr.number()?, xdr.number()?);
+    let interfaces = [interface(xdr, false)?, interface(xdr, false)?];
     let packet = match xdr.number()? {
         1 => header(xdr)?,
         2 => ip(xdr, false)?,
@@ -32,7 +32,7 @@ fn sample<'a>(xdr: &mut Xdr<'a>) -> Option<Sample<'a>> {
     for _ in 0..extensions {
         extension(xdr)?;
     }
-    Some(Sample { place, rate, drops, packet: Some(packet) })
+    Some(Sample { place, rate, drops, interfaces, packet: Some(packet) })
 }
 
 fn header<'a>(xdr: &mut Xdr<'a>) -> Option<Sampled<'a>> {

@@ -33,7 +33,7 @@ fn two_minutes() -> Minute {
 fn check((from, to): (u64, u64), starts: &[u64], gaps: &[(u64, u64)]) {
     let (minute, window) = (two_minutes(), Window { from: Ts::new(from, 0), to: Ts::new(to, 0) });
     for clock in [None, Some(Ts::new(160, 0))] {
-        let heard = clock.map(|until| Heard { until, any: true });
+        let heard = clock.map(|until| Heard { until, settled: until, any: true });
         let past = Past { running: &|_| heard, ..minute.past() };
         for name in ["kept", "counts"] {
             let over = Over::Instance(name.to_owned());
@@ -129,8 +129,20 @@ fn check_end<T: AsRef<str>>(minute: &Minute, heard: Option<Heard>, want: &[T]) {
 }
 
 #[test]
+fn the_interval_of_records_that_is_open_is_a_gap_to_who_replays_them_and_a_silent_one_is_not() {
+    let minute = two_minutes();
+    let over = Over::Instance("counts".to_owned());
+    let window = Window { from: Ts::new(150, 0), to: Ts::new(173, 0) };
+    let heard = Heard { until: Ts::new(173, 0), settled: Ts::new(170, 0), any: true };
+    let past = Past { running: &|_| Some(heard), ..minute.past() };
+    let run = past.run(asked("5s", ""), &over, window, Arc::default());
+    let want = ["150 5", "155 5", "160 0", "165 0", "gap 170-173"];
+    assert_eq!(said(run.expect("it serves")).0, want);
+}
+
+#[test]
 fn of_one_that_kept_nothing_since_it_was_started_again_records_say_nothing() {
-    let now = |any| Some(Heard { until: Ts::new(150, 0), any });
+    let now = |any| Some(Heard { until: Ts::new(150, 0), settled: Ts(0), any });
     // What came behind the last packet that is there was lost, as far as is known.
     let killed = started_again(true, Some((70, 100)), (100, 150));
     check_end(&killed, None, &["gap 60-200"]);
@@ -144,13 +156,15 @@ fn of_one_that_kept_nothing_since_it_was_started_again_records_say_nothing() {
     let then = |to, gap: &str| silent(to).chain([gap.to_owned()]).collect::<Vec<_>>();
     check_end(&ended, None, &then(70, "gap 70-200"));
     check_end(&ended, now(false), &then(70, "gap 70-200"));
+    // What it has heard since is not written yet.
+    check_end(&ended, now(true), &then(70, "gap 70-200"));
     let at_once = started_again(false, None, (70, 150));
     check_end(&at_once, now(false), &then(150, "gap 150-200"));
 }
 
 #[test]
 fn who_was_given_packets_has_heard_until_now() {
-    let now = Some(Heard { until: Ts::new(150, 0), any: true });
+    let now = Some(Heard { until: Ts::new(150, 0), settled: Ts(0), any: true });
     let growing = started_again(true, None, (70, 100));
     let silent = (60..150).step_by(5).map(|start| format!("{start} 0"));
     check_end(&growing, now, &silent.chain(["gap 150-200".to_owned()]).collect::<Vec<_>>());
@@ -163,7 +177,11 @@ fn what_its_disk_did_not_take_until_the_end_is_a_gap_whatever_records_say() {
     std::fs::create_dir(&second).expect("a folder");
     minute.keeper().put(0, LinkType::ETHERNET, Ts::new(100, 0), &[0; 60], 1000, None);
     check_end(&minute, None, &["gap 60-200"]);
-    check_end(&minute, Some(Heard { until: Ts::new(150, 0), any: true }), &["gap 60-200"]);
+    check_end(
+        &minute,
+        Some(Heard { until: Ts::new(150, 0), settled: Ts(0), any: true }),
+        &["gap 60-200"],
+    );
 }
 
 #[test]
@@ -256,6 +274,104 @@ fn kept_without(runs: &[&[u64]], gone: std::ops::Range<usize>) -> Minute {
         std::fs::remove_file(&segment.path).expect("a segment");
     }
     minute
+}
+
+/// Makes each packet of the segment at a place another than was kept.
+fn damage(minute: &Minute, at: usize) {
+    let dir = minute.dir.path().join("kept");
+    let segment = &crate::storage::packets::segments(&dir).expect("a folder")[at];
+    let mut bytes = std::fs::read(&segment.path).expect("a segment");
+    while let Some(packet) = bytes.windows(60).position(|bytes| bytes == [0; 60]) {
+        bytes[packet] = 1;
+    }
+    std::fs::write(&segment.path, bytes).expect("a segment");
+}
+
+#[test]
+fn what_is_damaged_behind_all_that_is_whole_of_a_run_is_a_gap_with_the_time_before_and_behind() {
+    let (first, second): (Vec<u64>, _) = ((0..22).collect(), [100, 105]);
+    let minute = kept_without(&[&first, &second], 0..0);
+    let lines = |from, to| said(over(&minute, "kept", "1s", from, to)).0;
+    // Nobody listened between the two, nor behind them; the second was silent for a while.
+    damage(&minute, 2);
+    let second = ["101 0", "102 0", "103 0", "104 0", "gap 105-106", "gap 106-200"];
+    assert_eq!(lines(20, 200), [&["20 1", "21 1", "gap 22-101"], &second[..]].concat());
+    assert_eq!(lines(50, 200), [&["gap 50-100", "gap 100-101"], &second[..]].concat());
+    // The first run's last packets are lost, too.
+    damage(&minute, 1);
+    assert_eq!(lines(10, 200), [&["10 1", "gap 11-101"], &second[..]].concat());
+    assert_eq!(lines(10, 20), ["10 1", "gap 11-20"]);
+    assert_eq!(lines(12, 20), ["gap 12-20"]);
+}
+
+#[test]
+fn a_time_of_which_all_segments_are_missing_is_a_gap_as_far_as_it_is_known() {
+    let run: Vec<u64> = (1..22).collect();
+    let (indexed, unknown) = (kept_without(&[&run], 0..0), kept_without(&[&run], 0..2));
+    for segment in crate::storage::packets::segments(&indexed.dir.path().join("kept")).expect("two")
+    {
+        std::fs::remove_file(segment.path).expect("a segment");
+    }
+    let gaps = |minute: &Minute, window| {
+        let over = Over::Instance("kept".to_owned());
+        let run = minute.past().run(asked("5s", ""), &over, window, Arc::default());
+        let (rows, gaps) = all(&mut run.expect("it serves"));
+        assert_eq!(rows, []);
+        gaps
+    };
+    let window = Window { from: Ts::new(5, 0), to: Ts::new(40, 0) };
+    assert_eq!(gaps(&indexed, window), [(5, 40)]);
+    assert_eq!(gaps(&unknown, window), [(5, 40)]);
+    assert_eq!(gaps(&indexed, Window::ALL), [(12, 21)]);
+    assert_eq!(gaps(&unknown, Window::ALL), []);
+}
+
+#[test]
+fn segments_that_are_missing_in_a_row_are_a_gap_also_where_the_time_asked_for_begins_in_it() {
+    let minute = kept_without(&[&[1, 2], &[10, 11], &[20, 21], &[30, 31], &[40, 41]], 2..3);
+    let segments = crate::storage::packets::segments(&minute.dir.path().join("kept"));
+    for segment in &segments.expect("four")[1..3] {
+        std::fs::remove_file(&segment.path).expect("a segment");
+    }
+    let lines = |from, to| said(over(&minute, "kept", "1s", from, to)).0;
+    for from in [5, 12, 25] {
+        let mut rows = lines(from, 42);
+        rows.retain(|line| !line.starts_with("gap"));
+        assert_eq!(rows, ["40 1", "41 1"], "{from}");
+    }
+}
+
+#[test]
+fn an_interval_of_which_the_last_packets_are_damaged_is_no_row_of_zero() {
+    let all: Vec<u64> = (0..22).collect();
+    let minute = kept_without(&[&all], 0..0);
+    damage(&minute, 1);
+    let lines = |from, to| said(over(&minute, "kept", "5s", from, to)).0;
+    // Who kept them heard on.
+    assert_eq!(lines(5, 40), ["5 5", "10 1", "gap 11-25", "25 0", "30 0", "35 0"]);
+    assert_eq!(lines(15, 40), ["gap 15-25", "25 0", "30 0", "35 0"]);
+    assert_eq!(lines(10, 18), ["10 1", "gap 11-18"]);
+}
+
+#[test]
+fn what_is_damaged_at_the_end_of_a_run_of_earlier_times_is_a_gap_from_wherever_it_is_asked() {
+    let (late, early): (_, Vec<u64>) = ([60, 61], (0..33).collect());
+    let minute = kept_without(&[&late, &early], 0..0);
+    damage(&minute, 3);
+    let lines = |from, to| said(over(&minute, "kept", "1s", from, to)).0;
+    assert_eq!(lines(21, 61), ["21 1", "gap 22-60", "60 1"]);
+    assert_eq!(lines(5, 70)[16..], ["21 1", "gap 22-60", "60 1", "61 1", "gap 62-70"]);
+    assert_eq!(lines(25, 61), ["gap 25-60", "60 1"]);
+    assert_eq!(lines(20, 30), ["20 1", "21 1", "gap 22-30"]);
+    // In the order of their times, too, and behind a silence.
+    let minute = kept_without(&[&[60, 61], &[10, 11], &[90, 95]], 0..0);
+    damage(&minute, 2);
+    let window = Window { from: Ts::new(60, 0), ..Window::ALL };
+    let over = Over::Instance("kept".to_owned());
+    let run = minute.past().run(asked("1s", ""), &over, window, Arc::default());
+    let silent = ["91 0", "92 0", "93 0", "94 0", "gap 95-96"];
+    let want = [&["60 1", "61 1", "gap 62-91"], &silent[..]].concat();
+    assert_eq!(said(run.expect("it serves")).0, want);
 }
 
 #[test]

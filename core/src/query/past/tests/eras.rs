@@ -185,7 +185,7 @@ fn what_a_kill_left_open_is_of_no_time_behind_its_last_packet() {
     }
     let window = Window { from: Ts::new(20, 0), to: Ts::new(50, 0) };
     // Who keeps the others runs on.
-    let heard = Some(Heard { until: Ts::new(60, 0), any: true });
+    let heard = Some(Heard { until: Ts::new(60, 0), settled: Ts::new(60, 0), any: true });
     let past = Past { running: &|_| heard, ..minute.past() };
     let run = past.run(asked("5s", ""), &Over::Best, window, Arc::default());
     let lines = said(run.expect("it serves")).0;

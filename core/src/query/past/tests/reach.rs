@@ -38,6 +38,10 @@ fn beside(len: u64, (from, to): (u64, u64), gap: Option<(u64, u64)>) -> Minute {
     Minute { store, ..minute }
 }
 
+fn of_packets() -> Pair {
+    Pair { stream: "kept".into(), packets: true, module: "c".into() }
+}
+
 /// What is chosen for a window, by records' and windows' own intervals, and what is said of it.
 #[track_caller]
 fn check(minute: &Minute, interval: &str, (from, to): (u64, u64), want: &[&str], notes: usize) {
@@ -78,6 +82,8 @@ fn what_has_a_gap_is_not_chosen_where_another_has_none() {
 #[test]
 fn an_edge_of_less_than_an_interval_may_be_missing_and_is_said() {
     let minute = beside(5, (0, 55), None);
+    let take_long = Took { packets: 10, module_ns: 10 * SECOND, ..Took::default() };
+    minute.rates.note(of_packets(), take_long);
     let edge = |to: Ts| {
         let window = Window { from: Ts(0), to };
         let run = minute.past().run(asked("5s", ""), &Over::Best, window, Arc::default());
@@ -89,6 +95,28 @@ fn an_edge_of_less_than_an_interval_may_be_missing_and_is_said() {
     // More than a small part of the whole is no edge.
     let whole = edge(Ts::new(59, 0)).join("; ");
     assert!(whole.starts_with("of just the time from") && !whole.contains("inexact"), "{whole}");
+}
+
+/// Of what a question about some time is answered that cuts intervals of records, where packets
+/// take so long each.
+#[track_caller]
+fn check_ends((from, to): (u64, u64), packet_ns: u64, want: &str) {
+    let minute = beside(5, (0, 60), None);
+    let took = Took { packets: 1, module_ns: packet_ns, ..Took::default() };
+    (0..8).for_each(|_| minute.rates.note(of_packets(), took));
+    let window = Window { from: Ts::new(from, 0), to: Ts::new(to, 0) };
+    let run = minute.past().run(asked("5s", ""), &Over::Best, window, Arc::default());
+    let source = run.expect("an answer").sources()[0].sources[0].source.clone();
+    assert_eq!(source, want, "{from}-{to}");
+}
+
+#[test]
+fn just_the_time_asked_for_is_worth_a_second_and_all_cost_where_records_add_much() {
+    check_ends((5, 55), 1_000, "records of late");
+    check_ends((6, 55), 1_000, "packets of kept");
+    check_ends((6, 55), SECOND, "records of late");
+    check_ends((6, 14), SECOND, "packets of kept");
+    check_ends((7, 12), SECOND, "packets of kept");
 }
 
 #[test]

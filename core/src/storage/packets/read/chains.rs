@@ -54,7 +54,13 @@ impl Chain {
         let Self { segments, spans, numbers, mut passed } = self;
         let both = segments.into_iter().zip(spans);
         let (segments, spans): (Vec<_>, Vec<_>) = match by {
-            By::Time => both.filter(|(segment, _)| segment.touches(window)).unzip(),
+            By::Time => {
+                // What grows, or was left so, does not say itself when it begins.
+                let touches = |(segment, span): &(Segment, Window)| {
+                    segment.touches(window) && span.from < window.to
+                };
+                both.filter(touches).unzip()
+            }
             By::Arrival => {
                 let mut is_before = |(_, span): &(_, Window)| {
                     let is_before = span.to <= window.from;

@@ -69,10 +69,12 @@ pub(in crate::storage::packets) fn holes(
     dir: &Path,
     segments: &[Segment],
 ) -> io::Result<Vec<Hole>> {
-    // One that was begun and could take nothing is missing, too.
+    // One that was begun and could take nothing is missing, too; one that was closed had packets,
+    // and its name says of which time.
     let newest = newest::read(dir);
+    let is_nothing = |last: &Segment| last.bytes == 0 && last.span.is_none();
     let segments = match segments {
-        [before @ .., last] if last.bytes == 0 && last.number == newest => before,
+        [before @ .., last] if is_nothing(last) && last.number == newest => before,
         all => all,
     };
     let passed_over =
@@ -252,6 +254,8 @@ pub struct Listened {
     /// Whether the newest of the window's segments was closed: then nothing is missing behind its
     /// packets.
     pub is_closed: bool,
+    /// Whether the newest segment of all grows, or was left so: then who runs may have written it.
+    pub grows: bool,
 }
 
 /// When somebody listened in a window, as the packets tell that are kept in a directory, or those
@@ -274,12 +278,13 @@ pub fn listened(
     let behind = spanned.iter().filter(|(_, (first, _))| *first >= window.to);
     let behind = behind.min_by_key(|(_, (first, _))| *first);
     let goes_on = behind.is_some_and(|behind| runs_on(&behind));
+    let grows = segments.last().is_some_and(|newest| newest.span.is_none());
     let Some((first, last)) = inside
         .clone()
         .map(|(_, span)| *span)
         .reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)))
     else {
-        let silent = Listened { within: window, is_last: false, is_closed: true };
+        let silent = Listened { within: window, is_last: false, is_closed: true, grows };
         return Ok(Some(silent).filter(|_| before && goes_on));
     };
     let newest = inside.clone().max_by_key(|(_, (_, last))| *last);
@@ -297,7 +302,7 @@ pub fn listened(
         from: if was_on { window.from } else { first.max(window.from) },
         to: if goes_on { window.to } else { end.min(window.to) },
     };
-    Ok(Some(Listened { within, is_last, is_closed }))
+    Ok(Some(Listened { within, is_last, is_closed, grows }))
 }
 
 /// When the first packet came of segments of these times: before it nobody listened, whatever time

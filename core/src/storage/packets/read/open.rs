@@ -9,6 +9,8 @@ use super::slab::{Buffers, MAPPED_BYTES, Slab, Stretch};
 use crate::mapped::LARGE_PAGE;
 use crate::storage::packets::index::{Entry, Index};
 use crate::storage::packets::segments::{self, Segment, Slabs};
+use crate::storage::pcapng::{self, Block};
+use crate::time::Ts;
 
 /// The segment being read.
 pub(super) struct Open {
@@ -24,6 +26,11 @@ pub(super) struct Open {
     pub is_damaged: bool,
     // Whether the segment ends before the slabs of its index do.
     pub is_short: bool,
+    // The times of its packets, as its name says or its index, and the latest that the index tells
+    // of or that was read behind that; whether any was.
+    span: Option<(Ts, Ts)>,
+    latest: Option<Ts>,
+    has_read: bool,
     // The part of it that is mapped, and whether the next one holds a slab alone.
     stretch: Option<Stretch>,
     is_first: bool,
@@ -70,6 +77,8 @@ impl Open {
         let covered = index.covers();
         let covered_file = if segment.packed { index.packed_covers() } else { covered };
         let packed_rest = segment.bytes.saturating_sub(covered_file);
+        let latest = index.span().map(|(_, last)| last);
+        let span = segment.span.or(index.span());
         let (entries, torn, is_damaged) = (index.entries.into(), index.torn, index.damaged);
         Ok(Some(Self {
             segment,
@@ -80,6 +89,9 @@ impl Open {
             torn,
             is_damaged,
             is_short: false,
+            span,
+            latest,
+            has_read: false,
             stretch: None,
             is_first,
             tail: None,
@@ -129,14 +141,20 @@ impl Open {
     /// Forgets the index of a plain segment from byte `at` on: what is there is read through.
     pub fn cut(&mut self, at: u64) {
         self.entries.clear();
-        // One that grew when the machine crashed is closed at what was on disk.
-        self.is_short = self.segment.span.is_some();
+        self.is_short = true;
         (self.covered, self.covered_file, self.tail) = (at, at, None);
     }
 
-    /// All of it that is not read yet.
+    /// All of it that is not read yet; where nothing was there to be read, all of it.
     pub fn rest(&self) -> Lost {
-        Lost { first: None, last: self.segment.span.map(|(_, last)| last) }
+        let is_all = self.covered == 0 && !self.has_read;
+        let first = self.span.filter(|_| is_all).map(|(first, _)| first);
+        Lost { first, last: self.span.map(|(_, last)| last) }
+    }
+
+    /// Whether it ended before its last packet, which no index tells of.
+    pub fn lacks_last(&self) -> bool {
+        self.segment.span.is_some_and(|(_, last)| self.latest < Some(last))
     }
 
     /// Whether bytes that are no whole packet follow its last one, at `at`; not where they may
@@ -153,7 +171,13 @@ impl Open {
         };
         let mut slab = buffers.take();
         let next = match tail.next(&mut slab) {
-            Ok(Some(at)) => Behind::Slab(buffers.share(std::mem::take(&mut slab)), at),
+            Ok(Some(at)) => {
+                self.has_read = true;
+                if self.segment.span.is_some() {
+                    self.latest = self.latest.max(latest(&slab));
+                }
+                Behind::Slab(buffers.share(std::mem::take(&mut slab)), at)
+            }
             Ok(None) if tail.is_foreign() => Behind::Damaged(tail.at()),
             Ok(None) => Behind::End(tail.at()),
             // A compressed one that is cut short or damaged.
@@ -185,4 +209,16 @@ impl Open {
         // A frame begins there; behind the last one is the table, which is passed over.
         Ok(Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::new(file))?))
     }
+}
+
+/// The latest packet of some whole blocks.
+fn latest(mut blocks: &[u8]) -> Option<Ts> {
+    let mut latest = None;
+    while let Some((block, behind)) = pcapng::split(blocks) {
+        if let Block::Packet { ts, .. } = block {
+            latest = latest.max(Some(ts));
+        }
+        blocks = behind;
+    }
+    latest
 }

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_leap_is_read_and_the_packets_that_confirm_it() {
         check(
-            9,
+            90,
             &[(10, 12), (5_000, 5_001), (5_001, 5_003), (5_003, 5_005)],
             &[false, false, false, true],
         );

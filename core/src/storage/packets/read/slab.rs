@@ -30,7 +30,7 @@ pub struct Slab {
 
 impl Default for Slab {
     fn default() -> Self {
-        Self { region: Arc::new([0u8; 0]), range: 0..0 }
+        Self { region: Arc::new(Vec::new()), range: 0..0 }
     }
 }
 

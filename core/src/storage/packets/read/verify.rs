@@ -135,6 +135,9 @@ fn read_behind(
                 if open.has_more(at) {
                     let why = format!("{left} bytes behind it are no whole packet");
                     report.tell(&format!("byte {at}"), None, &why);
+                } else if open.lacks_last() {
+                    let why = "the segment ends before its last packet";
+                    report.tell(&format!("byte {at}"), None, why);
                 }
             }
             Ok(Behind::Damaged(at)) => {

@@ -73,6 +73,22 @@ fn an_index_of_a_compressed_segment_costs_no_packet_wherever_it_is_damaged_or_en
 }
 
 #[test]
+fn damage_to_a_compressed_segment_is_seen_wherever_it_is_also_without_its_index() {
+    let (dir, segment) = packed(60);
+    fs::remove_file(segment.index()).expect("an index");
+    let bytes = fs::read(&segment.path).expect("a segment");
+    let file = fs::File::open(&segment.path).expect("a segment");
+    let end = pack::frames_end(&file).expect("a segment").expect("a table") as usize;
+    // Nothing else is in the segment than one frame.
+    for at in 0..end {
+        let mut wrong = bytes.clone();
+        wrong[at] ^= 1;
+        fs::write(&segment.path, &wrong).expect("a segment");
+        assert_eq!(seconds(dir.path(), Window::ALL), [60], "byte {at} of {end}");
+    }
+}
+
+#[test]
 fn of_a_segment_that_a_crash_left_an_index_that_is_damaged_is_named_and_one_that_ends_early_is_not()
 {
     let dir = dir();
@@ -155,6 +171,41 @@ fn a_segment_that_is_missing_before_earlier_times_is_named_and_told() {
     assert_eq!(named(unknown.path()), named_so);
     assert_eq!(of(window(0, 20_000), &unknown), [(14, 20, true)]);
     assert_eq!(of(window(0, 50), &unknown), []);
+}
+
+#[test]
+fn a_segment_that_was_cut_short_is_told_also_where_its_index_is_gone() {
+    for n in 0..3 {
+        let dir = dir();
+        written(&place(&dir, 64 << 20), 0..9_000);
+        let cut = segments(dir.path()).expect("a directory").remove(n);
+        let (first, last) = cut.span.map(|(a, b)| (a.0 / SEC, b.0 / SEC)).expect("a closed one");
+        let bytes = fs::read(&cut.path).expect("a segment");
+        fs::remove_file(cut.index()).expect("an index");
+        for (left, kept) in [(0, 0), (block_at(&bytes, 100_000), 96)] {
+            fs::write(&cut.path, &bytes[..left]).expect("a segment");
+            let name = cut.path.file_name().expect("a name").display().to_string();
+            let why = format!("`{name}` is damaged at byte {left}");
+            // From behind the packet before it, where some of it is there.
+            let from = if kept == 0 { first } else { first + kept - 1 };
+            assert_eq!(lost(dir.path(), Window::ALL), [(from, last, why)], "{n}, {left} bytes");
+            let ends = [format!("byte {left}: the segment ends before its last packet")];
+            assert_eq!(named(dir.path()), ends);
+            assert_eq!(lost(dir.path(), window(20_000, 30_000)), []);
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_a_kill_left_is_told_where_it_ends_before_its_index() {
+    let dir = dir();
+    written(&place(&dir, 64 << 20), 0..9_000);
+    let cut = segments(dir.path()).expect("a directory").remove(1);
+    let (first, last) = cut.span.map(|(a, b)| (a.0 / SEC, b.0 / SEC)).expect("a closed one");
+    fs::remove_file(&cut.path).expect("a file");
+    fs::write(dir.path().join("00000002.pcapng"), b"").expect("a file");
+    let why = "`00000002.pcapng` is damaged at byte 0".to_owned();
+    assert_eq!(lost(dir.path(), Window::ALL), [(first, last, why)]);
 }
 
 #[test]

@@ -180,7 +180,10 @@ fn what_is_not_in_the_index_yet_was_listened_to() {
     assert_eq!(covered(dir.path()).expect("segments"), Some((Ts(0), Ts(99 * SEC))));
     let all = Window { from: Ts(0), to: Ts(99 * SEC + 1) };
     let listened = listened(dir.path(), Window::ALL, None).expect("segments");
-    assert_eq!(listened, Some(Listened { within: all, is_last: true, is_closed: false }));
+    assert_eq!(
+        listened,
+        Some(Listened { within: all, is_last: true, is_closed: false, grows: true })
+    );
 }
 
 #[test]
@@ -296,7 +299,7 @@ fn read_without(runs: &[&[u64]], gone: &[&str]) -> (Vec<u64>, Vec<(u64, u64)>) {
 #[test]
 fn what_is_missing_is_told_in_its_time_also_where_what_follows_is_earlier() {
     let (seconds, unheard) = read_without(&[&[0, 1], &[30, 31], &[10, 11]], &["00000002_"]);
-    assert_eq!((seconds, unheard), (vec![0, 1, 10, 11], vec![(1, 10)]));
+    assert_eq!((seconds, unheard), (vec![0, 1, 10, 11], vec![(1, 10), (11, 32)]));
 }
 
 #[test]
@@ -328,5 +331,27 @@ fn of_segments_that_are_missing_in_a_row_each_is_told_whatever_is_left_of_them()
                 "{second:?} {third:?} {gone:?}: {unheard:?}"
             );
         }
+    }
+}
+
+#[test]
+fn what_is_lost_behind_the_rest_of_a_run_of_earlier_times_is_told_however_it_was_lost() {
+    for is_cut in [true, false] {
+        let dir = late_and_early(5_000..5_100, 0..900);
+        let segment = segments(dir.path()).expect("a directory").remove(1);
+        let mut bytes = fs::read(&segment.path).expect("a segment");
+        let half = bytes.len() / 2;
+        match is_cut {
+            true => bytes.truncate(half),
+            false => bytes[half..].fill(b'Z'),
+        }
+        fs::write(&segment.path, bytes).expect("a segment");
+        let source = PacketSource::open("kept".to_owned(), dir.path(), Window::ALL, By::Time, None);
+        let source = source.expect("segments").telling(Span(SEC), Losses::default());
+        let (seconds, unheard) = read_all(source);
+        let (left, late) = seconds.split_at(seconds.len() - 100);
+        assert!(late.iter().copied().eq(5_000..5_100) && (300..500).contains(&left.len()));
+        let last = left[left.len() - 1];
+        assert!(matches!(unheard[..], [(from, 5_000)] if (last..=last + 1).contains(&from)));
     }
 }

@@ -46,7 +46,7 @@ fn writer(room: Room) -> PacketWriter {
 
 /// Mebibytes to write: more where there is time.
 fn size() -> u64 {
-    if std::env::var_os("COMO_SOAK").is_some() { 1024 } else { 100 }
+    if std::env::var_os("COMO_SOAK").is_some() { 10 << 10 } else { 1 << 10 }
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn slabs_end_where_intervals_begin_so_that_parts_are_read_beside_each_other() {
 fn a_host_of_few_slabs_is_found_by_reading_few() {
     let dir = dir();
     let packets = size() * 1024;
-    let mut writer = writer(room(&dir, 4 << 30));
+    let mut writer = writer(room(&dir, 16 << 30));
     // In every 120th slab.
     hosts(&mut writer, packets, 12_000);
     drop(writer);

@@ -1,10 +1,12 @@
 //! Rollups over restarts, errors and long work, against sums made by hand.
 
+mod failing;
+
 use super::*;
 use crate::query::{Coarse, Place, Query, Step, Steps};
 use crate::record::{Column, Records, Schema, Type, Value};
 use crate::storage::writer::WAITING_BYTES_MAX;
-use crate::storage::{MemoryStore, RecordStore, Scan};
+use crate::storage::{Feed, MemoryStore, RecordStore, Scan};
 use crate::supervisor::exporter::Sink;
 use crate::supervisor::keep::{Keeper, SharedBounds};
 use crate::time::Span;
@@ -117,9 +119,16 @@ fn an_answer_is_of_rollups_where_they_are_and_of_records_where_not() {
 
 /// What an answer says: sums by the second they begin at, gaps, and what is not exact.
 fn told(store: &MemoryStore, time: &str, interval: &str) -> Vec<String> {
-    let keys = [("module", "a"), ("time", time), ("interval", interval), ("wait", "no")];
+    told_in(Place { store, feed: None, running: &[], packets: None }, time, interval)
+}
+
+fn told_in(place: Place<'_>, time: &str, interval: &str) -> Vec<String> {
+    told_to(place, &[("time", time), ("interval", interval), ("wait", "no")])
+}
+
+fn told_to(place: Place<'_>, keys: &[(&str, &str)]) -> Vec<String> {
+    let keys = keys.iter().copied().chain([("module", "a")]);
     let query = Query::parse(keys).expect("a query");
-    let place = Place { store, feed: None, running: &[], packets: None };
     let mut answer = Coarse::open(&query, place, None).expect("an answer");
     let mut all: Vec<String> = answer.missed().iter().map(ToString::to_string).collect();
     loop {
@@ -162,6 +171,25 @@ fn an_interval_that_is_not_given_is_a_gap() {
     run(&mut again, 207..260);
     again.end().expect("a memory store commits");
     assert_eq!(told(&store, "130:260", "10s")[..3], ["gap 130-140", "gap 140-145", "140"]);
+}
+
+#[test]
+fn where_it_runs_what_lies_behind_the_interval_that_is_open_is_a_gap() {
+    let store = Arc::new(MemoryStore::default());
+    run(&mut keeper(&store, 1), 0..207);
+    let (feed, running) = (Feed::default(), [("a".to_owned(), String::new())]);
+    feed.set_clock(Ts::new(206, 5));
+    let place = Place { store: &*store, feed: Some(&feed), running: &running, packets: None };
+    assert_eq!(told_in(place, "120:400", "1m"), ["120", "gap 240-400"]);
+    assert_eq!(told_in(place, "190:240", "10s"), ["190", "gap 210-240"]);
+    assert_eq!(told_in(place, "120:240", "1m"), ["120"]);
+    assert_eq!(told_in(place, "120:", "1m"), ["120"]);
+    // Where all sources have ended none is open: the last is given as far as it came.
+    feed.set_over(true);
+    assert_eq!(told_in(place, "120:400", "1m"), ["120", "180", "gap 207-400"]);
+    // Who would wait for more is told the same.
+    let followed = told_to(place, &[("time", "120:400"), ("interval", "1m")]);
+    assert_eq!(followed, ["120", "180", "gap 207-400"]);
 }
 
 #[test]
