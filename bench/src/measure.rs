@@ -1,4 +1,6 @@
 //! Measuring one run: CPU time of all its threads, and its peak anonymous memory.
+//!
+//! Unsafe code: waiting for a child and for what it has used is a call into libc.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};

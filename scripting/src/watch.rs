@@ -9,8 +9,8 @@
 //! either. How much is forgiven so is bounded: where looks come late because
 //! the machine is busy, a call did run all that time.
 //!
-//! The clock of another thread is the system's to read: why that is sound
-//! stands at each place.
+//! Unsafe code: the clock of another thread is the system's to read. Why that is
+//! sound stands at each place.
 #![allow(unsafe_code)]
 
 use std::fmt::{Display, Formatter};

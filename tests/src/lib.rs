@@ -2,6 +2,8 @@
 //!
 //! The command under test is the one built beside the tests
 //! (`target/PROFILE/como`). It is built when missing, not when old.
+//!
+//! Unsafe code: ending a child by SIGTERM is a call into libc.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};

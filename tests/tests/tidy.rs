@@ -139,6 +139,29 @@ fn every_rust_file_opens_with_what_it_is() {
     none("open these with `//! `", files(&[".rs"]).into_iter().filter_map(bare).collect());
 }
 
+/// Whether there is code in a file that the compiler does not check.
+fn is_unsafe(text: &str) -> bool {
+    // Spelled so that this file does not find itself.
+    let marks = ["{", "fn ", "impl ", "extern "].map(|what| format!("{} {what}", "unsafe"));
+    let is_comment = |line: &str| line.trim_start().starts_with("//");
+    let marked = |line: &str| marks.iter().any(|mark| line.contains(mark));
+    text.lines().any(|line| !is_comment(line) && marked(line))
+}
+
+#[test]
+fn files_with_unsafe_code_say_so_in_their_head_with_the_reason() {
+    let is_said = |text: &str| {
+        let head = text.lines().take_while(|line| line.starts_with("//!"));
+        head.filter_map(|line| line.strip_prefix("//! Unsafe code: ")).any(|why| !why.is_empty())
+    };
+    let silent =
+        |(path, text): (String, String)| (is_unsafe(&text) && !is_said(&text)).then_some(path);
+    none(
+        "say `//! Unsafe code: ` and why in the heads of these",
+        files(&[".rs"]).into_iter().filter_map(silent).collect(),
+    );
+}
+
 #[test]
 fn every_script_opens_with_what_it_is() {
     let bare = |(path, text): (String, String)| {

@@ -6,8 +6,8 @@
 //! raises an error at the next safepoint, and again at each one after it, until
 //! the host's call returns; so `pcall` cannot swallow it.
 //!
-//! mlua has no door to the raw callback from another thread: its own blocks
-//! while a call runs. What makes this sound stands at each place.
+//! Unsafe code: mlua has no door to the raw callback from another thread, as its
+//! own blocks while a call runs. What makes this sound stands at each place.
 #![allow(unsafe_code)]
 
 use std::ops::Deref;

@@ -1,4 +1,6 @@
 //! A running `como serve` and a plain HTTP client for it.
+//!
+//! Unsafe code: sending it a signal is a call into libc.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -5,6 +5,8 @@
 //! batch to the same function that a string would go to. Where that complains, or is given what is
 //! neither a number, a text nor a truth value, the library's own is called with a string, and says
 //! what it says.
+//!
+//! Unsafe code: it is a function of the VM's own kind, which finds its arguments on the stack.
 
 use std::cell::RefCell;
 use std::ffi::c_int;

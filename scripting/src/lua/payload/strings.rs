@@ -3,6 +3,8 @@
 //! What these answer, and what they complain of, is what a string's own methods do (`lstrlib.cpp`
 //! of Luau). `text.uint` is here because it is so little work. All other functions of the library
 //! that take bytes are called by one rule: see [`super::library`].
+//!
+//! Unsafe code: these are functions of the VM's own kind, which find their arguments on its stack.
 
 use std::ffi::{CStr, c_int};
 
