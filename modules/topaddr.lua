@@ -1,8 +1,8 @@
 -- Top addresses by bytes.
 --
 -- By destination unless told otherwise, of IPv4 and IPv6 alike. The original knew
--- IPv4 only, called `n` `topn`, and had `align-to`: here intervals always begin at
--- multiples of their length.
+-- IPv4 only, called `n` `topn`, which is understood, and had `align-to`: here
+-- intervals always begin at multiples of their length.
 args = {
   n = 20, -- how many addresses
   use_dst = true, -- count by destination

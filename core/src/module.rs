@@ -8,6 +8,7 @@ pub mod args;
 pub mod aside;
 pub mod declared;
 pub mod export;
+mod formerly;
 pub mod grants;
 pub mod maker;
 pub mod manifest;

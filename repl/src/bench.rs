@@ -173,7 +173,7 @@ fn picked(batch: &Batch, slot: usize) -> Selection {
 fn start(form: &Form, args: &Bench) -> Result<Started> {
     let given = args.args.iter().filter(|text| {
         let key = text.split('=').next().unwrap_or_default();
-        catalogue::takes(form.kind.as_ref(), key)
+        form.kind.manifest().takes(key)
     });
     let given =
         como_core::module::Args::parse(given).map_err(|error| Failure::usage(error.to_string()))?;

@@ -192,7 +192,7 @@ fn assign(picks: &[Pick], texts: &[String]) -> Result<Vec<Args>> {
             continue;
         }
         let takers: Vec<usize> =
-            (0..picks.len()).filter(|at| takes(picks[*at].kind.as_ref(), key)).collect();
+            (0..picks.len()).filter(|at| picks[*at].kind.manifest().takes(key)).collect();
         // When none takes it, the first one's refusal says what is wrong.
         for at in if takers.is_empty() { vec![0] } else { takers } {
             given[at].push(text.clone());
@@ -205,12 +205,6 @@ fn assign(picks: &[Pick], texts: &[String]) -> Result<Vec<Args>> {
         all.push(args);
     }
     Ok(all)
-}
-
-/// Whether a module has an argument.
-pub fn takes(kind: &dyn Kind, key: &str) -> bool {
-    let same = |name: &str| name.replace('-', "_") == key.replace('-', "_");
-    kind.manifest().args.iter().any(|arg| same(&arg.name))
 }
 
 pub fn wrong(error: &ArgError) -> Failure {

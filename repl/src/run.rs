@@ -50,7 +50,7 @@ fn is_stdout(file: &Path) -> bool {
 /// Gives the file to the one module that keeps packets.
 fn write_to(file: &Path, instances: &mut [Instance]) -> Result {
     let all = instances.len();
-    let keeps = |instance: &&mut Instance| catalogue::takes(instance.kind.as_ref(), "snaplen");
+    let keeps = |instance: &&mut Instance| instance.kind.manifest().takes("snaplen");
     let mut keeping: Vec<&mut Instance> = instances.iter_mut().filter(keeps).collect();
     match &mut keeping[..] {
         [_] if is_stdout(file) && all > 1 => {

@@ -16,12 +16,14 @@ pub struct Args {
 #[non_exhaustive]
 pub enum ArgError {
     /// The module has no such argument.
-    #[error("module `{module}` has no argument `{name}`{}", hint(.nearest, .known))]
+    #[error("module `{module}` has no argument `{name}`{}", hint(*.instead, .nearest, .known))]
     Unknown {
         /// The module.
         module: String,
         /// As the user wrote it.
         name: String,
+        /// What takes its place, where CoMo's modules had it.
+        instead: Option<&'static str>,
         /// The closest known name, if one is close.
         nearest: Option<String>,
         /// All known names.
@@ -47,11 +49,12 @@ pub enum ArgError {
     },
 }
 
-fn hint(nearest: &Option<String>, known: &[String]) -> String {
-    match nearest {
-        Some(name) => format!("; did you mean `{name}`?"),
-        None if known.is_empty() => "; it takes none".to_owned(),
-        None => format!("; it takes {}", known.join(", ")),
+fn hint(instead: Option<&'static str>, nearest: &Option<String>, known: &[String]) -> String {
+    match (instead, nearest) {
+        (Some(what), _) => format!("; {what}"),
+        (None, Some(name)) => format!("; did you mean `{name}`?"),
+        (None, None) if known.is_empty() => "; it takes none".to_owned(),
+        (None, None) => format!("; it takes {}", known.join(", ")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Manifests: what a module says of itself before it runs.
 
 use crate::module::args::{ArgError, Args};
+use crate::module::formerly::{Instead, instead};
 use crate::nearest::nearest;
 use crate::record::Value;
 use crate::time::Span;
@@ -71,9 +72,14 @@ impl Manifest {
         for spec in &self.args {
             args.set(&spec.name, spec.default.clone());
         }
-        for (name, value) in set.iter().chain(given.iter()) {
-            let spec = self.arg(name)?;
-            args.set(&spec.name, self.typed(spec, value)?);
+        for values in [set, given] {
+            // What a module calls an argument goes before what CoMo called it.
+            let (own, others): (Vec<_>, Vec<_>) =
+                values.iter().partition(|(name, _)| self.own(name).is_some());
+            for (name, value) in others.into_iter().chain(own) {
+                let spec = self.arg(name)?;
+                args.set(&spec.name, self.typed(spec, value)?);
+            }
         }
         self.is_long_enough(&args)?;
         Ok(args)
@@ -93,13 +99,30 @@ impl Manifest {
         })
     }
 
+    /// Whether there is an argument of this name, or one that CoMo called so.
+    pub fn takes(&self, name: &str) -> bool {
+        self.arg(name).is_ok()
+    }
+
     fn arg(&self, name: &str) -> Result<&ArgSpec, ArgError> {
+        let (now, instead) = match instead(name) {
+            Some(Instead::Named(now)) => (now, None),
+            Some(Instead::Nothing(why)) => (name, Some(why)),
+            None => (name, None),
+        };
+        if let Some(spec) = self.own(name).or_else(|| self.own(now)) {
+            return Ok(spec);
+        }
+        let known: Vec<String> = self.args.iter().map(|a| a.name.clone()).collect();
+        let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        let (module, name) = (self.name.clone(), name.to_owned());
+        Err(ArgError::Unknown { module, name, instead, nearest, known })
+    }
+
+    /// The argument that the module itself calls so.
+    fn own(&self, name: &str) -> Option<&ArgSpec> {
         let same = |a: &str| a.replace('-', "_") == name.replace('-', "_");
-        self.args.iter().find(|a| same(&a.name)).ok_or_else(|| {
-            let known: Vec<String> = self.args.iter().map(|a| a.name.clone()).collect();
-            let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-            ArgError::Unknown { module: self.name.clone(), name: name.to_owned(), nearest, known }
-        })
+        self.args.iter().find(|a| same(&a.name))
     }
 
     fn typed(&self, spec: &ArgSpec, value: &Value) -> Result<Value, ArgError> {
@@ -199,6 +222,19 @@ mod tests {
             "argument `interval` of module `topaddr`: `10us` is not an interval of 1ms or more";
         check("interval=10us", Err(short));
         check("interval=1ms", Ok(("interval", Value::Text("1ms".into()))));
+    }
+
+    #[test]
+    fn what_como_called_an_argument_is_taken_or_told_what_takes_its_place() {
+        check("topn=5", Ok(("n", Value::Uint(5))));
+        check("granularity=60", Ok(("interval", Value::Text("1m".into()))));
+        let aligned = "module `topaddr` has no argument `align-to`; leave it out: intervals always \
+                       begin at multiples of their length";
+        check("align-to=5", Err(aligned));
+        let without = Manifest { args: Vec::new(), ..manifest() };
+        assert!(manifest().takes("topn") && !without.takes("topn"));
+        let own = Args::parse(["n=7", "topn=5"]).expect("name=value");
+        assert_eq!(manifest().resolve(&own).expect("arguments").uint("n"), 7);
     }
 
     #[test]

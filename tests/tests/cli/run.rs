@@ -73,6 +73,23 @@ fn instances_of_one_module_have_arguments_of_their_own() {
 }
 
 #[test]
+fn arguments_may_be_called_what_como_called_them() {
+    let folder = trace::folder();
+    for module in ["topaddr", "topaddr.rhai", "topaddr-native"] {
+        let with = |arg: &str| records(&folder, &[module, "-r", "a.pcap", "-a", arg]);
+        assert_eq!(with("topn=3"), with("n=3"), "{module}");
+        assert_ne!(with("topn=3"), with("n=4"), "{module}");
+        let args = ["run", module, "-r", "a.pcap", "-a", "align-to=5"];
+        folder.como(args).refused(2, &["has no argument `align-to`", "hint: ", "multiples"]);
+    }
+    for (module, arg) in [("traffic", "use-bytes=1"), ("tuple", "compact=1"), ("apps", "class=X")] {
+        folder.como(["run", module, "-r", "a.pcap", "-a", arg]).refused(2, &["hint: "]);
+    }
+    let slow = |arg: &str| records(&folder, &["traffic", "-r", "a.pcap", "-a", arg]);
+    assert_eq!(slow("granularity=5"), slow("interval=5s"));
+}
+
+#[test]
 fn the_script_of_the_readme_runs_as_it_stands() {
     let folder = trace::folder();
     folder.write("top.lua", TOP);

@@ -31,6 +31,8 @@ fn a_module_that_there_is_not_is_underlined() {
 fn an_argument_that_a_module_does_not_take_is_underlined() {
     let module = |args: &str| format!("[[module]]\nuse = \"topaddr\"\nargs = {args}");
     check(&module("{ x = 1 }").replace('x', "src"), &["no argument `src`", "use_src"]);
+    let aligned = ["no argument `align-to`", "         ^^^^^^^^", "always begin at multiples"];
+    check(&module("{ align-to = 5 }"), &aligned);
     check(&module("{ n = \"many\" }"), &["`many` is not a whole number", "       ^^^^^^"]);
     check(
         "[[module]]\nuse = \"traffic\"\n[module.args]\ninterval = \"1us\"",

@@ -209,7 +209,7 @@ fn an_argument_unlike_that_of_the_instance_is_refused_where_nothing_serves() {
         assert_eq!(reply.status, 400, "{}", reply.body);
         reply.body
     };
-    let text = refused("/top?time=:&wait=no&arg.n=2");
+    let text = refused("/top?time=:&wait=no&arg.topn=2");
     assert!(text.contains(", not 2"), "{text}");
     let text = refused("/top?time=:&wait=no&arg.interval=2s");
     assert!(text.contains("interval=1s, not 2s") && text.contains("interval=2s"), "{text}");
