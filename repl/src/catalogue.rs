@@ -10,6 +10,7 @@ use como_scripting::load_text;
 
 use crate::cli::Measure;
 use crate::error::{Failure, Result, nearest};
+use crate::hints::{self, Wanted};
 
 /// A module under the name its instance will have.
 pub struct Pick {
@@ -223,6 +224,10 @@ pub fn refused(error: &ModuleError) -> Failure {
         ModuleError::Several(errors) => {
             let all = errors.iter().map(refused).reduce(Failure::and);
             all.unwrap_or_else(|| Failure::new(error.to_string()))
+        }
+        ModuleError::File { file, .. } => {
+            let hint = hints::of_file(Path::new(file), Wanted::Script);
+            hint.into_iter().fold(Failure::new(error.to_string()), Failure::hint)
         }
         error => Failure::new(error.to_string()),
     }

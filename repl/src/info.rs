@@ -38,7 +38,7 @@ pub fn perform(args: &Info) -> Result {
         match opened.map(|sources| report(sources, &stop)) {
             Ok((report, error)) => {
                 show(args.json, &name, &report, asked > 1)?;
-                failures.extend(error.map(Failure::from));
+                failures.extend(error.map(sources::wrong));
             }
             Err(failure) => failures.push(failure),
         }

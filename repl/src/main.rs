@@ -14,6 +14,7 @@ mod explain;
 mod export;
 mod filter;
 mod generate;
+mod hints;
 mod info;
 mod init;
 mod lookup;

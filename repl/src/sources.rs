@@ -6,6 +6,7 @@ use como_core::source::{Source, SourceError};
 
 use crate::cli::Sources;
 use crate::error::{Failure, Result};
+use crate::hints;
 use crate::shelf::Shelf;
 
 impl Sources {
@@ -24,7 +25,7 @@ impl Sources {
         self.files.iter().filter_map(|file| file.to_str()).try_for_each(is_no_kind)?;
         let mut sources = open(self.texts())?;
         for file in self.unwritable() {
-            sources.push(como_sniffers::open_file(file)?);
+            sources.push(como_sniffers::open_file(file).map_err(wrong)?);
         }
         Ok(sources)
     }
@@ -58,7 +59,7 @@ fn as_text(file: &Path) -> Option<String> {
 pub fn open_file(file: &Path) -> Result<Vec<Box<dyn Source>>> {
     match as_text(file) {
         Some(text) => open([text]),
-        None => Ok(vec![como_sniffers::open_file(file)?]),
+        None => Ok(vec![como_sniffers::open_file(file).map_err(wrong)?]),
     }
 }
 
@@ -90,16 +91,12 @@ pub fn open_with(
 
 /// Why a source was not opened, and what to try.
 pub fn wrong(error: SourceError) -> Failure {
-    match error {
-        SourceError::Spec { text, why } => {
-            let hint = match text.contains(['*', '?', '[']) {
-                true => "a name with `*`, `?` or `[` stands for the files it matches",
-                false => "`como sniffers` lists the kinds of sources and their options",
-            };
-            Failure::usage(format!("source `{text}`: {why}")).hint(hint)
-        }
+    let hint = hints::of_source(&error);
+    let failure = match error {
+        SourceError::Spec { .. } => Failure::usage(error.to_string()),
         error => error.into(),
-    }
+    };
+    hint.into_iter().fold(failure, Failure::hint)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn all_that_is_wrong_is_shown_at_once_and_a_filter_at_its_place() {
 fn what_is_no_script_is_refused() {
     let folder = Folder::new();
     let refused = folder.como(["check", "none.lua"]);
-    refused.refused(1, &["cannot read `none.lua`: No such file or directory\n"]);
+    refused.refused(1, &["cannot read `none.lua`: No such file or directory\nhint: "]);
     folder.como(["check", "traffic"]).refused(1, &["a module of that name is shipped"]);
     folder.write("notes.txt", "");
     folder.como(["check", "notes.txt"]).refused(1, &["notes.txt", ".lua"]);

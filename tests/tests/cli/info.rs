@@ -53,10 +53,14 @@ fn a_capture_cut_short_counts_up_to_the_cut() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let folder = Folder::new();
-    folder.como(["info", "none.pcap"]).refused(1, &["none.pcap", "No such file"]);
+    let ls = "hint: `ls .` shows what is there";
+    folder.como(["info", "none.pcap"]).refused(1, &["none.pcap", "No such file", ls]);
     folder.write("text.pcap", "this is no capture at all, only text");
-    folder.como(["info", "text.pcap"]).refused(1, &["text.pcap"]);
-    folder.como(["info", "."]).refused(1, &["."]);
+    folder.como(["info", "text.pcap"]).refused(1, &["text.pcap", "hint: ", "-s flowtools:FILE"]);
+    folder.como(["info", "test.pcap"]).refused(1, &["hint: did you mean `text.pcap`?"]);
+    folder.write("empty.pcap", "");
+    folder.como(["info", "empty.pcap"]).refused(1, &["empty.pcap", "hint: ", "follow=true"]);
+    folder.como(["info", "."]).refused(1, &["`.`", "hint: it is a folder", "'./*.pcap'"]);
     folder.como(["info"]).refused(2, &["como info FILE"]);
 }
 
@@ -64,5 +68,5 @@ fn what_cannot_be_read_is_named() {
 fn a_link_type_that_nobody_decodes_is_refused() {
     let folder = Folder::new();
     folder.write("odd.pcap", trace::empty_of_link(250));
-    folder.como(["info", "odd.pcap"]).refused(1, &["odd.pcap", "link type"]);
+    folder.como(["info", "odd.pcap"]).refused(1, &["odd.pcap", "link type", "hint: "]);
 }

@@ -242,14 +242,16 @@ fn what_makes_no_sense_is_refused_before_anything_runs() {
     let with = |args: &[&'static str]| [args, &gen_[..]].concat();
     check_refused(&["traffic"], 2, &["there is no source", "-r FILE", "hint: "]);
     check_refused(&with(&["trafic"]), 2, &["no module `trafic`", "did you mean `traffic`?"]);
-    check_refused(&with(&["none.lua"]), 1, &["none.lua", "No such file"]);
+    check_refused(&with(&["none.lua"]), 1, &["none.lua", "No such file", "hint: "]);
+    check_refused(&with(&["./brokem.lua"]), 1, &["hint: did you mean `./broken.lua`?"]);
+    check_refused(&with(&["./"]), 1, &["`./`", "hint: it is a folder"]);
     check_refused(&with(&["topaddr,topaddr"]), 2, &["two modules are called `topaddr`"]);
     check_refused(&with(&["topaddr,"]), 2, &["names no module"]);
     check_refused(&with(&["topaddr", "-a", "m=1"]), 2, &["has no argument `m`", "hint: "]);
     check_refused(&with(&["topaddr", "-a", "n=x"]), 2, &["`x` is not a whole number"]);
     check_refused(&with(&["topaddr", "tcp.prot", "==", "1"]), 2, &["tcp.prot", "^^^^^^^^"]);
     check_refused(&with(&["traffic,topaddr", "--format", "csv"]), 2, &["ndjson"]);
-    check_refused(&["traffic", "-r", "none.pcap"], 1, &["none.pcap", "No such file"]);
+    check_refused(&["traffic", "-r", "none.pcap"], 1, &["none.pcap", "No such file", "hint: "]);
     check_refused(&["traffic", "-s", "gem:"], 2, &["gem", "did you mean `gen`?"]);
     check_refused(&["traffic", "-i", "no-such-interface0"], 1, &["no-such-interface0"]);
 }
