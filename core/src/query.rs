@@ -108,7 +108,7 @@ pub enum Over {
 #[non_exhaustive]
 pub enum QueryError {
     /// There is no such key.
-    #[error("unknown parameter `{key}`{}", nearest_or(.nearest, &KEYS.map(|(key, _)| key)))]
+    #[error("unknown parameter `{key}`{}", nearest_or(.nearest, &known()))]
     UnknownKey {
         /// As the user wrote it.
         key: String,
@@ -316,6 +316,11 @@ fn yes_or_no(key: &'static str, value: Option<&str>) -> Result<Option<bool>, Que
     }
 }
 
+/// The names of all that may be asked.
+fn known() -> Vec<&'static str> {
+    KEYS.iter().map(|(key, _)| *key).chain(["arg.NAME"]).collect()
+}
+
 fn nearest_or(nearest: &Option<String>, known: &[impl AsRef<str>]) -> String {
     match nearest {
         Some(name) => format!("; did you mean `{name}`?"),
@@ -359,7 +364,7 @@ impl Query {
                 continue;
             }
             let at = KEYS.iter().position(|(known, _)| *known == key).ok_or_else(|| {
-                let nearest = nearest(key, KEYS.map(|(known, _)| known)).map(str::to_owned);
+                let nearest = nearest(key, known()).map(str::to_owned);
                 QueryError::UnknownKey { key: key.chars().take(60).collect(), nearest }
             })?;
             if given[at].replace(value).is_some() {

@@ -137,6 +137,8 @@ fn mistakes_in_keys_are_named() {
     };
     fails("modul=a", "unknown parameter `modul`; did you mean `module`?");
     fails("module=a&colour=red", "unknown parameter `colour`; known are module, time, start");
+    let message = parsed("module=a&colour=red").expect_err("no such parameter");
+    assert!(message.ends_with(", explain, interval, arg.NAME"), "{message}");
     fails("module=a&module=b", "parameter `module` is given twice");
     fails("time=-5m:0", "no module is named: add `module=NAME`");
     fails("module=", "no module is named");
