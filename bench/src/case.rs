@@ -11,15 +11,13 @@ pub struct Case {
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Whether it takes so long that it is run once only.
-    pub slow: bool,
 }
 
 impl Case {
     /// A command by its name in the table.
     pub fn new(name: &str, program: &str, args: &[&str]) -> Self {
         let args = args.iter().map(|a| (*a).to_owned()).collect();
-        Self { name: name.to_owned(), program: program.to_owned(), args, slow: false }
+        Self { name: name.to_owned(), program: program.to_owned(), args }
     }
 }
 
@@ -86,20 +84,30 @@ fn together(binary: &str, trace: &str) -> Case {
     }
     args.extend(["-r", trace, "--format", "ndjson"].map(str::to_owned));
     let name = "como ten together".to_owned();
-    Case { name, program: binary.to_owned(), args, slow: false }
+    Case { name, program: binary.to_owned(), args }
 }
 
 /// The tools beside ours; those that are not installed are left out.
-pub fn peers(trace: &str) -> Vec<Case> {
-    let tshark = Case::new("tshark -q", "tshark", &["-r", trace, "-q", "-z", "io,stat,5"]);
+pub fn peers(trace: &str, scratch: &Path) -> Vec<Case> {
     let all = [
         Case::new("cat", "cat", &[trace]),
         Case::new("tcpdump --count ip", "tcpdump", &["-r", trace, "--count", "ip"]),
         Case::new("tcpdump -w", "tcpdump", &["-r", trace, "-w", "/dev/null"]),
-        Case { slow: true, ..tshark },
+        Case::new("tshark -q", "tshark", &["-r", trace, "-q", "-z", "io,stat,5"]),
         Case::new("softflowd", "softflowd", &["-r", trace, "-D"]),
     ];
-    all.into_iter().filter(|c| is_installed(&c.program)).collect()
+    let all = all.into_iter().filter(|c| is_installed(&c.program));
+    all.chain(flow_records(trace, scratch)).collect()
+}
+
+/// Flow records of the trace, kept in files, and the top destinations out of them: two programs,
+/// and their time together.
+fn flow_records(trace: &str, scratch: &Path) -> Option<Case> {
+    let dir = scratch.join("flows").display().to_string();
+    let script = "rm -rf \"$2\" && mkdir \"$2\" && nfpcapd -t 3600 -r \"$1\" -w \"$2\" \
+                  && nfdump -R \"$2\" -s dstip/bytes -n 20";
+    let case = Case::new("nfpcapd, then nfdump -s dstip", "sh", &["-c", script, "sh", trace, &dir]);
+    (is_installed("nfpcapd") && is_installed("nfdump")).then_some(case)
 }
 
 /// Whether a program is found where programs are.

@@ -45,6 +45,12 @@ struct Options {
     out: PathBuf,
 }
 
+/// Medians of fewer runs are no measurement.
+const RUNS_MIN: usize = 5;
+
+/// A case that would take longer for all its runs, in seconds of CPU time, has fewer.
+const CASE_SECONDS_MAX: f64 = 120.0;
+
 const COMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/como");
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/latest.json");
 
@@ -71,6 +77,8 @@ enum What {
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
+    /// How many the medians are of.
+    runs: usize,
     cpu_seconds: f64,
     packets_per_cpu_second: f64,
     to_tcpdump_count: Option<f64>,
@@ -95,6 +103,7 @@ fn main() -> Result<()> {
         return byhand::perform(key, trace);
     }
     let options = Options::parse();
+    warn_of_few(options.runs);
     let scratch = std::env::temp_dir().join(format!("como-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
     let perform: fn(&Options, &Path) -> Result<()> = match options.what {
@@ -108,6 +117,13 @@ fn main() -> Result<()> {
     let done = perform(&options, &scratch);
     std::fs::remove_dir_all(&scratch)?;
     done
+}
+
+#[allow(clippy::print_stdout)]
+fn warn_of_few(runs: usize) {
+    if runs < RUNS_MIN {
+        println!("{runs} runs: medians of fewer than {RUNS_MIN} are no measurement");
+    }
 }
 
 /// The main table.
@@ -135,14 +151,14 @@ fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Repo
     let binary = options.binary.display().to_string();
     let trace = scratch.join("trace.pcap").display().to_string();
     generate(options, &binary, &trace)?;
-    let mut cases = case::peers(&trace);
+    let mut cases = case::peers(&trace, scratch);
     cases.extend(case::by_hand(&trace)?);
     cases.extend(case::como(&binary, &trace, scripts, scratch));
     let mut costs = vec![Vec::new(); cases.len()];
     // The first round brings the trace into memory for all, and tells how much each takes itself.
     for round in 0..=options.runs {
         for (case, costs) in cases.iter().zip(&mut costs) {
-            if !case.slow || round == 0 {
+            if round <= runs_of(costs, options.runs) {
                 costs.push(measure::run(case, round == 0)?);
             }
         }
@@ -157,6 +173,12 @@ fn measure_all(options: &Options, scripts: &Path, scratch: &Path) -> Result<Repo
         rows,
         ten_together_ratio,
     })
+}
+
+/// How many of so many runs are measured of a case, by what the first time has cost.
+fn runs_of(costs: &[measure::Cost], runs: usize) -> usize {
+    let first = costs.first().map_or(0.0, |cost| cost.cpu_seconds);
+    runs.min((CASE_SECONDS_MAX / first) as usize)
 }
 
 fn generate(options: &Options, binary: &str, trace: &str) -> Result<()> {
@@ -180,9 +202,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn rows(packets: u64, cases: &[Case], costs: &[Vec<measure::Cost>]) -> Vec<Row> {
+    // The first time counts where there is no other.
+    let timed = |costs: &[measure::Cost]| match costs {
+        [_, timed @ ..] if !timed.is_empty() => timed.to_vec(),
+        all => all.to_vec(),
+    };
     let median = |costs: &[measure::Cost]| {
-        let timed = costs.get(1..).filter(|timed| !timed.is_empty()).unwrap_or(costs);
-        median(timed.iter().map(|cost| cost.cpu_seconds).collect())
+        median(timed(costs).iter().map(|cost| cost.cpu_seconds).collect())
     };
     let yardstick = cases.iter().position(|c| c.name == "tcpdump --count ip");
     let yardstick = yardstick.map(|at| median(&costs[at]));
@@ -190,6 +216,7 @@ fn rows(packets: u64, cases: &[Case], costs: &[Vec<measure::Cost>]) -> Vec<Row> 
         let cpu_seconds = median(costs);
         Row {
             name: case.name.clone(),
+            runs: timed(costs).len(),
             cpu_seconds,
             packets_per_cpu_second: packets as f64 / cpu_seconds,
             to_tcpdump_count: yardstick.map(|y| y / cpu_seconds),
@@ -213,16 +240,24 @@ fn together(rows: &[Row]) -> Option<f64> {
 fn print(report: &Report) {
     let megabytes = report.trace_bytes / 1_000_000;
     println!("{} packets, {megabytes} MB, medians of {} runs", report.packets, report.runs);
-    println!("{:32} {:>9} {:>14} {:>10} {:>8}", "", "CPU s", "M packets/s", "x tcpdump", "anon MB");
+    println!(
+        "{:32} {:>4} {:>9} {:>14} {:>10} {:>8}",
+        "", "runs", "CPU s", "M packets/s", "x tcpdump", "anon MB"
+    );
     for row in &report.rows {
         println!(
-            "{:32} {:>9.3} {:>14.2} {:>10} {:>8.1}",
+            "{:32} {:>4} {:>9.3} {:>14.2} {:>10} {:>8.1}",
             row.name,
+            row.runs,
             row.cpu_seconds,
             row.packets_per_cpu_second / 1e6,
             row.to_tcpdump_count.map_or("-".to_owned(), |r| format!("{r:.2}")),
             row.anonymous_bytes as f64 / 1e6,
         );
+    }
+    let is_few = |row: &&Row| row.runs < RUNS_MIN.min(report.runs);
+    for row in report.rows.iter().filter(is_few) {
+        println!("`{}` takes long: fewer than {RUNS_MIN} runs are no measurement", row.name);
     }
     if let Some(ratio) = report.ten_together_ratio {
         println!("ten together cost {ratio:.2} of reading once plus what each adds alone");

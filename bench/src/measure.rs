@@ -13,7 +13,7 @@ use crate::case::Case;
 /// What one run cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// User and system CPU time, in seconds.
+    /// User and system CPU time, in seconds, with that of the children it waited for.
     pub cpu_seconds: f64,
     /// The most anonymous memory seen, in bytes; files it maps are not its own.
     pub anonymous_bytes: u64,
@@ -34,7 +34,7 @@ pub fn run(case: &Case, watched: bool) -> Result<Cost> {
     let options = if watched { libc::WNOHANG } else { 0 };
     loop {
         if watched {
-            anonymous_bytes = anonymous_bytes.max(anonymous(pid));
+            anonymous_bytes = anonymous_bytes.max(anonymous(pid) + of_children(pid));
         }
         if let Some((status, cpu_seconds)) = reap(pid, options)? {
             if !status.success() {
@@ -54,6 +54,13 @@ fn anonymous(pid: u32) -> u64 {
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
     let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// The anonymous memory of what the child started itself, as a shell does; of no further ones.
+fn of_children(pid: u32) -> u64 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(anonymous).sum()
 }
 
 /// The status and CPU seconds of a child that has ended; with `WNOHANG` among the options of
