@@ -40,6 +40,7 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, StubsOf, Verb};
 use como_scripting::api::definitions::definitions;
 use como_scripting::api::manual;
+use como_scripting::api::stubs;
 use error::{Failure, Result, nearest};
 
 fn main() -> ExitCode {
@@ -122,7 +123,7 @@ fn talk(verbose: u8, verb: &Verb) {
 
 fn stubs(what: StubsOf) -> Result {
     let text = match what {
-        StubsOf::Lua => manual::stubs(),
+        StubsOf::Lua => stubs::stubs(),
         StubsOf::Rhai => definitions(),
         StubsOf::Manual => manual::manual(),
     };

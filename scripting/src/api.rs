@@ -1,20 +1,24 @@
 //! The library that scripts of both languages find: one table of what there is.
 //!
 //! Each [`Entry`] has a name, a signature, a line of documentation, an example that runs as a test
-//! in both languages, and the function itself, which works on the values of records. The bindings
-//! of both hosts, the manual (`docs/module-api.md`), the stubs for editors and the prompt's help
-//! are all made from it, so that none of them can say something else than another.
+//! in both languages, and the function itself, which works on the values of records. What each
+//! language has in its own way, from callbacks to the methods of tables, is a [`basics::Basic`]
+//! with the same. The bindings of both hosts, the manual (`docs/module-api.md`), the stubs for
+//! editors and the prompt's help are all made from it, so that none of them can say something else
+//! than another.
 
 pub mod basics;
 pub(crate) mod bytes;
 mod calls;
 pub mod definitions;
 pub(crate) mod dns;
+mod fields;
 mod http;
 pub mod manual;
 pub(crate) mod net;
 mod pattern;
 mod reach;
+pub mod stubs;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -59,57 +59,34 @@ pub struct Aggregate {
     pub of: String,
 }
 
-/// Name, how it is written, one line for the manual.
+/// The name of an aggregate, and how it is written.
 pub struct Usage {
     /// The name users write.
     pub name: &'static str,
     /// How it is written, with its arguments.
     pub usage: &'static str,
-    /// What it computes.
-    pub doc: &'static str,
 }
 
 /// Every aggregate users can write.
 pub const AGGREGATES: [Usage; 14] = [
-    usage("count", "count()", "packets"),
-    usage("sum", "sum(\"len\")", "the sum of a field; of `len`, bytes on the wire"),
-    usage("min", "min(\"len\")", "the smallest value of a field"),
-    usage("max", "max(\"len\")", "the largest value of a field"),
-    usage("mean", "mean(\"len\")", "the mean of a field"),
-    usage("var", "var(\"len\")", "the variance of a field"),
-    usage("first", "first(\"ts\")", "the first value of a field"),
-    usage("last", "last(\"ts\")", "the last value of a field"),
-    usage(
-        "distinct",
-        "distinct(\"ip.src\")",
-        "about how many values of a field, or `flow`s: exact to 128, then with a standard error of \
-            1.6 %",
-    ),
-    usage(
-        "quantile",
-        "quantile(\"len\", 0.99)",
-        "about the value that a share does not exceed: within 1 % of it, and never outside the \
-         smallest and largest",
-    ),
-    usage(
-        "topk",
-        "topk(\"dport\", 5)",
-        "the most frequent values of a field, or `flow`s: what has more than one in 8 k of all \
-         (one in 64 for k below 8) is there, and no count is too low, nor too high by more than \
-         that share",
-    ),
-    usage(
-        "bitmap",
-        "bitmap(\"flow\", 100000)",
-        "about how many values, by linear counting: with a standard error of 1 % up to as many as \
-         it is made for, and soon too few beyond",
-    ),
-    usage("ewma", "ewma(\"len\", \"60s\")", "the mean of a field, weights halving in a time"),
-    usage("rate", "rate(\"len\")", "packets, or the sum of a field, per second"),
+    usage("count", "count()"),
+    usage("sum", "sum(\"len\")"),
+    usage("min", "min(\"len\")"),
+    usage("max", "max(\"len\")"),
+    usage("mean", "mean(\"len\")"),
+    usage("var", "var(\"len\")"),
+    usage("first", "first(\"ts\")"),
+    usage("last", "last(\"ts\")"),
+    usage("distinct", "distinct(\"ip.src\")"),
+    usage("quantile", "quantile(\"len\", 0.99)"),
+    usage("topk", "topk(\"dport\", 5)"),
+    usage("bitmap", "bitmap(\"flow\", 100000)"),
+    usage("ewma", "ewma(\"len\", \"60s\")"),
+    usage("rate", "rate(\"len\")"),
 ];
 
-const fn usage(name: &'static str, usage: &'static str, doc: &'static str) -> Usage {
-    Usage { name, usage, doc }
+const fn usage(name: &'static str, usage: &'static str) -> Usage {
+    Usage { name, usage }
 }
 
 /// The most values `topk` may be asked for.

@@ -14,7 +14,7 @@ pub struct Names {
     commands: Vec<String>,
     modules: Vec<String>,
     fields: Vec<String>,
-    /// What scripts find.
+    /// What scripts find, and fields as filters write them.
     library: Vec<String>,
     files: FilenameCompleter,
 }
@@ -22,11 +22,13 @@ pub struct Names {
 impl Names {
     /// The commands given, the shipped modules and the fields of packets.
     pub fn new<'a>(commands: impl IntoIterator<Item = &'a str>) -> Self {
+        let fields: Vec<String> = Field::ALL.iter().map(|f| f.name().to_owned()).collect();
+        let library = como_scripting::api::manual::names();
         Self {
             commands: commands.into_iter().map(str::to_owned).collect(),
             modules: catalogue::names(),
-            fields: Field::ALL.iter().map(|field| field.name().to_owned()).collect(),
-            library: como_scripting::api::manual::names(),
+            library: library.into_iter().chain(fields.iter().cloned()).collect(),
+            fields,
             files: FilenameCompleter::new(),
         }
     }
@@ -34,8 +36,11 @@ impl Names {
     /// Where the word at the cursor starts, and the names that begin like it.
     fn matching(&self, line: &str, pos: usize) -> (usize, Vec<&str>) {
         let before = line.get(..pos).unwrap_or(line);
-        let start = before.rfind([' ', '(', '!', '=', ',']).map_or(0, |at| at + 1);
-        let known = match before.split_whitespace().next() {
+        let verb = before.split_whitespace().next();
+        // Some names that scripts find end in parentheses.
+        let ends: &[char] = if verb == Some("help") { &[' '] } else { &[' ', '(', '!', '=', ','] };
+        let start = before.rfind(ends).map_or(0, |at| at + 1);
+        let known = match verb {
             _ if start == 0 => &self.commands,
             Some("filter") => &self.fields,
             Some("help") => &self.library,
@@ -88,7 +93,21 @@ mod tests {
         check("so", 0, "source");
         check("filter tcp.fl", 7, "tcp.flags.syn");
         check("filter not (ip.d", 12, "ip.dst");
-        check("help net.c", 5, "net.contains");
+        for (line, want) in [
+            ("help net.c", "net.contains"),
+            ("help pkt.ip.d", "pkt.ip.dst"),
+            ("help pkt.tc", "pkt.tcp"),
+            ("help ip.d", "ip.dst"),
+            ("help upd", "update"),
+            ("help quan", "quantile"),
+            ("help req", "require"),
+            ("help table.f", "table.find"),
+            ("help table(", "table()"),
+            ("help t.r", "t.remove"),
+            ("help address.w", "address.within"),
+        ] {
+            check(line, 5, want);
+        }
         assert_eq!(names.matching("source tr", 9), (7, vec![]));
     }
 }

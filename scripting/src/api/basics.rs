@@ -1,133 +1,166 @@
-//! What scripts have beside the library: addresses, flows, tables.
+//! The part of the table that each language has in its own way: callbacks, aggregates, packets,
+//! records, addresses, tables.
+//!
+//! A [`Basic`] says what an [`Entry`](super::Entry) says, with its example in both languages: an
+//! expression, or a whole module where a line would not show it. Those that read packets are of
+//! the six of [`PACKETS`], and all run as tests.
+
+mod aggregates;
+mod callbacks;
+mod tables;
+mod values;
 
 /// Something that each language has in its own way.
 pub struct Basic {
+    /// What it is of, by the name of one of [`GROUPS`].
+    pub of: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// How it is written in Lua; empty where it is not there.
-    pub lua: &'static str,
-    /// How it is written in Rhai.
-    pub rhai: &'static str,
-    /// What it is.
+    /// How it is asked for.
+    pub form: Form,
+    /// The type of what it gives; where that may be nil it ends in `?`, and empty is nothing.
+    pub returns: &'static str,
+    /// What it does, in a sentence.
     pub doc: &'static str,
+    /// In what its numbers are; empty where that goes without saying.
+    pub units: &'static str,
+    /// An example in Lua; empty where it is not there.
+    pub lua: &'static str,
+    /// The same in Rhai.
+    pub rhai: &'static str,
+    /// What the example gives.
+    pub gives: &'static str,
     /// The first version that has it.
     pub since: &'static str,
 }
 
-/// All of them, in the order of the manual.
-pub const BASICS: [Basic; 16] = [
-    Basic {
-        name: "addr",
-        lua: "addr(\"10.0.0.1\")",
-        rhai: "addr(\"10.0.0.1\")",
-        doc: "the address that a text stands for",
-        since: "0.1",
-    },
-    Basic {
-        name: "masked",
-        lua: "a:masked(24)",
-        rhai: "a.masked(24)",
-        doc: "an address with only its first bits",
-        since: "0.1",
-    },
-    Basic {
-        name: "within",
-        lua: "a:within(\"10.0.0.0/8\")",
-        rhai: "a.within(\"10.0.0.0/8\")",
-        doc: "whether an address lies in a network",
-        since: "0.1",
-    },
-    Basic {
-        name: "flow",
-        lua: "pkt.flow",
-        rhai: "pkt.flow",
-        doc: "the five-tuple of a packet as one value, a key as addresses are; it has `src`, \
-            `dst`, `proto`, `sport`, `dport`",
-        since: "0.1",
-    },
-    Basic {
-        name: "is_v6",
-        lua: "a.is_v6",
-        rhai: "a.is_v6",
-        doc: "whether an address is of IPv6",
-        since: "0.1",
-    },
-    Basic {
-        name: "log",
-        lua: "log(\"text\")",
-        rhai: "log(\"text\")",
-        doc: "writes to the monitor's log, 600 lines a minute at most",
-        since: "0.1",
-    },
-    Basic {
-        name: "top",
-        lua: "top(t, 10, \"bytes\")",
-        rhai: "t.top(10)",
-        doc: "the largest entries of a table of your own",
-        since: "0.1",
-    },
-    Basic {
-        name: "table.top",
-        lua: "table:top(\"bytes\", 10)",
-        rhai: "table.top(\"bytes\", 10)",
-        doc: "the rows of a core table that are largest in a column",
-        since: "0.1",
-    },
-    Basic {
-        name: "table.all",
-        lua: "table:all()",
-        rhai: "table.all()",
-        doc: "all rows of a core table, in the order of their keys",
-        since: "0.1",
-    },
-    Basic {
-        name: "table.find",
-        lua: "table:find(key)",
-        rhai: "table.find(key)",
-        doc: "the row of a core table with that key, or nil",
-        since: "0.1",
-    },
-    Basic {
-        name: "table.len",
-        lua: "#table",
-        rhai: "table.len()",
-        doc: "how many rows a core table has",
-        since: "0.1",
-    },
-    Basic {
-        name: "long.fold",
-        lua: "long:fold(table)",
-        rhai: "long.fold(table)",
-        doc: "adds the interval's rows to the long-term table",
-        since: "0.1",
-    },
-    Basic {
-        name: "table",
-        lua: "table{ key = { ... }, value = { ... } }",
-        rhai: "table(#{ key: #{ ... }, value: #{ ... } })",
-        doc: "a core table of the script's own, declared as a module's is, also with `rows` and \
-            `full`",
-        since: "0.1",
-    },
-    Basic {
-        name: "table.add",
-        lua: "t:add(pkt)",
-        rhai: "t.add(pkt)",
-        doc: "counts the packet in a table of the script's own, once however often it is added",
-        since: "0.1",
-    },
-    Basic {
-        name: "table.clear",
-        lua: "t:clear()",
-        rhai: "t.clear()",
-        doc: "removes all rows of a table of the script's own",
-        since: "0.1",
-    },
-    Basic {
-        name: "table()",
-        lua: "",
-        rhai: "table()",
-        doc: "an empty table that takes any key, for Rhai: `t[key]`, `t.add(key, n)`",
-        since: "0.1",
-    },
+/// How a script asks for something.
+#[derive(Clone, Copy)]
+pub enum Form {
+    /// It is called, with these parameters, each with its type.
+    Call(&'static [(&'static str, &'static str)]),
+    /// It is read.
+    Read,
+    /// How many there are: `#t` in Lua, `t.len()` in Rhai.
+    Len,
+    /// One is looked up by what is of this type: `t[1]`.
+    Index(&'static str),
+}
+
+/// What things are of, in the order of the manual.
+pub struct Group {
+    /// Its name before a dot; empty for what stands by itself.
+    pub name: &'static str,
+    /// What is called so.
+    pub about: &'static str,
+    /// The type of what has methods and fields, by its name in the stubs for Lua.
+    pub lua: &'static str,
+    /// The same in the definitions for Rhai.
+    pub rhai: &'static str,
+}
+
+/// All of them.
+pub const GROUPS: [Group; 11] = [
+    group("callback", "functions that a module defines and the monitor calls", ["", ""]),
+    group("aggregate", "what a table computes of its packets", ["", ""]),
+    group("", "what stands by itself", ["", ""]),
+    group("pkt", "a packet, beside its fields", ["packet", "Packet"]),
+    group("flow", "a five-tuple", ["flow", "Flow"]),
+    group("address", "an address of IP or of the link layer", ["addr", "Address"]),
+    group("web", "a filter that the script has compiled", ["filter", "Filter"]),
+    group("table", "a core table: declared, `long`, or made by the script", ["core", "CoreTable"]),
+    group("rows", "some rows of a core table, in an order", ["rows", "Rows"]),
+    group("t", "what `table()` makes in Rhai, where maps take only text as names", ["", "Table"]),
+    group(
+        "record",
+        "a record, as `store`, `print`, `replay` and `merge` get it",
+        ["record", "Map"],
+    ),
 ];
+
+const fn group(name: &'static str, about: &'static str, of: [&'static str; 2]) -> Group {
+    let [lua, rhai] = of;
+    Group { name, about, lua, rhai }
+}
+
+/// The packets that examples are of, for the manual.
+pub const PACKETS: &str = "\
+| protocol | from | to | bytes |
+|---|---|---|---|
+| UDP | `10.0.0.1:1000` | `10.0.0.9:53` | 100 |
+| UDP | `10.0.0.2:1000` | `10.0.0.9:53` | 200 |
+| UDP | `[2001:db8::2]:1000` | `[2001:db8::1]:53` | 150 |
+| TCP, SYN | `10.0.0.1:2000` | `10.0.0.3:443` | 60 |
+| TCP, SYN and ACK | `10.0.0.3:443` | `10.0.0.1:2000` | 60 |
+| ARP, a request | `10.0.0.1` | `10.0.0.2` | 60 |
+";
+
+/// All of them, in the order of the manual.
+pub fn basics() -> impl Iterator<Item = &'static Basic> {
+    GROUPS.iter().flat_map(Group::basics)
+}
+
+impl Group {
+    /// What is of it.
+    pub fn basics(&self) -> impl Iterator<Item = &'static Basic> + use<> {
+        let name = self.name;
+        let parts = [callbacks::BASICS, aggregates::BASICS, values::BASICS, tables::BASICS];
+        parts.into_iter().flatten().filter(move |basic| basic.of == name)
+    }
+}
+
+impl Basic {
+    /// Its name with what it is of: `table.top`.
+    pub fn path(&self) -> String {
+        match self.of {
+            "" | "callback" | "aggregate" => self.name.to_owned(),
+            of if matches!(self.form, Form::Index(_)) => format!("{of}{}", self.name),
+            of => format!("{of}.{}", self.name),
+        }
+    }
+
+    /// The parameters that it is called with; one whose name ends in `...` may be several in Lua.
+    pub fn params(&self) -> &'static [(&'static str, &'static str)] {
+        if let Form::Call(params) = self.form { params } else { &[] }
+    }
+
+    /// How many arguments it takes at least.
+    pub fn required(&self) -> usize {
+        self.params().iter().filter(|(_, ty)| !ty.ends_with('?')).count()
+    }
+
+    /// How it is asked for, with types.
+    pub fn signature(&self) -> String {
+        let params = self.params().iter().map(|(name, ty)| format!("{name}: {ty}"));
+        let params = params.collect::<Vec<_>>().join(", ");
+        let asked = match self.form {
+            Form::Call(_) => format!("{}({params})", self.path()),
+            Form::Read | Form::Len => self.path(),
+            Form::Index(ty) => format!("{}[{ty}]", self.of),
+        };
+        match self.returns {
+            "" => asked,
+            returns => format!("{asked} -> {returns}"),
+        }
+    }
+
+    /// Whether it is called of something: `t:clear()`.
+    pub fn is_method(&self) -> bool {
+        matches!(self.form, Form::Call(_)) && self.path() != self.name
+    }
+
+    /// Whether scripts in Rhai call it.
+    pub fn is_called_in_rhai(&self) -> bool {
+        let called = matches!(self.form, Form::Call(_) | Form::Len);
+        called && self.of != "callback" && !self.rhai.is_empty()
+    }
+
+    /// A call of it in Rhai that fits a line.
+    pub fn in_rhai(&self) -> String {
+        if !self.rhai.contains([';', '\n']) {
+            return self.rhai.to_owned();
+        }
+        let params = self.params().iter().map(|(name, _)| name.trim_end_matches('.'));
+        format!("{}({})", self.path(), params.collect::<Vec<_>>().join(", "))
+    }
+}

@@ -7,34 +7,27 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use como_core::field::{Field, Kind};
-use como_core::table::AGGREGATES;
 
-use super::{Entry, TOPICS, entries};
+use super::basics::{Basic, Form, GROUPS};
+use super::{Entry, TOPICS, entries, fields};
 
-/// What stands before the functions of the table: addresses, flows, tables, and the packet's own.
-const BASICS: &str = include_str!("basics.d.rhai");
+/// What no row of the table says.
+const HEAD: &str = "\
+module static;
+
+// What Rhai modules of como find. Made by `como stubs rhai`.
+//
+// `net.contains(...)` is how a script writes what Rhai knows as `net_contains(...)`.
+";
 
 /// All definitions, as `como stubs rhai` prints them.
 pub fn definitions() -> String {
-    let mut text = String::from(BASICS);
-    for usage in &AGGREGATES {
-        let (name, doc) = (usage.name, usage.doc);
-        if matches!(name, "count" | "rate") {
-            let _ = write!(text, "\n/// {doc}: `{}`\nfn {name}() -> Aggregate;\n", usage.usage);
-        }
-        if name != "count" {
-            let field = "field: String";
-            let _ =
-                write!(text, "\n/// {doc}: `{}`\nfn {name}({field}) -> Aggregate;\n", usage.usage);
-        }
-        if matches!(name, "quantile" | "topk" | "bitmap" | "ewma") {
-            let _ = write!(text, "\n/// {doc}: `{}`\n", usage.usage);
-            let _ = writeln!(text, "fn {name}(field: String, more: ?) -> Aggregate;");
-        }
-        if name == "topk" {
-            let _ = write!(text, "\n/// {doc}, by packets or \"bytes\"\n");
-            let _ = writeln!(text, "fn {name}(field: String, k: int, by: String) -> Aggregate;");
-        }
+    let mut text = String::from(HEAD);
+    // Callbacks are the script's own, and the columns of a record are what it makes them.
+    for group in GROUPS.iter().filter(|group| !matches!(group.name, "callback" | "record")) {
+        let _ = write!(text, "\n// {}\n", group.about);
+        let inside = group.basics().filter(|basic| !basic.rhai.is_empty());
+        inside.for_each(|basic| define_basic(&mut text, basic, group.rhai));
     }
     for (topic, about) in TOPICS {
         let _ = write!(text, "\n// {about}\n");
@@ -47,14 +40,48 @@ pub fn definitions() -> String {
 /// A function of the table, which Rhai knows as one word: `net_contains`.
 fn define(text: &mut String, entry: &Entry) {
     let name = entry.path().replace('.', "_");
-    let returns =
-        optional(entry.returns, |ty| rhai_type(ty).replace("Address | String", "Address"));
-    for n in entry.required()..=entry.params.len() {
-        let params = entry.params.iter().take(n);
-        let params = params.map(|(name, ty)| format!("{name}: {}", rhai_type(ty)));
-        let params = params.collect::<Vec<_>>().join(", ");
-        let _ = write!(text, "\n/// {} `{}`\n", entry.doc, entry.example.0);
-        let _ = writeln!(text, "fn {name}({params}) -> {returns};");
+    let doc = format!("{} `{}`", entry.doc, entry.example.0);
+    functions(text, (&name, &doc), entry.params, entry.required(), entry.returns);
+}
+
+/// What Rhai has in its own way, as a function of what it is `of`.
+fn define_basic(text: &mut String, basic: &Basic, of: &str) {
+    let (name, doc) = (basic.name.trim_end_matches("()"), basic.doc);
+    let this = if of.is_empty() { None } else { Some(("of", of)) };
+    match basic.form {
+        Form::Call(params) => {
+            let params: Vec<_> = this.into_iter().chain(params.iter().copied()).collect();
+            let required = basic.required() + usize::from(this.is_some());
+            functions(text, (name, doc), &params, required, basic.returns);
+        }
+        Form::Len => functions(text, (name, doc), &[("of", of)], 1, basic.returns),
+        Form::Read => {
+            let returns = rhai_given(basic.returns);
+            let _ = write!(text, "\n/// {doc}\nfn get {name}(of: {of}) -> {returns};\n");
+        }
+        // What is looked up by `[...]` has no definition.
+        Form::Index(_) => {}
+    }
+}
+
+/// A function that takes from so many of its parameters to all of them.
+fn functions(
+    text: &mut String,
+    (name, doc): (&str, &str),
+    params: &[(&str, &str)],
+    required: usize,
+    returns: &str,
+) {
+    let returns = match returns {
+        "" => String::new(),
+        returns => format!(" -> {}", rhai_given(returns)),
+    };
+    for n in required..=params.len() {
+        let param = |(name, ty): &(&str, &str)| {
+            format!("{}: {}", name.trim_end_matches('.'), rhai_type(ty))
+        };
+        let params = params.iter().take(n).map(param).collect::<Vec<_>>().join(", ");
+        let _ = write!(text, "\n/// {doc}\nfn {name}({params}){returns};\n");
     }
 }
 
@@ -75,13 +102,16 @@ fn packet(text: &mut String) {
         let _ = write!(text, "\n// {}\n", if class.is_empty() { "a packet" } else { class });
         let parent = |path: &str| path.rsplit_once('.').map_or("", |(outer, _)| outer) == class;
         for field in Field::ALL.iter().filter(|field| parent(field.name())) {
-            let ty = match classes.contains(field.name()) {
-                true => format!("int | {}", class_name(field.name())),
-                false => field_type(field.kind()).to_owned(),
+            let ty = match field {
+                Field::Ts => "float".to_owned(),
+                field if classes.contains(field.name()) => {
+                    format!("int | {}", class_name(field.name()))
+                }
+                field => field_type(field.kind()).to_owned(),
             };
             let of = class_name(class);
-            let name = named(field.name());
-            let _ = write!(text, "\n/// {}\nfn get {name}(of: {of}) -> {ty} | ();\n", field.doc());
+            let (name, doc) = (named(field.name()), fields::doc(*field));
+            let _ = write!(text, "\n/// {doc}\nfn get {name}(of: {of}) -> {ty} | ();\n");
         }
         let inner =
             |path: &&String| !path.is_empty() && parent(path) && Field::named(path).is_none();
@@ -112,23 +142,31 @@ const fn field_type(kind: Kind) -> &'static str {
     }
 }
 
-/// A type as Rhai writes it.
-fn rhai_type(ty: &str) -> String {
+/// A type as Rhai writes it; what is none of the table's is one already.
+fn rhai_type(ty: &str) -> &str {
     match ty.trim_end_matches('?') {
         "text" => "String",
         "bytes" => "Blob | String",
-        "bool" => "bool",
         "number" => "int | float",
         "address" => "Address | String",
         "time" => "int | float | String",
+        "instant" => "Time",
         "filter" => "Filter",
-        "record" => "Map",
-        _ => "?",
+        "flow" => "Flow",
+        "packet" => "Packet",
+        "aggregate" => "Aggregate",
+        "record" | "row" | "map" | "library" => "Map",
+        "list" => "Array",
+        "table" => "CoreTable",
+        "rows" => "Rows",
+        "t" => "Table",
+        "any" | "state" => "?",
+        ty => ty,
     }
-    .to_owned()
 }
 
-fn optional(ty: &str, plain: impl Fn(&str) -> String) -> String {
+/// The type of what is given to a script, never a text in place of an address.
+fn rhai_given(ty: &str) -> String {
     let nothing = if ty.ends_with('?') { " | ()" } else { "" };
-    plain(ty) + nothing
+    rhai_type(ty).replace("Address | String", "Address") + nothing
 }

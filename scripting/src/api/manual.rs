@@ -1,42 +1,36 @@
-//! What is made from the table: the manual in `docs/module-api.md`, stubs for editors, and the
-//! page of one name for the prompt.
+//! What is made from the table for readers: the manual in `docs/module-api.md`, and the page of
+//! one name for the prompt.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use como_core::field::{Field, Kind};
+use como_core::field::Field;
 use como_core::nearest::nearest;
-use como_core::table::AGGREGATES;
 
-use super::basics::{BASICS, Basic};
-use super::{Entry, TOPICS, entries, find};
-use crate::declare::Callback;
-use crate::scan::TS_NS;
+use super::basics::{Basic, GROUPS, PACKETS, basics};
+use super::{Entry, TOPICS, entries, fields, find};
 
 /// The manual, as `docs/module-api.md` holds it.
 pub fn manual() -> String {
-    let mut page = String::from(
+    let mut page = format!(
         "# What scripts find\n\n\
          Made by `como stubs manual` from the table that the bindings of both languages, the\n\
-         editors' stubs and the prompt's help are made of; a test says when it is stale. How a\n\
-         module is written stands in [modules.md](modules.md).\n\n\
+         editors' stubs and the prompt's help are made of; a test says when it is stale, and\n\
+         every example runs as a test in both languages. How a module is written stands in\n\
+         [modules.md](modules.md).\n\n\
          A type that ends in `?` may be nil (`()` in Rhai), or left out where it is a \
          parameter's.\n\
          `address` is an address or its text, `bytes` a text or a payload, `time` a number of\n\
-         seconds or a text like `\"5m\"`.\n",
+         seconds or a text like `\"5m\"`, `map` a table of names in Lua. A parameter that ends in\n\
+         `...` may be several in Lua.\n\n\
+         What reads packets shows what it gives of these six; a table in an example counts them\n\
+         by `addr = \"ip.dst\"`, as `bytes = sum(\"len\")`.\n\n{PACKETS}",
     );
-    page += "\n## Callbacks\n\n";
-    for callback in Callback::ALL {
-        let _ = writeln!(page, "* `{}({})`", callback.name(), callback.params().join(", "));
-    }
-    page += "\n## Aggregates\n\n| written | is |\n|---|---|\n";
-    for usage in &AGGREGATES {
-        let _ = writeln!(page, "| `{}` | {} |", usage.usage, usage.doc);
-    }
-    page += "\n## Basics\n\n| in Lua | in Rhai | is | since |\n|---|---|---|---|\n";
-    for Basic { lua, rhai, doc, since, .. } in &BASICS {
-        let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
-        let _ = writeln!(page, "| {} | {} | {doc} | {since} |", code(lua), code(rhai));
+    for group in &GROUPS {
+        let (name, about) = (heading(group.name), group.about);
+        let _ = write!(page, "\n## {name}: {about}\n");
+        for basic in group.basics() {
+            let _ = write!(page, "\n### `{}`\n\n{}", basic.signature(), shown(basic));
+        }
     }
     for (topic, about) in TOPICS {
         let _ = write!(page, "\n## {topic}: {about}\n");
@@ -44,177 +38,87 @@ pub fn manual() -> String {
             let _ = write!(page, "\n### `{}`\n\n{}", entry.signature(), details(entry));
         }
     }
-    page += "\n## Fields of a packet\n\n| `pkt.` | type | is |\n|---|---|---|\n";
-    for field in Field::ALL {
-        let _ = writeln!(page, "| `{}` | {} | {} |", field.name(), kind(field.kind()), doc(*field));
-        if *field == Field::Ts {
-            let _ = writeln!(page, "| `{TS_NS}` | time | {TS_NS_DOC} |");
-        }
+    page += "\n## Fields of a packet\n\n\
+             Any may be nil: a packet that lacks a layer lacks its fields.\n\n\
+             | `pkt.` | type | in | is | since |\n|---|---|---|---|---|\n";
+    for &field in Field::ALL {
+        let (name, kind, doc) = (field.name(), fields::kind(field), fields::doc(field));
+        let (units, since) = (fields::units(field), fields::SINCE);
+        let _ = writeln!(page, "| `{name}` | {kind} | {units} | {doc} | {since} |");
     }
     page
 }
 
-/// The exact time, which no field is.
-const TS_NS_DOC: &str =
-    "the same exactly, to be shown, compared, and taken from another: that gives nanoseconds";
-
-/// What a field holds in a script: a number of Lua would not hold all nanoseconds.
-const fn doc(field: Field) -> &'static str {
-    match field {
-        Field::Ts => "when it was seen, seconds since 1970",
-        field => field.doc(),
+/// What a group is called in the manual.
+fn heading(name: &str) -> String {
+    match name {
+        "callback" => "Callbacks".to_owned(),
+        "aggregate" => "Aggregates".to_owned(),
+        "" => "Basics".to_owned(),
+        name => format!("`{name}`"),
     }
+}
+
+/// What stands below a signature, but for the example.
+fn said(doc: &str, units: &str, since: &str) -> String {
+    let units = if units.is_empty() { String::new() } else { format!("In {units}.\n") };
+    format!("{doc}\n{units}Since {since}.\n")
 }
 
 /// What is said of a function below its signature.
 fn details(entry: &Entry) -> String {
-    let mut text = format!("{}\n", entry.doc);
-    if !entry.units.is_empty() {
-        let _ = writeln!(text, "In {}.", entry.units);
-    }
     let (call, gives) = entry.example;
-    let _ = write!(text, "Since {}.\n\n    {call}\n    -- {gives}\n", entry.since);
+    let text = said(entry.doc, entry.units, entry.since);
+    format!("{text}\n    {call}\n    -- {gives}\n")
+}
+
+/// What is said of what each language has in its own way, below its signature.
+fn shown(basic: &Basic) -> String {
+    let mut text = said(basic.doc, basic.units, basic.since);
+    let written = [("lua", basic.lua), ("rhai", basic.rhai)];
+    if basic.lua == basic.rhai {
+        let _ = write!(text, "\n    {}\n", basic.lua);
+    } else {
+        for (language, code) in written.into_iter().filter(|(_, code)| !code.is_empty()) {
+            let _ = write!(text, "\n```{language}\n{code}\n```\n");
+        }
+    }
+    let separate = if basic.lua == basic.rhai { "" } else { "\n" };
+    let gives = basic.gives.replace("; ", "\n    -- ");
+    let _ = writeln!(text, "{separate}    -- {gives}");
     text
 }
 
-/// The page of one name: a function of the library, an aggregate, a field; or what is near it.
+/// The pages of one name: a function of the library, what a language has in its own way, a field.
 pub fn help(name: &str) -> Option<String> {
     if let Some(entry) = find(name) {
         return Some(format!("{}\n{}", entry.signature(), details(entry).trim_end()));
     }
-    if let Some(usage) = AGGREGATES.iter().find(|usage| usage.name == name) {
-        return Some(format!("{}: {}", usage.usage, usage.doc));
-    }
-    if let Some(basic) = BASICS.iter().find(|basic| basic.name == name) {
-        let Basic { lua, rhai, doc, since, .. } = basic;
-        return Some(format!("{doc}\n  Lua:  {lua}\n  Rhai: {rhai}\nSince {since}."));
-    }
-    let name = name.strip_prefix("pkt.").unwrap_or(name);
-    if name == TS_NS {
-        return Some(format!("pkt.{TS_NS}: time, {TS_NS_DOC}"));
-    }
-    let field = Field::named(name);
-    field.map(|field| format!("pkt.{}: {}, {}", field.name(), kind(field.kind()), doc(field)))
+    let pages = |basics: Vec<&Basic>| {
+        let page = |basic: &&Basic| format!("{}\n{}", basic.signature(), shown(basic).trim_end());
+        let pages = basics.iter().map(page).collect::<Vec<_>>().join("\n\n");
+        (!pages.is_empty()).then_some(pages)
+    };
+    let called = pages(basics().filter(|basic| basic.path() == name).collect());
+    let field = || fields::help(name.strip_prefix("pkt.").unwrap_or(name));
+    // Whoever says only the last part means whatever is called so.
+    let parts = || pages(basics().filter(|basic| basic.name == name).collect());
+    called.or_else(field).or_else(parts)
 }
 
-/// Every name that [`help`] knows.
+/// Every name that [`help`] knows: functions, then fields and layers of a packet.
 pub fn names() -> Vec<String> {
-    let entries = entries().map(Entry::path);
-    let aggregates = AGGREGATES.iter().map(|usage| usage.name.to_owned());
-    let basics = BASICS.iter().map(|basic| basic.name.to_owned());
-    entries.chain(aggregates).chain(basics).collect()
+    let fields = Field::ALL.iter().map(|field| field.name()).chain(fields::layers());
+    let fields = fields.map(|name| format!("pkt.{name}"));
+    let mut names: Vec<String> =
+        entries().map(Entry::path).chain(basics().map(Basic::path)).chain(fields).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The known name nearest to one that is not known.
 pub fn near(name: &str) -> Option<String> {
     let names = names();
     nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
-}
-
-const fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Bool => "bool",
-        Kind::Uint | Kind::Int | Kind::Big => "number",
-        Kind::Addr => "address",
-        Kind::Mac => "mac",
-        Kind::Code | Kind::CommunityId => "text",
-        Kind::Bytes => "bytes",
-    }
-}
-
-/// A type as LuaCATS writes it.
-fn lua_type(ty: &str) -> String {
-    let (ty, optional) = ty.strip_suffix('?').map_or((ty, ""), |ty| (ty, "?"));
-    let ty = match ty {
-        "text" | "bytes" => "string",
-        "bool" => "boolean",
-        "address" => "(addr|string)",
-        "mac" => "addr",
-        "record" => "table<string, any>",
-        "time" => "(number|string)",
-        ty => ty,
-    };
-    format!("{ty}{optional}")
-}
-
-/// Definitions for editors that know LuaCATS annotations (lua-language-server and others).
-pub fn stubs() -> String {
-    let mut text = String::from(
-        "---@meta como\n-- What Lua modules of como find. Made by `como stubs lua`.\n\n\
-         ---@class filter\n---@overload fun(pkt: packet): boolean\nlocal filter_methods = {}\n\
-         ---@param pkt packet\n---@return boolean\nfunction filter_methods:match(pkt) end\n\n\
-         ---@class addr\n---@field is_v6 boolean\nlocal addr_methods = {}\n\
-         ---@param bits number\n---@return addr\nfunction addr_methods:masked(bits) end\n\
-         ---@param network string\n---@return boolean\nfunction addr_methods:within(network) \
-         end\n\n\
-         ---@class flow\n---@field src addr\n---@field dst addr\n---@field proto number\n\
-         ---@field sport number\n---@field dport number\n\n\
-         ---The address that a text stands for.\n---@param text string\n---@return addr\n\
-         function addr(text) end\n\n\
-         ---Writes to the monitor's log, 600 lines a minute at most.\n---@param ... any\n\
-         function log(...) end\n\n\
-         ---The `n` largest entries of a table of your own.\n---@param t table\n\
-         ---@param n? number\n---@param by? string\n---@return { key: any, value: any }[]\n\
-         function top(t, n, by) end\n\n---@class aggregate\n",
-    );
-    for usage in &AGGREGATES {
-        let _ = write!(
-            text,
-            "---{}\n---@param field? string\n---@param ... any\n---@return aggregate\n\
-             function {}(field, ...) end\n",
-            usage.doc, usage.name
-        );
-    }
-    for (topic, about) in TOPICS {
-        let _ = write!(text, "\n---{about}\n");
-        if entries().any(|entry| entry.topic == topic && !entry.name.is_empty()) {
-            let _ = writeln!(text, "{topic} = {{}}");
-        }
-        for entry in entries().filter(|entry| entry.topic == topic) {
-            let _ = writeln!(text, "---{}", entry.doc);
-            let mut names = Vec::new();
-            for (name, ty) in entry.params {
-                let mark = if ty.ends_with('?') { "?" } else { "" };
-                let ty = lua_type(ty.trim_end_matches('?'));
-                let _ = writeln!(text, "---@param {name}{mark} {ty}");
-                names.push(*name);
-            }
-            let returns = lua_type(entry.returns).replace("(addr|string)", "addr");
-            let names = names.join(", ");
-            let _ = write!(text, "---@return {returns}\nfunction {}({names}) end\n", entry.path());
-        }
-    }
-    text + classes().as_str()
-}
-
-/// The packet as classes, one for each name with names inside.
-fn classes() -> String {
-    let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let all: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
-    for field in Field::ALL {
-        let (class, name) = field.name().rsplit_once('.').unwrap_or(("", field.name()));
-        let holds_more = all.iter().any(|n| n.starts_with(&format!("{}.", field.name())));
-        let ty = match holds_more {
-            true => format!("number|packet.{}", field.name()),
-            false => lua_type(kind(field.kind())).replace("(addr|string)", "addr"),
-        };
-        let line = format!("---@field {name}? {ty} {}", doc(*field));
-        classes.entry(class.to_owned()).or_default().push(line);
-    }
-    let flow = "---@field flow? flow|packet.flow the five-tuple, ports 0 where there are none";
-    classes.entry(String::new()).or_default().push(flow.to_owned());
-    let names: Vec<String> = classes.keys().filter(|name| !name.is_empty()).cloned().collect();
-    for class in names.into_iter().filter(|name| name != "flow") {
-        let (outer, name) = class.rsplit_once('.').unwrap_or(("", &class));
-        if Field::named(&class).is_none() {
-            let line = format!("---@field {name}? packet.{class}");
-            classes.entry(outer.to_owned()).or_default().push(line);
-        }
-    }
-    let mut text = String::new();
-    for (class, lines) in classes {
-        let dot = if class.is_empty() { "" } else { "." };
-        let _ = write!(text, "\n---@class packet{dot}{class}\n{}\n", lines.join("\n"));
-    }
-    text
 }

@@ -2,7 +2,7 @@
 
 use mlua::Table;
 
-use crate::api::basics::BASICS;
+use crate::api::basics::basics;
 
 /// The names of the library, and those within them.
 pub struct Known<'a>(pub &'a Table);
@@ -31,8 +31,8 @@ impl Known<'_> {
         if of == "string" {
             return self.members("string").unwrap_or_default();
         }
-        let methods = BASICS.iter().filter(|basic| basic.lua.contains(':'));
-        methods.filter_map(|basic| Some(basic.name.rsplit('.').next()?.to_owned())).collect()
+        let methods = basics().filter(|basic| basic.is_method() && !basic.lua.is_empty());
+        methods.map(|basic| basic.name.to_owned()).collect()
     }
 }
 

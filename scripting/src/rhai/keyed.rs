@@ -334,7 +334,9 @@ pub(super) fn register(engine: &mut Engine, bytes_max: usize) {
         .register_fn("len", Keyed::len)
         .register_fn("clear", Keyed::clear)
         .register_fn("rows", Keyed::rows)
+        .register_fn("each", |t: &mut Keyed| t.clone())
         .register_fn("top", Keyed::top)
+        .register_fn("top", |t: &mut Keyed| t.top(Dynamic::UNIT))
         .register_iterator::<Keyed>()
         .register_fn("to_string", |t: &mut Keyed| format!("table of {} rows", t.len()))
         .register_fn("to_debug", |t: &mut Keyed| format!("table of {} rows", t.len()));

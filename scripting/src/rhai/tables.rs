@@ -140,6 +140,7 @@ pub(super) fn register(engine: &mut Engine) {
         .register_fn("top", |table: &mut View, name: &str, n: Dynamic| top(table, name, &n))
         .register_fn("top", |table: &mut View, name: &str| top(table, name, &Dynamic::UNIT))
         .register_fn("all", |table: &mut View| -> Fallible<Rows> { Ok(table.all()?) })
+        .register_fn("each", |table: &mut View| -> Fallible<Rows> { Ok(table.all()?) })
         .register_fn("len", |table: &mut View| -> Fallible<INT> { Ok(table.len()? as INT) })
         .register_fn("find", |table: &mut View| find(table, &[]))
         .register_fn("find", |table: &mut View, key: Dynamic| find(table, &[key]))

@@ -1,10 +1,9 @@
 //! What Rhai's errors mean, in the words of the language and its manual rather than in Rust's.
 
-use como_core::table::AGGREGATES;
 use rhai::{Dynamic, EvalAltResult};
 
 use crate::absent;
-use crate::api::{self, basics::BASICS};
+use crate::api::{self, basics::basics};
 use crate::scan::READ_ONLY;
 
 /// What a type is called, with its article. Rust's name of it is what Rhai itself says.
@@ -123,10 +122,9 @@ fn unfound(called: &str, own: &[String]) -> String {
 
 /// What to say of a function that is nowhere, and what might be meant.
 fn unknown(name: &str, own: &[String]) -> (String, Option<String>) {
-    let methods = BASICS.iter().filter_map(|basic| basic.name.rsplit('.').next());
-    let aggregates = AGGREGATES.iter().map(|usage| usage.name);
+    let basics = basics().filter(|basic| basic.is_called_in_rhai()).map(|basic| basic.name);
     let paths: Vec<String> = api::entries().map(api::Entry::path).collect();
-    let known = methods.chain(aggregates).chain(COMMON).chain(paths.iter().map(String::as_str));
+    let known = basics.chain(COMMON).chain(paths.iter().map(String::as_str));
     let known: Vec<&str> = known.chain(own.iter().map(String::as_str)).collect();
     // A function that takes other things is not what was meant.
     absent::unknown("function ", name, known.into_iter().filter(|known| *known != name))
@@ -158,12 +156,9 @@ fn usage(name: &str) -> Option<String> {
     if let Some(entry) = api::find(name) {
         return Some(entry.example.0.to_owned());
     }
-    if let Some(usage) = AGGREGATES.iter().find(|usage| usage.name == name) {
-        return Some(usage.usage.to_owned());
-    }
-    let mut basics = BASICS.iter().filter(|basic| !basic.rhai.is_empty());
-    let basic = basics.find(|basic| basic.name.rsplit('.').next() == Some(name));
-    basic.map(|basic| format!("`{}`", basic.rhai))
+    let called = basics().filter(|basic| basic.is_called_in_rhai() && basic.name == name);
+    let called: Vec<String> = called.map(|basic| format!("`{}`", basic.in_rhai())).collect();
+    (!called.is_empty()).then(|| called.join(" or "))
 }
 
 /// Of Rhai's own functions those that are looked for most.

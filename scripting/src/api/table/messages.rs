@@ -10,7 +10,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "id",
         params: &[("payload", "bytes")],
         returns: "number?",
-        doc: "The identifier of a message.",
+        doc: "The identifier of a message. Of one with more than four questions it is nil, as all \
+            of `dns` is.",
         units: "",
         example: (
             "dns.id(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 03636f6d \
@@ -25,7 +26,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "qname",
         params: &[("payload", "bytes")],
         returns: "text?",
-        doc: "The name asked for, in small letters.",
+        doc: "The name asked for, in small letters; of several questions that of the first, and of \
+            more than four nil.",
         units: "",
         example: (
             "dns.qname(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
@@ -40,7 +42,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "qtype",
         params: &[("payload", "bytes")],
         returns: "number?",
-        doc: "The type asked for, by its number: 1 is A, 28 is AAAA.",
+        doc: "The type asked for, by its number: 1 is A, 28 is AAAA; of several questions that of \
+            the first, and of more than four nil.",
         units: "",
         example: (
             "dns.qtype(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
@@ -55,7 +58,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "is_response",
         params: &[("payload", "bytes")],
         returns: "bool?",
-        doc: "Whether it is an answer.",
+        doc: "Whether it is an answer; nil where there are more than four questions.",
         units: "",
         example: (
             "dns.is_response(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
@@ -70,7 +73,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "rcode",
         params: &[("payload", "bytes")],
         returns: "number?",
-        doc: "The response code: 0 is no error, 3 is no such name.",
+        doc: "The response code: 0 is no error, 3 is no such name; nil where there are more than \
+            four questions.",
         units: "",
         example: (
             "dns.rcode(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
@@ -85,7 +89,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "answers",
         params: &[("payload", "bytes")],
         returns: "number?",
-        doc: "How many answers the header states.",
+        doc: "How many answers the header states, of which the first 64 are looked at; nil where \
+            there are more than four questions.",
         units: "",
         example: (
             "dns.answers(text.unhex(\"1234 0100 0001 0000 0000 0000 03777777 07 6578616d706c65 \
@@ -101,7 +106,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         params: &[("payload", "bytes"), ("n", "number")],
         returns: "text?",
         doc: "The name that the answer of that number, from 1, is about, in small letters; nil \
-            behind the last.",
+            behind the last or the 64th, and where there are more than four questions, as all \
+            that is asked of answers.",
         units: "",
         example: (
             "dns.answer_name(text.unhex(\"1234 8180 0001 0001 0000 0000 03777777 07 6578616d706c65 \
@@ -234,7 +240,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         name: "header",
         params: &[("payload", "bytes"), ("name", "text")],
         returns: "text?",
-        doc: "The value of a header field, by its name without regard to case.",
+        doc: "The value of a header field, by its name without regard to case, among the first 64 \
+            fields.",
         units: "",
         example: (
             "http.header(\"GET /a HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n\", \"host\")",
