@@ -82,7 +82,9 @@ impl Common {
 
     /// What went wrong since it was last asked.
     pub fn fault(&mut self) -> Option<Fault> {
-        self.fault.take()
+        let fault = self.fault.take();
+        self.host.tell_denied(fault.as_ref());
+        fault
     }
 
     /// Counts packets in the declared table; answers whether there is one.

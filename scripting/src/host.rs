@@ -7,6 +7,7 @@
 
 mod asides;
 pub mod asker;
+mod denied;
 pub mod files;
 mod filters;
 pub mod page;
@@ -21,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use como_core::batch::Batch;
 use como_core::field::{Field, Kind};
 use como_core::lookup::Lookups;
-use como_core::module::{Grants, Limits, Mistake, Setup};
+use como_core::module::{Fault, Grants, Limits, Mistake, Setup};
 use como_core::record::Value;
 use como_core::selection::Selection;
 use como_core::time::{Interval, Ts};
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 
 use asides::Said;
 use asker::{Asker, Question};
+use denied::Denied;
 
 pub use filters::{FILTERS_MAX, Filters};
 use tables::Tables;
@@ -92,7 +94,7 @@ pub struct Reach {
     /// What it said beside its records.
     pub said: Mutex<Said>,
     asker: OnceLock<Asker>,
-    denied: AtomicU64,
+    denied: Mutex<Denied>,
     phase: AtomicU8,
     now: AtomicU64,
     // Fields that it read and its text does not show.
@@ -111,7 +113,7 @@ impl Reach {
             lookups: Mutex::new(means.lookups.clone()),
             said: Mutex::new(Said::new(&means.limits)),
             asker: OnceLock::new(),
-            denied: AtomicU64::new(0),
+            denied: Mutex::default(),
             now: AtomicU64::new(0),
             fetched: Mutex::default(),
             phase: AtomicU8::new(Phase::Load as u8),
@@ -224,14 +226,25 @@ impl Reach {
         self.asker.get_or_init(Asker::start).ask(question)
     }
 
-    /// Counts a call of what is not granted.
-    pub fn deny(&self) {
-        self.denied.fetch_add(1, Relaxed);
+    /// Counts a call of what is not granted, and `grant` would allow.
+    pub fn deny(&self, grant: &str) {
+        self.denied.lock().note(grant);
     }
 
     /// Calls of what is not granted, so far.
     pub fn denied(&self) -> u64 {
-        self.denied.load(Relaxed)
+        self.denied.lock().calls
+    }
+
+    /// Says what the script asked for in vain since it was last asked, unless its fault does.
+    pub fn tell_denied(&self, fault: Option<&Fault>) {
+        for grant in self.denied.lock().unsaid(fault) {
+            tracing::warn!(
+                "{}: asks for what is not granted, and catches that: the operator may add `allow = \
+                 [\"{grant}\"]` to the module in como.toml, or --allow {grant}",
+                self.talk.script(),
+            );
+        }
     }
 
     /// The mistake with which a script did not start, or what is behind it: the filter that made

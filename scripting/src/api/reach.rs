@@ -103,7 +103,7 @@ fn granted(host: &Reach, is_granted: bool, grant: &str) -> Result<(), String> {
     if is_granted {
         return Ok(());
     }
-    host.deny();
+    host.deny(grant);
     Err(format!(
         "is not granted: the operator may add `allow = [\"{grant}\"]` to the module in como.toml, \
          or --allow {grant}"

@@ -362,3 +362,20 @@ fn what_a_library_does_wrong_with_a_packet_is_told_with_its_line() {
         "a packet has no list of what it holds: read its fields by their names (called in m.lua:4)",
     );
 }
+
+#[test]
+fn an_error_thrown_again_in_another_file_is_told_where_it_was_thrown_again() {
+    let library = "#{\n    again: |error| {\n        throw error;\n    }\n}";
+    let module = "const h = require(\"lib/h\");\nfn init() { #{} }\nfn update(pkt, s) {\n\
+                  try {\n    pkt.tcp.seq + 1\n} catch (e) {\n    h.again(e);\n}\n}\n\
+                  fn export(s) { s }";
+    let dir = folder(&[("lib/h.rhai", library), ("m.rhai", module)]);
+    let kind = crate::load(&dir.path().join("m.rhai")).unwrap_or_else(|error| panic!("{error}"));
+    let started = kind.start(&Setup::default()).unwrap_or_else(|error| panic!("{error}"));
+    let mut running = Running::of(started);
+    running.feed(some());
+    let told = running.faults[0].mistake.to_string();
+    let told = told.replace(&format!("{}/", dir.path().display()), "");
+    assert!(told.starts_with("lib/h.rhai:3: `+` does not take `()` and"), "{told}");
+    assert!(told.contains("(caught in line 5 and thrown again)"), "{told}");
+}

@@ -75,6 +75,10 @@ pub(super) fn told<'a>(
         _ => None,
     };
     let message = match again {
+        // Its map says the line and no file: with several it is told where it was thrown again.
+        Some((line, words)) if files.values().any(|file| !is_shipped(file)) => {
+            format!("{words} (caught in line {line} and thrown again)")
+        }
         Some((line, words)) => {
             (at, column) = (line, None);
             words
@@ -120,7 +124,11 @@ fn thrown(value: &Dynamic) -> String {
 /// What is too large, and how large it may be. Rhai's own words say the first alone.
 fn too_large(what: &str) -> String {
     match what {
-        "Length of string" => format!("a text passes its limit of {TEXT_BYTES_MAX} bytes"),
+        // Rhai adds up the texts of a list, and says only this of it.
+        "Length of string" => format!(
+            "a text passes its limit of {TEXT_BYTES_MAX} bytes, alone or with the other texts of \
+             its list or map"
+        ),
         "Size of array/BLOB" => format!(
             "a list, or bytes, pass their limit of {VALUES_MAX} values, with all that lies inside"
         ),

@@ -134,3 +134,19 @@ fn fields_that_are_read_unseen_are_reported() {
         assert_eq!(told.count(), 1, "{}", ran.stderr);
     }
 }
+
+#[test]
+fn what_is_not_granted_is_said_once_where_the_script_catches_it() {
+    let lua = "function update(pkt) pcall(time.now) end\n\
+        function export() return { n = 1 } end\n";
+    let rhai = "fn update(pkt) { try { time.now(); } catch {} }\n\
+        fn export() { #{ n: 1 } }\n";
+    for (name, script) in [("mine.lua", lua), ("mine.rhai", rhai)] {
+        let folder = Folder::new();
+        folder.write(name, script);
+        let ran = folder.como(["run", name, "-s", "gen:seed=1,packets=100"]);
+        let told = ran.stderr.matches("asks for what is not granted, and catches that");
+        assert_eq!(told.count(), 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains("--allow clock"), "{}", ran.stderr);
+    }
+}

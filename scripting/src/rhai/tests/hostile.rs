@@ -123,6 +123,8 @@ fn a_limit_is_told_with_its_name_its_value_and_the_line() {
     told("let s = \"a\"; for i in 0..40 { s += s; }", &format!("6: {text}"));
     told("let s = \"a\"; s.pad(2_000_000, \"a\")", &format!("6: {text}"));
     told("let s = \"a\"; s.pad(9000, \"a\"); s.replace(\"a\", s)", &format!("6: {text}"));
+    let texts = "alone or with the other texts of its list or map";
+    told("let s = \"a\"; s.pad(600_000, \"a\"); [s, s]", &format!("6: {text}, {texts}"));
     let list = "a list, or bytes, pass their limit of 65536 values, with all that lies inside";
     told("let a = [1]; for i in 0..20 { a += a; }", &format!("6: {list}"));
     told("let a = [1]; a.pad(100_000, 1)", &format!("6: {list}"));
