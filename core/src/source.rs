@@ -257,10 +257,16 @@ pub trait Source: Send {
         false
     }
 
-    /// The first timestamp it will deliver, where that is cheap to know: lets
-    /// several files be opened in time order.
+    /// The first timestamp it will deliver, where that can be known: lets several files be opened
+    /// in time order. It may cost that a beginning is read twice.
     fn first_ts(&self) -> Option<Ts> {
         None
+    }
+
+    /// When what it holds began to be recorded, which for flow records is when the first ones were
+    /// sent: their flows began before that.
+    fn recorded_ts(&self) -> Option<Ts> {
+        self.first_ts()
     }
 
     /// What it has read of flow records or samples so far, if it is a source of those.

@@ -95,6 +95,10 @@ impl Source for Decap {
     fn first_ts(&self) -> Option<Ts> {
         self.source.first_ts()
     }
+
+    fn recorded_ts(&self) -> Option<Ts> {
+        self.source.recorded_ts()
+    }
 }
 
 /// Makes a packet the innermost one inside it.

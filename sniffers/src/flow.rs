@@ -4,6 +4,7 @@
 //! ([`como_core::packet::craft`]), put in the order of its start ([`line`]) and counted
 //! ([`tally`]). What a packet stands for is its weight: the record's own counters, exactly.
 
+pub mod begins;
 pub mod carried;
 pub mod known;
 pub mod line;

@@ -21,8 +21,8 @@ use flate2::read::ZlibDecoder;
 use crate::file;
 use crate::flow::line::Line;
 use crate::flow::tally::{Out, Tally};
-use crate::flow::{self, Shape};
-use crate::spec::{self, Kind, Opens, Options};
+use crate::flow::{self, Shape, begins};
+use crate::spec::{Kind, Opens, Options};
 use format::{HEAD_BYTES, Header};
 
 /// Files of flow-tools, as `como sniffers` shows them.
@@ -35,10 +35,22 @@ pub const KIND: Kind = Kind {
              counts as weight, exact in sum; times to the millisecond",
     options: &flow::OPTIONS,
     opens: Opens::OfBytes(
-        |text, _| spec::one(FlowTools::open(text)),
+        |text, _| Ok(vec![open(text)?]),
         |text, bytes| Ok(Box::new(FlowTools::of_reader(text, bytes)?)),
     ),
 };
+
+/// Opens what stands behind `flowtools:`.
+fn open(text: &str) -> Result<Box<dyn Source>, SourceError> {
+    let source = Box::new(FlowTools::open(text)?);
+    let text = text.to_owned();
+    let anew = move || {
+        let mut source = FlowTools::open(&text).ok()?;
+        let sent = source.reading.as_mut().and_then(Reading::sent);
+        Some((Box::new(source) as Box<dyn Source>, sent))
+    };
+    Ok(begins::by(source, Box::new(anew)))
+}
 
 /// How long records wait to be put in order: the longest active timeout in use.
 const DISORDER: Span = Span::from_secs(30 * 60);
@@ -225,6 +237,12 @@ impl Reading {
             }
         }
         Ok(self.filled - self.filled % self.header.record_bytes)
+    }
+
+    /// When the first record was sent, if it can be read.
+    fn sent(&mut self) -> Option<Ts> {
+        let whole = self.fill().ok()?;
+        self.header.sent(self.piece.get(..whole)?)
     }
 
     /// Moves behind records that have been read.

@@ -40,6 +40,10 @@ where
         self.inner.first_ts()
     }
 
+    fn recorded_ts(&self) -> Option<Ts> {
+        self.inner.recorded_ts()
+    }
+
     fn flows(&self) -> Option<Flows> {
         self.inner.flows()
     }

@@ -36,10 +36,10 @@ pub fn fresh(
     let mut is_fresh = |source: &dyn Source| {
         let name = &source.description().name;
         // Only what is all there can say when it begins; a capture may be paced as if it came now.
-        let begins = source.first_ts().filter(|_| source.description().pace != Pace::Live);
-        let known = begins.and_then(|begins| Some((begins, recorded.at(name, begins)?)));
-        let Some((begins, Known { instance, has })) = known else { return true };
-        let why = format!("it begins at {begins}, and `{instance}` {has}, which would count twice");
+        let begins = Begins::of(source).filter(|_| source.description().pace != Pace::Live);
+        let known = begins.and_then(|begins| Some((begins.first, recorded.at(name, begins)?)));
+        let Some((first, Known { instance, has })) = known else { return true };
+        let why = format!("it begins at {first}, and `{instance}` {has}, which would count twice");
         Message::new(format!("`{name}` is not read: {why}"))
             .hint(format!(
                 "`como store rm {instance}` lets it be recorded anew; `again = true` under [store] \
@@ -53,6 +53,23 @@ pub fn fresh(
     sources
 }
 
+/// When a capture begins.
+#[derive(Clone, Copy)]
+struct Begins {
+    /// With which packet.
+    first: Ts,
+    /// When it was begun. Of flow records it is later: captures of exports that follow one another
+    /// overlap by as long as flows last.
+    recorded: Ts,
+}
+
+impl Begins {
+    fn of(source: &dyn Source) -> Option<Self> {
+        let first = source.first_ts()?;
+        Some(Self { first, recorded: source.recorded_ts().unwrap_or(first) })
+    }
+}
+
 /// What an instance has of a time.
 struct Known {
     instance: String,
@@ -61,27 +78,27 @@ struct Known {
 
 impl Recorded<'_> {
     /// What there is already of a capture that begins then.
-    fn at(&self, name: &str, begins: Ts) -> Option<Known> {
+    fn at(&self, name: &str, begins: Begins) -> Option<Known> {
         let records = || self.instances.iter().find_map(|one| self.records(one, name, begins));
-        let packets = || self.instances.iter().find_map(|one| self.packets(one, begins));
+        let packets = || self.instances.iter().find_map(|one| self.packets(one, begins.recorded));
         records().or_else(packets)
     }
 
     /// The records of an instance, where they have the time in which a capture begins. The interval
     /// that was open when another ended may go on with it.
-    fn records(&self, instance: &str, name: &str, begins: Ts) -> Option<Known> {
+    fn records(&self, instance: &str, name: &str, begins: Begins) -> Option<Known> {
         // A store that does not answer says so when it is written.
         let stream = self.store.stream(instance).ok().flatten()?;
         let (first, end) = (stream.first?, stream.end?);
-        let same = || {
-            let last = stream.sources.last();
-            last.is_some_and(|last| last.sources.iter().any(|covered| covered.source == name))
-        };
+        let last = stream.sources.last();
+        let same =
+            last.is_some_and(|last| last.sources.iter().any(|covered| covered.source == name));
+        let begins = if same { begins.first } else { begins.recorded };
         let behind = Window { from: Ts(begins.0.saturating_add(1)), to: Window::ALL.to };
         let is_record = |part: Part| matches!(part.output, Output::Records(_));
         let goes_on =
             || Scan::new(self.store, instance, behind).any(|part| part.is_ok_and(is_record));
-        let is_there = (first..end).contains(&begins) && (same() || goes_on());
+        let is_there = (first..end).contains(&begins) && (same || goes_on());
         let has = format!("has records from {first} until {end}");
         is_there.then(|| Known { instance: stream.name.clone(), has })
     }

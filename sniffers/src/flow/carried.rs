@@ -3,11 +3,42 @@
 //! What a payload is, and whether it is one at all, is the taker's to say.
 
 use como_core::addr::Addr;
-use como_core::source::{Chunk, Source, SourceError, Turn};
+use como_core::source::{Chunk, Pace, Source, SourceError, Turn};
 use como_core::time::Ts;
 
+use super::begins;
 use super::senders::Senders;
 use super::udp::udp;
+use crate::file::{self, Taken};
+use crate::spec::Options;
+
+/// What reads the datagrams of captures.
+pub type Reads = dyn Fn(Box<dyn Source>) -> Box<dyn Source> + Send;
+
+/// Opens the captures that `file` names and what reads the datagrams in them; the options and
+/// `pipes` as for [`file::open_with`].
+pub fn open(
+    file: &str,
+    options: &Options,
+    pipes: Pace,
+    reads: Box<Reads>,
+) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let packets = file::open_with(file, Taken::AsTold, options, pipes)?;
+    // A pipe, and a file that may grow, cannot say when they begin.
+    let begins = matches!(&packets[..], [one] if one.first_ts().is_some());
+    let mut sources: Vec<_> = packets.into_iter().map(&reads).collect();
+    if begins && let Some(source) = sources.pop() {
+        let name = file.to_owned();
+        // At no pace: who asks when it begins does not wait for it.
+        let anew = move || {
+            let packets = file::open(&[&name], Taken::AsTold, pipes).ok()?.pop()?;
+            let sent = packets.first_ts();
+            Some((reads(packets), sent))
+        };
+        sources.push(begins::by(source, Box::new(anew)));
+    }
+    Ok(sources)
+}
 
 /// One payload.
 #[derive(Clone, Copy, Debug)]

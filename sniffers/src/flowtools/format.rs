@@ -104,13 +104,20 @@ pub fn decode(order: Order, mut tags: &[u8]) -> Result<Header, String> {
 }
 
 impl Header {
+    /// When the exporter sent a record; `None` if it is too short.
+    pub fn sent(&self, record: &[u8]) -> Option<Ts> {
+        let record: &[u8; SHARED_BYTES] = record.first_chunk()?;
+        let long = |at: usize| self.order.u32_at(record, at);
+        Some(Ts::new(long(0).into(), long(4).into()))
+    }
+
     /// Decodes a record; `None` if it is too short.
     pub fn record(&self, record: &[u8]) -> Option<Flow> {
         let record: &[u8; SHARED_BYTES] = record.first_chunk()?;
         let long = |at: usize| self.order.u32_at(record, at);
         let short = |at: usize| self.order.u16_at(record, at);
         let addr = |at: usize| Addr::v4(long(at).to_be_bytes());
-        let sent = Ts::new(long(0).into(), long(4).into());
+        let sent = self.sent(record)?;
         // Nobody noted when the record arrived; there is only the exporter's clock.
         let clock = Clock::new(sent, sent, Some(long(8)));
         let first = clock.instant(Some(When::Uptime(long(40))));

@@ -5,8 +5,7 @@ use como_core::time::Span;
 
 use super::KIND;
 use super::decoder::{Decoder, is_export};
-use crate::file::{self, Taken};
-use crate::flow::carried::{Carried, Datagram, Take};
+use crate::flow::carried::{self, Carried, Datagram, Take};
 use crate::flow::line::Line;
 use crate::flow::senders::Senders;
 use crate::flow::{self, Shape};
@@ -48,9 +47,11 @@ impl Take for Records {
 pub fn open(text: &str, pipes: Pace) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (file, options) = Options::behind(&KIND, text)?;
     let (shape, senders) = asked(&options)?;
-    let sources = file::open_with(file, Taken::AsTold, &options, pipes)?.into_iter();
-    let exports = |packets| Exports::new(file, packets, senders.clone(), shape);
-    Ok(sources.map(|packets| Box::new(exports(packets)) as Box<dyn Source>).collect())
+    let name = file.to_owned();
+    let exports = move |packets| -> Box<dyn Source> {
+        Box::new(Exports::new(&name, packets, senders.clone(), shape))
+    };
+    carried::open(file, &options, pipes, Box::new(exports))
 }
 
 /// The export packets among `packets`; `text` is `NAME,option=value,...`.

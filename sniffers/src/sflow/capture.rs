@@ -5,8 +5,7 @@ use como_core::source::{Chunk, Description, Flows, Pace, Source, SourceError, Tu
 use super::KIND;
 use super::datagram::is_datagram;
 use super::samples::Samples;
-use crate::file::{self, Taken};
-use crate::flow::carried::{Carried, Datagram, Take};
+use crate::flow::carried::{self, Carried, Datagram, Take};
 use crate::flow::senders::Senders;
 use crate::spec::Options;
 
@@ -34,9 +33,11 @@ impl Take for Samples {
 pub fn open(text: &str, pipes: Pace) -> Result<Vec<Box<dyn Source>>, SourceError> {
     let (file, options) = Options::behind(&KIND, text)?;
     let senders = Senders::parse(&options)?;
-    let sources = file::open_with(file, Taken::AsTold, &options, pipes)?.into_iter();
-    let sampling = |packets| Sampling::new(file, packets, senders.clone());
-    Ok(sources.map(|packets| Box::new(sampling(packets)) as Box<dyn Source>).collect())
+    let name = file.to_owned();
+    let sampling = move |packets| -> Box<dyn Source> {
+        Box::new(Sampling::new(&name, packets, senders.clone()))
+    };
+    carried::open(file, &options, pipes, Box::new(sampling))
 }
 
 /// The datagrams among `packets`; `text` is `NAME,option=value,...`.

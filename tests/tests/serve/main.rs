@@ -5,6 +5,7 @@ mod asides;
 mod backfill;
 mod beside;
 mod eras;
+mod exports;
 mod full;
 mod inexact;
 mod kills;
