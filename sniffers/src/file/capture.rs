@@ -41,8 +41,13 @@ pub struct Capture {
 impl Capture {
     /// Opens a file or a named pipe and looks at the first packet of a file.
     pub fn open(path: &Path, taken: Taken) -> Result<Self, SourceError> {
+        let file = File::open(path).map_err(|e| cannot("open", &path.display().to_string(), e))?;
+        Self::of_file(path, file, taken)
+    }
+
+    /// The same of a file that is open already.
+    pub fn of_file(path: &Path, file: File, taken: Taken) -> Result<Self, SourceError> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|e| cannot("open", &name, e))?;
         let is_file = file.metadata().is_ok_and(|m| m.is_file());
         let mut capture = Self::of(name, file, taken)?;
         if is_file {
@@ -73,11 +78,11 @@ impl Capture {
     /// packet if that is there.
     pub fn of_growing(
         path: &Path,
+        file: File,
         grows: Arc<AtomicBool>,
         taken: Taken,
     ) -> Result<Self, SourceError> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|e| cannot("open", &name, e))?;
         let mut capture = Self::over(name, Box::new(Buffered::of_growing(file, grows)), taken);
         capture.look_ahead()?;
         Ok(capture)

@@ -3,13 +3,15 @@
 //! Files are read one after another, the one changed longest ago first, and the
 //! last is read on as it grows. Others stay open for a while, and are read on
 //! when they grow after all: two may write into one folder. A file is known by
-//! its name, its number on the disk and its first bytes, so that one which a ring
-//! (`tcpdump -W`) writes anew is read anew; so is one that has become shorter
-//! than what was read of it, as `tail -F` has it.
+//! its place on the disk and its first bytes ([`known`]), so that one which is
+//! renamed is read once, and one which a ring (`tcpdump -W`) writes anew is read
+//! anew; so is one of which what was read is not there any more.
 
-use std::collections::{HashMap, VecDeque};
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+mod known;
+
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,13 +24,10 @@ use super::Taken;
 use super::capture::Capture;
 use super::compressed::Packing;
 use crate::ready::PATIENCE;
+use known::{Done, Found, HEAD_BYTES, Id, Mark, Seen, head};
 
 /// A packed file that has not changed for so long is complete.
 const SETTLED: Duration = Duration::from_secs(2);
-
-/// How many first bytes tell a file from an older one of its name: the header of a capture and that
-/// of its first packet. A shorter file is not looked at yet.
-const HEAD_BYTES: usize = 64;
 
 /// How often the folder is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(300);
@@ -42,23 +41,13 @@ const OPEN_MAX: usize = 16;
 /// How many names of files that were read are kept.
 const NAMES_MAX: usize = 1024;
 
-/// A file as it was last seen.
-struct Seen {
-    changed: SystemTime,
-    number: u64,
-    head: [u8; HEAD_BYTES],
-    // How much of it was read, where no more is.
-    read_bytes: u64,
-}
-
 /// Files that are followed.
 pub struct Follow {
     description: Description,
     // A folder, a file, or a glob.
     what: String,
     taken: Taken,
-    // Files that were read, or could not be.
-    done: HashMap<PathBuf, Seen>,
+    done: Done,
     // Files that may have more: the one being read first, then those that it followed, from the
     // one that was read last on.
     open: VecDeque<Reading>,
@@ -76,12 +65,14 @@ struct Reading {
     capture: Capture,
     // Cleared once it is complete.
     grows: Arc<AtomicBool>,
+    // The same file, to look at.
+    file: File,
+    id: Id,
     path: PathBuf,
-    number: u64,
     head: [u8; HEAD_BYTES],
-    // Whether there is another by its name, or less in it than was read.
-    is_replaced: bool,
-    read_bytes: u64,
+    mark: Mark,
+    // Whether what was read of it is there no more.
+    is_written_anew: bool,
     // How long the file was, and when it had been changed, when it was last read.
     len: u64,
     changed: SystemTime,
@@ -109,7 +100,7 @@ impl Follow {
             ),
             what: what.to_owned(),
             taken,
-            done: HashMap::new(),
+            done: Done::default(),
             open: VecDeque::new(),
             names: VecDeque::new(),
             looked: None,
@@ -119,82 +110,99 @@ impl Follow {
     }
 
     /// The next file to read: of those not read yet the one that was changed longest ago.
-    fn newer(&mut self) -> Option<(PathBuf, Seen)> {
-        let found = paths(&self.what).into_iter().filter_map(|path| {
-            let meta = path.metadata().ok().filter(|meta| meta.is_file())?;
-            Some((meta.modified().ok()?, path, meta.ino(), meta.len()))
-        });
-        let mut found: Vec<_> = found.collect();
+    fn newer(&mut self) -> Option<(Found, Seen)> {
+        let mut found: Vec<_> = paths(&self.what).into_iter().filter_map(Found::at).collect();
         found.sort();
-        // What was deleted may be forgotten.
-        if self.done.len() > found.len() {
-            self.done.retain(|done, _| found.iter().any(|(_, path, ..)| path == done));
+        let Self { done, open, names, .. } = self;
+        done.note(&found, |id, path| {
+            note_name(names, path);
+            if let Some(reading) = open.iter_mut().find(|reading| reading.id == id) {
+                reading.path = path.to_owned();
+            }
+        });
+        for reading in open {
+            if done.0.get(&reading.id).is_none_or(Seen::is_missed) {
+                // Removed, or moved elsewhere: what is in it is still to be read.
+                reading.grows.store(false, Ordering::Release);
+            }
         }
-        found.into_iter().find_map(|(changed, path, number, len)| {
-            Some((path.clone(), self.look(path, changed, (number, len))?))
-        })
+        found.into_iter().find_map(|found| self.look(&found).map(|seen| (found, seen)))
     }
 
     /// A look at one file, which is to be read if it is new, or anew.
-    fn look(
-        &mut self,
-        path: PathBuf,
-        changed: SystemTime,
-        (number, len): (u64, u64),
-    ) -> Option<Seen> {
-        // One in its place, or emptied meanwhile, is another.
-        if self.done.get(&path).is_some_and(|d| d.number != number || len < d.read_bytes) {
-            self.done.remove(&path);
-        }
-        if self.done.get(&path).is_some_and(|done| done.changed == changed) {
+    fn look(&mut self, found: &Found) -> Option<Seen> {
+        let Found { changed, path, id, len } = found;
+        if self.open.iter().any(|reading| reading.id == *id) {
             return None;
         }
-        let seen = |head| Seen { changed, number, head, read_bytes: 0 };
-        let head = match head(&path) {
-            Ok(head) => head,
+        // Emptied meanwhile.
+        if self.done.0.get(id).is_some_and(|done| *len < done.mark.read_bytes) {
+            self.done.0.remove(id);
+        }
+        if self.done.0.get(id).is_some_and(|done| done.changed == *changed) {
+            return None;
+        }
+        let (file, head) = match File::open(path).and_then(|file| Ok((head(&file)?, file))) {
+            Ok((head, file)) => (file, head),
             // Not so many bytes yet.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return None,
             Err(error) => {
                 tracing::warn!("passed over: cannot read `{}`: {error}", path.display());
-                self.done.insert(path, seen([0; HEAD_BYTES]));
+                self.done.0.insert(*id, Seen::new(found, [0; HEAD_BYTES]));
                 return None;
             }
         };
-        if let Some(done) = self.done.get_mut(&path).filter(|done| done.head == head) {
-            done.changed = changed;
+        let is_same = |done: &Seen| done.head == head && !done.mark.is_gone(&file, *len);
+        if let Some(done) = self.done.0.get_mut(id).filter(|done| is_same(done)) {
+            done.changed = *changed;
             return None;
         }
         let is_plain = Packing::of(&head) == Packing::Plain;
         // `A.pcap.gz` of an `A.pcap` that was read has the same packets.
         if !is_plain && self.names.contains(&path.with_extension("")) {
-            self.done.insert(path, seen(head));
+            self.done.0.insert(*id, Seen::new(found, head));
             return None;
         }
-        (is_plain || is_settled(changed)).then(|| seen(head))
+        (is_plain || is_settled(*changed)).then(|| Seen::new(found, head))
     }
 
     /// Opens a file. One that is no capture is said to be none, once.
-    fn begin(&mut self, path: PathBuf, seen: Seen) -> Option<Reading> {
+    fn begin(&mut self, found: Found, seen: Seen) -> Option<Reading> {
+        let Found { changed, path, id, .. } = found;
         let grows = Arc::new(AtomicBool::new(true));
-        let capture = match Packing::of(&seen.head) {
-            Packing::Plain => Capture::of_growing(&path, grows.clone(), self.taken),
-            _ => Capture::open(&path, self.taken),
+        let head = seen.head;
+        let open = || {
+            let cannot =
+                |source| SourceError::Io { what: "open", name: path.display().to_string(), source };
+            let file = File::open(&path).map_err(cannot)?;
+            let same = file.try_clone().map_err(cannot)?;
+            let capture = match Packing::of(&head) {
+                Packing::Plain => Capture::of_growing(&path, same, grows.clone(), self.taken)?,
+                _ => Capture::of_file(&path, same, self.taken)?,
+            };
+            Ok::<_, SourceError>((file, capture))
         };
-        let Seen { changed, number, head, .. } = seen;
-        self.done.insert(path.clone(), seen);
-        match capture {
-            Ok(capture) => {
-                self.names.truncate(NAMES_MAX);
-                self.names.push_front(path.clone());
-                let (is_replaced, read_bytes, len) = (false, 0, 0);
+        let opened = open();
+        // Another took its name in between: that one is looked at next.
+        if let Ok((file, _)) = &opened
+            && file.metadata().is_ok_and(|meta| Id::of(&meta) != id)
+        {
+            return None;
+        }
+        self.done.0.insert(id, seen);
+        match opened {
+            Ok((file, capture)) => {
+                note_name(&mut self.names, &path);
+                let (mark, is_written_anew, len) = (Mark::default(), false, 0);
                 Some(Reading {
                     capture,
                     grows,
+                    file,
+                    id,
                     path,
-                    number,
                     head,
-                    is_replaced,
-                    read_bytes,
+                    mark,
+                    is_written_anew,
                     len,
                     changed,
                 })
@@ -214,7 +222,7 @@ impl Follow {
         self.looked = Some(Instant::now());
         self.miss();
         let found = match self.newer() {
-            Some((path, seen)) => self.older(&path, seen.number).or_else(|| self.begin(path, seen)),
+            Some((found, seen)) => self.older(&found).or_else(|| self.begin(found, seen)),
             None => self.next_open(),
         };
         let Some(found) = found else { return false };
@@ -223,16 +231,10 @@ impl Follow {
         true
     }
 
-    /// The one that is open by the name of a file to be read, so that no name is open twice: what
-    /// is left of another file is read first. Of the same one, written anew, nothing is left.
-    fn older(&mut self, path: &Path, number: u64) -> Option<Reading> {
-        let at = self.open.iter().position(|reading| reading.path == path)?;
-        let older = self.open.remove(at)?;
-        if older.number != number {
-            return Some(older);
-        }
-        self.done_bytes += older.read_bytes;
-        None
+    /// The one that is open by the name of a file to be read: what is left of it is read first.
+    fn older(&mut self, found: &Found) -> Option<Reading> {
+        let at = self.open.iter().position(|reading| reading.path == found.path)?;
+        self.open.remove(at)
     }
 
     /// Says, once, that what is followed is not there any more.
@@ -266,27 +268,21 @@ impl Reading {
     /// Reads on; whether there may be more. Where a file breaks off, or is not the same any more,
     /// it has ended.
     fn next(&mut self, chunk: &mut Chunk) -> bool {
-        if let Ok(meta) = self.path.metadata() {
-            self.is_replaced |= meta.ino() != self.number || meta.len() < self.read_bytes;
-            if self.is_replaced && meta.ino() == self.number {
-                return false;
-            }
+        if let Ok(meta) = self.file.metadata() {
             self.len = meta.len();
             self.changed = meta.modified().unwrap_or(self.changed);
-        }
-        if self.is_replaced {
-            // What is left of the one before is still to be read.
-            self.grows.store(false, Ordering::Release);
-        }
-        match head(&self.path) {
-            _ if !self.grows.load(Ordering::Acquire) => {}
-            Ok(head) if head == self.head => {}
-            Ok(_) => return false,
-            // Gone, or renamed: what is in it is still to be read.
-            Err(_) => self.grows.store(false, Ordering::Release),
+            if meta.nlink() == 0 {
+                // What is left of a file that was removed is still to be read.
+                self.grows.store(false, Ordering::Release);
+            }
+            let begins = head(&self.file).is_ok_and(|head| head == self.head);
+            self.is_written_anew = !begins || self.mark.is_gone(&self.file, self.len);
+            if self.is_written_anew {
+                return false;
+            }
         }
         let turn = self.capture.next(chunk);
-        self.read_bytes = chunk.read_bytes;
+        self.mark.set(&self.file, chunk.read_bytes);
         match turn {
             Ok(Turn::More | Turn::Idle) => true,
             Ok(Turn::End) => false,
@@ -298,9 +294,12 @@ impl Reading {
         }
     }
 
-    /// Whether there may be more in it than was read, or it is not there any more.
+    /// Whether there may be more in it than was read, or no more will come.
     fn has_grown(&self) -> bool {
-        self.path.metadata().map_or(true, |meta| meta.len() != self.len)
+        let has_changed = |meta: Metadata| {
+            meta.len() != self.len || meta.modified().is_ok_and(|changed| changed != self.changed)
+        };
+        !self.grows.load(Ordering::Acquire) || self.file.metadata().map_or(true, has_changed)
     }
 
     /// Whether nobody has written to it for long.
@@ -318,17 +317,16 @@ impl Source for Follow {
         if let Some(reading) = self.open.front_mut()
             && !reading.next(chunk)
         {
-            self.done_bytes += reading.read_bytes;
-            // By its name there may be another by now.
-            let is_its = |done: &Seen| (done.number, done.head) == (reading.number, reading.head);
-            match self.done.get_mut(&reading.path).filter(|done| is_its(done)) {
-                Some(_) if reading.is_replaced => _ = self.done.remove(&reading.path),
-                Some(done) => done.read_bytes = reading.read_bytes,
+            self.done_bytes += reading.mark.read_bytes;
+            let mark = std::mem::take(&mut reading.mark);
+            match self.done.0.get_mut(&reading.id) {
+                Some(_) if reading.is_written_anew => _ = self.done.0.remove(&reading.id),
+                Some(done) => done.mark = mark,
                 None => {}
             }
             self.open.pop_front();
         }
-        let open: u64 = self.open.iter().map(|reading| reading.read_bytes).sum();
+        let open: u64 = self.open.iter().map(|reading| reading.mark.read_bytes).sum();
         chunk.read_bytes = self.done_bytes + open;
         if !chunk.packets.is_empty() {
             return Ok(Turn::More);
@@ -362,11 +360,10 @@ fn is_settled(changed: SystemTime) -> bool {
     SystemTime::now().duration_since(changed).is_ok_and(|age| age >= SETTLED)
 }
 
-/// The first bytes of a file that has as many.
-fn head(path: &Path) -> io::Result<[u8; HEAD_BYTES]> {
-    let mut head = [0; HEAD_BYTES];
-    File::open(path)?.read_exact(&mut head)?;
-    Ok(head)
+/// Notes the name of a file that was read.
+fn note_name(names: &mut VecDeque<PathBuf>, path: &Path) {
+    names.truncate(NAMES_MAX);
+    names.push_front(path.to_owned());
 }
 
 #[cfg(test)]

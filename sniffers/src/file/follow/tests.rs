@@ -92,6 +92,74 @@ fn a_file_that_is_emptied_or_replaced_is_read_anew_though_it_begins_as_it_did() 
 }
 
 #[test]
+fn a_file_that_is_renamed_is_read_once_and_read_on_and_the_next_of_its_name_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    std::fs::create_dir(path("old")).expect("a folder");
+    let what = format!("{}/**/*.pcap*", dir.path().display());
+    let mut follow = Follow::open(&what, Taken::AsTold).expect("a source");
+    std::fs::write(path("a.pcap"), capture(&[1, 2])).expect("a file");
+    assert_eq!(read(&mut follow), [1, 2]);
+    // As logrotate has it: who writes goes on for a while.
+    for (round, second) in [(1, 10), (2, 20)] {
+        append(&path("a.pcap"), &record(second));
+        if round == 2 {
+            std::fs::rename(path("a.pcap.1"), path("a.pcap.2")).expect("renamed");
+        }
+        std::fs::rename(path("a.pcap"), path("a.pcap.1")).expect("renamed");
+        assert_eq!(read(&mut follow), [u64::from(second)]);
+        append(&path("a.pcap.1"), &record(second + 1));
+        assert_eq!(read(&mut follow), [u64::from(second) + 1]);
+        std::fs::write(path("a.pcap"), capture(&[second + 2])).expect("a file");
+        assert_eq!(read(&mut follow), [u64::from(second) + 2]);
+    }
+    std::fs::rename(path("a.pcap.2"), path("old/a.pcap")).expect("moved");
+    assert!(read(&mut follow).is_empty());
+    append(&path("old/a.pcap"), &record(30));
+    assert_eq!(read(&mut follow), [30]);
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_read_to_its_end_and_the_next_of_its_name_is_read() {
+    let (dir, away) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
+    let path = dir.path().join("a.pcap");
+    for what in [path.display().to_string(), dir.path().display().to_string()] {
+        std::fs::write(&path, capture(&[1, 2])).expect("a file");
+        let mut follow = Follow::open(&what, Taken::AsTold).expect("a source");
+        assert_eq!(read(&mut follow), [1, 2]);
+        append(&path, &record(3));
+        std::fs::rename(&path, away.path().join("a.pcap")).expect("moved");
+        std::fs::write(&path, capture(&[1, 4])).expect("a file");
+        // It may have another name only: that is looked at twice.
+        assert_eq!([read(&mut follow), read(&mut follow)].concat(), [3, 1, 4]);
+        append(&path, &record(5));
+        assert_eq!(read(&mut follow), [5]);
+        assert_eq!(follow.open.len(), 1);
+    }
+}
+
+#[test]
+fn a_file_that_is_written_anew_with_the_same_beginning_and_no_shorter_is_read_anew() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name);
+    let mut follow =
+        Follow::open(&dir.path().display().to_string(), Taken::AsTold).expect("a source");
+    std::fs::write(path("a"), capture(&[1, 2, 3])).expect("a file");
+    assert_eq!(read(&mut follow), [1, 2, 3]);
+    std::fs::write(path("a"), capture(&[1, 4, 5, 6])).expect("a file");
+    assert_eq!(read(&mut follow), [1, 4, 5, 6]);
+    // Also behind the one that grows, where nothing but its time tells that it was written to.
+    std::fs::write(path("b"), capture(&[9])).expect("a file");
+    assert_eq!(read(&mut follow), [9]);
+    std::fs::write(path("a"), capture(&[1, 4, 5, 7])).expect("a file");
+    change(&path("a"), 60);
+    assert_eq!(read(&mut follow), [1, 4, 5, 7]);
+    std::fs::remove_file(path("a")).expect("it was there");
+    std::fs::write(path("a"), capture(&[1, 4, 5, 8, 9])).expect("a file");
+    assert_eq!(read(&mut follow), [1, 4, 5, 8, 9]);
+}
+
+#[test]
 fn files_that_a_ring_writes_anew_behind_the_one_that_grows_are_read_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = |at: u32| dir.path().join(format!("ring{at}"));
