@@ -413,6 +413,19 @@ impl Query {
         }
     }
 
+    /// The time asked for, and the instant that it is counted from: the stream's clock or, where
+    /// there is none yet, the wall's.
+    pub fn counted(&self, clock: Option<Ts>) -> Result<(Window, Ts), QueryError> {
+        if clock.is_none() {
+            let now = Ts::now();
+            if let Some(ahead) = self.times.and_then(|times| times.resolve_ahead(now)) {
+                return Ok((ahead?, now));
+            }
+        }
+        let clock = clock.unwrap_or_default();
+        Ok((self.window(clock)?, clock))
+    }
+
     /// The time asked for, where the stream's clock is `clock`.
     ///
     /// Nothing said is what comes from now on; or, not waiting, all there is.

@@ -106,8 +106,7 @@ impl Afresh<'_> {
         if let Some(Running { monitor, clock, .. }) =
             self.running.as_ref().filter(|_| question.follows)
         {
-            let clock = clock.unwrap_or_default();
-            let window = question.window(clock)?;
+            let (window, clock) = question.counted(*clock)?;
             if window.to > clock {
                 return Run::follow(monitor, instance, over, window);
             }

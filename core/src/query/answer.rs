@@ -88,8 +88,7 @@ impl<'a> Answer<'a> {
         let subscription =
             place.feed.map(|feed| feed.subscribe(place.store, &query.module)).transpose()?;
         let stream = find(&query.module, &place)?;
-        let clock = place.clock(&stream);
-        let window = query.window(clock)?;
+        let (window, clock) = query.counted(place.clock(&stream))?;
         let mut scan = Scan::new(place.store, &query.module, window);
         let schemas = place.store.schemas(&query.module)?;
         let columns = match schemas.len() {
@@ -169,7 +168,7 @@ impl<'a> Answer<'a> {
         own.has_heard = heard.is_some();
         own.goes_on = match heard {
             Some(heard) => Some(heard).filter(|_| waits || self.place.goes_on(&self.stream)),
-            None => Some(self.place.clock(&self.stream)).filter(|_| waits),
+            None => Some(self.place.clock(&self.stream).unwrap_or_default()).filter(|_| waits),
         };
         own.notes = inexact::reasons(&self.sources);
         own.filters = own.filters.filter(|_| self.asked.is_none());
@@ -365,9 +364,9 @@ impl Place<'_> {
         self.feed.and_then(Feed::clock).or(stream.end)
     }
 
-    /// The clock that times beside it are counted from.
-    fn clock(&self, stream: &Stream) -> Ts {
-        self.heard(stream).or_else(|| kept_until(self.packets?)).unwrap_or_default()
+    /// The clock that times beside it are counted from; none before the first packet.
+    fn clock(&self, stream: &Stream) -> Option<Ts> {
+        self.heard(stream).or_else(|| kept_until(self.packets?))
     }
 
     /// Whether more comes of a stream, or of the one it is a rollup of, so that what it has is not

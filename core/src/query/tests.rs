@@ -44,6 +44,28 @@ fn times_are_counted_from_the_streams_clock() {
 }
 
 #[test]
+fn before_the_first_packet_times_are_counted_from_now_and_none_is_before_it() {
+    let check = |text: &str, want: Option<(Option<u64>, Option<u64>)>| {
+        let window = Times::parse(text).expect(text).resolve_ahead(Ts::new(NOON, 0));
+        let open = |ts: Ts, end| Some(ts).filter(|ts| ts.0 != end).map(|ts| ts.parts().0);
+        let got = window.map(|window| window.expect(text));
+        assert_eq!(got.map(|w| (open(w.from, 0), open(w.to, u64::MAX))), want, "{text}");
+    };
+    check("-1h:+1h", Some((None, Some(NOON + 3600))));
+    check("0:+50s", Some((None, Some(NOON + 50))));
+    check("-5m:", Some((None, None)));
+    check(":+5m", Some((None, Some(NOON + 300))));
+    check("+5m:+10m", Some((Some(NOON + 300), Some(NOON + 600))));
+    check("@110000:+2h", Some((Some(NOON - 3600), Some(NOON + 3600))));
+    // What is counted from no clock is what it is.
+    for text in [":", "2026-01-01:", "2026-01-01:+1d", ":2026-01-01"] {
+        check(text, None);
+    }
+    let reversed = Times::parse("+1h:0").expect("times").resolve_ahead(Ts::new(NOON, 0));
+    assert!(reversed.is_some_and(|window| window.is_err()));
+}
+
+#[test]
 fn absolute_times_are_utc() {
     let day = NOON - 12 * 3600;
     check_time("@20260101110000:@260101120000", Ok((Some(NOON - 3600), Some(NOON))));

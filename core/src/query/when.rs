@@ -79,6 +79,25 @@ impl Times {
         [self.from, self.to].iter().any(|when| matches!(when, When::At(_) | When::OfDay(_)))
     }
 
+    /// Whether either is counted from the stream's clock.
+    fn need_the_clock(&self) -> bool {
+        use When::{After, At, Before, Clock, OfDay, Open};
+        match (self.from, self.to) {
+            (Clock | Before(_) | After(_) | OfDay(_), _) | (_, Clock | OfDay(_)) => true,
+            (Open, Before(_) | After(_)) => true,
+            (Open | At(_), _) => false,
+        }
+    }
+
+    /// The window, where there is no clock yet, because nothing has come: `now`, by the wall clock,
+    /// takes its place. Nothing that comes is before a time that is counted back from it.
+    pub(super) fn resolve_ahead(&self, now: Ts) -> Option<Result<Window, TimeError>> {
+        let from_beginning = matches!(self.from, When::Clock | When::Before(_));
+        let from = |window: Window| if from_beginning { Ts(0) } else { window.from };
+        let ahead = || self.resolve(now).map(|window| Window { from: from(window), ..window });
+        self.need_the_clock().then(ahead)
+    }
+
     /// Reads `A:B`.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         // Times have colons of their own, so the one in the middle is where both sides make sense.

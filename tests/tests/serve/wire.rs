@@ -5,13 +5,15 @@
 //! for what it starts.
 #![allow(unsafe_code)]
 
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
+use std::time::Duration;
 
 use como_tests::Folder;
 
 use crate::server::{Server, get};
-use crate::{config, sum};
+use crate::{TRAFFIC, config, sum};
 
 /// A module for the packets that `filter` picks.
 fn module(filter: &str) -> String {
@@ -62,6 +64,35 @@ fn with_wire(test: impl FnOnce() + Send) {
                 eprintln!("skipped: no right to make a network namespace, or no `ip` command");
             }
         });
+    });
+}
+
+#[test]
+fn what_is_asked_before_the_first_packet_waits_for_it_and_counts_from_now() {
+    with_wire(|| {
+        let folder = Folder::new();
+        folder.write("como.toml", config("afpacket:como1", TRAFFIC));
+        let server = Server::start(&folder);
+        let mut asked = TcpStream::connect(server.address()).expect("it listens");
+        asked.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+        let url = "/t?time=-1h:%2B1h";
+        write!(asked, "GET {url} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
+        let mut lines = BufReader::new(asked).lines().map(|line| line.expect("a line in time"));
+        // The head of the answer: it has begun.
+        lines.find(|line| line.is_empty()).expect("a head");
+        assert_eq!(counted(&server, "packets"), 0);
+        // An interval closes once a packet behind it is heard.
+        let record = std::thread::scope(|scope| {
+            let mut records = lines.filter(|line| line.starts_with('{'));
+            let reading = scope.spawn(move || records.find(|line| sum(line, "packets") > 0));
+            while !reading.is_finished() {
+                send(53, 1);
+                std::thread::yield_now();
+            }
+            reading.join().expect("records")
+        });
+        assert!(record.is_some(), "it ended without one");
+        assert_eq!(server.end(), 0);
     });
 }
 
