@@ -35,6 +35,15 @@ pub fn whole(url: &str) -> Result<String> {
 
 /// What stands behind the colon of the port, in a host with or without one.
 fn behind_host<'a>(url: &str, place: &'a str) -> Result<Option<&'a str>> {
+    if let Some((address, zone)) = place.trim_start_matches('[').split_once('%')
+        && address.parse::<Ipv6Addr>().is_ok()
+    {
+        let zone = zone.split([']', ':']).next().unwrap_or_default();
+        let what =
+            format!("`{address}` in `{url}` has a zone, `%{zone}`, with which none is asked");
+        return Err(Failure::usage(what)
+            .hint("write the monitor's name, or an address of it that is good without a zone"));
+    }
     if let Some((inside, behind)) = place.strip_prefix('[').and_then(|rest| rest.split_once(']'))
         && inside.parse::<Ipv6Addr>().is_ok()
         && let Some(port) = behind.strip_prefix(':').or(behind.is_empty().then_some(""))
@@ -86,6 +95,15 @@ mod tests {
             let what = "is no host, or an address of IPv6 without brackets";
             check(wrong, Err(&format!("`{wrong}` in `{wrong}` {what}")));
         }
+    }
+
+    #[test]
+    fn an_address_with_a_zone_is_refused_as_one() {
+        for wrong in ["http://fe80::1%eth0:44444", "[fe80::1%eth0]:44444/", "fe80::1%eth0"] {
+            let what = "has a zone, `%eth0`, with which none is asked";
+            check(wrong, Err(&format!("`fe80::1` in `{wrong}` {what}")));
+        }
+        check("http://user%40eth0@monitor:80", Ok("http://user%40eth0@monitor:80"));
     }
 
     #[test]
