@@ -339,30 +339,38 @@ fn obey_signals(
 mod tests {
     use como_core::record::{Column, Output, Records, Schema, Type};
     use como_core::source::Covered;
-    use como_core::storage::{About, MemoryStore};
+    use como_core::storage::About;
     use como_core::time::{Span, Ts};
 
     use super::*;
 
     #[test]
-    fn what_was_shed_is_known_of_each_that_keeps_packets_alone() {
-        let store = Arc::new(MemoryStore::default());
+    fn what_was_shed_is_known_after_a_restart_of_each_that_keeps_packets_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("como.toml");
+        std::fs::write(&path, "").expect("written");
+        let config = Config::read(&path).expect("a configuration");
+        let store = open_store(&config).expect("a store");
         let mut writer = Writer::new(store.clone(), "node", 1);
         let schema = Arc::new(Schema::new([Column::new("packets", Type::Uint)]));
         let streams =
             [("kept", "trace", ""), ("ring", "trace", "shed"), ("all", "traffic", "shed")];
         for (name, module, lineage) in streams {
             let about = About { module: module.to_owned(), ..About::default() };
-            writer.open(name, about).expect("memory");
+            writer.open(name, about).expect("a disk");
             let covered = Covered { lineage: vec![lineage.to_owned()], ..Covered::default() };
             writer.cover(name, &[covered]);
             let mut records = Records::empty(schema.clone(), Span::from_secs(5));
             records.push(Ts::new(10, 0), [5u64.into()]);
-            writer.write(name, Output::Records(records)).expect("memory");
+            writer.write(name, Output::Records(records)).expect("a disk");
         }
-        writer.commit().expect("memory");
+        writer.commit().expect("a disk");
+        drop((writer, store));
+        let store = open_store(&config).expect("the same");
         let known = recorded(store, Arc::default())("kept");
         assert_eq!(known.until, Some(Ts::new(15, 0)));
-        assert_eq!(known.shed, BTreeMap::from([("ring".to_owned(), Ts::new(15, 0))]));
+        let shed = BTreeMap::from([("ring".to_owned(), Ts::new(15, 0))]);
+        assert_eq!(known.shed, shed);
+        assert_eq!(known.backfill(Span::from_secs(60)).shed, shed);
     }
 }
