@@ -3,7 +3,7 @@
 //! Files are read one after another, the one changed longest ago first, and the
 //! last is read on as it grows. Others stay open for a while, and are read on
 //! when they grow after all: two may write into one folder. A file is known by
-//! its place on the disk and its first bytes ([`known`]), so that one which is
+//! its place on the disk and its first bytes (`known`), so that one which is
 //! renamed is read once, and one which a ring (`tcpdump -W`) writes anew is read
 //! anew; so is one of which what was read is not there any more.
 
